@@ -1,0 +1,163 @@
+//! One assignment on the wire, and the small integers in it that stand for a choice.
+//!
+//! The integers are plain `u8`/`u16` in the record and checked on the way out: a Rust enum on the
+//! wire would be undefined behaviour on an unexpected byte.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// One decision of the kernel: this socket gets this local port, or none.
+///
+/// 152 bytes, no padding. A field whose bit in [`AssignmentRecord::known`] is clear has no meaning
+/// and must be shown as unknown.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq)]
+#[repr(C)]
+pub struct AssignmentRecord {
+    /// `CLOCK_MONOTONIC` when the decision was known, in nanoseconds.
+    pub end_ns: u64,
+    /// From the start of the search to its end, in nanoseconds.
+    pub latency_ns: u64,
+    /// Socket cookie (`SO_COOKIE`). Known with [`known::COOKIE`].
+    pub cookie: u64,
+    /// cgroup v2 id of the task (the inode number of its directory).
+    pub cgroup_id: u64,
+    /// `jiffies64` at the start of the search; the hash secret's epoch is `jiffies / (10 * HZ)`.
+    pub jiffies: u64,
+    /// `port_offset` argument of `__inet_hash_connect`. Known with [`known::HASH_OFFSET`].
+    pub hash_offset: u64,
+    /// Source address, network order; IPv4 as `::ffff:a.b.c.d`.
+    pub saddr: [u8; 16],
+    /// Destination address, network order; IPv4 as `::ffff:a.b.c.d`.
+    pub daddr: [u8; 16],
+    /// Name of the process (its main thread), NUL-terminated unless 16 bytes long.
+    pub comm: [u8; 16],
+    /// Word of `table_perturb` at the start. Known with [`known::WORD_BEFORE`].
+    pub word_before: u32,
+    /// The same word at the end. Known with [`known::WORD_AFTER`].
+    pub word_after: u32,
+    /// Process id (`tgid`) in the initial pid namespace.
+    pub pid: u32,
+    /// Thread id in the initial pid namespace.
+    pub tid: u32,
+    /// Real user id of the task in the initial user namespace.
+    pub uid: u32,
+    /// Inode number of the socket's network namespace.
+    pub netns: u32,
+    /// 0 for success, else the positive errno.
+    pub errno: u32,
+    /// Which optional fields are known: bits of [`known`].
+    pub known: u32,
+    /// `net.ipv4.ip_local_port_range` of the namespace, low end.
+    pub netns_low: u16,
+    /// The same, high end, inclusive.
+    pub netns_high: u16,
+    /// Low end of the socket's `IP_LOCAL_PORT_RANGE`, 0 if unset.
+    pub socket_low: u16,
+    /// High end of the socket's `IP_LOCAL_PORT_RANGE`, 0 if unset.
+    pub socket_high: u16,
+    /// `net.ipv4.ip_local_port_step_width` (Linux 7.1 and later), 0 if off or absent.
+    pub step_width: u32,
+    /// The assigned port in host order; 0 for a failed assignment.
+    pub sport: u16,
+    /// Destination port in host order.
+    pub dport: u16,
+    /// [`Protocol`] number as in the IP header; 16 bits wide as MPTCP's 262 needs them.
+    pub protocol: u16,
+    /// 4 or 6; an IPv4-mapped destination is 4.
+    pub family: u8,
+    /// An [`Origin`].
+    pub origin: u8,
+    /// A [`Hook`].
+    pub hook: u8,
+    /// Always zero: keeps the size a multiple of eight.
+    pub reserved: [u8; 3],
+}
+
+/// Bits of [`AssignmentRecord::known`].
+pub mod known {
+    /// `cookie` is the socket's cookie.
+    pub const COOKIE: u32 = 1 << 0;
+    /// `hash_offset` is the search's hash.
+    pub const HASH_OFFSET: u32 = 1 << 1;
+    /// `word_before` was read.
+    pub const WORD_BEFORE: u32 = 1 << 2;
+    /// `word_after` was read.
+    pub const WORD_AFTER: u32 = 1 << 3;
+    /// `netns_low` and `netns_high` were read.
+    pub const RANGE: u32 = 1 << 4;
+    /// `netns` was read.
+    pub const NETNS: u32 = 1 << 5;
+    /// `comm` is the process's name.
+    pub const COMM: u32 = 1 << 6;
+    /// `cgroup_id` was read.
+    pub const CGROUP: u32 = 1 << 7;
+    /// `jiffies` was read.
+    pub const JIFFIES: u32 = 1 << 8;
+}
+
+macro_rules! wire_enum {
+    ($(#[$meta:meta])* $name:ident: $int:ty { $($(#[$vmeta:meta])* $variant:ident = $value:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr($int)]
+        pub enum $name { $($(#[$vmeta])* $variant = $value,)* }
+
+        impl $name {
+            /// The variant that `value` stands for, if any.
+            pub const fn from_wire(value: $int) -> Option<Self> {
+                match value {
+                    $($value => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The integer that stands for it on the wire.
+            pub const fn to_wire(self) -> $int {
+                self as $int
+            }
+        }
+    };
+}
+
+wire_enum! {
+    /// How an assignment came about.
+    Origin: u8 {
+        /// TCP `connect()` on an unbound socket.
+        Connect = 1,
+        /// `bind()` to port 0.
+        Bind = 2,
+        /// `listen()` on an unbound socket.
+        Listen = 3,
+        /// `connect()` or first send on an unbound UDP socket.
+        Udp = 4,
+        /// The program named the port itself.
+        Explicit = 5,
+    }
+}
+
+wire_enum! {
+    /// Transport protocol, by its number.
+    Protocol: u16 {
+        /// TCP.
+        Tcp = 6,
+        /// UDP.
+        Udp = 17,
+        /// DCCP (kernels before 6.16).
+        Dccp = 33,
+        /// SCTP.
+        Sctp = 132,
+        /// MPTCP, the parent socket.
+        Mptcp = 262,
+    }
+}
+
+wire_enum! {
+    /// The way in which the assignment was seen.
+    Hook: u8 {
+        /// fentry and fexit on `__inet_hash_connect`.
+        Fentry = 1,
+        /// kprobe and kretprobe on `__inet_hash_connect`.
+        Kprobe = 2,
+        /// Raw tracepoint `inet_sock_set_state` and a `sock_ops` program.
+        SockOps = 3,
+    }
+}

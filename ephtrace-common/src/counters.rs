@@ -1,0 +1,40 @@
+//! What the kernel side counts instead of emitting.
+
+/// Index into the per-CPU array `COUNTERS`. Each slot only grows during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Counter {
+    /// Searches begun: the hook fired for a socket without a port.
+    Seen = 0,
+    /// Not wanted by the filter, at the start or at the end.
+    Filtered = 1,
+    /// Records that reached the ring buffer.
+    Emitted = 2,
+    /// Lost: no room in the ring buffer.
+    RingFull = 3,
+    /// Lost: no room for the state of a search in flight.
+    InFlightFull = 4,
+    /// Lost: the same task began another search although the end of the last one was never seen.
+    ReturnMissed = 5,
+    /// Not an assignment: the socket had its port before it connected.
+    AlreadyBound = 6,
+    /// A field of a record could not be read and is shown as unknown.
+    ReadFailed = 7,
+}
+
+impl Counter {
+    /// How many slots `COUNTERS` has.
+    pub const COUNT: u32 = 8;
+
+    /// All of them, in the order of their slots.
+    pub const ALL: [Self; Self::COUNT as usize] = [
+        Self::Seen,
+        Self::Filtered,
+        Self::Emitted,
+        Self::RingFull,
+        Self::InFlightFull,
+        Self::ReturnMissed,
+        Self::AlreadyBound,
+        Self::ReadFailed,
+    ];
+}

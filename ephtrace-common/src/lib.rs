@@ -1,0 +1,26 @@
+//! The wire between the eBPF half and the user half, and nothing else.
+//!
+//! The contract, in prose:
+//!
+//! 1. Before load, the user half writes one [`Settings`] into the eBPF object's read-only data:
+//!    where kernel structures keep their fields ([`Offsets`]), what the kernel can do, and which
+//!    assignments to keep ([`Filter`]). The kernel freezes it, so the verifier sees constants and
+//!    removes what is switched off.
+//! 2. Each kept assignment becomes one [`AssignmentRecord`] in the ring buffer `EVENTS`: always the
+//!    same size, submitted without waking the reader, who drains on a timer.
+//! 3. Whatever does not become a record is counted in the per-CPU array `COUNTERS`, one slot for
+//!    each [`Counter`]. Over a whole run, once nothing is in flight any more:
+//!    `Seen = Filtered + Emitted + RingFull + InFlightFull + ReturnMissed` plus the searches whose
+//!    end was never seen.
+//!
+//! Both halves ship in one binary, so nothing here carries a version. All integers are native
+//! endian unless a field says otherwise; the eBPF target is little-endian only.
+#![no_std]
+
+mod assignment;
+mod counters;
+mod settings;
+
+pub use assignment::{AssignmentRecord, Hook, Origin, Protocol, known};
+pub use counters::Counter;
+pub use settings::{Cidr, Features, Filter, Offsets, PortSpan, Settings, bounds};

@@ -1,0 +1,179 @@
+//! What the loader writes into the eBPF object's read-only data before load.
+//!
+//! The kernel half reads single fields of it, volatile: the verifier knows the frozen values, so a
+//! filter that is off costs nothing.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// How many values a filter takes. Each bounds a loop that the verifier of Linux 5.10 walks.
+pub mod bounds {
+    /// Process ids, user ids.
+    pub const IDS: usize = 16;
+    /// Port ranges.
+    pub const PORTS: usize = 16;
+    /// Address prefixes.
+    pub const CIDRS: usize = 8;
+    /// Process names, network namespaces, cgroups.
+    pub const NAMES: usize = 8;
+}
+
+/// Everything that the loader tells the kernel half.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Settings {
+    /// Which assignments to keep.
+    pub filter: Filter,
+    /// Address of the pointer `table_perturb`, 0 if not known.
+    pub table_perturb: u64,
+    /// `1 << CONFIG_INET_TABLE_PERTURB_ORDER` - 1: mask from hash offset to table index.
+    pub table_mask: u32,
+    /// Where kernel structures keep their fields.
+    pub offsets: Offsets,
+    /// What this kernel can do.
+    pub features: Features,
+}
+
+/// Byte offsets into kernel structures, from the running kernel's BTF.
+///
+/// [`Offsets::ABSENT`] where this kernel has no such field.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Offsets {
+    /// `sock_common.skc_daddr`.
+    pub skc_daddr: u32,
+    /// `sock_common.skc_rcv_saddr`.
+    pub skc_rcv_saddr: u32,
+    /// `sock_common.skc_dport` (network order).
+    pub skc_dport: u32,
+    /// `sock_common.skc_num` (host order).
+    pub skc_num: u32,
+    /// `sock_common.skc_family`.
+    pub skc_family: u32,
+    /// `sock_common.skc_net.net`.
+    pub skc_net: u32,
+    /// `sock_common.skc_v6_daddr`; absent without `CONFIG_IPV6`.
+    pub skc_v6_daddr: u32,
+    /// `sock_common.skc_v6_rcv_saddr`; absent without `CONFIG_IPV6`.
+    pub skc_v6_rcv_saddr: u32,
+    /// `sock_common.skc_cookie`.
+    pub skc_cookie: u32,
+    /// `sock.sk_protocol`.
+    pub sk_protocol: u32,
+    /// `inet_sock.inet_sport` (network order).
+    pub inet_sport: u32,
+    /// `inet_sock.local_port_range` (low, then high, 16 bits each); Linux 6.3 and 6.1.32.
+    pub local_port_range: u32,
+    /// `net.ns.inum`.
+    pub net_inum: u32,
+    /// `net.ipv4.ip_local_ports.range`.
+    pub net_range: u32,
+    /// `net.ipv4.sysctl_ip_local_port_step_width`; Linux 7.1.
+    pub net_step_width: u32,
+    /// `task_struct.group_leader`.
+    pub task_group_leader: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
+    /// `task_struct.cgroups`.
+    pub task_cgroups: u32,
+    /// `css_set.dfl_cgrp`.
+    pub css_set_dfl_cgrp: u32,
+    /// `cgroup.level`.
+    pub cgroup_level: u32,
+    /// `cgroup.ancestor_ids`; up to Linux 6.0.
+    pub cgroup_ancestor_ids: u32,
+}
+
+impl Offsets {
+    /// The offset of a field that this kernel does not have.
+    pub const ABSENT: u32 = u32::MAX;
+}
+
+/// What this kernel can do; each is 0 or 1 unless said otherwise.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Features {
+    /// Number of arguments of `__inet_hash_connect`: 4, or 5 from Linux 6.15 on.
+    pub hash_connect_args: u32,
+    /// Bytes of its third argument, the hash offset: 8, or 4 before 5.10.119.
+    pub hash_offset_bytes: u32,
+    /// `net.ipv4.ip_local_ports.range` is one `u32` (low | high << 16), not two `int`s.
+    pub range_is_packed: u32,
+    /// `bpf_get_socket_cookie` works in fexit programs (Linux 5.12).
+    pub cookie_in_tracing: u32,
+    /// `bpf_get_current_ancestor_cgroup_id` works in tracing programs.
+    pub ancestor_cgroup: u32,
+    /// Always zero: keeps the size a multiple of eight.
+    pub reserved: u32,
+}
+
+/// Which assignments to keep. An empty list keeps all.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Filter {
+    /// Only searches that took at least as long, in nanoseconds.
+    pub min_latency_ns: u64,
+    /// cgroup v2 ids; tasks in them or below are kept.
+    pub cgroup_ids: [u64; bounds::NAMES],
+    /// Depth of each cgroup in the hierarchy; the root is 0.
+    pub cgroup_levels: [u32; bounds::NAMES],
+    /// Process ids.
+    pub pids: [u32; bounds::IDS],
+    /// User ids.
+    pub uids: [u32; bounds::IDS],
+    /// Inode numbers of network namespaces.
+    pub netns: [u32; bounds::NAMES],
+    /// Names of processes, NUL-padded.
+    pub comms: [[u8; 16]; bounds::NAMES],
+    /// Destination prefixes.
+    pub dst: [Cidr; bounds::CIDRS],
+    /// Source prefixes.
+    pub src: [Cidr; bounds::CIDRS],
+    /// Destination ports.
+    pub dports: [PortSpan; bounds::PORTS],
+    /// Assigned ports.
+    pub lports: [PortSpan; bounds::PORTS],
+    /// How many of each list are in force.
+    pub cgroup_count: u32,
+    /// See `pids`.
+    pub pid_count: u32,
+    /// See `uids`.
+    pub uid_count: u32,
+    /// See `netns`.
+    pub netns_count: u32,
+    /// See `comms`.
+    pub comm_count: u32,
+    /// See `dst`.
+    pub dst_count: u32,
+    /// See `src`.
+    pub src_count: u32,
+    /// See `dports`.
+    pub dport_count: u32,
+    /// See `lports`.
+    pub lport_count: u32,
+    /// 4 or 6 to keep one family, 0 for both.
+    pub family: u32,
+    /// 1 to keep failed assignments only.
+    pub failed_only: u32,
+    /// This process is never kept (ephtrace itself), 0 for none.
+    pub skip_pid: u32,
+}
+
+/// An address prefix, IPv4 in its IPv4-mapped form (prefix length + 96).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq)]
+#[repr(C)]
+pub struct Cidr {
+    /// The address in network order, host bits zero.
+    pub addr: [u64; 2],
+    /// The mask in network order.
+    pub mask: [u64; 2],
+}
+
+/// A range of ports, both ends inclusive, host order.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq)]
+#[repr(C)]
+pub struct PortSpan {
+    /// First port.
+    pub low: u16,
+    /// Last port.
+    pub high: u16,
+}

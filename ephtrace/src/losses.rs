@@ -1,0 +1,35 @@
+//! What did not reach the output, by the stage that lost it. Every sink shows it.
+
+/// Losses so far, by stage. Each number only grows during a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Kernel: no room in the ring buffer.
+    pub ring_full: u64,
+    /// Kernel: no room for the state of a search in flight.
+    pub in_flight_full: u64,
+    /// Kernel: the end of a search was never seen (missed return probe, evicted state).
+    pub return_missed: u64,
+    /// User side: a record that could not be decoded.
+    pub undecodable: u64,
+    /// User side: a line of a recording that could not be read.
+    pub unreadable: u64,
+}
+
+impl Losses {
+    /// Stage names as they stand in every output, with their numbers.
+    pub fn stages(&self) -> [(&'static str, u64); 5] {
+        let Self { ring_full, in_flight_full, return_missed, undecodable, unreadable } = *self;
+        [
+            ("ring_full", ring_full),
+            ("in_flight_full", in_flight_full),
+            ("return_missed", return_missed),
+            ("undecodable", undecodable),
+            ("unreadable", unreadable),
+        ]
+    }
+
+    /// All stages together.
+    pub fn total(&self) -> u64 {
+        self.stages().iter().map(|(_, n)| n).sum()
+    }
+}
