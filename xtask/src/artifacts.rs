@@ -1,0 +1,95 @@
+//! What cargo builds for other places than this terminal: static binaries, and where they are.
+//!
+//! One build serves the guests, the kernel tests on the host and what is shipped, in a target
+//! folder of its own (`target/static`) so that everyday builds stay as they are.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{process, say::say, workspace};
+
+/// The target of static binaries: glibc's, because it comes with every toolchain. Guests and
+/// shipped binaries are for this architecture only.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Executables by the name of their cargo target.
+pub(crate) struct Executables(HashMap<String, PathBuf>);
+
+impl Executables {
+    /// The path of one that was asked for.
+    pub(crate) fn path(&self, name: &str) -> Result<&PathBuf> {
+        self.0.get(name).with_context(|| format!("cargo built no executable {name}"))
+    }
+}
+
+/// PID 1 of the guests.
+pub(crate) fn guest_init() -> Result<Executables> {
+    build("the guests' init", &["build", "-p", "xtask", "--bin", "guest-init"])
+}
+
+/// `ephtrace`, the program that makes the kernel assign ports, and the guests' init.
+pub(crate) fn programs() -> Result<Executables> {
+    let words = "build -p ephtrace -p xtask --bin ephtrace --example assign --bin guest-init";
+    build("ephtrace as a static binary", &words.split(' ').collect::<Vec<_>>())
+}
+
+/// The test binary of `ephtrace/tests/kernel.rs`.
+pub(crate) fn kernel_tests() -> Result<Executables> {
+    let words = "test --no-run -p ephtrace -p xtask --test kernel";
+    build("the kernel tests as a static binary", &words.split(' ').collect::<Vec<_>>())
+}
+
+fn build(what: &str, words: &[&str]) -> Result<Executables> {
+    say(format_args!("building {what}"));
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(workspace::root())
+        .args(words)
+        .args(["--release", "--target", TARGET, "--message-format", "json-render-diagnostics"])
+        .arg("--target-dir")
+        .arg(workspace::target().join("static"))
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    let output = cargo.output().context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("{} failed: {}", process::spell(&cargo), output.status);
+    }
+    Ok(Executables(executables(&String::from_utf8_lossy(&output.stdout))))
+}
+
+/// Cargo's messages, one JSON object a line, of which only finished executables matter.
+fn executables(messages: &str) -> HashMap<String, PathBuf> {
+    let finished = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let path = message.get("executable")?.as_str()?;
+        let name = message.get("target")?.get("name")?.as_str()?;
+        Some((name.to_owned(), PathBuf::from(path)))
+    });
+    finished.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::executables;
+
+    #[test]
+    fn only_executables_are_kept() {
+        let found = executables(concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"ephtrace"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/t/kernel-1"}"#,
+            "\nno JSON\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        ));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found["kernel"].to_str(), Some("/t/kernel-1"));
+    }
+}

@@ -1,0 +1,69 @@
+//! Which kernels to boot: Debian's by their series, or a user's own image.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::registry::{self, SUITES};
+use crate::say::say;
+
+/// A kernel that is here.
+pub(super) struct Kernel {
+    /// Its version, as output names it.
+    pub(super) version: String,
+    pub(super) image: PathBuf,
+}
+
+/// The kernels that were asked for, all of Debian's if none was; fetches what is not here yet.
+pub(super) fn choose(names: &[String], update: bool) -> Result<Vec<Kernel>> {
+    if names.is_empty() {
+        return SUITES.iter().map(|suite| registry::kernel(suite, update)).collect();
+    }
+    names.iter().map(|name| one(name, update)).collect()
+}
+
+fn one(name: &str, update: bool) -> Result<Kernel> {
+    if let Some(suite) = SUITES.iter().find(|suite| [suite.series, suite.name].contains(&name)) {
+        return registry::kernel(suite, update);
+    }
+    let image = Path::new(name);
+    if !image.is_file() {
+        let series: Vec<_> = SUITES.iter().map(|suite| suite.series).collect();
+        bail!("no kernel {name}: name one of {}, or the path of a bzImage", series.join(", "));
+    }
+    let version = version_of(image)?;
+    say(format_args!("kernel {version} from {name}"));
+    Ok(Kernel { version, image: image.to_owned() })
+}
+
+/// The version that a bzImage has in its header (the x86 boot protocol's `kernel_version`).
+fn version_of(image: &Path) -> Result<String> {
+    let bytes = std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
+    header_version(&bytes).with_context(|| format!("{} is no bzImage", image.display()))
+}
+
+fn header_version(image: &[u8]) -> Option<String> {
+    if image.get(0x202..0x206)? != b"HdrS" {
+        return None;
+    }
+    let offset = image.get(0x20e..0x210)?;
+    let start = usize::from(u16::from_le_bytes(offset.try_into().ok()?)) + 0x200;
+    let text = image.get(start..)?.split(|byte| *byte == 0).next()?;
+    let version = std::str::from_utf8(text).ok()?.split(' ').next()?;
+    Some(version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::header_version;
+
+    #[test]
+    fn the_version_is_where_the_header_points() {
+        let mut image = vec![0; 0x300];
+        image[0x202..0x206].copy_from_slice(b"HdrS");
+        image[0x20e..0x210].copy_from_slice(&0x40_u16.to_le_bytes());
+        image[0x240..0x24d].copy_from_slice(b"6.9.1 (a@b) #");
+        assert_eq!(header_version(&image).as_deref(), Some("6.9.1"));
+        assert_eq!(header_version(b"ELF"), None);
+    }
+}

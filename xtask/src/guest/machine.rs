@@ -1,0 +1,243 @@
+//! One QEMU: starts it, streams its output, notices how it ends.
+//!
+//! The first serial port is the kernel's and goes to a file; the second is the command's and comes
+//! through QEMU's stdout.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    kernel::Kernel,
+    verdict::{Outcome, Tests, Verdict},
+};
+use crate::{
+    process,
+    say::{result, say},
+    workspace,
+};
+
+const QEMU: &str = "qemu-system-x86_64";
+/// The init's last line.
+const MARK: &str = "guest-init: exit ";
+/// Lines of output on their way to the terminal: a slow terminal slows the guest down.
+const LINES_AHEAD: usize = 1024;
+/// Lines of the kernel's log that a failure shows.
+const LAST_WORDS: usize = 30;
+/// A kernel under KVM says its first word in a fraction of this.
+const KVM_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How QEMU runs the guest's instructions.
+#[derive(Clone, Copy)]
+pub(super) enum Accelerator {
+    Kvm,
+    Tcg,
+}
+
+/// What all guests of one run have in common.
+pub(super) struct Machine {
+    pub(super) initramfs: PathBuf,
+    pub(super) accelerator: Accelerator,
+    pub(super) memory_mib: u32,
+    pub(super) timeout: Duration,
+    pub(super) prefix: Prefix,
+}
+
+/// What stands before each line of a guest's output.
+#[derive(Clone, Copy)]
+pub(super) enum Prefix {
+    None,
+    Kernel,
+}
+
+/// Installs QEMU where apt can, else says what is missing.
+pub(super) fn require_qemu() -> Result<()> {
+    process::find(QEMU).map(drop).with_context(|| format!("{QEMU} is not installed"))
+}
+
+impl Accelerator {
+    /// KVM if a kernel speaks under it: the device alone proves nothing, for on some hosts it
+    /// opens and then refuses to run.
+    pub(super) fn choose(image: &Path) -> Self {
+        let usable = Path::new("/dev/kvm").exists() && kvm_speaks(image);
+        say(if usable { "guests run under KVM" } else { "guests run emulated: no usable KVM" });
+        if usable { Self::Kvm } else { Self::Tcg }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
+fn kvm_speaks(image: &Path) -> bool {
+    let mut qemu = qemu(Accelerator::Kvm, image, "console=ttyS0 panic=-1");
+    qemu.args(["-m", "256", "-serial", "stdio"]).stderr(Stdio::null());
+    let Ok(mut child) = qemu.spawn() else { return false };
+    let deadline = Instant::now() + KVM_PATIENCE;
+    let spoke = child.stdout.take().is_some_and(|stdout| {
+        let lines = lines_of(stdout);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match lines.recv_timeout(left) {
+                Ok(line) if line.contains("Linux version") => break true,
+                Ok(_) => {}
+                Err(_) => break false,
+            }
+        }
+    });
+    let _already_gone = child.kill();
+    let _already_gone = child.wait();
+    spoke
+}
+
+/// What every QEMU here has in common.
+fn qemu(accelerator: Accelerator, image: &Path, command_line: &str) -> Command {
+    let mut qemu = Command::new(QEMU);
+    // Without cmpxchg16b: QEMU 7.2's emulation of it corrupts flags, and kernels from 6.12 on panic
+    // under load.
+    qemu.args(["-accel", accelerator.name(), "-cpu", "max,-cx16", "-smp", "2"])
+        .args(["-display", "none", "-monitor", "none", "-nodefaults", "-no-reboot"])
+        .arg("-kernel")
+        .arg(image)
+        .args(["-append", command_line])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    qemu
+}
+
+impl Machine {
+    /// Boots one kernel, runs the initramfs' command, waits for the end.
+    pub(super) fn boot(&self, kernel: &Kernel) -> Result<Outcome> {
+        let name = format!("guest/kernel-{}-{}.log", kernel.version, std::process::id());
+        let log_file = workspace::target().join(name);
+        say(format_args!("booting {}", kernel.version));
+        let start = Instant::now();
+        let mut child = self.start(kernel, &log_file)?;
+        let stdout = child.stdout.take().context("QEMU has no stdout")?;
+        let mut tests = Tests::default();
+        let ended = self.follow(kernel, &lines_of(stdout), start + self.timeout, &mut tests);
+        // Either it has said its last word, or it is to have none.
+        let _already_gone = child.kill();
+        let _already_gone = child.wait();
+        let log = std::fs::read(&log_file)
+            .with_context(|| format!("cannot read {}", log_file.display()))?;
+        let log = String::from_utf8_lossy(&log);
+        let verdict = ended.unwrap_or_else(|| Verdict::Died(cause_of_death(&log)));
+        let peaceful = matches!(verdict, Verdict::Exited(_));
+        let warnings: Vec<_> =
+            log.lines().filter(|line| is_warning(line)).map(str::to_owned).collect();
+        let worth_keeping = !peaceful || !warnings.is_empty();
+        if !worth_keeping {
+            std::fs::remove_file(&log_file).context("cannot remove a guest's log")?;
+        }
+        Ok(Outcome {
+            kernel: kernel.version.clone(),
+            verdict,
+            tests,
+            warnings,
+            last_words: if peaceful { Vec::new() } else { last_lines(&log) },
+            log: worth_keeping.then_some(log_file),
+            took: start.elapsed(),
+        })
+    }
+
+    fn start(&self, kernel: &Kernel, log: &Path) -> Result<Child> {
+        // An oops that went on could pass for a success.
+        let command_line = "console=ttyS0 loglevel=5 oops=panic panic=-1";
+        let mut qemu = qemu(self.accelerator, &kernel.image, command_line);
+        qemu.arg("-initrd").arg(&self.initramfs);
+        qemu.args(["-m", &self.memory_mib.to_string()]);
+        qemu.arg("-serial").arg(format!("file:{}", log.display()));
+        qemu.args(["-serial", "stdio"]);
+        qemu.spawn().with_context(|| format!("cannot start {QEMU}"))
+    }
+
+    /// Passes lines on until the init says the end; `None` when the output ends without it.
+    fn follow(
+        &self,
+        kernel: &Kernel,
+        lines: &Receiver<String>,
+        deadline: Instant,
+        tests: &mut Tests,
+    ) -> Option<Verdict> {
+        // The init ends an unfinished line before its mark; an empty line is held back until it is
+        // known to be the command's own.
+        let mut held_back = false;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = match lines.recv_timeout(left) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => return Some(Verdict::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            };
+            if let Some(code) = line.strip_prefix(MARK) {
+                return Some(exit_verdict(code));
+            }
+            tests.count(&line);
+            if std::mem::replace(&mut held_back, line.is_empty()) {
+                self.show(kernel, "");
+            }
+            if !held_back {
+                self.show(kernel, &line);
+            }
+        }
+    }
+
+    fn show(&self, kernel: &Kernel, line: &str) {
+        match self.prefix {
+            Prefix::None => result(line),
+            Prefix::Kernel => result(format_args!("[{}] {line}", kernel.version)),
+        }
+    }
+}
+
+/// The number after the mark, or why there was nothing to run.
+fn exit_verdict(code: &str) -> Verdict {
+    match code.split_once(' ') {
+        Some((_, why)) => Verdict::Died(why.to_owned()),
+        None => code.parse().map_or_else(|_| Verdict::Died(code.to_owned()), Verdict::Exited),
+    }
+}
+
+/// Lines as they come, each without its end.
+fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = sync_channel(LINES_AHEAD);
+    thread::spawn(move || {
+        let mut reader = BufReader::new(stdout);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
+            if sender.send(text).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
+
+fn cause_of_death(log: &str) -> String {
+    let telling = ["Kernel panic", "BUG:", "Oops", "guest-init:"];
+    let line = log.lines().find(|line| telling.iter().any(|word| line.contains(word)));
+    line.map_or_else(|| "it ended without a word".to_owned(), |line| line.trim_end().to_owned())
+}
+
+fn is_warning(line: &str) -> bool {
+    ["WARNING:", "BUG:", "INFO: rcu", "guest-init:"].iter().any(|word| line.contains(word))
+}
+
+fn last_lines(log: &str) -> Vec<String> {
+    let lines: Vec<_> = log.lines().collect();
+    let from = lines.len().saturating_sub(LAST_WORDS);
+    lines.get(from..).unwrap_or_default().iter().map(|line| (*line).to_owned()).collect()
+}

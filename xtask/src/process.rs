@@ -1,0 +1,65 @@
+//! Other programs: run them, take their output, become root for them.
+
+use std::{
+    ffi::OsStr,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Runs a program with our own stdout and stderr; anything but success is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| cannot_start(command))?;
+    if !status.success() {
+        bail!("{} failed: {status}", spell(command));
+    }
+    Ok(())
+}
+
+/// The same, keeping stdout for our own results: the program's output goes to stderr.
+pub(crate) fn run_aside(command: &mut Command) -> Result<()> {
+    run(command.stdin(Stdio::null()).stdout(std::io::stderr()))
+}
+
+/// Runs a program and returns its stdout; anything but success is an error with its stderr.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{} failed: {}\n{}", spell(command), output.status, said.trim_end());
+    }
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("{} printed something that is no UTF-8", spell(command)))
+}
+
+/// A command that runs as root: the program itself, or through sudo.
+pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
+    if is_root() {
+        return Command::new(program);
+    }
+    let mut sudo = Command::new("sudo");
+    sudo.arg("--").arg(program);
+    sudo
+}
+
+/// Whether this process may do everything.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Where PATH has this program.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// The command as a user would type it.
+pub(crate) fn spell(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+fn cannot_start(command: &Command) -> String {
+    format!("cannot start {}", command.get_program().to_string_lossy())
+}
