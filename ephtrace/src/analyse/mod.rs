@@ -1,0 +1,8 @@
+//! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
+
+pub mod lanes;
+pub mod summary;
+mod tracked;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! What was typed, and nothing more: no file is opened, no name looked up, no limit checked.
+//!
+//! What it means is in `settings`. This module names no other of the crate, so that build scripts
+//! may include it to write the manual page and the completions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo ephtrace                        every port that TCP connects are given
+  sudo ephtrace -x                     only connects that found no free port
+  sudo ephtrace -p 181,204 -P 443      two processes, destination port 443
+  sudo ephtrace -c curl -6 -w          curl over IPv6, room for long addresses
+  sudo ephtrace --dst 10.0.0.0/8 -P 80,8000-8100
+  sudo ephtrace --netns blue -T        in the namespace of `ip netns`, wall clock
+  sudo ephtrace --min-latency 100us    only where the search for a port took long
+  sudo ephtrace -o json --duration 60s --output ports.ndjson
+  ephtrace doctor                      what this kernel and user allow, and why not";
+
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  sudo ephtrace trace -c nginx -P 8080         who is given which port by nginx
+  sudo ephtrace trace --cgroup system.slice/app.service -o csv
+  sudo ephtrace trace -o json --count 1000 | jq .sport
+
+A flag that takes several values takes them as a list (-P 80,443) and repeated
+(-P 80 -P 443). Different flags must all hold.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  ephtrace doctor            a table, for people
+  ephtrace doctor --json     the same as data";
+
+/// Record every ephemeral port that Linux assigns, and find out why there is none.
+///
+/// Without a command, ephtrace traces: `ephtrace -p 181` is `ephtrace trace -p 181`. Events go to
+/// standard output, everything else to standard error.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "ephtrace", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    trace: TraceArgs,
+}
+
+impl Cli {
+    /// The command that was meant: tracing, unless another was named.
+    pub fn into_command(self) -> Command {
+        let Self { command, trace } = self;
+        command.unwrap_or(Command::Trace(trace))
+    }
+}
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Stream every assignment as it happens (what ephtrace does without a command)
+    #[command(after_help = TRACE_EXAMPLES)]
+    Trace(TraceArgs),
+    /// Say what this kernel and user allow, and what would change it
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+}
+
+impl Command {
+    /// How much to say on standard error.
+    pub fn verbosity(&self) -> Verbosity {
+        match self {
+            Self::Trace(args) => args.verbosity,
+            Self::Doctor(args) => args.verbosity,
+        }
+    }
+}
+
+/// What `trace` was asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TraceArgs {
+    /// Which assignments to keep.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// How to show them.
+    #[command(flatten)]
+    pub view: ViewArgs,
+    /// When to stop.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// How to see them.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// Which assignments to keep; the kernel drops all others before they cost anything.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only these processes
+    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
+    pub pid: Vec<u32>,
+
+    /// Only processes of these users (number or name)
+    #[arg(short, long, value_name = "USER", value_delimiter = ',')]
+    pub uid: Vec<String>,
+
+    /// Only processes of these names (as in /proc/PID/comm, at most 15 bytes)
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub comm: Vec<String>,
+
+    /// Only these destination ports, such as 80,443,8000-8100
+    #[arg(short = 'P', long, value_name = "PORTS", value_delimiter = ',')]
+    pub port: Vec<String>,
+
+    /// Only these assigned ports, such as 40000-40999
+    #[arg(
+        short = 'L',
+        long,
+        value_name = "PORTS",
+        value_delimiter = ',',
+        conflicts_with = "failed"
+    )]
+    pub lport: Vec<String>,
+
+    /// Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub dst: Vec<String>,
+
+    /// Only sources in these networks
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub src: Vec<String>,
+
+    /// Only these network namespaces: inode number, path, or name of `ip netns`
+    #[arg(long, value_name = "NETNS", value_delimiter = ',')]
+    pub netns: Vec<String>,
+
+    /// Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Vec<PathBuf>,
+
+    /// Only IPv4
+    #[arg(short = '4', long)]
+    pub ipv4: bool,
+
+    /// Only IPv6
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+
+    /// Only assignments that came about in this way
+    #[arg(long, value_name = "ORIGIN", value_enum, value_delimiter = ',')]
+    pub origin: Vec<OriginArg>,
+
+    /// Only failed assignments: the kernel found no port
+    #[arg(short = 'x', long)]
+    pub failed: bool,
+
+    /// Only where the search took at least so long, such as 100us or 1ms
+    #[arg(long, value_name = "TIME")]
+    pub min_latency: Option<String>,
+}
+
+/// How to show assignments.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct ViewArgs {
+    /// Column TIME(s), seconds since the start (default, unless -T)
+    #[arg(short = 't', long)]
+    pub timestamp: bool,
+
+    /// Column TIME, wall clock; together with -t both
+    #[arg(short = 'T', long)]
+    pub time: bool,
+
+    /// Column UID
+    #[arg(short = 'U', long)]
+    pub print_uid: bool,
+
+    /// Room for long IPv6 addresses from the start
+    #[arg(short, long)]
+    pub wide: bool,
+
+    /// Format of the events
+    #[arg(short = 'o', long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: FormatArg,
+
+    /// Write the events to this file, not to standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// When to stop.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct StopArgs {
+    /// Stop after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// Stop after so long, such as 30s or 5m
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+}
+
+/// How to see assignments.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Kernel")]
+pub struct KernelArgs {
+    /// How to see assignments; `ephtrace doctor` says what works here
+    #[arg(long, value_name = "HOOK", value_enum, default_value_t)]
+    pub hook: HookArg,
+
+    /// Read the kernel's types from this BTF file, not from /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+
+    /// Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub ring_size: Option<String>,
+}
+
+/// What `doctor` was asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DoctorArgs {
+    /// Print data (one JSON object), not a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Read the kernel's types from this BTF file, not from /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// How much to say on standard error.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Verbosity {
+    /// Say more on standard error; -vv and -vvv say yet more
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+
+    /// Only errors and losses on standard error: no notices, no summary
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl Verbosity {
+    /// The least urgent log messages to show.
+    pub fn level(self) -> log::LevelFilter {
+        match (self.quiet, self.verbose) {
+            (true, _) => log::LevelFilter::Error,
+            (false, 0) => log::LevelFilter::Warn,
+            (false, 1) => log::LevelFilter::Info,
+            (false, 2) => log::LevelFilter::Debug,
+            (false, _) => log::LevelFilter::Trace,
+        }
+    }
+}
+
+/// Value of `--origin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OriginArg {
+    /// TCP connect on an unbound socket
+    Connect,
+}
+
+/// Value of `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// A table, for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// Value of `--hook`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum HookArg {
+    /// The first of the others that works here
+    #[default]
+    Auto,
+    /// fentry and fexit on the search; needs BTF
+    Fentry,
+    /// kprobe and kretprobe on the search
+    Kprobe,
+    /// Tracepoint and sock_ops program; tells less
+    #[value(name = "sock_ops", alias = "sock-ops")]
+    SockOps,
+}

@@ -1,0 +1,66 @@
+//! From the kernel's monotonic clock to wall-clock time.
+
+use std::{io, time::Duration};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// How many bracketed readings are taken; the tightest one counts.
+const READINGS: usize = 5;
+
+/// How far the Unix epoch is from the zero of `CLOCK_MONOTONIC`.
+///
+/// The caller reads it again once a second, for wall-clock time is set and slewed while the
+/// monotonic clock, which events are stamped with, stops during suspend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    offset_ns: i128,
+}
+
+/// Wall-clock time, with the monotonic time just before and just after; all in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// `CLOCK_MONOTONIC` before.
+    pub before_ns: u64,
+    /// Since the Unix epoch.
+    pub unix_ns: u64,
+    /// `CLOCK_MONOTONIC` after.
+    pub after_ns: u64,
+}
+
+impl Clock {
+    /// Reads the clocks.
+    pub fn read() -> io::Result<Self> {
+        let mut readings = [Reading { before_ns: 0, unix_ns: 0, after_ns: u64::MAX }; READINGS];
+        for reading in &mut readings {
+            *reading = Reading {
+                before_ns: now_ns(ClockId::CLOCK_MONOTONIC)?,
+                unix_ns: now_ns(ClockId::CLOCK_REALTIME)?,
+                after_ns: now_ns(ClockId::CLOCK_MONOTONIC)?,
+            };
+        }
+        Ok(Self::from_readings(&readings))
+    }
+
+    /// From the tightest of `readings`.
+    pub fn from_readings(readings: &[Reading]) -> Self {
+        let width = |r: &&Reading| r.after_ns.saturating_sub(r.before_ns);
+        let Some(best) = readings.iter().min_by_key(width) else { return Self::default() };
+        let middle = best.before_ns + width(&best) / 2;
+        Self { offset_ns: i128::from(best.unix_ns) - i128::from(middle) }
+    }
+
+    /// The Unix time of a monotonic time, both in nanoseconds.
+    pub fn unix_ns(self, monotonic_ns: u64) -> u64 {
+        u64::try_from(i128::from(monotonic_ns) + self.offset_ns).unwrap_or(0)
+    }
+}
+
+/// `CLOCK_MONOTONIC` now, in nanoseconds.
+pub fn monotonic_ns() -> io::Result<u64> {
+    now_ns(ClockId::CLOCK_MONOTONIC)
+}
+
+fn now_ns(clock: ClockId) -> io::Result<u64> {
+    let now = Duration::from(clock_gettime(clock)?);
+    u64::try_from(now.as_nanos()).map_err(io::Error::other)
+}

@@ -1,0 +1,148 @@
+//! From name to number, where the system has to be asked: users, network namespaces, cgroups.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC},
+    unistd::User,
+};
+
+use super::UsageError;
+
+/// Where `ip netns` keeps its namespaces.
+const NAMED_NETNS: &str = "/run/netns";
+
+/// Inode number of the root of the cgroup v2 hierarchy.
+const CGROUP_ROOT: u64 = 1;
+
+/// A cgroup as the kernel compares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cgroup {
+    /// Inode number of its directory.
+    pub(super) id: u64,
+    /// Depth in the hierarchy; the root is 0.
+    pub(super) level: u32,
+}
+
+/// Number of a user, from number or name.
+pub(super) fn uid(text: &String) -> Result<u32, UsageError> {
+    if let Ok(uid) = text.parse() {
+        return Ok(uid);
+    }
+    let (reason, advice) = match User::from_name(text) {
+        Ok(Some(user)) => return Ok(user.uid.as_raw()),
+        Ok(None) => ("no such user".to_owned(), "`getent passwd` shows the names"),
+        Err(error) => (format!("can't look up the user ({})", error.desc()), "give the number"),
+    };
+    Err(unknown("--uid", text, reason, advice))
+}
+
+/// Inode number of a network namespace, from number, path or name.
+pub(super) fn netns(text: &String) -> Result<u32, UsageError> {
+    if let Ok(inode) = text.parse() {
+        return Ok(inode);
+    }
+    let named = !text.contains('/');
+    let path = if named { Path::new(NAMED_NETNS).join(text) } else { PathBuf::from(text) };
+    let advice = if named {
+        "`ip netns list` shows the names; a path such as /proc/PID/ns/net does too"
+    } else {
+        "a path such as /proc/PID/ns/net or /run/netns/NAME does"
+    };
+    let fail = |reason| unknown("--netns", text, reason, advice);
+    let inode = fs::metadata(&path).map_err(|e| fail(no_path(&path, &e)))?.ino();
+    match statfs::statfs(&path) {
+        Ok(stat) if stat.filesystem_type() == NSFS_MAGIC => {}
+        _ => return Err(fail(format!("{} is no namespace", path.display()))),
+    }
+    u32::try_from(inode).map_err(|_| fail(format!("{} is no namespace", path.display())))
+}
+
+/// A cgroup v2, from its absolute path or from its path below the mount.
+///
+/// `/system.slice` works too, as `/proc/PID/cgroup` writes it.
+pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
+    let shown = path.display().to_string();
+    let advice = "`systemd-cgls`, or the line 0:: in /proc/PID/cgroup, shows the paths";
+    let fail = |reason| unknown("--cgroup", &shown, reason, advice);
+    let mounts = fs::read("/proc/self/mounts")
+        .map_err(|e| fail(no_path(Path::new("/proc/self/mounts"), &e)))?;
+    let Some(mount) = cgroup2_mount(&mounts) else {
+        return Err(unknown(
+            "--cgroup",
+            &shown,
+            "no cgroup v2 is mounted here".to_owned(),
+            "`mount -t cgroup2 none DIR` mounts it",
+        ));
+    };
+    let below = path.strip_prefix("/").unwrap_or(path);
+    let full = if path.starts_with(&mount) { path.to_owned() } else { mount.join(below) };
+    let full = full.canonicalize().map_err(|e| fail(no_path(&full, &e)))?;
+    let depth = full.strip_prefix(&mount).map(|rest| rest.components().count());
+    let (Ok(level), true) = (depth, is_cgroup2(&full)) else {
+        return Err(fail(format!("{} is not inside {}", full.display(), mount.display())));
+    };
+    let inode =
+        |path: &Path| fs::metadata(path).map(|m| m.ino()).map_err(|e| fail(no_path(path, &e)));
+    if inode(&mount)? != CGROUP_ROOT {
+        return Err(unknown(
+            "--cgroup",
+            &shown,
+            format!("{} is not the root of the hierarchy", mount.display()),
+            "run ephtrace outside of the cgroup namespace (docker run --cgroupns=host)",
+        ));
+    }
+    let id = inode(&full)?;
+    u32::try_from(level).map(|level| Cgroup { id, level }).map_err(|_| fail("too deep".to_owned()))
+}
+
+fn is_cgroup2(path: &Path) -> bool {
+    statfs::statfs(path).is_ok_and(|stat| stat.filesystem_type() == CGROUP2_SUPER_MAGIC)
+}
+
+/// Where cgroup v2 is mounted, from the text of `/proc/self/mounts`.
+pub(super) fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
+    mounts.split(|&b| b == b'\n').find_map(|line| {
+        let mut fields = line.split(|&b| b == b' ');
+        let (_, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        (kind == b"cgroup2").then(|| PathBuf::from(OsStr::from_bytes(&unescape(path))))
+    })
+}
+
+/// Undoes the octal escapes of `/proc/self/mounts` (space, tab, newline, backslash).
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        if let (b'\\', Some(code), Some(after)) = (first, octal(tail), tail.get(3..)) {
+            out.push(code);
+            rest = after;
+        } else {
+            out.push(first);
+            rest = tail;
+        }
+    }
+    out
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(digits.get(..3)?).ok()?;
+    u8::from_str_radix(digits, 8).ok()
+}
+
+fn no_path(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("no {}", path.display()),
+        io::ErrorKind::PermissionDenied => format!("may not look at {}", path.display()),
+        _ => format!("can't look at {} ({error})", path.display()),
+    }
+}
+
+fn unknown(flag: &'static str, name: &str, reason: String, advice: &str) -> UsageError {
+    UsageError::Unknown { flag, name: name.to_owned(), reason, advice: advice.to_owned() }
+}

@@ -1,0 +1,111 @@
+//! Where assignments, losses and the summary go.
+//!
+//! Events on the output, everything else on the notices (standard error). Sinks write whole lines
+//! and pass every error of the output on; an error of the notices stops nothing.
+
+mod csv;
+mod json;
+mod lines;
+mod notices;
+mod text;
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd as _,
+    path::Path,
+};
+
+pub use self::{
+    csv::CsvSink,
+    json::JsonSink,
+    lines::{Lines, Target},
+    notices::Notices,
+    text::TextSink,
+};
+use crate::{analyse::summary::Summary, event::Assignment, losses::Losses};
+
+/// A destination of everything that ephtrace finds out.
+pub trait Sink {
+    /// One assignment. It may stay in the buffer until [`Sink::flush`].
+    fn event(&mut self, assignment: &Assignment) -> io::Result<()>;
+
+    /// What was lost until `ts_ns` (nanoseconds since the Unix epoch), counted from the start.
+    ///
+    /// To be called on every tick; where nothing was lost since the last call, nothing is written.
+    fn losses(&mut self, ts_ns: u64, losses: &Losses) -> io::Result<()>;
+
+    /// The run in numbers until `ts_ns` (nanoseconds since the Unix epoch).
+    fn summary(&mut self, ts_ns: u64, summary: &Summary) -> io::Result<()>;
+
+    /// Hands on what is in the buffer: to be called after each drain of the ring.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// The last call: completes the output and hands it on.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A table, for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// How events are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Format of the output.
+    pub format: Format,
+    /// Text: column TIME(s), seconds since the start.
+    pub since_start: bool,
+    /// Text: column TIME, wall clock.
+    pub wall_clock: bool,
+    /// Text: column UID.
+    pub uid: bool,
+    /// Text: room for long addresses from the start.
+    pub wide: bool,
+    /// No summary on the notices.
+    pub quiet: bool,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            format: Format::Text,
+            since_start: true,
+            wall_clock: false,
+            uid: false,
+            wide: false,
+            quiet: false,
+        }
+    }
+}
+
+/// Opens the output: creates or empties the file at `path`, or takes standard output.
+pub fn open(path: Option<&Path>) -> io::Result<File> {
+    match path {
+        Some(path) => File::create(path),
+        None => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+    }
+}
+
+/// The sink for a view. `started_ns`, in nanoseconds since the Unix epoch, is where the seconds
+/// since the start begin.
+pub fn build<T, N>(view: &View, started_ns: u64, output: T, notices: N) -> Box<dyn Sink>
+where
+    T: Target + 'static,
+    N: Write + 'static,
+{
+    let notices = Notices::new(notices, view.quiet);
+    match view.format {
+        Format::Text => Box::new(TextSink::new(view, started_ns, output, notices)),
+        Format::Json => Box::new(JsonSink::new(output, notices)),
+        Format::Csv => Box::new(CsvSink::new(output, notices)),
+    }
+}

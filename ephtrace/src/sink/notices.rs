@@ -1,0 +1,61 @@
+//! What sinks say to people beside the events: losses, and the summary in words.
+
+use std::io::Write;
+
+use crate::{analyse::summary::Summary, losses::Losses};
+
+/// Lines for people, on standard error. An error there stops nothing.
+pub struct Notices {
+    out: Box<dyn Write>,
+    quiet: bool,
+    told: Losses,
+}
+
+/// One stage that lost events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// Name of the stage.
+    pub(super) stage: &'static str,
+    /// Lost since this was asked last.
+    pub(super) lost: u64,
+    /// Lost since the start.
+    pub(super) total: u64,
+}
+
+impl Notices {
+    /// Writes to `out`; the summary only if not `quiet`.
+    pub fn new(out: impl Write + 'static, quiet: bool) -> Self {
+        Self { out: Box::new(out), quiet, told: Losses::default() }
+    }
+
+    /// Says what was lost since the last call, and returns it.
+    pub(super) fn losses(&mut self, losses: &Losses) -> Vec<Loss> {
+        let before = self.told.stages();
+        self.told = *losses;
+        let grown: Vec<Loss> = losses
+            .stages()
+            .into_iter()
+            .zip(before)
+            .map(|((stage, total), (_, told))| Loss {
+                stage,
+                lost: total.saturating_sub(told),
+                total,
+            })
+            .filter(|loss| loss.lost > 0)
+            .collect();
+        for Loss { stage, lost, total } in &grown {
+            let _ = writeln!(
+                self.out,
+                "ephtrace: lost {lost} events ({stage}; {total} since the start)"
+            );
+        }
+        grown
+    }
+
+    /// The summary in words.
+    pub(super) fn summary(&mut self, summary: &Summary) {
+        if !self.quiet {
+            let _ = writeln!(self.out, "{} assignments", summary.assignments);
+        }
+    }
+}
