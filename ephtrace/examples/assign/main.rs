@@ -1,0 +1,62 @@
+//! Makes the kernel assign ephemeral ports, and tells which ones it chose.
+//!
+//! Every subcommand asks the kernel itself (`getsockname`), so its log is the truth that a tracer
+//! is judged by: one JSON object a line, described by [`truth::Attempt`]. All traffic stays on the
+//! loopback device.
+
+mod exhaust;
+mod net;
+mod netns;
+mod storm;
+mod truth;
+mod ways;
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use truth::{Origin, Truth};
+
+/// Make the kernel assign ephemeral ports, and log which ones it chose
+#[derive(Parser)]
+#[command(name = "assign", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Go through every way in which a TCP socket gets its port
+    Ways(ways::Args),
+    /// Connect and reset as fast as possible, then print one line with the rate
+    Storm(storm::Args),
+    /// Use up a narrow range in a network namespace of its own
+    Exhaust(exhaust::Args),
+    /// Connect once and end: a process that is gone before anyone can look it up
+    Connect {
+        /// Whom to connect to
+        to: SocketAddr,
+        /// What the log calls it
+        #[arg(long, default_value = "connect")]
+        way: String,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Ways(args) => ways::run(&args),
+        Command::Storm(args) => storm::run(&args),
+        Command::Exhaust(args) => exhaust::run(&args),
+        Command::Connect { to, way } => connect(to, &way),
+    }
+}
+
+/// Connects once.
+fn connect(to: SocketAddr, way: &str) -> Result<()> {
+    let truth = Truth::stdout();
+    let client = net::client(to)?;
+    truth::Probe::new(&truth, way, to).origin(Origin::Connect).connect(&client)?;
+    truth.flush()
+}

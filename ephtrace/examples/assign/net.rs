@@ -1,0 +1,146 @@
+//! Sockets: clients that leave nothing behind, servers that need no thread, rare options.
+
+use std::{
+    io, mem,
+    net::{IpAddr, SocketAddr},
+    os::fd::{AsRawFd as _, RawFd},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// Where servers look for a free port: below every usual ephemeral range, so that no client of
+/// ours is given the port of a server, or connects to itself.
+const FIRST_SERVER_PORT: u16 = 20_000;
+
+/// How many ports they try.
+const SERVER_PORTS: u16 = 10_000;
+
+/// `getsockopt(SOL_SOCKET)`: the socket's cookie (asm-generic/socket.h).
+const SO_COOKIE: libc::c_int = 57;
+
+/// A TCP socket for connecting to `to`, which resets its connection when dropped: no `TIME_WAIT`.
+pub(crate) fn client(to: SocketAddr) -> Result<Socket> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).context("socket")?;
+    socket.set_linger(Some(Duration::ZERO)).context("SO_LINGER")?;
+    Ok(socket)
+}
+
+/// A listening socket. Connections wait in its queue until [`Server::drain`].
+pub(crate) struct Server {
+    socket: Socket,
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+}
+
+impl Server {
+    /// Listens on a free port of `ip`.
+    pub(crate) fn new(ip: impl Into<IpAddr>) -> Result<Self> {
+        let (socket, addr) = bound(ip.into())?;
+        socket.listen(libc::SOMAXCONN).context("listen")?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, addr })
+    }
+
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Accepts one waiting connection and closes it; false if none waits.
+    pub(crate) fn accept(&self) -> Result<bool> {
+        loop {
+            match self.socket.accept_raw() {
+                Ok(_) => return Ok(true),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(e) => return Err(e).context("accept"),
+            }
+        }
+    }
+
+    /// Accepts and closes all waiting connections.
+    pub(crate) fn drain(&self) -> Result<()> {
+        while self.accept()? {}
+        Ok(())
+    }
+}
+
+/// A port that refuses connections for as long as this lives: bound, not listening.
+pub(crate) struct Closed {
+    _socket: Socket,
+    /// What refuses.
+    pub(crate) addr: SocketAddr,
+}
+
+impl Closed {
+    /// Takes a free port of `ip`.
+    pub(crate) fn new(ip: impl Into<IpAddr>) -> Result<Self> {
+        let (socket, addr) = bound(ip.into())?;
+        Ok(Self { _socket: socket, addr })
+    }
+}
+
+/// A socket bound to some free port outside the ephemeral range.
+pub(crate) fn bound(ip: IpAddr) -> Result<(Socket, SocketAddr)> {
+    // Processes that run at once begin at different ports.
+    let skip = std::process::id() % u32::from(SERVER_PORTS);
+    for i in 0..u32::from(SERVER_PORTS) {
+        let port = u16::try_from((skip + i) % u32::from(SERVER_PORTS))? + FIRST_SERVER_PORT;
+        let found = try_bind(SocketAddr::new(ip, port));
+        if let Some(found) = found.with_context(|| format!("binding to {ip}"))? {
+            return Ok(found);
+        }
+    }
+    bail!("no free port for a server on {ip}")
+}
+
+/// `None` if somebody has the port.
+fn try_bind(addr: SocketAddr) -> io::Result<Option<(Socket, SocketAddr)>> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    match socket.bind(&SockAddr::from(addr)) {
+        Ok(()) => Ok(Some((socket, addr))),
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Sets an integer option.
+pub(crate) fn set_option(
+    fd: RawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: u32,
+) -> io::Result<()> {
+    let len = socklen::<u32>();
+    // SAFETY: `value` outlives the call and is `len` bytes long.
+    let done = unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), len) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The socket's cookie.
+pub(crate) fn cookie(fd: RawFd) -> io::Result<u64> {
+    let mut value = 0_u64;
+    let mut len = socklen::<u64>();
+    // SAFETY: `value` and `len` outlive the call, and `len` is the size of `value`.
+    let done = unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, SO_COOKIE, (&raw mut value).cast(), &raw mut len)
+    };
+    if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Ends the association of a connected socket, so that it can connect again.
+pub(crate) fn disconnect(socket: &Socket) -> io::Result<()> {
+    // SAFETY: all zero is a valid `sockaddr`, and its family is then AF_UNSPEC.
+    let unspecified: libc::sockaddr = unsafe { mem::zeroed() };
+    let len = socklen::<libc::sockaddr>();
+    // SAFETY: the address outlives the call and is `len` bytes long.
+    let done = unsafe { libc::connect(socket.as_raw_fd(), &raw const unspecified, len) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the size of a small type")]
+const fn socklen<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}

@@ -1,0 +1,205 @@
+//! As many connects a second as the machine gives.
+//!
+//! Each thread connects to a listener of its own process, resets the connection and takes it off
+//! the listener's queue, all by itself: no other thread has to be woken, and no connection is left
+//! in `TIME_WAIT`.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, ScopedJoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::{TimeVal, TimeValLike as _},
+};
+use serde::Serialize;
+use socket2::SockAddr;
+
+use crate::{
+    net::{self, Server},
+    netns,
+    truth::{Attempt, Truth},
+};
+
+/// What `assign storm` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many threads connect
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// How many connects to make, over all threads
+    #[arg(long, default_value_t = 100_000)]
+    connects: u64,
+    /// End after so many seconds at the latest
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// How many destinations each thread connects to, in turn
+    #[arg(long, default_value_t = 1)]
+    destinations: usize,
+    /// Connect over IPv6
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// Write one line per connect to this file, once all are made
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+}
+
+/// The line printed at the end.
+#[derive(Serialize)]
+struct Report {
+    connects: u64,
+    failures: u64,
+    seconds: f64,
+    rate: f64,
+    cpu_user_s: f64,
+    cpu_sys_s: f64,
+}
+
+/// What one thread did.
+#[derive(Default)]
+struct Work {
+    connects: u64,
+    failures: u64,
+    log: Vec<Attempt>,
+}
+
+/// Runs the storm and prints what it came to.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let stop = AtomicBool::new(false);
+    let start = Barrier::new(args.threads + 1);
+    let (work, report) = thread::scope(|scope| {
+        let threads: Vec<_> = (0..args.threads)
+            .map(|i| {
+                let (start, stop) = (&start, &stop);
+                scope.spawn(move || storm(args, share(args, i), start, stop))
+            })
+            .collect();
+        let before = Meter::start(&start)?;
+        if let Some(seconds) = args.seconds {
+            wait(Duration::from_secs_f64(seconds), || {
+                threads.iter().all(ScopedJoinHandle::is_finished)
+            });
+            stop.store(true, Ordering::Relaxed);
+        }
+        let work: Result<Vec<_>> = threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
+            .collect();
+        let work = work?;
+        let report = before.report(&work)?;
+        anyhow::Ok((work, report))
+    })?;
+    if let Some(path) = &args.truth {
+        let truth = Truth::file(path)?;
+        work.iter().flat_map(|w| &w.log).try_for_each(|attempt| truth.attempt(attempt))?;
+        truth.flush()?;
+    }
+    let out = Truth::stdout();
+    out.line(&serde_json::to_string(&report)?)?;
+    out.flush()
+}
+
+/// How many connects the thread `index` makes.
+fn share(args: &Args, index: usize) -> u64 {
+    let (threads, index) = (args.threads as u64, index as u64);
+    args.connects / threads + u64::from(index < args.connects % threads)
+}
+
+/// One thread's work.
+fn storm(args: &Args, connects: u64, start: &Barrier, stop: &AtomicBool) -> Result<Work> {
+    // Everything that can fail at once does so before the others wait for this thread.
+    let prepared = prepare(args);
+    start.wait();
+    let (servers, logged) = prepared?;
+    let mut work = Work::default();
+    for (i, server) in (0..connects).zip(servers.iter().cycle()) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        connect(server, logged.as_ref(), &mut work)?;
+        // The queue is empty but for connections that were not complete yet a moment ago.
+        if i % 64 == 0 {
+            server.drain()?;
+        }
+    }
+    Ok(work)
+}
+
+/// Listeners, and the fields that all lines of the thread's log share, if there is to be one.
+fn prepare(args: &Args) -> Result<(Vec<Server>, Option<Attempt>)> {
+    let ip: IpAddr =
+        if args.ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+    let servers = (0..args.destinations).map(|_| Server::new(ip)).collect::<Result<_>>()?;
+    let logged = args.truth.as_ref().map(|_| {
+        let way = "storm".to_owned();
+        let family = if args.ipv6 { 6 } else { 4 };
+        let range = netns::range()?;
+        let shared = Attempt::of_this_thread()?;
+        anyhow::Ok(Attempt { way, family, saddr: ip, daddr: ip, range, ..shared })
+    });
+    Ok((servers, logged.transpose()?))
+}
+
+fn connect(server: &Server, logged: Option<&Attempt>, work: &mut Work) -> Result<()> {
+    let client = net::client(server.addr)?;
+    let result = client.connect(&SockAddr::from(server.addr));
+    work.connects += 1;
+    work.failures += u64::from(result.is_err());
+    if let Some(shared) = logged {
+        let errno = result.err().and_then(|e| e.raw_os_error()).unwrap_or(0);
+        let port = client.local_addr()?.as_socket().context("not an internet socket")?.port();
+        let (sport, dport) = ((errno == 0).then_some(port), server.addr.port());
+        work.log.push(Attempt { sport, dport, errno, connect_errno: errno, ..shared.clone() });
+    }
+    drop(client);
+    server.accept()?;
+    Ok(())
+}
+
+/// Waits, looking now and then whether there is anything left to wait for.
+fn wait(time: Duration, done: impl Fn() -> bool) {
+    let end = Instant::now() + time;
+    while Instant::now() < end && !done() {
+        thread::sleep(Duration::from_millis(5).min(end.saturating_duration_since(Instant::now())));
+    }
+}
+
+/// Wall clock and CPU time since the start.
+struct Meter {
+    start: Instant,
+    user: TimeVal,
+    system: TimeVal,
+}
+
+impl Meter {
+    /// Starts the threads and the clocks.
+    fn start(threads: &Barrier) -> Result<Self> {
+        threads.wait();
+        let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+        Ok(Self { start: Instant::now(), user: usage.user_time(), system: usage.system_time() })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts and microseconds of a short run")]
+    fn report(&self, work: &[Work]) -> Result<Report> {
+        let seconds = self.start.elapsed().as_secs_f64();
+        let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+        let since = |now: TimeVal, then| (now - then).num_microseconds() as f64 / 1e6;
+        let connects = work.iter().map(|w| w.connects).sum();
+        Ok(Report {
+            connects,
+            failures: work.iter().map(|w| w.failures).sum(),
+            seconds,
+            rate: connects as f64 / seconds,
+            cpu_user_s: since(usage.user_time(), self.user),
+            cpu_sys_s: since(usage.system_time(), self.system),
+        })
+    }
+}

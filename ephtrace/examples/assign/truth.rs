@@ -1,0 +1,249 @@
+//! The log of what was done: one line per attempt, and how an attempt is measured.
+
+use std::{
+    fs,
+    io::{self, BufWriter, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsRawFd as _,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use socket2::{SockAddr, Socket};
+
+use crate::{net, netns};
+
+/// Who chose the port, and when. Only `Connect` lines are assignments of `connect()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Origin {
+    /// The kernel, in `connect()` (or in `sendto()` with `MSG_FASTOPEN`).
+    Connect,
+    /// The kernel, in an earlier `bind()` to port 0.
+    Bind,
+    /// The program.
+    Explicit,
+    /// Nobody: the attempt ended before a port was looked for.
+    None,
+}
+
+/// One attempt to connect, as its own process saw it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Attempt {
+    /// Name of the way in which the attempt was made.
+    pub(crate) way: String,
+    /// 4 or 6; an IPv4-mapped destination is 4.
+    pub(crate) family: u8,
+    /// Always `tcp`.
+    pub(crate) protocol: &'static str,
+    /// Source address, also where the attempt failed.
+    pub(crate) saddr: IpAddr,
+    /// The port as `getsockname` told it; null if none was assigned.
+    pub(crate) sport: Option<u16>,
+    /// Destination address.
+    pub(crate) daddr: IpAddr,
+    /// Destination port.
+    pub(crate) dport: u16,
+    /// Errno of the assignment: 0, or `EADDRNOTAVAIL`.
+    pub(crate) errno: i32,
+    /// Errno of `connect()`, which has more reasons to fail.
+    pub(crate) connect_errno: i32,
+    /// Process id.
+    pub(crate) pid: u32,
+    /// Thread id.
+    pub(crate) tid: i32,
+    /// Name of the process (of its main thread).
+    pub(crate) comm: String,
+    /// Real user id.
+    pub(crate) uid: u32,
+    /// Who chose the port.
+    pub(crate) origin: Origin,
+    /// Inode number of the thread's network namespace.
+    pub(crate) netns: u64,
+    /// The range in force for the socket, both ends inclusive.
+    pub(crate) range: (u16, u16),
+    /// Socket cookie.
+    pub(crate) cookie: Option<u64>,
+    /// Before `connect()`, in nanoseconds since the Unix epoch.
+    pub(crate) start_ns: u64,
+    /// After it.
+    pub(crate) end_ns: u64,
+}
+
+/// A way that this machine does not offer.
+#[derive(Serialize)]
+struct Skipped<'a> {
+    way: &'a str,
+    skipped: String,
+}
+
+/// Where the log goes; threads share it.
+pub(crate) struct Truth {
+    out: Mutex<BufWriter<Box<dyn Write + Send>>>,
+}
+
+impl Truth {
+    /// To standard output.
+    pub(crate) fn stdout() -> Self {
+        Self::to(Box::new(io::stdout()))
+    }
+
+    /// To a new file.
+    pub(crate) fn file(path: &Path) -> Result<Self> {
+        let file =
+            fs::File::create(path).with_context(|| format!("creating {}", path.display()))?;
+        Ok(Self::to(Box::new(file)))
+    }
+
+    fn to(out: Box<dyn Write + Send>) -> Self {
+        Self { out: Mutex::new(BufWriter::new(out)) }
+    }
+
+    /// Appends one attempt.
+    pub(crate) fn attempt(&self, attempt: &Attempt) -> Result<()> {
+        self.line(&serde_json::to_string(attempt)?)
+    }
+
+    /// Notes that a way could not be gone.
+    pub(crate) fn skipped(&self, way: &str, why: &anyhow::Error) -> Result<()> {
+        self.line(&serde_json::to_string(&Skipped { way, skipped: format!("{why:#}") })?)
+    }
+
+    /// Appends lines as they are.
+    pub(crate) fn line(&self, line: &str) -> Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(out, "{}", line.trim_end()).context("writing the log")
+    }
+
+    /// Makes everything visible to the reader.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.flush().context("writing the log")
+    }
+}
+
+/// One kind of attempt: makes it, asks the kernel what came of it, logs it.
+#[derive(Clone)]
+pub(crate) struct Probe<'a> {
+    truth: &'a Truth,
+    way: &'a str,
+    to: SocketAddr,
+    origin: Origin,
+    range: Option<(u16, u16)>,
+}
+
+impl<'a> Probe<'a> {
+    /// An ordinary connect to `to`.
+    pub(crate) fn new(truth: &'a Truth, way: &'a str, to: SocketAddr) -> Self {
+        Self { truth, way, to, origin: Origin::Connect, range: None }
+    }
+
+    /// Who will have chosen the port.
+    pub(crate) fn origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// The range in force, where it is not the namespace's.
+    pub(crate) fn range(self, range: (u16, u16)) -> Self {
+        Self { range: Some(range), ..self }
+    }
+
+    /// Connects `client` and logs it.
+    pub(crate) fn connect(&self, client: &Socket) -> Result<Attempt> {
+        self.act(client, || client.connect(&SockAddr::from(self.to)))
+    }
+
+    /// Does `act`, which connects `client` in its own manner, and logs it.
+    pub(crate) fn act(
+        &self,
+        client: &Socket,
+        act: impl FnOnce() -> io::Result<()>,
+    ) -> Result<Attempt> {
+        let start_ns = now_ns();
+        let result = act();
+        let end_ns = now_ns();
+        let connect_errno = match &result {
+            Ok(()) => 0,
+            Err(e) => e.raw_os_error().context("connect failed without an errno")?,
+        };
+        let mut attempt = self.outcome(client, connect_errno)?;
+        (attempt.start_ns, attempt.end_ns) = (start_ns, end_ns);
+        self.truth.attempt(&attempt)?;
+        Ok(attempt)
+    }
+
+    fn outcome(&self, client: &Socket, connect_errno: i32) -> Result<Attempt> {
+        let (origin, errno) = match connect_errno {
+            0 | libc::EINPROGRESS | libc::ECONNREFUSED => (self.origin, 0),
+            libc::EADDRNOTAVAIL => (self.origin, connect_errno),
+            libc::ENETUNREACH => (Origin::None, connect_errno),
+            other => {
+                let e = io::Error::from_raw_os_error(other);
+                return Err(e).with_context(|| format!("{}: connecting to {}", self.way, self.to));
+            }
+        };
+        let local = client.local_addr()?.as_socket().context("not an internet socket")?;
+        let daddr = self.to.ip().to_canonical();
+        Ok(Attempt {
+            way: self.way.to_owned(),
+            family: if daddr.is_ipv4() { 4 } else { 6 },
+            protocol: "tcp",
+            saddr: source(local.ip(), daddr),
+            // A failed search leaves the port of the one before in the socket.
+            sport: (errno == 0).then_some(local.port()),
+            daddr,
+            dport: self.to.port(),
+            errno,
+            connect_errno,
+            origin,
+            range: self.range.map_or_else(netns::range, Ok)?,
+            cookie: net::cookie(client.as_raw_fd()).ok(),
+            ..Attempt::of_this_thread()?
+        })
+    }
+}
+
+impl Attempt {
+    /// Who we are; the rest is empty.
+    pub(crate) fn of_this_thread() -> Result<Self> {
+        Ok(Self {
+            way: String::new(),
+            family: 4,
+            protocol: "tcp",
+            saddr: Ipv4Addr::LOCALHOST.into(),
+            sport: None,
+            daddr: Ipv4Addr::LOCALHOST.into(),
+            dport: 0,
+            errno: 0,
+            connect_errno: 0,
+            pid: std::process::id(),
+            tid: nix::unistd::gettid().as_raw(),
+            comm: fs::read_to_string("/proc/self/comm")?.trim_end().to_owned(),
+            uid: nix::unistd::getuid().as_raw(),
+            origin: Origin::Connect,
+            netns: netns::inode()?,
+            range: (0, 0),
+            cookie: None,
+            start_ns: 0,
+            end_ns: 0,
+        })
+    }
+}
+
+/// The source address: what `getsockname` says, else what routing chooses for the loopback device.
+/// (A refused or failed connect resets the address but not the port.)
+fn source(local: IpAddr, daddr: IpAddr) -> IpAddr {
+    match local.to_canonical() {
+        ip if !ip.is_unspecified() => ip,
+        _ if daddr.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
+        _ => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,111 @@
+//! Sockets that were bound before they connected.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsRawFd as _,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use socket2::{SockAddr, Socket};
+
+use super::{Context, plain};
+use crate::{
+    net::{self, Closed, Server},
+    truth::Origin,
+};
+
+/// `bind()` to port 0: the kernel chose the port, but not in `connect()`.
+pub(super) fn bind_zero(context: &Context<'_>) -> Result<()> {
+    let server = Server::new(Ipv4Addr::LOCALHOST)?;
+    for _ in 0..context.times {
+        let client = bound_client(&server, 0)?;
+        context.probe(server.addr).origin(Origin::Bind).connect(&client)?;
+        drop(client);
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// A port from `bind()` to port 0 is not kept when the connection is refused: the next `connect()`
+/// on that socket chooses anew.
+pub(super) fn bind_zero_refused_retry(context: &Context<'_>) -> Result<()> {
+    let (closed, server) = (Closed::new(Ipv4Addr::LOCALHOST)?, Server::new(Ipv4Addr::LOCALHOST)?);
+    for _ in 0..context.times {
+        let client = bound_client(&server, 0)?;
+        context.probe(closed.addr).origin(Origin::Bind).connect(&client)?;
+        context.probe(server.addr).connect(&client)?;
+        drop(client);
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// The program named the port.
+pub(super) fn bind_explicit(context: &Context<'_>) -> Result<()> {
+    let server = Server::new(Ipv4Addr::LOCALHOST)?;
+    for _ in 0..context.times {
+        let (client, _) = net::bound(Ipv4Addr::LOCALHOST.into())?;
+        client.set_linger(Some(std::time::Duration::ZERO))?;
+        context.probe(server.addr).origin(Origin::Explicit).connect(&client)?;
+        drop(client);
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// The program named a port whose connection exists already: `EADDRNOTAVAIL` without a search.
+pub(super) fn bind_explicit_conflict(context: &Context<'_>) -> Result<()> {
+    let server = Server::new(Ipv4Addr::LOCALHOST)?;
+    let (placeholder, addr) = net::bound(Ipv4Addr::LOCALHOST.into())?;
+    drop(placeholder);
+    for _ in 0..context.times {
+        let first = bound_client(&server, addr.port())?;
+        let second = bound_client(&server, addr.port())?;
+        context.probe(server.addr).origin(Origin::Explicit).connect(&first)?;
+        let attempt = context.probe(server.addr).origin(Origin::Explicit).connect(&second)?;
+        ensure!(attempt.errno == libc::EADDRNOTAVAIL, "one connection was made twice");
+        drop((first, second));
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// `IP_BIND_ADDRESS_NO_PORT`: `bind()` fixes the address only, `connect()` chooses the port.
+pub(super) fn bind_address_no_port(context: &Context<'_>) -> Result<()> {
+    // Not the address that routing would choose.
+    no_port(context, Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 3).into())
+}
+
+/// The same over IPv6.
+pub(super) fn bind_address_no_port_ipv6(context: &Context<'_>) -> Result<()> {
+    plain::need_ipv6()?;
+    no_port(context, Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into())
+}
+
+fn no_port(context: &Context<'_>, to: IpAddr, from: IpAddr) -> Result<()> {
+    let server = Server::new(to)?;
+    for _ in 0..context.times {
+        let client = net::client(server.addr)?;
+        net::set_option(client.as_raw_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+            .context("IP_BIND_ADDRESS_NO_PORT")?;
+        bind(&client, SocketAddr::new(from, 0))?;
+        let attempt = context.probe(server.addr).connect(&client)?;
+        ensure!(attempt.saddr == from, "{} in place of {from}", attempt.saddr);
+        drop(client);
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// A client of `server`, bound to `port`, which several clients may share.
+fn bound_client(server: &Server, port: u16) -> Result<Socket> {
+    let client = net::client(server.addr)?;
+    client.set_reuse_address(true)?;
+    bind(&client, SocketAddr::new(server.addr.ip(), port))?;
+    Ok(client)
+}
+
+fn bind(client: &Socket, addr: SocketAddr) -> io::Result<()> {
+    client.bind(&SockAddr::from(addr))
+}

@@ -1,0 +1,79 @@
+//! TCP Fast Open: the port is chosen before the SYN is sent, or without `connect()`.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::AsRawFd as _,
+};
+
+use anyhow::{Context as _, Result};
+use socket2::{SockAddr, Socket};
+
+use super::{Context, Skip};
+use crate::{
+    net::{self, Server},
+    netns,
+};
+
+/// `connect()` takes the port, the first write sends the SYN.
+pub(super) fn connect(context: &Context<'_>) -> Result<()> {
+    in_fastopen_netns(|server| {
+        for _ in 0..context.times {
+            let client = deferring_client(server.addr)?;
+            context.probe(server.addr).connect(&client)?;
+            client.send(b"x").context("sending")?;
+            drop(client);
+            server.drain()?;
+        }
+        Ok(())
+    })
+}
+
+/// `connect()` takes the port, but nothing is ever sent.
+pub(super) fn unsent(context: &Context<'_>) -> Result<()> {
+    in_fastopen_netns(|server| {
+        for _ in 0..context.times {
+            context.probe(server.addr).connect(&deferring_client(server.addr)?)?;
+        }
+        server.drain()
+    })
+}
+
+/// `sendto()` connects: there is no `connect()` at all.
+pub(super) fn sendto(context: &Context<'_>) -> Result<()> {
+    in_fastopen_netns(|server| {
+        for _ in 0..context.times {
+            send_first(context, server.addr)?;
+            server.drain()?;
+        }
+        Ok(())
+    })
+}
+
+fn send_first(context: &Context<'_>, to: SocketAddr) -> Result<()> {
+    let client = net::client(to)?;
+    let send = || {
+        client.send_to_with_flags(b"x", &SockAddr::from(to), libc::MSG_FASTOPEN)?;
+        Ok(())
+    };
+    context.probe(to).act(&client, send)?;
+    Ok(())
+}
+
+/// Runs `work` where client and server both do Fast Open, and the client has the server's cookie.
+fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<()> {
+    netns::in_new(None, || {
+        // 1: clients, 2: servers, 0x4 and 0x200: neither needs a cookie.
+        netns::set("tcp_fastopen", "519").map_err(|e| Skip(format!("{e:#}")))?;
+        let server = Server::new(Ipv4Addr::LOCALHOST)?;
+        net::set_option(server.socket().as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN, 1024)
+            .map_err(|e| Skip(format!("no TCP_FASTOPEN: {e}")))?;
+        work(&server)
+    })
+}
+
+fn deferring_client(to: SocketAddr) -> Result<Socket> {
+    let client = net::client(to)?;
+    net::set_option(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1)
+        .map_err(|e| Skip(format!("no TCP_FASTOPEN_CONNECT: {e}")))?;
+    Ok(client)
+}

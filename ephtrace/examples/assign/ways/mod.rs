@@ -1,0 +1,122 @@
+//! Every way in which a TCP socket gets its port.
+
+mod bound;
+mod fastopen;
+mod plain;
+mod ranges;
+mod tasks;
+
+use std::{fmt, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::truth::{Probe, Truth};
+
+/// What `assign ways` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How often to go each way
+    #[arg(long, default_value_t = 10)]
+    times: u32,
+    /// Go these ways only (repeat or separate by commas)
+    #[arg(long, value_delimiter = ',', value_name = "WAY")]
+    only: Vec<String>,
+    /// Write the log to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+    /// List the ways and end
+    #[arg(long)]
+    list: bool,
+}
+
+/// Name of a way, and what goes it.
+type Way = (&'static str, fn(&Context<'_>) -> Result<()>);
+
+/// All of them.
+const WAYS: &[Way] = &[
+    ("ipv4", plain::ipv4),
+    ("ipv6", plain::ipv6),
+    ("mapped", plain::mapped),
+    ("nonblocking", plain::nonblocking),
+    ("refused", plain::refused),
+    ("refused_retry", plain::refused_retry),
+    ("reconnect", plain::reconnect),
+    ("unroutable", plain::unroutable),
+    ("bind_zero", bound::bind_zero),
+    ("bind_zero_refused_retry", bound::bind_zero_refused_retry),
+    ("bind_explicit", bound::bind_explicit),
+    ("bind_explicit_conflict", bound::bind_explicit_conflict),
+    ("bind_address_no_port", bound::bind_address_no_port),
+    ("bind_address_no_port_ipv6", bound::bind_address_no_port_ipv6),
+    ("socket_range", ranges::socket_range),
+    ("socket_range_one_end", ranges::socket_range_one_end),
+    ("socket_range_exhausted", ranges::socket_range_exhausted),
+    ("exhausted", ranges::exhausted),
+    ("exhausted_ipv6", ranges::exhausted_ipv6),
+    ("exhausted_retry", ranges::exhausted_retry),
+    ("self_connect", ranges::self_connect),
+    ("self_connect_ipv6", ranges::self_connect_ipv6),
+    ("netns", tasks::netns),
+    ("threads", tasks::threads),
+    ("thread_name", tasks::thread_name),
+    ("process_renamed", tasks::process_renamed),
+    ("child_process", tasks::child_process),
+    ("fastopen_connect", fastopen::connect),
+    ("fastopen_unsent", fastopen::unsent),
+    ("fastopen_sendto", fastopen::sendto),
+];
+
+/// What a way needs to know.
+pub(crate) struct Context<'a> {
+    truth: &'a Truth,
+    way: &'static str,
+    times: u32,
+}
+
+impl<'a> Context<'a> {
+    /// Attempts to connect to `to`, logged under the way's name.
+    fn probe(&self, to: std::net::SocketAddr) -> Probe<'a> {
+        Probe::new(self.truth, self.way, to)
+    }
+}
+
+/// Why a way can't be gone on this machine, as an error.
+#[derive(Debug)]
+pub(crate) struct Skip(pub(crate) String);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// Goes the ways that were asked for, in the order of the table.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let truth = match &args.truth {
+        Some(path) => Truth::file(path)?,
+        None => Truth::stdout(),
+    };
+    for &(way, go) in &selected(&args.only)? {
+        if args.list {
+            truth.line(way)?;
+            continue;
+        }
+        match go(&Context { truth: &truth, way, times: args.times }) {
+            Err(e) if e.is::<Skip>() => truth.skipped(way, &e)?,
+            done => done.with_context(|| format!("way {way}"))?,
+        }
+    }
+    truth.flush()
+}
+
+fn selected(only: &[String]) -> Result<Vec<Way>> {
+    if only.is_empty() {
+        return Ok(WAYS.to_vec());
+    }
+    if let Some(unknown) = only.iter().find(|o| !WAYS.iter().any(|(name, _)| name == o)) {
+        bail!("there is no way {unknown:?}: `assign ways --list` shows them all");
+    }
+    Ok(WAYS.iter().filter(|(name, _)| only.iter().any(|o| o == name)).copied().collect())
+}

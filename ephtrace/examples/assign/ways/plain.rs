@@ -1,0 +1,123 @@
+//! Unbound sockets, no special options: both families, refused, repeated.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+
+use super::{Context, Skip};
+use crate::{
+    net::{self, Closed, Server},
+    netns,
+};
+
+/// IPv4.
+pub(super) fn ipv4(context: &Context<'_>) -> Result<()> {
+    to_server(context, Ipv4Addr::LOCALHOST.into())
+}
+
+/// IPv6.
+pub(super) fn ipv6(context: &Context<'_>) -> Result<()> {
+    need_ipv6()?;
+    to_server(context, Ipv6Addr::LOCALHOST.into())
+}
+
+/// An `AF_INET6` socket that connects to an IPv4 address.
+pub(super) fn mapped(context: &Context<'_>) -> Result<()> {
+    need_ipv6()?;
+    let server = Server::new(Ipv4Addr::LOCALHOST)?;
+    let to = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), server.addr.port());
+    for _ in 0..context.times {
+        context.probe(to).connect(&net::client(to)?)?;
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// A socket that does not wait.
+pub(super) fn nonblocking(context: &Context<'_>) -> Result<()> {
+    let server = Server::new(Ipv4Addr::LOCALHOST)?;
+    for _ in 0..context.times {
+        let client = net::client(server.addr)?;
+        client.set_nonblocking(true)?;
+        context.probe(server.addr).connect(&client)?;
+        // Closed while it may still be in SYN_SENT.
+        drop(client);
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// Nobody listens: the port is assigned and given back.
+pub(super) fn refused(context: &Context<'_>) -> Result<()> {
+    let closed = Closed::new(Ipv4Addr::LOCALHOST)?;
+    for _ in 0..context.times {
+        context.probe(closed.addr).connect(&net::client(closed.addr)?)?;
+    }
+    Ok(())
+}
+
+/// The same socket again after it was refused: a second port, while the first is still to be
+/// seen in the socket.
+pub(super) fn refused_retry(context: &Context<'_>) -> Result<()> {
+    let (closed, server) = (Closed::new(Ipv4Addr::LOCALHOST)?, Server::new(Ipv4Addr::LOCALHOST)?);
+    for _ in 0..context.times {
+        let client = net::client(closed.addr)?;
+        context.probe(closed.addr).connect(&client)?;
+        context.probe(closed.addr).connect(&client)?;
+        context.probe(server.addr).connect(&client)?;
+        drop(client);
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// The same socket again after it was connected and disconnected.
+pub(super) fn reconnect(context: &Context<'_>) -> Result<()> {
+    let server = Server::new(Ipv4Addr::LOCALHOST)?;
+    for _ in 0..context.times {
+        let client = net::client(server.addr)?;
+        context.probe(server.addr).connect(&client)?;
+        net::disconnect(&client)?;
+        context.probe(server.addr).connect(&client)?;
+        drop(client);
+        server.drain()?;
+    }
+    Ok(())
+}
+
+/// No route: connect fails before a port is looked for.
+pub(super) fn unroutable(context: &Context<'_>) -> Result<()> {
+    // TEST-NET-1; the new namespace has no route to anywhere but itself.
+    let to = SocketAddr::from(([192, 0, 2, 1], 80));
+    netns::in_new(None, || {
+        for _ in 0..context.times {
+            let attempt = context.probe(to).connect(&net::client(to)?)?;
+            ensure!(attempt.connect_errno == libc::ENETUNREACH, "there is a route to {to}");
+        }
+        Ok(())
+    })
+}
+
+/// Connects to a server on `ip`, one connection at a time.
+pub(super) fn to_server(context: &Context<'_>, ip: IpAddr) -> Result<()> {
+    let server = Server::new(ip)?;
+    for _ in 0..context.times {
+        context.probe(server.addr).connect(&net::client(server.addr)?)?;
+        server.drain()?;
+        // Not all of them within one tick of the kernel's clock.
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Skips the way where the kernel has no IPv6.
+pub(super) fn need_ipv6() -> Result<()> {
+    match Closed::new(Ipv6Addr::LOCALHOST) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Skip(format!("no IPv6: {e:#}")).into()),
+    }
+}
