@@ -1,2 +1,155 @@
-//! placeholder
-fn main() {}
+//! Builds the eBPF half for its own target and puts the object where `kernel/object.rs` finds it.
+//!
+//! Needs bpf-linker and a compiler with a core library for `bpfel-unknown-none`; `cargo xtask setup`
+//! installs both. Without them an empty object takes its place, so that `cargo check`, clippy and an
+//! IDE still work, and a real build stops with the reason (see `kernel/object.rs`). Nothing is
+//! downloaded here.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+type Result<T> = std::result::Result<T, String>;
+
+const OBJECT: &str = "ephtrace-ebpf";
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(ephtrace_no_bpf)");
+    for name in ["EPHTRACE_BPF_RUSTC", "EPHTRACE_CACHE", "PATH"] {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    if let Err(reason) = build() {
+        println!("cargo::warning=the eBPF half is missing: {reason}; run `cargo xtask setup`");
+        println!("cargo::rustc-cfg=ephtrace_no_bpf");
+    }
+}
+
+fn build() -> Result<()> {
+    let out = PathBuf::from(var("OUT_DIR")?);
+    let object = out.join(OBJECT);
+    // An empty object first: what includes it must compile whatever happens below.
+    fs::write(&object, []).map_err(|e| format!("can't write {}: {e}", object.display()))?;
+    let root = PathBuf::from(var("CARGO_MANIFEST_DIR")?).join("..");
+    for path in ["ephtrace-ebpf", "ephtrace-common", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    let linker = find_linker()?;
+    let compiler = find_compiler()?;
+    let built = compile(&root, &out, &linker, &compiler)?;
+    fs::copy(&built, &object).map_err(|e| format!("can't copy {}: {e}", built.display()))?;
+    Ok(())
+}
+
+/// A compiler that can build for the eBPF target.
+struct Compiler {
+    rustc: PathBuf,
+    /// It has the core library as source only.
+    build_std: bool,
+}
+
+/// The one named by `EPHTRACE_BPF_RUSTC`, else cargo's own, else the system's, else a nightly.
+fn find_compiler() -> Result<Compiler> {
+    let mut candidates: Vec<PathBuf> = env::var_os("EPHTRACE_BPF_RUSTC").into_iter().map(Into::into).collect();
+    candidates.extend(env::var_os("RUSTC").map(PathBuf::from));
+    candidates.push("/usr/bin/rustc".into());
+    candidates.extend(nightly());
+    candidates
+        .iter()
+        .find_map(|rustc| usable(rustc))
+        .ok_or_else(|| "no compiler has a core library for bpfel-unknown-none".into())
+}
+
+fn usable(rustc: &Path) -> Option<Compiler> {
+    let out = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
+    let lib = Path::new(String::from_utf8_lossy(&out.stdout).trim()).join("lib/rustlib");
+    let prebuilt = lib.join("bpfel-unknown-none/lib");
+    let source = lib.join("src/rust/library/Cargo.lock");
+    for path in [&prebuilt, &source] {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    let rustc = rustc.to_path_buf();
+    if prebuilt.is_dir() {
+        Some(Compiler { rustc, build_std: false })
+    } else if source.is_file() {
+        Some(Compiler { rustc, build_std: true })
+    } else {
+        None
+    }
+}
+
+fn nightly() -> Option<PathBuf> {
+    let out = Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().into())
+}
+
+/// bpf-linker on the path, or where `cargo xtask setup` puts it.
+fn find_linker() -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let tools = cache_dir().map(|dir| dir.join("tools/bin"));
+    if let Some(tools) = &tools {
+        println!("cargo::rerun-if-changed={}", tools.join("bpf-linker").display());
+    }
+    tools
+        .into_iter()
+        .chain(env::split_paths(&path))
+        .map(|dir| dir.join("bpf-linker"))
+        .find(|file| file.is_file())
+        .ok_or_else(|| "bpf-linker is not installed".into())
+}
+
+fn cache_dir() -> Option<PathBuf> {
+    let dir = |name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    dir("EPHTRACE_CACHE")
+        .or_else(|| dir("XDG_CACHE_HOME").map(|d| d.join("ephtrace")))
+        .or_else(|| dir("HOME").map(|d| d.join(".cache/ephtrace")))
+}
+
+fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Result<PathBuf> {
+    let target_dir = out.join("bpf");
+    let mut cargo = Command::new(var("CARGO")?);
+    cargo
+        .current_dir(root)
+        .args(["build", "--package", OBJECT, "--profile", "bpf", "--locked"])
+        .args(["--target", "bpfel-unknown-none", "--target-dir"])
+        .arg(&target_dir);
+    if compiler.build_std {
+        cargo.arg("-Zbuild-std=core");
+    }
+    // What the outer cargo set for the host must not reach the inner one.
+    for name in ["RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET", "CLIPPY_ARGS"] {
+        cargo.env_remove(name);
+    }
+    cargo
+        .env("RUSTC", &compiler.rustc)
+        // Both routes use options that stable compilers keep for their own core library.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
+    let done = cargo.output().map_err(|e| format!("can't run cargo: {e}"))?;
+    if done.status.success() {
+        return Ok(target_dir.join("bpfel-unknown-none/bpf").join(OBJECT));
+    }
+    // The tools are there but the code does not compile: a reason to stop, with all of it.
+    eprintln!("{}", String::from_utf8_lossy(&done.stderr));
+    println!("cargo::error=the eBPF half does not build with {}", compiler.rustc.display());
+    std::process::exit(1);
+}
+
+fn flags(root: &Path) -> Result<String> {
+    let root = root.canonicalize().map_err(|e| e.to_string())?;
+    Ok([
+        &format!("--cfg=bpf_target_arch=\"{}\"", var("CARGO_CFG_TARGET_ARCH")?),
+        // BTF names its source files: no path of the build machine belongs in the object.
+        &format!("--remap-path-prefix={}=.", root.display()),
+        "-Clink-arg=--btf",
+        // Keeps zeroing inline; bpf-linker would make each a call to a loop over bytes.
+        "-Clink-arg=--disable-expand-memcpy-in-order",
+    ]
+    .join("\x1f"))
+}
+
+fn var(name: &str) -> Result<String> {
+    env::var(name).map_err(|e| format!("{name}: {e}"))
+}

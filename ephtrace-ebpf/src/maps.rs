@@ -1,0 +1,63 @@
+//! The maps that both halves share, and the state of searches in flight.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{LruHashMap, PerCpuArray, RingBuf},
+};
+use ephtrace_common::{AssignmentRecord, Counter};
+
+/// Finished assignments, one [`AssignmentRecord`] each. The loader sets the size.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 23, 0);
+
+/// One slot for each [`Counter`].
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
+
+/// The search that a task is in, by the address of its `task_struct`.
+///
+/// By task and not by thread id, as sock_ops programs can't ask for the latter up to Linux 6.1.
+/// A task has at most one search at a time, and entries are overwritten in place (70 ns) rather
+/// than inserted and deleted (265 ns). LRU, so that the entries of dead tasks make way; a task in
+/// the middle of a search is among the most recently used ones, so that `MAX_IN_FLIGHT` bounds how
+/// many tasks may be searching at the same time.
+#[map]
+pub(crate) static IN_FLIGHT: LruHashMap<u64, InFlight> =
+    LruHashMap::with_max_entries(MAX_IN_FLIGHT, 0);
+
+/// 8192 tasks in the middle of a search, 1.6 MB of kernel memory.
+const MAX_IN_FLIGHT: u32 = 8192;
+
+/// A search that has begun.
+#[repr(C)]
+pub(crate) struct InFlight {
+    /// Address of the socket.
+    pub(crate) sk: u64,
+    /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
+    pub(crate) start_ns: u64,
+    /// Address of the word of `table_perturb` that the search uses, 0 if not known.
+    pub(crate) word_addr: u64,
+    /// 1 from begin to end.
+    pub(crate) active: u32,
+    /// `inet_sport` at the start: a socket that connects again still shows its last port there.
+    pub(crate) stale_sport: u32,
+    /// What is known of it so far.
+    pub(crate) record: AssignmentRecord,
+}
+
+/// What a task's first search is copied from.
+pub(crate) static EMPTY: InFlight = empty();
+
+const fn empty() -> InFlight {
+    // SAFETY: integers and arrays of integers only, for which all-zero bytes are a value.
+    unsafe { core::mem::zeroed() }
+}
+
+/// Adds one to `counter`.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: the slot belongs to this CPU and no program of ours interrupts another on it.
+        unsafe { *slot = (*slot).wrapping_add(1) };
+    }
+}

@@ -1,0 +1,217 @@
+//! One port search, whatever hook sees it: [`begin`], then [`end`] in the same task.
+//!
+//! The record is filled in where it waits, in the map of searches in flight, and copied to the ring
+//! buffer once. The search may sleep, so that its task can end it on another CPU; the task's address
+//! is what ties both halves together, the socket's is checked besides, as an interrupt may run a
+//! hook for another socket in between.
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns, bpf_map_update_elem},
+};
+use aya_log_ebpf::debug;
+use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, known};
+
+use crate::{
+    emit::emit,
+    filter,
+    globals::setting,
+    maps::{EMPTY, IN_FLIGHT, InFlight, count},
+    read,
+    sock::{self, Endpoints},
+    task::{self, Owner},
+};
+
+/// Bits of `known` that a record may have from its start.
+const NOTHING_KNOWN: u32 = 0;
+
+/// A search begins: remembers who, where to and since when, if the filter wants it.
+///
+/// `hash_offset` is `None` where the hook does not see it.
+#[inline(always)]
+pub(crate) fn begin<const TRUSTED: bool>(
+    ctx: &impl EbpfContext,
+    hook: Hook,
+    sk: *const u8,
+    protocol: u16,
+    hash_offset: Option<u64>,
+) {
+    count(Counter::Seen);
+    let task = task::current();
+    let owner = task::owner(ctx);
+    let net = sock::net::<TRUSTED>(sk);
+    let Some(ends) = sock::endpoints::<TRUSTED>(sk) else {
+        count(Counter::Filtered);
+        return;
+    };
+    if !filter::keep_start::<TRUSTED>(task, &owner, &ends, net) {
+        count(Counter::Filtered);
+        return;
+    }
+    let Some(slot) = slot(task) else {
+        count(Counter::InFlightFull);
+        debug!(ctx, "no room for the search of task {}", owner.tid);
+        return;
+    };
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let slot = unsafe { &mut *slot };
+    if slot.active != 0 {
+        count(Counter::ReturnMissed);
+        debug!(ctx, "the end of a search of task {} was never seen", owner.tid);
+    }
+    slot.sk = sk as u64;
+    slot.stale_sport = 0;
+    fill_fixed(&mut slot.record, hook, protocol, &ends, &owner);
+    fill_task(&mut slot.record, task, &owner);
+    fill_netns::<TRUSTED>(&mut slot.record, sk, net);
+    fill_search(slot, hash_offset);
+    slot.active = 1;
+    // SAFETY: takes no argument and cannot fail.
+    slot.start_ns = unsafe { bpf_ktime_get_ns() };
+}
+
+/// The outcome of a search.
+pub(crate) struct Outcome {
+    /// The assigned port, 0 for none.
+    pub(crate) sport: u16,
+    /// 0, or the positive errno.
+    pub(crate) errno: u32,
+    /// Socket cookie, 0 if not known.
+    pub(crate) cookie: u64,
+}
+
+/// The search that the current task has begun on `sk`, if it is one that we follow.
+#[inline(always)]
+pub(crate) fn in_flight(sk: u64) -> Option<*mut InFlight> {
+    let slot = IN_FLIGHT.get_ptr_mut(task::current())?;
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let matches = unsafe { (*slot).active != 0 && (*slot).sk == sk };
+    if matches { Some(slot) } else { None }
+}
+
+/// A search has ended: completes its record and emits it, if the filter wants it.
+#[inline(always)]
+pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
+    // SAFETY: as in `begin`.
+    let slot = unsafe { &mut *slot };
+    // SAFETY: takes no argument and cannot fail.
+    let now = unsafe { bpf_ktime_get_ns() };
+    slot.active = 0;
+    let record = &mut slot.record;
+    record.end_ns = now;
+    record.latency_ns = now.wrapping_sub(slot.start_ns);
+    record.sport = outcome.sport;
+    record.errno = outcome.errno;
+    if !filter::keep_end(outcome.sport, outcome.errno != 0, record.latency_ns) {
+        count(Counter::Filtered);
+        return;
+    }
+    if outcome.cookie != 0 {
+        record.cookie = outcome.cookie;
+        record.known |= known::COOKIE;
+    }
+    if slot.word_addr != 0 {
+        if let Some(word) = read::probe::<u32>(slot.word_addr as *const u8, 0) {
+            record.word_after = word;
+            record.known |= known::WORD_AFTER;
+        }
+    }
+    emit(record);
+}
+
+/// The task's slot in the map, made on its first search.
+#[inline(always)]
+fn slot(task: u64) -> Option<*mut InFlight> {
+    if let Some(slot) = IN_FLIGHT.get_ptr_mut(task) {
+        return Some(slot);
+    }
+    // SAFETY: map, key and value are live and of the sizes that the map was declared with. The raw
+    // helper, as the wrapper would copy the value to the stack first.
+    unsafe {
+        bpf_map_update_elem(
+            (&raw const IN_FLIGHT).cast_mut().cast(),
+            (&raw const task).cast(),
+            (&raw const EMPTY).cast(),
+            0,
+        )
+    };
+    IN_FLIGHT.get_ptr_mut(task)
+}
+
+#[inline(always)]
+fn fill_fixed(
+    record: &mut AssignmentRecord,
+    hook: Hook,
+    protocol: u16,
+    ends: &Endpoints,
+    owner: &Owner,
+) {
+    record.known = NOTHING_KNOWN;
+    record.hook = hook as u8;
+    record.origin = Origin::Connect as u8;
+    record.protocol = protocol;
+    record.family = ends.family;
+    record.dport = ends.dport;
+    record.pid = owner.pid;
+    record.tid = owner.tid;
+    record.uid = owner.uid;
+    // SAFETY: both addresses are 16 bytes at offsets that are multiples of 8.
+    unsafe {
+        (&raw mut record.saddr).cast::<[u64; 2]>().write(ends.saddr);
+        (&raw mut record.daddr).cast::<[u64; 2]>().write(ends.daddr);
+    }
+}
+
+#[inline(always)]
+fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner) {
+    record.cgroup_id = task::cgroup_id();
+    // SAFETY: takes no argument and cannot fail.
+    record.jiffies = unsafe { bpf_jiffies64() };
+    record.known |= known::CGROUP | known::JIFFIES;
+    match task::process_name(task, owner) {
+        // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
+        Some(name) => unsafe {
+            (&raw mut record.comm).cast::<[u64; 2]>().write(name);
+            record.known |= known::COMM;
+        },
+        None => count(Counter::ReadFailed),
+    }
+}
+
+#[inline(always)]
+fn fill_netns<const TRUSTED: bool>(record: &mut AssignmentRecord, sk: *const u8, net: *const u8) {
+    match sock::inum::<TRUSTED>(net) {
+        Some(inum) => {
+            record.netns = inum;
+            record.known |= known::NETNS;
+        }
+        None => count(Counter::ReadFailed),
+    }
+    sock::ranges(sk, net, record);
+}
+
+/// The search's own state: hash offset and the word of `table_perturb` that it will use.
+///
+/// `__inet_hash_connect`: the low bits of the hash offset are the index into the table.
+#[inline(always)]
+fn fill_search(slot: &mut InFlight, hash_offset: Option<u64>) {
+    slot.word_addr = 0;
+    let Some(hash_offset) = hash_offset else { return };
+    slot.record.hash_offset = hash_offset;
+    slot.record.known |= known::HASH_OFFSET;
+    if setting!(table_perturb) == 0 {
+        return;
+    }
+    let Some(table) = read::probe::<u64>(setting!(table_perturb) as *const u8, 0) else { return };
+    if table == 0 {
+        return;
+    }
+    let index = hash_offset & u64::from(setting!(table_mask));
+    let addr = table.wrapping_add(index << 2);
+    if let Some(word) = read::probe::<u32>(addr as *const u8, 0) {
+        slot.word_addr = addr;
+        slot.record.word_before = word;
+        slot.record.known |= known::WORD_BEFORE;
+    }
+}
+

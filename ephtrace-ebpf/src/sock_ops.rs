@@ -1,0 +1,98 @@
+//! TCP `connect()` where no function can be hooked.
+//!
+//! `tcp_v4_connect` and `tcp_v6_connect` go through these steps in the caller's task: state
+//! CLOSE → SYN_SENT (raw tracepoint), port search, then either `tcp_connect`, which calls sock_ops
+//! programs with `TCP_CONNECT_CB`, or state SYN_SENT → CLOSE without a port. The first is the start
+//! of the search, the others are its end, each within about a microsecond of it.
+//!
+//! What this can't see: how the search went, and its errno. The latter is inferred: the search has
+//! two ways to fail, EADDRNOTAVAIL and, if the kernel can't allocate 64 bytes, ENOMEM.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::BPF_SOCK_OPS_TCP_CONNECT_CB,
+    helpers::generated::bpf_get_socket_cookie,
+    macros::{raw_tracepoint, sock_ops},
+    programs::{RawTracePointContext, SockOpsContext},
+};
+use ephtrace_common::{Counter, Hook, Protocol};
+
+use crate::{
+    maps::count,
+    search::{self, Outcome},
+    sock,
+};
+
+const TCP_SYN_SENT: i32 = 2;
+const TCP_CLOSE: i32 = 7;
+const EADDRNOTAVAIL: u32 = 99;
+
+/// `inet_sock_set_state(sk, oldstate, newstate)`, Linux 4.16. Six calls for each connection, of
+/// which all but one leave at once.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn eph_state(ctx: RawTracePointContext) -> i32 {
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    let sk: *const u8 = ctx.arg(0);
+    if old == TCP_CLOSE && new == TCP_SYN_SENT {
+        started(&ctx, sk);
+    } else if old == TCP_SYN_SENT && new == TCP_CLOSE {
+        closed(sk);
+    }
+    0
+}
+
+/// Called nine times for each connection, of which all but one leave at once.
+#[sock_ops]
+pub(crate) fn eph_connected(ctx: SockOpsContext) -> u32 {
+    if ctx.op() == BPF_SOCK_OPS_TCP_CONNECT_CB {
+        connected(&ctx);
+    }
+    // What a sock_ops program returns goes to whoever asked for a value; this op asks for none.
+    1
+}
+
+#[inline(always)]
+fn started(ctx: &RawTracePointContext, sk: *const u8) {
+    // The parent socket of MPTCP changes state too; its ports belong to its TCP subflows.
+    let protocol = Protocol::Tcp.to_wire();
+    if sock::protocol::<false>(sk) != Some(protocol) {
+        return;
+    }
+    if sock::num::<false>(sk) != Some(0) {
+        count(Counter::AlreadyBound);
+        return;
+    }
+    search::begin::<false>(ctx, Hook::SockOps, sk, protocol, None);
+    if let Some(slot) = search::in_flight(sk as u64) {
+        // SAFETY: the slot is a live map value, and only this task writes to it.
+        unsafe { (*slot).stale_sport = u32::from(sock::stale_sport(sk)) };
+    }
+}
+
+/// The connect failed. Runs for every refused connection too, often in an interrupt: those had
+/// their port and are not in flight any more.
+#[inline(always)]
+fn closed(sk: *const u8) {
+    let Some(slot) = search::in_flight(sk as u64) else { return };
+    let sport = sock::stale_sport(sk);
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let was = unsafe { (*slot).stale_sport };
+    // A port that came and went: the search succeeded and a later step failed (new route).
+    let outcome = if u32::from(sport) == was {
+        Outcome { sport: 0, errno: EADDRNOTAVAIL, cookie: 0 }
+    } else {
+        Outcome { sport: u16::from_be(sport), errno: 0, cookie: 0 }
+    };
+    search::end(slot, &outcome);
+}
+
+#[inline(always)]
+fn connected(ctx: &SockOpsContext) {
+    // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
+    let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
+    let Some(slot) = search::in_flight(sk) else { return };
+    // SAFETY: the context is the argument that the helper demands in this program type.
+    let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
+    let sport = ctx.local_port() as u16;
+    search::end(slot, &Outcome { sport, errno: 0, cookie });
+}

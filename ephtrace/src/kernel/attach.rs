@@ -1,0 +1,387 @@
+//! Loads the eBPF half and attaches one hook, or says why not and what to do about it.
+
+use std::{fs::File, io, path::Path};
+
+use aya::{
+    Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel,
+    maps::{MapData, PerCpuArray, RingBuf},
+    programs::{CgroupAttachMode, Program, ProgramError, ProgramType},
+    sys::{BpfHelper, is_helper_supported},
+};
+use ephtrace_common::{Counter, Filter, Settings};
+use thiserror::Error;
+use zerocopy::IntoBytes as _;
+
+use super::{
+    btf::Btf,
+    cost::Cost,
+    hooks::{self, Hook},
+    object,
+    offsets::{self, SEARCH},
+    support::Support,
+    symbols,
+};
+use crate::event::hook_name;
+
+/// Why a hook could not be used: the cause, and the next step.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// The process may not load or attach programs.
+    #[error("not permitted: {0}")]
+    NotPermitted(String),
+    /// The kernel lacks something.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The verifier refused a program.
+    #[error(
+        "the kernel's verifier refused the program {program} ({error}); this is a bug in ephtrace: \
+         please report it with the output of `ephtrace doctor -v`"
+    )]
+    Refused {
+        /// Name of the program.
+        program: &'static str,
+        /// What the kernel returned.
+        error: String,
+        /// The verifier's own words.
+        log: String,
+    },
+    /// No hook can be used.
+    #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
+    NoHook(String),
+}
+
+/// What to load with.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Which assignments to keep.
+    pub filter: &'a Filter,
+    /// Size of the ring buffer in bytes.
+    pub ring_bytes: u32,
+    /// Level of the kernel half's own log messages: 0 none … 5 trace.
+    pub log_level: u8,
+}
+
+/// The loaded and attached kernel half. Dropping it detaches everything.
+pub struct Tracer {
+    /// How it is attached.
+    pub hook: Hook,
+    /// Hooks that would have been better, with the reason why each can't be used.
+    pub passed_over: Vec<(Hook, String)>,
+    /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
+    pub own_range_steps_by_one: bool,
+    ebpf: Ebpf,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+/// Values of the kernel side's counters, summed over all CPUs.
+pub type Counts = [u64; Counter::COUNT as usize];
+
+/// Attaches `wanted`, or the first hook of the table that works.
+pub fn attach(
+    wanted: Option<Hook>,
+    support: &Support,
+    options: &Options<'_>,
+) -> Result<Tracer, AttachError> {
+    check_rights(support)?;
+    let btf = support.load_btf().map_err(AttachError::Unsupported)?;
+    if let Some(hook) = wanted {
+        return attach_one(hook, support, &btf, options);
+    }
+    let mut passed_over = Vec::new();
+    for row in &hooks::HOOKS {
+        match attach_one(row.hook, support, &btf, options) {
+            Ok(mut tracer) => {
+                tracer.passed_over = passed_over;
+                return Ok(tracer);
+            }
+            Err(error) => {
+                log::debug!("hook {}: {error:?}", hook_name(row.hook));
+                passed_over.push((row.hook, error.to_string()));
+            }
+        }
+    }
+    let reasons = passed_over.iter().map(|(hook, why)| format!("\n  {}: {why}", hook_name(*hook)));
+    Err(AttachError::NoHook(reasons.collect()))
+}
+
+/// Loads and attaches `hook`.
+pub fn attach_one(
+    hook: Hook,
+    support: &Support,
+    btf: &Btf,
+    options: &Options<'_>,
+) -> Result<Tracer, AttachError> {
+    precheck(hook, support, btf)?;
+    let mut settings = settings(hook, btf, options.filter)?;
+    // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
+    settings.features.cookie_in_tracing = u32::from(hook == Hook::Fentry);
+    let mut ebpf = match load_and_attach_all(hook, &settings, support, options) {
+        Err(AttachError::Refused { .. }) if hook == Hook::Fentry => {
+            settings.features.cookie_in_tracing = 0;
+            load_and_attach_all(hook, &settings, support, options)?
+        }
+        result => result?,
+    };
+    let counters = ebpf
+        .take_map("COUNTERS")
+        .and_then(|map| PerCpuArray::try_from(map).ok())
+        .ok_or_else(|| AttachError::Unsupported("the eBPF object has no COUNTERS".into()))?;
+    Ok(Tracer {
+        hook,
+        passed_over: Vec::new(),
+        own_range_steps_by_one: offsets::own_range_steps_by_one(btf),
+        ebpf,
+        counters,
+    })
+}
+
+fn load_and_attach_all(
+    hook: Hook,
+    settings: &Settings,
+    support: &Support,
+    options: &Options<'_>,
+) -> Result<Ebpf, AttachError> {
+    let mut ebpf = load(settings, options)?;
+    for name in hooks::row(hook).programs {
+        start_program(&mut ebpf, name, support)?;
+    }
+    Ok(ebpf)
+}
+
+/// Rights that every hook needs.
+pub fn check_rights(support: &Support) -> Result<(), AttachError> {
+    if support.missing_rights.is_empty() {
+        return Ok(());
+    }
+    let rights = support.missing_rights.join(", ");
+    Err(AttachError::NotPermitted(format!("this process lacks {rights}; run `sudo ephtrace`")))
+}
+
+/// What can be told without a trial.
+fn precheck(hook: Hook, support: &Support, btf: &Btf) -> Result<(), AttachError> {
+    let unsupported = |why: String| Err(AttachError::Unsupported(why));
+    match hook {
+        Hook::Fentry => Support::check_search(btf).or_else(unsupported),
+        Hook::Kprobe if !support.has_kprobes => unsupported(
+            "this kernel has no kprobes; one built with CONFIG_KPROBES and CONFIG_PERF_EVENTS has"
+                .into(),
+        ),
+        Hook::SockOps if support.cgroup2.is_none() => unsupported(
+            "cgroup v2 is not mounted; `mount -t cgroup2 none /sys/fs/cgroup/unified`".into(),
+        ),
+        Hook::Kprobe | Hook::SockOps => Ok(()),
+    }
+}
+
+fn settings(hook: Hook, btf: &Btf, filter: &Filter) -> Result<Settings, AttachError> {
+    let offsets = offsets::offsets(btf).map_err(|e| AttachError::Unsupported(e.to_string()))?;
+    let mut features = offsets::features(btf);
+    features.ancestor_cgroup = u32::from(filter.cgroup_count > 0 && has_ancestor_helper());
+    let has_search = hook != Hook::SockOps;
+    Ok(Settings {
+        filter: *filter,
+        table_perturb: if has_search { symbols::table_perturb().unwrap_or(0) } else { 0 },
+        table_mask: TABLE_MASK,
+        offsets,
+        features,
+    })
+}
+
+/// `CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless `CONFIG_EXPERT` changed it.
+const TABLE_MASK: u32 = (1 << 16) - 1;
+
+/// Whether tracing programs may ask for an ancestor cgroup's id (Linux 5.11 and later).
+///
+/// Asked of the kernel; an error means no. What raw tracepoints may call, the other kinds may too.
+fn has_ancestor_helper() -> bool {
+    let helper = BpfHelper::BPF_FUNC_get_current_ancestor_cgroup_id;
+    is_helper_supported(ProgramType::RawTracePoint, helper).unwrap_or(false)
+}
+
+fn load(settings: &Settings, options: &Options<'_>) -> Result<Ebpf, AttachError> {
+    let mut loader = EbpfLoader::new();
+    // Not asked for anywhere: the kernel half has no relocations against the kernel's types.
+    loader
+        .btf(None)
+        .override_global("SETTINGS", settings.as_bytes(), true)
+        .override_global("AYA_LOG_LEVEL", &options.log_level, true)
+        .map_max_entries("EVENTS", options.ring_bytes)
+        .verifier_log_level(VerifierLogLevel::STATS);
+    loader.load(object::bytes()).map_err(|error| {
+        if errno(&error) == Some(libc::EPERM) {
+            return AttachError::NotPermitted(format!(
+                "the kernel refuses BPF maps ({}); run `sudo ephtrace`, and in a container give it \
+                 CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+                chain(&error)
+            ));
+        }
+        AttachError::Unsupported(format!(
+            "the eBPF object can't be loaded ({}); Linux 5.10 or later is needed",
+            chain(&error)
+        ))
+    })
+}
+
+/// Loads and attaches one program.
+fn start_program(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    support: &Support,
+) -> Result<(), AttachError> {
+    let program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| AttachError::Unsupported(format!("the eBPF object has no program {name}")))?;
+    load_and_attach(program, support).map_err(|error| explain(name, program, &error, support))
+}
+
+fn load_and_attach(program: &mut Program, support: &Support) -> Result<(), ProgramError> {
+    match program {
+        Program::FEntry(program) => {
+            program.load(SEARCH, &AyaBtf::from_sys_fs()?)?;
+            program.attach().map(drop)
+        }
+        Program::FExit(program) => {
+            program.load(SEARCH, &AyaBtf::from_sys_fs()?)?;
+            program.attach().map(drop)
+        }
+        Program::KProbe(program) => {
+            program.load()?;
+            program.attach(SEARCH, 0).map(drop)
+        }
+        Program::RawTracePoint(program) => {
+            program.load()?;
+            program.attach("inet_sock_set_state").map(drop)
+        }
+        Program::SockOps(program) => {
+            program.load()?;
+            let root = support.cgroup2.as_deref().unwrap_or(Path::new("/sys/fs/cgroup"));
+            // A link of its own, beside which others may attach theirs.
+            program.attach(File::open(root)?, CgroupAttachMode::Single).map(drop)
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Puts the cause and the next step into words.
+fn explain(
+    name: &'static str,
+    program: &Program,
+    error: &ProgramError,
+    support: &Support,
+) -> AttachError {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let log = verifier_log.to_string();
+        // A refusal by the verifier comes with its reason in the log, one by policy without.
+        if io_error.raw_os_error() != Some(libc::EPERM) && !log.trim().is_empty() {
+            return AttachError::Refused { program: name, error: io_error.to_string(), log };
+        }
+    }
+    let errno = errno(error);
+    let is_tracing = matches!(program, Program::FEntry(_) | Program::FExit(_));
+    match (&support.lockdown, errno) {
+        (Some(mode), Some(libc::EPERM)) if is_tracing => AttachError::NotPermitted(format!(
+            "kernel lockdown ({mode}) forbids tracing functions; boot with lockdown=none, or with \
+             secure boot off"
+        )),
+        (Some(mode), Some(libc::EPERM)) => AttachError::NotPermitted(format!(
+            "kernel lockdown ({mode}) forbids it; boot with lockdown=none, or with secure boot off"
+        )),
+        (None, Some(libc::EPERM | libc::EACCES)) => AttachError::NotPermitted(format!(
+            "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
+             sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
+        )),
+        _ if is_tracing => AttachError::Unsupported(format!(
+            "functions can't be traced by fentry here ({}); that needs CONFIG_FUNCTION_TRACER, \
+             CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and BTF",
+            chain(error)
+        )),
+        _ => AttachError::Unsupported(format!("{name} can't be attached ({})", chain(error))),
+    }
+}
+
+/// The errno at the bottom of `error`, if it has one.
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return io.raw_os_error();
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// `error` and its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = error.source();
+    }
+    text
+}
+
+impl Tracer {
+    /// The ring buffer of records. `None` if it was taken before.
+    pub fn take_ring(&mut self) -> Option<RingBuf<MapData>> {
+        RingBuf::try_from(self.ebpf.take_map("EVENTS")?).ok()
+    }
+
+    /// The kernel half's own log messages, for the `log` crate.
+    pub fn take_log(&mut self) -> Option<aya_log::EbpfLogger<&'static dyn log::Log>> {
+        aya_log::EbpfLogger::init(&mut self.ebpf).ok()
+    }
+
+    /// Values of the counters.
+    pub fn counts(&self) -> io::Result<Counts> {
+        let mut counts = [0; Counter::COUNT as usize];
+        for (counter, count) in Counter::ALL.iter().zip(&mut counts) {
+            let per_cpu = self.counters.get(&(*counter as u32), 0).map_err(io::Error::other)?;
+            *count = per_cpu.iter().sum();
+        }
+        Ok(counts)
+    }
+
+    /// What the attached programs have cost so far, as far as the kernel counted it.
+    pub fn cost(&self) -> Cost {
+        let [end, start] = hooks::row(self.hook).programs;
+        [end, start].into_iter().filter_map(|name| self.ebpf.program(name)).fold(
+            Cost::default(),
+            |cost, program| match program.info() {
+                Ok(info) => cost.add(info.run_time(), info.run_count()),
+                Err(_) => cost,
+            },
+        )
+    }
+
+    /// Detaches what sees a search begin. What is in flight may still end.
+    pub fn detach_start(&mut self) {
+        let [_, start] = hooks::row(self.hook).programs;
+        self.unload(start);
+    }
+
+    /// Detaches what sees a search end.
+    pub fn detach_end(&mut self) {
+        let [end, _] = hooks::row(self.hook).programs;
+        self.unload(end);
+    }
+
+    fn unload(&mut self, name: &str) {
+        let Some(program) = self.ebpf.program_mut(name) else { return };
+        let unloaded = match program {
+            Program::FEntry(program) => program.unload(),
+            Program::FExit(program) => program.unload(),
+            Program::KProbe(program) => program.unload(),
+            Program::RawTracePoint(program) => program.unload(),
+            Program::SockOps(program) => program.unload(),
+            _ => return,
+        };
+        if let Err(error) = unloaded {
+            log::warn!("{name} can't be detached: {error}; it goes when ephtrace ends");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The table of hooks: what each attaches, needs and gives, best first.
+
+pub use ephtrace_common::Hook;
+
+/// One way to see assignments.
+#[derive(Debug, Clone, Copy)]
+pub struct HookRow {
+    /// Which one.
+    pub hook: Hook,
+    /// Its programs: what sees the end of a search, then what sees its start. Attached in this
+    /// order and detached in reverse, so that no start is seen whose end is not.
+    pub programs: [&'static str; 2],
+    /// What it attaches to, for people.
+    pub attaches: &'static str,
+    /// What the kernel must have, for people.
+    pub needs: &'static str,
+    /// What it can tell, for people.
+    pub gives: &'static str,
+}
+
+/// All hooks, in the order in which `--hook auto` tries them.
+pub const HOOKS: [HookRow; 3] = [
+    HookRow {
+        hook: Hook::Fentry,
+        programs: ["eph_exit", "eph_enter"],
+        attaches: "fentry and fexit on __inet_hash_connect",
+        needs: "BTF, function tracing",
+        gives: "everything",
+    },
+    HookRow {
+        hook: Hook::Kprobe,
+        programs: ["eph_kretprobe", "eph_kprobe"],
+        attaches: "kprobe and kretprobe on __inet_hash_connect",
+        needs: "kprobes",
+        gives: "everything; missed return probes are counted",
+    },
+    HookRow {
+        hook: Hook::SockOps,
+        programs: ["eph_connected", "eph_state"],
+        attaches: "raw tracepoint inet_sock_set_state, sock_ops on the root cgroup",
+        needs: "tracepoints, cgroup v2",
+        gives: "connect assignments, failures (errno inferred), latency; nothing of the search",
+    },
+];
+
+/// The row of `hook`.
+pub fn row(hook: Hook) -> &'static HookRow {
+    // The table has a row for each hook, in the order of their numbers.
+    let index = usize::from(hook.to_wire()) - 1;
+    &HOOKS[index]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hook_has_its_row() {
+        for hook in [Hook::Fentry, Hook::Kprobe, Hook::SockOps] {
+            assert_eq!(row(hook).hook, hook);
+        }
+    }
+
+    #[test]
+    fn program_names_fit_the_kernel_s_limit() {
+        for name in HOOKS.iter().flat_map(|row| row.programs) {
+            assert!(name.len() <= 15, "{name}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The kernel side of the loader: everything that names aya, and nothing else does.
+//!
+//! [`support`] finds out what this machine offers, [`hooks`] is the table of hooks, [`attach`] loads
+//! and attaches one of them, [`ring`] reads its records, [`cost`] what it costs. [`btf`] and
+//! [`offsets`] answer where this kernel keeps its fields: Rust's eBPF target has no relocations for
+//! that, so the loader hands the answers over as read-only data.
+
+pub mod attach;
+pub mod btf;
+pub mod cost;
+pub mod hooks;
+mod object;
+pub mod offsets;
+pub mod ring;
+pub mod support;
+pub mod symbols;

@@ -1,0 +1,72 @@
+//! Where this kernel keeps its fields, and what follows from its types.
+
+use ephtrace_common::{Features, Offsets};
+use thiserror::Error;
+
+use super::btf::Btf;
+
+/// The kernel's types lack something that no hook can do without.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("the kernel's BTF has no `{structure}.{member}`: this kernel is not supported")]
+pub struct MissingField {
+    structure: &'static str,
+    member: &'static str,
+}
+
+/// What the search is called in the kernel: both families end in it.
+pub const SEARCH: &str = "__inet_hash_connect";
+
+/// Offsets of every field that the eBPF half reads.
+pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
+    let needed = |structure, member| {
+        let found = btf.member(structure, member).map(|m| m.offset);
+        found.ok_or(MissingField { structure, member })
+    };
+    let optional =
+        |structure, member| btf.member(structure, member).map_or(Offsets::ABSENT, |m| m.offset);
+    Ok(Offsets {
+        skc_daddr: needed("sock_common", "skc_daddr")?,
+        skc_rcv_saddr: needed("sock_common", "skc_rcv_saddr")?,
+        skc_dport: needed("sock_common", "skc_dport")?,
+        skc_num: needed("sock_common", "skc_num")?,
+        skc_family: needed("sock_common", "skc_family")?,
+        skc_net: needed("sock_common", "skc_net.net")?,
+        skc_v6_daddr: optional("sock_common", "skc_v6_daddr"),
+        skc_v6_rcv_saddr: optional("sock_common", "skc_v6_rcv_saddr"),
+        skc_cookie: needed("sock_common", "skc_cookie")?,
+        sk_protocol: needed("sock", "sk_protocol")?,
+        inet_sport: needed("inet_sock", "inet_sport")?,
+        local_port_range: optional("inet_sock", "local_port_range"),
+        net_inum: needed("net", "ns.inum")?,
+        net_range: needed("net", "ipv4.ip_local_ports.range")?,
+        net_step_width: optional("net", "ipv4.sysctl_ip_local_port_step_width"),
+        task_group_leader: needed("task_struct", "group_leader")?,
+        task_comm: needed("task_struct", "comm")?,
+        task_cgroups: optional("task_struct", "cgroups"),
+        css_set_dfl_cgrp: optional("css_set", "dfl_cgrp"),
+        cgroup_level: optional("cgroup", "level"),
+        cgroup_ancestor_ids: optional("cgroup", "ancestor_ids"),
+    })
+}
+
+/// What follows from the kernel's types. The caller sets what only a trial can tell.
+pub fn features(btf: &Btf) -> Features {
+    let search = btf.function(SEARCH);
+    let params = search.as_ref().map_or(&[][..], |f| &f.params);
+    let range = btf.member("net", "ipv4.ip_local_ports.range");
+    Features {
+        hash_connect_args: u32::try_from(params.len()).unwrap_or(0),
+        hash_offset_bytes: params.get(2).copied().unwrap_or(0),
+        range_is_packed: u32::from(range.is_some_and(|m| m.size == 4)),
+        cookie_in_tracing: 0,
+        ancestor_cgroup: 0,
+        reserved: 0,
+    }
+}
+
+/// Whether `IP_LOCAL_PORT_RANGE` makes the search step by one and walk both parities (Linux 6.8).
+///
+/// `inet_sk_get_local_port_range` tells its caller so since then, and returned nothing before.
+pub fn own_range_steps_by_one(btf: &Btf) -> bool {
+    btf.function("inet_sk_get_local_port_range").is_some_and(|f| !f.returns_void)
+}

@@ -1,0 +1,160 @@
+//! What this machine offers: kernel, rights, lockdown, BTF, cgroup v2. Looks, changes nothing.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    btf::Btf,
+    offsets::{MissingField, SEARCH},
+};
+
+/// The running kernel's BTF.
+pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// Facts about this machine, as far as they can be seen with the rights at hand.
+#[derive(Debug, Clone)]
+pub struct Support {
+    /// `uname -r`.
+    pub release: String,
+    /// Effective user id is 0.
+    pub is_root: bool,
+    /// Capabilities that tracing needs and this process lacks.
+    pub missing_rights: Vec<&'static str>,
+    /// Active lockdown mode (`integrity`, `confidentiality`); `None` if off or unknown.
+    pub lockdown: Option<String>,
+    /// The BTF file that is used, or why there is none.
+    pub btf: Result<PathBuf, String>,
+    /// Kernel has kprobes that BPF programs can be attached to.
+    pub has_kprobes: bool,
+    /// Mount point of the cgroup v2 hierarchy.
+    pub cgroup2: Option<PathBuf>,
+}
+
+/// `CAP_*` bits: what each is needed for is in [`missing_rights`].
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+impl Support {
+    /// Looks at the running system. `btf` is a file to use in place of the kernel's own.
+    pub fn gather(btf: Option<&Path>) -> Self {
+        let path = btf.unwrap_or(Path::new(VMLINUX));
+        let usable = fs::metadata(path).map(|_| path.to_path_buf()).map_err(|error| {
+            let name = path.display();
+            format!("{name}: {error}; this kernel was built without CONFIG_DEBUG_INFO_BTF, give a BTF file with --btf")
+        });
+        Self {
+            release: read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()),
+            is_root: effective_uid() == Some(0),
+            missing_rights: missing_rights(effective_capabilities()),
+            lockdown: read("/sys/kernel/security/lockdown").and_then(|text| active_lockdown(&text)),
+            btf: usable,
+            has_kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
+            cgroup2: read("/proc/self/mounts").and_then(|mounts| cgroup2_mount(&mounts)),
+        }
+    }
+
+    /// The parsed BTF.
+    pub fn load_btf(&self) -> Result<Btf, String> {
+        let path = self.btf.clone()?;
+        let data = fs::read(&path).map_err(|error| {
+            format!("{} can't be read: {error}; run as root", path.display())
+        })?;
+        Btf::parse(data).map_err(|error| format!("{} is not usable: {error}", path.display()))
+    }
+
+    /// Whether the kernel's types tell of the function that every search ends in.
+    pub fn check_search(btf: &Btf) -> Result<(), String> {
+        match btf.function(SEARCH) {
+            Some(f) if matches!(f.params.len(), 4 | 5) => Ok(()),
+            Some(f) => Err(format!(
+                "{SEARCH} takes {} arguments in this kernel; ephtrace knows it with 4 or 5",
+                f.params.len()
+            )),
+            None => Err(format!("{SEARCH} is not in the kernel's BTF; was it inlined?")),
+        }
+    }
+}
+
+impl From<MissingField> for String {
+    fn from(error: MissingField) -> Self {
+        error.to_string()
+    }
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim_end().to_owned())
+}
+
+fn status_field(name: &str) -> Option<String> {
+    let status = read("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim_start_matches(':').trim().to_owned())
+}
+
+fn effective_uid() -> Option<u32> {
+    status_field("Uid")?.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn effective_capabilities() -> u64 {
+    status_field("CapEff").and_then(|hex| u64::from_str_radix(&hex, 16).ok()).unwrap_or(0)
+}
+
+/// Which of the rights that tracing needs are not in `caps` (`CapEff`).
+///
+/// CAP_BPF and CAP_PERFMON came with Linux 5.8 and are both part of CAP_SYS_ADMIN's powers.
+fn missing_rights(caps: u64) -> Vec<&'static str> {
+    let has = |bit: u32| caps >> bit & 1 == 1;
+    let admin = has(CAP_SYS_ADMIN);
+    let needed = [
+        ("CAP_BPF", admin || has(CAP_BPF)),
+        ("CAP_PERFMON", admin || has(CAP_PERFMON)),
+        ("CAP_NET_ADMIN", admin || has(CAP_NET_ADMIN)),
+    ];
+    needed.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
+}
+
+/// The mode in brackets: "none [integrity] confidentiality".
+fn active_lockdown(text: &str) -> Option<String> {
+    let mode = text.split('[').nth(1)?.split(']').next()?;
+    (mode != "none").then(|| mode.to_owned())
+}
+
+/// Where cgroup v2 is mounted: `/sys/fs/cgroup`, or beside the v1 hierarchies.
+pub fn cgroup2_mount(mounts: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (_, path, kind) = (words.next()?, words.next()?, words.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_lockdown_mode() {
+        assert_eq!(active_lockdown("none [integrity] confidentiality"), Some("integrity".into()));
+        assert_eq!(active_lockdown("[none] integrity confidentiality"), None);
+        assert_eq!(active_lockdown(""), None);
+    }
+
+    #[test]
+    fn finds_cgroup_v2_beside_v1() {
+        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(cgroup2_mount(mounts), Some("/sys/fs/cgroup/unified".into()));
+        assert_eq!(cgroup2_mount("tmpfs /tmp tmpfs rw 0 0"), None);
+    }
+
+    #[test]
+    fn names_missing_rights() {
+        assert!(missing_rights(u64::MAX).is_empty());
+        assert!(missing_rights(1 << CAP_SYS_ADMIN).is_empty());
+        assert_eq!(missing_rights(0), ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"]);
+        assert_eq!(missing_rights(1 << CAP_BPF | 1 << CAP_PERFMON), ["CAP_NET_ADMIN"]);
+    }
+}
