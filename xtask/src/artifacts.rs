@@ -28,34 +28,49 @@ impl Executables {
     }
 }
 
+/// `ephtrace` for this machine.
+pub(crate) fn ephtrace() -> Result<Executables> {
+    say("building ephtrace");
+    build(cargo("build -p ephtrace --bin ephtrace"))
+}
+
 /// PID 1 of the guests.
 pub(crate) fn guest_init() -> Result<Executables> {
-    build("the guests' init", &["build", "-p", "xtask", "--bin", "guest-init"])
+    say("building the guests' init");
+    build_static("build -p xtask --bin guest-init")
 }
 
 /// `ephtrace`, the program that makes the kernel assign ports, and the guests' init.
 pub(crate) fn programs() -> Result<Executables> {
-    let words = "build -p ephtrace -p xtask --bin ephtrace --example assign --bin guest-init";
-    build("ephtrace as a static binary", &words.split(' ').collect::<Vec<_>>())
+    say("building ephtrace as a static binary");
+    build_static("build -p ephtrace -p xtask --bin ephtrace --example assign --bin guest-init")
 }
 
 /// The test binary of `ephtrace/tests/kernel.rs`.
 pub(crate) fn kernel_tests() -> Result<Executables> {
-    let words = "test --no-run -p ephtrace -p xtask --test kernel";
-    build("the kernel tests as a static binary", &words.split(' ').collect::<Vec<_>>())
+    say("building the kernel tests as a static binary");
+    // With xtask, so that both builds see the same features of what they share.
+    build_static("test --no-run -p ephtrace -p xtask --test kernel")
 }
 
-fn build(what: &str, words: &[&str]) -> Result<Executables> {
-    say(format_args!("building {what}"));
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+fn cargo(words: &str) -> Command {
+    let mut cargo = Command::new(process::cargo());
+    cargo.current_dir(workspace::root()).args(words.split(' ')).arg("--release");
     cargo
-        .current_dir(workspace::root())
-        .args(words)
-        .args(["--release", "--target", TARGET, "--message-format", "json-render-diagnostics"])
-        .arg("--target-dir")
+}
+
+fn build_static(words: &str) -> Result<Executables> {
+    let mut cargo = cargo(words);
+    cargo
+        .args(["--target", TARGET, "--target-dir"])
         .arg(workspace::target().join("static"))
-        .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    build(cargo)
+}
+
+fn build(mut cargo: Command) -> Result<Executables> {
+    cargo
+        .args(["--message-format", "json-render-diagnostics"])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     let output = cargo.output().context("cannot start cargo")?;

@@ -3,11 +3,19 @@
 //! Never needed by a plain `cargo build`: it prepares the machine, runs the parts that need root,
 //! boots other kernels and makes what is shipped. Links no other crate of the workspace.
 
+mod apt;
 mod artifacts;
 mod cpio;
+mod dist;
 mod guest;
+mod lint;
 mod process;
+mod run;
 mod say;
+mod setup;
+mod tally;
+mod test;
+
 mod workspace;
 
 use std::process::ExitCode;
@@ -24,13 +32,28 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Install what building the eBPF half needs.
+    Setup(setup::Args),
+    /// Build ephtrace and run it as root.
+    Run(run::Args),
+    /// Check format, clippy's lints and the documentation, as CI does.
+    Lint,
+    /// Run every test: the workspace's, and the kernel tests on this kernel and in guests.
+    Test(test::Args),
     /// Run the kernel tests, or a command, in small guests with other kernels.
     Guest(guest::Args),
+    /// Build one static file for other hosts.
+    Dist,
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Setup(args) => setup::main(&args),
+        Command::Run(args) => run::main(&args),
+        Command::Lint => lint::main(),
+        Command::Test(args) => test::main(&args),
         Command::Guest(args) => guest::main(&args),
+        Command::Dist => dist::main(),
     };
     result.unwrap_or_else(|error| {
         say::error(&error);

@@ -1,7 +1,7 @@
 //! Other programs: run them, take their output, become root for them.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -41,6 +41,11 @@ pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     let mut sudo = Command::new("sudo");
     sudo.arg("--").arg(program);
     sudo
+}
+
+/// The cargo that runs this, or the one on PATH.
+pub(crate) fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Whether this process may do everything.

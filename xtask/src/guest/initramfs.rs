@@ -1,11 +1,13 @@
 //! What a guest has on its disk, which is its memory.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cpio::Archive, process};
+use crate::{artifacts::Executables, cpio::Archive, process, say::say, workspace};
 
 /// Enough for programs that turn user ids into names.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
@@ -21,6 +23,7 @@ const ENVIRONMENT: [&str; 6] = [
 ];
 
 /// Files (path in the guest, path here), and the one command that the init runs.
+#[derive(Default)]
 pub(super) struct Plan {
     pub(super) files: Vec<(String, PathBuf)>,
     pub(super) environment: Vec<String>,
@@ -28,6 +31,21 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// PID 1.
+    pub(super) fn add_init(&mut self, programs: &Executables) -> Result<()> {
+        self.files.push(("/init".into(), programs.path("guest-init")?.clone()));
+        Ok(())
+    }
+
+    /// PID 1, ephtrace, and the program that makes the kernel assign ports.
+    pub(super) fn add_programs(&mut self, programs: &Executables) -> Result<()> {
+        self.add_init(programs)?;
+        for name in ["ephtrace", "assign"] {
+            self.files.push((format!("/bin/{name}"), programs.path(name)?.clone()));
+        }
+        Ok(())
+    }
+
     /// A file of the host's in /bin, and its shared libraries where they are here.
     pub(super) fn add_with_libraries(&mut self, file: &Path) -> Result<()> {
         let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
@@ -44,8 +62,21 @@ impl Plan {
         Ok(())
     }
 
-    /// The initramfs.
-    pub(super) fn archive(&self) -> Result<Vec<u8>> {
+    /// Writes the initramfs and returns its path.
+    pub(super) fn write(&self) -> Result<PathBuf> {
+        let folder = workspace::target().join("guest");
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        // Named by process, so that two runs beside each other do not meet.
+        let path = folder.join(format!("initramfs-{}.cpio", std::process::id()));
+        let archive = self.archive()?;
+        say(format_args!("initramfs: {} MiB, {} files", archive.len() >> 20, self.files.len()));
+        std::fs::write(&path, archive)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    fn archive(&self) -> Result<Vec<u8>> {
         let mut archive = Archive::default();
         for (place, file) in &self.files {
             archive.copy(place, file)?;

@@ -16,11 +16,13 @@ use anyhow::{Context as _, Result};
 
 use super::{
     kernel::Kernel,
-    verdict::{Outcome, Tests, Verdict},
+    verdict::{Outcome, Verdict},
 };
 use crate::{
     process,
     say::{result, say},
+    setup,
+    tally::Tally,
     workspace,
 };
 
@@ -47,19 +49,16 @@ pub(super) struct Machine {
     pub(super) accelerator: Accelerator,
     pub(super) memory_mib: u32,
     pub(super) timeout: Duration,
-    pub(super) prefix: Prefix,
-}
-
-/// What stands before each line of a guest's output.
-#[derive(Clone, Copy)]
-pub(super) enum Prefix {
-    None,
-    Kernel,
+    /// Whether the kernel's version stands before each line of output.
+    pub(super) prefixed: bool,
 }
 
 /// Installs QEMU where apt can, else says what is missing.
 pub(super) fn require_qemu() -> Result<()> {
-    process::find(QEMU).map(drop).with_context(|| format!("{QEMU} is not installed"))
+    if process::find(QEMU).is_some() {
+        return Ok(());
+    }
+    setup::require("booting other kernels", &["qemu-system-x86"])
 }
 
 impl Accelerator {
@@ -124,7 +123,7 @@ impl Machine {
         let start = Instant::now();
         let mut child = self.start(kernel, &log_file)?;
         let stdout = child.stdout.take().context("QEMU has no stdout")?;
-        let mut tests = Tests::default();
+        let mut tests = Tally::default();
         let ended = self.follow(kernel, &lines_of(stdout), start + self.timeout, &mut tests);
         // Either it has said its last word, or it is to have none.
         let _already_gone = child.kill();
@@ -168,7 +167,7 @@ impl Machine {
         kernel: &Kernel,
         lines: &Receiver<String>,
         deadline: Instant,
-        tests: &mut Tests,
+        tests: &mut Tally,
     ) -> Option<Verdict> {
         // The init ends an unfinished line before its mark; an empty line is held back until it is
         // known to be the command's own.
@@ -194,9 +193,10 @@ impl Machine {
     }
 
     fn show(&self, kernel: &Kernel, line: &str) {
-        match self.prefix {
-            Prefix::None => result(line),
-            Prefix::Kernel => result(format_args!("[{}] {line}", kernel.version)),
+        if self.prefixed {
+            result(format_args!("[{}] {line}", kernel.version));
+        } else {
+            result(line);
         }
     }
 }

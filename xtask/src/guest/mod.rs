@@ -18,132 +18,129 @@ use anyhow::{Context as _, Result, bail};
 use self::{
     initramfs::Plan,
     kernel::Kernel,
-    machine::{Accelerator, Machine, Prefix},
+    machine::{Accelerator, Machine},
     verdict::{Outcome, Verdict},
 };
 use crate::{
     artifacts,
     say::{result, say},
-    workspace,
+    tally::Tally,
 };
 
 /// Boot other kernels, and run the kernel tests or one command there.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A kernel: 5.10, 6.1, 6.12, newest, or the path of a bzImage; all of Debian's by default
-    #[arg(short, long, value_name = "KERNEL", value_delimiter = ',')]
-    pub(crate) kernel: Vec<String>,
-    /// Look for newer versions of Debian's kernels
-    #[arg(long)]
-    pub(crate) update: bool,
-    /// How many guests run at a time
-    #[arg(short, long, value_name = "N", default_value_t = 2)]
-    pub(crate) jobs: usize,
-    /// Memory of each guest
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
-    pub(crate) memory: u32,
-    /// Give up on a guest after this time
-    #[arg(long, value_name = "SECONDS", default_value_t = 400)]
-    pub(crate) timeout: u64,
-    /// Hooks that the tests go through, with commas
-    #[arg(long, value_name = "HOOKS", default_value = "fentry,kprobe,sock_ops")]
-    pub(crate) hooks: String,
+    #[command(flatten)]
+    options: Options,
     /// Also copy this file, and the libraries it needs, into the guests' /bin
     #[arg(long, value_name = "PATH")]
-    pub(crate) file: Vec<PathBuf>,
+    file: Vec<PathBuf>,
     /// Build nothing of ephtrace: only the init and what --file names
     #[arg(long)]
-    pub(crate) bare: bool,
+    bare: bool,
     /// Set a variable for the command: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) env: Vec<String>,
+    env: Vec<String>,
     /// What to run in place of the tests; /bin has ephtrace and assign
     #[arg(last = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
+    command: Vec<String>,
 }
 
-/// Runs the guests and sums up. With one guest and a command, its exit code is ours.
+/// Which guests, and what they are like.
+#[derive(Clone, clap::Args)]
+pub(crate) struct Options {
+    /// A kernel: 5.10, 6.1, 6.12, newest, or the path of a bzImage; all of Debian's by default
+    #[arg(short, long, value_name = "KERNEL", value_delimiter = ',')]
+    kernel: Vec<String>,
+    /// Look for newer versions of Debian's kernels
+    #[arg(long)]
+    update: bool,
+    /// How many guests run at a time
+    #[arg(short, long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
+    /// Memory of each guest
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    memory: u32,
+    /// Give up on a guest after this time
+    #[arg(long, value_name = "SECONDS", default_value_t = 400)]
+    timeout: u64,
+    /// Hooks that the tests in guests go through, with commas
+    #[arg(long, value_name = "HOOKS", default_value = "fentry,kprobe,sock_ops")]
+    hooks: String,
+}
+
+/// Runs the guests and sums up. A command's exit code is ours, the last that is not 0.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let outcomes = run(args)?;
     if args.command.is_empty() {
-        let total = verdict::report(&outcomes);
-        result(total);
-        return Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        let tests = test(&args.options)?;
+        result(tests);
+        return Ok(tests.exit_code());
     }
-    let mut worst = ExitCode::SUCCESS;
+    let outcomes = boot(&args.options, Prefix::IfMany, &plan(args)?)?;
+    let mut exit = ExitCode::SUCCESS;
     for outcome in &outcomes {
-        if outcomes.len() > 1 || !matches!(outcome.verdict, Verdict::Exited(_)) {
+        if outcomes.len() > 1 || !outcome.is_uneventful() {
             say(outcome);
         }
         match outcome.verdict {
             Verdict::Exited(0) => {}
-            Verdict::Exited(code) => worst = ExitCode::from(u8::try_from(code).unwrap_or(1)),
-            _ => worst = ExitCode::FAILURE,
+            Verdict::Exited(code) => exit = ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            _ => exit = ExitCode::FAILURE,
         }
     }
-    Ok(worst)
+    Ok(exit)
+}
+
+/// The kernel tests on every kernel that was asked for.
+pub(crate) fn test(options: &Options) -> Result<Tally> {
+    let tests = artifacts::kernel_tests()?;
+    let programs = artifacts::programs()?;
+    let mut plan = Plan::default();
+    plan.add_programs(&programs)?;
+    plan.files.push(("/bin/kernel-tests".into(), tests.path("kernel")?.clone()));
+    let words = ["/bin/kernel-tests", "--ignored", "--test-threads=1"];
+    plan.command.extend(words.map(str::to_owned));
+    plan.environment.push(format!("EPHTRACE_HOOKS={}", options.hooks));
+    Ok(verdict::report(&boot(options, Prefix::Always, &plan)?))
 }
 
 /// Boots every kernel that was asked for and returns how each run ended.
-pub(crate) fn run(args: &Args) -> Result<Vec<Outcome>> {
-    if args.command.is_empty() && args.bare {
-        bail!("--bare has no tests to run: name a command after --");
-    }
-    let kernels = kernel::choose(&args.kernel, args.update)?;
+fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> {
+    let kernels = kernel::choose(&options.kernel, options.update)?;
+    let Some(first) = kernels.first() else { bail!("no kernel to boot") };
     machine::require_qemu()?;
-    let image = write_initramfs(args)?;
-    let accelerator = match kernels.first() {
-        Some(kernel) => Accelerator::choose(&kernel.image),
-        None => bail!("no kernel to boot"),
-    };
     let machine = Machine {
-        initramfs: image,
-        accelerator,
-        memory_mib: args.memory,
-        timeout: Duration::from_secs(args.timeout),
-        prefix: if args.command.is_empty() || kernels.len() > 1 {
-            Prefix::Kernel
-        } else {
-            Prefix::None
-        },
+        accelerator: Accelerator::choose(&first.image),
+        initramfs: plan.write()?,
+        memory_mib: options.memory,
+        timeout: Duration::from_secs(options.timeout),
+        prefixed: matches!(prefix, Prefix::Always) || kernels.len() > 1,
     };
-    let outcomes = boot_all(&machine, kernels, args.jobs);
+    let outcomes = boot_all(&machine, kernels, options.jobs);
     std::fs::remove_file(&machine.initramfs).context("cannot remove the initramfs")?;
     outcomes
 }
 
-/// What the guests have, and what they run.
-fn write_initramfs(args: &Args) -> Result<PathBuf> {
+/// Whether a guest's lines say which guest they are from.
+#[derive(Clone, Copy)]
+enum Prefix {
+    Always,
+    IfMany,
+}
+
+/// What the guests of one command have.
+fn plan(args: &Args) -> Result<Plan> {
     let mut plan =
-        Plan { files: Vec::new(), environment: args.env.clone(), command: args.command.clone() };
-    let init = if args.bare {
-        artifacts::guest_init()?
+        Plan { environment: args.env.clone(), command: args.command.clone(), ..Plan::default() };
+    if args.bare {
+        plan.add_init(&artifacts::guest_init()?)?;
     } else {
-        let programs = artifacts::programs()?;
-        plan.files.push(("/bin/ephtrace".into(), programs.path("ephtrace")?.clone()));
-        plan.files.push(("/bin/assign".into(), programs.path("assign")?.clone()));
-        programs
-    };
-    plan.files.push(("/init".into(), init.path("guest-init")?.clone()));
-    if args.command.is_empty() {
-        let tests = artifacts::kernel_tests()?;
-        plan.files.push(("/bin/kernel-tests".into(), tests.path("kernel")?.clone()));
-        let words = ["/bin/kernel-tests", "--ignored", "--test-threads=1"];
-        plan.command.extend(words.map(str::to_owned));
-        plan.environment.push(format!("EPHTRACE_HOOKS={}", args.hooks));
+        plan.add_programs(&artifacts::programs()?)?;
     }
     for file in &args.file {
         plan.add_with_libraries(file)?;
     }
-    let folder = workspace::target().join("guest");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    // Named by process, so that two runs beside each other do not meet.
-    let path = folder.join(format!("initramfs-{}.cpio", std::process::id()));
-    let archive = plan.archive()?;
-    say(format_args!("initramfs: {} MiB, {} files", archive.len() >> 20, plan.files.len()));
-    std::fs::write(&path, archive).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
+    Ok(plan)
 }
 
 /// Some machines at a time, each with the next kernel that nobody has taken yet.

@@ -149,7 +149,9 @@ impl Apt {
     /// The kernel image of a package.
     fn download(&self, package: &str) -> Result<PathBuf> {
         process::output(self.command("apt-get").args(["-q", "download", package]))?;
-        let archive = find(&self.folder, |name| name.ends_with(".deb"))?;
+        let archive = find(&self.folder, |name| {
+            name.rsplit_once('.').is_some_and(|(_, kind)| kind == "deb")
+        })?;
         let unpacked = self.folder.join("unpacked");
         process::output(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&unpacked))?;
         find(&unpacked, |name| name.starts_with("vmlinuz"))

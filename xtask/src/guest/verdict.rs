@@ -2,12 +2,14 @@
 
 use std::{
     fmt::{Display, Formatter},
-    ops::AddAssign,
     path::PathBuf,
     time::Duration,
 };
 
-use crate::say::{result, say};
+use crate::{
+    say::{result, say},
+    tally::Tally,
+};
 
 /// How it ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Outcome {
     pub(crate) kernel: String,
     pub(crate) verdict: Verdict,
-    pub(crate) tests: Tests,
+    pub(crate) tests: Tally,
     /// What the kernel complained about although it went on.
     pub(crate) warnings: Vec<String>,
     /// The last lines of the kernel's log, where they matter.
@@ -34,38 +36,10 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
 }
 
-/// Counted from the lines `test result: …` of libtest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tests {
-    pub(crate) passed: u32,
-    pub(crate) failed: u32,
-}
-
-impl Tests {
-    /// Takes in one line of output.
-    pub(crate) fn count(&mut self, line: &str) {
-        let Some((_, summary)) = line.split_once("test result: ") else { return };
-        for part in summary.split([';', '.']) {
-            let mut words = part.split_whitespace();
-            match (words.next().and_then(|number| number.parse::<u32>().ok()), words.next()) {
-                (Some(number), Some("passed")) => self.passed += number,
-                (Some(number), Some("failed")) => self.failed += number,
-                _ => {}
-            }
-        }
-    }
-}
-
-impl AddAssign for Tests {
-    fn add_assign(&mut self, more: Self) {
-        self.passed += more.passed;
-        self.failed += more.failed;
-    }
-}
-
-impl Display for Tests {
-    fn fmt(&self, to: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(to, "{} passed, {} failed", self.passed, self.failed)
+impl Outcome {
+    /// It ended by itself, and the kernel had nothing to say.
+    pub(crate) fn is_uneventful(&self) -> bool {
+        matches!(self.verdict, Verdict::Exited(_)) && self.warnings.is_empty()
     }
 }
 
@@ -93,8 +67,8 @@ impl Display for Outcome {
 
 /// One line for each guest, and the tests of all. A guest that did not come to its end, or that
 /// counted no test, is one failed test more: it must not pass for having said nothing.
-pub(crate) fn report(outcomes: &[Outcome]) -> Tests {
-    let mut total = Tests::default();
+pub(crate) fn report(outcomes: &[Outcome]) -> Tally {
+    let mut total = Tally::default();
     for outcome in outcomes {
         say(outcome);
         let mut tests = outcome.tests;
@@ -110,20 +84,4 @@ pub(crate) fn report(outcomes: &[Outcome]) -> Tests {
         total += tests;
     }
     total
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Tests;
-
-    #[test]
-    fn summaries_are_added_up() {
-        let mut tests = Tests::default();
-        tests.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1.20s");
-        tests.count(
-            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
-        );
-        tests.count("test passed ... ok");
-        assert_eq!(tests, Tests { passed: 13, failed: 2 });
-    }
 }

@@ -1,0 +1,65 @@
+//! `cargo xtask lint`: what must hold before anything is tested. A warning is an error here.
+//!
+//! The eBPF half has a compiler of its own (see [`crate::setup::compiler`]), so clippy checks it
+//! in a run of its own, with the clippy that belongs to that compiler.
+
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{process, say, say::say, setup, workspace};
+
+const BPF: &str = "bpfel-unknown-none";
+
+/// Runs every check, also after one that failed.
+pub(crate) fn main() -> Result<ExitCode> {
+    let compiler = setup::ensure_lint()?;
+    let user_half = ["--workspace", "--exclude", "ephtrace-ebpf"];
+    let checks = [
+        ("format", cargo("fmt --all --check")),
+        ("clippy", cargo("clippy --workspace --exclude ephtrace-ebpf --all-targets -- -Dwarnings")),
+        ("clippy, eBPF half", clippy_for_ebpf(&compiler)),
+        ("documentation", cargo("doc --workspace --exclude ephtrace-ebpf --no-deps")),
+    ];
+    let mut failed = Vec::new();
+    for (what, mut check) in checks {
+        say(what);
+        if let Err(error) = process::run_aside(&mut check) {
+            say::error(&error);
+            failed.push(what);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cargo(words: &str) -> Command {
+    let mut cargo = Command::new(process::cargo());
+    cargo.current_dir(workspace::root()).args(words.split(' ')).env("RUSTDOCFLAGS", "-Dwarnings");
+    cargo
+}
+
+fn clippy_for_ebpf(compiler: &setup::compiler::Compiler) -> Command {
+    // Clippy must be the compiler's own: it reads what that compiler's core library looks like.
+    let beside = compiler.rustc.with_file_name("cargo-clippy");
+    let clippy = if beside.is_file() { beside.as_path() } else { Path::new("cargo-clippy") };
+    let mut command = Command::new(clippy);
+    command
+        .current_dir(workspace::root())
+        .args(["clippy", "--package", "ephtrace-ebpf", "--profile", "bpf", "--target", BPF])
+        .arg("--target-dir")
+        .arg(workspace::target().join("lint-ebpf"))
+        .env("RUSTC", &compiler.rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", "--cfg=bpf_target_arch=\"x86_64\"");
+    if compiler.builds_core() {
+        command.arg("-Zbuild-std=core");
+    }
+    command.args(["--", "-Dwarnings"]);
+    command
+}

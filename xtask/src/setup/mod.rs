@@ -1,0 +1,62 @@
+//! `cargo xtask setup`: makes building the eBPF half possible, from a machine with Rust alone.
+//!
+//! Two things are needed: a compiler with a core library for `bpfel-unknown-none`, and bpf-linker
+//! on an LLVM that is not older than that compiler's. What is here is taken; what is missing comes
+//! from the machine's packages, or from rustup. A second run finds everything and changes nothing.
+
+pub(crate) mod compiler;
+mod linker;
+mod version;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use self::compiler::{Compiler, Route};
+use crate::{apt, say::say};
+
+/// Prepare this machine for building ephtrace.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where a compiler for eBPF comes from when none is here, or in place of the one that is
+    #[arg(long, value_enum, default_value_t = Route::Auto)]
+    route: Route,
+    /// Also what checking the eBPF half with clippy needs
+    #[arg(long)]
+    lint: bool,
+}
+
+/// `cargo xtask setup`.
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let compiler = compiler::ensure(args.route)?;
+    say(format_args!("compiler for eBPF: {compiler}"));
+    let linker = linker::ensure(compiler.llvm)?;
+    say(format_args!("linker for eBPF: {linker}"));
+    if args.lint {
+        compiler::install_clippy(&compiler)?;
+    }
+    say("everything is here: cargo build --release");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the other commands begin with: the same, and not a word if all is there.
+pub(crate) fn ensure() -> Result<()> {
+    let compiler = compiler::ensure(Route::Auto)?;
+    linker::ensure(compiler.llvm).map(drop)
+}
+
+/// The same for checking; returns the compiler of the eBPF half.
+pub(crate) fn ensure_lint() -> Result<Compiler> {
+    let compiler = compiler::ensure(Route::Auto)?;
+    linker::ensure(compiler.llvm)?;
+    compiler::install_clippy(&compiler)?;
+    Ok(compiler)
+}
+
+/// Installs packages, or says what to install where there is no apt.
+pub(crate) fn require(why: &str, packages: &[&str]) -> Result<()> {
+    if apt::is_here() {
+        return apt::install(why, packages);
+    }
+    anyhow::bail!("{why} needs what Debian calls {}: install it", packages.join(", "))
+}

@@ -1,0 +1,103 @@
+//! `cargo xtask test`: every test there is, in the order of what they need.
+//!
+//! the workspace's tests (nothing) → the kernel tests on this kernel (root) → the same in guests
+//! (QEMU). Ends with one line that counts them all.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    artifacts, guest, process,
+    say::{self, result, say},
+    setup,
+    tally::Tally,
+    workspace,
+};
+
+/// Run the workspace's tests, then the kernel tests on this kernel and in guests.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave out the guests
+    #[arg(long)]
+    no_guests: bool,
+    /// Leave out what needs root on this machine
+    #[arg(long)]
+    no_root: bool,
+    #[command(flatten)]
+    guests: guest::Options,
+}
+
+/// Runs all stages, also after one that failed.
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    setup::ensure()?;
+    let mut total = stage("the workspace's tests", host);
+    if args.no_root {
+        say("left out: the kernel tests on this kernel");
+    } else {
+        total += stage("the kernel tests on this kernel", this_kernel);
+    }
+    if args.no_guests {
+        say("left out: the kernel tests in guests");
+    } else {
+        total += stage("the kernel tests in guests", || guest::test(&args.guests));
+    }
+    result(total);
+    Ok(total.exit_code())
+}
+
+/// A stage that could not be run counts as a failed test.
+fn stage(what: &str, run: impl FnOnce() -> Result<Tally>) -> Tally {
+    say(what);
+    run().with_context(|| format!("cannot run {what}")).unwrap_or_else(|error| {
+        say::error(&error);
+        Tally { passed: 0, failed: 1 }
+    })
+}
+
+fn host() -> Result<Tally> {
+    let mut cargo = Command::new(process::cargo());
+    cargo.current_dir(workspace::root()).args(["test", "--no-fail-fast", "--workspace"]);
+    follow(cargo.args(["--exclude", "ephtrace-ebpf"]))
+}
+
+fn this_kernel() -> Result<Tally> {
+    let tests = artifacts::kernel_tests()?;
+    let programs = artifacts::programs()?;
+    // Through env, for sudo keeps no variables.
+    let mut command = process::as_root("env");
+    for (name, program) in [("EPHTRACE_BIN", "ephtrace"), ("EPHTRACE_ASSIGN", "assign")] {
+        command.arg(format!("{name}={}", programs.path(program)?.display()));
+    }
+    if let Some(hooks) = std::env::var_os("EPHTRACE_HOOKS") {
+        command.arg(format!("EPHTRACE_HOOKS={}", hooks.to_string_lossy()));
+    }
+    follow(command.arg(tests.path("kernel")?).args(["--ignored", "--test-threads=1"]))
+}
+
+/// Passes a test run's output on and counts its tests. A run that failed without a failed test (it
+/// did not compile, it crashed) counts as one.
+fn follow(command: &mut Command) -> Result<Tally> {
+    let cannot_run = format!("cannot run {}", process::spell(command));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| cannot_run.clone())?;
+    let mut tests = Tally::default();
+    let stdout = child.stdout.take().context("a test run has no stdout")?;
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line.with_context(|| cannot_run.clone())?;
+        let line = String::from_utf8_lossy(&line);
+        tests.count(&line);
+        result(line);
+    }
+    let status = child.wait().context(cannot_run)?;
+    if !status.success() && tests.failed == 0 {
+        tests.failed = 1;
+    }
+    Ok(tests)
+}
