@@ -1,11 +1,12 @@
 //! Using up a range of ports.
 
-use std::{io, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use socket2::Socket;
 
 use crate::{
+    gate,
     net::{self, Server},
     netns,
     truth::{Probe, Truth},
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .collect::<Result<Vec<_>>>()?;
         truth.flush()?;
         if args.hold {
-            io::copy(&mut io::stdin(), &mut io::sink()).context("waiting for the end of stdin")?;
+            gate::end_of_input()?;
         }
         drop(held);
         Ok(())

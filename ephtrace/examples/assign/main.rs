@@ -5,6 +5,7 @@
 //! loopback device.
 
 mod exhaust;
+mod gate;
 mod net;
 mod netns;
 mod storm;

@@ -19,9 +19,7 @@ pub(crate) fn in_new<T: Send>(
 ) -> Result<T> {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET)
-                .map_err(|e| Skip(format!("a network namespace can't be made: {e}")))?;
-            loopback_up().context("bringing up the loopback device")?;
+            enter_new()?;
             if let Some(range) = range {
                 set("ip_local_port_range", &format!("{} {}", range.0, range.1))?;
             }
@@ -29,6 +27,14 @@ pub(crate) fn in_new<T: Send>(
         });
         thread.join().map_err(|_| anyhow!("a thread panicked"))?
     })
+}
+
+/// Moves this thread, and those that it will start, to a new network namespace whose loopback
+/// device is up.
+pub(crate) fn enter_new() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET)
+        .map_err(|e| Skip(format!("a network namespace can't be made: {e}")))?;
+    loopback_up().context("bringing up the loopback device")
 }
 
 /// Writes a sysctl below `net.ipv4` of this thread's namespace.

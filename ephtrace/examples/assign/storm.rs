@@ -24,6 +24,7 @@ use serde::Serialize;
 use socket2::SockAddr;
 
 use crate::{
+    gate::Gate,
     net::{self, Server},
     netns,
     truth::{Attempt, Truth},
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     /// Write one line per connect to this file, once all are made
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 /// The line printed at the end.
@@ -73,6 +76,7 @@ struct Work {
 
 /// Runs the storm and prints what it came to.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    args.gate.wait()?;
     let stop = AtomicBool::new(false);
     let start = Barrier::new(args.threads + 1);
     let (work, report) = thread::scope(|scope| {

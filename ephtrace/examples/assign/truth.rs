@@ -53,6 +53,8 @@ pub(crate) struct Attempt {
     pub(crate) connect_errno: i32,
     /// Process id.
     pub(crate) pid: u32,
+    /// Process id of the parent.
+    pub(crate) ppid: u32,
     /// Thread id.
     pub(crate) tid: i32,
     /// Name of the process (of its main thread).
@@ -220,6 +222,7 @@ impl Attempt {
             errno: 0,
             connect_errno: 0,
             pid: std::process::id(),
+            ppid: std::os::unix::process::parent_id(),
             tid: nix::unistd::gettid().as_raw(),
             comm: fs::read_to_string("/proc/self/comm")?.trim_end().to_owned(),
             uid: nix::unistd::getuid().as_raw(),

@@ -10,7 +10,11 @@ use std::{fmt, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::truth::{Probe, Truth};
+use crate::{
+    gate::Gate,
+    netns,
+    truth::{Probe, Truth},
+};
 
 /// What `assign ways` takes.
 #[derive(clap::Args)]
@@ -24,6 +28,11 @@ pub(crate) struct Args {
     /// Write the log to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// Go them in a network namespace of their own
+    #[arg(long)]
+    new_netns: bool,
+    #[command(flatten)]
+    gate: Gate,
     /// List the ways and end
     #[arg(long)]
     list: bool,
@@ -98,11 +107,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(path) => Truth::file(path)?,
         None => Truth::stdout(),
     };
-    for &(way, go) in &selected(&args.only)? {
-        if args.list {
-            truth.line(way)?;
-            continue;
-        }
+    let ways = selected(&args.only)?;
+    if args.list {
+        ways.iter().try_for_each(|(way, _)| truth.line(way))?;
+        return truth.flush();
+    }
+    if args.new_netns {
+        netns::enter_new()?;
+    }
+    args.gate.wait()?;
+    for (way, go) in ways {
         match go(&Context { truth: &truth, way, times: args.times }) {
             Err(e) if e.is::<Skip>() => truth.skipped(way, &e)?,
             done => done.with_context(|| format!("way {way}"))?,

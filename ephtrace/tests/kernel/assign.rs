@@ -1,0 +1,171 @@
+//! Running `assign`, and reading its log: the truth.
+
+use std::{
+    fs,
+    io::Read as _,
+    net::IpAddr,
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    setup::{self, Scratch},
+    tracer::PATIENCE,
+};
+
+/// One attempt to connect, as `assign` logged it; see its `truth::Attempt`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Attempt {
+    pub(crate) way: String,
+    pub(crate) family: u8,
+    pub(crate) protocol: String,
+    pub(crate) saddr: IpAddr,
+    pub(crate) sport: Option<u16>,
+    pub(crate) daddr: IpAddr,
+    pub(crate) dport: u16,
+    pub(crate) errno: i32,
+    pub(crate) pid: u32,
+    pub(crate) ppid: u32,
+    pub(crate) tid: u32,
+    pub(crate) comm: String,
+    pub(crate) uid: u32,
+    pub(crate) origin: String,
+    pub(crate) netns: u64,
+    pub(crate) range: (u16, u16),
+    pub(crate) cookie: Option<u64>,
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+}
+
+impl Attempt {
+    /// Whether the kernel chose the port in `connect()`, or could not: an event is due.
+    pub(crate) fn is_due(&self) -> bool {
+        self.origin == "connect"
+    }
+}
+
+/// The line that a storm ends with.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StormReport {
+    pub(crate) connects: u64,
+    pub(crate) failures: u64,
+    pub(crate) rate: f64,
+}
+
+/// A running `assign`.
+pub(crate) struct Assign {
+    child: Child,
+    name: String,
+}
+
+impl Assign {
+    /// Starts it under a name that no other process has.
+    pub(crate) fn start(scratch: &Scratch, args: &[&str]) -> Result<Self> {
+        Self::start_as(scratch, None, args)
+    }
+
+    /// The same as another user.
+    pub(crate) fn start_as(scratch: &Scratch, uid: Option<u32>, args: &[&str]) -> Result<Self> {
+        let name = format!("as-{}-{}", std::process::id(), setup::next());
+        let program = scratch.program(&setup::assign()?, &name)?;
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if let Some(uid) = uid {
+            command.uid(uid);
+        }
+        let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+        Ok(Self { child, name })
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its name, which no other process has.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Inode number of its network namespace, once that is not ours.
+    pub(crate) fn own_netns(&self) -> Result<u64> {
+        let inode = |path: &str| fs::metadata(path).map(|m| m.ino());
+        let (ours, end) = (inode("/proc/self/ns/net")?, Instant::now() + PATIENCE);
+        loop {
+            let netns = inode(&format!("/proc/{}/ns/net", self.pid()))?;
+            if netns != ours {
+                return Ok(netns);
+            }
+            ensure!(Instant::now() < end, "assign made no network namespace");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Moves it to a cgroup v2.
+    pub(crate) fn move_to(&self, cgroup: &Path) -> Result<()> {
+        let procs = cgroup.join("cgroup.procs");
+        fs::write(&procs, self.pid().to_string())
+            .with_context(|| format!("writing to {}", procs.display()))
+    }
+
+    /// Lets it go (`--wait`), waits for its end and returns its output.
+    pub(crate) fn output(mut self) -> Result<String> {
+        drop(self.child.stdin.take());
+        let mut text = String::new();
+        self.child.stdout.take().context("no output")?.read_to_string(&mut text)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "assign: {status}");
+        Ok(text)
+    }
+
+    /// The same, read as a log.
+    pub(crate) fn truth(self) -> Result<Vec<Attempt>> {
+        read(&self.output()?)
+    }
+
+    /// The same, read as the report of a storm.
+    pub(crate) fn storm(self) -> Result<StormReport> {
+        Ok(serde_json::from_str(&self.output()?)?)
+    }
+}
+
+impl Drop for Assign {
+    fn drop(&mut self) {
+        // It has ended unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Goes every way `times` times.
+pub(crate) fn ways(scratch: &Scratch, times: u64) -> Result<Vec<Attempt>> {
+    Assign::start(scratch, &["ways", "--times", &times.to_string()])?.truth()
+}
+
+/// Reads a log. Ways that this machine does not offer are said, and left out.
+pub(crate) fn read(text: &str) -> Result<Vec<Attempt>> {
+    let mut attempts = Vec::new();
+    for line in text.lines() {
+        let value: Value = serde_json::from_str(line).with_context(|| format!("reading {line}"))?;
+        if value.get("skipped").is_none() {
+            attempts.push(serde_json::from_value(value)?);
+        } else {
+            say(&format!("skipped: {line}"));
+        }
+    }
+    ensure!(!attempts.is_empty(), "assign did nothing");
+    Ok(attempts)
+}
+
+/// For whoever reads the log of a test run.
+#[expect(clippy::print_stdout, reason = "libtest shows it where it matters")]
+pub(crate) fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,83 @@
+//! Which of ephtrace's programs the kernel holds.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+};
+
+use anyhow::{Context as _, Result};
+
+/// What the names of ephtrace's programs begin with.
+const PREFIX: &[u8] = b"eph_";
+
+/// Commands of bpf(2).
+const BPF_PROG_GET_NEXT_ID: libc::c_int = 11;
+const BPF_PROG_GET_FD_BY_ID: libc::c_int = 13;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+
+/// The part of `union bpf_attr` that asks for ids: id, next id, flags.
+#[derive(Default)]
+#[repr(C)]
+struct IdAttr {
+    id: u32,
+    next_id: u32,
+    flags: u32,
+}
+
+/// The part of `union bpf_attr` that asks for information.
+#[repr(C)]
+struct InfoAttr {
+    fd: u32,
+    len: u32,
+    info: u64,
+}
+
+/// The beginning of `struct bpf_prog_info`, up to the program's name.
+#[derive(Default)]
+#[repr(C)]
+struct ProgInfo {
+    before: [u64; 8],
+    name: [u8; 16],
+}
+
+/// Ids of all programs in the kernel that bear one of ephtrace's names.
+pub(crate) fn programs() -> Result<BTreeSet<u32>> {
+    let mut ids = BTreeSet::new();
+    let mut attr = IdAttr::default();
+    while bpf(BPF_PROG_GET_NEXT_ID, &mut attr).is_ok() {
+        attr.id = attr.next_id;
+        if name(attr.id)?.is_some_and(|name| name.starts_with(PREFIX)) {
+            ids.insert(attr.id);
+        }
+    }
+    match io::Error::last_os_error() {
+        e if e.raw_os_error() == Some(libc::ENOENT) => Ok(ids),
+        e => Err(e).context("listing BPF programs"),
+    }
+}
+
+/// Name of a program; `None` if it is gone.
+fn name(id: u32) -> Result<Option<[u8; 16]>> {
+    let mut attr = IdAttr { id, ..IdAttr::default() };
+    let fd = match bpf(BPF_PROG_GET_FD_BY_ID, &mut attr) {
+        // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+        Ok(fd) => unsafe { OwnedFd::from_raw_fd(fd) },
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+        Err(e) => return Err(e).context("opening a BPF program"),
+    };
+    let mut info = ProgInfo::default();
+    let mut attr = InfoAttr {
+        fd: fd.as_raw_fd().cast_unsigned(),
+        len: u32::try_from(size_of::<ProgInfo>())?,
+        info: (&raw mut info).expose_provenance() as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attr).context("asking for a BPF program's name")?;
+    Ok(Some(info.name))
+}
+
+fn bpf<T>(command: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {
+    // SAFETY: `attr` outlives the call and its size goes with it; what it points to does as well.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attr, size_of::<T>()) };
+    libc::c_int::try_from(result).ok().filter(|&fd| fd >= 0).ok_or_else(io::Error::last_os_error)
+}

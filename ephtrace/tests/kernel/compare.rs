@@ -1,0 +1,142 @@
+//! Truth against trace: each assignment once, every field right, nothing else.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    fmt::{Debug, Write as _},
+    net::IpAddr,
+};
+
+use anyhow::{Result, bail};
+
+use crate::{assign::Attempt, tracer::Event};
+
+/// How many lines of each kind a failure shows.
+const SHOWN: usize = 5;
+
+/// How far the clocks of both may be apart: ephtrace converts from the monotonic clock.
+const CLOCK_TOLERANCE_NS: u64 = 100_000_000;
+
+/// What makes an assignment the one that it is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    pid: Option<u32>,
+    tid: Option<u32>,
+    netns: Option<u64>,
+    family: u8,
+    saddr: IpAddr,
+    sport: Option<u16>,
+    daddr: IpAddr,
+    dport: u16,
+}
+
+impl From<&Attempt> for Key {
+    fn from(a: &Attempt) -> Self {
+        let Attempt { family, saddr, sport, daddr, dport, .. } = *a;
+        let (pid, tid, netns) = (Some(a.pid), Some(a.tid), Some(a.netns));
+        Self { pid, tid, netns, family, saddr, sport, daddr, dport }
+    }
+}
+
+impl From<&Event> for Key {
+    fn from(e: &Event) -> Self {
+        let Event { pid, tid, netns, family, saddr, sport, daddr, dport, .. } = *e;
+        Self { pid, tid, netns, family, saddr, sport, daddr, dport }
+    }
+}
+
+/// Compares what happened with what was reported.
+///
+/// Of `truth` those attempts count that are due and that `wanted` keeps; of `events` those of the
+/// processes in `truth`.
+pub(crate) fn compare(
+    truth: &[Attempt],
+    events: &[Event],
+    wanted: impl Fn(&Attempt) -> bool,
+) -> Result<()> {
+    let pids: BTreeSet<u32> = truth.iter().map(|a| a.pid).collect();
+    let mut due: HashMap<Key, VecDeque<&Attempt>> = HashMap::new();
+    for attempt in truth.iter().filter(|a| a.is_due() && wanted(a)) {
+        due.entry(attempt.into()).or_default().push_back(attempt);
+    }
+    let (mut extra, mut wrong) = (Vec::new(), Vec::new());
+    for event in events.iter().filter(|e| e.pid.is_some_and(|pid| pids.contains(&pid))) {
+        match due.get_mut(&event.into()).and_then(VecDeque::pop_front) {
+            Some(attempt) => wrong.extend(differences(attempt, event)),
+            None => extra.push(event),
+        }
+    }
+    let mut missing: Vec<&Attempt> = due.into_values().flatten().collect();
+    missing.sort_by_key(|a| a.start_ns);
+    let report = report("missing", &missing) + &report("extra", &extra) + &report("wrong", &wrong);
+    if report.is_empty() { Ok(()) } else { bail!("the trace is not the truth:\n{report}") }
+}
+
+/// What is wrong with an event, if anything.
+fn differences(attempt: &Attempt, event: &Event) -> Option<String> {
+    let failed = (attempt.errno != 0).then(|| "EADDRNOTAVAIL".to_owned());
+    let cookie = event.cookie.map(|_| attempt.cookie.unwrap_or_default());
+    let is_self = attempt.saddr == attempt.daddr && attempt.sport == Some(attempt.dport);
+    let fields = [
+        field("comm", &Some(&attempt.comm), &event.comm.as_ref()),
+        field("uid", &Some(attempt.uid), &event.uid),
+        field("errno", &Some(attempt.errno), &event.errno),
+        field("error", &failed, &event.error),
+        field("protocol", &Some(&attempt.protocol), &event.protocol.as_ref()),
+        field("origin", &Some(&attempt.origin), &event.origin.as_ref()),
+        field("range", &Some(attempt.range), &event.range),
+        field("self_connect", &is_self, &event.self_connect),
+        // A kernel may not tell the cookie, and a storm does not ask for it.
+        field("cookie", &attempt.cookie.and(cookie), &attempt.cookie.and(event.cookie)),
+        field("ts_ns", &true, &in_time(attempt, event)),
+        field("search", &true, &search_is_possible(event)),
+    ];
+    let wrong: Vec<String> = fields.into_iter().flatten().collect();
+    let text = || format!("{}\n      {attempt:?}\n      {event:?}", wrong.join(", "));
+    (!wrong.is_empty()).then(text)
+}
+
+fn field<T: PartialEq + Debug>(name: &str, truth: &T, trace: &T) -> Option<String> {
+    (truth != trace).then(|| format!("{name} is {trace:?}, not {truth:?}"))
+}
+
+/// The time of the event is that of the attempt, and the search took no longer than the attempt.
+fn in_time(attempt: &Attempt, event: &Event) -> bool {
+    // A storm takes no times.
+    if attempt.start_ns == 0 {
+        return true;
+    }
+    let from = attempt.start_ns.saturating_sub(CLOCK_TOLERANCE_NS);
+    let to = attempt.end_ns + CLOCK_TOLERANCE_NS;
+    let took = attempt.end_ns.saturating_sub(attempt.start_ns);
+    // Until the SYN is sent, a hook on the sending of it waits for the first write.
+    let deferred = attempt.way.starts_with("fastopen");
+    let latency = event.latency_ns.unwrap_or(0);
+    (from..=to).contains(&event.ts_ns)
+        && (deferred || latency <= took)
+        && event.latency_ns.is_some_and(|ns| ns > 0)
+}
+
+/// What is said of the search agrees with the port and the range.
+fn search_is_possible(event: &Event) -> bool {
+    let Some((low, high)) = event.range else { return true };
+    let ports = u32::from(high) + 1 - u32::from(low);
+    let first = event.first_candidate.is_none_or(|first| (low..=high).contains(&first));
+    let tried = event.tried.is_none_or(|tried| (1..=ports).contains(&tried));
+    let pass = event.pass.as_deref().is_none_or(|pass| ["first", "second"].contains(&pass));
+    let at_once = event.tried != Some(1) || event.sport.is_none() || {
+        event.first_candidate.is_none() || event.first_candidate == event.sport
+    };
+    first && tried && pass && at_once
+}
+
+fn report(what: &str, lines: &[impl Debug]) -> String {
+    let mut text = String::new();
+    if !lines.is_empty() {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "  {} {what}, the first of them:", lines.len());
+        for line in lines.iter().take(SHOWN) {
+            let _ = writeln!(text, "    {}", format!("{line:?}").replace("\\n", "\n"));
+        }
+    }
+    text
+}

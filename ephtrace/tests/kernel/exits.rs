@@ -1,0 +1,157 @@
+//! How a trace ends: always with a summary, and nothing left in the kernel.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+
+use crate::{
+    assign, bpf,
+    setup::{self, Scratch, each_hook, some_hook},
+    tracer::{PATIENCE, Tracer, command, spawn, wait_exit},
+};
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn ctrl_c_and_sigterm_end_with_a_summary() -> Result<()> {
+    each_hook(|hook| {
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            let scratch = Scratch::new()?;
+            let before = bpf::programs()?;
+            let tracer = Tracer::start(&scratch, hook, &[])?;
+            let attached = &bpf::programs()? - &before;
+            ensure!(!attached.is_empty(), "no program of ours is in the kernel");
+            tracer.signal(signal)?;
+            let trace = tracer.wait()?;
+            trace.complete().with_context(|| signal.to_string())?;
+            gone(&attached)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn nothing_stays_attached_after_sigkill() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let before = bpf::programs()?;
+        let tracer = Tracer::start(&scratch, hook, &[])?;
+        let attached = &bpf::programs()? - &before;
+        tracer.signal(Signal::SIGKILL)?;
+        ensure!(!tracer.wait()?.status.success(), "it survived");
+        gone(&attached)
+    })
+}
+
+/// Waits until the kernel has removed these programs, which it does with a delay.
+fn gone(programs: &std::collections::BTreeSet<u32>) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left: Vec<u32> = bpf::programs()?.intersection(programs).copied().collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "programs {left:?} stayed in the kernel");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn count_ends_after_so_many_events() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let tracer = Tracer::start(&scratch, &some_hook(), &["--count", "3"])?;
+    assign::ways(&scratch, 2)?;
+    let trace = tracer.wait()?;
+    let summary = trace.ended_well()?;
+    ensure!(trace.events.len() == 3 && summary.assignments == 3, "{summary:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn duration_ends_after_so_long() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let tracer = Tracer::start(&scratch, &some_hook(), &["--duration", "1s"])?;
+    let start = Instant::now();
+    let truth = assign::ways(&scratch, 1)?;
+    let trace = tracer.wait()?;
+    let took = start.elapsed();
+    trace.complete()?;
+    ensure!(took > Duration::from_millis(800), "it ended after {took:?}");
+    ensure!(took < PATIENCE / 2, "it ended after {took:?}");
+    ensure!(!truth.is_empty() && !trace.events.is_empty(), "nothing was reported");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_closed_pipe_is_success() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let (mut child, mut stderr) =
+        spawn(command(&some_hook(), &[]).stdout(Stdio::piped())).context("starting")?;
+    stderr.wait_for("ephtrace: tracing")?;
+    let mut stdout = BufReader::new(child.stdout.take().context("no standard output")?);
+    assign::ways(&scratch, 1)?;
+    let mut line = String::new();
+    for _ in 0..3 {
+        stdout.read_line(&mut line)?;
+    }
+    ensure!(line.lines().count() == 3, "three lines were wanted, not {line:?}");
+    drop(stdout);
+    assign::ways(&scratch, 1)?;
+    let status = wait_exit(&mut child)?;
+    let stderr = stderr.rest();
+    ensure!(status.success(), "{status}\n{stderr}");
+    ensure!(!stderr.to_lowercase().contains("pipe"), "{stderr}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_full_disk_is_an_error() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let tracer = Tracer::start(&scratch, &some_hook(), &["--output", "/dev/full"])?;
+    assign::ways(&scratch, 1)?;
+    let trace = tracer.wait()?;
+    ensure!(trace.status.code() == Some(1), "{}\n{}", trace.status, trace.stderr);
+    ensure!(trace.stderr.contains("/dev/full"), "the file is not named:\n{}", trace.stderr);
+    ensure!(trace.stderr.contains("No space left"), "the reason is missing:\n{}", trace.stderr);
+    ensure!(!trace.stderr.contains("panicked"), "{}", trace.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn the_first_line_names_the_hook() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let mut tracer = Tracer::spawn(&scratch, hook, &[])?;
+        let line = tracer.wait_attached()?;
+        let trace = tracer.stop()?;
+        let used = trace.complete()?.hook.clone().context("the summary names no hook")?;
+        ensure!(line.contains(&used), "{line:?} does not name {used}");
+        ensure!(hook == "auto" || hook == used, "{used} in place of {hook}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn doctor_agrees_with_auto() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let doctor =
+        std::process::Command::new(setup::ephtrace()).args(["doctor", "--json"]).output()?;
+    ensure!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&doctor.stdout)?;
+    let trace = Tracer::start(&scratch, "auto", &[])?.stop()?;
+    let used = trace.complete()?.hook.clone();
+    ensure!(report["hook"].as_str() == used.as_deref(), "auto took {used:?}, but\n{report:#}");
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Each filter keeps exactly what it is to keep.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+use crate::{
+    assign::{Assign, Attempt},
+    compare::compare,
+    setup::{self, Scratch, each_hook},
+    tracer::{Trace, Tracer},
+};
+
+/// A user without any right.
+const NOBODY: u32 = 65534;
+
+/// How many tracers run at once. The kernel takes 64 programs of a kind on a cgroup, 38 on a
+/// function; a small machine takes fewer.
+const TRACERS: usize = 8;
+
+/// Whom the filters tell apart.
+struct Cast {
+    /// An ordinary process.
+    plain: u32,
+    /// Its name.
+    name: String,
+    /// A process in a network namespace and a cgroup of its own.
+    apart: u32,
+    /// That namespace.
+    netns: u64,
+    /// That cgroup's parent.
+    cgroup: String,
+}
+
+/// A filter: arguments, and what they keep.
+type Case = (Vec<String>, Box<dyn Fn(&Attempt) -> bool>);
+
+/// A case from literal arguments.
+fn case(args: &str, keeps: impl Fn(&Attempt) -> bool + 'static) -> Case {
+    (args.split(' ').map(str::to_owned).collect(), Box::new(keeps))
+}
+
+fn cases(cast: &Cast) -> Vec<Case> {
+    let mut cases = owners(cast);
+    cases.extend(addresses());
+    cases.extend(ports(cast.plain));
+    cases.extend(outcomes());
+    cases
+}
+
+fn owners(cast: &Cast) -> Vec<Case> {
+    let &Cast { plain, apart, netns, .. } = cast;
+    let (name, cgroup) = (cast.name.clone(), cast.cgroup.clone());
+    let renamed = "assign (new) \u{e9}";
+    vec![
+        case(&format!("-p {plain}"), move |a| a.pid == plain),
+        case(&format!("-p {plain},{apart}"), move |a| [plain, apart].contains(&a.pid)),
+        case(&format!("-u {NOBODY}"), |a| a.uid == NOBODY),
+        case("-u 0", |a| a.uid == 0),
+        case(&format!("-c {name}"), move |a| a.comm == name),
+        (vec!["-c".to_owned(), renamed.to_owned()], Box::new(move |a| a.comm == renamed)),
+        case(&format!("--netns {netns}"), move |a| a.netns == netns),
+        case(&format!("--netns /proc/{apart}/ns/net"), move |a| a.netns == netns),
+        case(&format!("--cgroup {cgroup}"), move |a| [a.pid, a.ppid].contains(&apart)),
+    ]
+}
+
+fn addresses() -> Vec<Case> {
+    let is = |text: &str| {
+        let ip: std::net::IpAddr = text.parse().unwrap_or_else(|_| [0, 0, 0, 0].into());
+        move |other: std::net::IpAddr| other == ip
+    };
+    let (local_v6, third) = (is("::1"), is("127.0.0.3"));
+    vec![
+        case("-4", |a| a.family == 4),
+        case("-6", |a| a.family == 6),
+        case("-4 -6", |_| true),
+        case("--dst 127.0.0.0/8", |a| a.family == 4),
+        case("--dst ::1", move |a| local_v6(a.daddr)),
+        case("--src 127.0.0.3,192.0.2.0/24", move |a| third(a.saddr)),
+        case("--dst ::/0", |_| true),
+    ]
+}
+
+fn ports(pid: u32) -> Vec<Case> {
+    // The first server of a process listens here, unless somebody else does.
+    let first = u16::try_from(20_000 + pid % 10_000).unwrap_or(20_000);
+    let near = first..=first + 2;
+    let text = format!("-P {}-{}", near.start(), near.end());
+    vec![
+        case(&text, move |a| near.contains(&a.dport)),
+        case("-P 40000,1-100", |a| a.dport == 40_000),
+        case("-L 40000-40004", |a| a.sport.is_some_and(|p| (40_000..=40_004).contains(&p))),
+        case("-L 40001 -L 40003", |a| [Some(40_001), Some(40_003)].contains(&a.sport)),
+        case("-4 -P 40000 -L 40000 -u 0", |a| a.family == 4 && a.dport == 40_000),
+    ]
+}
+
+fn outcomes() -> Vec<Case> {
+    vec![
+        case("-x", |a| a.errno != 0),
+        case("-x -6", |a| a.errno != 0 && a.family == 6),
+        case("--min-latency 1ns", |_| true),
+        case("--min-latency 10s", |_| false),
+        case("--origin connect", |_| true),
+    ]
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_filter_keeps_exactly_what_it_names() -> Result<()> {
+    each_hook(|hook| {
+        let mut begin = 0;
+        loop {
+            let more = run(hook, begin)?;
+            begin += TRACERS;
+            if !more {
+                return Ok(());
+            }
+        }
+    })
+}
+
+/// Runs some of the cases, all at once; false if there are no more.
+fn run(hook: &str, begin: usize) -> Result<bool> {
+    let scratch = Scratch::new()?;
+    let cgroup = Cgroup::new()?;
+    let times = setup::times()?.min(3).to_string();
+    let ways = ["ways", "--wait", "--times", &times];
+    let plain = Assign::start(&scratch, &ways)?;
+    let nobody = Assign::start_as(&scratch, Some(NOBODY), &ways)?;
+    let apart = Assign::start(&scratch, &[&ways[..], &["--new-netns"]].concat())?;
+    apart.move_to(&cgroup.inner())?;
+    let cast = Cast {
+        plain: plain.pid(),
+        name: plain.name().to_owned(),
+        apart: apart.pid(),
+        netns: apart.own_netns()?,
+        cgroup: cgroup.outer.display().to_string(),
+    };
+    let all = cases(&cast);
+    let some: Vec<&Case> = all.iter().skip(begin).take(TRACERS).collect();
+    let mut tracers =
+        some.iter().map(|case| start(&scratch, hook, case)).collect::<Result<Vec<_>>>()?;
+    tracers.iter_mut().try_for_each(|tracer| tracer.wait_attached().map(drop))?;
+    // One after the other, so that nobody waits for a port.
+    let truth: Vec<Attempt> =
+        [plain, nobody, apart].map(Assign::truth).into_iter().collect::<Result<Vec<_>>>()?.concat();
+    for (tracer, (args, keeps)) in tracers.into_iter().zip(some) {
+        let trace = tracer.stop()?;
+        judge(&truth, &trace, keeps).with_context(|| args.join(" "))?;
+        let ours = trace.events.iter().filter(|e| e.pid == Some(cast.apart));
+        let wrong = ours.filter(|e| e.cgroup_id != Some(cgroup.inner_id)).count();
+        ensure!(wrong == 0, "{wrong} events have another cgroup than {}", cgroup.inner_id);
+    }
+    Ok(begin + TRACERS < all.len())
+}
+
+fn start(scratch: &Scratch, hook: &str, case: &Case) -> Result<Tracer> {
+    let args: Vec<&str> = case.0.iter().map(String::as_str).collect();
+    Tracer::spawn(scratch, hook, &[args.as_slice(), &["--ring-size", "1M"]].concat())
+}
+
+fn judge(truth: &[Attempt], trace: &Trace, keeps: &dyn Fn(&Attempt) -> bool) -> Result<()> {
+    let summary = trace.complete()?;
+    compare(truth, &trace.events, keeps)?;
+    // Beside other processes' connects, all that the filter does not want was counted as such.
+    let due = truth.iter().filter(|a| a.is_due()).count() as u64;
+    let kernel = &summary.kernel;
+    ensure!(kernel.seen >= due, "{summary:?}");
+    ensure!(kernel.seen == kernel.filtered + kernel.emitted, "{summary:?}");
+    Ok(())
+}
+
+/// A cgroup in a cgroup, gone at the end of the test.
+struct Cgroup {
+    outer: PathBuf,
+    inner_id: u64,
+}
+
+impl Cgroup {
+    fn new() -> Result<Self> {
+        let name = format!("ephtrace-test-{}-{}", std::process::id(), setup::next());
+        let outer = mount_point()?.join(name);
+        let inner = outer.join("inner");
+        fs::create_dir_all(&inner).with_context(|| format!("making {}", inner.display()))?;
+        let inner_id = fs::metadata(&inner)?.ino();
+        Ok(Self { outer, inner_id })
+    }
+
+    fn inner(&self) -> PathBuf {
+        self.outer.join("inner")
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Empty, unless the test failed.
+        let _ = fs::remove_dir(self.inner());
+        let _ = fs::remove_dir(&self.outer);
+    }
+}
+
+/// Where the cgroup v2 hierarchy is.
+fn mount_point() -> Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let cgroup2 = |line: &str| {
+        let mut fields = line.split(' ').skip(1);
+        let (path, kind) = (fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| Path::new(path).to_owned())
+    };
+    mounts.lines().find_map(cgroup2).ok_or_else(|| anyhow!("no cgroup v2 is mounted"))
+}

@@ -1,0 +1,85 @@
+//! What ephtrace refuses: with the right exit code, and words that help.
+
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Command, Output},
+};
+
+use anyhow::{Result, ensure};
+
+use crate::setup::{self, Scratch, some_hook};
+
+/// Arguments that make no sense, and what the message must name.
+const NONSENSE: &[(&[&str], &str)] = &[
+    (&["--no-such-flag"], "--no-such-flag"),
+    (&["--hook", "magic"], "magic"),
+    (&["-o", "xml"], "xml"),
+    (&["-p", "init"], "init"),
+    (&["-P", "80-x"], "80-x"),
+    (&["-P", "90-80"], "90-80"),
+    (&["-P", "70000"], "70000"),
+    (&["-L", "http"], "http"),
+    (&["--dst", "10.0.0.0/33"], "10.0.0.0/33"),
+    (&["--src", "::/129"], "::/129"),
+    (&["--min-latency", "10"], "--min-latency"),
+    (&["--duration", "0s"], "--duration"),
+    (&["--count", "0"], "--count"),
+    (&["-c", "a-name-of-more-than-15-bytes"], "a-name-of-more"),
+    (&["-u", "no-such-user"], "no-such-user"),
+    (&["--netns", "no-such-netns"], "no-such-netns"),
+    (&["--netns", "/proc/self/stat"], "/proc/self/stat"),
+    (&["--cgroup", "no/such/cgroup"], "no/such/cgroup"),
+    (&["--ring-size", "big"], "big"),
+    (&["-x", "-L", "1"], "--failed"),
+    (&["-p", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"], "--pid"),
+];
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn nonsense_is_a_usage_error() -> Result<()> {
+    for (args, named) in NONSENSE {
+        let output = Command::new(setup::ephtrace()).args(*args).output()?;
+        let stderr = clean_stderr(&output)?;
+        ensure!(output.status.code() == Some(2), "{args:?}: {}\n{stderr}", output.status);
+        ensure!(stderr.contains(named), "{args:?}: {named} is not named:\n{stderr}");
+        ensure!(output.stdout.is_empty(), "{args:?}: output in spite of the error");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn without_root_the_missing_right_is_named() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
+    let output = Command::new(ephtrace)
+        .args(["trace", "--duration", "1s", "--hook", &some_hook()])
+        .uid(65534)
+        .gid(65534)
+        .output()?;
+    let stderr = clean_stderr(&output)?;
+    ensure!(output.status.code() == Some(1), "{}\n{stderr}", output.status);
+    let named = ["root", "CAP_BPF", "CAP_SYS_ADMIN"].iter().any(|word| stderr.contains(word));
+    ensure!(named, "the missing right is not named:\n{stderr}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn an_output_that_cannot_be_made_is_an_error() -> Result<()> {
+    let path = "/no/such/folder/trace.ndjson";
+    let output = Command::new(setup::ephtrace()).args(["--output", path]).output()?;
+    let stderr = clean_stderr(&output)?;
+    ensure!(output.status.code() == Some(1), "{}\n{stderr}", output.status);
+    ensure!(stderr.contains(path), "{path} is not named:\n{stderr}");
+    Ok(())
+}
+
+/// Standard error, which must hold neither a panic nor Rust's debug output.
+fn clean_stderr(output: &Output) -> Result<String> {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    for word in ["panicked", "RUST_BACKTRACE", "Os {", "Err("] {
+        ensure!(!stderr.contains(word), "{word:?} on standard error:\n{stderr}");
+    }
+    Ok(stderr)
+}

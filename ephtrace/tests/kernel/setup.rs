@@ -1,0 +1,105 @@
+//! What the environment says: programs, hooks, sizes; and a folder for each test.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+/// ephtrace: `EPHTRACE_BIN`, or the one that cargo built for these tests.
+pub(crate) fn ephtrace() -> PathBuf {
+    env::var_os("EPHTRACE_BIN")
+        .unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_ephtrace")))
+        .into()
+}
+
+/// The example `assign`: `EPHTRACE_ASSIGN`, or the one that cargo built beside these tests.
+pub(crate) fn assign() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("EPHTRACE_ASSIGN") {
+        return Ok(path.into());
+    }
+    let test = env::current_exe()?;
+    let profile = test.parent().and_then(Path::parent).context("the test is in no folder")?;
+    let assign = profile.join("examples/assign");
+    if !assign.exists() {
+        bail!("no {}: `cargo build --example assign` makes it", assign.display());
+    }
+    Ok(assign)
+}
+
+/// How many connects a storm makes: `EPHTRACE_STORM`.
+pub(crate) fn storm() -> Result<u64> {
+    number("EPHTRACE_STORM", 200_000)
+}
+
+/// How often each way is gone: `EPHTRACE_TIMES`.
+pub(crate) fn times() -> Result<u64> {
+    number("EPHTRACE_TIMES", 10)
+}
+
+fn number<T: FromStr>(name: &str, default: T) -> Result<T> {
+    match env::var(name) {
+        Ok(text) => text.parse().map_err(|_| anyhow!("{name} is {text:?}, not a number")),
+        Err(_) => Ok(default),
+    }
+}
+
+/// Runs a test with each hook of `EPHTRACE_HOOKS` (separated by commas, default `auto`); one that
+/// fails does not keep the others from being tried.
+pub(crate) fn each_hook(test: impl Fn(&str) -> Result<()>) -> Result<()> {
+    let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_else(|_| "auto".to_owned());
+    let failures: Vec<String> = hooks
+        .split(',')
+        .filter_map(|hook| test(hook).err().map(|e| format!("hook {hook}: {e:?}")))
+        .collect();
+    if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n\n")) }
+}
+
+/// The first of the hooks, for tests that are about something else.
+pub(crate) fn some_hook() -> String {
+    let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_default();
+    hooks.split(',').find(|h| !h.is_empty()).unwrap_or("auto").to_owned()
+}
+
+/// A folder that everybody may read, gone at the end of the test.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty one.
+    pub(crate) fn new() -> Result<Self> {
+        let path = env::temp_dir().join(format!("ephtrace-test-{}-{}", std::process::id(), next()));
+        fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Path of a file in it that nobody else was given.
+    pub(crate) fn file(&self, kind: &str) -> PathBuf {
+        self.0.join(format!("{kind}-{}", next()))
+    }
+
+    /// A program under a name of its own, which becomes the process's name.
+    pub(crate) fn program(&self, program: &Path, name: &str) -> Result<PathBuf> {
+        let copy = self.0.join(name);
+        fs::copy(program, &copy)
+            .with_context(|| format!("copying {} to {}", program.display(), copy.display()))?;
+        Ok(copy)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Left over in the system's folder for temporary files at worst.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A number that this process gives out once.
+pub(crate) fn next() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

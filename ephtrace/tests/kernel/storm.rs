@@ -1,0 +1,79 @@
+//! Many connects: nothing lost, or every loss counted.
+
+use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
+
+use crate::{
+    assign::{self, Assign, say},
+    compare::compare,
+    setup::{self, Scratch, each_hook},
+    tracer::Tracer,
+};
+
+/// A ring of the smallest size that ephtrace makes.
+const SMALL_RING: [&str; 2] = ["--ring-size", "4096"];
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_storm_loses_nothing() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let connects = setup::storm()?.to_string();
+        let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
+        let tracer = Tracer::start(&scratch, hook, &["-p", &storm.pid().to_string()])?;
+        let report = storm.storm()?;
+        say(&format!("storm beside hook {hook}: {:.0} connects/s", report.rate));
+        let trace = tracer.stop()?;
+        let summary = trace.complete()?;
+        ensure!(report.failures == 0, "{report:?}");
+        ensure!(summary.kernel.emitted == report.connects, "{report:?}, but {summary:?}");
+        ensure!(summary.assignments == report.connects, "{report:?}, but {summary:?}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_storm_is_told_port_by_port() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let connects = (setup::storm()? / 4).to_string();
+        let log = scratch.file("truth");
+        let args = ["storm", "--wait", "--threads", "4", "--destinations", "3"];
+        let log_name = log.display().to_string();
+        let more = ["--connects", &connects, "--truth", &log_name];
+        let storm = Assign::start(&scratch, &[args.as_slice(), more.as_slice()].concat())?;
+        let tracer = Tracer::start(&scratch, hook, &["-c", storm.name()])?;
+        storm.storm()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        let truth = assign::read(&std::fs::read_to_string(&log)?)?;
+        compare(&truth, &trace.events, |_| true)
+    })
+}
+
+/// ephtrace is stopped while the storm lasts, so that its small ring must overflow.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn every_loss_is_counted() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let connects = setup::storm()?.min(20_000).to_string();
+        let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
+        let pid = storm.pid().to_string();
+        let args = [SMALL_RING.as_slice(), &["-p", &pid]].concat();
+        let tracer = Tracer::start(&scratch, hook, &args)?;
+        tracer.signal(Signal::SIGSTOP)?;
+        let report = storm.storm()?;
+        tracer.signal(Signal::SIGCONT)?;
+        let trace = tracer.stop()?;
+        let summary = trace.ended_well()?;
+        let (emitted, lost) = (summary.kernel.emitted, summary.losses["ring_full"]);
+        ensure!(lost > 0, "nothing was lost, so that nothing was tested: {summary:?}");
+        ensure!(emitted + lost == report.connects, "{report:?}, but {summary:?}");
+        ensure!(summary.assignments == emitted, "emitted records got lost: {summary:?}");
+        ensure!(trace.lost("ring_full") == lost, "{:?}, but {summary:?}", trace.losses);
+        ensure!(trace.stderr.contains("lost"), "nobody was told:\n{}", trace.stderr);
+        Ok(())
+    })
+}

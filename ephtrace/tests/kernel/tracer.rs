@@ -1,0 +1,290 @@
+//! Running ephtrace, and reading what it says.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    net::IpAddr,
+    path::PathBuf,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::setup::{self, Scratch};
+
+/// How long anything may take. Emulated guests parse BTF and load programs slowly.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// What the first line on standard error begins with once the programs are attached.
+const ATTACHED: &str = "ephtrace: tracing";
+
+/// One line `"type":"assignment"`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) ts_ns: u64,
+    pub(crate) pid: Option<u32>,
+    pub(crate) tid: Option<u32>,
+    pub(crate) comm: Option<String>,
+    pub(crate) uid: Option<u32>,
+    pub(crate) netns: Option<u64>,
+    pub(crate) cgroup_id: Option<u64>,
+    pub(crate) family: u8,
+    pub(crate) protocol: Option<String>,
+    pub(crate) origin: Option<String>,
+    pub(crate) saddr: IpAddr,
+    pub(crate) sport: Option<u16>,
+    pub(crate) daddr: IpAddr,
+    pub(crate) dport: u16,
+    pub(crate) errno: Option<i32>,
+    pub(crate) error: Option<String>,
+    pub(crate) latency_ns: Option<u64>,
+    pub(crate) range: Option<(u16, u16)>,
+    pub(crate) first_candidate: Option<u16>,
+    pub(crate) tried: Option<u32>,
+    pub(crate) pass: Option<String>,
+    pub(crate) self_connect: bool,
+    pub(crate) cookie: Option<u64>,
+    pub(crate) hook: Option<String>,
+}
+
+/// One line `"type":"loss"`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Loss {
+    pub(crate) stage: String,
+    pub(crate) lost: u64,
+}
+
+/// The line `"type":"summary"`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Summary {
+    pub(crate) assignments: u64,
+    pub(crate) failures: u64,
+    pub(crate) losses: BTreeMap<String, u64>,
+    pub(crate) kernel: KernelCounts,
+    pub(crate) hook: Option<String>,
+}
+
+/// What the kernel half counted.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct KernelCounts {
+    pub(crate) seen: u64,
+    pub(crate) filtered: u64,
+    pub(crate) emitted: u64,
+    pub(crate) already_bound: u64,
+    pub(crate) read_failed: u64,
+}
+
+/// All that ephtrace said, from its start to its end.
+pub(crate) struct Trace {
+    pub(crate) status: ExitStatus,
+    pub(crate) events: Vec<Event>,
+    pub(crate) losses: Vec<Loss>,
+    /// The last line of the output, if it was a summary.
+    pub(crate) summary: Option<Summary>,
+    pub(crate) stderr: String,
+}
+
+impl Trace {
+    /// The summary, and that the run ended well and lost nothing.
+    pub(crate) fn complete(&self) -> Result<&Summary> {
+        let summary = self.ended_well()?;
+        let lost: u64 = summary.losses.values().sum();
+        ensure!(lost == 0 && self.losses.is_empty(), "losses: {:?}", summary.losses);
+        Ok(summary)
+    }
+
+    /// The summary, and that the run ended well and its numbers agree with each other.
+    pub(crate) fn ended_well(&self) -> Result<&Summary> {
+        ensure!(self.status.success(), "ephtrace: {}\n{}", self.status, self.stderr);
+        let summary = self.summary.as_ref().context("the last line is no summary")?;
+        let failed = self.events.iter().filter(|e| e.sport.is_none()).count() as u64;
+        ensure!(
+            (summary.assignments, summary.failures) == (self.events.len() as u64, failed),
+            "{} lines, {failed} of them failures, but {summary:?}",
+            self.events.len()
+        );
+        let KernelCounts { seen, filtered, emitted, read_failed, .. } = summary.kernel;
+        let kernel_lost: u64 = ["ring_full", "in_flight_full", "return_missed"]
+            .iter()
+            .map(|&stage| summary.losses.get(stage).copied().unwrap_or(0))
+            .sum();
+        ensure!(seen >= filtered + emitted + kernel_lost, "the counters disagree: {summary:?}");
+        ensure!(read_failed == 0, "fields could not be read: {summary:?}");
+        Ok(summary)
+    }
+
+    /// Losses at one stage, from the lines that report them as they happen.
+    pub(crate) fn lost(&self, stage: &str) -> u64 {
+        self.losses.iter().filter(|l| l.stage == stage).map(|l| l.lost).sum()
+    }
+}
+
+/// A running ephtrace, attached.
+pub(crate) struct Tracer {
+    child: Child,
+    stderr: Stderr,
+    output: PathBuf,
+}
+
+impl Tracer {
+    /// Starts it with `-o json` and `args`, and waits until it is attached.
+    pub(crate) fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
+        let mut tracer = Self::spawn(scratch, hook, args)?;
+        tracer.wait_attached()?;
+        Ok(tracer)
+    }
+
+    /// Starts it, and does not wait.
+    pub(crate) fn spawn(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
+        let output = scratch.file("trace");
+        let stdout = File::create(&output)?;
+        let mut command = command(hook, args);
+        let (child, stderr) = spawn(command.stdout(stdout))?;
+        Ok(Self { child, stderr, output })
+    }
+
+    /// Waits until it says that it is attached, and returns what it says.
+    pub(crate) fn wait_attached(&mut self) -> Result<String> {
+        self.stderr.wait_for(ATTACHED)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Pid {
+        pid(&self.child)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        kill(self.pid(), signal).with_context(|| format!("sending {signal}"))
+    }
+
+    /// Interrupts it as Ctrl-C does, and reads what it said.
+    pub(crate) fn stop(self) -> Result<Trace> {
+        self.signal(Signal::SIGINT)?;
+        self.wait()
+    }
+
+    /// Waits for its own end, and reads what it said.
+    pub(crate) fn wait(mut self) -> Result<Trace> {
+        let status = wait_exit(&mut self.child)?;
+        let stderr = self.stderr.rest();
+        let text = fs::read_to_string(&self.output)?;
+        let mut trace =
+            Trace { status, events: Vec::new(), losses: Vec::new(), summary: None, stderr };
+        for line in text.lines() {
+            trace.summary = None;
+            read_line(&mut trace, line).with_context(|| format!("reading {line}"))?;
+        }
+        Ok(trace)
+    }
+}
+
+/// Nothing stays behind where a test fails.
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.output);
+    }
+}
+
+/// `ephtrace trace -o json` with a hook and `args`.
+pub(crate) fn command(hook: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(setup::ephtrace());
+    command.args(["trace", "-o", "json", "--hook", hook]).args(args);
+    command
+}
+
+/// Starts a program whose standard error is read line by line.
+pub(crate) fn spawn(command: &mut Command) -> Result<(Child, Stderr)> {
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+    let stderr = child.stderr.take().context("no standard error")?;
+    Ok((child, Stderr::read(stderr)))
+}
+
+/// Waits for a program's end, but not for ever.
+pub(crate) fn wait_exit(child: &mut Child) -> Result<ExitStatus> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > end {
+            child.kill()?;
+            bail!("process {} did not end within {PATIENCE:?}", child.id());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A child's process id, as signals want it.
+pub(crate) fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed())
+}
+
+fn read_line(trace: &mut Trace, line: &str) -> Result<()> {
+    let value: Value = serde_json::from_str(line)?;
+    match value.get("type").and_then(Value::as_str) {
+        Some("assignment") => trace.events.push(serde_json::from_value(value)?),
+        Some("loss") => trace.losses.push(serde_json::from_value(value)?),
+        Some("summary") => trace.summary = Some(serde_json::from_value(value)?),
+        _ => bail!("no type that a reader knows"),
+    }
+    Ok(())
+}
+
+/// A child's standard error, as it comes.
+pub(crate) struct Stderr {
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Stderr {
+    fn read(stderr: ChildStderr) -> Self {
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // Nobody listens once the test has failed.
+                let _ = sender.send(line);
+            }
+        });
+        Self { lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line that begins with `start`.
+    pub(crate) fn wait_for(&mut self, start: &str) -> Result<String> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("no line {start:?} on standard error:\n{}", self.seen.join("\n"))
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("ended without a line {start:?}:\n{}", self.seen.join("\n"))
+                }
+            }
+            if let Some(line) = self.seen.last().filter(|line| line.starts_with(start)) {
+                return Ok(line.clone());
+            }
+        }
+    }
+
+    /// All of it, once the child has ended.
+    pub(crate) fn rest(&mut self) -> String {
+        self.seen.extend(self.lines.iter());
+        self.seen.join("\n")
+    }
+}
