@@ -6,6 +6,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     sync::{
         Barrier,
@@ -16,9 +17,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    time::{TimeVal, TimeValLike as _},
+use nix::{
+    sys::{
+        resource::{UsageWho, getrusage},
+        time::{TimeVal, TimeValLike as _},
+    },
+    unistd::gettid,
 };
 use serde::Serialize;
 use socket2::SockAddr;
@@ -34,8 +38,8 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many threads connect
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
+    #[arg(long, default_value = "2")]
+    threads: NonZeroUsize,
     /// How many connects to make, over all threads
     #[arg(long, default_value_t = 100_000)]
     connects: u64,
@@ -43,8 +47,11 @@ pub(crate) struct Args {
     #[arg(long)]
     seconds: Option<f64>,
     /// How many destinations each thread connects to, in turn
-    #[arg(long, default_value_t = 1)]
-    destinations: usize,
+    #[arg(long, default_value = "1")]
+    destinations: NonZeroUsize,
+    /// Start a new thread after so many connects
+    #[arg(long, value_name = "CONNECTS")]
+    per_thread: Option<NonZeroU64>,
     /// Connect over IPv6
     #[arg(short = '6', long)]
     ipv6: bool,
@@ -78,9 +85,9 @@ struct Work {
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.gate.wait()?;
     let stop = AtomicBool::new(false);
-    let start = Barrier::new(args.threads + 1);
+    let start = Barrier::new(args.threads.get() + 1);
     let (work, report) = thread::scope(|scope| {
-        let threads: Vec<_> = (0..args.threads)
+        let threads: Vec<_> = (0..args.threads.get())
             .map(|i| {
                 let (start, stop) = (&start, &stop);
                 scope.spawn(move || storm(args, share(args, i), start, stop))
@@ -113,35 +120,96 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// How many connects the thread `index` makes.
 fn share(args: &Args, index: usize) -> u64 {
-    let (threads, index) = (args.threads as u64, index as u64);
+    let (threads, index) = (args.threads.get() as u64, index as u64);
     args.connects / threads + u64::from(index < args.connects % threads)
 }
 
-/// One thread's work.
+/// One thread's work, done by itself or by threads that it starts one after the other.
 fn storm(args: &Args, connects: u64, start: &Barrier, stop: &AtomicBool) -> Result<Work> {
     // Everything that can fail at once does so before the others wait for this thread.
     let prepared = prepare(args);
     start.wait();
-    let (servers, logged) = prepared?;
+    let (mut lanes, logged) = prepared?;
     let mut work = Work::default();
-    for (i, server) in (0..connects).zip(servers.iter().cycle()) {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        connect(server, logged.as_ref(), &mut work)?;
-        // The queue is empty but for connections that were not complete yet a moment ago.
-        if i % 64 == 0 {
-            server.drain()?;
-        }
+    let Some(per_thread) = args.per_thread else {
+        work.burst(&mut lanes, logged, connects, stop)?;
+        return Ok(work);
+    };
+    let mut left = connects;
+    while left > 0 && !stop.load(Ordering::Relaxed) {
+        let part = left.min(per_thread.get());
+        let (work, lanes, logged) = (&mut work, &mut lanes, logged.clone());
+        let burst = move || work.burst(lanes, logged, part, stop);
+        thread::scope(|scope| scope.spawn(burst).join())
+            .map_err(|_| anyhow!("a thread panicked"))??;
+        left -= part;
     }
     Ok(work)
 }
 
+impl Work {
+    /// Connects to each lane in turn.
+    fn burst(
+        &mut self,
+        lanes: &mut [Lane],
+        logged: Option<Attempt>,
+        connects: u64,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let logged = logged.map(|shared| Attempt { tid: gettid().as_raw(), ..shared });
+        let count = lanes.len();
+        for (i, _) in (0..count).cycle().zip(0..connects) {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            self.connect(&mut lanes[i], logged.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, lane: &mut Lane, logged: Option<&Attempt>) -> Result<()> {
+        let to = lane.server.addr;
+        let client = net::client(to)?;
+        let result = client.connect(&SockAddr::from(to));
+        self.connects += 1;
+        self.failures += u64::from(result.is_err());
+        lane.waiting += u32::from(result.is_ok());
+        if let Some(shared) = logged {
+            let errno = result.err().and_then(|e| e.raw_os_error()).unwrap_or(0);
+            let port = client.local_addr()?.as_socket().context("not an internet socket")?.port();
+            let (sport, dport) = ((errno == 0).then_some(port), to.port());
+            self.log.push(Attempt { sport, dport, errno, connect_errno: errno, ..shared.clone() });
+        }
+        drop(client);
+        lane.clear()
+    }
+}
+
+/// A listener and how many connections wait in its queue.
+struct Lane {
+    server: Server,
+    waiting: u32,
+}
+
+impl Lane {
+    fn new(ip: IpAddr) -> Result<Self> {
+        Ok(Self { server: Server::new(ip)?, waiting: 0 })
+    }
+
+    /// Takes connections off the queue. One that is not complete yet is left to the next call.
+    fn clear(&mut self) -> Result<()> {
+        while self.waiting > 0 && self.server.accept()? {
+            self.waiting -= 1;
+        }
+        Ok(())
+    }
+}
+
 /// Listeners, and the fields that all lines of the thread's log share, if there is to be one.
-fn prepare(args: &Args) -> Result<(Vec<Server>, Option<Attempt>)> {
+fn prepare(args: &Args) -> Result<(Vec<Lane>, Option<Attempt>)> {
     let ip: IpAddr =
         if args.ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
-    let servers = (0..args.destinations).map(|_| Server::new(ip)).collect::<Result<_>>()?;
+    let lanes = (0..args.destinations.get()).map(|_| Lane::new(ip)).collect::<Result<_>>()?;
     let logged = args.truth.as_ref().map(|_| {
         let way = "storm".to_owned();
         let family = if args.ipv6 { 6 } else { 4 };
@@ -149,23 +217,7 @@ fn prepare(args: &Args) -> Result<(Vec<Server>, Option<Attempt>)> {
         let shared = Attempt::of_this_thread()?;
         anyhow::Ok(Attempt { way, family, saddr: ip, daddr: ip, range, ..shared })
     });
-    Ok((servers, logged.transpose()?))
-}
-
-fn connect(server: &Server, logged: Option<&Attempt>, work: &mut Work) -> Result<()> {
-    let client = net::client(server.addr)?;
-    let result = client.connect(&SockAddr::from(server.addr));
-    work.connects += 1;
-    work.failures += u64::from(result.is_err());
-    if let Some(shared) = logged {
-        let errno = result.err().and_then(|e| e.raw_os_error()).unwrap_or(0);
-        let port = client.local_addr()?.as_socket().context("not an internet socket")?.port();
-        let (sport, dport) = ((errno == 0).then_some(port), server.addr.port());
-        work.log.push(Attempt { sport, dport, errno, connect_errno: errno, ..shared.clone() });
-    }
-    drop(client);
-    server.accept()?;
-    Ok(())
+    Ok((lanes, logged.transpose()?))
 }
 
 /// Waits, looking now and then whether there is anything left to wait for.

@@ -77,3 +77,23 @@ fn every_loss_is_counted() -> Result<()> {
         Ok(())
     })
 }
+
+/// More threads than the kernel half can have searches in flight, each gone after one connect.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn short_lived_threads_are_reported() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let connects = setup::storm()?.min(20_000).to_string();
+        let log = scratch.file("truth");
+        let log_name = log.display().to_string();
+        let args = ["storm", "--wait", "--per-thread", "1", "--connects", &connects];
+        let storm = Assign::start(&scratch, &[&args[..], &["--truth", &log_name]].concat())?;
+        let tracer = Tracer::start(&scratch, hook, &["-c", storm.name()])?;
+        storm.storm()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        let truth = assign::read(&std::fs::read_to_string(&log)?)?;
+        compare(&truth, &trace.events, |_| true)
+    })
+}
