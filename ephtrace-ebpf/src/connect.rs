@@ -29,13 +29,22 @@ pub(crate) fn eph_enter(ctx: FEntryContext) {
     begin::<true>(&ctx, Hook::Fentry, ctx.arg(1), ctx.arg(2));
 }
 
-/// The search has ended, in the same task.
+/// The search has ended, in the same task. For kernels where it takes four arguments: the return
+/// value stands behind them (`bpf_get_func_ret` came with Linux 5.17).
 #[fexit(function = "__inet_hash_connect")]
-pub(crate) fn eph_exit(ctx: FExitContext) {
-    let sk: *const u8 = ctx.arg(1);
-    // What stands behind the arguments is the return value (bpf_get_func_ret came with 5.17). The
-    // number of arguments is a frozen constant, so the verifier sees one of the two loads only.
-    let ret: i32 = if setting!(features.hash_connect_args) == 5 { ctx.arg(5) } else { ctx.arg(4) };
+pub(crate) fn eph_exit4(ctx: FExitContext) {
+    ended(ctx.arg(1), ctx.arg(4));
+}
+
+/// The same for kernels where it takes five. A program of its own, as the compiler would merge both
+/// loads into one from a computed address, which the verifier refuses.
+#[fexit(function = "__inet_hash_connect")]
+pub(crate) fn eph_exit5(ctx: FExitContext) {
+    ended(ctx.arg(1), ctx.arg(5));
+}
+
+#[inline(always)]
+fn ended(sk: *const u8, ret: i32) {
     let Some(slot) = search::in_flight(sk as u64) else { return };
     let cookie = if setting!(features.cookie_in_tracing) != 0 {
         // SAFETY: `sk` is the function's own argument, as the helper demands.

@@ -1,9 +1,27 @@
-//! placeholder
-pub mod event;
-pub mod losses;
-pub mod enrich;
+//! ephtrace: every ephemeral port that Linux assigns, the rule by which it was chosen, and why a
+//! connect was slow or failed when ports run short.
+//!
+//! The flow, and with it the modules in their order:
+//!
+//! ```text
+//! kernel half ── ring ─→ kernel ─→ decode ─→ event ─→ enrich ─→ analyse ─→ sink
+//!                                                                 │          ↑
+//!                                       losses, counters ─────────┴─ summary ┘
+//! ```
+//!
+//! [`run`] wires them for the live trace; [`cli`] is what was typed and [`settings`] what it means;
+//! [`doctor`] tells what this machine allows. Only [`kernel`] names aya. Behind it everything works
+//! without root, reads no clock and gets time as an argument.
+
 pub mod analyse;
-pub mod columns;
-pub mod sink;
 pub mod cli;
+pub mod columns;
+pub mod decode;
+pub mod doctor;
+pub mod enrich;
+pub mod event;
+pub mod kernel;
+pub mod losses;
+pub mod run;
 pub mod settings;
+pub mod sink;

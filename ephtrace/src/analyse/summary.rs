@@ -41,8 +41,8 @@ pub struct Circumstances {
     pub hook: Option<Hook>,
     /// Processor time of this process.
     pub cpu: Option<CpuTime>,
-    /// Cost of each program in the kernel; empty where the kernel does not measure.
-    pub programs: Vec<ProgramCost>,
+    /// Cost of the programs in the kernel; `None` where it was not measured.
+    pub kernel_cost: Option<KernelCost>,
     /// Lanes that were forgotten to make room.
     pub lanes_evicted: u64,
 }
@@ -84,8 +84,8 @@ pub struct Summary {
     pub hook: Option<Hook>,
     /// Processor time of this process.
     pub cpu: Option<CpuTime>,
-    /// Cost of each program in the kernel; empty where the kernel does not measure.
-    pub programs: Vec<ProgramCost>,
+    /// Cost of the programs in the kernel; `None` where it was not measured.
+    pub kernel_cost: Option<KernelCost>,
     /// Lanes that were forgotten to make room: so many steps may be missing.
     pub lanes_evicted: u64,
 }
@@ -172,15 +172,22 @@ pub struct CpuTime {
     pub system_ns: u64,
 }
 
-/// What one program in the kernel cost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ProgramCost {
-    /// Its name.
-    pub name: String,
-    /// How often it ran.
-    pub run_count: u64,
-    /// Time that it took altogether, in nanoseconds.
+/// What the programs in the kernel cost, as the kernel measured it in samples of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KernelCost {
+    /// Time that they took in the samples, in nanoseconds.
     pub run_time_ns: u64,
+    /// How often they ran in the samples.
+    pub runs: u64,
+    /// How many searches began in the samples.
+    pub searches: u64,
+}
+
+impl KernelCost {
+    /// Nanoseconds for each search, over all programs and runs.
+    pub fn ns_per_search(&self) -> u64 {
+        self.run_time_ns.checked_div(self.searches).unwrap_or(0)
+    }
 }
 
 impl Tally {
@@ -222,7 +229,7 @@ impl Tally {
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, with its `busiest` busiest
     /// destinations.
     pub fn summary(&self, now_ns: u64, busiest: usize, around: Circumstances) -> Summary {
-        let Circumstances { losses, kernel, hook, cpu, programs, lanes_evicted } = around;
+        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted } = around;
         let duration_ns = now_ns.saturating_sub(self.started_ns);
         let busiest = self.busiest.top(busiest);
         let listed: u64 = busiest.iter().map(|(_, t)| t.assignments()).sum();
@@ -243,7 +250,7 @@ impl Tally {
             kernel,
             hook,
             cpu,
-            programs,
+            kernel_cost,
             lanes_evicted,
         }
     }

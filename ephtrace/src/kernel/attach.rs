@@ -8,7 +8,9 @@ use aya::{
     programs::{CgroupAttachMode, Program, ProgramError, ProgramType},
     sys::{BpfHelper, is_helper_supported},
 };
+use aya_log::EbpfLogger;
 use ephtrace_common::{Counter, Filter, Settings};
+use log::Log;
 use thiserror::Error;
 use zerocopy::IntoBytes as _;
 
@@ -18,7 +20,7 @@ use super::{
     hooks::{self, Hook},
     object,
     offsets::{self, SEARCH},
-    support::Support,
+    support::{LockdownUnknown, Support},
     symbols,
 };
 use crate::event::hook_name;
@@ -69,7 +71,10 @@ pub struct Tracer {
     pub passed_over: Vec<(Hook, String)>,
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
     pub own_range_steps_by_one: bool,
+    programs: [&'static str; 2],
     ebpf: Ebpf,
+    /// Reads what the kernel half logs; only where that was asked for.
+    logger: Option<EbpfLogger<&'static dyn Log>>,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -130,6 +135,8 @@ pub fn attach_one(
         hook,
         passed_over: Vec::new(),
         own_range_steps_by_one: offsets::own_range_steps_by_one(btf),
+        programs: hooks::programs(hook, settings.features.hash_connect_args),
+        logger: if options.log_level > 0 { EbpfLogger::init(&mut ebpf).ok() } else { None },
         ebpf,
         counters,
     })
@@ -142,7 +149,7 @@ fn load_and_attach_all(
     options: &Options<'_>,
 ) -> Result<Ebpf, AttachError> {
     let mut ebpf = load(settings, options)?;
-    for name in hooks::row(hook).programs {
+    for name in hooks::programs(hook, settings.features.hash_connect_args) {
         start_program(&mut ebpf, name, support)?;
     }
     Ok(ebpf)
@@ -158,7 +165,7 @@ pub fn check_rights(support: &Support) -> Result<(), AttachError> {
 }
 
 /// What can be told without a trial.
-fn precheck(hook: Hook, support: &Support, btf: &Btf) -> Result<(), AttachError> {
+pub fn precheck(hook: Hook, support: &Support, btf: &Btf) -> Result<(), AttachError> {
     let unsupported = |why: String| Err(AttachError::Unsupported(why));
     match hook {
         Hook::Fentry => Support::check_search(btf).or_else(unsupported),
@@ -278,15 +285,18 @@ fn explain(
     }
     let errno = errno(error);
     let is_tracing = matches!(program, Program::FEntry(_) | Program::FExit(_));
-    match (&support.lockdown, errno) {
-        (Some(mode), Some(libc::EPERM)) if is_tracing => AttachError::NotPermitted(format!(
-            "kernel lockdown ({mode}) forbids tracing functions; boot with lockdown=none, or with \
-             secure boot off"
+    let lockdown = support.lockdown.clone();
+    match (errno, lockdown) {
+        (Some(libc::EPERM), Ok(Some(mode))) => AttachError::NotPermitted(format!(
+            "kernel lockdown ({mode}) forbids it; boot with secure boot off or lockdown=none"
         )),
-        (Some(mode), Some(libc::EPERM)) => AttachError::NotPermitted(format!(
-            "kernel lockdown ({mode}) forbids it; boot with lockdown=none, or with secure boot off"
-        )),
-        (None, Some(libc::EPERM | libc::EACCES)) => AttachError::NotPermitted(format!(
+        (Some(libc::EPERM), Err(LockdownUnknown)) if is_tracing => AttachError::NotPermitted(
+            "the kernel forbids tracing functions, most likely by lockdown; `mount -t securityfs \
+             none /sys/kernel/security` lets `ephtrace doctor` see, booting with lockdown=none \
+             changes it"
+                .into(),
+        ),
+        (Some(libc::EPERM | libc::EACCES), _) => AttachError::NotPermitted(format!(
             "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
              sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
         )),
@@ -331,9 +341,11 @@ impl Tracer {
         RingBuf::try_from(self.ebpf.take_map("EVENTS")?).ok()
     }
 
-    /// The kernel half's own log messages, for the `log` crate.
-    pub fn take_log(&mut self) -> Option<aya_log::EbpfLogger<&'static dyn log::Log>> {
-        aya_log::EbpfLogger::init(&mut self.ebpf).ok()
+    /// Passes the kernel half's own messages on to the `log` crate.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
     }
 
     /// Values of the counters.
@@ -346,27 +358,27 @@ impl Tracer {
         Ok(counts)
     }
 
-    /// What the attached programs have cost so far, as far as the kernel counted it.
+    /// The attached programs' totals, as far as the kernel counted them.
     pub fn cost(&self) -> Cost {
-        let [end, start] = hooks::row(self.hook).programs;
-        [end, start].into_iter().filter_map(|name| self.ebpf.program(name)).fold(
-            Cost::default(),
-            |cost, program| match program.info() {
-                Ok(info) => cost.add(info.run_time(), info.run_count()),
-                Err(_) => cost,
-            },
-        )
+        let mut cost = Cost { searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]), ..Cost::default() };
+        for name in self.programs {
+            let Some(Ok(info)) = self.ebpf.program(name).map(Program::info) else { continue };
+            let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
+            cost.run_time_ns = cost.run_time_ns.saturating_add(run_time_ns);
+            cost.runs = cost.runs.saturating_add(info.run_count());
+        }
+        cost
     }
 
     /// Detaches what sees a search begin. What is in flight may still end.
     pub fn detach_start(&mut self) {
-        let [_, start] = hooks::row(self.hook).programs;
+        let [_, start] = self.programs;
         self.unload(start);
     }
 
     /// Detaches what sees a search end.
     pub fn detach_end(&mut self) {
-        let [end, _] = hooks::row(self.hook).programs;
+        let [end, _] = self.programs;
         self.unload(end);
     }
 

@@ -1,40 +1,94 @@
 //! What the attached programs cost, measured by the kernel itself for a small part of the time.
 //!
-//! The kernel's own measurement (`kernel.bpf_stats_enabled`) costs more than the programs it
-//! measures, so it is on for a window of each interval only.
+//! The kernel's own measurement (`kernel.bpf_stats_enabled`) costs more than the programs that it
+//! measures, so it is switched on for a window out of each interval only.
 
-use std::{os::fd::OwnedFd, time::Duration};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use aya::sys::{Stats, enable_stats};
 
-/// Run time and number of runs of the attached programs, while they were measured.
+/// How long a window is.
+const WINDOW: Duration = Duration::from_millis(40);
+
+/// What was measured, in all windows so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Time spent in them, in nanoseconds.
+    /// Time spent in the programs, in nanoseconds.
     pub run_time_ns: u64,
     /// How often they ran.
     pub runs: u64,
+    /// Searches that began meanwhile.
+    pub searches: u64,
 }
 
 impl Cost {
-    pub(super) fn add(self, run_time: Duration, runs: u64) -> Self {
-        let run_time_ns = u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX);
+    /// What was added since `earlier`.
+    fn since(self, earlier: Self) -> Self {
         Self {
-            run_time_ns: self.run_time_ns.saturating_add(run_time_ns),
-            runs: self.runs.saturating_add(runs),
+            run_time_ns: self.run_time_ns.saturating_sub(earlier.run_time_ns),
+            runs: self.runs.saturating_sub(earlier.runs),
+            searches: self.searches.saturating_sub(earlier.searches),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            run_time_ns: self.run_time_ns.saturating_add(other.run_time_ns),
+            runs: self.runs.saturating_add(other.runs),
+            searches: self.searches.saturating_add(other.searches),
         }
     }
 }
 
-/// Switches the measurement on for as long as it lives.
-#[derive(Debug)]
-pub struct Window {
-    _stats: OwnedFd,
+/// Opens a window now and then, and adds up what it saw.
+#[derive(Debug, Default)]
+pub struct Meter {
+    open: Option<Window>,
+    total: Cost,
 }
 
-impl Window {
-    /// `None` where the kernel does not allow it; the cost is unknown then.
-    pub fn open() -> Option<Self> {
-        enable_stats(Stats::RunTime).ok().map(|stats| Self { _stats: stats })
+#[derive(Debug)]
+struct Window {
+    /// The kernel measures for as long as this is open.
+    _stats: OwnedFd,
+    since: Instant,
+    before: Cost,
+}
+
+impl Meter {
+    /// Begins to measure, if the kernel allows it and it does not already. `now` reads the
+    /// programs' own totals.
+    pub fn open(&mut self, now: impl FnOnce() -> Cost) {
+        if self.open.is_some() {
+            return;
+        }
+        match enable_stats(Stats::RunTime) {
+            Ok(stats) => {
+                self.open = Some(Window { _stats: stats, since: Instant::now(), before: now() });
+            }
+            Err(error) => log::debug!("the kernel does not measure its programs: {error}"),
+        }
+    }
+
+    /// Ends a window that has been open for long enough.
+    pub fn close_if_due(&mut self, now: impl FnOnce() -> Cost) {
+        if self.open.as_ref().is_some_and(|window| window.since.elapsed() >= WINDOW) {
+            self.close(now);
+        }
+    }
+
+    /// Ends the window, if one is open.
+    pub fn close(&mut self, now: impl FnOnce() -> Cost) {
+        if let Some(window) = self.open.take() {
+            self.total = self.total.plus(now().since(window.before));
+        }
+    }
+
+    /// What was measured so far; `None` if nothing ran meanwhile.
+    pub fn total(&self) -> Option<Cost> {
+        (self.total.searches > 0 && self.total.runs > 0).then_some(self.total)
     }
 }

@@ -7,9 +7,6 @@ pub use ephtrace_common::Hook;
 pub struct HookRow {
     /// Which one.
     pub hook: Hook,
-    /// Its programs: what sees the end of a search, then what sees its start. Attached in this
-    /// order and detached in reverse, so that no start is seen whose end is not.
-    pub programs: [&'static str; 2],
     /// What it attaches to, for people.
     pub attaches: &'static str,
     /// What the kernel must have, for people.
@@ -22,21 +19,18 @@ pub struct HookRow {
 pub const HOOKS: [HookRow; 3] = [
     HookRow {
         hook: Hook::Fentry,
-        programs: ["eph_exit", "eph_enter"],
         attaches: "fentry and fexit on __inet_hash_connect",
         needs: "BTF, function tracing",
         gives: "everything",
     },
     HookRow {
         hook: Hook::Kprobe,
-        programs: ["eph_kretprobe", "eph_kprobe"],
         attaches: "kprobe and kretprobe on __inet_hash_connect",
         needs: "kprobes",
         gives: "everything; missed return probes are counted",
     },
     HookRow {
         hook: Hook::SockOps,
-        programs: ["eph_connected", "eph_state"],
         attaches: "raw tracepoint inet_sock_set_state, sock_ops on the root cgroup",
         needs: "tracepoints, cgroup v2",
         gives: "connect assignments, failures (errno inferred), latency; nothing of the search",
@@ -48,6 +42,19 @@ pub fn row(hook: Hook) -> &'static HookRow {
     // The table has a row for each hook, in the order of their numbers.
     let index = usize::from(hook.to_wire()) - 1;
     &HOOKS[index]
+}
+
+/// The programs of `hook`: what sees the end of a search, then what sees its start. Attached in this
+/// order and detached in reverse, so that no start is seen whose end is not.
+///
+/// `arguments` is how many the kernel's search function takes.
+pub fn programs(hook: Hook, arguments: u32) -> [&'static str; 2] {
+    match hook {
+        Hook::Fentry if arguments == 5 => ["eph_exit5", "eph_enter"],
+        Hook::Fentry => ["eph_exit4", "eph_enter"],
+        Hook::Kprobe => ["eph_kretprobe", "eph_kprobe"],
+        Hook::SockOps => ["eph_connected", "eph_state"],
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +70,7 @@ mod tests {
 
     #[test]
     fn program_names_fit_the_kernel_s_limit() {
-        for name in HOOKS.iter().flat_map(|row| row.programs) {
+        for name in HOOKS.iter().flat_map(|row| [4, 5].map(|n| programs(row.hook, n))).flatten() {
             assert!(name.len() <= 15, "{name}");
         }
     }

@@ -22,8 +22,9 @@ pub struct Support {
     pub is_root: bool,
     /// Capabilities that tracing needs and this process lacks.
     pub missing_rights: Vec<&'static str>,
-    /// Active lockdown mode (`integrity`, `confidentiality`); `None` if off or unknown.
-    pub lockdown: Option<String>,
+    /// Active lockdown mode (`integrity`, `confidentiality`), `None` if off; an error if securityfs
+    /// is not there to read it from.
+    pub lockdown: Result<Option<String>, LockdownUnknown>,
     /// The BTF file that is used, or why there is none.
     pub btf: Result<PathBuf, String>,
     /// Kernel has kprobes that BPF programs can be attached to.
@@ -31,6 +32,10 @@ pub struct Support {
     /// Mount point of the cgroup v2 hierarchy.
     pub cgroup2: Option<PathBuf>,
 }
+
+/// The lockdown mode can't be read: securityfs is not mounted, or hidden.
+#[derive(Debug, Clone, Copy)]
+pub struct LockdownUnknown;
 
 /// `CAP_*` bits: what each is needed for is in [`missing_rights`].
 const CAP_NET_ADMIN: u32 = 12;
@@ -50,7 +55,9 @@ impl Support {
             release: read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()),
             is_root: effective_uid() == Some(0),
             missing_rights: missing_rights(effective_capabilities()),
-            lockdown: read("/sys/kernel/security/lockdown").and_then(|text| active_lockdown(&text)),
+            lockdown: read("/sys/kernel/security/lockdown")
+                .map(|text| active_lockdown(&text))
+                .ok_or(LockdownUnknown),
             btf: usable,
             has_kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
             cgroup2: read("/proc/self/mounts").and_then(|mounts| cgroup2_mount(&mounts)),

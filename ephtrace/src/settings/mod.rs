@@ -28,7 +28,7 @@ pub const MAX_RING_BYTES: u32 = 1 << 30;
 
 /// Smallest ring buffer. The kernel wants a power of two and whole pages; no Linux has pages over
 /// 64 KiB, so that rounding up from here needs no question to the system.
-pub const MIN_RING_BYTES: u32 = 64 << 10;
+pub const MIN_RING_BYTES: u32 = 4 << 10;
 
 /// The command line can't be meant like this: exit code 2.
 ///

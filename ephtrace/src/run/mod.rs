@@ -1,0 +1,108 @@
+//! Wires the stages of the live trace; nothing else knows them all.
+//!
+//! One thread, one loop: a timer drains the ring through the [`pipeline`], a slower one looks after
+//! clocks, losses and cost. Every end goes the same way: detach what sees searches begin, let those
+//! in flight end, detach the rest, drain, sum up.
+
+mod pipeline;
+
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+};
+
+use self::pipeline::Pipeline;
+use crate::{
+    event::hook_name,
+    kernel::{
+        attach::{self, Options, Tracer},
+        hooks::{self, Hook},
+        support::Support,
+    },
+    settings::Settings,
+};
+
+/// How often the ring is drained. The default ring holds what the fastest storm makes in a hundred
+/// times as long, and a person sees no delay.
+const DRAIN_EVERY: Duration = Duration::from_millis(20);
+
+/// How often clocks, losses and cost are looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long searches in flight get to end: the longest one walks a whole range, some milliseconds.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Traces until a signal, the end that was asked for, or an error.
+///
+/// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
+pub fn trace(settings: &Settings, log_level: u8) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("can't start the event loop")?
+        .block_on(run(settings, log_level))
+}
+
+async fn run(settings: &Settings, log_level: u8) -> Result<()> {
+    // Before anything is attached: a bad path must not cost a single event.
+    let output = pipeline::open_output(settings)?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let support = Support::gather(settings.btf.as_deref());
+    let options = Options { filter: &settings.filter, ring_bytes: settings.ring_bytes, log_level };
+    let tracer = attach::attach(settings.hook, &support, &options)?;
+    let mut pipeline = Pipeline::new(settings, tracer, output)?;
+    if !settings.view.quiet {
+        announce(pipeline.tracer());
+    }
+    let end = settings.duration.map(|duration| Instant::now() + duration);
+    let mut drain = interval(DRAIN_EVERY);
+    drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !pipeline.is_full() {
+        tokio::select! {
+            biased;
+            _ = interrupted.recv() => break,
+            _ = terminated.recv() => break,
+            () = at(end) => break,
+            _ = look.tick() => pipeline.look()?,
+            _ = drain.tick() => pipeline.drain()?,
+        }
+    }
+    pipeline.detach_start();
+    sleep(GRACE).await;
+    pipeline.finish()
+}
+
+/// At `end`; never, if there is none.
+async fn at(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One line: the hook, and what it can't see.
+fn announce(tracer: &Tracer) {
+    let row = hooks::row(tracer.hook);
+    let mut line = format!("ephtrace: tracing with hook {}", hook_name(tracer.hook));
+    if tracer.hook == Hook::SockOps {
+        line += ", which can't see the search itself: TRIED is unknown";
+    }
+    for (better, why) in &tracer.passed_over {
+        log::info!("hook {} can't be used: {why}", hook_name(*better));
+    }
+    if !tracer.passed_over.is_empty() {
+        line += "; `ephtrace doctor` says why no better hook";
+    }
+    log::info!("attached: {}", row.attaches);
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,225 @@
+//! What one record goes through: ring → decode → enrich → analyse → sink.
+
+use std::{fs::File, io, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use ephtrace_common::Counter;
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
+
+use crate::{
+    analyse::{
+        lanes::Lanes,
+        summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts, Tally},
+    },
+    decode::{Machine, decode},
+    enrich::{
+        clock::{Clock, monotonic_ns},
+        container::Containers,
+    },
+    kernel::{
+        attach::{Counts, Tracer},
+        cost::Meter,
+        ring::Ring,
+    },
+    losses::Losses,
+    settings::Settings,
+    sink::{self, Sink},
+};
+
+/// The kernel half and everything behind it.
+pub(super) struct Pipeline {
+    tracer: Tracer,
+    ring: Ring,
+    stages: Stages,
+    meter: Meter,
+    output: String,
+}
+
+/// The stages behind the ring, in their order.
+struct Stages {
+    clock: Clock,
+    machine: Machine,
+    containers: Containers,
+    lanes: Lanes,
+    tally: Tally,
+    sink: Box<dyn Sink>,
+    undecodable: u64,
+    stop_after: Option<u64>,
+}
+
+/// Opens where events go.
+pub(super) fn open_output(settings: &Settings) -> Result<File> {
+    sink::open(settings.output.as_deref())
+        .with_context(|| format!("can't open {} for writing", output_name(settings.output.as_ref())))
+}
+
+fn output_name(output: Option<&PathBuf>) -> String {
+    output.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+}
+
+fn not_written(output: &str) -> String {
+    format!("can't write events to {output} (all lines before are intact; try another --output)")
+}
+
+impl Pipeline {
+    pub(super) fn new(settings: &Settings, mut tracer: Tracer, output: File) -> Result<Self> {
+        let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
+        let clock = Clock::read().context("can't read the clocks")?;
+        let started_ns = clock.unix_ns(monotonic_ns()?);
+        let stages = Stages {
+            clock,
+            machine: machine(clock),
+            containers: Containers::default(),
+            lanes: Lanes::default(),
+            tally: Tally::new(started_ns),
+            sink: sink::build(&settings.view, started_ns, output, io::stderr()),
+            undecodable: 0,
+            stop_after: settings.count,
+        };
+        let output = output_name(settings.output.as_ref());
+        Ok(Self { tracer, ring: Ring::new(ring), stages, meter: Meter::default(), output })
+    }
+
+    pub(super) fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// As many events were shown as were asked for.
+    pub(super) fn is_full(&self) -> bool {
+        self.stages.is_full()
+    }
+
+    /// Takes what waits in the ring through all stages.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        let Self { ring, stages, meter, tracer, output } = self;
+        ring.drain(|bytes| stages.take(bytes))
+            .and_then(|_| stages.sink.flush())
+            .with_context(|| not_written(output))?;
+        meter.close_if_due(|| tracer.cost());
+        Ok(())
+    }
+
+    /// What is due once a second.
+    pub(super) fn look(&mut self) -> Result<()> {
+        let Self { tracer, stages, meter, output, .. } = self;
+        stages.clock = Clock::read().context("can't read the clocks")?;
+        stages.machine = machine(stages.clock);
+        meter.open(|| tracer.cost());
+        tracer.flush_log();
+        let losses = stages.losses(&tracer.counts()?);
+        let now_ns = stages.clock.unix_ns(monotonic_ns()?);
+        stages.sink.losses(now_ns, &losses).with_context(|| not_written(output))
+    }
+
+    /// No search that begins from now on is seen.
+    pub(super) fn detach_start(&mut self) {
+        self.tracer.detach_start();
+    }
+
+    /// The last events, losses and the summary.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.tracer.detach_end();
+        self.drain()?;
+        let Self { mut tracer, mut stages, mut meter, output, .. } = self;
+        meter.close(|| tracer.cost());
+        tracer.flush_log();
+        let counts = tracer.counts()?;
+        let mut losses = stages.losses(&counts);
+        losses.return_missed += never_ended(&counts);
+        let now_ns = stages.clock.unix_ns(monotonic_ns()?);
+        let around = Circumstances {
+            losses,
+            kernel: Some(kernel_counts(&counts)),
+            hook: Some(tracer.hook),
+            cpu: cpu_time(),
+            kernel_cost: meter.total().map(|cost| KernelCost {
+                run_time_ns: cost.run_time_ns,
+                runs: cost.runs,
+                searches: cost.searches,
+            }),
+            lanes_evicted: stages.lanes.evicted(),
+        };
+        let summary = stages.tally.summary(now_ns, BUSIEST, around);
+        let Stages { sink, .. } = &mut stages;
+        sink.losses(now_ns, &losses)
+            .and_then(|()| sink.summary(now_ns, &summary))
+            .and_then(|()| sink.finish())
+            .with_context(|| not_written(&output))
+    }
+}
+
+impl Stages {
+    fn is_full(&self) -> bool {
+        self.stop_after.is_some_and(|count| self.tally.assignments() >= count)
+    }
+
+    /// One record. What comes after the last one that was asked for is left alone.
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_full() {
+            return Ok(());
+        }
+        let mut assignment = match decode(bytes, &self.machine) {
+            Ok(assignment) => assignment,
+            Err(error) => {
+                log::warn!("a record can't be read: {error}");
+                self.undecodable += 1;
+                return Ok(());
+            }
+        };
+        if let Some(pid) = assignment.pid {
+            let now_ns = assignment.ts_ns;
+            assignment.container = self.containers.container(pid, assignment.cgroup_id, now_ns);
+        }
+        assignment.step = self.lanes.step(&assignment);
+        self.tally.event(&assignment);
+        self.sink.event(&assignment)
+    }
+
+    fn losses(&self, counts: &Counts) -> Losses {
+        let count = |counter: Counter| counts[counter as usize];
+        Losses {
+            ring_full: count(Counter::RingFull),
+            in_flight_full: count(Counter::InFlightFull),
+            return_missed: count(Counter::ReturnMissed),
+            undecodable: self.undecodable,
+            unreadable: 0,
+        }
+    }
+}
+
+/// Searches whose end was never seen, once nothing is in flight any more.
+fn never_ended(counts: &Counts) -> u64 {
+    let count = |counter: Counter| counts[counter as usize];
+    let ended = [
+        Counter::Filtered,
+        Counter::Emitted,
+        Counter::RingFull,
+        Counter::InFlightFull,
+        Counter::ReturnMissed,
+    ];
+    ended.into_iter().fold(count(Counter::Seen), |left, counter| left.saturating_sub(count(counter)))
+}
+
+fn kernel_counts(counts: &Counts) -> KernelCounts {
+    let count = |counter: Counter| counts[counter as usize];
+    KernelCounts {
+        seen: count(Counter::Seen),
+        filtered: count(Counter::Filtered),
+        emitted: count(Counter::Emitted),
+        already_bound: count(Counter::AlreadyBound),
+        read_failed: count(Counter::ReadFailed),
+    }
+}
+
+fn machine(clock: Clock) -> Machine {
+    Machine { unix_offset_ns: clock.unix_ns(0), salt_jiffies: None }
+}
+
+fn cpu_time() -> Option<CpuTime> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let ns = |time: nix::sys::time::TimeVal| u64::try_from(time.num_nanoseconds()).unwrap_or(0);
+    Some(CpuTime { user_ns: ns(usage.user_time()), system_ns: ns(usage.system_time()) })
+}
