@@ -2,6 +2,7 @@
 //!
 //! What it means is in `settings`. This module names no other of the crate, so that build scripts
 //! may include it to write the manual page and the completions.
+#![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
 use std::path::PathBuf;
 
@@ -57,6 +58,7 @@ impl Cli {
 }
 
 /// The commands.
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved once")]
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Stream every assignment as it happens (what ephtrace does without a command)
@@ -165,6 +167,7 @@ pub struct FilterArgs {
 }
 
 /// How to show assignments.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct ViewArgs {

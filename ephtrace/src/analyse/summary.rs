@@ -31,7 +31,7 @@ pub struct Tally {
 }
 
 /// What a [`Tally`] can't know: the state of the run around it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Circumstances {
     /// What did not reach the output.
     pub losses: Losses,

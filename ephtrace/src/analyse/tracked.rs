@@ -215,8 +215,9 @@ impl Ports {
                     *len += 1;
                 } else {
                     let mut bits = Box::new([0; 1024]);
-                    ports.iter().for_each(|&port| set(&mut bits, port));
-                    set(&mut bits, port);
+                    for port in ports.iter().chain([&port]) {
+                        set(&mut bits, *port);
+                    }
                     *self = Self::Many(bits);
                 }
             }

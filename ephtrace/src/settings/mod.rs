@@ -26,8 +26,7 @@ pub const DEFAULT_RING_BYTES: u32 = 8 << 20;
 /// Largest ring buffer: more would sit in kernel memory to no use.
 pub const MAX_RING_BYTES: u32 = 1 << 30;
 
-/// Smallest ring buffer. The kernel wants a power of two and whole pages; no Linux has pages over
-/// 64 KiB, so that rounding up from here needs no question to the system.
+/// Smallest ring buffer: the smallest page. Where pages are larger, the loader rounds up to one.
 pub const MIN_RING_BYTES: u32 = 4 << 10;
 
 /// The command line can't be meant like this: exit code 2.

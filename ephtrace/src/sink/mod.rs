@@ -7,6 +7,7 @@ mod csv;
 mod json;
 mod lines;
 mod notices;
+mod pen;
 mod text;
 
 use std::{
@@ -58,6 +59,7 @@ pub enum Format {
 }
 
 /// How events are shown.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// Format of the output.

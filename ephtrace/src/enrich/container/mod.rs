@@ -16,6 +16,9 @@ const PID_STANDS_NS: u64 = 10_000_000_000;
 /// cgroup v2 id of the root, where all tasks are on hosts whose controllers are on cgroup v1.
 const ROOT_CGROUP: u64 = 1;
 
+/// Hexadecimal digits of an id.
+const FULL_ID: usize = 64;
+
 /// Hexadecimal digits of a short id, as `docker ps` shows it.
 const SHORT_ID: usize = 12;
 
@@ -89,9 +92,42 @@ impl Found {
     }
 }
 
-/// Short id of the container that a cgroup's path belongs to: 12 digits, or a name where the
-/// runtime gives no id.
-pub fn container_of(_path: &str) -> Option<Arc<str>> {
-    let _ = SHORT_ID;
-    None
+/// The container that a cgroup's path belongs to, the innermost if they are nested: the first 12
+/// digits of its id, or its name where the runtime (LXC, systemd-nspawn) gives no id.
+pub fn container_of(path: &str) -> Option<Arc<str>> {
+    let mut found = None;
+    let mut parent = "";
+    for component in path.split('/').filter(|c| !c.is_empty()) {
+        found = id(component).or_else(|| name(parent, component)).or(found);
+        parent = component;
+    }
+    found
 }
+
+/// docker-ID.scope, cri-containerd-ID.scope, crio-ID, libpod-ID.scope, SLICE:cri-containerd:ID, ID.
+fn id(component: &str) -> Option<Arc<str>> {
+    let unit = component.strip_suffix(".scope").unwrap_or(component);
+    let (lead, id) = unit.split_at_checked(unit.len().checked_sub(FULL_ID)?)?;
+    let is_id = id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_apart = lead.is_empty() || lead.ends_with(['-', ':']);
+    // The monitor of a container runs beside it, not in it.
+    (is_id && is_apart && !lead.ends_with("conmon-")).then(|| Arc::from(&id[..SHORT_ID]))
+}
+
+/// lxc/NAME, lxc.payload.NAME, lxc.payload/NAME, systemd-nspawn@NAME.service, machine-NAME.scope.
+fn name(parent: &str, component: &str) -> Option<Arc<str>> {
+    if matches!(parent, "lxc" | "lxc.payload") {
+        return Some(component.into());
+    }
+    if let Some(name) = component.strip_prefix("lxc.payload.") {
+        return Some(name.into());
+    }
+    let nspawn = component.strip_prefix("systemd-nspawn@").and_then(|c| c.strip_suffix(".service"));
+    let machine = component.strip_prefix("machine-").and_then(|c| c.strip_suffix(".scope"));
+    // A virtual machine has a kernel of its own, so its connects are not seen here.
+    let name = nspawn.or(machine.filter(|m| !m.starts_with("qemu")))?;
+    (parent == "machine.slice").then(|| name.replace("\\x2d", "-").into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Paths of cgroups as runtimes write them, and what is remembered.
+
+use std::fs;
+
+use super::*;
+
+const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+#[test]
+fn paths_of_containers() {
+    for path in [
+        "/docker/ID",
+        "/system.slice/docker-ID.scope",
+        "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope/container",
+        "/machine.slice/libpod-ID.scope",
+        "/libpod_parent/libpod-ID",
+        "/kubepods/besteffort/pod2f1d2a2e-1f7c-4f5e-9d59-0f3e2a0a6f11/ID",
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod2f1d.slice/cri-containerd-ID.scope",
+        "/kubepods.slice/kubepods-pod2f1d.slice/crio-ID.scope",
+        "/kubepods.slice/kubepods-pod2f1d.slice/crio-ID.scope/container",
+        "/system.slice/containerd.service/kubepods-burstable-pod2f1d.slice:cri-containerd:ID",
+        "/system.slice/nerdctl-ID.scope",
+        "/default/ID",
+        "/ecs/1f0e3dad99908345f7439f8ffabdffc4/ID",
+        "/actions_job/ID/init.scope",
+    ] {
+        let path = path.replace("ID", ID);
+        assert_eq!(container_of(&path).as_deref(), Some("0123456789ab"), "{path}");
+    }
+}
+
+#[test]
+fn the_innermost_counts() {
+    let inner = ID.replace("0123", "feed");
+    let path = format!("/docker/{ID}/kubelet.slice/cri-containerd-{inner}.scope");
+    assert_eq!(container_of(&path).as_deref(), Some("feed456789ab"));
+}
+
+#[test]
+fn paths_with_names() {
+    for (path, name) in [
+        ("/lxc/web/init.scope", "web"),
+        ("/lxc/101/ns", "101"),
+        ("/lxc.payload.web/system.slice/nginx.service", "web"),
+        ("/lxc.payload/web", "web"),
+        ("/machine.slice/systemd-nspawn@build.service/payload", "build"),
+        ("/machine.slice/machine-build\\x2dbox.scope", "build-box"),
+    ] {
+        assert_eq!(container_of(path).as_deref(), Some(name), "{path}");
+    }
+}
+
+#[test]
+fn paths_of_no_container() {
+    for path in [
+        "",
+        "/",
+        "/init.scope",
+        "/system.slice/docker.service",
+        "/system.slice/ssh.service",
+        "/user.slice/user-1000.slice/session-3.scope",
+        "/lxc.monitor.web",
+        "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope",
+        "/machine.slice/libpod-conmon-ID.scope",
+        "/kubepods.slice/crio-conmon-ID.scope",
+        "/docker/notIDatall",
+        "/docker/ÄID",
+        "/ÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜ",
+    ] {
+        let path = path.replace("ID", ID);
+        assert_eq!(container_of(&path), None, "{path}");
+    }
+}
+
+struct Proc(PathBuf);
+
+impl Proc {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn put(&self, pid: u32, cgroup: &str) {
+        let dir = self.0.join(pid.to_string());
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("cgroup"), cgroup).unwrap();
+    }
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_cgroup_is_looked_at_once() {
+    let proc = Proc::new("once");
+    let mut containers = Containers::new(&proc.0);
+    proc.put(1, &format!("0::/docker/{ID}\n"));
+    proc.put(2, "0::/system.slice/ssh.service\n");
+    assert_eq!(containers.container(1, Some(71), 0).as_deref(), Some("0123456789ab"));
+    assert_eq!(containers.container(2, Some(72), 0), None);
+    proc.put(1, "0::/other\n");
+    proc.put(2, &format!("0::/docker/{ID}\n"));
+    assert_eq!(containers.container(9, Some(71), u64::MAX).as_deref(), Some("0123456789ab"));
+    assert_eq!(containers.container(2, Some(72), u64::MAX), None);
+}
+
+#[test]
+fn a_process_that_is_gone_is_no_answer_for_its_cgroup() {
+    let proc = Proc::new("gone");
+    let mut containers = Containers::new(&proc.0);
+    assert_eq!(containers.container(1, Some(71), 0), None);
+    proc.put(2, &format!("0::/docker/{ID}\n"));
+    assert_eq!(containers.container(2, Some(71), 0).as_deref(), Some("0123456789ab"));
+    for _ in 0..MAX_ATTEMPTS {
+        assert_eq!(containers.container(1, Some(72), 0), None);
+    }
+    assert_eq!(containers.container(2, Some(72), 0), None);
+}
+
+#[test]
+fn where_all_are_in_the_root_processes_are_told_apart() {
+    let proc = Proc::new("root");
+    let mut containers = Containers::new(&proc.0);
+    proc.put(1, &format!("4:memory:/docker/{ID}\n1:name=systemd:/docker/{ID}\n0::/\n"));
+    proc.put(2, "4:memory:/\n0::/\n");
+    for cgroup in [Some(ROOT_CGROUP), None] {
+        assert_eq!(containers.container(1, cgroup, 0).as_deref(), Some("0123456789ab"));
+        assert_eq!(containers.container(2, cgroup, 0), None);
+    }
+    // Another process has got the id.
+    proc.put(1, "0::/\n");
+    assert!(containers.container(1, None, PID_STANDS_NS - 1).is_some());
+    assert_eq!(containers.container(1, None, PID_STANDS_NS), None);
+}
