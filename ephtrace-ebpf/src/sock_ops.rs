@@ -12,8 +12,8 @@ use aya_ebpf::{
     EbpfContext,
     bindings::BPF_SOCK_OPS_TCP_CONNECT_CB,
     helpers::generated::bpf_get_socket_cookie,
-    macros::{raw_tracepoint, sock_ops},
-    programs::{RawTracePointContext, SockOpsContext},
+    macros::{btf_tracepoint, raw_tracepoint, sock_ops},
+    programs::{BtfTracePointContext, RawTracePointContext, SockOpsContext},
 };
 use ephtrace_common::{Counter, Hook, Protocol};
 
@@ -29,16 +29,28 @@ const EADDRNOTAVAIL: u32 = 99;
 
 /// `inet_sock_set_state(sk, oldstate, newstate)`, Linux 4.16. Six calls for each connection, of
 /// which all but one leave at once.
+///
+/// With types (Linux 5.5 and BTF): the socket's fields can be loaded directly.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn eph_state_btf(ctx: BtfTracePointContext) -> i32 {
+    state::<true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// The same without types, for kernels whose BTF comes from a file.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub(crate) fn eph_state(ctx: RawTracePointContext) -> i32 {
-    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    let sk: *const u8 = ctx.arg(0);
+    state::<false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+#[inline(always)]
+fn state<const TRUSTED: bool>(ctx: &impl EbpfContext, sk: *const u8, old: i32, new: i32) {
     if old == TCP_CLOSE && new == TCP_SYN_SENT {
-        started(&ctx, sk);
+        started::<TRUSTED>(ctx, sk);
     } else if old == TCP_SYN_SENT && new == TCP_CLOSE {
         closed(sk);
     }
-    0
 }
 
 /// Called nine times for each connection, of which all but one leave at once.
@@ -52,17 +64,17 @@ pub(crate) fn eph_connected(ctx: SockOpsContext) -> u32 {
 }
 
 #[inline(always)]
-fn started(ctx: &RawTracePointContext, sk: *const u8) {
+fn started<const TRUSTED: bool>(ctx: &impl EbpfContext, sk: *const u8) {
     // The parent socket of MPTCP changes state too; its ports belong to its TCP subflows.
     let protocol = Protocol::Tcp.to_wire();
-    if sock::protocol::<false>(sk) != Some(protocol) {
+    if sock::protocol::<TRUSTED>(sk) != Some(protocol) {
         return;
     }
-    if sock::num::<false>(sk) != Some(0) {
+    if sock::num::<TRUSTED>(sk) != Some(0) {
         count(Counter::AlreadyBound);
         return;
     }
-    search::begin::<false>(ctx, Hook::SockOps, sk, protocol, None);
+    search::begin::<TRUSTED>(ctx, Hook::SockOps, sk, protocol, None);
     if let Some(slot) = search::in_flight(sk as u64) {
         // SAFETY: the slot is a live map value, and only this task writes to it.
         unsafe { (*slot).stale_sport = u32::from(sock::stale_sport(sk)) };

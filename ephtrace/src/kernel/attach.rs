@@ -20,7 +20,7 @@ use super::{
     hooks::{self, Hook},
     object,
     offsets::{self, SEARCH},
-    support::{LockdownUnknown, Support},
+    support::{LockdownUnknown, Support, VMLINUX},
     symbols,
 };
 use crate::event::hook_name;
@@ -51,6 +51,9 @@ pub enum AttachError {
     #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
     NoHook(String),
 }
+
+/// The tracepoint of the hook `sock_ops`.
+const STATE: &str = "inet_sock_set_state";
 
 /// What to load with.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +138,7 @@ pub fn attach_one(
         hook,
         passed_over: Vec::new(),
         own_range_steps_by_one: offsets::own_range_steps_by_one(btf),
-        programs: hooks::programs(hook, settings.features.hash_connect_args),
+        programs: programs(hook, &settings),
         logger: if options.log_level > 0 { EbpfLogger::init(&mut ebpf).ok() } else { None },
         ebpf,
         counters,
@@ -149,10 +152,15 @@ fn load_and_attach_all(
     options: &Options<'_>,
 ) -> Result<Ebpf, AttachError> {
     let mut ebpf = load(settings, options)?;
-    for name in hooks::programs(hook, settings.features.hash_connect_args) {
+    for name in programs(hook, settings) {
         start_program(&mut ebpf, name, support)?;
     }
     Ok(ebpf)
+}
+
+fn programs(hook: Hook, settings: &Settings) -> [&'static str; 2] {
+    let is_typed = Path::new(VMLINUX).exists();
+    hooks::programs(hook, settings.features.hash_connect_args, is_typed)
 }
 
 /// Rights that every hook needs.
@@ -255,9 +263,13 @@ fn load_and_attach(program: &mut Program, support: &Support) -> Result<(), Progr
             program.load()?;
             program.attach(SEARCH, 0).map(drop)
         }
+        Program::BtfTracePoint(program) => {
+            program.load(STATE, &AyaBtf::from_sys_fs()?)?;
+            program.attach().map(drop)
+        }
         Program::RawTracePoint(program) => {
             program.load()?;
-            program.attach("inet_sock_set_state").map(drop)
+            program.attach(STATE).map(drop)
         }
         Program::SockOps(program) => {
             program.load()?;
@@ -284,13 +296,13 @@ fn explain(
         }
     }
     let errno = errno(error);
-    let is_tracing = matches!(program, Program::FEntry(_) | Program::FExit(_));
+    let is_function = matches!(program, Program::FEntry(_) | Program::FExit(_));
     let lockdown = support.lockdown.clone();
     match (errno, lockdown) {
         (Some(libc::EPERM), Ok(Some(mode))) => AttachError::NotPermitted(format!(
             "kernel lockdown ({mode}) forbids it; boot with secure boot off or lockdown=none"
         )),
-        (Some(libc::EPERM), Err(LockdownUnknown)) if is_tracing => AttachError::NotPermitted(
+        (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => AttachError::NotPermitted(
             "the kernel forbids tracing functions, most likely by lockdown; `mount -t securityfs \
              none /sys/kernel/security` lets `ephtrace doctor` see, booting with lockdown=none \
              changes it"
@@ -300,7 +312,7 @@ fn explain(
             "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
              sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
         )),
-        _ if is_tracing => AttachError::Unsupported(format!(
+        _ if is_function => AttachError::Unsupported(format!(
             "functions can't be traced by fentry here ({}); that needs CONFIG_FUNCTION_TRACER, \
              CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and BTF",
             chain(error)
@@ -388,6 +400,7 @@ impl Tracer {
             Program::FEntry(program) => program.unload(),
             Program::FExit(program) => program.unload(),
             Program::KProbe(program) => program.unload(),
+            Program::BtfTracePoint(program) => program.unload(),
             Program::RawTracePoint(program) => program.unload(),
             Program::SockOps(program) => program.unload(),
             _ => return,

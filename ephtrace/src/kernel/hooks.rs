@@ -47,12 +47,14 @@ pub fn row(hook: Hook) -> &'static HookRow {
 /// The programs of `hook`: what sees the end of a search, then what sees its start. Attached in this
 /// order and detached in reverse, so that no start is seen whose end is not.
 ///
-/// `arguments` is how many the kernel's search function takes.
-pub fn programs(hook: Hook, arguments: u32) -> [&'static str; 2] {
+/// `arguments` is how many the kernel's search function takes; `is_typed` says that the kernel has
+/// its own BTF, so that programs may load fields directly.
+pub fn programs(hook: Hook, arguments: u32, is_typed: bool) -> [&'static str; 2] {
     match hook {
         Hook::Fentry if arguments == 5 => ["eph_exit5", "eph_enter"],
         Hook::Fentry => ["eph_exit4", "eph_enter"],
         Hook::Kprobe => ["eph_kretprobe", "eph_kprobe"],
+        Hook::SockOps if is_typed => ["eph_connected", "eph_state_btf"],
         Hook::SockOps => ["eph_connected", "eph_state"],
     }
 }
@@ -70,8 +72,12 @@ mod tests {
 
     #[test]
     fn program_names_fit_the_kernel_s_limit() {
-        for name in HOOKS.iter().flat_map(|row| [4, 5].map(|n| programs(row.hook, n))).flatten() {
-            assert!(name.len() <= 15, "{name}");
+        for row in &HOOKS {
+            for (arguments, is_typed) in [(4, false), (5, true)] {
+                for name in programs(row.hook, arguments, is_typed) {
+                    assert!(name.len() <= 15, "{name}");
+                }
+            }
         }
     }
 }
