@@ -140,3 +140,74 @@ fn report(what: &str, lines: &[impl Debug]) -> String {
     }
     text
 }
+
+/// The judge is judged: these run everywhere.
+mod tests {
+    use super::*;
+    use crate::assign::read;
+
+    const TRUTH: &str = r#"{"way":"ipv4","family":4,"protocol":"tcp","saddr":"127.0.0.1",
+        "sport":40000,"daddr":"127.0.0.1","dport":20000,"errno":0,"connect_errno":0,"pid":7,
+        "ppid":1,"tid":8,"comm":"as","uid":0,"origin":"connect","netns":3,"range":[40000,40009],
+        "cookie":5,"start_ns":1000000000,"end_ns":1000009000}"#;
+    const EVENT: &str = r#"{"ts_ns":1000004000,"pid":7,"tid":8,"comm":"as","uid":0,"netns":3,
+        "cgroup_id":1,"family":4,"protocol":"tcp","origin":"connect","saddr":"127.0.0.1",
+        "sport":40000,"daddr":"127.0.0.1","dport":20000,"errno":0,"error":null,"latency_ns":900,
+        "range":[40000,40009],"first_candidate":null,"tried":null,"pass":null,
+        "self_connect":false,"cookie":5,"hook":"sock_ops"}"#;
+
+    fn judge(truth: &[(&str, &str)], events: &[Event]) -> Result<()> {
+        let truth = truth.iter().fold(TRUTH.replace('\n', ""), |t, (from, to)| t.replace(from, to));
+        compare(&read(&truth)?, events, |_| true)
+    }
+
+    fn event(changes: &[(&str, &str)]) -> Result<Event> {
+        let text = changes.iter().fold(EVENT.to_owned(), |text, (from, to)| text.replace(from, to));
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    #[test]
+    fn the_truth_passes() -> Result<()> {
+        judge(&[], &[event(&[])?])?;
+        // Other processes' events are nobody's business.
+        judge(&[], &[event(&[])?, event(&[(r#""pid":7"#, r#""pid":9"#)])?])?;
+        judge(&[(r#""origin":"connect""#, r#""origin":"bind""#)], &[])
+    }
+
+    #[test]
+    fn a_missing_and_a_second_event_are_noticed() -> Result<()> {
+        assert!(judge(&[], &[]).is_err_and(|e| e.to_string().contains("1 missing")));
+        let twice = [event(&[])?, event(&[])?];
+        assert!(judge(&[], &twice).is_err_and(|e| e.to_string().contains("1 extra")));
+        let bound = (r#""origin":"connect""#, r#""origin":"bind""#);
+        assert!(judge(&[bound], &[event(&[])?]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_wrong_field_is_noticed() -> Result<()> {
+        let wrong = [
+            (r#""sport":40000"#, r#""sport":40001"#),
+            (r#""sport":40000"#, r#""sport":null"#),
+            (r#""saddr":"127.0.0.1""#, r#""saddr":"127.0.0.2""#),
+            (r#""tid":8"#, r#""tid":7"#),
+            (r#""netns":3"#, r#""netns":null"#),
+            (r#""comm":"as""#, r#""comm":"thread""#),
+            (r#""uid":0"#, r#""uid":null"#),
+            (r#""range":[40000,40009]"#, r#""range":[32768,60999]"#),
+            (r#""errno":0"#, r#""errno":99"#),
+            (r#""error":null"#, r#""error":"EADDRNOTAVAIL""#),
+            (r#""cookie":5"#, r#""cookie":6"#),
+            (r#""self_connect":false"#, r#""self_connect":true"#),
+            (r#""ts_ns":1000004000"#, r#""ts_ns":2000000000"#),
+            (r#""latency_ns":900"#, r#""latency_ns":null"#),
+            (r#""latency_ns":900"#, r#""latency_ns":90000"#),
+            (r#""first_candidate":null"#, r#""first_candidate":40010"#),
+            (r#""tried":null"#, r#""tried":11"#),
+        ];
+        for change in wrong {
+            assert!(judge(&[], &[event(&[change])?]).is_err(), "{change:?} passed");
+        }
+        Ok(())
+    }
+}

@@ -152,6 +152,6 @@ fn doctor_agrees_with_auto() -> Result<()> {
     let report: serde_json::Value = serde_json::from_slice(&doctor.stdout)?;
     let trace = Tracer::start(&scratch, "auto", &[])?.stop()?;
     let used = trace.complete()?.hook.clone();
-    ensure!(report["hook"].as_str() == used.as_deref(), "auto took {used:?}, but\n{report:#}");
+    ensure!(report["auto"].as_str() == used.as_deref(), "auto took {used:?}, but\n{report:#}");
     Ok(())
 }

@@ -55,7 +55,7 @@ pub(crate) fn each_hook(test: impl Fn(&str) -> Result<()>) -> Result<()> {
     let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_else(|_| "auto".to_owned());
     let failures: Vec<String> = hooks
         .split(',')
-        .filter_map(|hook| test(hook).err().map(|e| format!("hook {hook}: {e:?}")))
+        .filter_map(|hook| test(hook).err().map(|e| format!("hook {hook}: {e:#}")))
         .collect();
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n\n")) }
 }
