@@ -31,31 +31,38 @@ impl Executables {
 /// `ephtrace` for this machine.
 pub(crate) fn ephtrace() -> Result<Executables> {
     say("building ephtrace");
-    build(cargo("build -p ephtrace --bin ephtrace"))
+    build(cargo("build --release -p ephtrace --bin ephtrace"))
+}
+
+/// `ephtrace` for any host.
+pub(crate) fn static_ephtrace() -> Result<Executables> {
+    say("building ephtrace as a static binary");
+    build_static("build --release -p ephtrace --bin ephtrace")
 }
 
 /// PID 1 of the guests.
 pub(crate) fn guest_init() -> Result<Executables> {
     say("building the guests' init");
-    build_static("build -p xtask --bin guest-init")
+    build_static("build --profile guest -p xtask --bin guest-init")
 }
 
 /// `ephtrace`, the program that makes the kernel assign ports, and the guests' init.
 pub(crate) fn programs() -> Result<Executables> {
-    say("building ephtrace as a static binary");
-    build_static("build -p ephtrace -p xtask --bin ephtrace --example assign --bin guest-init")
+    say("building the guests' programs");
+    let words = "build --profile guest -p ephtrace -p xtask";
+    build_static(&format!("{words} --bin ephtrace --example assign --bin guest-init"))
 }
 
 /// The test binary of `ephtrace/tests/kernel.rs`.
 pub(crate) fn kernel_tests() -> Result<Executables> {
-    say("building the kernel tests as a static binary");
+    say("building the kernel tests");
     // With xtask, so that both builds see the same features of what they share.
-    build_static("test --no-run -p ephtrace -p xtask --test kernel")
+    build_static("test --no-run --profile guest -p ephtrace -p xtask --test kernel")
 }
 
 fn cargo(words: &str) -> Command {
     let mut cargo = Command::new(process::cargo());
-    cargo.current_dir(workspace::root()).args(words.split(' ')).arg("--release");
+    cargo.current_dir(workspace::root()).args(words.split(' '));
     cargo
 }
 

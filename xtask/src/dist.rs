@@ -15,7 +15,7 @@ const PT_INTERP: u32 = 3;
 /// Builds, proves, and puts it in `target/dist`.
 pub(crate) fn main() -> Result<std::process::ExitCode> {
     setup::ensure()?;
-    let built = artifacts::programs()?;
+    let built = artifacts::static_ephtrace()?;
     let built = built.path("ephtrace")?;
     let bytes = std::fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;
     match needs_loader(&bytes) {

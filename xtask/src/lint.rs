@@ -17,7 +17,6 @@ const BPF: &str = "bpfel-unknown-none";
 /// Runs every check, also after one that failed.
 pub(crate) fn main() -> Result<ExitCode> {
     let compiler = setup::ensure_lint()?;
-    let user_half = ["--workspace", "--exclude", "ephtrace-ebpf"];
     let checks = [
         ("format", cargo("fmt --all --check")),
         ("clippy", cargo("clippy --workspace --exclude ephtrace-ebpf --all-targets -- -Dwarnings")),
