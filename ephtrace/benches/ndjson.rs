@@ -39,7 +39,7 @@ fn assignment(n: u32) -> Assignment {
         container: None,
         destination: Destination {
             netns: 4_026_531_840,
-            saddr: Ipv4Addr::new(127, 0, 0, 1).into(),
+            saddr: Ipv4Addr::LOCALHOST.into(),
             daddr: Ipv4Addr::new(127, 10, (n % 8).to_le_bytes()[0], 1).into(),
             dport: 8080,
         },

@@ -25,6 +25,7 @@ pub struct Tally {
     failures: u64,
     errors: BTreeMap<Option<u16>, u64>,
     latency: Option<Histogram<u64>>,
+    longest_ns: u64,
     first_ns: Option<u64>,
     last_ns: Option<u64>,
     busiest: Busiest,
@@ -101,7 +102,7 @@ pub struct ErrorCount {
     pub count: u64,
 }
 
-/// Quantiles of the latency, in nanoseconds, to two digits.
+/// Quantiles of the latency, in nanoseconds, to two digits; the longest is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Latency {
     /// Half of the searches took at most so long.
@@ -199,6 +200,7 @@ impl Tally {
             failures: 0,
             errors: BTreeMap::new(),
             latency: Histogram::new_with_bounds(1, MAX_LATENCY_NS, 2).ok(),
+            longest_ns: 0,
             first_ns: None,
             last_ns: None,
             busiest: Busiest::default(),
@@ -214,6 +216,7 @@ impl Tally {
         }
         if let (Some(histogram), Some(ns)) = (&mut self.latency, assignment.latency_ns) {
             histogram.saturating_record(ns);
+            self.longest_ns = self.longest_ns.max(ns);
         }
         let ts_ns = assignment.ts_ns;
         self.first_ns = Some(self.first_ns.map_or(ts_ns, |first| first.min(ts_ns)));
@@ -268,11 +271,9 @@ impl Tally {
 
     fn latency(&self) -> Option<Latency> {
         let histogram = self.latency.as_ref().filter(|h| !h.is_empty())?;
-        Some(Latency {
-            p50: histogram.value_at_quantile(0.5),
-            p99: histogram.value_at_quantile(0.99),
-            max: histogram.max(),
-        })
+        // The histogram rounds up, to two digits.
+        let quantile = |q| histogram.value_at_quantile(q).min(self.longest_ns);
+        Some(Latency { p50: quantile(0.5), p99: quantile(0.99), max: self.longest_ns })
     }
 }
 

@@ -8,9 +8,7 @@ use super::{
     lanes::{Lanes, step},
     summary::{Circumstances, KernelCounts, Tally},
 };
-use crate::event::{
-    Assignment, Destination, Hook, Origin, PortRange, Protocol, SearchState,
-};
+use crate::event::{Assignment, Destination, Hook, Origin, PortRange, Protocol, SearchState};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -71,7 +69,7 @@ fn steps() {
         (65_535, 0, all, 1),
         (0, 65_535, all, -1),
         (0, 32_768, all, 32_768),
-        (7, 7, Some(super::tests::range(7, 7)), 0),
+        (7, 7, Some(range(7, 7)), 0),
     ] {
         assert_eq!(step(previous, port, range), expected, "{previous} -> {port}");
     }
@@ -128,7 +126,9 @@ fn lanes_that_are_used_stay() {
 
 fn summarised(assignments: &[Assignment]) -> super::summary::Summary {
     let mut tally = Tally::new(SECOND);
-    assignments.iter().for_each(|a| tally.event(a));
+    for assignment in assignments {
+        tally.event(assignment);
+    }
     tally.summary(3 * SECOND, 2, Circumstances::default())
 }
 
@@ -158,7 +158,31 @@ fn a_summary_counts() {
         failed(c, Some(12)),
         failed(a, Some(99)),
     ]);
-    insta::assert_json_snapshot!(summary, @"");
+    let serde_json::Value::Object(fields) = serde_json::to_value(&summary).unwrap() else {
+        panic!("not an object");
+    };
+    let lines: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r##"
+    assignments: 9
+    busiest: [{"assignments":6,"complete":true,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"last_ns":1000000000,"netns":1,"range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","usual_step":{"share":0.6666666666666666,"step":2}},{"assignments":2,"complete":true,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"last_ns":2000000000,"netns":1,"range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","usual_step":null}]
+    cpu: null
+    destinations: 3
+    destinations_complete: true
+    duration_ns: 2000000000
+    errors: [{"count":2,"errno":99,"error":"EADDRNOTAVAIL"},{"count":1,"errno":null,"error":null},{"count":1,"errno":12,"error":"ENOMEM"}]
+    failures: 4
+    first_ns: 1000000000
+    hook: null
+    kernel: null
+    kernel_cost: null
+    lanes_evicted: 0
+    last_ns: 2000000000
+    latency_ns: {"max":1000000,"p50":2007,"p99":1000000}
+    losses: {"in_flight_full":0,"return_missed":0,"ring_full":0,"undecodable":0,"unreadable":0}
+    other_assignments: 1
+    per_second: 4.5
+    "##);
 }
 
 #[test]

@@ -64,3 +64,36 @@ fn now_ns(clock: ClockId) -> io::Result<u64> {
     let now = Duration::from(clock_gettime(clock)?);
     u64::try_from(now.as_nanos()).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_reading_counts() {
+        let reading = |before_ns, unix_ns, after_ns| Reading { before_ns, unix_ns, after_ns };
+        let clock = Clock::from_readings(&[
+            reading(1000, 5_009_000, 9000),
+            reading(2000, 5_002_010, 2020),
+            reading(3000, 5_003_900, 4000),
+        ]);
+        assert_eq!(clock.unix_ns(0), 5_000_000);
+        assert_eq!(clock.unix_ns(123), 5_000_123);
+    }
+
+    #[test]
+    fn a_clock_before_the_epoch_is_held_at_it() {
+        let early = Reading { before_ns: 100, unix_ns: 10, after_ns: 100 };
+        let clock = Clock::from_readings(&[early]);
+        assert_eq!((clock.unix_ns(5), clock.unix_ns(190)), (0, 100));
+        assert_eq!(Clock::from_readings(&[]), Clock::default());
+    }
+
+    #[test]
+    fn it_agrees_with_the_system() {
+        let system = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let ours = Clock::read().unwrap().unix_ns(monotonic_ns().unwrap());
+        let apart = u128::from(ours).abs_diff(system.as_nanos());
+        assert!(apart < 1_000_000_000, "{apart} ns");
+    }
+}

@@ -30,7 +30,7 @@ pub(super) struct Cgroup {
 }
 
 /// Number of a user, from number or name.
-pub(super) fn uid(text: &String) -> Result<u32, UsageError> {
+pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
     if let Ok(uid) = text.parse() {
         return Ok(uid);
     }
@@ -43,7 +43,7 @@ pub(super) fn uid(text: &String) -> Result<u32, UsageError> {
 }
 
 /// Inode number of a network namespace, from number, path or name.
-pub(super) fn netns(text: &String) -> Result<u32, UsageError> {
+pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
     if let Ok(inode) = text.parse() {
         return Ok(inode);
     }

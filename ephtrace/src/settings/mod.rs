@@ -167,7 +167,7 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
 }
 
 fn fill_processes(filter: &mut Filter, args: &FilterArgs) -> Result<(), UsageError> {
-    let uids = each(&args.uid, lookup::uid)?;
+    let uids = each(&args.uid, |user| lookup::uid(user))?;
     let comms = each(&args.comm, |name| parse::comm("--comm", name))?;
     filter.pid_count = fill(&mut filter.pids, &args.pid, "--pid", "a cgroup can hold any number")?;
     filter.uid_count = fill(&mut filter.uids, &uids, "--uid", "trace all users")?;
@@ -192,7 +192,7 @@ fn fill_addresses(filter: &mut Filter, args: &FilterArgs) -> Result<(), UsageErr
 }
 
 fn fill_places(filter: &mut Filter, args: &FilterArgs) -> Result<(), UsageError> {
-    let netns = each(&args.netns, lookup::netns)?;
+    let netns = each(&args.netns, |name| lookup::netns(name))?;
     let cgroups = each(&args.cgroup, |path| lookup::cgroup(path))?;
     let (ids, levels): (Vec<u64>, Vec<u32>) = cgroups.iter().map(|c| (c.id, c.level)).unzip();
     filter.netns_count = fill(&mut filter.netns, &netns, "--netns", "trace all namespaces")?;

@@ -111,3 +111,6 @@ where
         Format::Csv => Box::new(CsvSink::new(output, notices)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,15 @@ fn destinations(text: &mut String, summary: &Summary) -> fmt::Result {
         "{:>9} {:>7}  {:13} {:12} DESTINATION",
         "COUNT", "FAILED", "USUAL STEP", "PORTS"
     )?;
-    summary.busiest.iter().try_for_each(|busy| destination(text, busy))?;
+    let netns = |busy: &DestinationSummary| busy.destination.netns;
+    let several = summary.busiest.iter().any(|busy| netns(busy) != netns(&summary.busiest[0]));
+    for busy in &summary.busiest {
+        destination(text, busy)?;
+        if several {
+            write!(text, " (netns {})", netns(busy))?;
+        }
+        writeln!(text)?;
+    }
     if summary.other_assignments > 0 {
         writeln!(text, "{:>9} to others", summary.other_assignments)?;
     }
@@ -125,7 +133,7 @@ fn destination(text: &mut String, busy: &DestinationSummary) -> fmt::Result {
     };
     let to = std::net::SocketAddr::new(busy.destination.daddr, busy.destination.dport);
     let from = busy.destination.saddr;
-    writeln!(text, "{count:>9} {:>7}  {step:13} {ports:12} {from} -> {to}", busy.failures)
+    write!(text, "{count:>9} {:>7}  {step:13} {ports:12} {from} -> {to}", busy.failures)
 }
 
 fn cost(text: &mut String, summary: &Summary) -> fmt::Result {

@@ -63,7 +63,7 @@ impl<T: Target> TextSink<T> {
             zone: TimeZone::system(),
             wall: Second::default(),
         };
-        let cells = layout(view);
+        let cells = layout(*view);
         Self { lines: Lines::new(output), notices, cells, writer, needs_header: true }
     }
 
@@ -114,13 +114,12 @@ impl<T: Target> TextSink<T> {
         let mut widest_address = 0;
         for Cell { width, kind, text, .. } in &mut self.cells {
             match kind {
-                Kind::Open => {}
                 Kind::Address => widest_address = widest_address.max(text.len()),
                 Kind::Left | Kind::Right if chars(text) > *width => {
                     *width = chars(text);
                     self.needs_header = true;
                 }
-                Kind::Left | Kind::Right => {}
+                Kind::Left | Kind::Right | Kind::Open => {}
             }
         }
         let fits = |width: &usize| *width >= widest_address;
@@ -134,7 +133,7 @@ impl<T: Target> TextSink<T> {
     }
 }
 
-fn layout(view: &View) -> Vec<Cell> {
+fn layout(view: View) -> Vec<Cell> {
     let address = if view.wide { ADDRESS_WIDTHS[2] } else { ADDRESS_WIDTHS[0] };
     let all = [
         (view.since_start, columns::TS_NS, 11, Kind::Left),
