@@ -92,6 +92,8 @@ pub mod known {
     pub const CGROUP: u32 = 1 << 7;
     /// `jiffies` was read.
     pub const JIFFIES: u32 = 1 << 8;
+    /// Another search on the same word of `table_perturb` was under way at the same time.
+    pub const RACED: u32 = 1 << 9;
 }
 
 macro_rules! wire_enum {

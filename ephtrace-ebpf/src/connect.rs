@@ -17,7 +17,7 @@ use ephtrace_common::{Counter, Hook};
 
 use crate::{
     globals::setting,
-    maps::{IN_FLIGHT, count},
+    maps::{IN_FLIGHT, count, state},
     read,
     search::{self, Outcome},
     sock, task,
@@ -68,8 +68,8 @@ pub(crate) fn eph_kprobe(ctx: ProbeContext) {
 pub(crate) fn eph_kretprobe(ctx: RetProbeContext) {
     let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
     // SAFETY: the slot is a live map value, and only this task writes to it.
-    let (sk, active) = unsafe { ((*slot).sk as *const u8, (*slot).active) };
-    if active == 0 {
+    let (sk, was) = unsafe { ((*slot).sk as *const u8, (*slot).state) };
+    if was == state::IDLE {
         return;
     }
     let ret: i32 = ctx.ret();

@@ -9,6 +9,8 @@
 //! reader, and what is not emitted is counted.
 #![no_std]
 #![no_main]
+// Stable for other targets; needed for one instruction in `word`.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod connect;
 mod emit;
@@ -20,6 +22,7 @@ mod search;
 mod sock;
 mod sock_ops;
 mod task;
+mod word;
 
 #[cfg(not(test))]
 #[panic_handler]

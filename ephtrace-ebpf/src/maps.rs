@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
 use ephtrace_common::{AssignmentRecord, Counter};
 
@@ -28,6 +28,33 @@ pub(crate) static IN_FLIGHT: LruHashMap<u64, InFlight> =
 /// 8192 tasks in the middle of a search, 1.6 MB of kernel memory.
 const MAX_IN_FLIGHT: u32 = 8192;
 
+/// Searches begun and ended on each word of `table_perturb`: tells whether two used the same word at
+/// the same time, in which case neither can be worked out. 1 MiB of kernel memory.
+#[map]
+pub(crate) static WORDS: Array<WordUse> = Array::with_max_entries(MAX_WORDS, 0);
+
+/// As many as `table_perturb` has (`CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless in expert mode).
+const MAX_WORDS: u32 = 1 << 16;
+
+/// How often a word of `table_perturb` has been in use.
+#[repr(C)]
+pub(crate) struct WordUse {
+    /// Searches begun, all CPUs.
+    pub(crate) begun: u64,
+    /// Searches ended, all CPUs.
+    pub(crate) ended: u64,
+}
+
+/// What a task is doing, in [`InFlight::state`].
+pub(crate) mod state {
+    /// Nothing that we follow.
+    pub(crate) const IDLE: u32 = 0;
+    /// A search that becomes a record.
+    pub(crate) const WANTED: u32 = 1;
+    /// A search that the filter does not want; followed for the use of its word only.
+    pub(crate) const UNWANTED: u32 = 2;
+}
+
 /// A search that has begun.
 #[repr(C)]
 pub(crate) struct InFlight {
@@ -37,8 +64,12 @@ pub(crate) struct InFlight {
     pub(crate) start_ns: u64,
     /// Address of the word of `table_perturb` that the search uses, 0 if not known.
     pub(crate) word_addr: u64,
-    /// 1 from begin to end.
-    pub(crate) active: u32,
+    /// Index of that word, for [`WORDS`].
+    pub(crate) word: u32,
+    /// What [`WordUse::begun`] was at the start, this search included.
+    pub(crate) begun: u64,
+    /// One of [`state`].
+    pub(crate) state: u32,
     /// `inet_sport` at the start: a socket that connects again still shows its last port there.
     pub(crate) stale_sport: u32,
     /// What is known of it so far.

@@ -15,15 +15,11 @@ use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, known};
 use crate::{
     emit::emit,
     filter,
-    globals::setting,
-    maps::{EMPTY, IN_FLIGHT, InFlight, count},
-    read,
+    maps::{EMPTY, IN_FLIGHT, InFlight, count, state},
     sock::{self, Endpoints},
     task::{self, Owner},
+    word,
 };
-
-/// Bits of `known` that a record may have from its start.
-const NOTHING_KNOWN: u32 = 0;
 
 /// A search begins: remembers who, where to and since when, if the filter wants it.
 ///
@@ -40,34 +36,47 @@ pub(crate) fn begin<const TRUSTED: bool>(
     let task = task::current();
     let owner = task::owner(ctx);
     let net = sock::net::<TRUSTED>(sk);
-    let Some(ends) = sock::endpoints::<TRUSTED>(sk) else {
+    let ends = sock::endpoints::<TRUSTED>(sk);
+    let wanted = ends.filter(|ends| filter::keep_start::<TRUSTED>(task, &owner, ends, net));
+    if wanted.is_none() {
         count(Counter::Filtered);
-        return;
-    };
-    if !filter::keep_start::<TRUSTED>(task, &owner, &ends, net) {
-        count(Counter::Filtered);
-        return;
+        // Without a hash there is no word whose use would have to be followed.
+        if hash_offset.is_none() {
+            return;
+        }
     }
     let Some(slot) = slot(task) else {
-        count(Counter::InFlightFull);
-        debug!(ctx, "no room for the search of task {}", owner.tid);
+        if wanted.is_some() {
+            count(Counter::InFlightFull);
+            debug!(ctx, "no room for the search of task {}", owner.tid);
+        }
         return;
     };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
-    if slot.active != 0 {
+    if slot.state == state::WANTED {
         count(Counter::ReturnMissed);
         debug!(ctx, "the end of a search of task {} was never seen", owner.tid);
     }
+    if slot.state != state::IDLE {
+        word::leave(slot);
+    }
     slot.sk = sk as u64;
     slot.stale_sport = 0;
+    slot.record.known = 0;
+    word::enter(slot, hash_offset);
+    let Some(ends) = wanted else {
+        slot.state = state::UNWANTED;
+        return;
+    };
     fill_fixed(&mut slot.record, hook, protocol, &ends, &owner);
     fill_task(&mut slot.record, task, &owner);
     fill_netns::<TRUSTED>(&mut slot.record, sk, net);
-    fill_search(slot, hash_offset);
-    slot.active = 1;
+    slot.state = state::WANTED;
     // SAFETY: takes no argument and cannot fail.
     slot.start_ns = unsafe { bpf_ktime_get_ns() };
+    // Last, for whatever changes the word before this is no part of the search.
+    word::read_before(slot);
 }
 
 /// The outcome of a search.
@@ -85,7 +94,7 @@ pub(crate) struct Outcome {
 pub(crate) fn in_flight(sk: u64) -> Option<*mut InFlight> {
     let slot = IN_FLIGHT.get_ptr_mut(task::current())?;
     // SAFETY: the slot is a live map value, and only this task writes to it.
-    let matches = unsafe { (*slot).active != 0 && (*slot).sk == sk };
+    let matches = unsafe { (*slot).state != state::IDLE && (*slot).sk == sk };
     if matches { Some(slot) } else { None }
 }
 
@@ -96,7 +105,13 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     let slot = unsafe { &mut *slot };
     // SAFETY: takes no argument and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
-    slot.active = 0;
+    let was = slot.state;
+    slot.state = state::IDLE;
+    word::read_after(slot);
+    word::leave(slot);
+    if was != state::WANTED {
+        return;
+    }
     let record = &mut slot.record;
     record.end_ns = now;
     record.latency_ns = now.wrapping_sub(slot.start_ns);
@@ -109,12 +124,6 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     if outcome.cookie != 0 {
         record.cookie = outcome.cookie;
         record.known |= known::COOKIE;
-    }
-    if slot.word_addr != 0 {
-        if let Some(word) = read::probe::<u32>(slot.word_addr as *const u8, 0) {
-            record.word_after = word;
-            record.known |= known::WORD_AFTER;
-        }
     }
     emit(record);
 }
@@ -146,7 +155,6 @@ fn fill_fixed(
     ends: &Endpoints,
     owner: &Owner,
 ) {
-    record.known = NOTHING_KNOWN;
     record.hook = hook as u8;
     record.origin = Origin::Connect as u8;
     record.protocol = protocol;
@@ -189,29 +197,3 @@ fn fill_netns<const TRUSTED: bool>(record: &mut AssignmentRecord, sk: *const u8,
     }
     sock::ranges(sk, net, record);
 }
-
-/// The search's own state: hash offset and the word of `table_perturb` that it will use.
-///
-/// `__inet_hash_connect`: the low bits of the hash offset are the index into the table.
-#[inline(always)]
-fn fill_search(slot: &mut InFlight, hash_offset: Option<u64>) {
-    slot.word_addr = 0;
-    let Some(hash_offset) = hash_offset else { return };
-    slot.record.hash_offset = hash_offset;
-    slot.record.known |= known::HASH_OFFSET;
-    if setting!(table_perturb) == 0 {
-        return;
-    }
-    let Some(table) = read::probe::<u64>(setting!(table_perturb) as *const u8, 0) else { return };
-    if table == 0 {
-        return;
-    }
-    let index = hash_offset & u64::from(setting!(table_mask));
-    let addr = table.wrapping_add(index << 2);
-    if let Some(word) = read::probe::<u32>(addr as *const u8, 0) {
-        slot.word_addr = addr;
-        slot.record.word_before = word;
-        slot.record.known |= known::WORD_BEFORE;
-    }
-}
-

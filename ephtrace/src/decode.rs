@@ -99,6 +99,7 @@ fn search(record: &AssignmentRecord) -> SearchState {
         word_before: is_known(known::WORD_BEFORE).then_some(record.word_before),
         word_after: is_known(known::WORD_AFTER).then_some(record.word_after),
         step_width: record.step_width,
+        raced: is_known(known::RACED),
     }
 }
 

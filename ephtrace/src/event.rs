@@ -12,7 +12,7 @@ use std::{
 pub use ephtrace_common::{Hook, Origin, Protocol};
 
 /// One decision of the kernel: this socket gets this local port, or none.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
     /// When the decision was known, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
@@ -155,6 +155,8 @@ pub struct SearchState {
     pub word_after: Option<u32>,
     /// `net.ipv4.ip_local_port_step_width`, 0 if off or absent.
     pub step_width: u32,
+    /// Another search that uses the same word was under way at the same time.
+    pub raced: bool,
 }
 
 /// Which half of the search found the port.

@@ -12,6 +12,7 @@ use nix::sys::{
 use crate::{
     analyse::{
         lanes::Lanes,
+        selection::{self, Rules},
         summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts, Tally},
     },
     decode::{Machine, decode},
@@ -43,6 +44,7 @@ struct Stages {
     clock: Clock,
     machine: Machine,
     containers: Containers,
+    rules: Rules,
     lanes: Lanes,
     tally: Tally,
     sink: Box<dyn Sink>,
@@ -73,6 +75,7 @@ impl Pipeline {
             clock,
             machine: machine(clock),
             containers: Containers::default(),
+            rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
             tally: Tally::new(started_ns),
             sink: sink::build(&settings.view, started_ns, output, io::stderr()),
@@ -173,6 +176,7 @@ impl Stages {
             let now_ns = assignment.ts_ns;
             assignment.container = self.containers.container(pid, assignment.cgroup_id, now_ns);
         }
+        selection::apply(&mut assignment, self.rules);
         assignment.step = self.lanes.step(&assignment);
         self.tally.event(&assignment);
         self.sink.event(&assignment)

@@ -1,0 +1,329 @@
+//! The kernel's own search, worked out: where it began, how far it went, which half found the port.
+//!
+//! The rule is that of `__inet_hash_connect` (net/ipv4/inet_hashtables.c; the same from Linux 5.18,
+//! 5.17.11 and 5.10.125 on to 7.3). With the range `low..=high`:
+//!
+//! 1. `step` is 2, or 1 for a socket with `IP_LOCAL_PORT_RANGE` on Linux 6.8 and later.
+//! 2. `remaining = high + 1 - low`, made even if `step` is 2.
+//! 3. `offset = (word + (hash >> 32)) mod 2^32 mod remaining`, made even if `step` is 2, where
+//!    `word = table_perturb[hash & mask]`.
+//! 4. The search walks from `low + offset` by `step`, going back by `remaining` past `high`, through
+//!    `remaining / step` candidates; then, if `step` is 2, the same once more from `offset + 1`.
+//! 5. It adds `step * (1 + max(k, random 0..=7))` to the word, `k` being the number of candidates that
+//!    the last pass refused. A failed search adds nothing.
+//!
+//! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
+//! got in between, and everything is unknown.
+
+use thiserror::Error;
+
+use crate::event::{Assignment, Pass, PortRange, SearchState};
+
+/// Most that the random part of rule 5 adds, in steps.
+const MAX_RANDOM: u32 = 7;
+
+/// What differs between kernels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// `IP_LOCAL_PORT_RANGE` makes the search step by one (Linux 6.8 and later).
+    pub own_range_steps_by_one: bool,
+}
+
+/// One search, worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The port at which it began.
+    pub first_candidate: u16,
+    /// The half that found the port; `None` for a failed search, which goes through both.
+    pub pass: Option<Pass>,
+    /// How many candidates it looked at, the chosen one and reserved ones included; `None` where the
+    /// kernel walked by random steps and the number can't be told.
+    pub tried: Option<u32>,
+}
+
+/// Why a search can't be worked out.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Unknown {
+    /// The hook does not see the hash, or the kernel's is of the 32-bit kind (before 5.10.119).
+    #[error("the hook does not see the kernel's hash")]
+    Hash,
+    /// The address of the table is not known: no root, or a kernel without `KALLSYMS_ALL`.
+    #[error("the kernel's perturbation table can't be read")]
+    Table,
+    /// The first search after boot fills the table itself.
+    #[error("the kernel's perturbation table was not filled yet")]
+    TableEmpty,
+    /// Another search used the same word at the same time.
+    #[error("another search used the same perturbation word at the same time")]
+    Raced,
+    /// The range in force could not be read.
+    #[error("the range in force is not known")]
+    Range,
+    /// What was read contradicts the rule.
+    #[error("port and perturbation word don't follow the known rule")]
+    Rule,
+}
+
+/// Works out the search behind `assignment`.
+pub fn select(assignment: &Assignment, rules: Rules) -> Result<Selection, Unknown> {
+    let SearchState { hash_offset, word_before, word_after, step_width, raced } = assignment.search;
+    let hash = hash_offset.ok_or(Unknown::Hash)?;
+    let before = word_before.ok_or(Unknown::Table)?;
+    let after = word_after.ok_or(Unknown::Table)?;
+    if before == 0 {
+        return Err(Unknown::TableEmpty);
+    }
+    if raced {
+        return Err(Unknown::Raced);
+    }
+    let walk = Walk::new(assignment.range.ok_or(Unknown::Range)?, rules, hash, before)?;
+    let moved = after.wrapping_sub(before);
+    match assignment.sport {
+        None => walk.failed(moved),
+        Some(port) if step_width > 0 => walk.found_by_random_steps(port, moved),
+        Some(port) => walk.found(port, moved),
+    }
+}
+
+/// Sets what [`select`] finds out in the assignment itself.
+pub fn apply(assignment: &mut Assignment, rules: Rules) {
+    if let Ok(Selection { first_candidate, pass, tried }) = select(assignment, rules) {
+        assignment.first_candidate = Some(first_candidate);
+        assignment.pass = pass;
+        assignment.tried = tried;
+    }
+}
+
+/// The candidates of one search.
+#[derive(Clone, Copy, Debug)]
+struct Walk {
+    range: PortRange,
+    step: u32,
+    remaining: u32,
+    first: u16,
+}
+
+impl Walk {
+    fn new(range: PortRange, rules: Rules, hash: u64, word: u32) -> Result<Self, Unknown> {
+        let step = if range.by_socket && rules.own_range_steps_by_one { 1 } else { 2 };
+        let mut remaining = range.len();
+        if step == 2 && remaining > 1 {
+            remaining &= !1;
+        }
+        let high_half = u32::try_from(hash >> 32).map_err(|_| Unknown::Rule)?;
+        let mut offset = word.wrapping_add(high_half).checked_rem(remaining).ok_or(Unknown::Range)?;
+        if step == 2 {
+            offset &= !1;
+        }
+        let first = u16::try_from(u32::from(range.low) + offset).map_err(|_| Unknown::Rule)?;
+        Ok(Self { range, step, remaining, first })
+    }
+
+    /// Candidates of one pass.
+    fn per_pass(self) -> u32 {
+        self.remaining.div_ceil(self.step)
+    }
+
+    /// Candidates of both passes; a range of one port has no other parity.
+    fn all(self) -> u32 {
+        if self.step == 2 && self.remaining > 1 { 2 * self.per_pass() } else { self.per_pass() }
+    }
+
+    fn failed(self, moved: u32) -> Result<Selection, Unknown> {
+        if moved != 0 {
+            return Err(Unknown::Raced);
+        }
+        Ok(Selection { first_candidate: self.first, pass: None, tried: Some(self.all()) })
+    }
+
+    fn found(self, port: u16, moved: u32) -> Result<Selection, Unknown> {
+        let (pass, distance) = self.distance(port)?;
+        if !distance.is_multiple_of(self.step) {
+            return Err(Unknown::Rule);
+        }
+        let refused = distance / self.step;
+        let added = self.added(moved)?;
+        if added != refused.max(added.min(MAX_RANDOM)) {
+            return Err(Unknown::Raced);
+        }
+        Ok(self.selection(pass, Some(refused)))
+    }
+
+    /// With `ip_local_port_step_width` (Linux 7.1), a search walks by one random step of its own,
+    /// which is not seen. What it added to the word still tells how many candidates it refused, if
+    /// these were more than the random part can be.
+    fn found_by_random_steps(self, port: u16, moved: u32) -> Result<Selection, Unknown> {
+        let (pass, distance) = self.distance(port)?;
+        let added = self.added(moved)?;
+        let refused = match (distance, added) {
+            (0, ..=MAX_RANDOM) => Some(0),
+            (0, _) => return Err(Unknown::Raced),
+            (_, 0) => return Err(Unknown::Raced),
+            (_, ..=MAX_RANDOM) => None,
+            (_, more) if more < self.per_pass() => Some(more),
+            _ => return Err(Unknown::Raced),
+        };
+        Ok(self.selection(pass, refused))
+    }
+
+    fn selection(self, pass: Pass, refused: Option<u32>) -> Selection {
+        let before = match pass {
+            Pass::First => 0,
+            Pass::Second => self.per_pass(),
+        };
+        let tried = refused.map(|refused| before + refused + 1);
+        Selection { first_candidate: self.first, pass: Some(pass), tried }
+    }
+
+    /// The pass that `port` belongs to, and how far it is from that pass's first candidate.
+    fn distance(self, port: u16) -> Result<(Pass, u32), Unknown> {
+        if !self.range.contains(port) {
+            return Err(Unknown::Rule);
+        }
+        let is_other = self.step == 2 && (port ^ self.range.low) & 1 == 1;
+        let pass = if is_other { Pass::Second } else { Pass::First };
+        let start = u32::from(self.first) + u32::from(is_other);
+        let port = u32::from(port);
+        let distance = port.checked_sub(start).unwrap_or(port + self.remaining - start);
+        Ok((pass, distance))
+    }
+
+    /// Steps that the search added to the word, less the one that each adds.
+    fn added(self, moved: u32) -> Result<u32, Unknown> {
+        if !moved.is_multiple_of(self.step) {
+            return Err(Unknown::Raced);
+        }
+        (moved / self.step).checked_sub(1).ok_or(Unknown::Raced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::Hook;
+
+    const RULES: Rules = Rules { own_range_steps_by_one: true };
+
+    fn assignment(range: PortRange, hash: u64, word: u32) -> Assignment {
+        Assignment {
+            range: Some(range),
+            hook: Some(Hook::Fentry),
+            errno: Some(0),
+            search: SearchState {
+                hash_offset: Some(hash),
+                word_before: Some(word),
+                ..SearchState::default()
+            },
+            ..Assignment::default()
+        }
+    }
+
+    /// The kernel's loop, word for word, over the ports that `is_free` tells; `random` is 0..=7.
+    /// Returns port, tried, and what is added to the word.
+    fn kernel(
+        range: PortRange,
+        hash: u64,
+        word: u32,
+        random: u32,
+        is_free: impl Fn(u32) -> bool,
+    ) -> (Option<u32>, u32, u32) {
+        let step = if range.by_socket { 1 } else { 2 };
+        let (low, high) = (u32::from(range.low), u32::from(range.high) + 1);
+        let mut remaining = high - low;
+        if step == 2 && remaining > 1 {
+            remaining &= !1;
+        }
+        let mut offset = (word.wrapping_add((hash >> 32) as u32)) % remaining;
+        if step == 2 {
+            offset &= !1;
+        }
+        let mut tried = 0;
+        loop {
+            let mut port = low + offset;
+            let mut i = 0;
+            while i < remaining {
+                if port >= high {
+                    port -= remaining;
+                }
+                tried += 1;
+                if is_free(port) {
+                    return (Some(port), tried, i.max(random * step) + step);
+                }
+                i += step;
+                port += step;
+            }
+            offset += 1;
+            if step == 1 || offset & 1 == 0 || remaining <= 1 {
+                return (None, tried, 0);
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever is free: what is worked out is what the loop did.
+        #[test]
+        fn agrees_with_the_kernel_s_loop(
+            low in 1024_u16..60_000,
+            len in 1_u16..300,
+            by_socket: bool,
+            hash: u64,
+            word in 1_u32..,
+            random in 0_u32..8,
+            taken in prop::collection::vec(0_u16..300, 0..400),
+        ) {
+            let range = PortRange { low, high: low + len - 1, by_socket };
+            let is_free = |port: u32| !taken.iter().any(|&t| u32::from(low + t) == port);
+            let (port, tried, added) = kernel(range, hash, word, random, is_free);
+            let mut a = assignment(range, hash, word);
+            a.sport = port.map(|p| u16::try_from(p).unwrap());
+            a.search.word_after = Some(word.wrapping_add(added));
+            let selection = select(&a, RULES).unwrap();
+            prop_assert_eq!(selection.tried, Some(tried));
+            prop_assert_eq!(selection.pass.is_none(), port.is_none());
+        }
+
+        /// A word that moved by more than the search can have added is never a number.
+        #[test]
+        fn a_second_search_in_between_is_noticed(hash: u64, word in 1_u32.., more in 8_u32..10_000) {
+            let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
+            let (port, _, added) = kernel(range, hash, word, 0, |_| true);
+            let mut a = assignment(range, hash, word);
+            a.sport = port.map(|p| u16::try_from(p).unwrap());
+            a.search.word_after = Some(word.wrapping_add(added + 2 * more));
+            prop_assert_eq!(select(&a, RULES), Err(Unknown::Raced));
+        }
+    }
+
+    #[test]
+    fn says_why_nothing_is_known() {
+        let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
+        let mut a = assignment(range, 5, 0);
+        assert_eq!(select(&a, RULES), Err(Unknown::Table));
+        a.search.word_after = Some(8);
+        assert_eq!(select(&a, RULES), Err(Unknown::TableEmpty));
+        a.search.word_before = Some(2);
+        a.search.raced = true;
+        assert_eq!(select(&a, RULES), Err(Unknown::Raced));
+        a.search.hash_offset = None;
+        assert_eq!(select(&a, RULES), Err(Unknown::Hash));
+    }
+
+    #[test]
+    fn random_steps_tell_what_they_can() {
+        let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
+        let mut a = assignment(range, 0, 2);
+        a.search.step_width = 64;
+        let tried = |a: &mut Assignment, port, added: u32| {
+            a.sport = Some(port);
+            a.search.word_after = Some(2 + 2 * (added + 1));
+            select(a, RULES).map(|selection| selection.tried)
+        };
+        assert_eq!(tried(&mut a, 32_770, 3), Ok(Some(1)));
+        assert_eq!(tried(&mut a, 40_000, 3), Ok(None));
+        assert_eq!(tried(&mut a, 40_000, 90), Ok(Some(91)));
+        assert_eq!(tried(&mut a, 40_001, 90), Ok(Some(14_116 + 91)));
+        assert_eq!(tried(&mut a, 32_770, 90), Err(Unknown::Raced));
+    }
+}
