@@ -244,6 +244,7 @@ pub struct DoctorArgs {
 
 /// How much to say on standard error.
 #[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Messages")]
 pub struct Verbosity {
     /// Say more on standard error; -vv and -vvv say yet more
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]

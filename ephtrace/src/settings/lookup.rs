@@ -80,8 +80,7 @@ pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
             "`mount -t cgroup2 none DIR` mounts it",
         ));
     };
-    let below = path.strip_prefix("/").unwrap_or(path);
-    let full = if path.starts_with(&mount) { path.to_owned() } else { mount.join(below) };
+    let full = inside(&mount, path);
     let full = full.canonicalize().map_err(|e| fail(no_path(&full, &e)))?;
     let depth = full.strip_prefix(&mount).map(|rest| rest.components().count());
     let (Ok(level), true) = (depth, is_cgroup2(&full)) else {
@@ -99,6 +98,13 @@ pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
     }
     let id = inode(&full)?;
     u32::try_from(level).map(|level| Cgroup { id, level }).map_err(|_| fail("too deep".to_owned()))
+}
+
+/// Where `path` is meant to be: below the mount, unless it names something that is elsewhere.
+fn inside(mount: &Path, path: &Path) -> PathBuf {
+    let below = mount.join(path.strip_prefix("/").unwrap_or(path));
+    let is_elsewhere = path.is_absolute() && path.exists() && !below.exists();
+    if path.starts_with(mount) || is_elsewhere { path.to_owned() } else { below }
 }
 
 fn is_cgroup2(path: &Path) -> bool {

@@ -18,7 +18,11 @@ pub(super) fn ports(flag: &'static str, text: &str) -> Result<PortSpan, UsageErr
     let (low, high) = text.split_once('-').unwrap_or((text, text));
     let port = |text: &str| text.trim().parse::<u16>();
     let (Ok(low), Ok(high)) = (port(low), port(high)) else {
-        return Err(bad(flag, text, "a port (80) or a range (8000-8100), each from 0 to 65535"));
+        return Err(bad(
+            flag,
+            text,
+            "it takes a port (80) or a range (8000-8100), each from 0 to 65535",
+        ));
     };
     if low > high {
         return Err(bad(flag, text, format!("the range is empty; {high}-{low}?")));
@@ -36,7 +40,7 @@ pub(super) fn cidr(flag: &'static str, text: &str) -> Result<Cidr, UsageError> {
         return Err(bad(
             flag,
             text,
-            "an address, or a network such as 10.0.0.0/8 or 2001:db8::/32",
+            "it takes an address, or a network such as 10.0.0.0/8 or 2001:db8::/32",
         ));
     };
     let bits: u32 = if addr.is_ipv4() { 32 } else { 128 };
@@ -71,7 +75,7 @@ pub(super) fn comm(flag: &'static str, text: &str) -> Result<[u8; 16], UsageErro
     let name = text.as_bytes();
     let mut comm = [0; 16];
     if name.is_empty() || name.contains(&0) {
-        return Err(bad(flag, text, "the name of a process, as in /proc/PID/comm"));
+        return Err(bad(flag, text, "it takes the name of a process, as in /proc/PID/comm"));
     }
     let Some(front) = comm[..15].get_mut(..name.len()) else {
         let cut: String = text.char_indices().filter(|(i, _)| *i < 15).map(|(_, c)| c).collect();
@@ -84,11 +88,11 @@ pub(super) fn comm(flag: &'static str, text: &str) -> Result<[u8; 16], UsageErro
 
 /// A length of time: `100us`, `1.5ms`, `2m 30s`.
 pub(super) fn duration(flag: &'static str, text: &str) -> Result<Duration, UsageError> {
-    let wanted = "a number with its unit, such as 100us, 1ms, 30s or 5m";
+    let wanted = "it takes a number with its unit, such as 100us, 1ms, 30s or 5m";
     let parsed = text.parse::<jiff::SignedDuration>().map_err(|_| bad(flag, text, wanted))?;
     match Duration::try_from(parsed) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(bad(flag, text, "must be more than nothing")),
+        _ => Err(bad(flag, text, "it must be more than nothing")),
     }
 }
 
@@ -102,6 +106,10 @@ pub(super) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageErr
     let bytes = digits.parse::<u32>().ok().and_then(|n| n.checked_mul(unit));
     match bytes {
         Some(bytes @ 1..=MAX_RING_BYTES) => Ok(bytes.max(MIN_RING_BYTES).next_power_of_two()),
-        _ => Err(bad(flag, text, "a number of bytes up to 1024M, with or without suffix K or M")),
+        _ => Err(bad(
+            flag,
+            text,
+            "it takes a number of bytes up to 1024M, with or without suffix K or M",
+        )),
     }
 }

@@ -150,15 +150,15 @@ fn what_is_refused_says_why() {
     ];
     let all: Vec<String> = words.iter().map(|line| refused(line)).collect();
     insta::assert_snapshot!(all.join("\n"), @r##"
-    '80-' is no value for --port: a port (80) or a range (8000-8100), each from 0 to 65535
+    '80-' is no value for --port: it takes a port (80) or a range (8000-8100), each from 0 to 65535
     '90-80' is no value for --port: the range is empty; 80-90?
-    '65536' is no value for --port: a port (80) or a range (8000-8100), each from 0 to 65535
+    '65536' is no value for --port: it takes a port (80) or a range (8000-8100), each from 0 to 65535
     '10.0.0.0/33' is no value for --dst: the prefix length is a number from 0 to 32
-    'example.org' is no value for --src: an address, or a network such as 10.0.0.0/8 or 2001:db8::/32
+    'example.org' is no value for --src: it takes an address, or a network such as 10.0.0.0/8 or 2001:db8::/32
     'a-name-that-is-too-long' is no value for --comm: the kernel keeps 15 bytes of a name; try 'a-name-that-is-'
-    '100' is no value for --min-latency: a number with its unit, such as 100us, 1ms, 30s or 5m
-    '0s' is no value for --duration: must be more than nothing
-    '1025M' is no value for --ring-size: a number of bytes up to 1024M, with or without suffix K or M
+    '100' is no value for --min-latency: it takes a number with its unit, such as 100us, 1ms, 30s or 5m
+    '0s' is no value for --duration: it must be more than nothing
+    '1025M' is no value for --ring-size: it takes a number of bytes up to 1024M, with or without suffix K or M
     --uid no-such-user-here: no such user; `getent passwd` shows the names
     --netns no-such-netns: no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
     --netns /dev/null: /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does
@@ -206,5 +206,8 @@ fn cgroups_by_path() {
         assert_eq!(lookup::cgroup(path).unwrap(), root, "{}", path.display());
     }
     assert!(lookup::cgroup(Path::new("no/such")).is_err());
-    assert!(lookup::cgroup(Path::new("../..")).is_err());
+    for path in ["../..", "/proc"] {
+        let error = lookup::cgroup(Path::new(path)).unwrap_err().to_string();
+        assert!(error.contains("is not inside"), "{error}");
+    }
 }
