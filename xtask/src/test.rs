@@ -54,7 +54,7 @@ fn stage(what: &str, run: impl FnOnce() -> Result<Tally>) -> Tally {
     say(what);
     run().with_context(|| format!("cannot run {what}")).unwrap_or_else(|error| {
         say::error(&error);
-        Tally { passed: 0, failed: 1 }
+        Tally::FAILED
     })
 }
 
@@ -96,6 +96,7 @@ fn follow(command: &mut Command) -> Result<Tally> {
         result(line);
     }
     let status = child.wait().context(cannot_run)?;
+    tests.finish();
     if !status.success() && tests.failed == 0 {
         tests.failed = 1;
     }

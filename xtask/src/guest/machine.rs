@@ -123,11 +123,20 @@ impl Machine {
         let start = Instant::now();
         let mut child = self.start(kernel, &log_file)?;
         let stdout = child.stdout.take().context("QEMU has no stdout")?;
-        let mut tests = Tally::default();
-        let ended = self.follow(kernel, &lines_of(stdout), start + self.timeout, &mut tests);
+        let mut output = Output {
+            version: self.prefixed.then_some(&kernel.version),
+            start,
+            tests: Tally::default(),
+        };
+        let lines = lines_of(stdout);
+        let ended = output.follow(&lines, start + self.timeout);
         // Either it has said its last word, or it is to have none.
         let _already_gone = child.kill();
         let _already_gone = child.wait();
+        if !matches!(ended, Some(Verdict::Exited(_))) {
+            output.show_rest(&lines);
+        }
+        output.tests.finish();
         let log = std::fs::read(&log_file)
             .with_context(|| format!("cannot read {}", log_file.display()))?;
         let log = String::from_utf8_lossy(&log);
@@ -142,7 +151,7 @@ impl Machine {
         Ok(Outcome {
             kernel: kernel.version.clone(),
             verdict,
-            tests,
+            tests: output.tests,
             warnings,
             last_words: if peaceful { Vec::new() } else { last_lines(&log) },
             log: worth_keeping.then_some(log_file),
@@ -160,15 +169,19 @@ impl Machine {
         qemu.args(["-serial", "stdio"]);
         qemu.spawn().with_context(|| format!("cannot start {QEMU}"))
     }
+}
 
+/// What comes out of one guest.
+struct Output<'guest> {
+    /// Set if it is to stand before each line.
+    version: Option<&'guest str>,
+    start: Instant,
+    tests: Tally,
+}
+
+impl Output<'_> {
     /// Passes lines on until the init says the end; `None` when the output ends without it.
-    fn follow(
-        &self,
-        kernel: &Kernel,
-        lines: &Receiver<String>,
-        deadline: Instant,
-        tests: &mut Tally,
-    ) -> Option<Verdict> {
+    fn follow(&mut self, lines: &Receiver<String>, deadline: Instant) -> Option<Verdict> {
         // The init ends an unfinished line before its mark; an empty line is held back until it is
         // known to be the command's own.
         let mut held_back = false;
@@ -182,21 +195,30 @@ impl Machine {
             if let Some(code) = line.strip_prefix(MARK) {
                 return Some(exit_verdict(code));
             }
-            tests.count(&line);
             if std::mem::replace(&mut held_back, line.is_empty()) {
-                self.show(kernel, "");
+                self.show("");
             }
             if !held_back {
-                self.show(kernel, &line);
+                self.show(&line);
             }
         }
     }
 
-    fn show(&self, kernel: &Kernel, line: &str) {
-        if self.prefixed {
-            result(format_args!("[{}] {line}", kernel.version));
-        } else {
-            result(line);
+    /// What was on its way when the guest was stopped: above all the line it never finished.
+    fn show_rest(&mut self, lines: &Receiver<String>) {
+        for line in lines {
+            self.show(&line);
+        }
+    }
+
+    fn show(&mut self, line: &str) {
+        self.tests.count(line);
+        match self.version {
+            Some(version) => {
+                let seconds = self.start.elapsed().as_secs();
+                result(format_args!("[{version} {seconds:3}s] {line}"));
+            }
+            None => result(line),
         }
     }
 }
