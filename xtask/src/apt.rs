@@ -65,6 +65,12 @@ pub(crate) fn install(why: &str, packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Installs the newest version of a package.
+pub(crate) fn upgrade(package: &str) -> Result<()> {
+    update(&format!("for the newest {package}"))?;
+    try_install(&[package])
+}
+
 fn try_install(packages: &[&str]) -> Result<()> {
     let mut apt = process::as_root("env");
     apt.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q"])

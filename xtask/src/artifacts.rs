@@ -34,6 +34,12 @@ pub(crate) fn ephtrace() -> Result<Executables> {
     build(cargo("build --release -p ephtrace --bin ephtrace"))
 }
 
+/// What benchmarks run: `ephtrace`, and the program that makes the kernel assign ports.
+pub(crate) fn bench_programs() -> Result<Executables> {
+    say("building ephtrace for benchmarks");
+    build(cargo("build --release -p ephtrace --bin ephtrace --example assign"))
+}
+
 /// `ephtrace` for any host.
 pub(crate) fn static_ephtrace() -> Result<Executables> {
     say("building ephtrace as a static binary");

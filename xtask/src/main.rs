@@ -5,6 +5,7 @@
 
 mod apt;
 mod artifacts;
+mod bench;
 mod cpio;
 mod dist;
 mod guest;
@@ -42,6 +43,8 @@ enum Command {
     Test(test::Args),
     /// Run the kernel tests, or a command, in small guests with other kernels.
     Guest(guest::Args),
+    /// Measure what tracing costs, against untraced and peers.
+    Bench(bench::Args),
     /// Build one static file for other hosts.
     Dist,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::main(),
         Command::Test(args) => test::main(&args),
         Command::Guest(args) => guest::main(&args),
+        Command::Bench(args) => bench::main(&args),
         Command::Dist => dist::main(),
     };
     result.unwrap_or_else(|error| {

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::kernel::Kernel;
-use crate::{process, say::say, workspace};
+use crate::{apt, process, say::say, workspace};
 
 /// A suite of Debian's and the kernel series it keeps.
 pub(super) struct Suite {
@@ -62,21 +62,41 @@ pub(super) fn kernel(suite: &Suite, update: bool) -> Result<Kernel> {
 /// Downloads into a folder beside the final one, which is replaced when all is there.
 fn fetch(suite: &Suite, folder: &Path) -> Result<()> {
     let staging = folder.with_extension(format!("new-{}", std::process::id()));
+    let fetched = stage(suite, &staging).and_then(|()| {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).context("cannot remove the old kernel")?;
+        }
+        std::fs::rename(&staging, folder)
+            .with_context(|| format!("cannot move the kernel to {}", folder.display()))
+    });
+    if fetched.is_err() {
+        let _may_not_exist = std::fs::remove_dir_all(&staging);
+    }
+    fetched
+}
+
+fn stage(suite: &Suite, staging: &Path) -> Result<()> {
     let apt = Apt::new(&staging.join("apt"), suite)?;
     say(format_args!("kernel of Debian's {}: reading its package list", suite.name));
-    apt.update()?;
+    apt.update().or_else(|error| renew_keys(&error).and_then(|()| apt.update()))?;
     let (package, version) = apt.resolve()?;
     say(format_args!("kernel of Debian's {}: downloading {package} {version}", suite.name));
     let image = apt.download(&package)?;
     std::fs::rename(image, staging.join("vmlinuz")).context("cannot move the kernel")?;
     std::fs::remove_dir_all(staging.join("apt")).context("cannot tidy up")?;
-    std::fs::write(staging.join("version"), upstream(&version))
-        .context("cannot write the version")?;
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).context("cannot remove the old kernel")?;
+    std::fs::write(staging.join("version"), upstream(&version)).context("cannot write the version")
+}
+
+/// A suite may be signed with a key that is younger than this machine's keyring. Nothing is ever
+/// fetched unverified.
+fn renew_keys(error: &anyhow::Error) -> Result<()> {
+    let text = format!("{error:#}");
+    if !["NO_PUBKEY", "not signed", "public key is not available"].iter().any(|s| text.contains(s))
+    {
+        bail!("{text}");
     }
-    std::fs::rename(&staging, folder)
-        .with_context(|| format!("cannot move the kernel to {}", folder.display()))
+    say("this machine has no key for that suite's signature: renewing debian-archive-keyring");
+    apt::upgrade("debian-archive-keyring").with_context(|| text.clone())
 }
 
 /// `6.1.192` of `6.1.192-2`.

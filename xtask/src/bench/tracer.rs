@@ -1,0 +1,135 @@
+//! The tracers that are compared: ephtrace, and the peers that are installed.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::process;
+
+/// How long a peer, which does not say when it is attached, gets for it.
+const PEER_START: Duration = Duration::from_secs(2);
+
+/// Clock ticks a second in `/proc/PID/stat` (`USER_HZ`, the same on every Linux).
+const TICKS: f64 = 100.0;
+
+/// One way to trace.
+pub(crate) struct Tracer {
+    pub(crate) name: &'static str,
+    program: PathBuf,
+    args: Vec<String>,
+    /// It says on stderr when it is attached, and ends with a summary.
+    is_ours: bool,
+}
+
+/// A tracer at work.
+pub(crate) struct Running {
+    child: Child,
+    output: PathBuf,
+    is_ours: bool,
+    cpu_before: f64,
+}
+
+/// What a tracer did while the storm was on.
+pub(crate) struct Work {
+    /// Processor time, in seconds.
+    pub(crate) cpu_s: f64,
+    /// Largest resident memory, in KiB.
+    pub(crate) peak_kib: u64,
+    /// Lines of output.
+    pub(crate) lines: u64,
+    /// ephtrace's own summary.
+    pub(crate) summary: Option<Value>,
+}
+
+/// ephtrace in its modes, then peers, as far as they are installed.
+pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
+    let ours = |name, args: &str| Tracer {
+        name,
+        program: ephtrace.to_path_buf(),
+        args: args.split(' ').map(Into::into).collect(),
+        is_ours: true,
+    };
+    let mut tracers =
+        vec![ours("ephtrace -o json", "-o json"), ours("ephtrace -P 1 (filtered)", "-o json -P 1")];
+    for name in ["tcpstates", "tcplife"] {
+        // Debian's libbpf-tools install under this name, in a folder that only root has on PATH.
+        let places = process::find(name).into_iter().chain([Path::new("/usr/sbin").join(name)]);
+        if let Some(program) = places.into_iter().find(|path| path.is_file()) {
+            tracers.push(Tracer { name, program, args: Vec::new(), is_ours: false });
+        }
+    }
+    tracers
+}
+
+impl Tracer {
+    /// Starts it, output to a file, and waits until it traces.
+    pub(crate) fn start(&self, folder: &Path) -> Result<Running> {
+        let output = folder.join("events");
+        let mut child = process::as_root(&self.program)
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(File::create(&output)?)
+            .stderr(if self.is_ours { Stdio::piped() } else { Stdio::null() })
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.name))?;
+        match child.stderr.take() {
+            Some(stderr) => {
+                let mut line = String::new();
+                BufReader::new(stderr).read_line(&mut line)?;
+            }
+            None => thread::sleep(PEER_START),
+        }
+        let cpu_before = cpu_s(child.id());
+        Ok(Running { child, output, is_ours: self.is_ours, cpu_before })
+    }
+}
+
+impl Running {
+    /// Ends it and says what it did.
+    pub(crate) fn stop(mut self) -> Result<Work> {
+        // What is still in its buffer belongs to the storm.
+        thread::sleep(Duration::from_millis(100));
+        let pid = self.child.id();
+        let cpu_s = cpu_s(pid) - self.cpu_before;
+        let peak_kib = peak_kib(pid);
+        process::run(process::as_root("kill").args(["-INT", &pid.to_string()]))?;
+        self.child.wait()?;
+        let (lines, last) = count_lines(&self.output)?;
+        let summary = self.is_ours.then(|| serde_json::from_str(&last)).transpose()?;
+        Ok(Work { cpu_s, peak_kib, lines, summary })
+    }
+}
+
+/// Processor time of a process so far, in seconds.
+fn cpu_s(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in brackets may hold blanks; utime and stime are fields 14 and 15.
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS
+}
+
+/// Largest resident memory of a process so far, in KiB.
+fn peak_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// How many lines a file has, and the last one.
+fn count_lines(path: &Path) -> Result<(u64, String)> {
+    let (mut lines, mut last) = (0, String::new());
+    for line in BufReader::new(File::open(path)?).lines() {
+        last = line?;
+        lines += 1;
+    }
+    Ok((lines, last))
+}
