@@ -8,21 +8,44 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitCode},
 };
 
-type Result<T> = std::result::Result<T, String>;
+type Result<T> = std::result::Result<T, Problem>;
 
 const OBJECT: &str = "ephtrace-ebpf";
 
-fn main() {
+#[expect(clippy::print_stderr, reason = "a build script has no better place for an error")]
+fn main() -> ExitCode {
     println!("cargo::rustc-check-cfg=cfg(ephtrace_no_bpf)");
     for name in ["EPHTRACE_BPF_RUSTC", "EPHTRACE_CACHE", "PATH"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
-    if let Err(reason) = build() {
-        println!("cargo::warning=the eBPF half is missing: {reason}; run `cargo xtask setup`");
-        println!("cargo::rustc-cfg=ephtrace_no_bpf");
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Problem::Missing(what)) => {
+            println!("cargo::warning=the eBPF half is missing: {what}; run `cargo xtask setup`");
+            println!("cargo::rustc-cfg=ephtrace_no_bpf");
+            ExitCode::SUCCESS
+        }
+        Err(Problem::Broken(why)) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why there is no eBPF half.
+enum Problem {
+    /// A tool is not there: everything but a real build can do without.
+    Missing(String),
+    /// The tools are there, but the code does not compile: a reason to stop.
+    Broken(String),
+}
+
+impl<T: Into<String>> From<T> for Problem {
+    fn from(what: T) -> Self {
+        Self::Missing(what.into())
     }
 }
 
@@ -51,7 +74,8 @@ struct Compiler {
 
 /// The one named by `EPHTRACE_BPF_RUSTC`, else cargo's own, else the system's, else a nightly.
 fn find_compiler() -> Result<Compiler> {
-    let mut candidates: Vec<PathBuf> = env::var_os("EPHTRACE_BPF_RUSTC").into_iter().map(Into::into).collect();
+    let mut candidates: Vec<PathBuf> =
+        env::var_os("EPHTRACE_BPF_RUSTC").into_iter().map(Into::into).collect();
     candidates.extend(env::var_os("RUSTC").map(PathBuf::from));
     candidates.push("/usr/bin/rustc".into());
     candidates.extend(nightly());
@@ -80,7 +104,8 @@ fn usable(rustc: &Path) -> Option<Compiler> {
 }
 
 fn nightly() -> Option<PathBuf> {
-    let out = Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]).output().ok()?;
+    let out =
+        Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]).output().ok()?;
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().into())
 }
 
@@ -118,7 +143,13 @@ fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Resul
         cargo.arg("-Zbuild-std=core");
     }
     // What the outer cargo set for the host must not reach the inner one.
-    for name in ["RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET", "CLIPPY_ARGS"] {
+    for name in [
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CLIPPY_ARGS",
+    ] {
         cargo.env_remove(name);
     }
     cargo
@@ -131,10 +162,9 @@ fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Resul
     if done.status.success() {
         return Ok(target_dir.join("bpfel-unknown-none/bpf").join(OBJECT));
     }
-    // The tools are there but the code does not compile: a reason to stop, with all of it.
-    eprintln!("{}", String::from_utf8_lossy(&done.stderr));
-    println!("cargo::error=the eBPF half does not build with {}", compiler.rustc.display());
-    std::process::exit(1);
+    let rustc = compiler.rustc.display();
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(Problem::Broken(format!("the eBPF half does not build with {rustc}:\n{said}")))
 }
 
 fn flags(root: &Path) -> Result<String> {
@@ -151,5 +181,5 @@ fn flags(root: &Path) -> Result<String> {
 }
 
 fn var(name: &str) -> Result<String> {
-    env::var(name).map_err(|e| format!("{name}: {e}"))
+    env::var(name).map_err(|e| format!("{name}: {e}").into())
 }

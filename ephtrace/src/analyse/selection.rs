@@ -1,6 +1,6 @@
 //! The kernel's own search, worked out: where it began, how far it went, which half found the port.
 //!
-//! The rule is that of `__inet_hash_connect` (net/ipv4/inet_hashtables.c; the same from Linux 5.18,
+//! The rule is that of `__inet_hash_connect` (`net/ipv4/inet_hashtables.c`; the same from Linux 5.18,
 //! 5.17.11 and 5.10.125 on to 7.3). With the range `low..=high`:
 //!
 //! 1. `step` is 2, or 1 for a socket with `IP_LOCAL_PORT_RANGE` on Linux 6.8 and later.
@@ -111,7 +111,8 @@ impl Walk {
             remaining &= !1;
         }
         let high_half = u32::try_from(hash >> 32).map_err(|_| Unknown::Rule)?;
-        let mut offset = word.wrapping_add(high_half).checked_rem(remaining).ok_or(Unknown::Range)?;
+        let mut offset =
+            word.wrapping_add(high_half).checked_rem(remaining).ok_or(Unknown::Range)?;
         if step == 2 {
             offset &= !1;
         }
@@ -157,8 +158,7 @@ impl Walk {
         let added = self.added(moved)?;
         let refused = match (distance, added) {
             (0, ..=MAX_RANDOM) => Some(0),
-            (0, _) => return Err(Unknown::Raced),
-            (_, 0) => return Err(Unknown::Raced),
+            (0, _) | (_, 0) => return Err(Unknown::Raced),
             (_, ..=MAX_RANDOM) => None,
             (_, more) if more < self.per_pass() => Some(more),
             _ => return Err(Unknown::Raced),

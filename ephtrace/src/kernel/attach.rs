@@ -243,9 +243,9 @@ fn start_program(
     name: &'static str,
     support: &Support,
 ) -> Result<(), AttachError> {
-    let program = ebpf
-        .program_mut(name)
-        .ok_or_else(|| AttachError::Unsupported(format!("the eBPF object has no program {name}")))?;
+    let program = ebpf.program_mut(name).ok_or_else(|| {
+        AttachError::Unsupported(format!("the eBPF object has no program {name}"))
+    })?;
     load_and_attach(program, support).map_err(|error| explain(name, program, &error, support))
 }
 
@@ -372,7 +372,10 @@ impl Tracer {
 
     /// The attached programs' totals, as far as the kernel counted them.
     pub fn cost(&self) -> Cost {
-        let mut cost = Cost { searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]), ..Cost::default() };
+        let mut cost = Cost {
+            searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]),
+            ..Cost::default()
+        };
         for name in self.programs {
             let Some(Ok(info)) = self.ebpf.program(name).map(Program::info) else { continue };
             let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);

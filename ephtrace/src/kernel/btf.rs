@@ -93,7 +93,7 @@ struct Type {
     kind: u32,
     count: usize,
     has_bitfields: bool,
-    size_or_type: u32,
+    size_or_id: u32,
 }
 
 impl Btf {
@@ -117,7 +117,7 @@ impl Btf {
         Ok(btf)
     }
 
-    /// The member at `path` ("skc_net.net") of structure `name`; anonymous members are searched.
+    /// The member at `path` (`skc_net.net`) of structure `name`; anonymous members are searched.
     pub fn member(&self, name: &str, path: &str) -> Option<Member> {
         let mut id = self.find(name, &[kind::STRUCT])?;
         let mut bits = 0;
@@ -132,14 +132,14 @@ impl Btf {
     /// What function `name` takes and returns.
     pub fn function(&self, name: &str) -> Option<Function> {
         let function = self.get(self.find(name, &[kind::FUNC])?)?;
-        let proto = self.get(function.size_or_type)?;
+        let proto = self.get(function.size_or_id)?;
         if proto.kind != kind::FUNC_PROTO {
             return None;
         }
         let params = (0..proto.count)
             .map(|i| self.size(u32_at(&self.data, proto.tail + 8 * i + 4, "parameter").ok()?, 0))
             .collect::<Option<_>>()?;
-        Some(Function { params, returns_void: proto.size_or_type == 0 })
+        Some(Function { params, returns_void: proto.size_or_id == 0 })
     }
 
     fn find(&self, name: &str, kinds: &[u32]) -> Option<u32> {
@@ -180,7 +180,7 @@ impl Btf {
                 self.size(element, depth + 1)?.checked_mul(count)
             }
             kind::FWD | kind::FUNC | kind::FUNC_PROTO => None,
-            _ => Some(ty.size_or_type),
+            _ => Some(ty.size_or_id),
         }
     }
 
@@ -190,7 +190,7 @@ impl Btf {
             let ty = self.get(id)?;
             match ty.kind {
                 kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                    id = ty.size_or_type;
+                    id = ty.size_or_id;
                 }
                 _ => return Some(ty),
             }
@@ -211,7 +211,7 @@ impl Btf {
             kind: (info >> 24) & 0x1f,
             count: usize::from(u16::try_from(info & 0xffff).unwrap_or(0)),
             has_bitfields: info >> 31 == 1,
-            size_or_type: u32_at(&self.data, at + 8, "type")?,
+            size_or_id: u32_at(&self.data, at + 8, "type")?,
         })
     }
 
@@ -276,11 +276,33 @@ mod tests {
     fn sample() -> Vec<u8> {
         let strings = b"\0s\0a\0b\0int\0f\0";
         let types: &[u32] = &[
-            7, 1 << 24, 4, 32, // 1: int
-            0, (4 << 24) | 1, 4, 5, 1, 0, // 2: struct { int b; }
-            1, (4 << 24) | 2, 8, 3, 1, 0, 0, 2, 32, // 3: struct s
-            0, (13 << 24) | 1, 0, 0, 1, // 4: void (int)
-            11, 12 << 24, 4, // 5: f
+            7,
+            1 << 24,
+            4,
+            32, // 1: int
+            0,
+            (4 << 24) | 1,
+            4,
+            5,
+            1,
+            0, // 2: struct { int b; }
+            1,
+            (4 << 24) | 2,
+            8,
+            3,
+            1,
+            0,
+            0,
+            2,
+            32, // 3: struct s
+            0,
+            (13 << 24) | 1,
+            0,
+            0,
+            1, // 4: void (int)
+            11,
+            12 << 24,
+            4, // 5: f
         ];
         let len = u32::try_from(types.len() * 4).unwrap();
         let mut data = vec![0x9f, 0xeb, 1, 0];

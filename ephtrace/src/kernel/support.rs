@@ -67,9 +67,8 @@ impl Support {
     /// The parsed BTF.
     pub fn load_btf(&self) -> Result<Btf, String> {
         let path = self.btf.clone()?;
-        let data = fs::read(&path).map_err(|error| {
-            format!("{} can't be read: {error}; run as root", path.display())
-        })?;
+        let data = fs::read(&path)
+            .map_err(|error| format!("{} can't be read: {error}; run as root", path.display()))?;
         Btf::parse(data).map_err(|error| format!("{} is not usable: {error}", path.display()))
     }
 
@@ -112,7 +111,7 @@ fn effective_capabilities() -> u64 {
 
 /// Which of the rights that tracing needs are not in `caps` (`CapEff`).
 ///
-/// CAP_BPF and CAP_PERFMON came with Linux 5.8 and are both part of CAP_SYS_ADMIN's powers.
+/// `CAP_BPF` and `CAP_PERFMON` came with Linux 5.8, both out of what `CAP_SYS_ADMIN` may do.
 fn missing_rights(caps: u64) -> Vec<&'static str> {
     let has = |bit: u32| caps >> bit & 1 == 1;
     let admin = has(CAP_SYS_ADMIN);

@@ -59,7 +59,10 @@ mod tests {
 
     #[test]
     fn tells_a_pointer_from_an_array() {
-        assert_eq!(address(&["ff00 b before", "ff10 b table_perturb", "ff18 b after"]), Some(0xff10));
+        assert_eq!(
+            address(&["ff00 b before", "ff10 b table_perturb", "ff18 b after"]),
+            Some(0xff10)
+        );
         assert_eq!(address(&["ff10 b table_perturb", "10310 b after"]), None);
     }
 

@@ -17,8 +17,8 @@ use crate::{
     },
     decode::{Machine, decode},
     enrich::{
+        Enricher,
         clock::{Clock, monotonic_ns},
-        container::Containers,
     },
     kernel::{
         attach::{Counts, Tracer},
@@ -43,7 +43,7 @@ pub(super) struct Pipeline {
 struct Stages {
     clock: Clock,
     machine: Machine,
-    containers: Containers,
+    enricher: Enricher,
     rules: Rules,
     lanes: Lanes,
     tally: Tally,
@@ -54,8 +54,9 @@ struct Stages {
 
 /// Opens where events go.
 pub(super) fn open_output(settings: &Settings) -> Result<File> {
-    sink::open(settings.output.as_deref())
-        .with_context(|| format!("can't open {} for writing", output_name(settings.output.as_ref())))
+    sink::open(settings.output.as_deref()).with_context(|| {
+        format!("can't open {} for writing", output_name(settings.output.as_ref()))
+    })
 }
 
 fn output_name(output: Option<&PathBuf>) -> String {
@@ -74,7 +75,7 @@ impl Pipeline {
         let stages = Stages {
             clock,
             machine: machine(clock),
-            containers: Containers::default(),
+            enricher: Enricher::default(),
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
             tally: Tally::new(started_ns),
@@ -172,10 +173,7 @@ impl Stages {
                 return Ok(());
             }
         };
-        if let Some(pid) = assignment.pid {
-            let now_ns = assignment.ts_ns;
-            assignment.container = self.containers.container(pid, assignment.cgroup_id, now_ns);
-        }
+        self.enricher.enrich(&mut assignment);
         selection::apply(&mut assignment, self.rules);
         assignment.step = self.lanes.step(&assignment);
         self.tally.event(&assignment);
@@ -204,7 +202,9 @@ fn never_ended(counts: &Counts) -> u64 {
         Counter::InFlightFull,
         Counter::ReturnMissed,
     ];
-    ended.into_iter().fold(count(Counter::Seen), |left, counter| left.saturating_sub(count(counter)))
+    ended
+        .into_iter()
+        .fold(count(Counter::Seen), |left, counter| left.saturating_sub(count(counter)))
 }
 
 fn kernel_counts(counts: &Counts) -> KernelCounts {
