@@ -6,7 +6,10 @@ use ephtrace_common::{AssignmentRecord, Hook, Origin, Protocol, known};
 use thiserror::Error;
 use zerocopy::FromBytes as _;
 
-use crate::event::{Assignment, Comm, Destination, PortRange, SearchState};
+use crate::{
+    event::{Assignment, Comm, Destination, PortRange, SearchState},
+    jiffies,
+};
 
 /// Why bytes are not an assignment.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -32,14 +35,12 @@ pub enum DecodeError {
 pub struct Machine {
     /// Nanoseconds to add to `CLOCK_MONOTONIC` for Unix time.
     pub unix_offset_ns: u64,
-    /// Jiffies in one epoch of the hash secret (`10 * HZ`), if HZ is known.
-    pub salt_jiffies: Option<u64>,
 }
 
 /// Decodes one record of the ring buffer.
 pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError> {
-    let record =
-        AssignmentRecord::read_from_bytes(bytes).map_err(|_| DecodeError::Size { got: bytes.len() })?;
+    let record = AssignmentRecord::read_from_bytes(bytes)
+        .map_err(|_| DecodeError::Size { got: bytes.len() })?;
     let is_known = |bit| record.known & bit != 0;
     let has_port = record.errno == 0;
     Ok(Assignment {
@@ -61,10 +62,7 @@ pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError
             PortRange::narrowed(netns, (record.socket_low, record.socket_high))
         }),
         search: search(&record),
-        salt_epoch: machine
-            .salt_jiffies
-            .filter(|_| is_known(known::JIFFIES))
-            .and_then(|per_epoch| record.jiffies.checked_div(per_epoch)),
+        salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(&record)).flatten(),
         first_candidate: None,
         tried: None,
         pass: None,
@@ -90,6 +88,11 @@ fn destination(record: &AssignmentRecord) -> Result<Destination, DecodeError> {
         daddr: address(record.daddr).ok_or(unknown)?,
         dport: record.dport,
     })
+}
+
+fn salt_epoch(record: &AssignmentRecord) -> Option<u64> {
+    let start_ns = record.end_ns.saturating_sub(record.latency_ns);
+    record.jiffies.checked_div(jiffies::per_epoch(record.jiffies, start_ns)?)
 }
 
 fn search(record: &AssignmentRecord) -> SearchState {
@@ -123,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    const MACHINE: Machine = Machine { unix_offset_ns: 1_000, salt_jiffies: Some(2500) };
+    const MACHINE: Machine = Machine { unix_offset_ns: 1_000 };
 
     fn record() -> AssignmentRecord {
         let mut record = AssignmentRecord::new_zeroed();

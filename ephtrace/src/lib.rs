@@ -20,6 +20,7 @@ pub mod decode;
 pub mod doctor;
 pub mod enrich;
 pub mod event;
+mod jiffies;
 pub mod kernel;
 pub mod losses;
 pub mod run;

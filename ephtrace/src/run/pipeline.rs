@@ -219,7 +219,7 @@ fn kernel_counts(counts: &Counts) -> KernelCounts {
 }
 
 fn machine(clock: Clock) -> Machine {
-    Machine { unix_offset_ns: clock.unix_ns(0), salt_jiffies: None }
+    Machine { unix_offset_ns: clock.unix_ns(0) }
 }
 
 fn cpu_time() -> Option<CpuTime> {
