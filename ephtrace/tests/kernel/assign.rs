@@ -1,6 +1,7 @@
 //! Running `assign`, and reading its log: the truth.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Read as _,
     net::IpAddr,
@@ -152,13 +153,17 @@ pub(crate) fn ways(scratch: &Scratch, times: u64) -> Result<Vec<Attempt>> {
 /// Reads a log. Ways that this machine does not offer are said, and left out.
 pub(crate) fn read(text: &str) -> Result<Vec<Attempt>> {
     let mut attempts = Vec::new();
+    let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in text.lines() {
         let value: Value = serde_json::from_str(line).with_context(|| format!("reading {line}"))?;
-        if value.get("skipped").is_none() {
-            attempts.push(serde_json::from_value(value)?);
-        } else {
-            say(&format!("skipped: {line}"));
+        let word = |key| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        match (word("skipped"), word("way")) {
+            (Some(why), Some(way)) => skipped.entry(why).or_default().push(way),
+            _ => attempts.push(serde_json::from_value(value)?),
         }
+    }
+    for (why, ways) in skipped {
+        say(&format!("skipped: {}: {why}", ways.join(", ")));
     }
     ensure!(!attempts.is_empty(), "assign did nothing");
     Ok(attempts)

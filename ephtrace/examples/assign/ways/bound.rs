@@ -4,6 +4,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::AsRawFd as _,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -46,7 +47,7 @@ pub(super) fn bind_explicit(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {
         let (client, _) = net::bound(Ipv4Addr::LOCALHOST.into())?;
-        client.set_linger(Some(std::time::Duration::ZERO))?;
+        client.set_linger(Some(Duration::ZERO))?;
         context.probe(server.addr).origin(Origin::Explicit).connect(&client)?;
         drop(client);
         server.drain()?;
@@ -57,10 +58,11 @@ pub(super) fn bind_explicit(context: &Context<'_>) -> Result<()> {
 /// The program named a port whose connection exists already: `EADDRNOTAVAIL` without a search.
 pub(super) fn bind_explicit_conflict(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
-    let (placeholder, addr) = net::bound(Ipv4Addr::LOCALHOST.into())?;
-    drop(placeholder);
     for _ in 0..context.times {
-        let first = bound_client(&server, addr.port())?;
+        // A port that nobody else has, shared from now on.
+        let (first, addr) = net::bound(Ipv4Addr::LOCALHOST.into())?;
+        first.set_linger(Some(Duration::ZERO))?;
+        first.set_reuse_address(true)?;
         let second = bound_client(&server, addr.port())?;
         context.probe(server.addr).origin(Origin::Explicit).connect(&first)?;
         let attempt = context.probe(server.addr).origin(Origin::Explicit).connect(&second)?;
