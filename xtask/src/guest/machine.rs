@@ -21,7 +21,7 @@ use super::{
 use crate::{
     process,
     say::{result, say},
-    setup,
+    setup::{self, version::Version},
     tally::Tally,
     workspace,
 };
@@ -41,7 +41,13 @@ const KVM_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) enum Accelerator {
     Kvm,
     Tcg,
+    /// Emulation with all of a guest's processors on one thread.
+    TcgInTurns,
 }
+
+/// Older QEMUs may translate code while another processor patches it, and a guest that switches a
+/// static key under load (BPF statistics, a tracepoint) dies of `Oops: int3`.
+const TCG_THREADS_ARE_SAFE_FROM: Version = Version { major: 8, minor: 1, patch: 0 };
 
 /// What all guests of one run have in common.
 pub(super) struct Machine {
@@ -65,17 +71,32 @@ impl Accelerator {
     /// KVM if a kernel speaks under it: the device alone proves nothing, for on some hosts it
     /// opens and then refuses to run.
     pub(super) fn choose(image: &Path) -> Self {
-        let usable = Path::new("/dev/kvm").exists() && kvm_speaks(image);
-        say(if usable { "guests run under KVM" } else { "guests run emulated: no usable KVM" });
-        if usable { Self::Kvm } else { Self::Tcg }
+        if Path::new("/dev/kvm").exists() && kvm_speaks(image) {
+            say("guests run under KVM");
+            return Self::Kvm;
+        }
+        let version = qemu_version();
+        if version.is_some_and(|version| version >= TCG_THREADS_ARE_SAFE_FROM) {
+            say("guests run emulated: no usable KVM");
+            return Self::Tcg;
+        }
+        say("guests run emulated, each on one thread: no usable KVM, and QEMU is older than 8.1");
+        Self::TcgInTurns
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",
             Self::Tcg => "tcg",
+            Self::TcgInTurns => "tcg,thread=single",
         }
     }
+}
+
+fn qemu_version() -> Option<Version> {
+    let text = process::output(Command::new(QEMU).arg("--version")).ok()?;
+    let (_, version) = text.split_once("version ")?;
+    Version::parse(version)
 }
 
 fn kvm_speaks(image: &Path) -> bool {
@@ -148,7 +169,7 @@ impl Machine {
         if !worth_keeping {
             std::fs::remove_file(&log_file).context("cannot remove a guest's log")?;
         }
-        Ok(Outcome {
+        let outcome = Outcome {
             kernel: kernel.version.clone(),
             verdict,
             tests: output.tests,
@@ -156,7 +177,11 @@ impl Machine {
             last_words: if peaceful { Vec::new() } else { last_lines(&log) },
             log: worth_keeping.then_some(log_file),
             took: start.elapsed(),
-        })
+        };
+        if self.prefixed || !outcome.is_uneventful() {
+            say(&outcome);
+        }
+        Ok(outcome)
     }
 
     fn start(&self, kernel: &Kernel, log: &Path) -> Result<Child> {

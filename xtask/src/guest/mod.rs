@@ -21,11 +21,7 @@ use self::{
     machine::{Accelerator, Machine},
     verdict::{Outcome, Verdict},
 };
-use crate::{
-    artifacts,
-    say::{result, say},
-    tally::Tally,
-};
+use crate::{artifacts, say::result, tally::Tally};
 
 /// Boot other kernels, and run the kernel tests or one command there.
 #[derive(clap::Args)]
@@ -67,6 +63,9 @@ pub(crate) struct Options {
     /// Hooks that the tests in guests go through, with commas
     #[arg(long, value_name = "HOOKS", default_value = "fentry,kprobe,sock_ops")]
     hooks: String,
+    /// Only the tests in guests whose name has this in it
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
 }
 
 /// Runs the guests and sums up. A command's exit code is ours, the last that is not 0.
@@ -79,9 +78,6 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let outcomes = boot(&args.options, Prefix::IfMany, &plan(args)?)?;
     let mut exit = ExitCode::SUCCESS;
     for outcome in &outcomes {
-        if outcomes.len() > 1 || !outcome.is_uneventful() {
-            say(outcome);
-        }
         match outcome.verdict {
             Verdict::Exited(0) => {}
             Verdict::Exited(code) => exit = ExitCode::from(u8::try_from(code).unwrap_or(1)),
@@ -100,6 +96,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
     plan.files.push(("/bin/kernel-tests".into(), tests.path("kernel")?.clone()));
     let words = ["/bin/kernel-tests", "--ignored", "--test-threads=1"];
     plan.command.extend(words.map(str::to_owned));
+    plan.command.extend(options.only.clone());
     plan.environment.push(format!("EPHTRACE_HOOKS={}", options.hooks));
     Ok(verdict::report(&boot(options, Prefix::Always, &plan)?))
 }

@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    say::{result, say},
-    tally::Tally,
-};
+use crate::{say::result, tally::Tally};
 
 /// How it ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +67,6 @@ impl Display for Outcome {
 pub(crate) fn report(outcomes: &[Outcome]) -> Tally {
     let mut total = Tally::default();
     for outcome in outcomes {
-        say(outcome);
         let mut tests = outcome.tests;
         let sound = match outcome.verdict {
             Verdict::Exited(0) => tests.passed > 0 && tests.failed == 0,

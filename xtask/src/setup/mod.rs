@@ -6,7 +6,7 @@
 
 pub(crate) mod compiler;
 mod linker;
-mod version;
+pub(crate) mod version;
 
 use std::process::ExitCode;
 
