@@ -79,12 +79,7 @@ pub(crate) fn eph_kretprobe(ctx: RetProbeContext) {
 }
 
 #[inline(always)]
-fn begin<const TRUSTED: bool>(
-    ctx: &impl EbpfContext,
-    hook: Hook,
-    sk: *const u8,
-    hash_offset: u64,
-) {
+fn begin<const TRUSTED: bool>(ctx: &impl EbpfContext, hook: Hook, sk: *const u8, hash_offset: u64) {
     if sock::num::<TRUSTED>(sk) != Some(0) {
         count(Counter::AlreadyBound);
         return;

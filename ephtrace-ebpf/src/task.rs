@@ -77,5 +77,8 @@ fn walk_to_ancestor(level: u32) -> Option<u64> {
     if level > depth {
         return None;
     }
-    read::probe::<u64>(cgroup.wrapping_add(8 * level as usize), setting!(offsets.cgroup_ancestor_ids))
+    read::probe::<u64>(
+        cgroup.wrapping_add(8 * level as usize),
+        setting!(offsets.cgroup_ancestor_ids),
+    )
 }

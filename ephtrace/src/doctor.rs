@@ -113,11 +113,8 @@ fn try_hook(
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
     attach::precheck(row.hook, support, btf).map_err(no)?;
     attach::check_rights(support).map_err(|error| (None, error))?;
-    let options = Options {
-        filter: &Filter::new_zeroed(),
-        ring_bytes: TRIAL_RING_BYTES,
-        log_level: 0,
-    };
+    let options =
+        Options { filter: &Filter::new_zeroed(), ring_bytes: TRIAL_RING_BYTES, log_level: 0 };
     attach::attach_one(row.hook, support, btf, &options).map(drop).map_err(no)
 }
 
@@ -149,7 +146,9 @@ impl Report {
         match (self.missing_rights.is_empty(), self.root) {
             (true, true) => "all (root)".into(),
             (true, false) => "all (by capabilities)".into(),
-            (false, _) => format!("{} missing; run `sudo ephtrace`", self.missing_rights.join(", ")),
+            (false, _) => {
+                format!("{} missing; run `sudo ephtrace`", self.missing_rights.join(", "))
+            }
         }
     }
 
