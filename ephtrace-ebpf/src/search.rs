@@ -37,8 +37,8 @@ pub(crate) fn begin<const TRUSTED: bool>(
     let owner = task::owner(ctx);
     let net = sock::net::<TRUSTED>(sk);
     let ends = sock::endpoints::<TRUSTED>(sk);
-    let wanted = ends.filter(|ends| filter::keep_start::<TRUSTED>(task, &owner, ends, net));
-    if wanted.is_none() {
+    let is_wanted = ends.family != 0 && filter::keep_start::<TRUSTED>(task, &owner, &ends, net);
+    if !is_wanted {
         count(Counter::Filtered);
         // Without a hash there is no word whose use would have to be followed.
         if hash_offset.is_none() {
@@ -46,7 +46,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
         }
     }
     let Some(slot) = slot(task) else {
-        if wanted.is_some() {
+        if is_wanted {
             count(Counter::InFlightFull);
             debug!(ctx, "no room for the search of task {}", owner.tid);
         }
@@ -65,10 +65,10 @@ pub(crate) fn begin<const TRUSTED: bool>(
     slot.stale_sport = 0;
     slot.record.known = 0;
     word::enter(slot, hash_offset);
-    let Some(ends) = wanted else {
+    if !is_wanted {
         slot.state = state::UNWANTED;
         return;
-    };
+    }
     fill_fixed(&mut slot.record, hook, protocol, &ends, &owner);
     fill_task(&mut slot.record, task, &owner);
     fill_netns::<TRUSTED>(&mut slot.record, sk, net);

@@ -39,34 +39,42 @@ pub(crate) fn stale_sport(sk: *const u8) -> u16 {
     read::probe::<u16>(sk, setting!(offsets.inet_sport)).unwrap_or(0)
 }
 
-/// Addresses and destination port; `None` for another family or where they can't be read.
+/// Addresses and destination port; family 0 for another family or where they can't be read.
 ///
-/// Both are set before the search: `tcp_v4_connect` and `tcp_v6_connect` route first.
+/// Both are set before the search: `tcp_v4_connect` and `tcp_v6_connect` route first. Not an
+/// `Option`: moving one copies bytes that were never written, which Linux 5.10 refuses.
 #[inline(always)]
-pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Option<Endpoints> {
-    let family = read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_family))?;
-    let dport = u16::from_be(read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_dport))?);
+pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
+    let mut ends = Endpoints { saddr: [0; 2], daddr: [0; 2], dport: 0, family: 0 };
+    let (Some(family), Some(dport)) = (
+        read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_family)),
+        read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_dport)),
+    ) else {
+        return ends;
+    };
+    ends.dport = u16::from_be(dport);
     if family == AF_INET6 {
-        let daddr = words::<TRUSTED>(sk, setting!(offsets.skc_v6_daddr))?;
-        if !is_mapped(daddr) {
-            let saddr = words::<TRUSTED>(sk, setting!(offsets.skc_v6_rcv_saddr))?;
-            return Some(Endpoints { saddr, daddr, dport, family: 6 });
+        ends.daddr = words::<TRUSTED>(sk, setting!(offsets.skc_v6_daddr));
+        if !is_mapped(ends.daddr) {
+            ends.saddr = words::<TRUSTED>(sk, setting!(offsets.skc_v6_rcv_saddr));
+            ends.family = 6;
+            return ends;
         }
         // tcp_v6_connect hands a mapped destination to tcp_v4_connect: the IPv4 fields count.
     } else if family != AF_INET {
-        return None;
+        return ends;
     }
-    let daddr = read::field::<u32, TRUSTED>(sk, setting!(offsets.skc_daddr))?;
-    let saddr = read::field::<u32, TRUSTED>(sk, setting!(offsets.skc_rcv_saddr))?;
-    Some(Endpoints { saddr: mapped(saddr), daddr: mapped(daddr), dport, family: 4 })
+    let address = |offset| read::field::<u32, TRUSTED>(sk, offset).unwrap_or(0);
+    ends.daddr = mapped(address(setting!(offsets.skc_daddr)));
+    ends.saddr = mapped(address(setting!(offsets.skc_rcv_saddr)));
+    ends.family = 4;
+    ends
 }
 
 #[inline(always)]
-fn words<const TRUSTED: bool>(sk: *const u8, offset: u32) -> Option<[u64; 2]> {
-    // The two halves of an in6_addr are read as in the kernel's own __addrpair comparisons.
-    let high = read::field::<u64, TRUSTED>(sk, offset)?;
-    let low = read::field::<u64, TRUSTED>(sk, offset.wrapping_add(8))?;
-    Some([high, low])
+fn words<const TRUSTED: bool>(sk: *const u8, offset: u32) -> [u64; 2] {
+    let word = |offset| read::field::<u64, TRUSTED>(sk, offset).unwrap_or(0);
+    [word(offset), word(offset.wrapping_add(8))]
 }
 
 /// `00 00 ff ff` in memory order: what stands before the address in an IPv4-mapped one.

@@ -1,6 +1,6 @@
 //! Loads the eBPF half and attaches one hook, or says why not and what to do about it.
 
-use std::{fs::File, io, path::Path};
+use std::{cell::OnceCell, fs::File, io, path::Path};
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel,
@@ -152,8 +152,9 @@ fn load_and_attach_all(
     options: &Options<'_>,
 ) -> Result<Ebpf, AttachError> {
     let mut ebpf = load(settings, options)?;
+    let types = KernelTypes::default();
     for name in programs(hook, settings) {
-        start_program(&mut ebpf, name, support)?;
+        start_program(&mut ebpf, name, support, &types)?;
     }
     Ok(ebpf)
 }
@@ -237,26 +238,45 @@ fn load(settings: &Settings, options: &Options<'_>) -> Result<Ebpf, AttachError>
     })
 }
 
+/// aya's own view of the kernel's types, read when the first program needs it: 40 ms, 20 MB.
+#[derive(Default)]
+struct KernelTypes(OnceCell<AyaBtf>);
+
+impl KernelTypes {
+    fn get(&self) -> Result<&AyaBtf, ProgramError> {
+        if self.0.get().is_none() {
+            let _ = self.0.set(AyaBtf::from_sys_fs()?);
+        }
+        self.0.get().ok_or(ProgramError::NotLoaded)
+    }
+}
+
 /// Loads and attaches one program.
 fn start_program(
     ebpf: &mut Ebpf,
     name: &'static str,
     support: &Support,
+    types: &KernelTypes,
 ) -> Result<(), AttachError> {
     let program = ebpf.program_mut(name).ok_or_else(|| {
         AttachError::Unsupported(format!("the eBPF object has no program {name}"))
     })?;
-    load_and_attach(program, support).map_err(|error| explain(name, program, &error, support))
+    load_and_attach(program, support, types)
+        .map_err(|error| explain(name, program, &error, support))
 }
 
-fn load_and_attach(program: &mut Program, support: &Support) -> Result<(), ProgramError> {
+fn load_and_attach(
+    program: &mut Program,
+    support: &Support,
+    types: &KernelTypes,
+) -> Result<(), ProgramError> {
     match program {
         Program::FEntry(program) => {
-            program.load(SEARCH, &AyaBtf::from_sys_fs()?)?;
+            program.load(SEARCH, types.get()?)?;
             program.attach().map(drop)
         }
         Program::FExit(program) => {
-            program.load(SEARCH, &AyaBtf::from_sys_fs()?)?;
+            program.load(SEARCH, types.get()?)?;
             program.attach().map(drop)
         }
         Program::KProbe(program) => {
@@ -264,7 +284,7 @@ fn load_and_attach(program: &mut Program, support: &Support) -> Result<(), Progr
             program.attach(SEARCH, 0).map(drop)
         }
         Program::BtfTracePoint(program) => {
-            program.load(STATE, &AyaBtf::from_sys_fs()?)?;
+            program.load(STATE, types.get()?)?;
             program.attach().map(drop)
         }
         Program::RawTracePoint(program) => {

@@ -2,11 +2,11 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{BufRead, BufReader},
 };
 
 /// The variable whose words the search is perturbed by.
-const TABLE: &str = "table_perturb";
+const TABLE: &[u8] = b" table_perturb";
 
 /// A table that is a pointer takes 8 bytes; the array of Linux 5.12 to 5.17 took 1024.
 const POINTER_GAP: u64 = 512;
@@ -15,60 +15,49 @@ const POINTER_GAP: u64 = 512;
 ///
 /// Needs root (`kptr_restrict`) and a kernel with `CONFIG_KALLSYMS_ALL`.
 pub fn table_perturb() -> Option<u64> {
-    let file = BufReader::new(File::open("/proc/kallsyms").ok()?);
-    let symbols = file.split(b'\n').map_while(Result::ok);
-    pointer_address(symbols.map(|line| String::from_utf8_lossy(&line).into_owned()))
+    pointer_address(BufReader::new(File::open("/proc/kallsyms").ok()?))
 }
 
-/// The address of [`TABLE`] among `lines`, unless the symbol after it is so far away that it must
-/// be an array.
-fn pointer_address(lines: impl Iterator<Item = String>) -> Option<u64> {
+/// The address of [`TABLE`] in a list of symbols in the order of their addresses, unless the symbol
+/// after it is so far away that it must be an array.
+fn pointer_address(mut symbols: impl BufRead) -> Option<u64> {
     let mut table = None;
-    let mut next = u64::MAX;
-    // Not sorted by address across sections, so the nearest one behind is searched in a second list.
-    let mut behind = Vec::new();
-    for line in lines {
-        let mut words = line.split_whitespace();
-        let (Some(address), Some(kind), Some(name)) = (words.next(), words.next(), words.next())
-        else {
-            continue;
-        };
-        let Ok(address) = u64::from_str_radix(address, 16) else { continue };
-        if name == TABLE && words.next().is_none() {
-            table = Some(address);
-        } else if matches!(kind, "b" | "B" | "d" | "D") {
-            behind.push(address);
+    let mut line = Vec::new();
+    // A hundred thousand lines: one buffer for all, and a look at the end of each.
+    while symbols.read_until(b'\n', &mut line).ok()? > 0 {
+        let text = line.trim_ascii_end();
+        match table {
+            None if text.ends_with(TABLE) => table = Some(address(text)?),
+            Some(table) if address(text)? > table => {
+                return (address(text)? - table < POINTER_GAP).then_some(table);
+            }
+            _ => {}
         }
+        line.clear();
     }
-    let table = table.filter(|&address| address != 0)?;
-    for address in behind {
-        if address > table {
-            next = next.min(address);
-        }
-    }
-    (next - table < POINTER_GAP).then_some(table)
+    None
+}
+
+/// The number that a line begins with; `None` where it is hidden (zero).
+fn address(line: &[u8]) -> Option<u64> {
+    let hex = line.split(|&byte| byte == b' ').next()?;
+    u64::from_str_radix(str::from_utf8(hex).ok()?, 16).ok().filter(|&address| address != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn address(lines: &[&str]) -> Option<u64> {
-        pointer_address(lines.iter().map(ToString::to_string))
-    }
-
     #[test]
     fn tells_a_pointer_from_an_array() {
-        assert_eq!(
-            address(&["ff00 b before", "ff10 b table_perturb", "ff18 b after"]),
-            Some(0xff10)
-        );
-        assert_eq!(address(&["ff10 b table_perturb", "10310 b after"]), None);
+        let pointer = "ff00 b before\nff10 b table_perturb\nff10 b alias\nff18 b after\n";
+        assert_eq!(pointer_address(pointer.as_bytes()), Some(0xff10));
+        assert_eq!(pointer_address("ff10 b table_perturb\n10310 b after\n".as_bytes()), None);
     }
 
     #[test]
     fn hidden_or_absent_is_none() {
-        assert_eq!(address(&["0 b table_perturb", "0 b after"]), None);
-        assert_eq!(address(&["ff10 T tcp_v4_connect"]), None);
+        assert_eq!(pointer_address("0 b table_perturb\n0 b after\n".as_bytes()), None);
+        assert_eq!(pointer_address("ff10 T tcp_v4_connect\n".as_bytes()), None);
     }
 }
