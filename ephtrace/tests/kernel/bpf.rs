@@ -33,12 +33,14 @@ struct InfoAttr {
     info: u64,
 }
 
-/// The beginning of `struct bpf_prog_info`, up to the program's name.
+/// `struct bpf_prog_info` up to what we read of it; shorter on old kernels, which leave the rest 0.
 #[derive(Default)]
 #[repr(C)]
 struct ProgInfo {
-    before: [u64; 8],
+    before_name: [u64; 8],
     name: [u8; 16],
+    before_misses: [u64; 16],
+    recursion_misses: u64,
 }
 
 /// Ids of all programs in the kernel that bear one of ephtrace's names.
@@ -47,7 +49,7 @@ pub(crate) fn programs() -> Result<BTreeSet<u32>> {
     let mut attr = IdAttr::default();
     while bpf(BPF_PROG_GET_NEXT_ID, &mut attr).is_ok() {
         attr.id = attr.next_id;
-        if name(attr.id)?.is_some_and(|name| name.starts_with(PREFIX)) {
+        if info(attr.id)?.is_some_and(|info| info.name.starts_with(PREFIX)) {
             ids.insert(attr.id);
         }
     }
@@ -57,8 +59,15 @@ pub(crate) fn programs() -> Result<BTreeSet<u32>> {
     }
 }
 
-/// Name of a program; `None` if it is gone.
-fn name(id: u32) -> Result<Option<[u8; 16]>> {
+/// How often the kernel did not run these programs, as they were being run on that processor: it
+/// may interrupt one and let another task in. Linux 5.12 and later count it.
+pub(crate) fn misses(programs: &BTreeSet<u32>) -> Result<u64> {
+    let infos = programs.iter().map(|&id| info(id)).collect::<Result<Vec<_>>>()?;
+    Ok(infos.iter().flatten().map(|info| info.recursion_misses).sum())
+}
+
+/// What the kernel says of a program; `None` if it is gone.
+fn info(id: u32) -> Result<Option<ProgInfo>> {
     let mut attr = IdAttr { id, ..IdAttr::default() };
     let fd = match bpf(BPF_PROG_GET_FD_BY_ID, &mut attr) {
         // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
@@ -73,7 +82,7 @@ fn name(id: u32) -> Result<Option<[u8; 16]>> {
         info: (&raw mut info).expose_provenance() as u64,
     };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attr).context("asking for a BPF program's name")?;
-    Ok(Some(info.name))
+    Ok(Some(info))
 }
 
 fn bpf<T>(command: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {

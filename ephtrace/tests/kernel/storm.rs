@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     assign::{self, Assign, say},
+    bpf,
     compare::compare,
     setup::{self, Scratch, each_hook},
     tracer::Tracer,
@@ -43,8 +44,11 @@ fn a_storm_is_told_port_by_port() -> Result<()> {
         let log_name = log.display().to_string();
         let more = ["--connects", &connects, "--truth", &log_name];
         let storm = Assign::start(&scratch, &[args.as_slice(), more.as_slice()].concat())?;
+        let before = bpf::programs()?;
         let tracer = Tracer::start(&scratch, hook, &["-c", storm.name()])?;
         storm.storm()?;
+        let ours = &bpf::programs()? - &before;
+        say(&format!("hook {hook}: {} calls of programs left out", bpf::misses(&ours)?));
         let trace = tracer.stop()?;
         trace.complete()?;
         let truth = assign::read(&std::fs::read_to_string(&log)?)?;
