@@ -23,6 +23,10 @@ use self::{
 };
 use crate::{artifacts, say::result, tally::Tally};
 
+/// An emulated processor makes about 3000 connects a second: what takes a host a moment would take
+/// it minutes.
+const TEST_SIZES: [&str; 2] = ["EPHTRACE_STORM=5000", "EPHTRACE_TIMES=3"];
+
 /// Boot other kernels, and run the kernel tests or one command there.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -98,6 +102,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
     plan.command.extend(words.map(str::to_owned));
     plan.command.extend(options.only.clone());
     plan.environment.push(format!("EPHTRACE_HOOKS={}", options.hooks));
+    plan.environment.extend(TEST_SIZES.map(str::to_owned));
     Ok(verdict::report(&boot(options, Prefix::Always, &plan)?))
 }
 
