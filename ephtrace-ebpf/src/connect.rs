@@ -100,5 +100,5 @@ fn stored_cookie<const TRUSTED: bool>(sk: *const u8) -> u64 {
 
 #[inline(always)]
 fn errno(ret: i32) -> u32 {
-    if ret < 0 { ret.wrapping_neg() as u32 } else { 0 }
+    if ret < 0 { ret.unsigned_abs() } else { 0 }
 }

@@ -52,7 +52,7 @@ fn keep_owner(owner: &Owner) -> bool {
 #[inline(always)]
 fn keep_destination(ends: &Endpoints) -> bool {
     let family = setting!(filter.family);
-    if family != 0 && family != ends.family as u32 {
+    if family != 0 && family != u32::from(ends.family) {
         return false;
     }
     let dports = setting!(filter.dport_count);

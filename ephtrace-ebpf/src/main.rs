@@ -11,6 +11,20 @@
 #![no_main]
 // Stable for other targets; needed for one instruction in `word`.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+#![expect(
+    clippy::inline_always,
+    reason = "one function a program: the verifier of Linux 5.10 takes no pointers across calls"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "packed integers are taken apart, and a checked conversion is a branch to a panic"
+)]
+#![expect(
+    clippy::cast_ptr_alignment,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "records are 8-aligned map values, written field by field through raw pointers"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "aya hands a hook its context by value")]
 
 mod connect;
 mod emit;

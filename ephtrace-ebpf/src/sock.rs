@@ -87,7 +87,7 @@ fn is_mapped(addr: [u64; 2]) -> bool {
 
 #[inline(always)]
 fn mapped(addr: u32) -> [u64; 2] {
-    [0, MAPPED | (addr as u64) << 32]
+    [0, MAPPED | u64::from(addr) << 32]
 }
 
 /// The socket's `struct net`.

@@ -59,7 +59,7 @@ pub(crate) fn process_name(task: u64, owner: &Owner) -> Option<[u64; 2]> {
 pub(crate) fn ancestor_cgroup(level: u32) -> u64 {
     if setting!(features.ancestor_cgroup) != 0 {
         // SAFETY: takes a number; a level that does not exist gives 0.
-        return unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) };
+        return unsafe { bpf_get_current_ancestor_cgroup_id(level.cast_signed()) };
     }
     // Without the helper (tracepoints and kprobes of Linux 5.10): what the helper does.
     walk_to_ancestor(level).unwrap_or(0)

@@ -1,6 +1,6 @@
 //! Wires the stages of the live trace; nothing else knows them all.
 //!
-//! One thread, one loop: a timer drains the ring through the [`pipeline`], a slower one looks after
+//! One thread, one loop: a timer drains the ring through the `pipeline`, a slower one looks after
 //! clocks, losses and cost. Every end goes the same way: detach what sees searches begin, let those
 //! in flight end, detach the rest, drain, sum up.
 
