@@ -22,6 +22,9 @@ const NOBODY: u32 = 65534;
 /// function; a small machine takes fewer.
 const TRACERS: usize = 8;
 
+/// Of the cases, hooks after the first go through every third: the code is the same.
+const SAMPLE: usize = 3;
+
 /// Whom the filters tell apart.
 struct Cast {
     /// An ordinary process.
@@ -114,19 +117,17 @@ fn outcomes() -> Vec<Case> {
 #[ignore = "needs root and a kernel to trace"]
 fn a_filter_keeps_exactly_what_it_names() -> Result<()> {
     each_hook(|hook| {
+        let step = if hook == setup::some_hook() { 1 } else { SAMPLE };
         let mut begin = 0;
-        loop {
-            let more = run(hook, begin)?;
+        while run(hook, begin, step)? {
             begin += TRACERS;
-            if !more {
-                return Ok(());
-            }
         }
+        Ok(())
     })
 }
 
-/// Runs some of the cases, all at once; false if there are no more.
-fn run(hook: &str, begin: usize) -> Result<bool> {
+/// Runs a batch of the cases, all at once; false if there are no more.
+fn run(hook: &str, begin: usize, step: usize) -> Result<bool> {
     let scratch = Scratch::new()?;
     let cgroup = Cgroup::new()?;
     let times = setup::times()?.min(3).to_string();
@@ -143,9 +144,10 @@ fn run(hook: &str, begin: usize) -> Result<bool> {
         cgroup: cgroup.outer.display().to_string(),
     };
     let all = cases(&cast);
-    let some: Vec<&Case> = all.iter().skip(begin).take(TRACERS).collect();
+    let all: Vec<&Case> = all.iter().step_by(step).collect();
+    let some = all.iter().copied().skip(begin).take(TRACERS);
     let mut tracers =
-        some.iter().map(|case| start(&scratch, hook, case)).collect::<Result<Vec<_>>>()?;
+        some.clone().map(|case| start(&scratch, hook, case)).collect::<Result<Vec<_>>>()?;
     tracers.iter_mut().try_for_each(|tracer| tracer.wait_attached().map(drop))?;
     // One after the other, so that nobody waits for a port.
     let truth: Vec<Attempt> =
