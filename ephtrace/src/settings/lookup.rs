@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::{
-    sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC},
-    unistd::User,
-};
+use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
 
 use super::UsageError;
+
+/// Where users are listed.
+const USERS: &str = "/etc/passwd";
 
 /// Where `ip netns` keeps its namespaces.
 const NAMED_NETNS: &str = "/run/netns";
@@ -34,12 +34,21 @@ pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
     if let Ok(uid) = text.parse() {
         return Ok(uid);
     }
-    let (reason, advice) = match User::from_name(text) {
-        Ok(Some(user)) => return Ok(user.uid.as_raw()),
-        Ok(None) => ("no such user".to_owned(), "`getent passwd` shows the names"),
-        Err(error) => (format!("can't look up the user ({})", error.desc()), "give the number"),
-    };
-    Err(unknown("--uid", text, reason, advice))
+    let advice = "`id -u NAME` tells the number of any user; give that";
+    let users = fs::read_to_string(USERS)
+        .map_err(|e| unknown("--uid", text, no_path(Path::new(USERS), &e), advice))?;
+    user_id(&users, text)
+        .ok_or_else(|| unknown("--uid", text, format!("not in {USERS}"), advice))
+}
+
+/// The number of user `name` in a file such as `/etc/passwd`.
+///
+/// Not by `getpwnam`, which loads libraries at run time: in a static binary it crashes.
+fn user_id(users: &str, name: &str) -> Option<u32> {
+    let mut fields = users.lines().map(|line| line.split(':'));
+    fields.find_map(|mut user| {
+        if user.next()? == name { user.nth(1)?.parse().ok() } else { None }
+    })
 }
 
 /// Inode number of a network namespace, from number, path or name.

@@ -159,7 +159,7 @@ fn what_is_refused_says_why() {
     '100' is no value for --min-latency: it takes a number with its unit, such as 100us, 1ms, 30s or 5m
     '0s' is no value for --duration: it must be more than nothing
     '1025M' is no value for --ring-size: it takes a number of bytes up to 1024M, with or without suffix K or M
-    --uid no-such-user-here: no such user; `getent passwd` shows the names
+    --uid no-such-user-here: not in /etc/passwd; `id -u NAME` tells the number of any user; give that
     --netns no-such-netns: no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
     --netns /dev/null: /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does
     --netns /no/such/path: no /no/such/path; a path such as /proc/PID/ns/net or /run/netns/NAME does
