@@ -9,6 +9,8 @@ pub struct Losses {
     pub in_flight_full: u64,
     /// Kernel: the end of a search was never seen (missed return probe, evicted state).
     pub return_missed: u64,
+    /// Kernel: a hook was left out, as it was being run on that processor for another task.
+    pub hook_missed: u64,
     /// User side: a record that could not be decoded.
     pub undecodable: u64,
     /// User side: a line of a recording that could not be read.
@@ -17,12 +19,14 @@ pub struct Losses {
 
 impl Losses {
     /// Stage names as they stand in every output, with their numbers.
-    pub fn stages(&self) -> [(&'static str, u64); 5] {
-        let Self { ring_full, in_flight_full, return_missed, undecodable, unreadable } = *self;
+    pub fn stages(&self) -> [(&'static str, u64); 6] {
+        let Self { ring_full, in_flight_full, return_missed, hook_missed, undecodable, unreadable } =
+            *self;
         [
             ("ring_full", ring_full),
             ("in_flight_full", in_flight_full),
             ("return_missed", return_missed),
+            ("hook_missed", hook_missed),
             ("undecodable", undecodable),
             ("unreadable", unreadable),
         ]

@@ -179,7 +179,7 @@ fn a_summary_counts() {
     lanes_evicted: 0
     last_ns: 2000000000
     latency_ns: {"max":1000000,"p50":2007,"p99":1000000}
-    losses: {"in_flight_full":0,"return_missed":0,"ring_full":0,"undecodable":0,"unreadable":0}
+    losses: {"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":0,"undecodable":0,"unreadable":0}
     other_assignments: 1
     per_second: 4.5
     "##);

@@ -18,6 +18,7 @@ use super::{
     btf::Btf,
     cost::Cost,
     hooks::{self, Hook},
+    missed::missed,
     object,
     offsets::{self, SEARCH},
     support::{LockdownUnknown, Support, VMLINUX},
@@ -403,6 +404,16 @@ impl Tracer {
             cost.runs = cost.runs.saturating_add(info.run_count());
         }
         cost
+    }
+
+    /// Searches that were not seen at all, as the kernel left the hook out.
+    ///
+    /// Not for `sock_ops`: its tracepoint can only be interrupted by state changes of other sockets,
+    /// which are no searches.
+    pub fn hook_missed(&self) -> u64 {
+        let [_, start] = self.programs;
+        let program = self.ebpf.program(start).filter(|_| self.hook != Hook::SockOps);
+        program.and_then(|program| missed(program).ok()).unwrap_or(0)
     }
 
     /// Detaches what sees a search begin. What is in flight may still end.

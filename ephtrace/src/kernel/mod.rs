@@ -9,6 +9,7 @@ pub mod attach;
 pub mod btf;
 pub mod cost;
 pub mod hooks;
+mod missed;
 mod object;
 pub mod offsets;
 pub mod ring;

@@ -37,6 +37,8 @@ pub(super) struct Pipeline {
     stages: Stages,
     meter: Meter,
     output: String,
+    /// See [`Tracer::hook_missed`], once it is detached.
+    hook_missed: u64,
 }
 
 /// The stages behind the ring, in their order.
@@ -84,7 +86,8 @@ impl Pipeline {
             stop_after: settings.count,
         };
         let output = output_name(settings.output.as_ref());
-        Ok(Self { tracer, ring: Ring::new(ring), stages, meter: Meter::default(), output })
+        let (ring, meter) = (Ring::new(ring), Meter::default());
+        Ok(Self { tracer, ring, stages, meter, output, hook_missed: 0 })
     }
 
     pub(super) fn tracer(&self) -> &Tracer {
@@ -98,7 +101,7 @@ impl Pipeline {
 
     /// Takes what waits in the ring through all stages.
     pub(super) fn drain(&mut self) -> Result<()> {
-        let Self { ring, stages, meter, tracer, output } = self;
+        let Self { ring, stages, meter, tracer, output, .. } = self;
         ring.drain(|bytes| stages.take(bytes))
             .and_then(|_| stages.sink.flush())
             .with_context(|| not_written(output))?;
@@ -113,25 +116,28 @@ impl Pipeline {
         stages.machine = machine(stages.clock);
         meter.open(|| tracer.cost());
         tracer.flush_log();
-        let losses = stages.losses(&tracer.counts()?);
+        let losses = stages.losses(&tracer.counts()?, tracer.hook_missed());
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         stages.sink.losses(now_ns, &losses).with_context(|| not_written(output))
     }
 
     /// No search that begins from now on is seen.
     pub(super) fn detach_start(&mut self) {
-        self.tracer.detach_start();
+        let Self { tracer, meter, .. } = self;
+        // Both are the programs' own numbers and go with them.
+        meter.close(|| tracer.cost());
+        self.hook_missed = tracer.hook_missed();
+        tracer.detach_start();
     }
 
     /// The last events, losses and the summary.
     pub(super) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
         self.drain()?;
-        let Self { mut tracer, mut stages, mut meter, output, .. } = self;
-        meter.close(|| tracer.cost());
+        let Self { mut tracer, mut stages, meter, output, hook_missed, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
-        let mut losses = stages.losses(&counts);
+        let mut losses = stages.losses(&counts, hook_missed);
         losses.return_missed += never_ended(&counts);
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         let around = Circumstances {
@@ -180,12 +186,13 @@ impl Stages {
         self.sink.event(&assignment)
     }
 
-    fn losses(&self, counts: &Counts) -> Losses {
+    fn losses(&self, counts: &Counts, hook_missed: u64) -> Losses {
         let count = |counter: Counter| counts[counter as usize];
         Losses {
             ring_full: count(Counter::RingFull),
             in_flight_full: count(Counter::InFlightFull),
             return_missed: count(Counter::ReturnMissed),
+            hook_missed,
             undecodable: self.undecodable,
             unreadable: 0,
         }

@@ -37,8 +37,7 @@ pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
     let advice = "`id -u NAME` tells the number of any user; give that";
     let users = fs::read_to_string(USERS)
         .map_err(|e| unknown("--uid", text, no_path(Path::new(USERS), &e), advice))?;
-    user_id(&users, text)
-        .ok_or_else(|| unknown("--uid", text, format!("not in {USERS}"), advice))
+    user_id(&users, text).ok_or_else(|| unknown("--uid", text, format!("not in {USERS}"), advice))
 }
 
 /// The number of user `name` in a file such as `/etc/passwd`.
@@ -46,9 +45,7 @@ pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
 /// Not by `getpwnam`, which loads libraries at run time: in a static binary it crashes.
 fn user_id(users: &str, name: &str) -> Option<u32> {
     let mut fields = users.lines().map(|line| line.split(':'));
-    fields.find_map(|mut user| {
-        if user.next()? == name { user.nth(1)?.parse().ok() } else { None }
-    })
+    fields.find_map(|mut user| if user.next()? == name { user.nth(1)?.parse().ok() } else { None })
 }
 
 /// Inode number of a network namespace, from number, path or name.
