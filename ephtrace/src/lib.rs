@@ -1,3 +1,4 @@
 //! placeholder
+pub mod analyse;
 pub mod event;
 pub mod losses;

@@ -1,0 +1,125 @@
+//! What a run of the classifier over one trace gave, and the figures over many.
+
+use ephtrace::analyse::pattern::{Algorithm, Classifier, Pattern, Verdict};
+
+use crate::{
+    trace::{Class, Shown, Trace},
+    truth::Right,
+};
+
+/// One trace, judged.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub class: Class,
+    pub what: String,
+    pub seed: u64,
+    pub n: usize,
+    pub right: Right,
+    pub verdict: Verdict,
+}
+
+/// Lets the classifier see the trace.
+pub fn judge(trace: &Trace, shown: Shown) -> Verdict {
+    let mut classifier = Classifier::new();
+    for event in &trace.events {
+        classifier.observe(&event.observation(shown));
+    }
+    classifier.verdict()
+}
+
+impl Outcome {
+    pub fn guessed_pattern(&self) -> (Pattern, f64) {
+        let best = &self.verdict.patterns[0];
+        (best.name, best.probability)
+    }
+
+    pub fn guessed_algorithm(&self) -> (Algorithm, f64) {
+        let best = &self.verdict.algorithms[0];
+        (best.name, best.probability)
+    }
+
+    pub fn pattern_right(&self) -> bool {
+        self.right.patterns.contains(&self.guessed_pattern().0)
+    }
+
+    pub fn algorithm_right(&self) -> bool {
+        self.right.algorithms.contains(&self.guessed_algorithm().0)
+    }
+
+    pub fn pattern_answered(&self) -> bool {
+        self.verdict.pattern != Pattern::Undetermined
+    }
+
+    pub fn algorithm_answered(&self) -> bool {
+        self.verdict.algorithm != Algorithm::Undetermined
+    }
+
+    fn probability(&self, patterns: &[Pattern]) -> f64 {
+        let named = self.verdict.patterns.iter();
+        named.filter(|p| patterns.contains(&p.name)).map(|p| p.probability).sum()
+    }
+
+    /// Random or predictable: right, wrong, or a question that the data can't answer.
+    pub fn binary_right(&self) -> Option<bool> {
+        let predictable = self.probability(&[Pattern::Sequential, Pattern::PerDestination])
+            > self.probability(&[Pattern::Random]);
+        self.right.predictable.map(|truth| truth == predictable)
+    }
+}
+
+/// Share of the outcomes that `test` says yes or no to, class by class, averaged over classes.
+pub fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>) -> f64 {
+    let mut shares = Vec::new();
+    for algorithm in Algorithm::ALL {
+        let of_class =
+            outcomes.iter().filter(|outcome| outcome.class == Class::Known(algorithm));
+        let (mut yes, mut all) = (0_u32, 0_u32);
+        for answer in of_class.filter_map(&test) {
+            yes += u32::from(answer);
+            all += 1;
+        }
+        if all > 0 {
+            shares.push(f64::from(yes) / f64::from(all));
+        }
+    }
+    shares.iter().sum::<f64>() / (shares.len().max(1) as f64)
+}
+
+/// Expected calibration error over ten bins of confidence: `(confidence, right)` each.
+pub fn calibration_error(guesses: &[(f64, bool)]) -> f64 {
+    bins(guesses).iter().map(|bin| bin.weight * (bin.confidence - bin.right).abs()).sum()
+}
+
+/// One bin of the calibration table.
+#[derive(Clone, Copy, Debug)]
+pub struct Bin {
+    pub from: f64,
+    pub to: f64,
+    pub weight: f64,
+    pub confidence: f64,
+    pub right: f64,
+    pub count: usize,
+}
+
+pub fn bins(guesses: &[(f64, bool)]) -> Vec<Bin> {
+    let edges = [0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0001];
+    let mut bins = Vec::new();
+    for edge in edges.windows(2) {
+        let (from, to) = (edge[0], edge[1]);
+        let inside: Vec<_> =
+            guesses.iter().filter(|(c, _)| (from..to).contains(c)).copied().collect();
+        if inside.is_empty() {
+            continue;
+        }
+        let count = inside.len() as f64;
+        bins.push(Bin {
+            from,
+            to: to.min(1.0),
+            weight: count / guesses.len() as f64,
+            confidence: inside.iter().map(|(c, _)| c).sum::<f64>() / count,
+            right: inside.iter().filter(|(_, right)| *right).count() as f64 / count,
+            count: inside.len(),
+        });
+    }
+    bins
+}

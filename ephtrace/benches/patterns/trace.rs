@@ -1,0 +1,404 @@
+//! A trace: a load, a policy, and the troubles that real traces have.
+
+use ephtrace::{
+    analyse::pattern::{Algorithm, Clock, Observation},
+    event::{Origin, PortRange},
+};
+use fastrand::Rng;
+
+use crate::{
+    policy::{EPOCH_NS, Open, Policy, Rule},
+    world::{Target, World},
+};
+
+/// What a trace is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// One of the policies that a verdict can name, `mixed` included.
+    Known(Algorithm),
+    /// A policy that is none of them.
+    Open,
+}
+
+/// One event of the truth.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    pub seen: Observation,
+    /// Which of the two policies made it; `None` for a named port.
+    pub part: Option<usize>,
+    pub epoch: u64,
+}
+
+/// A generated trace and its truth.
+pub struct Trace {
+    pub class: Class,
+    pub rules: Vec<Rule>,
+    pub events: Vec<Event>,
+}
+
+/// How much of the truth the classifier is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    pub range: bool,
+    pub netns: bool,
+    pub time: bool,
+    pub origin: bool,
+}
+
+/// The inputs of the main table: origin and epoch hidden.
+pub const PORTS_ONLY: Shown = Shown { range: true, netns: true, time: true, origin: false };
+
+impl Event {
+    /// The event as far as it is shown.
+    pub fn observation(&self, shown: Shown) -> Observation {
+        let mut seen = self.seen;
+        if !shown.range {
+            seen.range = None;
+        }
+        if !shown.netns {
+            seen.netns = 0;
+        }
+        if !shown.time {
+            seen.clock = Clock::Unknown;
+        }
+        if shown.origin {
+            seen.clock = Clock::Epoch(self.epoch);
+        } else {
+            seen.origin = None;
+        }
+        seen
+    }
+}
+
+/// The troubles of one trace.
+struct Troubles {
+    loss: f64,
+    burst_loss: f64,
+    reorder: f64,
+    named: f64,
+    named_ports: Vec<u16>,
+    change_range: Option<usize>,
+}
+
+/// The pace and the choice of destinations of one trace.
+struct Load {
+    now: u64,
+    mean_gap: f64,
+    stay: f64,
+    skew: bool,
+    current: usize,
+    phase: u64,
+}
+
+/// Makes the trace of `class` with `n` events that `seed` stands for.
+pub fn generate(class: Class, n: usize, seed: u64) -> Trace {
+    let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n as u64);
+    rng.u64(..);
+    let rules = rules(class, &mut rng);
+    let range = a_range(&mut rng, &rules);
+    let mut world = a_world(&mut rng, n, range, &rules);
+    let troubles = troubles(&mut rng, &mut world, n);
+    let mut load = Load::new(&mut rng);
+    let mut policies: Vec<Policy> =
+        rules.iter().map(|rule| Policy::new(rule.clone(), &mut world)).collect();
+    let mixing = Mixing::new(&mut rng, n, &rules);
+    let mut events: Vec<Event> = Vec::with_capacity(n + 2);
+    let mut serial = 0;
+    let mut lost = 0_usize;
+    let mut part = 0;
+    while events.len() < n && serial < 20 * n as u64 + 1000 {
+        serial += 1;
+        if troubles.change_range == Some(events.len()) {
+            let next = a_range(&mut rng, &rules);
+            world.ranges.iter_mut().for_each(|range| *range = next);
+        }
+        world.release(serial);
+        load.tick(&mut rng);
+        let target = load.pick(&mut rng, &world);
+        let event = if rng.f64() < troubles.named {
+            Some(named(&mut rng, &troubles, &world, target, &load))
+        } else {
+            part = mixing.part(&mut rng, part);
+            assigned(&mut rng, &mut policies, part, &rules, &mut world, target, &load, serial)
+        };
+        let Some(event) = event else { continue };
+        if rng.f64() < troubles.burst_loss {
+            lost = rng.usize(2..20);
+        }
+        if lost > 0 {
+            lost -= 1;
+        } else if rng.f64() >= troubles.loss {
+            events.push(event);
+        }
+    }
+    reorder(&mut rng, &mut events, troubles.reorder);
+    Trace { class, rules, events }
+}
+
+fn named(rng: &mut Rng, troubles: &Troubles, world: &World, target: Target, load: &Load) -> Event {
+    let port = troubles.named_ports[rng.usize(..troubles.named_ports.len())];
+    let port = if port == 0 { rng.u16(1024..) } else { port };
+    event(world, target, port, load, None, Origin::Explicit)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call; a struct would only rename them")]
+fn assigned(
+    rng: &mut Rng,
+    policies: &mut [Policy],
+    part: usize,
+    rules: &[Rule],
+    world: &mut World,
+    mut target: Target,
+    load: &Load,
+    serial: u64,
+) -> Option<Event> {
+    let (origin, own_destination) = match rules[part] {
+        Rule::BindZero { .. } => (Origin::Bind, rng.bool()),
+        Rule::RandomStart | Rule::RandomRetry if rules.len() > 1 => (Origin::Udp, rng.bool()),
+        _ => (Origin::Connect, true),
+    };
+    if !own_destination {
+        // Not connected yet, or not at all.
+        target.key = 0;
+    }
+    let port = policies[part].assign(world, target, load.epoch())?;
+    world.take(serial, target.netns, port, target.key);
+    Some(event(world, target, port, load, Some(part), origin))
+}
+
+fn event(
+    world: &World,
+    target: Target,
+    port: u16,
+    load: &Load,
+    part: Option<usize>,
+    origin: Origin,
+) -> Event {
+    let seen = Observation {
+        port,
+        key: target.key,
+        netns: 4_026_531_840 + target.netns as u32,
+        range: Some(world.ranges[target.netns]),
+        origin: Some(origin),
+        protocol: None,
+        clock: Clock::Time(load.now),
+        linux: false,
+        search: None,
+    };
+    Event { seen, part, epoch: load.epoch() }
+}
+
+fn reorder(rng: &mut Rng, events: &mut [Event], share: f64) {
+    for i in 1..events.len() {
+        if rng.f64() < share {
+            let (a, b) = (events[i - 1].seen.clock, events[i].seen.clock);
+            events.swap(i - 1, i);
+            events[i - 1].seen.clock = a;
+            events[i].seen.clock = b;
+        }
+    }
+}
+
+impl Load {
+    fn new(rng: &mut Rng) -> Self {
+        // From one a second to ten thousand.
+        let mean_gap = 1e9 / 10_f64.powf(rng.f64() * 4.0);
+        Self {
+            now: 1_700_000_000_000_000_000 + rng.u64(0..3_600_000_000_000),
+            mean_gap,
+            stay: [0.0, 0.0, 0.5][rng.usize(0..3)],
+            skew: rng.bool(),
+            current: 0,
+            phase: rng.u64(0..EPOCH_NS),
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        (self.now + self.phase) / EPOCH_NS
+    }
+
+    fn tick(&mut self, rng: &mut Rng) {
+        let gap = -self.mean_gap * rng.f64().max(1e-9).ln();
+        let idle = if rng.u32(0..400) == 0 { rng.u64(0..8_000_000_000) } else { 0 };
+        self.now += gap as u64 + idle;
+    }
+
+    fn pick(&mut self, rng: &mut Rng, world: &World) -> Target {
+        if rng.f64() >= self.stay {
+            let n = world.targets.len();
+            let uniform = rng.f64();
+            let place = if self.skew { uniform * uniform } else { uniform };
+            self.current = ((place * n as f64) as usize).min(n - 1);
+        }
+        world.targets[self.current]
+    }
+}
+
+/// How two policies share the stream.
+enum Mixing {
+    None,
+    ByChance(f64),
+    /// Mean length of a stretch of each.
+    InStretches(f64, f64),
+}
+
+impl Mixing {
+    fn new(rng: &mut Rng, n: usize, rules: &[Rule]) -> Self {
+        match rules {
+            [Rule::RandomStart, Rule::Sequential { .. }] => {
+                let length = |rng: &mut Rng| (n as f64 * (0.15 + 0.35 * rng.f64())).max(4.0);
+                Self::InStretches(length(rng), length(rng))
+            }
+            [_, _] => Self::ByChance(0.25 + 0.5 * rng.f64()),
+            _ => Self::None,
+        }
+    }
+
+    fn part(&self, rng: &mut Rng, last: usize) -> usize {
+        match *self {
+            Self::None => 0,
+            Self::ByChance(share) => usize::from(rng.f64() < share),
+            Self::InStretches(a, b) => {
+                let length = if last == 0 { a } else { b };
+                if rng.f64() < 1.0 / length { 1 - last } else { last }
+            }
+        }
+    }
+}
+
+fn a_range(rng: &mut Rng, rules: &[Rule]) -> PortRange {
+    let usual: [(u16, u16); 6] = [
+        (32768, 60999),
+        (32768, 61000),
+        (49152, 65535),
+        (10000, 65535),
+        (1024, 65535),
+        (15000, 64999),
+    ];
+    let linux = rules.iter().any(|rule| {
+        matches!(
+            rule,
+            Rule::HintEven | Rule::Dhash256 | Rule::Dhash64k { .. } | Rule::BindZero { .. }
+        )
+    });
+    let lpr = matches!(rules, [Rule::Dhash64k { step: 1 }, ..]);
+    let (low, high) = match rng.u32(0..10) {
+        0 => {
+            let low = rng.u16(10_000..50_000);
+            (low, low + rng.u16(999..9999))
+        }
+        1..=6 if linux && !lpr => usual[0],
+        1..=4 if lpr => {
+            let low = 2 * rng.u16(16_384..25_000);
+            (low, low + 2 * rng.u16(250..5000) - 1)
+        }
+        _ => usual[rng.usize(..usual.len())],
+    };
+    PortRange { low, high, by_socket: false }
+}
+
+fn a_world(rng: &mut Rng, n: usize, range: PortRange, rules: &[Rule]) -> World {
+    let namespaces = if rng.u32(0..10) < 7 { 1 } else { rng.usize(2..5) };
+    let most = (n / 3).clamp(2, 60);
+    let destinations = match rng.u32(0..12) {
+        0 => 1,
+        1..=3 => 2,
+        4..=6 => rng.usize(2..=most.min(6)),
+        7..=9 => rng.usize(2..=most.min(15)),
+        _ => rng.usize(2..=most),
+    };
+    let processes = rng.usize(2..6);
+    let by_process = rules.iter().any(|rule| matches!(rule, Rule::Open(Open::ByProcess)));
+    let targets = (0..destinations)
+        .map(|_| Target {
+            key: rng.u64(1..),
+            netns: rng.usize(..namespaces),
+            process: if by_process { rng.usize(..processes) } else { 0 },
+        })
+        .collect();
+    let lifetime = [1, 50, 500, 4000][rng.usize(0..4)];
+    World::new(rng.fork(), vec![range; namespaces], targets, lifetime)
+}
+
+fn troubles(rng: &mut Rng, world: &mut World, n: usize) -> Troubles {
+    let some = |rng: &mut Rng, chance: f64, values: &[f64]| {
+        if rng.f64() < chance { values[rng.usize(..values.len())] } else { 0.0 }
+    };
+    let busy = some(rng, 0.4, &[0.005, 0.02, 0.1, 0.25]);
+    let blocks = rng.bool();
+    world.occupy(busy, blocks);
+    if rng.f64() < 0.25 {
+        let (count, length) = (rng.usize(1..6), [10, 100, 1000][rng.usize(0..3)]);
+        world.reserve(count, length.min(world.ranges[0].len() as u16 / 20));
+    }
+    let in_range = world.ranges[0];
+    let named_ports = match rng.u32(0..3) {
+        0 => vec![0],
+        1 => vec![8080, 443, 5432],
+        _ => vec![rng.u16(in_range.low..=in_range.high), rng.u16(in_range.low..=in_range.high), 0],
+    };
+    Troubles {
+        loss: some(rng, 0.4, &[0.01, 0.03, 0.08]),
+        burst_loss: some(rng, 0.15, &[0.002, 0.01]),
+        reorder: some(rng, 0.35, &[0.01, 0.04, 0.1]),
+        named: some(rng, 0.35, &[0.01, 0.03, 0.06]),
+        named_ports,
+        change_range: (rng.u32(0..12) == 0).then(|| n / 4 + rng.usize(0..=n / 2)),
+    }
+}
+
+fn rules(class: Class, rng: &mut Rng) -> Vec<Rule> {
+    let Class::Known(algorithm) = class else { return vec![Rule::Open(an_open_one(rng))] };
+    if algorithm == Algorithm::Mixed {
+        return a_mixture(rng);
+    }
+    vec![known(algorithm, rng)]
+}
+
+fn known(algorithm: Algorithm, rng: &mut Rng) -> Rule {
+    match algorithm {
+        Algorithm::SeqGlobal => {
+            Rule::Sequential { down: rng.u32(0..4) == 0, by_netns: rng.bool() }
+        }
+        Algorithm::Alg5RandInc => Rule::RandomIncrements {
+            n: [20, 50, 100, 200, 500, 500, 500, 1000][rng.usize(0..8)],
+            by_netns: rng.bool(),
+        },
+        Algorithm::RandomUniform if rng.bool() => Rule::RandomStart,
+        Algorithm::RandomUniform => Rule::RandomRetry,
+        Algorithm::RandomOdd => Rule::BindZero { reuse: rng.bool() },
+        Algorithm::Alg3Hash => Rule::SimpleHash,
+        Algorithm::LinuxHintEven => Rule::HintEven,
+        Algorithm::Alg4Dhash => Rule::DoubleHash { table: [64, 256, 1024, 65536][rng.usize(0..4)] },
+        Algorithm::LinuxDhash256 => Rule::Dhash256,
+        Algorithm::LinuxLpr => Rule::Dhash64k { step: 1 },
+        _ => Rule::Dhash64k { step: 2 },
+    }
+}
+
+fn a_mixture(rng: &mut Rng) -> Vec<Rule> {
+    let bind = Rule::BindZero { reuse: rng.bool() };
+    match rng.u32(0..10) {
+        0..=3 => vec![Rule::Dhash64k { step: 2 }, bind],
+        4 => vec![Rule::Dhash256, bind],
+        5 => vec![Rule::HintEven, bind],
+        6 => vec![Rule::Dhash64k { step: 2 }, Rule::RandomRetry],
+        _ => vec![Rule::RandomStart, Rule::Sequential { down: false, by_netns: false }],
+    }
+}
+
+fn an_open_one(rng: &mut Rng) -> Open {
+    match rng.u32(0..11) {
+        0 => Open::Stride([3, 7, 10, 16, 100, 257][rng.usize(0..6)]),
+        1 => Open::LaneStride([3, 5, 7, 32, 101][rng.usize(0..5)]),
+        2 => Open::Pinned,
+        3 => Open::Pool(rng.u16(3..40)),
+        4 => Open::Cycle(rng.u16(3..40)),
+        5 => Open::Window(rng.u16(200..1500)),
+        6 => Open::FallingRandom([10, 100, 500][rng.usize(0..3)]),
+        7 => Open::ByProcess,
+        8 => Open::EvenRandom,
+        9 => Open::LaneRandom([30, 100, 500][rng.usize(0..3)]),
+        _ => Open::BitReversed,
+    }
+}

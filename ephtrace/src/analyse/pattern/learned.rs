@@ -1,0 +1,184 @@
+//! Laws that are learned: the open set. They catch strides, pinned ports and small pools, so that
+//! these are not taken for the nearest known policy.
+
+use super::{frame::Frame, score::Score};
+
+/// Distinct steps that are remembered.
+const STEPS: usize = 32;
+/// Strength of "a step never seen before".
+const NOVELTY: f64 = 1.0;
+/// Share of ports that a program named.
+const STRAY: f64 = 0.03;
+/// Distinct ports that are remembered.
+const PORTS: usize = 256;
+
+/// Steps by how often they came (a Chinese restaurant process over a range-wide base).
+#[derive(Clone)]
+pub(super) struct Steps {
+    counts: Vec<(i32, u32)>,
+    total: u32,
+    score: Score,
+}
+
+impl Steps {
+    pub(super) const fn new() -> Self {
+        Self { counts: Vec::new(), total: 0, score: Score::new() }
+    }
+
+    pub(super) fn log(&self) -> f64 {
+        self.score.log()
+    }
+
+    /// The commonest step and its share.
+    pub(super) fn commonest(&self) -> Option<(i32, f64)> {
+        let (step, count) = self.counts.iter().max_by_key(|(_, count)| *count)?;
+        Some((*step, f64::from(*count) / f64::from(self.total.max(1))))
+    }
+
+    /// Scores an event at `step` from its reference; `weight` is the reference's own.
+    pub(super) fn observe(&mut self, frame: &Frame, step: Option<i32>, weight: f64) {
+        let stray = STRAY * frame.noise;
+        let Some(step) = step else {
+            // Nothing to compare with: a fresh start, if there was any reference at all.
+            self.score.add((1.0 - STRAY) * frame.fresh * 0.1 + stray);
+            return;
+        };
+        let seen = self.counts.iter().find(|(s, _)| *s == step).map_or(0, |(_, count)| *count);
+        let total = f64::from(self.total) + NOVELTY;
+        let density = (f64::from(seen) * weight + NOVELTY * frame.fresh) / total;
+        self.score.add((1.0 - STRAY) * density + stray);
+        self.count(step);
+    }
+
+    /// Scores the first event of a reference.
+    pub(super) fn first(&mut self, frame: &Frame) {
+        self.score.add((1.0 - STRAY) * frame.fresh + STRAY * frame.noise);
+    }
+
+    fn count(&mut self, step: i32) {
+        self.total += 1;
+        if let Some((_, count)) = self.counts.iter_mut().find(|(s, _)| *s == step) {
+            *count += 1;
+            return;
+        }
+        if self.counts.len() < STEPS {
+            self.counts.push((step, 1));
+        } else if let Some(rarest) = self.counts.iter_mut().min_by_key(|(_, count)| *count)
+            && rarest.1 <= 1
+        {
+            *rarest = (step, 1);
+        }
+    }
+}
+
+/// Ports by how often they came.
+#[derive(Clone)]
+pub(super) struct Pool {
+    counts: Vec<(u16, u32)>,
+    total: u32,
+    score: Score,
+}
+
+impl Pool {
+    pub(super) const fn new() -> Self {
+        Self { counts: Vec::new(), total: 0, score: Score::new() }
+    }
+
+    pub(super) fn log(&self) -> f64 {
+        self.score.log()
+    }
+
+    /// Share of earlier events that had this port.
+    pub(super) fn repeated(&self, port: u16) -> f64 {
+        match self.counts.binary_search_by_key(&port, |(p, _)| *p) {
+            Ok(index) => f64::from(self.counts[index].1) / (f64::from(self.total) + 5.0),
+            Err(_) => 0.0,
+        }
+    }
+
+    pub(super) fn observe(&mut self, frame: &Frame) {
+        let novelty = 5.0 / (f64::from(self.total) + 5.0);
+        self.score.add(self.repeated(frame.port) + novelty * frame.fresh);
+        self.total += 1;
+        match self.counts.binary_search_by_key(&frame.port, |(p, _)| *p) {
+            Ok(index) => self.counts[index].1 += 1,
+            Err(index) if self.counts.len() < PORTS => self.counts.insert(index, (frame.port, 1)),
+            Err(_) => {}
+        }
+    }
+}
+
+/// A window of the range, as narrow as the ports so far.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    low: u16,
+    high: u16,
+    total: u32,
+    score: Score,
+}
+
+impl Window {
+    pub(super) const fn new() -> Self {
+        Self { low: u16::MAX, high: 0, total: 0, score: Score::new() }
+    }
+
+    pub(super) fn log(&self) -> f64 {
+        self.score.log()
+    }
+
+    pub(super) fn observe(&mut self, frame: &Frame) {
+        let surprise = 2.0 / (f64::from(self.total) + 2.0);
+        let inside = (self.low..=self.high).contains(&frame.port);
+        let density = if inside {
+            (1.0 - surprise) / (f64::from(self.high - self.low) + 1.0)
+        } else {
+            surprise * frame.fresh
+        };
+        self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
+        self.total += 1;
+        if frame.fresh > frame.noise || inside {
+            self.low = self.low.min(frame.port);
+            self.high = self.high.max(frame.port);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{analyse::pattern::frame::Space, event::PortRange};
+
+    fn frame(port: u16) -> Frame {
+        let range = PortRange { low: 32768, high: 60999, by_socket: false };
+        Space::new().frame(port, Some(range), 0.0)
+    }
+
+    #[test]
+    fn a_stride_is_learned() {
+        let mut steps = Steps::new();
+        for port in 0..50 {
+            steps.observe(&frame(40000 + 7 * port), Some(7), 1.0);
+        }
+        assert_eq!(steps.commonest().map(|(step, _)| step), Some(7));
+        assert!(steps.log() / 50.0 > -0.5, "{}", steps.log());
+    }
+
+    #[test]
+    fn a_pinned_port_is_learned() {
+        let mut pool = Pool::new();
+        for _ in 0..50 {
+            pool.observe(&frame(45000));
+        }
+        assert!(pool.log() > -30.0, "{}", pool.log());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (mut steps, mut pool) = (Steps::new(), Pool::new());
+        for i in 0..2000_u16 {
+            steps.observe(&frame(32768 + i), Some(i32::from(i)), 1.0);
+            pool.observe(&frame(32768 + i));
+        }
+        assert!(steps.counts.len() <= STEPS && pool.counts.len() <= PORTS);
+    }
+}

@@ -1,0 +1,219 @@
+//! The models by what they follow: everybody, a destination, or nothing.
+
+use super::{
+    counter::{Counter, Start},
+    frame::Frame,
+    frontier::{Frontiers, Sight},
+    laws,
+    learned::{Pool, Steps, Window},
+    observation::Clock,
+    score::Score,
+    simple_hash::Place,
+    wide::{Recent, Wide},
+};
+
+/// Where a counter for everybody has got to.
+#[derive(Clone)]
+pub(super) struct HostReference {
+    up: Frontiers<6>,
+    down: Frontiers<3>,
+    recent: Recent<4>,
+}
+
+impl HostReference {
+    pub(super) const fn new() -> Self {
+        Self { up: Frontiers::new(1), down: Frontiers::new(-1), recent: Recent::new() }
+    }
+}
+
+/// Policies with one counter for everybody.
+#[derive(Clone)]
+pub(super) struct HostModels {
+    pub(super) up: Counter,
+    pub(super) down: Counter,
+    pub(super) random_up: Wide,
+    pub(super) random_down: Wide,
+    pub(super) stride: Steps,
+    pub(super) many: Steps,
+}
+
+/// What mixtures and the evidence need of [`HostModels::observe`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct HostSeen {
+    pub(super) up: f64,
+    pub(super) random_up: f64,
+    pub(super) step: Option<i32>,
+}
+
+impl HostModels {
+    pub(super) fn new() -> Self {
+        Self {
+            up: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
+            down: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
+            random_up: Wide::new(false),
+            random_down: Wide::new(true),
+            stride: Steps::new(),
+            many: Steps::new(),
+        }
+    }
+
+    pub(super) fn observe(&mut self, reference: &mut HostReference, frame: &Frame) -> HostSeen {
+        let sight = reference.up.sight(frame);
+        let mut seen = HostSeen { up: self.up.observe(frame, &sight, Clock::Unknown), ..HostSeen::default() };
+        reference.up.advance(frame, &sight, 0, false);
+        match sight.any {
+            true => self.many.observe(frame, sight.step, sight.even_weight),
+            false => self.many.first(frame),
+        }
+        let sight = reference.down.sight(frame);
+        self.down.observe(frame, &sight, Clock::Unknown);
+        reference.down.advance(frame, &sight, 0, false);
+        let recent = reference.recent.ports(frame);
+        seen.random_up = self.random_up.observe(frame, recent);
+        self.random_down.observe(frame, recent);
+        seen.step = recent.first().map(|&port| frame.step_from(port));
+        match seen.step {
+            Some(step) => self.stride.observe(frame, Some(step), 1.0),
+            None => self.stride.first(frame),
+        }
+        reference.recent.push(frame.port);
+        seen
+    }
+}
+
+/// What is kept of one destination.
+#[derive(Clone)]
+pub(super) struct Lane {
+    frontiers: Frontiers<4>,
+    recent: Recent<2>,
+    /// For the simple hash by one and by two.
+    pub(super) places: [Place; 2],
+    /// Number of the last event to this destination.
+    pub(super) last: u64,
+}
+
+impl Lane {
+    pub(super) fn new() -> Self {
+        Self {
+            frontiers: Frontiers::new(1),
+            recent: Recent::new(),
+            places: [Place::default(); 2],
+            last: 0,
+        }
+    }
+}
+
+/// Policies with a counter for each destination.
+#[derive(Clone)]
+pub(super) struct LaneModels {
+    pub(super) by_one: Counter,
+    pub(super) noisy_two: Counter,
+    pub(super) even: Counter,
+    pub(super) any: Counter,
+    pub(super) stride: Steps,
+    pub(super) random_up: Wide,
+}
+
+/// What mixtures and the evidence need of [`LaneModels::observe`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct LaneSeen {
+    pub(super) by_one: f64,
+    pub(super) noisy_two: f64,
+    pub(super) even: f64,
+    pub(super) any: f64,
+    /// Step from the last port of the destination.
+    pub(super) step: Option<i32>,
+    /// Step from the nearest frontier, and the probability that no new secret came in between.
+    pub(super) near: Option<i32>,
+    pub(super) same: f64,
+}
+
+impl LaneModels {
+    pub(super) fn new() -> Self {
+        Self {
+            by_one: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
+            noisy_two: Counter::new(&laws::NOISY_TWO, Start::LowParity),
+            even: Counter::salted(&laws::EVEN_TO_16, Start::LowParity),
+            any: Counter::salted(&laws::ANY_TO_8, Start::Anywhere),
+            stride: Steps::new(),
+            random_up: Wide::new(false),
+        }
+    }
+
+    pub(super) fn observe(&mut self, lane: &mut Lane, frame: &Frame, clock: Clock) -> LaneSeen {
+        let sight = lane.frontiers.sight(frame);
+        let same = self.even.same(&sight, clock);
+        let mut seen = LaneSeen {
+            by_one: self.by_one.observe(frame, &sight, clock),
+            noisy_two: self.noisy_two.observe(frame, &sight, clock),
+            even: self.even.observe(frame, &sight, clock),
+            any: self.any.observe(frame, &sight, clock),
+            step: None,
+            near: sight.step,
+            same,
+        };
+        lane.frontiers.advance(frame, &sight, clock.stamp(), same < 0.5);
+        seen.step = self.observe_learned(lane, frame, &sight);
+        lane.recent.push(frame.port);
+        seen
+    }
+
+    fn observe_learned(&mut self, lane: &mut Lane, frame: &Frame, sight: &Sight) -> Option<i32> {
+        let recent = lane.recent.ports(frame);
+        self.random_up.observe(frame, recent);
+        let step = recent.first().map(|&port| frame.step_from(port));
+        match (sight.step, step) {
+            (near @ Some(_), Some(_)) => self.stride.observe(frame, near, sight.weight),
+            (None, Some(_)) => self.stride.observe(frame, step, 1.0),
+            _ => self.stride.first(frame),
+        }
+        step
+    }
+}
+
+/// Policies without a memory.
+#[derive(Clone)]
+pub(super) struct RandomModels {
+    pub(super) uniform: Score,
+    pub(super) odd: Score,
+    /// Uniform on the parity of the low end: no known system does that.
+    pub(super) low_parity: Score,
+    pub(super) pool: Pool,
+    pub(super) window: Window,
+    reuse: f64,
+    odd_seen: f64,
+}
+
+/// Share of ports that a program named, or that were found off the preferred parity.
+const STRAY: f64 = 0.03;
+
+impl RandomModels {
+    pub(super) const fn new() -> Self {
+        Self {
+            uniform: Score::new(),
+            odd: Score::new(),
+            low_parity: Score::new(),
+            pool: Pool::new(),
+            window: Window::new(),
+            reuse: 0.6,
+            odd_seen: 2.0,
+        }
+    }
+
+    /// Scores an event; returns the density of bind to port 0, for mixtures.
+    pub(super) fn observe(&mut self, frame: &Frame) -> f64 {
+        let with_stray = |density: f64| (1.0 - STRAY) * density + STRAY * frame.noise;
+        self.uniform.add(with_stray(frame.fresh));
+        self.low_parity.add(with_stray(frame.fresh_low));
+        let reuse = self.reuse / self.odd_seen * frame.fresh_reuse;
+        let odd = reuse + (1.0 - self.reuse / self.odd_seen) * frame.fresh_odd;
+        self.odd.add(with_stray(odd));
+        if odd > 0.0 && !frame.on_low_parity() {
+            self.reuse += reuse / odd;
+            self.odd_seen += 1.0;
+        }
+        self.pool.observe(frame);
+        self.window.observe(frame);
+        odd
+    }
+}

@@ -1,0 +1,125 @@
+//! From log-likelihoods to probabilities: priors, guards, tempering.
+
+use super::{
+    classifier::Classifier,
+    facts::real,
+    names::{Algorithm, Pattern},
+    score::log_sum_exp,
+};
+
+/// One policy, possibly of several variants, with its evidence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) algorithm: Algorithm,
+    pub(super) pattern: Pattern,
+    pub(super) log: f64,
+    pub(super) prior: f64,
+}
+
+/// Evidence that a learned law must win by, per event: it fits anything a little.
+const OPEN_MARGIN: f64 = 0.3;
+/// Prior of a policy that is none of the known ones.
+const OPEN_PRIOR: f64 = 0.01;
+/// Evidence that a mixture must win by, per event.
+const MIXED_MARGIN: f64 = 0.1;
+/// Least share of either policy of a mixture.
+const MIXED_SHARE: f64 = 0.14;
+/// Prior of a mixture.
+const MIXED_PRIOR: f64 = 0.4;
+/// What a policy that ephtrace's own kernels don't have is still worth.
+const FOREIGN: f64 = 1e-4;
+
+/// All policies with their evidence.
+pub(super) fn members(c: &Classifier) -> Vec<Member> {
+    let mut members = known(c);
+    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
+    let n = real(c.facts.events);
+    members.push(mixed(c, best, n));
+    members.extend(open(c, n));
+    if c.facts.linux > 0 && c.facts.linux == c.facts.events {
+        for member in &mut members {
+            if !on_linux(member.algorithm) {
+                member.prior *= FOREIGN;
+            }
+        }
+    }
+    members
+}
+
+fn on_linux(algorithm: Algorithm) -> bool {
+    !matches!(
+        algorithm,
+        Algorithm::SeqGlobal | Algorithm::Alg5RandInc | Algorithm::Alg3Hash | Algorithm::Alg4Dhash
+    )
+}
+
+fn known(c: &Classifier) -> Vec<Member> {
+    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|n| &n.models));
+    let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(), m.down.log() - 1.5]));
+    let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log()));
+    let known = |algorithm, pattern, log| Member { algorithm, pattern, log, prior: 1.0 };
+    let lane = Pattern::PerDestination;
+    vec![
+        known(Algorithm::SeqGlobal, Pattern::Sequential, seq),
+        known(Algorithm::Alg5RandInc, Pattern::Sequential, alg5),
+        known(Algorithm::RandomUniform, Pattern::Random, c.random.uniform.log()),
+        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd.log()),
+        known(Algorithm::Alg3Hash, lane, c.hashes[0].log()),
+        known(Algorithm::LinuxHintEven, lane, c.hashes[1].log()),
+        known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log()),
+        known(Algorithm::LinuxDhash256, lane, c.lanes.noisy_two.log()),
+        known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log()),
+        known(Algorithm::LinuxLpr, lane, c.lanes.any.log()),
+    ]
+}
+
+/// A mixture of two policies, unless one of them explains the other's events as well.
+fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
+    let mixtures = &c.mixtures;
+    let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
+    let log = log_sum_exp(
+        all.filter(|mixture| mixture.lesser_share() >= MIXED_SHARE)
+            .map(super::mixture::Mixture::log)
+            .collect::<Vec<_>>()
+            .into_iter(),
+    );
+    let guarded = if log - best > MIXED_MARGIN * n { log } else { log.min(best) - MIXED_MARGIN * n };
+    Member { algorithm: Algorithm::Mixed, pattern: Pattern::Mixed, log: guarded, prior: MIXED_PRIOR }
+}
+
+/// The open set.
+fn open(c: &Classifier, n: f64) -> Vec<Member> {
+    let open = |pattern, log: f64| Member {
+        algorithm: Algorithm::Other,
+        pattern,
+        log: log - OPEN_MARGIN * n,
+        prior: OPEN_PRIOR,
+    };
+    let host = c.namespaces.as_ref().map_or(&c.host, |n| &n.models);
+    vec![
+        open(Pattern::Sequential, host.stride.log()),
+        open(Pattern::Sequential, c.host.many.log()),
+        open(Pattern::Sequential, host.random_down.log()),
+        open(Pattern::PerDestination, c.lanes.stride.log()),
+        open(Pattern::PerDestination, c.lanes.random_up.log()),
+        open(Pattern::Random, c.random.low_parity.log()),
+        open(Pattern::Random, c.random.pool.log()),
+        open(Pattern::Random, c.random.window.log()),
+    ]
+}
+
+/// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
+/// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
+pub(super) fn temper(n: f64) -> f64 {
+    (1.2 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
+}
+
+/// Probability of each member.
+pub(super) fn probabilities(members: &[Member], n: f64) -> Vec<f64> {
+    let exponent = temper(n);
+    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> =
+        members.iter().map(|m| m.prior * (exponent * (m.log - best)).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / total).collect()
+}

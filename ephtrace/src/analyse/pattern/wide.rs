@@ -1,0 +1,160 @@
+//! RFC 6056 Algorithm 5: random increments from 1 to N, N unknown.
+
+use super::{
+    frame::Frame,
+    score::{Score, log_sum_exp},
+};
+
+/// Values of N looked at, each 1.3 times the one before, from [`SMALLEST`] on.
+const GRID: usize = 28;
+const SMALLEST: f64 = 5.0;
+const RATIO: f64 = 1.3;
+/// Weight of the last port as the reference, of the one before, and so on: a stray port or an
+/// overtaken one then costs one event.
+const RECENCY: [f64; 4] = [0.85, 0.09, 0.04, 0.02];
+/// Share of one increment, two increments at once (a lost event), an overtaken event.
+const PARTS: [f64; 3] = [0.88, 0.08, 0.04];
+/// Share of ports that a program named.
+const STRAY: f64 = 0.04;
+/// Above this share of the range an increment can't be told from a random port.
+const WIDEST: f64 = 0.3;
+
+/// The last few ports of one reference, the latest first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recent<const N: usize> {
+    ports: [u16; N],
+    len: usize,
+    range_id: u32,
+}
+
+impl<const N: usize> Recent<N> {
+    pub(super) const fn new() -> Self {
+        Self { ports: [0; N], len: 0, range_id: 0 }
+    }
+
+    /// The ports to compare with; none after a change of the range.
+    pub(super) fn ports(&mut self, frame: &Frame) -> &[u16] {
+        if self.range_id != frame.range_id {
+            self.range_id = frame.range_id;
+            self.len = 0;
+        }
+        &self.ports[..self.len]
+    }
+
+    pub(super) fn push(&mut self, port: u16) {
+        self.ports.copy_within(..N - 1, 1);
+        self.ports[0] = port;
+        self.len = (self.len + 1).min(N);
+    }
+}
+
+/// The values of N, and how well each has done.
+#[derive(Clone)]
+pub(super) struct Wide {
+    weights: [f64; GRID],
+    score: Score,
+    downwards: bool,
+}
+
+impl Wide {
+    pub(super) const fn new(downwards: bool) -> Self {
+        Self { weights: [1.0 / 28.0; GRID], score: Score::new(), downwards }
+    }
+
+    pub(super) fn log(&self) -> f64 {
+        self.score.log()
+    }
+
+    /// The likeliest N.
+    pub(super) fn n(&self) -> f64 {
+        let best = (0..GRID).max_by(|&a, &b| self.weights[a].total_cmp(&self.weights[b]));
+        grid(best.unwrap_or(0))
+    }
+
+    /// Scores one event; returns its density under the law alone, for mixtures.
+    pub(super) fn observe(&mut self, frame: &Frame, recent: &[u16]) -> f64 {
+        if recent.is_empty() {
+            self.score.add((1.0 - STRAY) * frame.fresh + STRAY * frame.noise);
+            return frame.fresh;
+        }
+        let laws = self.densities(frame, recent);
+        let law: f64 = self.weights.iter().zip(laws).map(|(w, d)| w * d).sum();
+        let stray = STRAY * (0.5 * frame.fresh + 0.5 * frame.noise);
+        let density = (1.0 - STRAY) * law + stray;
+        self.score.add(density);
+        for (weight, law) in self.weights.iter_mut().zip(laws) {
+            *weight *= ((1.0 - STRAY) * law + stray) / density;
+        }
+        0.96 * law + 0.04 * frame.fresh
+    }
+
+    fn densities(&self, frame: &Frame, recent: &[u16]) -> [f64; GRID] {
+        let mut densities = [0.0; GRID];
+        let widest = WIDEST * f64::from(frame.size);
+        for (&port, weight) in recent.iter().zip(RECENCY) {
+            let step = frame.step_from(port) * if self.downwards { -1 } else { 1 };
+            let (step, weight) = (f64::from(step), weight / total(recent.len()));
+            let mut n = SMALLEST;
+            for density in &mut densities {
+                *density += weight * if n <= widest { one(step, n) } else { 0.0 };
+                n *= RATIO;
+            }
+        }
+        densities
+    }
+}
+
+/// Density of a step for increments from 1 to `n`.
+fn one(step: f64, n: f64) -> f64 {
+    let share = if step > n {
+        // Two increments at once: a triangle, of which the falling half is out here.
+        PARTS[1] * (2.0 - step / n).max(0.0)
+    } else if step > 0.0 {
+        PARTS[0] + PARTS[1] * step / n
+    } else if step < 0.0 && step >= -n {
+        PARTS[2]
+    } else {
+        0.0
+    };
+    share / n
+}
+
+fn total(len: usize) -> f64 {
+    RECENCY[..len.min(RECENCY.len())].iter().sum()
+}
+
+fn grid(index: usize) -> f64 {
+    (0..index).fold(SMALLEST, |n, _| n * RATIO)
+}
+
+/// Evidence of the better of two directions, for policies that are none of the known ones.
+pub(super) fn either(a: &Wide, b: &Wide) -> f64 {
+    log_sum_exp([a.log(), b.log()].into_iter()) - std::f64::consts::LN_2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{analyse::pattern::frame::Space, event::PortRange};
+
+    #[test]
+    fn n_is_found() {
+        let (mut space, mut wide, mut recent) = (Space::new(), Wide::new(false), Recent::<4>::new());
+        let mut port = 10000;
+        for i in 0_u16..200 {
+            port += 1 + i * 7919 % 100;
+            let range = PortRange { low: 1024, high: 65535, by_socket: false };
+            let frame = space.frame(port, Some(range), 0.0);
+            let ports = recent.ports(&frame);
+            wide.observe(&frame, ports);
+            recent.push(port);
+        }
+        assert!((90.0..140.0).contains(&wide.n()), "{}", wide.n());
+    }
+
+    #[test]
+    fn the_density_of_a_step_sums_to_one() {
+        let sum: f64 = (-3000..6000).map(|step| one(f64::from(step), 1000.0)).sum();
+        assert!((sum - 1.0).abs() < 0.01, "{sum}");
+    }
+}
