@@ -9,17 +9,17 @@ use crate::{
 
 /// One trace, judged.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    pub class: Class,
-    pub what: String,
-    pub seed: u64,
-    pub n: usize,
-    pub right: Right,
-    pub verdict: Verdict,
+pub(crate) struct Outcome {
+    pub(crate) class: Class,
+    pub(crate) what: String,
+    pub(crate) seed: u64,
+    pub(crate) n: usize,
+    pub(crate) right: Right,
+    pub(crate) verdict: Verdict,
 }
 
 /// Lets the classifier see the trace.
-pub fn judge(trace: &Trace, shown: Shown) -> Verdict {
+pub(crate) fn judge(trace: &Trace, shown: Shown) -> Verdict {
     let mut classifier = Classifier::new();
     for event in &trace.events {
         classifier.observe(&event.observation(shown));
@@ -28,29 +28,29 @@ pub fn judge(trace: &Trace, shown: Shown) -> Verdict {
 }
 
 impl Outcome {
-    pub fn guessed_pattern(&self) -> (Pattern, f64) {
+    pub(crate) fn guessed_pattern(&self) -> (Pattern, f64) {
         let best = &self.verdict.patterns[0];
         (best.name, best.probability)
     }
 
-    pub fn guessed_algorithm(&self) -> (Algorithm, f64) {
+    pub(crate) fn guessed_algorithm(&self) -> (Algorithm, f64) {
         let best = &self.verdict.algorithms[0];
         (best.name, best.probability)
     }
 
-    pub fn pattern_right(&self) -> bool {
+    pub(crate) fn pattern_right(&self) -> bool {
         self.right.patterns.contains(&self.guessed_pattern().0)
     }
 
-    pub fn algorithm_right(&self) -> bool {
+    pub(crate) fn algorithm_right(&self) -> bool {
         self.right.algorithms.contains(&self.guessed_algorithm().0)
     }
 
-    pub fn pattern_answered(&self) -> bool {
+    pub(crate) fn pattern_answered(&self) -> bool {
         self.verdict.pattern != Pattern::Undetermined
     }
 
-    pub fn algorithm_answered(&self) -> bool {
+    pub(crate) fn algorithm_answered(&self) -> bool {
         self.verdict.algorithm != Algorithm::Undetermined
     }
 
@@ -60,7 +60,7 @@ impl Outcome {
     }
 
     /// Random or predictable: right, wrong, or a question that the data can't answer.
-    pub fn binary_right(&self) -> Option<bool> {
+    pub(crate) fn binary_right(&self) -> Option<bool> {
         let predictable = self.probability(&[Pattern::Sequential, Pattern::PerDestination])
             > self.probability(&[Pattern::Random]);
         self.right.predictable.map(|truth| truth == predictable)
@@ -68,7 +68,7 @@ impl Outcome {
 }
 
 /// Share of the outcomes that `test` says yes or no to, class by class, averaged over classes.
-pub fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>) -> f64 {
+pub(crate) fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>) -> f64 {
     let mut shares = Vec::new();
     for algorithm in Algorithm::ALL {
         let of_class =
@@ -86,22 +86,22 @@ pub fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>
 }
 
 /// Expected calibration error over ten bins of confidence: `(confidence, right)` each.
-pub fn calibration_error(guesses: &[(f64, bool)]) -> f64 {
+pub(crate) fn calibration_error(guesses: &[(f64, bool)]) -> f64 {
     bins(guesses).iter().map(|bin| bin.weight * (bin.confidence - bin.right).abs()).sum()
 }
 
 /// One bin of the calibration table.
 #[derive(Clone, Copy, Debug)]
-pub struct Bin {
-    pub from: f64,
-    pub to: f64,
-    pub weight: f64,
-    pub confidence: f64,
-    pub right: f64,
-    pub count: usize,
+pub(crate) struct Bin {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) weight: f64,
+    pub(crate) confidence: f64,
+    pub(crate) right: f64,
+    pub(crate) count: usize,
 }
 
-pub fn bins(guesses: &[(f64, bool)]) -> Vec<Bin> {
+pub(crate) fn bins(guesses: &[(f64, bool)]) -> Vec<Bin> {
     let edges = [0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0001];
     let mut bins = Vec::new();
     for edge in edges.windows(2) {

@@ -6,7 +6,7 @@ use crate::world::{Target, World, keyed_hash};
 
 /// How a port is chosen.
 #[derive(Clone, Debug)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// One counter, up or down; per namespace or for the host.
     Sequential { down: bool, by_netns: bool },
     /// RFC 6056, 3.3.5.
@@ -33,7 +33,7 @@ pub enum Rule {
 
 /// Policies that no verdict has a name for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Open {
+pub(crate) enum Open {
     Stride(i32),
     LaneStride(i32),
     Pinned,
@@ -48,7 +48,7 @@ pub enum Open {
 }
 
 /// A rule at work.
-pub struct Policy {
+pub(crate) struct Policy {
     rule: Rule,
     secret: u64,
     counters: HashMap<u64, u32>,
@@ -56,10 +56,10 @@ pub struct Policy {
 }
 
 /// The kernel's secret changes this often.
-pub const EPOCH_NS: u64 = 10_000_000_000;
+pub(crate) const EPOCH_NS: u64 = 10_000_000_000;
 
 impl Policy {
-    pub fn new(rule: Rule, world: &mut World) -> Self {
+    pub(crate) fn new(rule: Rule, world: &mut World) -> Self {
         let secret = world.rng.u64(..);
         let range = world.ranges[0];
         let pool = match rule {
@@ -75,7 +75,7 @@ impl Policy {
     }
 
     /// The next port, `None` if none is free.
-    pub fn assign(&mut self, world: &mut World, to: Target, epoch: u64) -> Option<u16> {
+    pub(crate) fn assign(&mut self, world: &mut World, to: Target, epoch: u64) -> Option<u16> {
         let netns_id = |by_netns: bool| if by_netns { to.netns as u64 } else { 0 };
         match self.rule.clone() {
             Rule::Sequential { down, by_netns } => {
@@ -203,7 +203,10 @@ impl Policy {
             Open::LaneStride(step) => self.walk(world, to, to.key, |_| step, true),
             Open::FallingRandom(n) => self.walk(world, to, 0, |rng| -rng.i32(1..=n as i32), false),
             Open::LaneRandom(n) => self.walk(world, to, to.key, |rng| rng.i32(1..=n as i32), true),
-            Open::ByProcess => self.walk(world, to, to.process as u64, |_| 1, false),
+            Open::ByProcess => {
+                let process = world.rng.u64(0..world.processes);
+                self.walk(world, to, process, |_| 1, false)
+            }
             Open::Pinned => Some(self.pool[0]),
             Open::Pool(n) => Some(self.pool[world.rng.usize(0..usize::from(n))]),
             Open::Cycle(n) => {

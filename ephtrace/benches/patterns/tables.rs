@@ -11,24 +11,24 @@ use crate::{
 
 /// The figures of one set of outcomes of equal length.
 #[derive(Clone, Copy, Debug)]
-pub struct Figures {
-    pub binary: f64,
-    pub pattern: f64,
-    pub algorithm: f64,
-    pub strict_pattern: f64,
-    pub strict_algorithm: f64,
-    pub pattern_answered: f64,
-    pub algorithm_answered: f64,
-    pub pattern_right: f64,
-    pub algorithm_right: f64,
-    pub pattern_error: f64,
-    pub algorithm_error: f64,
-    pub pattern_wrong: f64,
-    pub algorithm_wrong: f64,
+pub(crate) struct Figures {
+    pub(crate) binary: f64,
+    pub(crate) pattern: f64,
+    pub(crate) algorithm: f64,
+    pub(crate) strict_pattern: f64,
+    pub(crate) strict_algorithm: f64,
+    pub(crate) pattern_answered: f64,
+    pub(crate) algorithm_answered: f64,
+    pub(crate) pattern_right: f64,
+    pub(crate) algorithm_right: f64,
+    pub(crate) pattern_error: f64,
+    pub(crate) algorithm_error: f64,
+    pub(crate) pattern_wrong: f64,
+    pub(crate) algorithm_wrong: f64,
 }
 
 impl Figures {
-    pub fn of(outcomes: &[Outcome]) -> Self {
+    pub(crate) fn of(outcomes: &[Outcome]) -> Self {
         Self {
             binary: macro_share(outcomes, Outcome::binary_right),
             pattern: macro_share(outcomes, |o| Some(o.pattern_right())),
@@ -64,19 +64,19 @@ impl Figures {
 }
 
 /// Confidence and outcome of the traces that have one right pattern.
-pub fn pattern_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
+pub(crate) fn pattern_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
     let one = outcomes.iter().filter(|o| o.right.patterns.len() == 1);
     one.map(|o| (o.guessed_pattern().1, o.pattern_right())).collect()
 }
 
 /// Confidence and outcome of the traces that have one right algorithm.
-pub fn algorithm_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
+pub(crate) fn algorithm_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
     let one = outcomes.iter().filter(|o| o.right.algorithms.len() == 1);
     one.map(|o| (o.guessed_algorithm().1, o.algorithm_right())).collect()
 }
 
 /// The main table: a row for each figure, a column for each length.
-pub fn figures(columns: &[(usize, Figures)]) -> String {
+pub(crate) fn figures(columns: &[(usize, Figures)]) -> String {
     type Row = (&'static str, fn(&Figures) -> f64);
     let rows: [Row; 13] = [
         ("random or predictable", |f| f.binary),
@@ -111,7 +111,7 @@ pub fn figures(columns: &[(usize, Figures)]) -> String {
 }
 
 /// Truth down, best guess across, counts.
-pub fn confusion(outcomes: &[Outcome]) -> String {
+pub(crate) fn confusion(outcomes: &[Outcome]) -> String {
     let mut table = String::from("| truth |");
     for guess in Algorithm::ALL {
         let _ = write!(table, " {guess} |");
@@ -139,7 +139,7 @@ pub fn confusion(outcomes: &[Outcome]) -> String {
 }
 
 /// The calibration table.
-pub fn calibration(guesses: &[(f64, bool)]) -> String {
+pub(crate) fn calibration(guesses: &[(f64, bool)]) -> String {
     let mut table =
         String::from("| confidence | traces | mean confidence | right |\n|---|--:|--:|--:|\n");
     for bin in bins(guesses) {
@@ -153,7 +153,7 @@ pub fn calibration(guesses: &[(f64, bool)]) -> String {
 }
 
 /// Policies that are none of the known ones: confidently wrong pattern, algorithm, either.
-pub fn open(outcomes: &[Outcome]) -> [f64; 3] {
+pub(crate) fn open(outcomes: &[Outcome]) -> [f64; 3] {
     let open: Vec<_> = outcomes.iter().filter(|o| o.class == Class::Open).collect();
     let share = |test: &dyn Fn(&Outcome) -> bool| {
         open.iter().filter(|o| test(o)).count() as f64 / open.len().max(1) as f64

@@ -13,7 +13,7 @@ use crate::{
 
 /// What a trace is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// One of the policies that a verdict can name, `mixed` included.
     Known(Algorithm),
     /// A policy that is none of them.
@@ -22,35 +22,35 @@ pub enum Class {
 
 /// One event of the truth.
 #[derive(Clone, Copy, Debug)]
-pub struct Event {
-    pub seen: Observation,
+pub(crate) struct Event {
+    pub(crate) seen: Observation,
     /// Which of the two policies made it; `None` for a named port.
-    pub part: Option<usize>,
-    pub epoch: u64,
+    pub(crate) part: Option<usize>,
+    pub(crate) epoch: u64,
 }
 
 /// A generated trace and its truth.
-pub struct Trace {
-    pub class: Class,
-    pub rules: Vec<Rule>,
-    pub events: Vec<Event>,
+pub(crate) struct Trace {
+    pub(crate) class: Class,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) events: Vec<Event>,
 }
 
 /// How much of the truth the classifier is shown.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown {
-    pub range: bool,
-    pub netns: bool,
-    pub time: bool,
-    pub origin: bool,
+pub(crate) struct Shown {
+    pub(crate) range: bool,
+    pub(crate) netns: bool,
+    pub(crate) time: bool,
+    pub(crate) origin: bool,
 }
 
 /// The inputs of the main table: origin and epoch hidden.
-pub const PORTS_ONLY: Shown = Shown { range: true, netns: true, time: true, origin: false };
+pub(crate) const PORTS_ONLY: Shown = Shown { range: true, netns: true, time: true, origin: false };
 
 impl Event {
     /// The event as far as it is shown.
-    pub fn observation(&self, shown: Shown) -> Observation {
+    pub(crate) fn observation(&self, shown: Shown) -> Observation {
         let mut seen = self.seen;
         if !shown.range {
             seen.range = None;
@@ -91,12 +91,12 @@ struct Load {
 }
 
 /// Makes the trace of `class` with `n` events that `seed` stands for.
-pub fn generate(class: Class, n: usize, seed: u64) -> Trace {
+pub(crate) fn generate(class: Class, n: usize, seed: u64) -> Trace {
     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n as u64);
     rng.u64(..);
     let rules = rules(class, &mut rng);
     let range = a_range(&mut rng, &rules);
-    let mut world = a_world(&mut rng, n, range, &rules);
+    let mut world = a_world(&mut rng, n, range);
     let troubles = troubles(&mut rng, &mut world, n);
     let mut load = Load::new(&mut rng);
     let mut policies: Vec<Policy> =
@@ -297,7 +297,7 @@ fn a_range(rng: &mut Rng, rules: &[Rule]) -> PortRange {
     PortRange { low, high, by_socket: false }
 }
 
-fn a_world(rng: &mut Rng, n: usize, range: PortRange, rules: &[Rule]) -> World {
+fn a_world(rng: &mut Rng, n: usize, range: PortRange) -> World {
     let namespaces = if rng.u32(0..10) < 7 { 1 } else { rng.usize(2..5) };
     let most = (n / 3).clamp(2, 60);
     let destinations = match rng.u32(0..12) {
@@ -307,17 +307,16 @@ fn a_world(rng: &mut Rng, n: usize, range: PortRange, rules: &[Rule]) -> World {
         7..=9 => rng.usize(2..=most.min(15)),
         _ => rng.usize(2..=most),
     };
-    let processes = rng.usize(2..6);
-    let by_process = rules.iter().any(|rule| matches!(rule, Rule::Open(Open::ByProcess)));
     let targets = (0..destinations)
         .map(|_| Target {
             key: rng.u64(1..),
             netns: rng.usize(..namespaces),
-            process: if by_process { rng.usize(..processes) } else { 0 },
         })
         .collect();
     let lifetime = [1, 50, 500, 4000][rng.usize(0..4)];
-    World::new(rng.fork(), vec![range; namespaces], targets, lifetime)
+    let mut world = World::new(rng.fork(), vec![range; namespaces], targets, lifetime);
+    world.processes = rng.u64(2..6);
+    world
 }
 
 fn troubles(rng: &mut Rng, world: &mut World, n: usize) -> Troubles {

@@ -19,43 +19,49 @@ const FEW: usize = 3;
 
 /// The right answers.
 #[derive(Clone, Debug)]
-pub struct Right {
-    pub patterns: Vec<Pattern>,
-    pub algorithms: Vec<Algorithm>,
+pub(crate) struct Right {
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) algorithms: Vec<Algorithm>,
     /// Whether the next port can be predicted; `None` where the data can't tell.
-    pub predictable: Option<bool>,
+    pub(crate) predictable: Option<bool>,
 }
 
 /// Pairs of a trace that can decide something.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pairs {
+pub(crate) struct Pairs {
     /// Returns to a destination within an epoch and a range.
-    pub returns: usize,
+    pub(crate) returns: usize,
     /// … with others in between.
-    pub interleaved: usize,
+    pub(crate) interleaved: usize,
+    /// … with others of the same namespace in between.
+    pub(crate) beside: usize,
     /// Returns to a destination that moved by four.
-    pub by_four: usize,
+    pub(crate) by_four: usize,
     /// Assignments of the less common of two policies.
-    pub lesser: usize,
+    pub(crate) lesser: usize,
 }
 
-pub fn pairs(trace: &Trace) -> Pairs {
+pub(crate) fn pairs(trace: &Trace) -> Pairs {
     let salted = matches!(trace.rules[0], Rule::Dhash64k { .. });
-    let mut last: HashMap<u64, (usize, u64, _, u16)> = HashMap::new();
+    let mut last: HashMap<u64, (usize, usize, u64, _, u16)> = HashMap::new();
     let mut parts = [0, 0];
+    let mut by_netns: HashMap<u32, usize> = HashMap::new();
     let mut pairs = Pairs::default();
     let assigned = trace.events.iter().filter(|event| event.part.is_some());
     for (i, event) in assigned.enumerate() {
         parts[event.part.unwrap_or(0)] += 1;
         let epoch = if salted { event.epoch } else { 0 };
         let seen = &event.seen;
-        let now = (i, epoch, seen.range, seen.port);
+        let count = by_netns.entry(seen.netns).or_default();
+        *count += 1;
+        let now = (i, *count, epoch, seen.range, seen.port);
         if let Some(before) = last.insert(seen.key, now)
-            && (before.1, before.2) == (epoch, seen.range)
+            && (before.2, before.3) == (epoch, seen.range)
         {
             pairs.returns += 1;
             pairs.interleaved += usize::from(i - before.0 > 1);
-            pairs.by_four += usize::from(seen.port == before.3.wrapping_add(4));
+            pairs.beside += usize::from(now.1 - before.1 > 1);
+            pairs.by_four += usize::from(seen.port == before.4.wrapping_add(4));
         }
     }
     pairs.lesser = parts[0].min(parts[1]);
@@ -63,17 +69,13 @@ pub fn pairs(trace: &Trace) -> Pairs {
 }
 
 impl Right {
-    pub fn of(trace: &Trace) -> Self {
+    pub(crate) fn of(trace: &Trace) -> Self {
         let pairs = pairs(trace);
         match trace.class {
             Class::Open => open(trace, pairs),
             Class::Known(Algorithm::Mixed) => mixed(trace, pairs),
             Class::Known(algorithm) => known(algorithm, pairs),
         }
-    }
-
-    pub fn single(&self) -> bool {
-        self.algorithms.len() == 1 && self.patterns.len() == 1
     }
 }
 
@@ -95,15 +97,24 @@ fn known(algorithm: Algorithm, pairs: Pairs) -> Right {
             }
         }
     };
-    let by_hash = right.patterns[0] == Pattern::PerDestination;
+    if pairs.beside < FEW {
+        // One destination in each namespace, or one after the other: the same as a counter for
+        // each namespace.
+        match algorithm {
+            A::SeqGlobal | A::Alg4Dhash => add(&mut right, &[A::SeqGlobal, A::Alg4Dhash]),
+            A::LinuxLpr | A::Alg5RandInc => add(&mut right, &[A::LinuxLpr, A::Alg5RandInc]),
+            _ => {}
+        }
+    }
     if pairs.interleaved < FEW {
-        // One destination, or one after the other.
+        // One destination at all, or one after the other.
         match algorithm {
             A::SeqGlobal | A::Alg3Hash | A::Alg4Dhash => {
                 add(&mut right, &[A::SeqGlobal, A::Alg3Hash, A::Alg4Dhash]);
             }
-            A::LinuxLpr | A::Alg5RandInc => add(&mut right, &[A::LinuxLpr, A::Alg5RandInc]),
-            A::LinuxHintEven | A::LinuxDhash256 if pairs.by_four == 0 || pairs.returns < 30 => {
+            // Apart only by the +4 that one of them throws in, and lost events or occupied
+            // ports do as well.
+            A::LinuxHintEven | A::LinuxDhash256 if pairs.by_four > 0 || pairs.returns < 60 => {
                 add(&mut right, &[A::LinuxHintEven, A::LinuxDhash256]);
             }
             _ => {}
@@ -121,9 +132,6 @@ fn known(algorithm: Algorithm, pairs: Pairs) -> Right {
             }
             _ => {}
         }
-    }
-    if by_hash && algorithm == A::Alg4Dhash && pairs.interleaved < FEW {
-        add(&mut right, &[A::Alg3Hash]);
     }
     right
 }
@@ -171,7 +179,7 @@ fn open(trace: &Trace, pairs: Pairs) -> Right {
     Right { patterns, algorithms: vec![Algorithm::Other], predictable: None }
 }
 
-pub fn name_of(rule: &Rule) -> Algorithm {
+pub(crate) fn name_of(rule: &Rule) -> Algorithm {
     match rule {
         Rule::Sequential { .. } => Algorithm::SeqGlobal,
         Rule::RandomIncrements { .. } => Algorithm::Alg5RandInc,
@@ -187,7 +195,7 @@ pub fn name_of(rule: &Rule) -> Algorithm {
     }
 }
 
-pub fn pattern_of(algorithm: Algorithm) -> Pattern {
+pub(crate) fn pattern_of(algorithm: Algorithm) -> Pattern {
     match algorithm {
         Algorithm::SeqGlobal | Algorithm::Alg5RandInc => Pattern::Sequential,
         Algorithm::RandomUniform | Algorithm::RandomOdd => Pattern::Random,

@@ -96,11 +96,16 @@ impl Classifier {
     pub fn observe(&mut self, event: &Observation) {
         let repeated = self.random.pool.repeated(event.port);
         let frame = self.space.frame(event.port, event.range, repeated);
-        let odd = self.random.observe(&frame);
         self.tell_namespaces_apart(event.netns);
         let host = self.host.observe(&mut self.host_reference, &frame);
-        let namespaces = self.namespaces.as_mut();
-        let host = namespaces.map_or(host, |n| n.observe(event.netns, &frame));
+        let host = match &mut self.namespaces {
+            Some(namespaces) => {
+                let own = namespaces.observe(event.netns, &frame);
+                if namespaces.models.up.log() > self.host.up.log() { own } else { host }
+            }
+            None => host,
+        };
+        let odd = self.random.observe(&frame, host.near, host.near_weight);
         let (lane, hashes) = self.observe_lane(event, &frame);
         self.mixtures.observe(&frame, &host, &lane, hashes, odd);
         self.facts.observe(event, &frame, &host, &lane);
@@ -125,6 +130,15 @@ impl Classifier {
     /// Destinations that were forgotten for lack of room.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    /// DEBUG
+    pub fn debug(&self) -> String {
+        use std::fmt::Write as _;
+        let mut t = String::new();
+        for m in self.members() { let _ = writeln!(t, "{:?} {:?} {:.1}", m.algorithm, m.pattern, m.log); }
+        for (i, m) in self.mixtures.uniform.iter().chain(&self.mixtures.odd).chain(&self.mixtures.stretches).enumerate() { let _ = writeln!(t, "mix {i} {:.1} share {:.3}", m.log(), m.lesser_share()); }
+        t
     }
 
     pub(super) fn members(&self) -> Vec<Member> {

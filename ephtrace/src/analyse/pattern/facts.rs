@@ -16,14 +16,12 @@ pub(super) struct Facts {
     pub(super) events: u64,
     /// First visits to a destination.
     pub(super) destinations: u64,
-    /// Returns to a destination with the hash secret unchanged: the informative pairs.
+    /// Returns to a destination with the hash secret unchanged.
     pub(super) returns: u64,
-    /// … with assignments to others in between.
+    /// Returns with assignments to others in between.
     pub(super) interleaved: u64,
     /// Returns that moved by 1 to [`NEAR`].
     pub(super) near_returns: u64,
-    /// … with others in between.
-    pub(super) near_interleaved: u64,
     /// Smallest and largest step of those.
     pub(super) near_steps: Option<(i32, i32)>,
     /// Returns with a new hash secret in between, by time.
@@ -72,21 +70,21 @@ impl Facts {
         }
         match lane.step {
             None => self.destinations += 1,
-            Some(_) if lane.same < 0.5 => {
-                self.resalted += 1;
-                self.resalted_far += u64::from(!is_near(lane.near));
-            }
             Some(_) => self.count_return(lane),
         }
     }
 
     fn count_return(&mut self, lane: &LaneSeen) {
         let interleaved = u64::from(self.gap.is_some_and(|gap| gap > 0));
-        self.returns += 1;
         self.interleaved += interleaved;
+        if lane.same < 0.5 {
+            self.resalted += 1;
+            self.resalted_far += u64::from(!is_near(lane.near));
+        } else {
+            self.returns += 1;
+            self.near_returns += u64::from(is_near(lane.near));
+        }
         if is_near(lane.near) {
-            self.near_returns += 1;
-            self.near_interleaved += interleaved;
             let step = lane.near.unwrap_or(0);
             let (low, high) = self.near_steps.unwrap_or((step, step));
             self.near_steps = Some((low.min(step), high.max(step)));

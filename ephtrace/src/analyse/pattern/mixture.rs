@@ -10,6 +10,10 @@ const STRAY: f64 = 0.02;
 /// Probability that the next event is of the same policy, where they come in stretches.
 const STAY: f64 = 0.96;
 
+/// Least share of either policy. Stretches can't be named ports that come by chance.
+const LEAST_BY_CHANCE: f64 = 0.14;
+const LEAST_IN_STRETCHES: f64 = 0.08;
+
 /// One mixture and how well it has done.
 #[derive(Clone, Copy)]
 pub(super) struct Mixture {
@@ -31,6 +35,11 @@ impl Mixture {
 
     pub(super) fn log(&self) -> f64 {
         self.score.log()
+    }
+
+    /// Whether the less common policy has enough of the events not to be a trouble of the other.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.lesser_share() >= if self.sticky { LEAST_IN_STRETCHES } else { LEAST_BY_CHANCE }
     }
 
     /// Share of events that the less common policy explains.

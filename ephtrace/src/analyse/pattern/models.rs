@@ -7,7 +7,7 @@ use super::{
     laws,
     learned::{Pool, Steps, Window},
     observation::Clock,
-    score::Score,
+    score::{Score, log_sum_exp},
     simple_hash::Place,
     wide::{Recent, Wide},
 };
@@ -43,6 +43,9 @@ pub(super) struct HostSeen {
     pub(super) up: f64,
     pub(super) random_up: f64,
     pub(super) step: Option<i32>,
+    /// Step from the nearest of several places, and the weight of each.
+    pub(super) near: Option<i32>,
+    pub(super) near_weight: f64,
 }
 
 impl HostModels {
@@ -61,6 +64,7 @@ impl HostModels {
         let sight = reference.up.sight(frame);
         let mut seen = HostSeen { up: self.up.observe(frame, &sight, Clock::Unknown), ..HostSeen::default() };
         reference.up.advance(frame, &sight, 0, false);
+        (seen.near, seen.near_weight) = (sight.step, sight.even_weight);
         match sight.any {
             true => self.many.observe(frame, sight.step, sight.even_weight),
             false => self.many.first(frame),
@@ -174,8 +178,10 @@ impl LaneModels {
 /// Policies without a memory.
 #[derive(Clone)]
 pub(super) struct RandomModels {
-    pub(super) uniform: Score,
-    pub(super) odd: Score,
+    uniform: Score,
+    odd: Score,
+    piled_uniform: Piled,
+    piled_odd: Piled,
     /// Uniform on the parity of the low end: no known system does that.
     pub(super) low_parity: Score,
     pub(super) pool: Pool,
@@ -192,6 +198,8 @@ impl RandomModels {
         Self {
             uniform: Score::new(),
             odd: Score::new(),
+            piled_uniform: Piled::new(1),
+            piled_odd: Piled::new(2),
             low_parity: Score::new(),
             pool: Pool::new(),
             window: Window::new(),
@@ -201,7 +209,7 @@ impl RandomModels {
     }
 
     /// Scores an event; returns the density of bind to port 0, for mixtures.
-    pub(super) fn observe(&mut self, frame: &Frame) -> f64 {
+    pub(super) fn observe(&mut self, frame: &Frame, pile: Option<i32>, weight: f64) -> f64 {
         let with_stray = |density: f64| (1.0 - STRAY) * density + STRAY * frame.noise;
         self.uniform.add(with_stray(frame.fresh));
         self.low_parity.add(with_stray(frame.fresh_low));
@@ -212,8 +220,60 @@ impl RandomModels {
             self.reuse += reuse / odd;
             self.odd_seen += 1.0;
         }
+        self.piled_uniform.observe(frame, frame.fresh, pile, weight);
+        self.piled_odd.observe(frame, odd, pile, weight);
         self.pool.observe(frame);
         self.window.observe(frame);
         odd
+    }
+}
+
+impl RandomModels {
+    /// Evidence of the uniform policies.
+    pub(super) fn uniform(&self) -> f64 {
+        log_sum_exp([self.uniform.log(), self.piled_uniform.score.log() - PILED].into_iter())
+    }
+
+    /// Evidence of bind to port 0.
+    pub(super) fn odd(&self) -> f64 {
+        log_sum_exp([self.odd.log(), self.piled_odd.score.log() - PILED].into_iter())
+    }
+}
+
+/// Log-odds against pile-ups.
+const PILED: f64 = 2.0;
+/// Highest share of events in pile-ups: that of the range which is taken in blocks.
+const PILED_CAP: f64 = 0.35;
+
+/// A random policy that searches on from its random start: behind each block of occupied ports a
+/// pile-up grows port by port, and looks like a counter of its own.
+#[derive(Clone)]
+struct Piled {
+    stride: i32,
+    piled: f64,
+    total: f64,
+    score: Score,
+}
+
+impl Piled {
+    const fn new(stride: i32) -> Self {
+        Self { stride, piled: 0.3, total: 10.0, score: Score::new() }
+    }
+
+    /// `step` from the nearest of several places, each with this `weight`.
+    fn observe(&mut self, frame: &Frame, free: f64, step: Option<i32>, weight: f64) {
+        let share = (self.piled / self.total).min(PILED_CAP);
+        let behind = match step {
+            Some(step) if step == self.stride => 0.8 * weight,
+            Some(step) if step == 2 * self.stride => 0.15 * weight,
+            _ => 0.0,
+        };
+        let piled = share * behind;
+        let density = piled + (1.0 - share) * free;
+        self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
+        self.total += 1.0;
+        if density > 0.0 {
+            self.piled += piled / density;
+        }
     }
 }

@@ -22,8 +22,8 @@ const OPEN_MARGIN: f64 = 0.3;
 const OPEN_PRIOR: f64 = 0.01;
 /// Evidence that a mixture must win by, per event.
 const MIXED_MARGIN: f64 = 0.1;
-/// Least share of either policy of a mixture.
-const MIXED_SHARE: f64 = 0.14;
+/// … and altogether.
+const MIXED_LEAST: f64 = 4.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 0.4;
 /// What a policy that ephtrace's own kernels don't have is still worth.
@@ -62,8 +62,8 @@ fn known(c: &Classifier) -> Vec<Member> {
     vec![
         known(Algorithm::SeqGlobal, Pattern::Sequential, seq),
         known(Algorithm::Alg5RandInc, Pattern::Sequential, alg5),
-        known(Algorithm::RandomUniform, Pattern::Random, c.random.uniform.log()),
-        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd.log()),
+        known(Algorithm::RandomUniform, Pattern::Random, c.random.uniform()),
+        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd()),
         known(Algorithm::Alg3Hash, lane, c.hashes[0].log()),
         known(Algorithm::LinuxHintEven, lane, c.hashes[1].log()),
         known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log()),
@@ -78,12 +78,13 @@ fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
     let mixtures = &c.mixtures;
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
     let log = log_sum_exp(
-        all.filter(|mixture| mixture.lesser_share() >= MIXED_SHARE)
+        all.filter(|mixture| mixture.is_mixed())
             .map(super::mixture::Mixture::log)
             .collect::<Vec<_>>()
             .into_iter(),
     );
-    let guarded = if log - best > MIXED_MARGIN * n { log } else { log.min(best) - MIXED_MARGIN * n };
+    let margin = MIXED_LEAST + MIXED_MARGIN * n;
+    let guarded = if log - best > margin { log } else { log.min(best) - margin };
     Member { algorithm: Algorithm::Mixed, pattern: Pattern::Mixed, log: guarded, prior: MIXED_PRIOR }
 }
 

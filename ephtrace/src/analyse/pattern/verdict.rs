@@ -64,7 +64,7 @@ impl Verdict {
             algorithm: algorithms[0].name,
             algorithm_confidence: algorithms[0].probability,
             n: c.facts.events,
-            informative_pairs: informative_pairs(c, patterns[0].name),
+            informative_pairs: informative_pairs(c, patterns[0].name, algorithms[0].name),
             evidence: Vec::new(),
             patterns,
             algorithms,
@@ -94,9 +94,12 @@ impl Verdict {
     }
 }
 
-fn informative_pairs(c: &Classifier, pattern: Pattern) -> u64 {
+fn informative_pairs(c: &Classifier, pattern: Pattern, algorithm: Algorithm) -> u64 {
+    let salted = matches!(algorithm, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr | Algorithm::Mixed);
     match pattern {
         Pattern::Sequential => c.facts.pairs,
+        // Its counters survive the epochs, or it has none.
+        _ if !salted => c.facts.returns + c.facts.resalted,
         _ => c.facts.returns,
     }
 }
