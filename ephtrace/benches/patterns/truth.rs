@@ -168,9 +168,9 @@ fn open(trace: &Trace, pairs: Pairs) -> Right {
         Open::Pinned | Open::Cycle(_) => {
             vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Random]
         }
-        Open::Pool(_) | Open::Window(_) | Open::EvenRandom | Open::BitReversed => {
-            vec![Pattern::Random]
-        }
+        Open::Pool(_) | Open::Window(_) | Open::EvenRandom => vec![Pattern::Random],
+        // Known from the last one, and spread as if random.
+        Open::BitReversed => vec![Pattern::Sequential, Pattern::Random],
         Open::ByProcess => vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Mixed],
     };
     if pairs.interleaved < FEW {

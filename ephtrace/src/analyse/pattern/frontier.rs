@@ -36,7 +36,7 @@ pub(super) struct Sight {
     pub(super) step: Option<i32>,
     /// Weight of that frontier if one counter is at work: the top one has nearly all of it.
     pub(super) weight: f64,
-    /// Weight of that frontier if each of them is a counter.
+    /// Weight of that frontier if each of them is a counter of its own.
     pub(super) even_weight: f64,
     /// When the reference was last hit: the nearest, else the top one.
     pub(super) at: u64,
@@ -45,7 +45,7 @@ pub(super) struct Sight {
 
 /// How much of the weight frontiers other than the top one can have together, if they were hit as
 /// often: one counter at work does not jump between places.
-const OTHERS: f64 = 0.25;
+const OTHERS: f64 = 0.12;
 /// Least weight of a frontier.
 const LEAST: f64 = 0.01;
 /// Each event lets the score of earlier hits fade by this factor.
@@ -81,7 +81,8 @@ impl<const N: usize> Frontiers<N> {
             sight.step = Some(step);
             sight.index = index;
             sight.at = items[index].at;
-            sight.even_weight = 1.0 / f64::from(self.len);
+            let total: f32 = items.iter().map(|item| item.score).sum();
+            sight.even_weight = f64::from(items[index].score / total);
             sight.weight = self.weight(index);
         }
         sight

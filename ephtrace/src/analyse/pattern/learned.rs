@@ -108,18 +108,24 @@ impl Pool {
     }
 }
 
-/// A window of the range, as narrow as the ports so far.
-#[derive(Clone, Copy)]
+/// Blocks of the port space that are told apart.
+const BLOCKS: usize = 512;
+/// Ports in one.
+const BLOCK: f64 = 128.0;
+/// Strength of "a block never seen before", all blocks together.
+const SPREAD: f64 = 2.0;
+
+/// Ports by where they lie: a part of the range that is used alone.
+#[derive(Clone)]
 pub(super) struct Window {
-    low: u16,
-    high: u16,
+    counts: [u32; BLOCKS],
     total: u32,
     score: Score,
 }
 
 impl Window {
     pub(super) const fn new() -> Self {
-        Self { low: u16::MAX, high: 0, total: 0, score: Score::new() }
+        Self { counts: [0; BLOCKS], total: 0, score: Score::new() }
     }
 
     pub(super) fn log(&self) -> f64 {
@@ -127,19 +133,12 @@ impl Window {
     }
 
     pub(super) fn observe(&mut self, frame: &Frame) {
-        let surprise = 2.0 / (f64::from(self.total) + 2.0);
-        let inside = (self.low..=self.high).contains(&frame.port);
-        let density = if inside {
-            (1.0 - surprise) / (f64::from(self.high - self.low) + 1.0)
-        } else {
-            surprise * frame.fresh
-        };
+        let count = &mut self.counts[usize::from(frame.port >> 7)];
+        let density = (f64::from(*count) / BLOCK + SPREAD * frame.fresh)
+            / (f64::from(self.total) + SPREAD);
         self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
+        *count += 1;
         self.total += 1;
-        if frame.fresh > frame.noise || inside {
-            self.low = self.low.min(frame.port);
-            self.high = self.high.max(frame.port);
-        }
     }
 }
 

@@ -140,7 +140,7 @@ impl LaneModels {
             even: Counter::salted(&laws::EVEN_TO_16, Start::LowParity),
             any: Counter::salted(&laws::ANY_TO_8, Start::Anywhere),
             stride: Steps::new(),
-            random_up: Wide::new(false),
+            random_up: Wide::coarse(),
         }
     }
 

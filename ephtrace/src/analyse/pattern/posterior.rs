@@ -17,7 +17,11 @@ pub(super) struct Member {
 }
 
 /// Evidence that a learned law must win by, per event: it fits anything a little.
-const OPEN_MARGIN: f64 = 0.3;
+const LEARNED: f64 = 0.2;
+/// The same for a law with one parameter.
+const FITTED: f64 = 0.1;
+/// The same for where the ports lie.
+const SPREAD: f64 = 0.3;
 /// Prior of a policy that is none of the known ones.
 const OPEN_PRIOR: f64 = 0.01;
 /// Evidence that a mixture must win by, per event.
@@ -90,22 +94,22 @@ fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
 
 /// The open set.
 fn open(c: &Classifier, n: f64) -> Vec<Member> {
-    let open = |pattern, log: f64| Member {
+    let open = |pattern, log: f64, margin: f64| Member {
         algorithm: Algorithm::Other,
         pattern,
-        log: log - OPEN_MARGIN * n,
+        log: log - margin * n,
         prior: OPEN_PRIOR,
     };
     let host = c.namespaces.as_ref().map_or(&c.host, |n| &n.models);
     vec![
-        open(Pattern::Sequential, host.stride.log()),
-        open(Pattern::Sequential, c.host.many.log()),
-        open(Pattern::Sequential, host.random_down.log()),
-        open(Pattern::PerDestination, c.lanes.stride.log()),
-        open(Pattern::PerDestination, c.lanes.random_up.log()),
-        open(Pattern::Random, c.random.low_parity.log()),
-        open(Pattern::Random, c.random.pool.log()),
-        open(Pattern::Random, c.random.window.log()),
+        open(Pattern::Sequential, host.stride.log(), LEARNED),
+        open(Pattern::Sequential, c.host.many.log(), LEARNED),
+        open(Pattern::Sequential, host.random_down.log(), FITTED),
+        open(Pattern::PerDestination, c.lanes.stride.log(), LEARNED),
+        open(Pattern::PerDestination, c.lanes.random_up.log(), FITTED),
+        open(Pattern::Random, c.random.low_parity.log(), SPREAD),
+        open(Pattern::Random, c.random.pool.log(), SPREAD),
+        open(Pattern::Random, c.random.window.log(), SPREAD),
     ]
 }
 

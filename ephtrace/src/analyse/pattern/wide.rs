@@ -9,6 +9,8 @@ use super::{
 const GRID: usize = 28;
 const SMALLEST: f64 = 5.0;
 const RATIO: f64 = 1.3;
+/// The first values of N, up to 14.
+const COARSE: usize = 5;
 /// Weight of the last port as the reference, of the one before, and so on: a stray port or an
 /// overtaken one then costs one event.
 const RECENCY: [f64; 4] = [0.85, 0.09, 0.04, 0.02];
@@ -59,6 +61,14 @@ pub(super) struct Wide {
 impl Wide {
     pub(super) const fn new(downwards: bool) -> Self {
         Self { weights: [1.0 / 28.0; GRID], score: Score::new(), downwards }
+    }
+
+    /// Without the smallest values of N, which Linux's own increments look like.
+    pub(super) fn coarse() -> Self {
+        let mut wide = Self::new(false);
+        wide.weights[..COARSE].fill(0.0);
+        wide.weights[COARSE..].fill(1.0 / 23.0);
+        wide
     }
 
     pub(super) fn log(&self) -> f64 {
