@@ -5,7 +5,7 @@
 //! traces more than one name is right, by these rules, which look at the truth and never at a
 //! verdict.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ephtrace::analyse::pattern::{Algorithm, Pattern};
 
@@ -37,6 +37,8 @@ pub(crate) struct Pairs {
     pub(crate) beside: usize,
     /// Returns to a destination that moved by four.
     pub(crate) by_four: usize,
+    /// Ports that came before.
+    pub(crate) repeated: usize,
     /// Assignments of the less common of two policies.
     pub(crate) lesser: usize,
 }
@@ -45,11 +47,13 @@ pub(crate) fn pairs(trace: &Trace) -> Pairs {
     let salted = matches!(trace.rules[0], Rule::Dhash64k { .. });
     let mut last: HashMap<u64, (usize, usize, u64, _, u16)> = HashMap::new();
     let mut parts = [0, 0];
+    let mut ports = HashSet::new();
     let mut by_netns: HashMap<u32, usize> = HashMap::new();
     let mut pairs = Pairs::default();
     let assigned = trace.events.iter().filter(|event| event.part.is_some());
     for (i, event) in assigned.enumerate() {
         parts[event.part.unwrap_or(0)] += 1;
+        pairs.repeated += usize::from(!ports.insert(event.seen.port));
         let epoch = if salted { event.epoch } else { 0 };
         let seen = &event.seen;
         let count = by_netns.entry(seen.netns).or_default();
@@ -173,10 +177,17 @@ fn open(trace: &Trace, pairs: Pairs) -> Right {
         Open::BitReversed => vec![Pattern::Sequential, Pattern::Random],
         Open::ByProcess => vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Mixed],
     };
-    if pairs.interleaved < FEW {
+    let mut algorithms = vec![Algorithm::Other];
+    if pairs.beside < FEW {
         patterns.extend([Pattern::Sequential, Pattern::PerDestination]);
+        if let Open::LaneRandom(_) = open {
+            algorithms.push(Algorithm::Alg5RandInc);
+        }
     }
-    Right { patterns, algorithms: vec![Algorithm::Other], predictable: None }
+    if matches!(open, Open::Pool(_) | Open::Cycle(_)) && pairs.repeated < FEW {
+        algorithms.push(Algorithm::RandomUniform);
+    }
+    Right { patterns, algorithms, predictable: None }
 }
 
 pub(crate) fn name_of(rule: &Rule) -> Algorithm {

@@ -45,7 +45,7 @@ impl Steps {
         };
         let seen = self.counts.iter().find(|(s, _)| *s == step).map_or(0, |(_, count)| *count);
         let total = f64::from(self.total) + NOVELTY;
-        let density = (f64::from(seen) * weight + NOVELTY * frame.fresh) / total;
+        let density = (f64::from(seen) * weight + NOVELTY * novel(frame, step, weight)) / total;
         self.score.add((1.0 - STRAY) * density + stray);
         self.count(step);
     }
@@ -69,6 +69,14 @@ impl Steps {
             *rarest = (step, 1);
         }
     }
+}
+
+/// Density of a step never seen before: anywhere in the range, or a small one.
+fn novel(frame: &Frame, step: i32, weight: f64) -> f64 {
+    let away = f64::from(step.abs().max(1));
+    // Small steps evenly by their logarithm: both directions, up to 1024.
+    let small = if away <= 1024.0 { 1.0 / (2.0 * 7.5 * away) } else { 0.0 };
+    0.5 * frame.fresh + 0.5 * small * weight
 }
 
 /// Ports by how often they came.
@@ -108,6 +116,53 @@ impl Pool {
     }
 }
 
+/// A window of the range that is used alone: uniform between two ends that are learned.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    low: f64,
+    high: f64,
+    inside: u32,
+    score: Score,
+}
+
+/// A window is at least this wide.
+const NARROWEST: f64 = 64.0;
+
+impl Window {
+    pub(super) const fn new() -> Self {
+        Self { low: 0.0, high: 0.0, inside: 0, score: Score::new() }
+    }
+
+    pub(super) fn log(&self) -> f64 {
+        self.score.log()
+    }
+
+    pub(super) fn observe(&mut self, frame: &Frame) {
+        let port = f64::from(frame.port);
+        let (law, stray) = ((1.0 - STRAY) * self.density(frame, port), STRAY * frame.noise);
+        self.score.add(law + stray);
+        if self.inside == 0 {
+            (self.low, self.high) = (port, port);
+        }
+        if law > stray || self.inside < 2 {
+            self.inside += 1;
+            self.low = self.low.min(port);
+            self.high = self.high.max(port);
+        }
+    }
+
+    /// The next port given the ends so far, with a prior of one over the width squared.
+    fn density(&self, frame: &Frame, port: f64) -> f64 {
+        if self.inside < 2 {
+            return frame.fresh;
+        }
+        let n = f64::from(self.inside);
+        let width = (self.high - self.low + 1.0).max(NARROWEST);
+        let beyond = (self.low - port).max(port - self.high).max(0.0);
+        (n - 1.0) / ((n + 1.0) * width) * (width / (width + beyond)).powf(n.min(64.0))
+    }
+}
+
 /// Blocks of the port space that are told apart.
 const BLOCKS: usize = 512;
 /// Ports in one.
@@ -115,15 +170,15 @@ const BLOCK: f64 = 128.0;
 /// Strength of "a block never seen before", all blocks together.
 const SPREAD: f64 = 2.0;
 
-/// Ports by where they lie: a part of the range that is used alone.
+/// Ports by where they lie: several parts of the range that are used alone.
 #[derive(Clone)]
-pub(super) struct Window {
+pub(super) struct Spread {
     counts: [u32; BLOCKS],
     total: u32,
     score: Score,
 }
 
-impl Window {
+impl Spread {
     pub(super) const fn new() -> Self {
         Self { counts: [0; BLOCKS], total: 0, score: Score::new() }
     }

@@ -5,7 +5,7 @@ use super::{
     frame::Frame,
     frontier::{Frontiers, Sight},
     laws,
-    learned::{Pool, Steps, Window},
+    learned::{Pool, Spread, Steps, Window},
     observation::Clock,
     score::{Score, log_sum_exp},
     simple_hash::Place,
@@ -186,6 +186,7 @@ pub(super) struct RandomModels {
     pub(super) low_parity: Score,
     pub(super) pool: Pool,
     pub(super) window: Window,
+    pub(super) spread: Spread,
     reuse: f64,
     odd_seen: f64,
 }
@@ -203,6 +204,7 @@ impl RandomModels {
             low_parity: Score::new(),
             pool: Pool::new(),
             window: Window::new(),
+            spread: Spread::new(),
             reuse: 0.6,
             odd_seen: 2.0,
         }
@@ -224,6 +226,7 @@ impl RandomModels {
         self.piled_odd.observe(frame, odd, pile, weight);
         self.pool.observe(frame);
         self.window.observe(frame);
+        self.spread.observe(frame);
         odd
     }
 }

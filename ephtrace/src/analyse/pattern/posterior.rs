@@ -100,16 +100,19 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         log: log - margin * n,
         prior: OPEN_PRIOR,
     };
-    let host = c.namespaces.as_ref().map_or(&c.host, |n| &n.models);
+    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|n| &n.models));
+    let stride = log_sum_exp(scopes().map(|m| m.stride.log()));
+    let falling = log_sum_exp(scopes().map(|m| m.random_down.log()));
     vec![
-        open(Pattern::Sequential, host.stride.log(), LEARNED),
+        open(Pattern::Sequential, stride, LEARNED),
         open(Pattern::Sequential, c.host.many.log(), LEARNED),
-        open(Pattern::Sequential, host.random_down.log(), FITTED),
+        open(Pattern::Sequential, falling, FITTED),
         open(Pattern::PerDestination, c.lanes.stride.log(), LEARNED),
         open(Pattern::PerDestination, c.lanes.random_up.log(), FITTED),
-        open(Pattern::Random, c.random.low_parity.log(), SPREAD),
+        open(Pattern::Random, c.random.low_parity.log(), FITTED),
         open(Pattern::Random, c.random.pool.log(), SPREAD),
         open(Pattern::Random, c.random.window.log(), SPREAD),
+        open(Pattern::Random, c.random.spread.log(), SPREAD),
     ]
 }
 

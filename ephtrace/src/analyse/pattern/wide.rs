@@ -13,9 +13,9 @@ const RATIO: f64 = 1.3;
 const COARSE: usize = 5;
 /// Weight of the last port as the reference, of the one before, and so on: a stray port or an
 /// overtaken one then costs one event.
-const RECENCY: [f64; 4] = [0.85, 0.09, 0.04, 0.02];
+const RECENCY: [f64; 4] = [0.93, 0.045, 0.015, 0.01];
 /// Share of one increment, two increments at once (a lost event), an overtaken event.
-const PARTS: [f64; 3] = [0.88, 0.08, 0.04];
+const PARTS: [f64; 3] = [0.90, 0.08, 0.02];
 /// Share of ports that a program named.
 const STRAY: f64 = 0.04;
 /// Above this share of the range an increment can't be told from a random port.
