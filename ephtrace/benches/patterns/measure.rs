@@ -1,6 +1,6 @@
 //! What a run of the classifier over one trace gave, and the figures over many.
 
-use ephtrace::analyse::pattern::{Algorithm, Classifier, Pattern, Verdict};
+use ephtrace::analyse::pattern::{Algorithm, Judge, Pattern, Verdict};
 
 use crate::{
     trace::{Class, Shown, Trace},
@@ -20,11 +20,11 @@ pub(crate) struct Outcome {
 
 /// Lets the classifier see the trace.
 pub(crate) fn judge(trace: &Trace, shown: Shown) -> Verdict {
-    let mut classifier = Classifier::new();
+    let mut judge = Judge::new();
     for event in &trace.events {
-        classifier.observe(&event.observation(shown));
+        judge.observe(&event.observation(shown));
     }
-    classifier.verdict()
+    judge.verdict()
 }
 
 impl Outcome {

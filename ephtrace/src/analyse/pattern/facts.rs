@@ -34,6 +34,8 @@ pub(super) struct Facts {
     pub(super) near_pairs: u64,
     /// Ports on the parity of the low end.
     pub(super) low_parity: u64,
+    /// Assignments from a range with an odd low end.
+    pub(super) odd_low_ends: u64,
     /// Interleaved returns that Algorithm 3 predicted to the port, by one and by two.
     pub(super) predicted: [u64; 2],
     /// Sum of the sizes of the range, for chances.
@@ -61,6 +63,7 @@ impl Facts {
         self.events += 1;
         self.sizes += f64::from(frame.size);
         self.low_parity += u64::from(frame.on_low_parity());
+        self.odd_low_ends += u64::from(frame.low % 2 != 0);
         self.linux += u64::from(event.linux);
         self.ranged += u64::from(event.range.is_some());
         self.by_socket += u64::from(event.range.is_some_and(|range| range.by_socket));

@@ -6,6 +6,7 @@ mod evidence;
 mod facts;
 mod frame;
 mod frontier;
+mod judge;
 mod kernel;
 mod laws;
 mod learned;
@@ -21,6 +22,7 @@ mod verdict;
 mod wide;
 
 pub use classifier::{Classifier, MAX_DESTINATIONS, MAX_NAMESPACES};
+pub use judge::{Judge, Stream};
 pub use names::{Algorithm, Pattern};
 pub use observation::{Clock, Observation, Search};
 pub use verdict::{CONFIDENT, FEWEST_PAIRS, Named, Verdict};

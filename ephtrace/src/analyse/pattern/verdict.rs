@@ -78,7 +78,7 @@ impl Verdict {
         verdict
     }
 
-    fn withhold(&mut self) {
+    pub(super) fn withhold(&mut self) {
         let few = self.informative_pairs < FEWEST_PAIRS;
         if few || self.pattern_confidence < CONFIDENT {
             self.pattern = Pattern::Undetermined;
@@ -136,7 +136,7 @@ fn algorithms(members: &[Member], probabilities: &[f64]) -> Vec<Named<Algorithm>
     })
 }
 
-fn ranked<T: Copy>(names: &[T], probability: impl Fn(T) -> f64) -> Vec<Named<T>> {
+pub(super) fn ranked<T: Copy>(names: &[T], probability: impl Fn(T) -> f64) -> Vec<Named<T>> {
     let mut ranked: Vec<Named<T>> =
         names.iter().map(|&name| Named { name, probability: probability(name) }).collect();
     ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
