@@ -138,10 +138,14 @@ fn main() -> io::Result<()> {
 fn speed(out: &mut impl io::Write) -> io::Result<()> {
     for class in classes() {
         let trace = generate(class, 10_000, 7);
-        let started = Instant::now();
-        let verdict = judge(&trace, PORTS_ONLY);
-        let elapsed = started.elapsed();
-        writeln!(out, "{:?}: {:.2?} for {}, {}", class, elapsed, trace.events.len(), verdict.algorithm)?;
+        let runs = (0..7).map(|_| {
+            let started = Instant::now();
+            let verdict = judge(&trace, PORTS_ONLY);
+            (started.elapsed(), verdict.algorithm)
+        });
+        if let Some((elapsed, algorithm)) = runs.min_by_key(|(elapsed, _)| *elapsed) {
+            writeln!(out, "{class:?}: {elapsed:.2?} for {}, {algorithm}", trace.events.len())?;
+        }
     }
     Ok(())
 }

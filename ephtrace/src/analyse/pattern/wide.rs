@@ -1,9 +1,6 @@
 //! RFC 6056 Algorithm 5: random increments from 1 to N, N unknown.
 
-use super::{
-    frame::Frame,
-    score::{Score, log_sum_exp},
-};
+use super::{frame::Frame, score::Score};
 
 /// Values of N looked at, each 1.3 times the one before, from [`SMALLEST`] on.
 const GRID: usize = 28;
@@ -14,6 +11,16 @@ const COARSE: usize = 5;
 /// Weight of the last port as the reference, of the one before, and so on: a stray port or an
 /// overtaken one then costs one event.
 const RECENCY: [f64; 4] = [0.93, 0.045, 0.015, 0.01];
+/// The values of N.
+const SIZES: [f64; GRID] = {
+    let mut sizes = [SMALLEST; GRID];
+    let mut i = 1;
+    while i < GRID {
+        sizes[i] = sizes[i - 1] * RATIO;
+        i += 1;
+    }
+    sizes
+};
 /// Share of one increment, two increments at once (a lost event), an overtaken event.
 const PARTS: [f64; 3] = [0.90, 0.08, 0.02];
 /// Share of ports that a program named.
@@ -54,21 +61,24 @@ impl<const N: usize> Recent<N> {
 #[derive(Clone)]
 pub(super) struct Wide {
     weights: [f64; GRID],
+    /// The values still in the running; the others are left out for good.
+    from: usize,
+    to: usize,
     score: Score,
     downwards: bool,
 }
 
+/// A value of N with less weight than this, at either end of those in the running, is given up.
+const HOPELESS: f64 = 1e-7;
+
 impl Wide {
-    pub(super) const fn new(downwards: bool) -> Self {
-        Self { weights: [1.0 / 28.0; GRID], score: Score::new(), downwards }
+    pub(super) fn new(downwards: bool) -> Self {
+        Self { weights: [1.0; GRID], from: 0, to: GRID, score: Score::new(), downwards }.scaled()
     }
 
     /// Without the smallest values of N, which Linux's own increments look like.
     pub(super) fn coarse() -> Self {
-        let mut wide = Self::new(false);
-        wide.weights[..COARSE].fill(0.0);
-        wide.weights[COARSE..].fill(1.0 / 23.0);
-        wide
+        Self { from: COARSE, ..Self::new(false) }.scaled()
     }
 
     pub(super) fn log(&self) -> f64 {
@@ -77,8 +87,9 @@ impl Wide {
 
     /// The likeliest N.
     pub(super) fn n(&self) -> f64 {
-        let best = (0..GRID).max_by(|&a, &b| self.weights[a].total_cmp(&self.weights[b]));
-        grid(best.unwrap_or(0))
+        let best =
+            (self.from..self.to).max_by(|&a, &b| self.weights[a].total_cmp(&self.weights[b]));
+        SIZES[best.unwrap_or(0)]
     }
 
     /// Scores one event; returns its density under the law alone, for mixtures.
@@ -87,30 +98,51 @@ impl Wide {
             self.score.add((1.0 - STRAY) * frame.fresh + STRAY * frame.noise);
             return frame.fresh;
         }
-        let laws = self.densities(frame, recent);
-        let law: f64 = self.weights.iter().zip(laws).map(|(w, d)| w * d).sum();
+        let mut laws = [0.0; GRID];
+        self.densities(frame, recent, &mut laws);
+        let running = self.from..self.to;
+        let weights = &mut self.weights[running.clone()];
+        let law: f64 = weights.iter().zip(&laws[running.clone()]).map(|(w, d)| w * d).sum();
         let stray = STRAY * (0.5 * frame.fresh + 0.5 * frame.noise);
         let density = (1.0 - STRAY) * law + stray;
         self.score.add(density);
-        for (weight, law) in self.weights.iter_mut().zip(laws) {
-            *weight *= ((1.0 - STRAY) * law + stray) / density;
+        let (kept, floor) = ((1.0 - STRAY) / density, stray / density);
+        for (weight, law) in weights.iter_mut().zip(&laws[running]) {
+            *weight *= kept * law + floor;
         }
+        self.narrow();
         0.96 * law + 0.04 * frame.fresh
     }
 
-    fn densities(&self, frame: &Frame, recent: &[u16]) -> [f64; GRID] {
-        let mut densities = [0.0; GRID];
+    fn densities(&self, frame: &Frame, recent: &[u16], densities: &mut [f64; GRID]) {
         let widest = WIDEST * f64::from(frame.size);
+        let scale = 1.0 / RECENCY[..recent.len().min(RECENCY.len())].iter().sum::<f64>();
+        let running = self.from..self.to;
         for (&port, weight) in recent.iter().zip(RECENCY) {
-            let step = frame.step_from(port) * if self.downwards { -1 } else { 1 };
-            let (step, weight) = (f64::from(step), weight / total(recent.len()));
-            let mut n = SMALLEST;
-            for density in &mut densities {
-                *density += weight * if n <= widest { one(step, n) } else { 0.0 };
-                n *= RATIO;
+            let step = f64::from(frame.step_from(port) * if self.downwards { -1 } else { 1 });
+            if step > 2.0 * widest || step < -widest {
+                continue;
+            }
+            let weight = weight * scale;
+            for (density, &n) in densities[running.clone()].iter_mut().zip(&SIZES[running.clone()]) {
+                *density += if n <= widest { weight * one(step, n) } else { 0.0 };
             }
         }
-        densities
+    }
+
+    fn narrow(&mut self) {
+        while self.to - self.from > 1 && self.weights[self.from] < HOPELESS {
+            self.from += 1;
+        }
+        while self.to - self.from > 1 && self.weights[self.to - 1] < HOPELESS {
+            self.to -= 1;
+        }
+    }
+
+    fn scaled(mut self) -> Self {
+        let total: f64 = self.weights[self.from..self.to].iter().sum();
+        self.weights.iter_mut().for_each(|weight| *weight /= total);
+        self
     }
 }
 
@@ -127,19 +159,6 @@ fn one(step: f64, n: f64) -> f64 {
         0.0
     };
     share / n
-}
-
-fn total(len: usize) -> f64 {
-    RECENCY[..len.min(RECENCY.len())].iter().sum()
-}
-
-fn grid(index: usize) -> f64 {
-    (0..index).fold(SMALLEST, |n, _| n * RATIO)
-}
-
-/// Evidence of the better of two directions, for policies that are none of the known ones.
-pub(super) fn either(a: &Wide, b: &Wide) -> f64 {
-    log_sum_exp([a.log(), b.log()].into_iter()) - std::f64::consts::LN_2
 }
 
 #[cfg(test)]
