@@ -38,6 +38,7 @@ struct Arguments {
     lengths: Vec<usize>,
     shown: Shown,
     wrong: bool,
+    level: f64,
     one: Option<(String, u64)>,
 }
 
@@ -48,6 +49,7 @@ fn arguments() -> Arguments {
         lengths: vec![16, 64, 256],
         shown: PORTS_ONLY,
         wrong: false,
+        level: 1.0,
         one: None,
     };
     for argument in std::env::args().skip(1) {
@@ -59,6 +61,8 @@ fn arguments() -> Arguments {
             "nonetns" => arguments.shown.netns = false,
             "notime" => arguments.shown.time = false,
             "origin" => arguments.shown.origin = true,
+            "clean" => arguments.level = 0.0,
+            "hard" => arguments.level = 2.0,
             "wrong" => arguments.wrong = true,
             other if other.contains(':') => {
                 let (class, seed) = other.split_once(':').unwrap_or((other, "0"));
@@ -87,7 +91,7 @@ fn run(arguments: &Arguments, n: usize) -> Vec<Outcome> {
     for (i, class) in (0_u64..).zip(classes()) {
         for seed in 0..arguments.seeds {
             let seed = arguments.base + seed + i * 10_000;
-            let trace = generate(class, n, seed);
+            let trace = generate(class, n, seed, arguments.level);
             outcomes.push(Outcome {
                 class,
                 what: format!("{:?}", trace.rules),
@@ -137,7 +141,7 @@ fn main() -> io::Result<()> {
 /// Time for ten thousand events.
 fn speed(out: &mut impl io::Write) -> io::Result<()> {
     for class in classes() {
-        let trace = generate(class, 10_000, 7);
+        let trace = generate(class, 10_000, 7, 1.0);
         let runs = (0..7).map(|_| {
             let started = Instant::now();
             let verdict = judge(&trace, PORTS_ONLY);
@@ -184,7 +188,7 @@ fn one(out: &mut impl io::Write, arguments: &Arguments, class: &str, seed: u64) 
         .into_iter()
         .find(|a| a.as_str() == class && *a != Algorithm::Other)
         .map_or(Class::Open, Class::Known);
-    let trace = generate(class, arguments.lengths[0], seed);
+    let trace = generate(class, arguments.lengths[0], seed, arguments.level);
     let mut ids = Vec::new();
     for event in &trace.events {
         let key = event.seen.key;

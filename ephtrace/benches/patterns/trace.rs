@@ -90,14 +90,14 @@ struct Load {
     phase: u64,
 }
 
-/// Makes the trace of `class` with `n` events that `seed` stands for.
-pub(crate) fn generate(class: Class, n: usize, seed: u64) -> Trace {
+/// Makes the trace of `class` with `n` events that `seed` stands for; `level` scales its troubles.
+pub(crate) fn generate(class: Class, n: usize, seed: u64, level: f64) -> Trace {
     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n as u64);
     rng.u64(..);
     let rules = rules(class, &mut rng);
     let range = a_range(&mut rng, &rules);
     let mut world = a_world(&mut rng, n, range);
-    let troubles = troubles(&mut rng, &mut world, n);
+    let troubles = troubles(&mut rng, &mut world, n, level);
     let mut load = Load::new(&mut rng);
     let mut policies: Vec<Policy> =
         rules.iter().map(|rule| Policy::new(rule.clone(), &mut world)).collect();
@@ -319,14 +319,15 @@ fn a_world(rng: &mut Rng, n: usize, range: PortRange) -> World {
     world
 }
 
-fn troubles(rng: &mut Rng, world: &mut World, n: usize) -> Troubles {
+fn troubles(rng: &mut Rng, world: &mut World, n: usize, level: f64) -> Troubles {
     let some = |rng: &mut Rng, chance: f64, values: &[f64]| {
-        if rng.f64() < chance { values[rng.usize(..values.len())] } else { 0.0 }
+        let value = values[rng.usize(..values.len())];
+        if rng.f64() < chance * level { value * level } else { 0.0 }
     };
     let busy = some(rng, 0.4, &[0.005, 0.02, 0.1, 0.25]);
     let blocks = rng.bool();
     world.occupy(busy, blocks);
-    if rng.f64() < 0.25 {
+    if rng.f64() < 0.25 * level {
         let (count, length) = (rng.usize(1..6), [10, 100, 1000][rng.usize(0..3)]);
         world.reserve(count, length.min(world.ranges[0].len() as u16 / 20));
     }
@@ -342,7 +343,7 @@ fn troubles(rng: &mut Rng, world: &mut World, n: usize) -> Troubles {
         reorder: some(rng, 0.35, &[0.01, 0.04, 0.1]),
         named: some(rng, 0.35, &[0.01, 0.03, 0.06]),
         named_ports,
-        change_range: (rng.u32(0..12) == 0).then(|| n / 4 + rng.usize(0..=n / 2)),
+        change_range: (rng.f64() < level / 12.0).then(|| n / 4 + rng.usize(0..=n / 2)),
     }
 }
 

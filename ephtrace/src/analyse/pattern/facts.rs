@@ -32,6 +32,10 @@ pub(super) struct Facts {
     pub(super) pairs: u64,
     /// … that moved by 1 to [`NEAR`] from it, up or down.
     pub(super) near_pairs: u64,
+    /// First visits to a destination after an assignment to another.
+    pub(super) entries: u64,
+    /// … that moved by 1 to [`NEAR`] from it.
+    pub(super) near_entries: u64,
     /// Ports on the parity of the low end.
     pub(super) low_parity: u64,
     /// Assignments from a range with an odd low end.
@@ -69,7 +73,12 @@ impl Facts {
         self.by_socket += u64::from(event.range.is_some_and(|range| range.by_socket));
         if let Some(step) = host.step {
             self.pairs += 1;
-            self.near_pairs += u64::from((1..=NEAR).contains(&step.abs()));
+            let near = u64::from((1..=NEAR).contains(&step.abs()));
+            self.near_pairs += near;
+            if lane.step.is_none() {
+                self.entries += 1;
+                self.near_entries += near;
+            }
         }
         match lane.step {
             None => self.destinations += 1,

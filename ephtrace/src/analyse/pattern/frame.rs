@@ -5,6 +5,9 @@ use crate::event::PortRange;
 /// Ports that a program names are taken to be spread over 1024 to 65535.
 const NAMED_PORTS: f64 = 64512.0;
 
+/// Steps up to this are not looked at for a wrap-around.
+const UNWRAPPED: i64 = 512;
+
 /// How far into an event's density a stray port outside the range is allowed for.
 const STRAY: f64 = 0.001;
 
@@ -47,14 +50,11 @@ impl Frame {
         if step > self.size / 2 { step - self.size } else { step }
     }
 
-    /// The port's place in the range.
-    pub(super) fn offset(&self) -> i64 {
-        i64::from(i32::from(self.port) - self.low)
-    }
-
     /// The step from place `earlier`, which may have wrapped around many times.
-    pub(super) fn offset_from(&self, earlier: i64) -> i32 {
-        let step = (self.offset() - earlier).rem_euclid(i64::from(self.size));
+    pub(super) fn step_from_place(&self, earlier: i64) -> i32 {
+        let step = i64::from(self.port) - earlier;
+        // A small step is taken as it is, for the size may be a guess.
+        let step = if step.abs() > UNWRAPPED { step.rem_euclid(i64::from(self.size)) } else { step };
         self.wrapped(i32::try_from(step).unwrap_or(0))
     }
 

@@ -27,9 +27,13 @@ const OPEN_PRIOR: f64 = 0.01;
 /// Evidence that a mixture must win by, per event.
 const MIXED_MARGIN: f64 = 0.1;
 /// … and altogether.
-const MIXED_LEAST: f64 = 4.0;
+const MIXED_LEAST: f64 = 2.0;
+/// … and if one part is random increments.
+const MIXED_WEAK: f64 = 4.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 0.4;
+/// Share of first visits that follow the last port under one counter for everybody.
+const FOLLOWING: f64 = 0.85;
 /// What a policy that ephtrace's own kernels don't have is still worth.
 const FOREIGN: f64 = 1e-4;
 
@@ -40,6 +44,10 @@ pub(super) fn members(c: &Classifier) -> Vec<Member> {
     let n = real(c.facts.events);
     members.push(mixed(c, best, n));
     members.extend(open(c, n));
+    let against_lanes = against_lanes(c);
+    for member in members.iter_mut().filter(|m| m.pattern == Pattern::PerDestination) {
+        member.prior *= against_lanes;
+    }
     if c.facts.linux > 0 && c.facts.linux == c.facts.events {
         for member in &mut members {
             if !on_linux(member.algorithm) {
@@ -48,6 +56,15 @@ pub(super) fn members(c: &Classifier) -> Vec<Member> {
         }
     }
     members
+}
+
+/// First visits that follow the last port of another destination: under a hash, a coincidence each.
+/// This happens once for each destination and no more, so that it is counted in full, beside the
+/// tempered evidence.
+fn against_lanes(c: &Classifier) -> f64 {
+    let (near, all) = (real(c.facts.near_entries), real(c.facts.entries));
+    let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
+    (odds(c.facts.chance().clamp(1e-6, 0.5)) - odds(FOLLOWING)).min(0.0).exp()
 }
 
 fn on_linux(algorithm: Algorithm) -> bool {
@@ -81,12 +98,14 @@ fn known(c: &Classifier) -> Vec<Member> {
 fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
     let mixtures = &c.mixtures;
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
-    let log = log_sum_exp(
-        all.filter(|mixture| mixture.is_mixed())
-            .map(super::mixture::Mixture::log)
-            .collect::<Vec<_>>()
-            .into_iter(),
-    );
+    // Random increments within a random stream: a few ports close together will do for them.
+    let weak = |index: usize| if index == 1 { MIXED_WEAK } else { 0.0 };
+    let logs: Vec<f64> = all
+        .enumerate()
+        .filter(|(_, mixture)| mixture.is_mixed())
+        .map(|(index, mixture)| mixture.log() - weak(index))
+        .collect();
+    let log = log_sum_exp(logs.iter().copied());
     let margin = MIXED_LEAST + MIXED_MARGIN * n;
     let guarded = if log - best > margin { log } else { log.min(best) - margin };
     Member { algorithm: Algorithm::Mixed, pattern: Pattern::Mixed, log: guarded, prior: MIXED_PRIOR }
@@ -119,7 +138,7 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
 /// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
 /// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
 pub(super) fn temper(n: f64) -> f64 {
-    (1.2 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
+    (1.5 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
 }
 
 /// Probability of each member.

@@ -92,7 +92,7 @@ impl SimpleHash {
         }
         let shares = self.shares.now();
         // A step of `stride` from the counter is what the law expects.
-        let at = |base: i64| frame.offset_from(base + self.counter);
+        let at = |base: i64| frame.step_from_place(base + self.counter);
         let main = at(place.base);
         let other = place.other.map(at);
         let shifted = self.alternative.map(|shift| frame.wrapped(main - shift));
@@ -137,7 +137,7 @@ impl SimpleHash {
         self.counter += i64::from(self.stride);
         *place = Place {
             known: true,
-            base: frame.offset() - self.counter,
+            base: i64::from(frame.port) - self.counter,
             other: None,
             range_id: frame.range_id,
         };
@@ -183,7 +183,7 @@ impl SimpleHash {
     /// The event fits nowhere: a named port, a new range, a wrong place.
     fn lose(&mut self, frame: &Frame, place: &mut Place) {
         place.other = Some(place.base);
-        place.base = frame.offset() - self.counter;
+        place.base = i64::from(frame.port) - self.counter;
     }
 }
 
