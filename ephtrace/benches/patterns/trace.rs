@@ -369,7 +369,7 @@ fn known(algorithm: Algorithm, rng: &mut Rng) -> Rule {
         Algorithm::RandomOdd => Rule::BindZero { reuse: rng.bool() },
         Algorithm::Alg3Hash => Rule::SimpleHash,
         Algorithm::LinuxHintEven => Rule::HintEven,
-        Algorithm::Alg4Dhash => Rule::DoubleHash { table: [64, 256, 1024, 65536][rng.usize(0..4)] },
+        Algorithm::Alg4Dhash => Rule::DoubleHash { table: [10, 64, 256, 1024, 65536][rng.usize(0..5)] },
         Algorithm::LinuxDhash256 => Rule::Dhash256,
         Algorithm::LinuxLpr => Rule::Dhash64k { step: 1 },
         _ => Rule::Dhash64k { step: 2 },
@@ -378,12 +378,17 @@ fn known(algorithm: Algorithm, rng: &mut Rng) -> Rule {
 
 fn a_mixture(rng: &mut Rng) -> Vec<Rule> {
     let bind = Rule::BindZero { reuse: rng.bool() };
-    match rng.u32(0..10) {
-        0..=3 => vec![Rule::Dhash64k { step: 2 }, bind],
-        4 => vec![Rule::Dhash256, bind],
-        5 => vec![Rule::HintEven, bind],
-        6 => vec![Rule::Dhash64k { step: 2 }, Rule::RandomRetry],
-        _ => vec![Rule::RandomStart, Rule::Sequential { down: false, by_netns: false }],
+    let sequential = Rule::Sequential { down: false, by_netns: false };
+    match rng.u32(0..16) {
+        0..=4 => vec![Rule::Dhash64k { step: 2 }, bind],
+        5 => vec![Rule::Dhash256, bind],
+        6 => vec![Rule::HintEven, bind],
+        7 => vec![Rule::Dhash64k { step: 1 }, bind],
+        8 => vec![Rule::Dhash64k { step: 2 }, Rule::RandomRetry],
+        9 => vec![Rule::DoubleHash { table: 256 }, Rule::RandomRetry],
+        10 => vec![Rule::SimpleHash, Rule::RandomStart],
+        11 => vec![Rule::Dhash64k { step: 2 }, sequential],
+        _ => vec![Rule::RandomStart, sequential],
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Mixtures {
     pub(super) odd: [Mixture; 4],
     /// In stretches, with a uniform one: by one, random increments.
     pub(super) stretches: [Mixture; 2],
+    /// A counter for everybody with counters by lane.
+    pub(super) counters: [Mixture; 4],
 }
 
 impl Default for Classifier {
@@ -83,6 +85,7 @@ impl Classifier {
                 uniform: [Mixture::by_chance(); 8],
                 odd: [Mixture::by_chance(); 4],
                 stretches: [Mixture::in_stretches(); 2],
+                counters: [Mixture::by_chance(); 4],
             },
             space: Space::new(),
             host_reference: HostReference::new(),
@@ -223,6 +226,10 @@ impl Mixtures {
         let linux = [hashes[1], lane.noisy_two, lane.even, lane.any];
         for (mixture, density) in self.odd.iter_mut().zip(linux) {
             mixture.observe(density, odd, frame.noise);
+        }
+        let lanes = [hashes[0], lane.by_one, lane.noisy_two, lane.even];
+        for (mixture, density) in self.counters.iter_mut().zip(lanes) {
+            mixture.observe(host.up, density, frame.noise);
         }
         for (mixture, density) in self.stretches.iter_mut().zip([host.up, host.random_up]) {
             mixture.observe(density, frame.fresh, frame.noise);

@@ -17,7 +17,9 @@ pub(super) struct Member {
 }
 
 /// Evidence that a learned law must win by, per event: it fits anything a little.
-const LEARNED: f64 = 0.2;
+const LEARNED: f64 = 0.4;
+/// The same for one step at several places.
+const SEVERAL: f64 = 0.2;
 /// The same for a law with one parameter.
 const FITTED: f64 = 0.1;
 /// The same for where the ports lie.
@@ -97,7 +99,8 @@ fn known(c: &Classifier) -> Vec<Member> {
 /// A mixture of two policies, unless one of them explains the other's events as well.
 fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
     let mixtures = &c.mixtures;
-    let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
+    let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches)
+        .chain(&mixtures.counters);
     // Random increments within a random stream: a few ports close together will do for them.
     let weak = |index: usize| if index == 1 { MIXED_WEAK } else { 0.0 };
     let logs: Vec<f64> = all
@@ -124,7 +127,7 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log()));
     vec![
         open(Pattern::Sequential, stride, LEARNED),
-        open(Pattern::Sequential, c.host.many.log(), LEARNED),
+        open(Pattern::Sequential, c.host.many.log(), SEVERAL),
         open(Pattern::Sequential, falling, FITTED),
         open(Pattern::PerDestination, c.lanes.stride.log(), LEARNED),
         open(Pattern::PerDestination, c.lanes.random_up.log(), FITTED),

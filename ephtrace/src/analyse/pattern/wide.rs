@@ -21,8 +21,15 @@ const SIZES: [f64; GRID] = {
     }
     sizes
 };
-/// Share of one increment, two increments at once (a lost event), an overtaken event.
-const PARTS: [f64; 3] = [0.90, 0.08, 0.02];
+/// What a step can be: one increment, two (a lost event, an occupied port), many, or an event that
+/// was overtaken. The shares are learned.
+const PARTS: [f64; 4] = [0.90, 0.06, 0.02, 0.02];
+/// How many events the shares above count for.
+const PATIENCE: f64 = 12.0;
+/// One increment is at least this common, or it is another policy.
+const LEAST_CLEAN: f64 = 0.35;
+/// The most of many increments, in units of N.
+const FURTHEST: f64 = 6.0;
 /// Share of ports that a program named.
 const STRAY: f64 = 0.04;
 /// Above this share of the range an increment can't be told from a random port.
@@ -64,16 +71,28 @@ pub(super) struct Wide {
     /// The values still in the running; the others are left out for good.
     from: usize,
     to: usize,
+    parts: [f64; 4],
     score: Score,
     downwards: bool,
 }
+
+/// Density of a step, part by part, for each N.
+type Laws = [[f64; 4]; GRID];
 
 /// A value of N with less weight than this, at either end of those in the running, is given up.
 const HOPELESS: f64 = 1e-7;
 
 impl Wide {
     pub(super) fn new(downwards: bool) -> Self {
-        Self { weights: [1.0; GRID], from: 0, to: GRID, score: Score::new(), downwards }.scaled()
+        Self {
+            weights: [1.0; GRID],
+            from: 0,
+            to: GRID,
+            parts: PARTS.map(|part| part * PATIENCE),
+            score: Score::new(),
+            downwards,
+        }
+        .scaled()
     }
 
     /// Without the smallest values of N, which Linux's own increments look like.
@@ -98,34 +117,54 @@ impl Wide {
             self.score.add((1.0 - STRAY) * frame.fresh + STRAY * frame.noise);
             return frame.fresh;
         }
-        let mut laws = [0.0; GRID];
+        let mut laws = [[0.0; 4]; GRID];
         self.densities(frame, recent, &mut laws);
+        let shares = self.shares();
         let running = self.from..self.to;
-        let weights = &mut self.weights[running.clone()];
-        let law: f64 = weights.iter().zip(&laws[running.clone()]).map(|(w, d)| w * d).sum();
+        let mut law = 0.0;
+        let mut seen = [0.0; 4];
+        for (weight, parts) in self.weights[running.clone()].iter().zip(&laws[running.clone()]) {
+            for ((seen, part), share) in seen.iter_mut().zip(parts).zip(shares) {
+                *seen += weight * part * share;
+                law += weight * part * share;
+            }
+        }
         let stray = STRAY * (0.5 * frame.fresh + 0.5 * frame.noise);
         let density = (1.0 - STRAY) * law + stray;
         self.score.add(density);
         let (kept, floor) = ((1.0 - STRAY) / density, stray / density);
-        for (weight, law) in weights.iter_mut().zip(&laws[running]) {
+        for (weight, parts) in self.weights[running.clone()].iter_mut().zip(&laws[running]) {
+            let law: f64 = parts.iter().zip(shares).map(|(part, share)| part * share).sum();
             *weight *= kept * law + floor;
+        }
+        for (part, seen) in self.parts.iter_mut().zip(seen) {
+            *part += seen * kept;
         }
         self.narrow();
         0.96 * law + 0.04 * frame.fresh
     }
 
-    fn densities(&self, frame: &Frame, recent: &[u16], densities: &mut [f64; GRID]) {
+    /// The learned share of each part.
+    fn shares(&self) -> [f64; 4] {
+        let total: f64 = self.parts.iter().sum();
+        let clean = (self.parts[0] / total).max(LEAST_CLEAN);
+        let rest = (1.0 - clean) / (total - self.parts[0]);
+        let mut shares = self.parts.map(|part| part * rest);
+        shares[0] = clean;
+        shares
+    }
+
+    fn densities(&self, frame: &Frame, recent: &[u16], laws: &mut Laws) {
         let widest = WIDEST * f64::from(frame.size);
         let scale = 1.0 / RECENCY[..recent.len().min(RECENCY.len())].iter().sum::<f64>();
         let running = self.from..self.to;
         for (&port, weight) in recent.iter().zip(RECENCY) {
             let step = f64::from(frame.step_from(port) * if self.downwards { -1 } else { 1 });
-            if step > 2.0 * widest || step < -widest {
-                continue;
-            }
             let weight = weight * scale;
-            for (density, &n) in densities[running.clone()].iter_mut().zip(&SIZES[running.clone()]) {
-                *density += if n <= widest { weight * one(step, n) } else { 0.0 };
+            for (law, &n) in laws[running.clone()].iter_mut().zip(&SIZES[running.clone()]) {
+                if n <= widest {
+                    add(law, weight / n, step / n);
+                }
             }
         }
     }
@@ -146,19 +185,20 @@ impl Wide {
     }
 }
 
-/// Density of a step for increments from 1 to `n`.
-fn one(step: f64, n: f64) -> f64 {
-    let share = if step > n {
-        // Two increments at once: a triangle, of which the falling half is out here.
-        PARTS[1] * (2.0 - step / n).max(0.0)
-    } else if step > 0.0 {
-        PARTS[0] + PARTS[1] * step / n
-    } else if step < 0.0 && step >= -n {
-        PARTS[2]
-    } else {
-        0.0
-    };
-    share / n
+/// Adds the density of a step to each part: `step` in units of N, `scale` one over N.
+fn add(law: &mut [f64; 4], scale: f64, step: f64) {
+    if step > 0.0 {
+        if step <= 1.0 {
+            law[0] += scale;
+        }
+        law[1] += scale * (1.0 - (step - 1.0).abs()).max(0.0);
+        if step <= FURTHEST {
+            // Falls linearly: as good as an exponential here, and cheaper.
+            law[2] += scale * (1.0 - step / FURTHEST) * 2.0 / FURTHEST;
+        }
+    } else if step < 0.0 && step >= -1.0 {
+        law[3] += scale;
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +223,12 @@ mod tests {
 
     #[test]
     fn the_density_of_a_step_sums_to_one() {
-        let sum: f64 = (-3000..6000).map(|step| one(f64::from(step), 1000.0)).sum();
-        assert!((sum - 1.0).abs() < 0.01, "{sum}");
+        let mut sums = [0.0; 4];
+        for step in -3000..9000 {
+            add(&mut sums, 1e-3, f64::from(step) / 1000.0);
+        }
+        for sum in sums {
+            assert!((sum - 1.0).abs() < 0.01, "{sum}");
+        }
     }
 }
