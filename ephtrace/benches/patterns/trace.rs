@@ -95,7 +95,10 @@ pub(crate) fn generate(class: Class, n: usize, seed: u64, level: f64) -> Trace {
     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n as u64);
     rng.u64(..);
     let rules = rules(class, &mut rng);
-    let range = a_range(&mut rng, &rules);
+    let mut range = a_range(&mut rng, &rules);
+    while too_small(range, &rules) {
+        range = a_range(&mut rng, &rules);
+    }
     let mut world = a_world(&mut rng, n, range);
     let troubles = troubles(&mut rng, &mut world, n, level);
     let mut load = Load::new(&mut rng);
@@ -109,7 +112,10 @@ pub(crate) fn generate(class: Class, n: usize, seed: u64, level: f64) -> Trace {
     while events.len() < n && serial < 20 * n as u64 + 1000 {
         serial += 1;
         if troubles.change_range == Some(events.len()) {
-            let next = a_range(&mut rng, &rules);
+            let mut next = a_range(&mut rng, &rules);
+            while too_small(next, &rules) {
+                next = a_range(&mut rng, &rules);
+            }
             world.ranges.iter_mut().for_each(|range| *range = next);
         }
         world.release(serial);
@@ -297,6 +303,14 @@ fn a_range(rng: &mut Rng, rules: &[Rule]) -> PortRange {
     PortRange { low, high, by_socket: false }
 }
 
+/// Increments of a good part of the range are as good as random.
+fn too_small(range: PortRange, rules: &[Rule]) -> bool {
+    rules.iter().any(|rule| match rule {
+        Rule::RandomIncrements { n, .. } => range.len() < 8 * n,
+        _ => false,
+    })
+}
+
 fn a_world(rng: &mut Rng, n: usize, range: PortRange) -> World {
     let namespaces = if rng.u32(0..10) < 7 { 1 } else { rng.usize(2..5) };
     let most = (n / 3).clamp(2, 60);
@@ -369,7 +383,7 @@ fn known(algorithm: Algorithm, rng: &mut Rng) -> Rule {
         Algorithm::RandomOdd => Rule::BindZero { reuse: rng.bool() },
         Algorithm::Alg3Hash => Rule::SimpleHash,
         Algorithm::LinuxHintEven => Rule::HintEven,
-        Algorithm::Alg4Dhash => Rule::DoubleHash { table: [10, 64, 256, 1024, 65536][rng.usize(0..5)] },
+        Algorithm::Alg4Dhash => Rule::DoubleHash { table: [16, 64, 256, 1024, 65536][rng.usize(0..5)] },
         Algorithm::LinuxDhash256 => Rule::Dhash256,
         Algorithm::LinuxLpr => Rule::Dhash64k { step: 1 },
         _ => Rule::Dhash64k { step: 2 },

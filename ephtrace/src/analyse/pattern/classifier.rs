@@ -229,7 +229,7 @@ impl Mixtures {
         }
         let lanes = [hashes[0], lane.by_one, lane.noisy_two, lane.even];
         for (mixture, density) in self.counters.iter_mut().zip(lanes) {
-            mixture.observe(host.up, density, frame.noise);
+            mixture.observe(host.among, density, frame.noise);
         }
         for (mixture, density) in self.stretches.iter_mut().zip([host.up, host.random_up]) {
             mixture.observe(density, frame.fresh, frame.noise);

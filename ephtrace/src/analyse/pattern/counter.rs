@@ -20,7 +20,9 @@ pub(super) enum Start {
 
 /// Highest share of new starts that one policy explains: a change of the range, a block of
 /// occupied ports.
-const JUMP_CAP: f64 = 0.10;
+const JUMP_CAP: f64 = 0.06;
+/// Highest share of events after lost ones or behind occupied ports.
+const SKIP_CAP: f64 = 0.45;
 /// The same where the secret changes every ten seconds and no time was recorded.
 const BLIND_JUMP_CAP: f64 = 0.5;
 /// New starts within the part of a mixture that follows a law.
@@ -38,7 +40,7 @@ pub(super) struct Counter {
 
 impl Counter {
     pub(super) fn new(law: &'static Law, start: Start) -> Self {
-        let shares = Shares::new(JUMP_CAP);
+        let shares = Shares::new(SKIP_CAP, JUMP_CAP);
         Self { law, start, salt: None, shares, score: Score::new() }
     }
 

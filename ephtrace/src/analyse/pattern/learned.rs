@@ -5,6 +5,8 @@ use super::{frame::Frame, score::Score};
 
 /// Distinct steps that are remembered.
 const STEPS: usize = 32;
+/// A stride is a step with at least this share.
+const ONE_STEP: f64 = 0.4;
 /// Strength of "a step never seen before".
 const NOVELTY: f64 = 1.0;
 /// Share of ports that a program named.
@@ -25,8 +27,13 @@ impl Steps {
         Self { counts: Vec::new(), total: 0, score: Score::new() }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    /// Evidence for a policy that mostly moves by one step; without such a step there is none, for
+    /// any law can be learned in time.
+    pub(super) fn evidence(&self) -> f64 {
+        match self.commonest() {
+            Some((_, share)) if share >= ONE_STEP => self.score.log(),
+            _ => f64::NEG_INFINITY,
+        }
     }
 
     /// The commonest step and its share.
@@ -214,7 +221,7 @@ mod tests {
             steps.observe(&frame(40000 + 7 * port), Some(7), 1.0);
         }
         assert_eq!(steps.commonest().map(|(step, _)| step), Some(7));
-        assert!(steps.log() / 50.0 > -0.5, "{}", steps.log());
+        assert!(steps.evidence() / 50.0 > -0.5, "{}", steps.evidence());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct HostModels {
 pub(super) struct HostSeen {
     pub(super) up: f64,
     pub(super) random_up: f64,
+    /// By one from the nearest of several places.
+    pub(super) among: f64,
     pub(super) step: Option<i32>,
     /// Step from the nearest of several places, and the weight of each.
     pub(super) near: Option<i32>,
@@ -65,6 +67,11 @@ impl HostModels {
         let mut seen = HostSeen { up: self.up.observe(frame, &sight, Clock::Unknown), ..HostSeen::default() };
         reference.up.advance(frame, &sight, 0, false);
         (seen.near, seen.near_weight) = (sight.step, sight.even_weight);
+        if let Some(step) = sight.step {
+            let [clean, skip, _] = laws::PLUS_ONE.at(step);
+            seen.among = (0.9 * clean + 0.08 * skip) * sight.even_weight;
+        }
+        seen.among += 0.02 * frame.fresh;
         match sight.any {
             true => self.many.observe(frame, sight.step, sight.even_weight),
             false => self.many.first(frame),

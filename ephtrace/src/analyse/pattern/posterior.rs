@@ -3,6 +3,7 @@
 use super::{
     classifier::Classifier,
     facts::real,
+    mixture::Mixture,
     names::{Algorithm, Pattern},
     score::log_sum_exp,
 };
@@ -17,9 +18,7 @@ pub(super) struct Member {
 }
 
 /// Evidence that a learned law must win by, per event: it fits anything a little.
-const LEARNED: f64 = 0.4;
-/// The same for one step at several places.
-const SEVERAL: f64 = 0.2;
+const LEARNED: f64 = 0.2;
 /// The same for a law with one parameter.
 const FITTED: f64 = 0.1;
 /// The same for where the ports lie.
@@ -27,7 +26,7 @@ const SPREAD: f64 = 0.3;
 /// Prior of a policy that is none of the known ones.
 const OPEN_PRIOR: f64 = 0.01;
 /// Evidence that a mixture must win by, per event.
-const MIXED_MARGIN: f64 = 0.1;
+const MIXED_MARGIN: f64 = 0.07;
 /// … and altogether.
 const MIXED_LEAST: f64 = 2.0;
 /// … and if one part is random increments.
@@ -108,7 +107,11 @@ fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
         .filter(|(_, mixture)| mixture.is_mixed())
         .map(|(index, mixture)| mixture.log() - weak(index))
         .collect();
-    let log = log_sum_exp(logs.iter().copied());
+    // Several counters alike are not two policies.
+    let several = c.host.many.evidence() + MIXED_LEAST + MIXED_MARGIN * n;
+    let counters = mixtures.counters.iter().filter(|mixture| mixture.is_mixed());
+    let counters = counters.map(Mixture::log).filter(|log| *log > several);
+    let log = log_sum_exp(logs.into_iter().chain(counters));
     let margin = MIXED_LEAST + MIXED_MARGIN * n;
     let guarded = if log - best > margin { log } else { log.min(best) - margin };
     Member { algorithm: Algorithm::Mixed, pattern: Pattern::Mixed, log: guarded, prior: MIXED_PRIOR }
@@ -123,13 +126,13 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         prior: OPEN_PRIOR,
     };
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|n| &n.models));
-    let stride = log_sum_exp(scopes().map(|m| m.stride.log()));
+    let stride = log_sum_exp(scopes().map(|m| m.stride.evidence()));
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log()));
     vec![
         open(Pattern::Sequential, stride, LEARNED),
-        open(Pattern::Sequential, c.host.many.log(), SEVERAL),
+        open(Pattern::Sequential, c.host.many.evidence(), LEARNED),
         open(Pattern::Sequential, falling, FITTED),
-        open(Pattern::PerDestination, c.lanes.stride.log(), LEARNED),
+        open(Pattern::PerDestination, c.lanes.stride.evidence(), LEARNED),
         open(Pattern::PerDestination, c.lanes.random_up.log(), FITTED),
         open(Pattern::Random, c.random.low_parity.log(), FITTED),
         open(Pattern::Random, c.random.pool.log(), SPREAD),

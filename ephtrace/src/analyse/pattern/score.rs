@@ -63,12 +63,12 @@ pub(super) const JUMP: usize = 3;
 pub(super) const NOISE: usize = 4;
 
 impl Shares {
-    /// With `jump` as the highest share of new starts.
-    pub(super) const fn new(jump: f64) -> Self {
+    /// With the highest shares of skips and of new starts.
+    pub(super) const fn new(skip: f64, jump: f64) -> Self {
         Self {
             counts: [9.4, 1.0, 0.3, 0.4, 0.4],
             total: 11.5,
-            caps: [1.0, 0.45, 0.25, jump, 0.13],
+            caps: [1.0, skip, 0.25, jump, 0.10],
         }
     }
 

@@ -16,7 +16,9 @@ use super::{
 /// Weight of an alternative beside the main assumption.
 const DOUBT: f64 = 0.15;
 /// Highest share of events that start somewhere else.
-const JUMP_CAP: f64 = 0.10;
+const JUMP_CAP: f64 = 0.06;
+/// Highest share of events after lost ones or behind occupied ports.
+const SKIP_CAP: f64 = 0.45;
 /// Destinations first seen since the counter was last confirmed that are remembered.
 const PENDING: usize = 8;
 
@@ -65,7 +67,7 @@ impl SimpleHash {
             alternative: None,
             pending: [0; PENDING],
             pending_len: 0,
-            shares: Shares::new(JUMP_CAP),
+            shares: Shares::new(SKIP_CAP, JUMP_CAP),
             score: Score::new(),
         }
     }
@@ -125,7 +127,7 @@ impl SimpleHash {
         if best.1 > 0.0 {
             outcome.doubt = self.follow(place, best.0, candidates[best.0].unwrap_or(main));
         } else {
-            self.lose(frame, place);
+            self.lose(frame, place, main);
         }
         outcome
     }
@@ -181,7 +183,9 @@ impl SimpleHash {
     }
 
     /// The event fits nowhere: a named port, a new range, a wrong place.
-    fn lose(&mut self, frame: &Frame, place: &mut Place) {
+    fn lose(&mut self, frame: &Frame, place: &mut Place, main: i32) {
+        // Or the counter jumped over a block of reserved ports: the next destination will tell.
+        self.alternative = Some(main);
         place.other = Some(place.base);
         place.base = i64::from(frame.port) - self.counter;
     }
@@ -194,8 +198,20 @@ impl Place {
     }
 }
 
-/// The law, with the residual of an event too many that was counted: a named port's.
+/// The counter moves over a block of occupied or reserved ports by its whole length: residuals of
+/// up to this are looked at.
+const BLOCK: i32 = 1200;
+/// Share of such blocks among the skips.
+const BLOCKS: f64 = 0.12;
+
+/// The law, with the residual of an event too many that was counted (a named port's) and of a block.
 fn residual_law(law: &Law, step: i32) -> Densities {
     let [clean, skip, late] = law.at(step);
-    [clean, skip, 0.6 * late + if step == 0 { 0.4 } else { 0.0 }]
+    let mut block = 0.0;
+    if step > 0 && step < BLOCK {
+        let length = f64::from(BLOCK);
+        block = 2.0 * (1.0 - f64::from(step) / length) / length;
+    }
+    let late = 0.6 * late + if step == 0 { 0.4 } else { 0.0 };
+    [clean, (1.0 - BLOCKS) * skip + BLOCKS * block, late]
 }

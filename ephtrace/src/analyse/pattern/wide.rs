@@ -28,6 +28,8 @@ const PARTS: [f64; 4] = [0.90, 0.06, 0.02, 0.02];
 const PATIENCE: f64 = 12.0;
 /// One increment is at least this common, or it is another policy.
 const LEAST_CLEAN: f64 = 0.35;
+/// Overtaken events are at most this common: random ports move down every other time.
+const MOST_LATE: f64 = 0.08;
 /// The most of many increments, in units of N.
 const FURTHEST: f64 = 6.0;
 /// Share of ports that a program named.
@@ -148,10 +150,9 @@ impl Wide {
     fn shares(&self) -> [f64; 4] {
         let total: f64 = self.parts.iter().sum();
         let clean = (self.parts[0] / total).max(LEAST_CLEAN);
-        let rest = (1.0 - clean) / (total - self.parts[0]);
-        let mut shares = self.parts.map(|part| part * rest);
-        shares[0] = clean;
-        shares
+        let late = (self.parts[3] / total).min(MOST_LATE);
+        let rest = (1.0 - clean - late) / (self.parts[1] + self.parts[2]);
+        [clean, self.parts[1] * rest, self.parts[2] * rest, late]
     }
 
     fn densities(&self, frame: &Frame, recent: &[u16], laws: &mut Laws) {
