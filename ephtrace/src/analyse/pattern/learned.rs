@@ -6,9 +6,11 @@ use super::{frame::Frame, score::Score};
 /// Distinct steps that are remembered.
 const STEPS: usize = 32;
 /// A stride is a step with at least this share.
-const ONE_STEP: f64 = 0.4;
+const ONE_STEP: f64 = 0.3;
 /// Strength of "a step never seen before".
 const NOVELTY: f64 = 1.0;
+/// Share of new starts.
+const RESTART: f64 = 0.25;
 /// Share of ports that a program named.
 const STRAY: f64 = 0.03;
 /// Distinct ports that are remembered.
@@ -46,8 +48,8 @@ impl Steps {
     pub(super) fn observe(&mut self, frame: &Frame, step: Option<i32>, weight: f64) {
         let stray = STRAY * frame.noise;
         let Some(step) = step else {
-            // Nothing to compare with: a fresh start, if there was any reference at all.
-            self.score.add((1.0 - STRAY) * frame.fresh * 0.1 + stray);
+            // Nothing is near: another start.
+            self.score.add((1.0 - STRAY) * frame.fresh * RESTART + stray);
             return;
         };
         let seen = self.counts.iter().find(|(s, _)| *s == step).map_or(0, |(_, count)| *count);

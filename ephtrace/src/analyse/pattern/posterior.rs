@@ -31,6 +31,8 @@ const MIXED_MARGIN: f64 = 0.07;
 const MIXED_LEAST: f64 = 2.0;
 /// … and if one part is random increments.
 const MIXED_WEAK: f64 = 4.0;
+/// … over several counters alike.
+const MIXED_SEVERAL: f64 = 12.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 0.4;
 /// Share of first visits that follow the last port under one counter for everybody.
@@ -98,8 +100,7 @@ fn known(c: &Classifier) -> Vec<Member> {
 /// A mixture of two policies, unless one of them explains the other's events as well.
 fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
     let mixtures = &c.mixtures;
-    let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches)
-        .chain(&mixtures.counters);
+    let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
     // Random increments within a random stream: a few ports close together will do for them.
     let weak = |index: usize| if index == 1 { MIXED_WEAK } else { 0.0 };
     let logs: Vec<f64> = all
@@ -108,7 +109,7 @@ fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
         .map(|(index, mixture)| mixture.log() - weak(index))
         .collect();
     // Several counters alike are not two policies.
-    let several = c.host.many.evidence() + MIXED_LEAST + MIXED_MARGIN * n;
+    let several = c.host.many.evidence() + MIXED_SEVERAL + MIXED_MARGIN * n;
     let counters = mixtures.counters.iter().filter(|mixture| mixture.is_mixed());
     let counters = counters.map(Mixture::log).filter(|log| *log > several);
     let log = log_sum_exp(logs.into_iter().chain(counters));
@@ -130,7 +131,7 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log()));
     vec![
         open(Pattern::Sequential, stride, LEARNED),
-        open(Pattern::Sequential, c.host.many.evidence(), LEARNED),
+        open(Pattern::Sequential, c.host.many.evidence(), FITTED),
         open(Pattern::Sequential, falling, FITTED),
         open(Pattern::PerDestination, c.lanes.stride.evidence(), LEARNED),
         open(Pattern::PerDestination, c.lanes.random_up.log(), FITTED),
