@@ -197,11 +197,16 @@ fn one(out: &mut impl io::Write, arguments: &Arguments, class: &str, seed: u64) 
             ids.len() - 1
         });
         let range = event.seen.range.map_or(0, |r| r.low);
-        writeln!(out, "{:>3} ns{} {} {range} {:?} epoch {}", id, event.seen.netns % 8, event.seen.port, event.part, event.epoch)?;
+        writeln!(
+            out,
+            "{:>3} ns{} {} {range} {:?} epoch {}",
+            id,
+            event.seen.netns % 8,
+            event.seen.port,
+            event.part,
+            event.epoch
+        )?;
     }
     writeln!(out, "{:?} {:?}", trace.rules, Right::of(&trace))?;
-    let mut c = ephtrace::analyse::pattern::Classifier::new();
-    for e in &trace.events { c.observe(&e.observation(arguments.shown)); }
-    writeln!(out, "{}", c.debug())?;
     writeln!(out, "{:#?}", judge(&trace, arguments.shown))
 }

@@ -71,8 +71,7 @@ impl Outcome {
 pub(crate) fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>) -> f64 {
     let mut shares = Vec::new();
     for algorithm in Algorithm::ALL {
-        let of_class =
-            outcomes.iter().filter(|outcome| outcome.class == Class::Known(algorithm));
+        let of_class = outcomes.iter().filter(|outcome| outcome.class == Class::Known(algorithm));
         let (mut yes, mut all) = (0_u32, 0_u32);
         for answer in of_class.filter_map(&test) {
             yes += u32::from(answer);

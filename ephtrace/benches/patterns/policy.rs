@@ -81,13 +81,9 @@ impl Policy {
             Rule::Sequential { down, by_netns } => {
                 self.walk(world, to, netns_id(by_netns), |_| if down { -1 } else { 1 }, false)
             }
-            Rule::RandomIncrements { n, by_netns } => self.walk(
-                world,
-                to,
-                netns_id(by_netns),
-                |rng| rng.i32(1..=n as i32),
-                false,
-            ),
+            Rule::RandomIncrements { n, by_netns } => {
+                self.walk(world, to, netns_id(by_netns), |rng| rng.i32(1..=n as i32), false)
+            }
             Rule::RandomStart => random_start(world, to),
             Rule::RandomRetry => random_retry(world, to),
             Rule::BindZero { reuse } => bind_zero(world, to, reuse),
@@ -214,7 +210,9 @@ impl Policy {
                 *next = (*next + 1) % u32::from(n);
                 Some(self.pool[*next as usize])
             }
-            Open::Window(n) => Some(self.pool[0].saturating_add(world.rng.u16(0..n)).min(range.high)),
+            Open::Window(n) => {
+                Some(self.pool[0].saturating_add(world.rng.u16(0..n)).min(range.high))
+            }
             Open::EvenRandom => Some((world.rng.u16(range.low..range.high)) & !1),
             Open::BitReversed => {
                 let next = self.counters.entry(0).or_insert(0);

@@ -38,6 +38,7 @@ pub(crate) struct Trace {
 
 /// How much of the truth the classifier is shown.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one column of the ablation")]
 pub(crate) struct Shown {
     pub(crate) range: bool,
     pub(crate) netns: bool,
@@ -322,10 +323,7 @@ fn a_world(rng: &mut Rng, n: usize, range: PortRange) -> World {
         _ => rng.usize(2..=most),
     };
     let targets = (0..destinations)
-        .map(|_| Target {
-            key: rng.u64(1..),
-            netns: rng.usize(..namespaces),
-        })
+        .map(|_| Target { key: rng.u64(1..), netns: rng.usize(..namespaces) })
         .collect();
     let lifetime = [1, 50, 500, 4000][rng.usize(0..4)];
     let mut world = World::new(rng.fork(), vec![range; namespaces], targets, lifetime);
@@ -371,9 +369,7 @@ fn rules(class: Class, rng: &mut Rng) -> Vec<Rule> {
 
 fn known(algorithm: Algorithm, rng: &mut Rng) -> Rule {
     match algorithm {
-        Algorithm::SeqGlobal => {
-            Rule::Sequential { down: rng.u32(0..4) == 0, by_netns: rng.bool() }
-        }
+        Algorithm::SeqGlobal => Rule::Sequential { down: rng.u32(0..4) == 0, by_netns: rng.bool() },
         Algorithm::Alg5RandInc => Rule::RandomIncrements {
             n: [20, 50, 100, 200, 500, 500, 500, 1000][rng.usize(0..8)],
             by_netns: rng.bool(),
@@ -383,7 +379,9 @@ fn known(algorithm: Algorithm, rng: &mut Rng) -> Rule {
         Algorithm::RandomOdd => Rule::BindZero { reuse: rng.bool() },
         Algorithm::Alg3Hash => Rule::SimpleHash,
         Algorithm::LinuxHintEven => Rule::HintEven,
-        Algorithm::Alg4Dhash => Rule::DoubleHash { table: [16, 64, 256, 1024, 65536][rng.usize(0..5)] },
+        Algorithm::Alg4Dhash => {
+            Rule::DoubleHash { table: [16, 64, 256, 1024, 65536][rng.usize(0..5)] }
+        }
         Algorithm::LinuxDhash256 => Rule::Dhash256,
         Algorithm::LinuxLpr => Rule::Dhash64k { step: 1 },
         _ => Rule::Dhash64k { step: 2 },

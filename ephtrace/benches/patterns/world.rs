@@ -33,7 +33,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(rng: Rng, ranges: Vec<PortRange>, targets: Vec<Target>, lifetime: u64) -> Self {
+    pub(crate) fn new(
+        rng: Rng,
+        ranges: Vec<PortRange>,
+        targets: Vec<Target>,
+        lifetime: u64,
+    ) -> Self {
         let busy = vec![HashSet::new(); ranges.len()];
         Self {
             rng,

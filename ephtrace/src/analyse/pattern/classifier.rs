@@ -135,15 +135,6 @@ impl Classifier {
         self.forgotten
     }
 
-    /// DEBUG
-    pub fn debug(&self) -> String {
-        use std::fmt::Write as _;
-        let mut t = String::new();
-        for m in self.members() { let _ = writeln!(t, "{:?} {:?} {:.1}", m.algorithm, m.pattern, m.log); }
-        for (i, m) in self.mixtures.uniform.iter().chain(&self.mixtures.odd).chain(&self.mixtures.stretches).enumerate() { let _ = writeln!(t, "mix {i} {:.1} share {:.3}", m.log(), m.lesser_share()); }
-        t
-    }
-
     pub(super) fn members(&self) -> Vec<Member> {
         posterior::members(self)
     }

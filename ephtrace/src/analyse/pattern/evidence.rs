@@ -39,7 +39,12 @@ fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> String {
         let steps = if verdict.algorithms[0].name == Algorithm::Alg5RandInc {
             format!("steps of 1 to about {increments:.0} from one assignment to the next")
         } else {
-            format!("global steps {} of {}{}", facts.near_pairs, facts.pairs, if sequential { chance(facts) } else { String::new() })
+            format!(
+                "global steps {} of {}{}",
+                facts.near_pairs,
+                facts.pairs,
+                if sequential { chance(facts) } else { String::new() }
+            )
         };
         parts.push(steps);
     }
@@ -124,8 +129,22 @@ fn too_little(facts: &Facts, verdict: &Verdict) -> Option<String> {
             }
         ));
     }
-    facts.single_destination().then(|| {
-        let seen = if facts.destinations <= 1 { "only one destination" } else { "only one destination at a time" };
+    let alike = matches!(
+        verdict.algorithms[0].name,
+        Algorithm::SeqGlobal
+            | Algorithm::Alg5RandInc
+            | Algorithm::Alg3Hash
+            | Algorithm::Alg4Dhash
+            | Algorithm::LinuxHintEven
+            | Algorithm::LinuxDhash256
+            | Algorithm::LinuxLpr
+    );
+    (alike && facts.single_destination()).then(|| {
+        let seen = if facts.destinations <= 1 {
+            "only one destination"
+        } else {
+            "only one destination at a time"
+        };
         format!(
             "{seen} seen: a counter for everybody and one for each destination are the same thing \
              here; a return to an earlier destination after others were used would tell them apart"

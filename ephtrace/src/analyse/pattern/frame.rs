@@ -54,7 +54,8 @@ impl Frame {
     pub(super) fn step_from_place(&self, earlier: i64) -> i32 {
         let step = i64::from(self.port) - earlier;
         // A small step is taken as it is, for the size may be a guess.
-        let step = if step.abs() > UNWRAPPED { step.rem_euclid(i64::from(self.size)) } else { step };
+        let step =
+            if step.abs() > UNWRAPPED { step.rem_euclid(i64::from(self.size)) } else { step };
         self.wrapped(i32::try_from(step).unwrap_or(0))
     }
 
@@ -141,8 +142,7 @@ impl Space {
     fn guessed(&mut self, port: u16, repeated: f64) -> Frame {
         let densities = self.densities(port);
         let total: f64 = self.weights.iter().sum();
-        let fresh =
-            self.weights.iter().zip(densities).map(|(w, d)| w * d).sum::<f64>() / total;
+        let fresh = self.weights.iter().zip(densities).map(|(w, d)| w * d).sum::<f64>() / total;
         let (low, size) = self.likeliest(total);
         let frame = Frame::new(port, low, size, fresh, repeated);
         self.learn(port, densities, fresh);
@@ -193,11 +193,8 @@ impl Space {
 
 fn known(port: u16, range: PortRange, repeated: f64) -> Frame {
     let (low, size) = (i32::from(range.low), i32::try_from(range.len()).unwrap_or(65536));
-    let fresh = if range.contains(port) {
-        (1.0 - STRAY) / f64::from(size)
-    } else {
-        STRAY / NAMED_PORTS
-    };
+    let fresh =
+        if range.contains(port) { (1.0 - STRAY) / f64::from(size) } else { STRAY / NAMED_PORTS };
     let mut frame = Frame::new(port, low, size, fresh, repeated);
     frame.range_id = u32::from(range.low) << 16 | u32::from(range.high);
     frame
@@ -207,13 +204,13 @@ fn known(port: u16, range: PortRange, repeated: f64) -> Frame {
 mod tests {
     use super::*;
 
-    fn range(low: u16, high: u16) -> Option<PortRange> {
-        Some(PortRange { low, high, by_socket: false })
-    }
+    const DEFAULT: Option<PortRange> =
+        Some(PortRange { low: 32768, high: 60999, by_socket: false });
+    const ODD: Option<PortRange> = Some(PortRange { low: 32769, high: 40000, by_socket: false });
 
     #[test]
     fn steps_wrap_at_the_ends_of_the_range() {
-        let frame = Space::new().frame(32770, range(32768, 60999), 0.0);
+        let frame = Space::new().frame(32770, DEFAULT, 0.0);
         assert_eq!(frame.step_from(60998), 4);
         assert_eq!(frame.step_from(32768), 2);
         assert_eq!(frame.step_from(32774), -4);
@@ -222,7 +219,7 @@ mod tests {
 
     #[test]
     fn parity_is_that_of_the_low_end() {
-        let frame = Space::new().frame(32771, range(32769, 40000), 0.0);
+        let frame = Space::new().frame(32771, ODD, 0.0);
         assert!(frame.fresh_low > frame.fresh && frame.fresh_odd < frame.fresh);
     }
 
@@ -240,8 +237,7 @@ mod tests {
     #[test]
     fn densities_of_a_known_range_sum_to_one() {
         let mut space = Space::new();
-        let sum: f64 =
-            (0..=u16::MAX).map(|p| space.frame(p, range(40000, 49999), 0.0).fresh_low).sum();
+        let sum: f64 = (0..=u16::MAX).map(|p| space.frame(p, DEFAULT, 0.0).fresh_low).sum();
         assert!((sum - 1.0).abs() < 0.01, "{sum}");
     }
 }

@@ -154,7 +154,8 @@ fn agreed<T: Copy + PartialEq>(
         };
         verdicts.iter().map(of).product()
     };
-    let pure: f64 = names.iter().filter(|name| **name != mixed).map(|name| probability(*name)).sum();
+    let pure: f64 =
+        names.iter().filter(|name| **name != mixed).map(|name| probability(*name)).sum();
     super::verdict::ranked(names, |name| {
         if name == mixed { (1.0 - pure).max(0.0) } else { probability(name) }
     })

@@ -198,8 +198,8 @@ impl Spread {
 
     pub(super) fn observe(&mut self, frame: &Frame) {
         let count = &mut self.counts[usize::from(frame.port >> 7)];
-        let density = (f64::from(*count) / BLOCK + SPREAD * frame.fresh)
-            / (f64::from(self.total) + SPREAD);
+        let density =
+            (f64::from(*count) / BLOCK + SPREAD * frame.fresh) / (f64::from(self.total) + SPREAD);
         self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
         *count += 1;
         self.total += 1;

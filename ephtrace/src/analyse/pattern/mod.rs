@@ -21,6 +21,9 @@ mod simple_hash;
 mod verdict;
 mod wide;
 
+#[cfg(test)]
+mod tests;
+
 pub use classifier::{Classifier, MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use judge::{Judge, Stream};
 pub use names::{Algorithm, Pattern};

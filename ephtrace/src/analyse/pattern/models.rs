@@ -64,7 +64,8 @@ impl HostModels {
 
     pub(super) fn observe(&mut self, reference: &mut HostReference, frame: &Frame) -> HostSeen {
         let sight = reference.up.sight(frame);
-        let mut seen = HostSeen { up: self.up.observe(frame, &sight, Clock::Unknown), ..HostSeen::default() };
+        let mut seen =
+            HostSeen { up: self.up.observe(frame, &sight, Clock::Unknown), ..HostSeen::default() };
         reference.up.advance(frame, &sight, 0, false);
         (seen.near, seen.near_weight) = (sight.step, sight.even_weight);
         if let Some(step) = sight.step {
@@ -72,9 +73,10 @@ impl HostModels {
             seen.among = (0.9 * clean + 0.08 * skip) * sight.even_weight;
         }
         seen.among += 0.02 * frame.fresh;
-        match sight.any {
-            true => self.many.observe(frame, sight.step, sight.even_weight),
-            false => self.many.first(frame),
+        if sight.any {
+            self.many.observe(frame, sight.step, sight.even_weight);
+        } else {
+            self.many.first(frame);
         }
         let sight = reference.down.sight(frame);
         self.down.observe(frame, &sight, Clock::Unknown);
@@ -260,19 +262,19 @@ const PILED_CAP: f64 = 0.35;
 #[derive(Clone)]
 struct Piled {
     stride: i32,
-    piled: f64,
+    behind: f64,
     total: f64,
     score: Score,
 }
 
 impl Piled {
     const fn new(stride: i32) -> Self {
-        Self { stride, piled: 0.3, total: 10.0, score: Score::new() }
+        Self { stride, behind: 0.3, total: 10.0, score: Score::new() }
     }
 
     /// `step` from the nearest of several places, each with this `weight`.
     fn observe(&mut self, frame: &Frame, free: f64, step: Option<i32>, weight: f64) {
-        let share = (self.piled / self.total).min(PILED_CAP);
+        let share = (self.behind / self.total).min(PILED_CAP);
         let behind = match step {
             Some(step) if step == self.stride => 0.8 * weight,
             Some(step) if step == 2 * self.stride => 0.15 * weight,
@@ -283,7 +285,7 @@ impl Piled {
         self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
         self.total += 1.0;
         if density > 0.0 {
-            self.piled += piled / density;
+            self.behind += piled / density;
         }
     }
 }

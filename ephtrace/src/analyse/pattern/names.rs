@@ -112,7 +112,9 @@ impl Algorithm {
                 "uniformly random (RFC 6056 Algorithms 1 and 2, BSD, UDP on Linux)"
             }
             Self::RandomOdd => "random on one parity (bind to port 0 on Linux)",
-            Self::Alg3Hash => "simple hash with one counter (RFC 6056 Algorithm 3, Linux before 4.2)",
+            Self::Alg3Hash => {
+                "simple hash with one counter (RFC 6056 Algorithm 3, Linux before 4.2)"
+            }
             Self::LinuxHintEven => "simple hash with one counter by two, Linux 4.2 to 5.11",
             Self::Alg4Dhash => "double hash with counters by one (RFC 6056 Algorithm 4)",
             Self::LinuxDhash256 => "double hash with 256 counters, Linux 5.12 to 5.17",

@@ -115,7 +115,12 @@ fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
     let log = log_sum_exp(logs.into_iter().chain(counters));
     let margin = MIXED_LEAST + MIXED_MARGIN * n;
     let guarded = if log - best > margin { log } else { log.min(best) - margin };
-    Member { algorithm: Algorithm::Mixed, pattern: Pattern::Mixed, log: guarded, prior: MIXED_PRIOR }
+    Member {
+        algorithm: Algorithm::Mixed,
+        pattern: Pattern::Mixed,
+        log: guarded,
+        prior: MIXED_PRIOR,
+    }
 }
 
 /// The open set.

@@ -10,7 +10,8 @@ use super::observation::Clock;
 const EPOCH_NS: u64 = 10_000_000_000;
 /// The phase of the boundaries is learned to one part in this many of an epoch.
 const CELLS: usize = 40;
-const CELL_NS: u64 = EPOCH_NS / CELLS as u64;
+const CELL_NS: u64 = 250_000_000;
+const _: () = assert!(CELL_NS * CELLS as u64 == EPOCH_NS, "the cells fill the epoch");
 /// How sure the recorded epoch is: an assignment may straddle a boundary.
 const SURE: f64 = 0.998;
 /// Share of returns within an epoch if nothing tells.
@@ -48,7 +49,7 @@ struct Span {
 
 impl Salt {
     pub(super) const fn new() -> Self {
-        Self { cells: [1.0; CELLS], total: CELLS as f64 }
+        Self { cells: [1.0; CELLS], total: 40.0 }
     }
 
     /// Probability that a reference of the moment `at` still counts `now`.
@@ -121,8 +122,7 @@ impl Span {
 }
 
 fn cell_share(ns: u64) -> f64 {
-    // Below 2^28, so that the conversion is exact.
-    f64::from(u32::try_from(ns).unwrap_or(u32::MAX)) / CELL_NS as f64
+    super::facts::real(ns) / 250e6
 }
 
 #[cfg(test)]

@@ -65,11 +65,7 @@ pub(super) const NOISE: usize = 4;
 impl Shares {
     /// With the highest shares of skips and of new starts.
     pub(super) const fn new(skip: f64, jump: f64) -> Self {
-        Self {
-            counts: [9.4, 1.0, 0.3, 0.4, 0.4],
-            total: 11.5,
-            caps: [1.0, skip, 0.25, jump, 0.10],
-        }
+        Self { counts: [9.4, 1.0, 0.3, 0.4, 0.4], total: 11.5, caps: [1.0, skip, 0.25, jump, 0.10] }
     }
 
     /// The shares for the next event; they sum to one.

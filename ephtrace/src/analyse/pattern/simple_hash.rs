@@ -111,7 +111,9 @@ impl SimpleHash {
         for (i, step) in candidates.into_iter().enumerate() {
             let Some(step) = step else { continue };
             let densities = residual_law(self.law, step).map(|density| density * weights[i]);
-            let likely = shares[0] * densities[0] + shares[SKIP] * densities[1] + shares[LATE] * densities[2];
+            let likely = shares[0] * densities[0]
+                + shares[SKIP] * densities[1]
+                + shares[LATE] * densities[2];
             if likely > best.1 {
                 best = (i, likely);
             }
@@ -122,8 +124,11 @@ impl SimpleHash {
         self.score.add(density);
         self.shares.learn(parts, density);
         let law = (parts[0] + parts[SKIP] + parts[LATE]) / (1.0 - shares[JUMP] - shares[NOISE]);
-        let mut outcome =
-            Outcome { law: 0.96 * law + 0.04 * fresh, doubt: None, residual: Some(main - self.stride) };
+        let mut outcome = Outcome {
+            law: 0.96 * law + 0.04 * fresh,
+            doubt: None,
+            residual: Some(main - self.stride),
+        };
         if best.1 > 0.0 {
             outcome.doubt = self.follow(place, best.0, candidates[best.0].unwrap_or(main));
         } else {

@@ -95,7 +95,8 @@ impl Verdict {
 }
 
 fn informative_pairs(c: &Classifier, pattern: Pattern, algorithm: Algorithm) -> u64 {
-    let salted = matches!(algorithm, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr | Algorithm::Mixed);
+    let salted =
+        matches!(algorithm, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr | Algorithm::Mixed);
     match pattern {
         Pattern::Sequential => c.facts.pairs,
         // Its counters survive the epochs, or it has none.

@@ -197,7 +197,7 @@ fn add(law: &mut [f64; 4], scale: f64, step: f64) {
             // Falls linearly: as good as an exponential here, and cheaper.
             law[2] += scale * (1.0 - step / FURTHEST) * 2.0 / FURTHEST;
         }
-    } else if step < 0.0 && step >= -1.0 {
+    } else if (-1.0..0.0).contains(&step) {
         law[3] += scale;
     }
 }
@@ -209,10 +209,11 @@ mod tests {
 
     #[test]
     fn n_is_found() {
-        let (mut space, mut wide, mut recent) = (Space::new(), Wide::new(false), Recent::<4>::new());
+        let (mut space, mut wide, mut recent) =
+            (Space::new(), Wide::new(false), Recent::<4>::new());
         let mut port = 10000;
         for i in 0_u16..200 {
-            port += 1 + i * 7919 % 100;
+            port += 1 + i * 37 % 100;
             let range = PortRange { low: 1024, high: 65535, by_socket: false };
             let frame = space.frame(port, Some(range), 0.0);
             let ports = recent.ports(&frame);
