@@ -76,7 +76,7 @@ pub(crate) fn algorithm_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
 }
 
 /// The main table: a row for each figure, a column for each length.
-pub(crate) fn figures(columns: &[(usize, Figures)]) -> String {
+pub(crate) fn figures(columns: &[(String, Figures)]) -> String {
     type Row = (&'static str, fn(&Figures) -> f64);
     let rows: [Row; 13] = [
         ("random or predictable", |f| f.binary),
@@ -94,8 +94,8 @@ pub(crate) fn figures(columns: &[(usize, Figures)]) -> String {
         ("algorithm, forced, one name only", |f| f.strict_algorithm),
     ];
     let mut table = String::from("| |");
-    for (n, _) in columns {
-        let _ = write!(table, " n = {n} |");
+    for (name, _) in columns {
+        let _ = write!(table, " {name} |");
     }
     table.push_str("\n|---|");
     table.push_str(&"--:|".repeat(columns.len()));
