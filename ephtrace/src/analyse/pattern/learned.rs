@@ -13,6 +13,8 @@ const NOVELTY: f64 = 1.0;
 const RESTART: f64 = 0.25;
 /// Share of ports that a program named.
 const STRAY: f64 = 0.03;
+/// Strength of "a port never seen before".
+const NEW_PORT: f64 = 10.0;
 /// Distinct ports that are remembered.
 const PORTS: usize = 256;
 
@@ -108,13 +110,13 @@ impl Pool {
     /// Share of earlier events that had this port.
     pub(super) fn repeated(&self, port: u16) -> f64 {
         match self.counts.binary_search_by_key(&port, |(p, _)| *p) {
-            Ok(index) => f64::from(self.counts[index].1) / (f64::from(self.total) + 5.0),
+            Ok(index) => f64::from(self.counts[index].1) / (f64::from(self.total) + NEW_PORT),
             Err(_) => 0.0,
         }
     }
 
     pub(super) fn observe(&mut self, frame: &Frame) {
-        let novelty = 5.0 / (f64::from(self.total) + 5.0);
+        let novelty = NEW_PORT / (f64::from(self.total) + NEW_PORT);
         self.score.add(self.repeated(frame.port) + novelty * frame.fresh);
         self.total += 1;
         match self.counts.binary_search_by_key(&frame.port, |(p, _)| *p) {

@@ -25,6 +25,8 @@ const FITTED: f64 = 0.1;
 const SPREAD: f64 = 0.3;
 /// Prior of a policy that is none of the known ones.
 const OPEN_PRIOR: f64 = 0.01;
+/// Prior of a window of the range that is used alone.
+const WINDOW_PRIOR: f64 = 0.04;
 /// Evidence that a mixture must win by, per event.
 const MIXED_MARGIN: f64 = 0.07;
 /// … and altogether.
@@ -141,8 +143,11 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         open(Pattern::PerDestination, c.lanes.stride.evidence(), LEARNED),
         open(Pattern::PerDestination, c.lanes.random_up.log(), FITTED),
         open(Pattern::Random, c.random.low_parity.log(), FITTED),
-        open(Pattern::Random, c.random.pool.log(), SPREAD),
-        open(Pattern::Random, c.random.window.log(), SPREAD),
+        open(Pattern::Random, c.random.pool.log(), LEARNED),
+        Member {
+            prior: WINDOW_PRIOR,
+            ..open(Pattern::Random, c.random.window.log(), FITTED)
+        },
         open(Pattern::Random, c.random.spread.log(), SPREAD),
     ]
 }
