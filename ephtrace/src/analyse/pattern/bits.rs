@@ -5,15 +5,16 @@ use super::{classifier::Classifier, facts::real, names::Algorithm, verdict::Verd
 /// Entropy in bits of the next port of a destination whose last port (and, for a counter for
 /// everybody, whose counter) is known; `None` where no algorithm is certain enough.
 pub(super) fn next_port(c: &Classifier, verdict: &Verdict) -> Option<f64> {
-    let size = c.facts.sizes / real(c.facts.events.max(1));
+    let n = real(c.facts.events);
+    let size = c.facts.sizes / n.max(1.0);
     let bits = match verdict.algorithm {
         Algorithm::SeqGlobal
         | Algorithm::Alg3Hash
         | Algorithm::LinuxHintEven
         | Algorithm::Alg4Dhash => 0.0,
         Algorithm::Alg5RandInc => c.host.random_up.n().log2(),
-        Algorithm::RandomUniform => seen(c, c.random.uniform(), size.log2()),
-        Algorithm::RandomOdd => seen(c, c.random.odd(), size.log2() - 1.0),
+        Algorithm::RandomUniform => seen(c, c.random.uniform(n), size.log2()),
+        Algorithm::RandomOdd => seen(c, c.random.odd(n), size.log2() - 1.0),
         // 15/16 of one step, 1/16 of another.
         Algorithm::LinuxDhash256 => 0.337,
         Algorithm::LinuxDhash64k | Algorithm::LinuxLpr => 3.0,

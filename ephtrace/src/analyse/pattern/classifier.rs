@@ -4,6 +4,7 @@ use lru::LruCache;
 use rustc_hash::FxBuildHasher;
 
 use super::{
+    attention::Attention,
     counter::Start,
     facts::Facts,
     frame::{Frame, Space},
@@ -35,6 +36,7 @@ pub struct Classifier {
     /// RFC 6056 Algorithm 3 by one and by two.
     pub(super) hashes: [SimpleHash; 2],
     pub(super) mixtures: Mixtures,
+    pub(super) attention: Attention,
     space: Space,
     host_reference: HostReference,
     known: LruCache<u64, Lane, FxBuildHasher>,
@@ -47,6 +49,8 @@ pub struct Classifier {
 pub(super) struct Namespaces {
     references: Vec<(u32, HostReference)>,
     pub(super) models: HostModels,
+    /// Whether they do better than a counter for the host.
+    better: bool,
 }
 
 /// Mixtures of a counter with a random policy.
@@ -87,6 +91,7 @@ impl Classifier {
                 stretches: [Mixture::in_stretches(); 2],
                 counters: [Mixture::by_chance(); 4],
             },
+            attention: Attention::default(),
             space: Space::new(),
             host_reference: HostReference::new(),
             known: LruCache::unbounded_with_hasher(FxBuildHasher),
@@ -97,20 +102,19 @@ impl Classifier {
 
     /// Takes the next event in.
     pub fn observe(&mut self, event: &Observation) {
+        self.attention = Attention::next(self);
+        let attention = self.attention;
         let repeated = self.random.pool.repeated(event.port);
         let frame = self.space.frame(event.port, event.range, repeated);
-        self.tell_namespaces_apart(event.netns);
-        let host = self.host.observe(&mut self.host_reference, &frame);
-        let host = match &mut self.namespaces {
-            Some(namespaces) => {
-                let own = namespaces.observe(event.netns, &frame);
-                if namespaces.models.up.log() > self.host.up.log() { own } else { host }
-            }
-            None => host,
-        };
-        let odd = self.random.observe(&frame, host.near, host.near_weight);
+        let host = self.observe_host(event.netns, &frame);
+        let mut odd = 0.0;
+        if !attention.random_rests {
+            odd = self.random.observe(&frame, host.near, host.near_weight);
+        }
         let (lane, hashes) = self.observe_lane(event, &frame);
-        self.mixtures.observe(&frame, &host, &lane, hashes, odd);
+        if !attention.mixtures_rest {
+            self.mixtures.observe(&frame, &host, &lane, hashes, odd);
+        }
         self.facts.observe(event, &frame, &host, &lane);
         self.kernel.observe(event, &frame);
     }
@@ -139,12 +143,27 @@ impl Classifier {
         posterior::members(self)
     }
 
+    fn observe_host(&mut self, netns: u32, frame: &Frame) -> HostSeen {
+        self.tell_namespaces_apart(netns);
+        let rest = self.attention.host_rests;
+        let host = self.host.observe(&mut self.host_reference, frame, rest);
+        let Some(namespaces) = &mut self.namespaces else { return host };
+        let own = namespaces.observe(netns, frame, rest);
+        let events = self.facts.events;
+        if events < 64 || events.is_multiple_of(16) {
+            let n = super::facts::real(events);
+            namespaces.better = namespaces.models.up.log(n) > self.host.up.log(n);
+        }
+        if namespaces.better { own } else { host }
+    }
+
     fn tell_namespaces_apart(&mut self, netns: u32) {
         let first = *self.first_netns.get_or_insert(netns);
         if self.namespaces.is_none() && netns != first {
             self.namespaces = Some(Namespaces {
                 references: vec![(first, self.host_reference.clone())],
                 models: self.host.clone(),
+                better: false,
             });
         }
     }
@@ -157,8 +176,12 @@ impl Classifier {
         let lane = self.known.get_or_insert_mut(event.key, Lane::new);
         self.facts.gap = self.facts.events.checked_sub(lane.last).filter(|_| lane.last > 0);
         lane.last = self.facts.events + 1;
-        let seen = self.lanes.observe(lane, frame, event.clock);
+        let seen = self.lanes.observe(lane, frame, event.clock, self.attention.lanes_rest);
+        self.facts.residuals = [None; 2];
         let mut laws = [0.0; 2];
+        if self.attention.hashes_rest {
+            return (seen, laws);
+        }
         let mut doubts = [None; 2];
         for (i, hash) in self.hashes.iter_mut().enumerate() {
             let outcome = hash.observe(frame, event.key, &mut lane.places[i]);
@@ -179,7 +202,7 @@ impl Classifier {
 }
 
 impl Namespaces {
-    fn observe(&mut self, netns: u32, frame: &Frame) -> HostSeen {
+    fn observe(&mut self, netns: u32, frame: &Frame, rest: bool) -> HostSeen {
         let index = match self.references.iter().position(|(id, _)| *id == netns) {
             Some(index) => index,
             None if self.references.len() < MAX_NAMESPACES => {
@@ -188,7 +211,7 @@ impl Namespaces {
             }
             None => 0,
         };
-        self.models.observe(&mut self.references[index].1, frame)
+        self.models.observe(&mut self.references[index].1, frame, rest)
     }
 }
 

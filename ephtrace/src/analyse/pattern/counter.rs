@@ -49,8 +49,8 @@ impl Counter {
         Self { salt: Some(Salt::new()), ..Self::new(law, start) }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
     }
 
     /// Probability that the reference of `sight` still counts.

@@ -5,6 +5,7 @@ use super::{
     models::{HostSeen, LaneSeen},
     observation::Observation,
 };
+use crate::event::Origin;
 
 /// Steps of 1 to this count as near.
 pub(super) const NEAR: i32 = 16;
@@ -48,6 +49,8 @@ pub(super) struct Facts {
     pub(super) ranged: u64,
     /// Whether they all came through our own hooks.
     pub(super) linux: u64,
+    /// Those whose origin is known to be connect.
+    pub(super) connects: u64,
     /// Sockets with `IP_LOCAL_PORT_RANGE`.
     pub(super) by_socket: u64,
     /// Assignments since the last one to the same destination, this event's.
@@ -69,6 +72,7 @@ impl Facts {
         self.low_parity += u64::from(frame.on_low_parity());
         self.odd_low_ends += u64::from(frame.low % 2 != 0);
         self.linux += u64::from(event.linux);
+        self.connects += u64::from(event.origin == Some(Origin::Connect));
         self.ranged += u64::from(event.range.is_some());
         self.by_socket += u64::from(event.range.is_some_and(|range| range.by_socket));
         if let Some(step) = host.step {

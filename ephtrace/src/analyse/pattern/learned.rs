@@ -33,9 +33,9 @@ impl Steps {
 
     /// Evidence for a policy that mostly moves by one step; without such a step there is none, for
     /// any law can be learned in time.
-    pub(super) fn evidence(&self) -> f64 {
+    pub(super) fn evidence(&self, n: f64) -> f64 {
         match self.commonest() {
-            Some((_, share)) if share >= ONE_STEP => self.score.log(),
+            Some((_, share)) if share >= ONE_STEP => self.score.log(n),
             _ => f64::NEG_INFINITY,
         }
     }
@@ -103,8 +103,8 @@ impl Pool {
         Self { counts: Vec::new(), total: 0, score: Score::new() }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
     }
 
     /// Share of earlier events that had this port.
@@ -144,8 +144,8 @@ impl Window {
         Self { low: 0.0, high: 0.0, inside: 0, score: Score::new() }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
     }
 
     pub(super) fn observe(&mut self, frame: &Frame) {
@@ -194,8 +194,8 @@ impl Spread {
         Self { counts: [0; BLOCKS], total: 0, score: Score::new() }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
     }
 
     pub(super) fn observe(&mut self, frame: &Frame) {
@@ -225,7 +225,7 @@ mod tests {
             steps.observe(&frame(40000 + 7 * port), Some(7), 1.0);
         }
         assert_eq!(steps.commonest().map(|(step, _)| step), Some(7));
-        assert!(steps.evidence() / 50.0 > -0.5, "{}", steps.evidence());
+        assert!(steps.evidence(50.0) / 50.0 > -0.5, "{}", steps.evidence(50.0));
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         for _ in 0..50 {
             pool.observe(&frame(45000));
         }
-        assert!(pool.log() > -30.0, "{}", pool.log());
+        assert!(pool.log(50.0) > -30.0, "{}", pool.log(50.0));
     }
 
     #[test]

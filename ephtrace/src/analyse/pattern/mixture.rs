@@ -33,8 +33,8 @@ impl Mixture {
         Self { sticky: true, ..Self::by_chance() }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
     }
 
     /// Whether the less common policy has enough of the events not to be a trouble of the other.

@@ -1,4 +1,5 @@
 //! How the ports are handed out: the pattern of a sequence of assignments, and the rule behind it.
+mod attention;
 mod bits;
 mod classifier;
 mod counter;

@@ -62,35 +62,57 @@ impl HostModels {
         }
     }
 
-    pub(super) fn observe(&mut self, reference: &mut HostReference, frame: &Frame) -> HostSeen {
-        let sight = reference.up.sight(frame);
-        let mut seen =
-            HostSeen { up: self.up.observe(frame, &sight, Clock::Unknown), ..HostSeen::default() };
-        reference.up.advance(frame, &sight, 0, false);
-        (seen.near, seen.near_weight) = (sight.step, sight.even_weight);
-        if let Some(step) = sight.step {
-            let [clean, skip, _] = laws::PLUS_ONE.at(step);
-            seen.among = (0.9 * clean + 0.08 * skip) * sight.even_weight;
+    /// Follows the counter, and scores the event unless the models `rest`.
+    pub(super) fn observe(
+        &mut self,
+        reference: &mut HostReference,
+        frame: &Frame,
+        rest: bool,
+    ) -> HostSeen {
+        let up = reference.up.sight(frame);
+        reference.up.advance(frame, &up, 0, false);
+        let down = reference.down.sight(frame);
+        reference.down.advance(frame, &down, 0, false);
+        let recent = reference.recent.ports(frame);
+        let mut seen = HostSeen {
+            step: recent.first().map(|&port| frame.step_from(port)),
+            near: up.step,
+            near_weight: up.even_weight,
+            ..HostSeen::default()
+        };
+        if !rest {
+            self.score(frame, &up, &down, recent, &mut seen);
         }
-        seen.among += 0.02 * frame.fresh;
-        if sight.any {
-            self.many.observe(frame, sight.step, sight.even_weight);
+        reference.recent.push(frame.port);
+        seen
+    }
+
+    fn score(
+        &mut self,
+        frame: &Frame,
+        up: &Sight,
+        down: &Sight,
+        recent: &[u16],
+        seen: &mut HostSeen,
+    ) {
+        seen.up = self.up.observe(frame, up, Clock::Unknown);
+        self.down.observe(frame, down, Clock::Unknown);
+        seen.among = 0.02 * frame.fresh;
+        if let Some(step) = up.step {
+            let [clean, skip, _] = laws::PLUS_ONE.at(step);
+            seen.among += (0.9 * clean + 0.08 * skip) * up.even_weight;
+        }
+        if up.any {
+            self.many.observe(frame, up.step, up.even_weight);
         } else {
             self.many.first(frame);
         }
-        let sight = reference.down.sight(frame);
-        self.down.observe(frame, &sight, Clock::Unknown);
-        reference.down.advance(frame, &sight, 0, false);
-        let recent = reference.recent.ports(frame);
         seen.random_up = self.random_up.observe(frame, recent);
         self.random_down.observe(frame, recent);
-        seen.step = recent.first().map(|&port| frame.step_from(port));
         match seen.step {
             Some(step) => self.stride.observe(frame, Some(step), 1.0),
             None => self.stride.first(frame),
         }
-        reference.recent.push(frame.port);
-        seen
     }
 }
 
@@ -153,34 +175,38 @@ impl LaneModels {
         }
     }
 
-    pub(super) fn observe(&mut self, lane: &mut Lane, frame: &Frame, clock: Clock) -> LaneSeen {
+    /// Follows the destination, and scores the event unless the models `rest`.
+    pub(super) fn observe(
+        &mut self,
+        lane: &mut Lane,
+        frame: &Frame,
+        clock: Clock,
+        rest: bool,
+    ) -> LaneSeen {
         let sight = lane.frontiers.sight(frame);
         let same = self.even.same(&sight, clock);
-        let mut seen = LaneSeen {
-            by_one: self.by_one.observe(frame, &sight, clock),
-            noisy_two: self.noisy_two.observe(frame, &sight, clock),
-            even: self.even.observe(frame, &sight, clock),
-            any: self.any.observe(frame, &sight, clock),
-            step: None,
-            near: sight.step,
-            same,
-        };
         lane.frontiers.advance(frame, &sight, clock.stamp(), same < 0.5);
-        seen.step = self.observe_learned(lane, frame, &sight);
+        let recent = lane.recent.ports(frame);
+        let step = recent.first().map(|&port| frame.step_from(port));
+        let mut seen = LaneSeen { step, near: sight.step, same, ..LaneSeen::default() };
+        if !rest {
+            seen.by_one = self.by_one.observe(frame, &sight, clock);
+            seen.noisy_two = self.noisy_two.observe(frame, &sight, clock);
+            seen.even = self.even.observe(frame, &sight, clock);
+            seen.any = self.any.observe(frame, &sight, clock);
+            self.random_up.observe(frame, recent);
+            self.observe_stride(frame, &sight, step);
+        }
         lane.recent.push(frame.port);
         seen
     }
 
-    fn observe_learned(&mut self, lane: &mut Lane, frame: &Frame, sight: &Sight) -> Option<i32> {
-        let recent = lane.recent.ports(frame);
-        self.random_up.observe(frame, recent);
-        let step = recent.first().map(|&port| frame.step_from(port));
+    fn observe_stride(&mut self, frame: &Frame, sight: &Sight, step: Option<i32>) {
         match (sight.step, step) {
             (near @ Some(_), Some(_)) => self.stride.observe(frame, near, sight.weight),
             (None, Some(_)) => self.stride.observe(frame, step, 1.0),
             _ => self.stride.first(frame),
         }
-        step
     }
 }
 
@@ -242,13 +268,13 @@ impl RandomModels {
 
 impl RandomModels {
     /// Evidence of the uniform policies.
-    pub(super) fn uniform(&self) -> f64 {
-        log_sum_exp([self.uniform.log(), self.piled_uniform.score.log() - PILED].into_iter())
+    pub(super) fn uniform(&self, n: f64) -> f64 {
+        log_sum_exp([self.uniform.log(n), self.piled_uniform.score.log(n) - PILED].into_iter())
     }
 
     /// Evidence of bind to port 0.
-    pub(super) fn odd(&self) -> f64 {
-        log_sum_exp([self.odd.log(), self.piled_odd.score.log() - PILED].into_iter())
+    pub(super) fn odd(&self, n: f64) -> f64 {
+        log_sum_exp([self.odd.log(n), self.piled_odd.score.log(n) - PILED].into_iter())
     }
 }
 

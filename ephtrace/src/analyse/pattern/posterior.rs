@@ -3,7 +3,6 @@
 use super::{
     classifier::Classifier,
     facts::real,
-    mixture::Mixture,
     names::{Algorithm, Pattern},
     score::log_sum_exp,
 };
@@ -44,18 +43,20 @@ const FOREIGN: f64 = 1e-4;
 
 /// All policies with their evidence.
 pub(super) fn members(c: &Classifier) -> Vec<Member> {
-    let mut members = known(c);
-    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
     let n = real(c.facts.events);
+    let mut members = known(c, n);
+    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
     members.push(mixed(c, best, n));
     members.extend(open(c, n));
     let against_lanes = against_lanes(c);
     for member in members.iter_mut().filter(|m| m.pattern == Pattern::PerDestination) {
         member.prior *= against_lanes;
     }
+    // Linux's connect is never random, however it looks.
+    let connects = c.facts.connects == c.facts.events;
     if c.facts.linux > 0 && c.facts.linux == c.facts.events {
         for member in &mut members {
-            if !on_linux(member.algorithm) {
+            if !on_linux(member.algorithm) || connects && member.pattern == Pattern::Random {
                 member.prior *= FOREIGN;
             }
         }
@@ -79,23 +80,23 @@ fn on_linux(algorithm: Algorithm) -> bool {
     )
 }
 
-fn known(c: &Classifier) -> Vec<Member> {
-    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|n| &n.models));
-    let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(), m.down.log() - 1.5]));
-    let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log()));
+fn known(c: &Classifier, n: f64) -> Vec<Member> {
+    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
+    let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(n), m.down.log(n) - 1.5]));
+    let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log(n)));
     let known = |algorithm, pattern, log| Member { algorithm, pattern, log, prior: 1.0 };
     let lane = Pattern::PerDestination;
     vec![
         known(Algorithm::SeqGlobal, Pattern::Sequential, seq),
         known(Algorithm::Alg5RandInc, Pattern::Sequential, alg5),
-        known(Algorithm::RandomUniform, Pattern::Random, c.random.uniform()),
-        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd()),
-        known(Algorithm::Alg3Hash, lane, c.hashes[0].log()),
-        known(Algorithm::LinuxHintEven, lane, c.hashes[1].log()),
-        known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log()),
-        known(Algorithm::LinuxDhash256, lane, c.lanes.noisy_two.log()),
-        known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log()),
-        known(Algorithm::LinuxLpr, lane, c.lanes.any.log()),
+        known(Algorithm::RandomUniform, Pattern::Random, c.random.uniform(n)),
+        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd(n)),
+        known(Algorithm::Alg3Hash, lane, c.hashes[0].log(n)),
+        known(Algorithm::LinuxHintEven, lane, c.hashes[1].log(n)),
+        known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log(n)),
+        known(Algorithm::LinuxDhash256, lane, c.lanes.noisy_two.log(n)),
+        known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log(n)),
+        known(Algorithm::LinuxLpr, lane, c.lanes.any.log(n)),
     ]
 }
 
@@ -108,12 +109,12 @@ fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
     let logs: Vec<f64> = all
         .enumerate()
         .filter(|(_, mixture)| mixture.is_mixed())
-        .map(|(index, mixture)| mixture.log() - weak(index))
+        .map(|(index, mixture)| mixture.log(n) - weak(index))
         .collect();
     // Several counters alike are not two policies.
-    let several = c.host.many.evidence() + MIXED_SEVERAL + MIXED_MARGIN * n;
+    let several = c.host.many.evidence(n) + MIXED_SEVERAL + MIXED_MARGIN * n;
     let counters = mixtures.counters.iter().filter(|mixture| mixture.is_mixed());
-    let counters = counters.map(Mixture::log).filter(|log| *log > several);
+    let counters = counters.map(|mixture| mixture.log(n)).filter(|log| *log > several);
     let log = log_sum_exp(logs.into_iter().chain(counters));
     let margin = MIXED_LEAST + MIXED_MARGIN * n;
     let guarded = if log - best > margin { log } else { log.min(best) - margin };
@@ -133,22 +134,19 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         log: log - margin * n,
         prior: OPEN_PRIOR,
     };
-    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|n| &n.models));
-    let stride = log_sum_exp(scopes().map(|m| m.stride.evidence()));
-    let falling = log_sum_exp(scopes().map(|m| m.random_down.log()));
+    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
+    let stride = log_sum_exp(scopes().map(|m| m.stride.evidence(n)));
+    let falling = log_sum_exp(scopes().map(|m| m.random_down.log(n)));
     vec![
         open(Pattern::Sequential, stride, LEARNED),
-        open(Pattern::Sequential, c.host.many.evidence(), FITTED),
+        open(Pattern::Sequential, c.host.many.evidence(n), FITTED),
         open(Pattern::Sequential, falling, FITTED),
-        open(Pattern::PerDestination, c.lanes.stride.evidence(), LEARNED),
-        open(Pattern::PerDestination, c.lanes.random_up.log(), FITTED),
-        open(Pattern::Random, c.random.low_parity.log(), FITTED),
-        open(Pattern::Random, c.random.pool.log(), LEARNED),
-        Member {
-            prior: WINDOW_PRIOR,
-            ..open(Pattern::Random, c.random.window.log(), FITTED)
-        },
-        open(Pattern::Random, c.random.spread.log(), SPREAD),
+        open(Pattern::PerDestination, c.lanes.stride.evidence(n), LEARNED),
+        open(Pattern::PerDestination, c.lanes.random_up.log(n), FITTED),
+        open(Pattern::Random, c.random.low_parity.log(n), FITTED),
+        open(Pattern::Random, c.random.pool.log(n), LEARNED),
+        Member { prior: WINDOW_PRIOR, ..open(Pattern::Random, c.random.window.log(n), FITTED) },
+        open(Pattern::Random, c.random.spread.log(n), SPREAD),
     ]
 }
 

@@ -5,6 +5,7 @@
 pub(super) struct Score {
     product: f64,
     log: f64,
+    events: u64,
 }
 
 /// Below this a product is folded into the logarithm: far from underflow, for a single density is
@@ -16,19 +17,25 @@ const FLOOR: f64 = 1e-9;
 
 impl Score {
     pub(super) const fn new() -> Self {
-        Self { product: 1.0, log: 0.0 }
+        Self { product: 1.0, log: 0.0, events: 0 }
     }
 
     pub(super) fn add(&mut self, density: f64) {
         self.product *= density.max(FLOOR);
+        self.events += 1;
         if self.product < FOLD {
             self.log += self.product.ln();
             self.product = 1.0;
         }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.log + self.product.ln()
+    /// The sum over `n` events, from the mean of those that were scored: a model that is far
+    /// behind rests most of the time (see `attention`).
+    pub(super) fn log(&self, n: f64) -> f64 {
+        if self.events == 0 {
+            return 0.0;
+        }
+        (self.log + self.product.ln()) * n / super::facts::real(self.events)
     }
 }
 

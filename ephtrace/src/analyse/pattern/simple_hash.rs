@@ -72,8 +72,8 @@ impl SimpleHash {
         }
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
     }
 
     /// Destinations whose place may be off after a correction.

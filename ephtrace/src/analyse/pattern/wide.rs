@@ -102,8 +102,8 @@ impl Wide {
         Self { from: COARSE, ..Self::new(false) }.scaled()
     }
 
-    pub(super) fn log(&self) -> f64 {
-        self.score.log()
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
     }
 
     /// The likeliest N.
