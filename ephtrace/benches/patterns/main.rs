@@ -15,6 +15,7 @@
 mod measure;
 mod policy;
 mod report;
+mod rules;
 mod tables;
 mod trace;
 mod truth;

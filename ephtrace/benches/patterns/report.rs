@@ -1,6 +1,6 @@
 //! The whole evaluation, as it stands in `docs/patterns.md`.
 
-use std::{io, time::Instant};
+use std::{fmt::Write as _, io, time::Instant};
 
 use ephtrace::analyse::pattern::Algorithm;
 
@@ -29,7 +29,7 @@ pub(crate) fn write(out: &mut impl io::Write) -> io::Result<()> {
         columns.push((format!("n = {n}"), Figures::of(&outcomes)));
         confusions.push((n, tables::confusion(&outcomes)));
         let [pattern, algorithm, either] = tables::open(&outcomes);
-        open.push_str(&format!("| {n} | {pattern:.3} | {algorithm:.3} | {either:.3} |\n"));
+        let _ = writeln!(open, "| {n} | {pattern:.3} | {algorithm:.3} | {either:.3} |");
         all.extend(outcomes.into_iter().filter(|o| o.class != Class::Open));
     }
     writeln!(out, "### Figures\n\n{}", tables::figures(&columns))?;

@@ -23,6 +23,7 @@ const HOPELESS: f64 = 0.5;
 
 /// Which groups of models rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each group rests by itself")]
 pub(super) struct Attention {
     pub(super) host_rests: bool,
     pub(super) lanes_rest: bool,

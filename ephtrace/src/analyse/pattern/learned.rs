@@ -184,7 +184,7 @@ const SPREAD: f64 = 2.0;
 /// Ports by where they lie: several parts of the range that are used alone.
 #[derive(Clone)]
 pub(super) struct Spread {
-    counts: [u32; BLOCKS],
+    counts: [u16; BLOCKS],
     total: u32,
     score: Score,
 }
@@ -203,8 +203,11 @@ impl Spread {
         let density =
             (f64::from(*count) / BLOCK + SPREAD * frame.fresh) / (f64::from(self.total) + SPREAD);
         self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
-        *count += 1;
-        self.total += 1;
+        // Full after 65,535 in one block: by then the shares stand.
+        if *count < u16::MAX {
+            *count += 1;
+            self.total += 1;
+        }
     }
 }
 
@@ -234,7 +237,7 @@ mod tests {
         for _ in 0..50 {
             pool.observe(&frame(45000));
         }
-        assert!(pool.log(50.0) > -30.0, "{}", pool.log(50.0));
+        assert!(pool.repeated(45000) > 0.7 && pool.repeated(45001) <= 0.0);
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
 /// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
 /// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
 pub(super) fn temper(n: f64) -> f64 {
-    (1.5 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
+    (1.6 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
 }
 
 /// Probability of each member.

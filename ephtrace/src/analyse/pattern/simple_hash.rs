@@ -10,7 +10,7 @@ use super::{
     counter::{Start, parts},
     frame::Frame,
     laws::{Densities, Law},
-    score::{JUMP, LATE, NOISE, SKIP, Score, Shares},
+    score::{CLEAN, LATE, NOISE, SKIP, Score, Shares},
 };
 
 /// Weight of an alternative beside the main assumption.
@@ -92,30 +92,18 @@ impl SimpleHash {
         if !place.known || place.range_id != frame.range_id {
             return self.first(frame, key, place, fresh);
         }
+        let main = frame.step_from_place(place.base + self.counter);
+        let candidates = self.candidates(frame, place, main);
         let shares = self.shares.now();
-        // A step of `stride` from the counter is what the law expects.
-        let at = |base: i64| frame.step_from_place(base + self.counter);
-        let main = at(place.base);
-        let other = place.other.map(at);
-        let shifted = self.alternative.map(|shift| frame.wrapped(main - shift));
-        let mut weights = [1.0, 0.0, 0.0];
-        for (i, alternative) in [(1, other), (2, shifted)] {
-            if alternative.is_some() {
-                weights[i] = DOUBT;
-                weights[0] -= DOUBT;
-            }
-        }
-        let candidates = [Some(main), other, shifted];
         let mut law = [0.0; 3];
-        let mut best = (0, 0.0);
-        for (i, step) in candidates.into_iter().enumerate() {
-            let Some(step) = step else { continue };
-            let densities = residual_law(self.law, step).map(|density| density * weights[i]);
-            let likely = shares[0] * densities[0]
-                + shares[SKIP] * densities[1]
-                + shares[LATE] * densities[2];
-            if likely > best.1 {
-                best = (i, likely);
+        let mut best = None;
+        let mut most = 0.0;
+        for (which, candidate) in candidates.into_iter().enumerate() {
+            let Some((step, weight)) = candidate else { continue };
+            let densities = residual_law(self.law, step).map(|density| density * weight);
+            let likely: f64 = densities.iter().zip(shares).map(|(d, share)| d * share).sum();
+            if likely > most {
+                (best, most) = (Some((which, step)), likely);
             }
             law.iter_mut().zip(densities).for_each(|(sum, density)| *sum += density);
         }
@@ -123,18 +111,23 @@ impl SimpleHash {
         let density = parts.iter().sum();
         self.score.add(density);
         self.shares.learn(parts, density);
-        let law = (parts[0] + parts[SKIP] + parts[LATE]) / (1.0 - shares[JUMP] - shares[NOISE]);
-        let mut outcome = Outcome {
-            law: 0.96 * law + 0.04 * fresh,
-            doubt: None,
-            residual: Some(main - self.stride),
+        let law = (parts[CLEAN] + parts[SKIP] + parts[LATE])
+            / (shares[CLEAN] + shares[SKIP] + shares[LATE]);
+        let doubt = match best {
+            Some((which, step)) => self.follow(place, which, step),
+            None => self.lose(frame, place, main),
         };
-        if best.1 > 0.0 {
-            outcome.doubt = self.follow(place, best.0, candidates[best.0].unwrap_or(main));
-        } else {
-            self.lose(frame, place, main);
-        }
-        outcome
+        Outcome { law: 0.96 * law + 0.04 * fresh, doubt, residual: Some(main - self.stride) }
+    }
+
+    /// The step from the counter under each assumption, with its weight: all is as it seems, the
+    /// destination's other place is right, the counter's alternative is.
+    fn candidates(&self, frame: &Frame, place: &Place, main: i32) -> [Option<(i32, f64)>; 3] {
+        let other = place.other.map(|base| frame.step_from_place(base + self.counter));
+        let shifted = self.alternative.map(|shift| frame.wrapped(main - shift));
+        let doubts = [other, shifted].iter().flatten().count();
+        let sure = [1.0, 1.0 - DOUBT, 1.0 - 2.0 * DOUBT][doubts];
+        [Some((main, sure)), other.map(|step| (step, DOUBT)), shifted.map(|step| (step, DOUBT))]
     }
 
     /// The first port of a destination: its place follows from the counter.
@@ -188,11 +181,12 @@ impl SimpleHash {
     }
 
     /// The event fits nowhere: a named port, a new range, a wrong place.
-    fn lose(&mut self, frame: &Frame, place: &mut Place, main: i32) {
+    fn lose(&mut self, frame: &Frame, place: &mut Place, main: i32) -> Option<i32> {
         // Or the counter jumped over a block of reserved ports: the next destination will tell.
         self.alternative = Some(main);
         place.other = Some(place.base);
         place.base = i64::from(frame.port) - self.counter;
+        None
     }
 }
 

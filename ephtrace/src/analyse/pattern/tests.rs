@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use fastrand::Rng;
 use proptest::prelude::*;
 
-use super::{Algorithm, Clock, Judge, MAX_DESTINATIONS, Observation, Pattern, Search, Verdict};
+use super::{
+    Algorithm, Clock, History, Judge, MAX_DESTINATIONS, MAX_HISTORY, Observation, Pattern, Search,
+    Verdict,
+};
 use crate::event::{Origin, PortRange};
 
 const RANGE: PortRange = PortRange { low: 32768, high: 60999, by_socket: false };
@@ -133,7 +136,9 @@ fn connect_and_bind_side_by_side_are_mixed_until_the_origin_is_known() {
         event.origin = Some(if odd { Origin::Bind } else { Origin::Connect });
     }
     let mut judge = Judge::new();
-    both.iter().for_each(|event| judge.observe(event));
+    for event in &both {
+        judge.observe(event);
+    }
     let by_origin: Vec<_> = judge.by_origin().iter().map(|(_, v)| v.algorithm).collect();
     assert_eq!(by_origin, [Algorithm::LinuxDhash64k, Algorithm::RandomOdd]);
     assert_eq!(judge.verdict().pattern, Pattern::Mixed);
@@ -238,6 +243,26 @@ fn destinations_are_bounded_and_what_is_forgotten_is_counted() {
     let most = u64::try_from(MAX_DESTINATIONS).unwrap();
     let verdict = verdict((0..most + 10).map(|i| event(i, i, port(hash(i)))));
     assert!(verdict.evidence.iter().any(|s| s.starts_with("10 destinations were forgotten")));
+}
+
+#[test]
+fn a_history_is_judged_by_its_end() {
+    let mut history = History::new();
+    for event in by_lane(500, 1, |rng| 2 * rng.u32(1..=8)) {
+        history.observe(&event);
+    }
+    let verdict = history.verdict();
+    assert_eq!(verdict.algorithm, Algorithm::LinuxDhash64k);
+    assert_eq!((verdict.n, history.total()), (u64::try_from(MAX_HISTORY).unwrap(), 500));
+    assert!(verdict.evidence.iter().any(|s| s == "judged by the last 64 of 500"));
+}
+
+#[test]
+fn a_long_stream_notices_a_change_of_policy() {
+    let mut events = by_lane(4_000, 5, |rng| 2 * rng.u32(1..=8));
+    assert_eq!(named(events.clone()).1, Algorithm::LinuxDhash64k);
+    events.extend(stream(40_000, 5, |_, rng| rng.u32(..)));
+    assert_eq!(named(events).0, Pattern::Mixed);
 }
 
 #[test]
