@@ -19,6 +19,8 @@ pub(crate) struct Figures {
     pub(crate) strict_algorithm: f64,
     pub(crate) pattern_answered: f64,
     pub(crate) algorithm_answered: f64,
+    pub(crate) pattern_answered_all: f64,
+    pub(crate) algorithm_answered_all: f64,
     pub(crate) pattern_right: f64,
     pub(crate) algorithm_right: f64,
     pub(crate) pattern_error: f64,
@@ -45,6 +47,8 @@ impl Figures {
             algorithm_answered: macro_share(outcomes, |o| {
                 (o.right.algorithms.len() == 1).then(|| o.algorithm_answered())
             }),
+            pattern_answered_all: macro_share(outcomes, |o| Some(o.pattern_answered())),
+            algorithm_answered_all: macro_share(outcomes, |o| Some(o.algorithm_answered())),
             pattern_right: macro_share(outcomes, |o| {
                 o.pattern_answered().then(|| o.pattern_right())
             }),
@@ -78,12 +82,14 @@ pub(crate) fn algorithm_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
 /// The main table: a row for each figure, a column for each length.
 pub(crate) fn figures(columns: &[(String, Figures)]) -> String {
     type Row = (&'static str, fn(&Figures) -> f64);
-    let rows: [Row; 13] = [
+    let rows: [Row; 15] = [
         ("random or predictable", |f| f.binary),
         ("pattern, forced", |f| f.pattern),
         ("algorithm, forced", |f| f.algorithm),
         ("pattern, answered", |f| f.pattern_answered),
         ("algorithm, answered", |f| f.algorithm_answered),
+        ("pattern, answered, of all", |f| f.pattern_answered_all),
+        ("algorithm, answered, of all", |f| f.algorithm_answered_all),
         ("pattern, right when answered", |f| f.pattern_right),
         ("algorithm, right when answered", |f| f.algorithm_right),
         ("pattern, confidently wrong", |f| f.pattern_wrong),
