@@ -118,6 +118,11 @@ impl Facts {
         f64::from(NEAR) * real(self.events) / self.sizes.max(1.0)
     }
 
+    /// Whether the range was known at most assignments.
+    pub(super) fn range_is_known(&self) -> bool {
+        2 * self.ranged > self.events
+    }
+
     /// Returns with others in between are too few to tell a counter for everybody from one for
     /// each destination.
     pub(super) fn single_destination(&self) -> bool {

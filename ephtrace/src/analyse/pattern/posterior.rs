@@ -26,6 +26,8 @@ const SPREAD: f64 = 0.3;
 const OPEN_PRIOR: f64 = 0.01;
 /// Prior of a window of the range that is used alone.
 const WINDOW_PRIOR: f64 = 0.04;
+/// What it costs to find the ends of an unknown range.
+const FOUND: f64 = 2.0;
 /// Evidence that a mixture must win by, per event.
 const MIXED_MARGIN: f64 = 0.07;
 /// … and altogether.
@@ -84,13 +86,15 @@ fn known(c: &Classifier, n: f64) -> Vec<Member> {
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(n), m.down.log(n) - 1.5]));
     let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log(n)));
+    let uniform = c.random.uniform(n);
+    let found = range_found(c, uniform, n);
     let known = |algorithm, pattern, log| Member { algorithm, pattern, log, prior: 1.0 };
     let lane = Pattern::PerDestination;
     vec![
         known(Algorithm::SeqGlobal, Pattern::Sequential, seq),
         known(Algorithm::Alg5RandInc, Pattern::Sequential, alg5),
-        known(Algorithm::RandomUniform, Pattern::Random, c.random.uniform(n)),
-        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd(n)),
+        known(Algorithm::RandomUniform, Pattern::Random, uniform + found),
+        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd(n) + found),
         known(Algorithm::Alg3Hash, lane, c.hashes[0].log(n)),
         known(Algorithm::LinuxHintEven, lane, c.hashes[1].log(n)),
         known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log(n)),
@@ -98,6 +102,15 @@ fn known(c: &Classifier, n: f64) -> Vec<Member> {
         known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log(n)),
         known(Algorithm::LinuxLpr, lane, c.lanes.any.log(n)),
     ]
+}
+
+/// What random policies gain where the range is not known: the window that the ports fill is then
+/// the range.
+fn range_found(c: &Classifier, uniform: f64, n: f64) -> f64 {
+    if c.facts.range_is_known() {
+        return 0.0;
+    }
+    (c.random.window.log(n) - uniform - FOUND).max(0.0)
 }
 
 /// A mixture of two policies, unless one of them explains the other's events as well.
@@ -134,6 +147,8 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         log: log - margin * n,
         prior: OPEN_PRIOR,
     };
+    // A part of the range can be told from the whole only where the range is known.
+    let of_range = |log| if c.facts.range_is_known() { log } else { f64::NEG_INFINITY };
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let stride = log_sum_exp(scopes().map(|m| m.stride.evidence(n)));
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log(n)));
@@ -145,8 +160,11 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         open(Pattern::PerDestination, c.lanes.random_up.log(n), FITTED),
         open(Pattern::Random, c.random.low_parity.log(n), FITTED),
         open(Pattern::Random, c.random.pool.log(n), LEARNED),
-        Member { prior: WINDOW_PRIOR, ..open(Pattern::Random, c.random.window.log(n), FITTED) },
-        open(Pattern::Random, c.random.spread.log(n), SPREAD),
+        Member {
+            prior: WINDOW_PRIOR,
+            ..open(Pattern::Random, of_range(c.random.window.log(n)), FITTED)
+        },
+        open(Pattern::Random, of_range(c.random.spread.log(n)), SPREAD),
     ]
 }
 
