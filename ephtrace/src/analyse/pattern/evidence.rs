@@ -22,6 +22,7 @@ pub(super) fn sentences(c: &Classifier, verdict: &Verdict) -> Vec<String> {
     sentences.extend(too_little(&c.facts, verdict));
     sentences.extend(undecided(verdict));
     sentences.extend(kernel(c, verdict));
+    sentences.extend(astray(c));
     sentences.extend(verdict.next_port_bits.map(guessing));
     sentences.extend(forgotten(c.forgotten()));
     sentences
@@ -201,7 +202,20 @@ fn kernel(c: &Classifier, verdict: &Verdict) -> Option<String> {
     })
 }
 
+/// Where the kernel's search began: the port must be there or further on its way.
+fn astray(c: &Classifier) -> Option<String> {
+    let (seen, fits) = (c.kernel.candidates, c.kernel.on_the_way);
+    let wrong = seen.checked_sub(fits).filter(|wrong| *wrong > 0)?;
+    Some(format!("{wrong} of {seen} ports are not on the way of the kernel's own search"))
+}
+
+/// Less than this is no guess at all.
+const CERTAIN: f64 = 0.05;
+
 fn guessing(bits: f64) -> String {
+    if bits < CERTAIN {
+        return "the next port of a destination is certain once its last one is known".into();
+    }
     format!(
         "the next port of a destination whose last one is known is {bits:.1} bits from certain: \
          one guess in {:.0} hits",
