@@ -21,9 +21,6 @@ const PROBE: u64 = 128;
 /// A model further behind the best than this, per event, rests.
 const HOPELESS: f64 = 0.5;
 
-/// A mixture with one empty part is nearly as good as the other: it rests sooner.
-const SUPERFLUOUS: f64 = 0.05;
-
 /// Which groups of models rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each group rests by itself")]
@@ -55,10 +52,7 @@ impl Attention {
         let hopeless = |group: fn(&Member) -> bool| {
             members.iter().filter(|m| group(m)).all(|m| m.log < best - HOPELESS * n)
         };
-        let mixtures_rest = members
-            .iter()
-            .filter(|m| m.algorithm == Algorithm::Mixed)
-            .all(|m| m.log < best - SUPERFLUOUS * n);
+        let mixtures_rest = hopeless(|m| m.algorithm == Algorithm::Mixed);
         Self {
             // The parts of a mixture work while it does.
             mixtures_rest,
