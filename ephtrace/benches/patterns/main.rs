@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench patterns` prints the tables of `docs/patterns.md`. With arguments
 //! (`tune|final [seeds] [n,n,…] [norange|nonetns|notime|origin] [clean|hard] [wrong]
-//! [policy:seed]`) it prints a part, for tuning: `tune` and `final` draw from different seeds, and
-//! constants are fitted on the first only.
+//! [policy:seed]`) it prints a part, for tuning: `tune` and `final` draw from different seeds; the
+//! tables draw from yet others, which nothing was fitted on.
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

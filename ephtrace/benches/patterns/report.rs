@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Seeds of the final tables; constants were fitted on others.
-const FINAL: u64 = 1_000_000;
+const FINAL: u64 = 2_000_000;
 
 /// Lengths of the traces, and how many of each policy: fewer of the long ones, for the time.
 const LENGTHS: [(usize, u64); 6] =
