@@ -1,0 +1,124 @@
+//! What a run of the classifier over one trace gave, and the figures over many.
+
+use ephtrace::analyse::pattern::{Algorithm, Judge, Pattern, Verdict};
+
+use crate::{
+    trace::{Class, Shown, Trace},
+    truth::Right,
+};
+
+/// One trace, judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) class: Class,
+    pub(crate) what: String,
+    pub(crate) seed: u64,
+    pub(crate) n: usize,
+    pub(crate) right: Right,
+    pub(crate) verdict: Verdict,
+}
+
+/// Lets the classifier see the trace.
+pub(crate) fn judge(trace: &Trace, shown: Shown) -> Verdict {
+    let mut judge = Judge::new();
+    for event in &trace.events {
+        judge.observe(&event.observation(shown));
+    }
+    judge.verdict()
+}
+
+impl Outcome {
+    pub(crate) fn guessed_pattern(&self) -> (Pattern, f64) {
+        let best = &self.verdict.patterns[0];
+        (best.name, best.probability)
+    }
+
+    pub(crate) fn guessed_algorithm(&self) -> (Algorithm, f64) {
+        let best = &self.verdict.algorithms[0];
+        (best.name, best.probability)
+    }
+
+    pub(crate) fn pattern_right(&self) -> bool {
+        self.right.patterns.contains(&self.guessed_pattern().0)
+    }
+
+    pub(crate) fn algorithm_right(&self) -> bool {
+        self.right.algorithms.contains(&self.guessed_algorithm().0)
+    }
+
+    pub(crate) fn pattern_answered(&self) -> bool {
+        self.verdict.pattern != Pattern::Undetermined
+    }
+
+    pub(crate) fn algorithm_answered(&self) -> bool {
+        self.verdict.algorithm != Algorithm::Undetermined
+    }
+
+    fn probability(&self, patterns: &[Pattern]) -> f64 {
+        let named = self.verdict.patterns.iter();
+        named.filter(|p| patterns.contains(&p.name)).map(|p| p.probability).sum()
+    }
+
+    /// Random or predictable: right, wrong, or a question that the data can't answer.
+    pub(crate) fn binary_right(&self) -> Option<bool> {
+        let predictable = self.probability(&[Pattern::Sequential, Pattern::PerDestination])
+            > self.probability(&[Pattern::Random]);
+        self.right.predictable.map(|truth| truth == predictable)
+    }
+}
+
+/// Share of the outcomes that `test` says yes or no to, class by class, averaged over classes.
+pub(crate) fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>) -> f64 {
+    let mut shares = Vec::new();
+    for algorithm in Algorithm::ALL {
+        let of_class = outcomes.iter().filter(|outcome| outcome.class == Class::Known(algorithm));
+        let (mut yes, mut all) = (0_u32, 0_u32);
+        for answer in of_class.filter_map(&test) {
+            yes += u32::from(answer);
+            all += 1;
+        }
+        if all > 0 {
+            shares.push(f64::from(yes) / f64::from(all));
+        }
+    }
+    shares.iter().sum::<f64>() / (shares.len().max(1) as f64)
+}
+
+/// Expected calibration error over ten bins of confidence: `(confidence, right)` each.
+pub(crate) fn calibration_error(guesses: &[(f64, bool)]) -> f64 {
+    bins(guesses).iter().map(|bin| bin.weight * (bin.confidence - bin.right).abs()).sum()
+}
+
+/// One bin of the calibration table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bin {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) weight: f64,
+    pub(crate) confidence: f64,
+    pub(crate) right: f64,
+    pub(crate) count: usize,
+}
+
+pub(crate) fn bins(guesses: &[(f64, bool)]) -> Vec<Bin> {
+    let edges = [0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0001];
+    let mut bins = Vec::new();
+    for edge in edges.windows(2) {
+        let (from, to) = (edge[0], edge[1]);
+        let inside: Vec<_> =
+            guesses.iter().filter(|(c, _)| (from..to).contains(c)).copied().collect();
+        if inside.is_empty() {
+            continue;
+        }
+        let count = inside.len() as f64;
+        bins.push(Bin {
+            from,
+            to: to.min(1.0),
+            weight: count / guesses.len() as f64,
+            confidence: inside.iter().map(|(c, _)| c).sum::<f64>() / count,
+            right: inside.iter().filter(|(_, right)| *right).count() as f64 / count,
+            count: inside.len(),
+        });
+    }
+    bins
+}

@@ -1,0 +1,128 @@
+//! The machine under the policies: namespaces, ranges, destinations, and which ports are taken.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use ephtrace::event::PortRange;
+use fastrand::Rng;
+
+/// A destination of the generated load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// What identifies it (source address, destination address, destination port).
+    pub(crate) key: u64,
+    /// Namespace that connects to it, an index.
+    pub(crate) netns: usize,
+}
+
+/// Ranges and taken ports of every namespace.
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) ranges: Vec<PortRange>,
+    pub(crate) targets: Vec<Target>,
+    /// Ports that other programs hold by bind: closed to everybody in the namespace.
+    busy: Vec<HashSet<u16>>,
+    reserved: HashSet<u16>,
+    /// Ports held by the load itself: how many sockets, and to which destination.
+    held: HashMap<(usize, u16), u32>,
+    held_to: HashSet<(u64, u16)>,
+    releases: VecDeque<(u64, usize, u16, u64)>,
+    /// Events that a port stays taken after use, `TIME_WAIT` included.
+    pub(crate) lifetime: u64,
+    /// Number of processes.
+    pub(crate) processes: u64,
+}
+
+impl World {
+    pub(crate) fn new(
+        rng: Rng,
+        ranges: Vec<PortRange>,
+        targets: Vec<Target>,
+        lifetime: u64,
+    ) -> Self {
+        let busy = vec![HashSet::new(); ranges.len()];
+        Self {
+            rng,
+            ranges,
+            targets,
+            busy,
+            reserved: HashSet::new(),
+            held: HashMap::new(),
+            held_to: HashSet::new(),
+            releases: VecDeque::new(),
+            lifetime,
+            processes: 3,
+        }
+    }
+
+    /// Occupies about `share` of each namespace's range, one by one and in blocks.
+    pub(crate) fn occupy(&mut self, share: f64, blocks: bool) {
+        for netns in 0..self.ranges.len() {
+            let range = self.ranges[netns];
+            let wanted = (f64::from(range.len()) * share) as usize;
+            while self.busy[netns].len() < wanted {
+                let length = if blocks { self.rng.u16(1..60) } else { 1 };
+                let start = self.rng.u16(range.low..=range.high);
+                let end = start.saturating_add(length).min(range.high);
+                self.busy[netns].extend(start..=end);
+            }
+        }
+    }
+
+    /// `ip_local_reserved_ports`: a few blocks.
+    pub(crate) fn reserve(&mut self, blocks: usize, length: u16) {
+        let range = self.ranges[0];
+        for _ in 0..blocks {
+            let start = self.rng.u16(range.low..=range.high);
+            self.reserved.extend(start..=start.saturating_add(length).min(range.high));
+        }
+    }
+
+    /// Whether bind can have the port.
+    pub(crate) fn free(&self, netns: usize, port: u16) -> bool {
+        !self.reserved.contains(&port)
+            && !self.busy[netns].contains(&port)
+            && !self.held.contains_key(&(netns, port))
+    }
+
+    /// Whether connect can have the port: it shares with other destinations.
+    pub(crate) fn free_to(&self, netns: usize, port: u16, key: u64) -> bool {
+        !self.reserved.contains(&port)
+            && !self.busy[netns].contains(&port)
+            && !self.held_to.contains(&(key, port))
+    }
+
+    pub(crate) fn take(&mut self, event: u64, netns: usize, port: u16, key: u64) {
+        *self.held.entry((netns, port)).or_default() += 1;
+        self.held_to.insert((key, port));
+        let spread = self.rng.u64(0..=self.lifetime / 4);
+        self.releases.push_back((event + self.lifetime + spread, netns, port, key));
+    }
+
+    pub(crate) fn release(&mut self, event: u64) {
+        while let Some(&(due, netns, port, key)) = self.releases.front() {
+            if due > event {
+                return;
+            }
+            self.releases.pop_front();
+            self.held_to.remove(&(key, port));
+            if let Some(count) = self.held.get_mut(&(netns, port)) {
+                *count -= 1;
+                if *count == 0 {
+                    self.held.remove(&(netns, port));
+                }
+            }
+        }
+    }
+}
+
+/// A keyed hash in place of the kernel's siphash: all that matters is that it looks random.
+pub(crate) fn keyed_hash(secret: u64, key: u64, salt: u64) -> u64 {
+    let mut hash = secret ^ key.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.rotate_left(32);
+    for _ in 0..3 {
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        hash ^= hash >> 31;
+        hash = hash.wrapping_add(secret.rotate_left(17));
+    }
+    hash
+}

@@ -1,0 +1,115 @@
+//! A policy that is a counter: a reference, a law of increment, and what may come in between.
+
+use super::{
+    frame::Frame,
+    frontier::Sight,
+    laws::{Densities, Law},
+    observation::Clock,
+    salt::Salt,
+    score::{CLEAN, JUMP, LATE, NOISE, SKIP, Score, Shares},
+};
+
+/// Where a counter starts for a destination that it has not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Anywhere in the range.
+    Anywhere,
+    /// On the parity of the low end.
+    LowParity,
+}
+
+/// Highest share of new starts that one policy explains: a change of the range, a block of
+/// occupied ports.
+const JUMP_CAP: f64 = 0.06;
+/// Highest share of events after lost ones or behind occupied ports.
+const SKIP_CAP: f64 = 0.45;
+/// The same where the secret changes every ten seconds and no time was recorded.
+const BLIND_JUMP_CAP: f64 = 0.5;
+/// New starts within the part of a mixture that follows a law.
+const MIXED_JUMP: f64 = 0.04;
+
+/// One counter model and how well it has done so far.
+#[derive(Clone)]
+pub(super) struct Counter {
+    law: &'static Law,
+    start: Start,
+    salt: Option<Salt>,
+    shares: Shares,
+    score: Score,
+}
+
+impl Counter {
+    pub(super) fn new(law: &'static Law, start: Start) -> Self {
+        let shares = Shares::new(SKIP_CAP, JUMP_CAP);
+        Self { law, start, salt: None, shares, score: Score::new() }
+    }
+
+    /// With a secret that changes every ten seconds.
+    pub(super) fn salted(law: &'static Law, start: Start) -> Self {
+        Self { salt: Some(Salt::new()), ..Self::new(law, start) }
+    }
+
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
+    }
+
+    /// Probability that the reference of `sight` still counts.
+    pub(super) fn same(&self, sight: &Sight, clock: Clock) -> f64 {
+        self.salt.as_ref().map_or(1.0, |salt| salt.same(sight.at, clock))
+    }
+
+    /// Scores one event; returns its density under the law alone, for mixtures.
+    pub(super) fn observe(&mut self, frame: &Frame, sight: &Sight, clock: Clock) -> f64 {
+        let densities = match sight.step {
+            Some(step) => self.law.at(step).map(|density| density * sight.weight),
+            None => [0.0; 3],
+        };
+        let fresh = match self.start {
+            Start::Anywhere => frame.fresh,
+            Start::LowParity => frame.fresh_low,
+        };
+        let mut shares = self.shares.now();
+        if !sight.any {
+            let density = (1.0 - shares[NOISE]) * fresh + shares[NOISE] * frame.noise;
+            self.score.add(density);
+            return fresh;
+        }
+        if self.salt.is_some() && clock == Clock::Unknown {
+            shares = blind(shares);
+        }
+        let same = self.same(sight, clock);
+        let parts = parts(shares, densities, fresh, frame.noise);
+        let unbroken: f64 = parts.iter().sum();
+        let broken = (1.0 - shares[NOISE]) * fresh + parts[NOISE];
+        let density = same * unbroken + (1.0 - same) * broken;
+        self.score.add(density);
+        self.shares.learn(parts.map(|part| part * same), density);
+        if let Some(salt) = &mut self.salt {
+            salt.learn(sight.at, clock, broken, unbroken);
+        }
+        let law = (parts[CLEAN] + parts[SKIP] + parts[LATE])
+            / (shares[CLEAN] + shares[SKIP] + shares[LATE]);
+        same * ((1.0 - MIXED_JUMP) * law + MIXED_JUMP * fresh) + (1.0 - same) * fresh
+    }
+}
+
+/// Without any clock a new start is as likely as the stream is slow.
+fn blind(mut shares: [f64; 5]) -> [f64; 5] {
+    let more = BLIND_JUMP_CAP.min(shares[JUMP] * 4.0) - shares[JUMP];
+    if more > 0.0 && more < shares[CLEAN] {
+        shares[JUMP] += more;
+        shares[CLEAN] -= more;
+    }
+    shares
+}
+
+/// The density of an event, part by part.
+pub(super) fn parts(shares: [f64; 5], law: Densities, fresh: f64, noise: f64) -> [f64; 5] {
+    [
+        shares[CLEAN] * law[0],
+        shares[SKIP] * law[1],
+        shares[LATE] * law[2],
+        shares[JUMP] * fresh,
+        shares[NOISE] * noise,
+    ]
+}

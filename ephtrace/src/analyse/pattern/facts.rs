@@ -1,0 +1,141 @@
+//! The few numbers that carry nearly all, counted for the sentences.
+
+use super::{
+    frame::Frame,
+    models::{HostSeen, LaneSeen},
+    observation::Observation,
+};
+use crate::event::Origin;
+
+/// Steps of 1 to this count as near.
+pub(super) const NEAR: i32 = 16;
+
+/// Plain counts over one stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// Assignments.
+    pub(super) events: u64,
+    /// First visits to a destination.
+    pub(super) destinations: u64,
+    /// Returns to a destination with the hash secret unchanged.
+    pub(super) returns: u64,
+    /// Returns with assignments to others in between.
+    pub(super) interleaved: u64,
+    /// Returns that moved by 1 to [`NEAR`].
+    pub(super) near_returns: u64,
+    /// Smallest and largest step of those.
+    pub(super) near_steps: Option<(i32, i32)>,
+    /// Returns with a new hash secret in between, by time.
+    pub(super) resalted: u64,
+    /// … that did not move by 1 to [`NEAR`].
+    pub(super) resalted_far: u64,
+    /// Assignments after another one.
+    pub(super) pairs: u64,
+    /// … that moved by 1 to [`NEAR`] from it, up or down.
+    pub(super) near_pairs: u64,
+    /// First visits to a destination after an assignment to another.
+    pub(super) entries: u64,
+    /// … that moved by 1 to [`NEAR`] from it.
+    pub(super) near_entries: u64,
+    /// Ports on the parity of the low end.
+    pub(super) low_parity: u64,
+    /// Assignments from a range with an odd low end.
+    pub(super) odd_low_ends: u64,
+    /// Interleaved returns that Algorithm 3 predicted to the port, by one and by two.
+    pub(super) predicted: [u64; 2],
+    /// Sum of the sizes of the range, for chances.
+    pub(super) sizes: f64,
+    /// Assignments whose range was known.
+    pub(super) ranged: u64,
+    /// Whether they all came through our own hooks.
+    pub(super) linux: u64,
+    /// Those whose origin is known to be connect.
+    pub(super) connects: u64,
+    /// Sockets with `IP_LOCAL_PORT_RANGE`.
+    pub(super) by_socket: u64,
+    /// Assignments since the last one to the same destination, this event's.
+    pub(super) gap: Option<u64>,
+    /// Residuals of Algorithm 3, this event's.
+    pub(super) residuals: [Option<i32>; 2],
+}
+
+impl Facts {
+    pub(super) fn observe(
+        &mut self,
+        event: &Observation,
+        frame: &Frame,
+        host: &HostSeen,
+        lane: &LaneSeen,
+    ) {
+        self.events += 1;
+        self.sizes += f64::from(frame.size);
+        self.low_parity += u64::from(frame.on_low_parity());
+        self.odd_low_ends += u64::from(frame.low % 2 != 0);
+        self.linux += u64::from(event.linux);
+        self.connects += u64::from(event.origin == Some(Origin::Connect));
+        self.ranged += u64::from(event.range.is_some());
+        self.by_socket += u64::from(event.range.is_some_and(|range| range.by_socket));
+        if let Some(step) = host.step {
+            self.pairs += 1;
+            let near = u64::from((1..=NEAR).contains(&step.abs()));
+            self.near_pairs += near;
+            if lane.step.is_none() {
+                self.entries += 1;
+                self.near_entries += near;
+            }
+        }
+        match lane.step {
+            None => self.destinations += 1,
+            Some(_) => self.count_return(lane),
+        }
+    }
+
+    fn count_return(&mut self, lane: &LaneSeen) {
+        let interleaved = u64::from(self.gap.is_some_and(|gap| gap > 0));
+        self.interleaved += interleaved;
+        if lane.same < 0.5 {
+            self.resalted += 1;
+            self.resalted_far += u64::from(!is_near(lane.near));
+        } else {
+            self.returns += 1;
+            self.near_returns += u64::from(is_near(lane.near));
+        }
+        if is_near(lane.near) {
+            let step = lane.near.unwrap_or(0);
+            let (low, high) = self.near_steps.unwrap_or((step, step));
+            self.near_steps = Some((low.min(step), high.max(step)));
+        }
+        for (predicted, residual) in self.predicted.iter_mut().zip(self.residuals) {
+            *predicted += interleaved * u64::from(residual == Some(0));
+        }
+    }
+
+    /// Chance that a random port is near a given one.
+    pub(super) fn chance(&self) -> f64 {
+        if self.events == 0 {
+            return 0.0;
+        }
+        f64::from(NEAR) * real(self.events) / self.sizes.max(1.0)
+    }
+
+    /// Whether the range was known at most assignments.
+    pub(super) fn range_is_known(&self) -> bool {
+        2 * self.ranged > self.events
+    }
+
+    /// Returns with others in between are too few to tell a counter for everybody from one for
+    /// each destination.
+    pub(super) fn single_destination(&self) -> bool {
+        self.interleaved < 3
+    }
+}
+
+fn is_near(step: Option<i32>) -> bool {
+    step.is_some_and(|step| (1..=NEAR).contains(&step))
+}
+
+/// A count as a real number.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+pub(super) fn real(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,98 @@
+//! The last few assignments of one destination, to be judged when asked: far smaller than a judge,
+//! for there are many destinations.
+
+use std::collections::VecDeque;
+
+use super::{Clock, Judge, Observation, Verdict};
+use crate::event::{Origin, PortRange, Protocol};
+
+/// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
+/// destination (`docs/patterns.md`).
+pub const MAX_HISTORY: usize = 64;
+
+/// The last [`MAX_HISTORY`] assignments of one destination.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    kept: VecDeque<Kept>,
+    total: u64,
+}
+
+/// What an [`Observation`] of one destination does not share with the others.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    clock: Clock,
+    netns: u32,
+    word_step: Option<u32>,
+    port: u16,
+    range: Option<PortRange>,
+    origin: Option<Origin>,
+    protocol: Option<Protocol>,
+    linux: bool,
+}
+
+impl History {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the next assignment.
+    pub fn observe(&mut self, event: &Observation) {
+        if self.kept.len() == MAX_HISTORY {
+            self.kept.pop_front();
+        }
+        // A word that moved by more than a search at once explains tells nothing.
+        let at_once = event.search.filter(|search| search.tried.unwrap_or(1) == 1);
+        self.kept.push_back(Kept {
+            clock: event.clock,
+            netns: event.netns,
+            word_step: at_once.and_then(|search| search.word_step),
+            port: event.port,
+            range: event.range,
+            origin: event.origin,
+            protocol: event.protocol,
+            linux: event.linux,
+        });
+        self.total += 1;
+    }
+
+    /// Number of assignments, those no longer kept included.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The verdict on those that are kept.
+    pub fn verdict(&self) -> Verdict {
+        let mut judge = Judge::new();
+        for kept in &self.kept {
+            judge.observe(&kept.observation());
+        }
+        let mut verdict = judge.verdict();
+        if self.total > verdict.n {
+            let said = format!("judged by the last {} of {}", verdict.n, self.total);
+            verdict.evidence.push(said);
+        }
+        verdict
+    }
+}
+
+impl Kept {
+    fn observation(self) -> Observation {
+        let search = |word_step| super::Search {
+            word_step: Some(word_step),
+            first_candidate: None,
+            tried: Some(1),
+        };
+        Observation {
+            port: self.port,
+            key: 0,
+            netns: self.netns,
+            range: self.range,
+            origin: self.origin,
+            protocol: self.protocol,
+            clock: self.clock,
+            linux: self.linux,
+            search: self.word_step.map(search),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Judges by origin: connect, bind and UDP follow rules of their own, and judged together they
+//! look like a mixture.
+
+use std::fmt::Display;
+
+use super::{
+    classifier::Classifier,
+    names::{Algorithm, Pattern},
+    observation::Observation,
+    verdict::{Named, Verdict},
+};
+use crate::event::{Origin, Protocol};
+
+/// Assignments that one rule of the kernel makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// `connect` (`inet_hash_connect`).
+    Connect,
+    /// `bind` to port 0 and `listen` on an unbound socket (`inet_csk_get_port`).
+    Bind,
+    /// UDP, however it came about (`udp_lib_get_port`).
+    Udp,
+    /// The source does not tell.
+    Unknown,
+}
+
+impl Stream {
+    /// The stream of an event; `None` for a port that the program named.
+    pub fn of(event: &Observation) -> Option<Self> {
+        match (event.origin, event.protocol) {
+            (Some(Origin::Explicit), _) => None,
+            (Some(Origin::Udp), _) | (_, Some(Protocol::Udp)) => Some(Self::Udp),
+            (Some(Origin::Connect), _) => Some(Self::Connect),
+            (Some(Origin::Bind | Origin::Listen), _) => Some(Self::Bind),
+            (None, _) => Some(Self::Unknown),
+        }
+    }
+
+    /// As it stands in a sentence.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Bind => "bind",
+            Self::Udp => "udp",
+            Self::Unknown => "unknown origin",
+        }
+    }
+}
+
+/// A stream with less than this share of the events does not make the whole mixed.
+const MINOR: f64 = 0.14;
+
+/// Judges a sequence of assignments: each origin by itself, and the whole.
+#[derive(Default)]
+pub struct Judge {
+    streams: Vec<(Stream, Box<Classifier>)>,
+    explicit: u64,
+}
+
+impl Judge {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next assignment in, in constant time and bounded memory.
+    pub fn observe(&mut self, event: &Observation) {
+        let Some(stream) = Stream::of(event) else {
+            self.explicit += 1;
+            return;
+        };
+        if let Some((_, classifier)) = self.streams.iter_mut().find(|(s, _)| *s == stream) {
+            classifier.observe(event);
+            return;
+        }
+        let mut classifier = Box::new(Classifier::new());
+        classifier.observe(event);
+        self.streams.push((stream, classifier));
+        self.streams.sort_by_key(|(stream, _)| *stream);
+    }
+
+    /// Ports that programs named: seen, and left out.
+    pub fn explicit(&self) -> u64 {
+        self.explicit
+    }
+
+    /// The verdict on each origin.
+    pub fn by_origin(&self) -> Vec<(Stream, Verdict)> {
+        self.streams.iter().map(|(stream, classifier)| (*stream, classifier.verdict())).collect()
+    }
+
+    /// The verdict on the whole: that of the origins if they agree, else `mixed`.
+    pub fn verdict(&self) -> Verdict {
+        let mut verdicts = self.by_origin();
+        match verdicts.len() {
+            0 => Classifier::new().verdict(),
+            1 => verdicts.remove(0).1,
+            _ => combined(&verdicts),
+        }
+    }
+}
+
+fn combined(verdicts: &[(Stream, Verdict)]) -> Verdict {
+    let n: u64 = verdicts.iter().map(|(_, verdict)| verdict.n).sum();
+    let least = MINOR * super::facts::real(n);
+    let major: Vec<&Verdict> = verdicts
+        .iter()
+        .map(|(_, verdict)| verdict)
+        .filter(|verdict| super::facts::real(verdict.n) >= least)
+        .collect();
+    let patterns = agreed(&Pattern::ALL, Pattern::Mixed, &major, |verdict| &verdict.patterns);
+    let algorithms =
+        agreed(&Algorithm::ALL, Algorithm::Mixed, &major, |verdict| &verdict.algorithms);
+    let mut whole = Verdict {
+        pattern: patterns[0].name,
+        pattern_confidence: patterns[0].probability,
+        algorithm: algorithms[0].name,
+        algorithm_confidence: algorithms[0].probability,
+        n,
+        informative_pairs: verdicts.iter().map(|(_, verdict)| verdict.informative_pairs).sum(),
+        evidence: verdicts.iter().map(|(stream, verdict)| summary(*stream, verdict)).collect(),
+        patterns,
+        algorithms,
+        confirmed_by_kernel: None,
+        next_port_bits: match major.as_slice() {
+            [one] => one.next_port_bits,
+            _ => None,
+        },
+    };
+    whole.confirmed_by_kernel = major
+        .iter()
+        .filter_map(|verdict| verdict.confirmed_by_kernel)
+        .reduce(|one, other| one && other);
+    whole.withhold();
+    if major.iter().any(|verdict| verdict.pattern == Pattern::Undetermined) {
+        whole.pattern = Pattern::Undetermined;
+    }
+    if major.iter().any(|verdict| verdict.algorithm == Algorithm::Undetermined) {
+        whole.algorithm = Algorithm::Undetermined;
+    }
+    whole
+}
+
+/// Probability that all origins agree on each name; what is left is that they don't.
+fn agreed<T: Copy + PartialEq>(
+    names: &[T],
+    mixed: T,
+    verdicts: &[&Verdict],
+    list: impl Fn(&Verdict) -> &Vec<Named<T>>,
+) -> Vec<Named<T>> {
+    let probability = |name: T| -> f64 {
+        let of = |verdict: &&Verdict| {
+            list(verdict).iter().find(|n| n.name == name).map_or(0.0, |n| n.probability)
+        };
+        verdicts.iter().map(of).product()
+    };
+    let pure: f64 =
+        names.iter().filter(|name| **name != mixed).map(|name| probability(*name)).sum();
+    super::verdict::ranked(names, |name| {
+        if name == mixed { (1.0 - pure).max(0.0) } else { probability(name) }
+    })
+}
+
+fn summary(stream: Stream, verdict: &Verdict) -> String {
+    let first: &dyn Display = match verdict.evidence.first() {
+        Some(sentence) => sentence,
+        None => &"",
+    };
+    format!("{} ({}): {}, {first}", stream.as_str(), verdict.n, verdict.pattern)
+}

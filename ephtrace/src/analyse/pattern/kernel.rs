@@ -1,0 +1,71 @@
+//! What the kernel's own search says, where the hook sees it: the perturbation word and the first
+//! candidate. It knows; ports only suggest.
+
+use super::{frame::Frame, names::Algorithm, observation::Observation};
+
+/// Fewer checks than this say nothing.
+const ENOUGH: u64 = 3;
+/// Share of words that may be off, for another CPU may have used the same one in between.
+const RACED: f64 = 0.1;
+
+/// Counts of what the kernel's own state obeyed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KernelCheck {
+    /// Searches whose word was seen before and after, and which found a port at once.
+    words: u64,
+    /// The word grew by 2 to 16, evenly (Linux 5.18 and later).
+    even: u64,
+    /// … by 1 to 8.
+    any: u64,
+    /// … by 2 or 4 (Linux 5.12 to 5.17).
+    two_or_four: u64,
+    /// Searches whose first candidate is known.
+    pub(super) candidates: u64,
+    /// … and is the port, or before it on the way of the search.
+    pub(super) on_the_way: u64,
+}
+
+impl KernelCheck {
+    pub(super) fn observe(&mut self, event: &Observation, frame: &Frame) {
+        let Some(search) = event.search else { return };
+        if let Some(first) = search.first_candidate {
+            let step = frame.step_from(first);
+            let tried = search.tried.unwrap_or(1).max(1);
+            self.candidates += 1;
+            self.on_the_way += u64::from(step == 0 || tried > 1 || step > 0);
+        }
+        // A long search moves the word by its length instead (port-selection.md, 1.3, rule 7).
+        let Some(step) = search.word_step.filter(|_| search.tried.unwrap_or(1) == 1) else {
+            return;
+        };
+        self.words += 1;
+        self.even += u64::from(step % 2 == 0 && (2..=16).contains(&step));
+        self.any += u64::from((1..=8).contains(&step));
+        self.two_or_four += u64::from(step == 2 || step == 4);
+    }
+
+    /// The algorithm that the words obey.
+    pub(super) fn algorithm(&self) -> Option<Algorithm> {
+        if self.words < ENOUGH {
+            return None;
+        }
+        let obeyed = |count: u64| {
+            super::facts::real(count) >= (1.0 - RACED) * super::facts::real(self.words)
+        };
+        // 2 or 4 every time is one chance in 4^n for the later kernels.
+        if obeyed(self.two_or_four) && self.words >= 8 {
+            Some(Algorithm::LinuxDhash256)
+        } else if obeyed(self.even) {
+            Some(Algorithm::LinuxDhash64k)
+        } else if obeyed(self.any) {
+            Some(Algorithm::LinuxLpr)
+        } else {
+            Some(Algorithm::Other)
+        }
+    }
+
+    /// Number of searches that were looked at.
+    pub(super) fn checked(&self) -> u64 {
+        self.words
+    }
+}

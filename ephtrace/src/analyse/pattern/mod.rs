@@ -1,0 +1,52 @@
+//! How the ports are handed out: the pattern of a sequence of assignments, and the rule behind it.
+//!
+//! Bayesian comparison of policies. Each policy is a *reference* (nothing, the last port of anybody,
+//! the last port of the destination, a hash plus a counter) and a *law* of increment from there; its
+//! evidence is the sum of the logarithms of the density of each port given the earlier ones.
+//!
+//! ```text
+//! event::Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ frame (range, densities)
+//!                                                                   ├─ models: counter (laws,
+//!                                                                   │  frontier, salt), wide,
+//!                                                                   │  simple_hash, learned, mixture
+//!                                                                   ├─ facts, kernel
+//!                                                                   └─ posterior ─ verdict ─ evidence
+//! ```
+//!
+//! Each model costs a constant time per event, and memory is bounded: [`MAX_DESTINATIONS`],
+//! [`MAX_NAMESPACES`], [`MAX_HISTORY`]. No clock, no I/O, no randomness. How well all this does is
+//! measured by `benches/patterns` and written down in `docs/patterns.md`.
+
+mod attention;
+mod bits;
+mod classifier;
+mod counter;
+mod evidence;
+mod facts;
+mod frame;
+mod frontier;
+mod history;
+mod judge;
+mod kernel;
+mod laws;
+mod learned;
+mod mixture;
+mod models;
+mod names;
+mod observation;
+mod posterior;
+mod salt;
+mod score;
+mod simple_hash;
+mod verdict;
+mod wide;
+
+#[cfg(test)]
+mod tests;
+
+pub use classifier::{Classifier, MAX_DESTINATIONS, MAX_NAMESPACES};
+pub use history::{History, MAX_HISTORY};
+pub use judge::{Judge, Stream};
+pub use names::{Algorithm, Pattern};
+pub use observation::{Clock, Observation, Search};
+pub use verdict::{CONFIDENT, FEWEST_PAIRS, Named, Verdict};

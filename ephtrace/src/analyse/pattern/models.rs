@@ -1,0 +1,317 @@
+//! The models by what they follow: everybody, a destination, or nothing.
+
+use super::{
+    counter::{Counter, Start},
+    frame::Frame,
+    frontier::{Frontiers, Sight},
+    laws,
+    learned::{Pool, Spread, Steps, Window},
+    observation::Clock,
+    score::{Score, log_sum_exp},
+    simple_hash::Place,
+    wide::{Recent, Wide},
+};
+
+/// Where a counter for everybody has got to.
+#[derive(Clone)]
+pub(super) struct HostReference {
+    up: Frontiers<6>,
+    down: Frontiers<3>,
+    recent: Recent<4>,
+}
+
+impl HostReference {
+    pub(super) const fn new() -> Self {
+        Self { up: Frontiers::new(1), down: Frontiers::new(-1), recent: Recent::new() }
+    }
+}
+
+/// Policies with one counter for everybody.
+#[derive(Clone)]
+pub(super) struct HostModels {
+    pub(super) up: Counter,
+    pub(super) down: Counter,
+    pub(super) random_up: Wide,
+    pub(super) random_down: Wide,
+    pub(super) stride: Steps,
+    pub(super) many: Steps,
+}
+
+/// What mixtures and the evidence need of [`HostModels::observe`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct HostSeen {
+    pub(super) up: f64,
+    pub(super) random_up: f64,
+    /// By one from the nearest of several places.
+    pub(super) among: f64,
+    pub(super) step: Option<i32>,
+    /// Step from the nearest of several places, and the weight of each.
+    pub(super) near: Option<i32>,
+    pub(super) near_weight: f64,
+}
+
+impl HostModels {
+    pub(super) fn new() -> Self {
+        Self {
+            up: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
+            down: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
+            random_up: Wide::new(false),
+            random_down: Wide::new(true),
+            stride: Steps::new(),
+            many: Steps::new(),
+        }
+    }
+
+    /// Follows the counter, and scores the event unless the models `rest`.
+    pub(super) fn observe(
+        &mut self,
+        reference: &mut HostReference,
+        frame: &Frame,
+        rest: bool,
+    ) -> HostSeen {
+        let up = reference.up.sight(frame);
+        reference.up.advance(frame, &up, 0, false);
+        let down = reference.down.sight(frame);
+        reference.down.advance(frame, &down, 0, false);
+        let recent = reference.recent.ports(frame);
+        let mut seen = HostSeen {
+            step: recent.first().map(|&port| frame.step_from(port)),
+            near: up.step,
+            near_weight: up.even_weight,
+            ..HostSeen::default()
+        };
+        if !rest {
+            self.score(frame, &up, &down, recent, &mut seen);
+        }
+        reference.recent.push(frame.port);
+        seen
+    }
+
+    fn score(
+        &mut self,
+        frame: &Frame,
+        up: &Sight,
+        down: &Sight,
+        recent: &[u16],
+        seen: &mut HostSeen,
+    ) {
+        seen.up = self.up.observe(frame, up, Clock::Unknown);
+        self.down.observe(frame, down, Clock::Unknown);
+        seen.among = 0.02 * frame.fresh;
+        if let Some(step) = up.step {
+            let [clean, skip, _] = laws::PLUS_ONE.at(step);
+            seen.among += (0.9 * clean + 0.08 * skip) * up.even_weight;
+        }
+        if up.any {
+            self.many.observe(frame, up.step, up.even_weight);
+        } else {
+            self.many.first(frame);
+        }
+        seen.random_up = self.random_up.observe(frame, recent);
+        self.random_down.observe(frame, recent);
+        match seen.step {
+            Some(step) => self.stride.observe(frame, Some(step), 1.0),
+            None => self.stride.first(frame),
+        }
+    }
+}
+
+/// What is kept of one destination.
+#[derive(Clone)]
+pub(super) struct Lane {
+    frontiers: Frontiers<4>,
+    recent: Recent<2>,
+    /// For the simple hash by one and by two.
+    pub(super) places: [Place; 2],
+    /// Number of the last event to this destination.
+    pub(super) last: u64,
+}
+
+impl Lane {
+    pub(super) fn new() -> Self {
+        Self {
+            frontiers: Frontiers::new(1),
+            recent: Recent::new(),
+            places: [Place::default(); 2],
+            last: 0,
+        }
+    }
+}
+
+/// Policies with a counter for each destination.
+#[derive(Clone)]
+pub(super) struct LaneModels {
+    pub(super) by_one: Counter,
+    pub(super) noisy_two: Counter,
+    pub(super) even: Counter,
+    pub(super) any: Counter,
+    pub(super) stride: Steps,
+    pub(super) random_up: Wide,
+}
+
+/// What mixtures and the evidence need of [`LaneModels::observe`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct LaneSeen {
+    pub(super) by_one: f64,
+    pub(super) noisy_two: f64,
+    pub(super) even: f64,
+    pub(super) any: f64,
+    /// Step from the last port of the destination.
+    pub(super) step: Option<i32>,
+    /// Step from the nearest frontier, and the probability that no new secret came in between.
+    pub(super) near: Option<i32>,
+    pub(super) same: f64,
+}
+
+impl LaneModels {
+    pub(super) fn new() -> Self {
+        Self {
+            by_one: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
+            noisy_two: Counter::new(&laws::NOISY_TWO, Start::LowParity),
+            even: Counter::salted(&laws::EVEN_TO_16, Start::LowParity),
+            any: Counter::salted(&laws::ANY_TO_8, Start::Anywhere),
+            stride: Steps::new(),
+            random_up: Wide::coarse(),
+        }
+    }
+
+    /// Follows the destination, and scores the event unless the models `rest`.
+    pub(super) fn observe(
+        &mut self,
+        lane: &mut Lane,
+        frame: &Frame,
+        clock: Clock,
+        rest: bool,
+    ) -> LaneSeen {
+        let sight = lane.frontiers.sight(frame);
+        let same = self.even.same(&sight, clock);
+        lane.frontiers.advance(frame, &sight, clock.stamp(), same < 0.5);
+        let recent = lane.recent.ports(frame);
+        let step = recent.first().map(|&port| frame.step_from(port));
+        let mut seen = LaneSeen { step, near: sight.step, same, ..LaneSeen::default() };
+        if !rest {
+            seen.by_one = self.by_one.observe(frame, &sight, clock);
+            seen.noisy_two = self.noisy_two.observe(frame, &sight, clock);
+            seen.even = self.even.observe(frame, &sight, clock);
+            seen.any = self.any.observe(frame, &sight, clock);
+            self.random_up.observe(frame, recent);
+            self.observe_stride(frame, &sight, step);
+        }
+        lane.recent.push(frame.port);
+        seen
+    }
+
+    fn observe_stride(&mut self, frame: &Frame, sight: &Sight, step: Option<i32>) {
+        match (sight.step, step) {
+            (near @ Some(_), Some(_)) => self.stride.observe(frame, near, sight.weight),
+            (None, Some(_)) => self.stride.observe(frame, step, 1.0),
+            _ => self.stride.first(frame),
+        }
+    }
+}
+
+/// Policies without a memory.
+#[derive(Clone)]
+pub(super) struct RandomModels {
+    uniform: Score,
+    odd: Score,
+    piled_uniform: Piled,
+    piled_odd: Piled,
+    /// Uniform on the parity of the low end: no known system does that.
+    pub(super) low_parity: Score,
+    pub(super) pool: Pool,
+    pub(super) window: Window,
+    pub(super) spread: Spread,
+    reuse: f64,
+    odd_seen: f64,
+}
+
+/// Share of ports that a program named, or that were found off the preferred parity.
+const STRAY: f64 = 0.03;
+
+impl RandomModels {
+    pub(super) const fn new() -> Self {
+        Self {
+            uniform: Score::new(),
+            odd: Score::new(),
+            piled_uniform: Piled::new(1),
+            piled_odd: Piled::new(2),
+            low_parity: Score::new(),
+            pool: Pool::new(),
+            window: Window::new(),
+            spread: Spread::new(),
+            reuse: 0.6,
+            odd_seen: 2.0,
+        }
+    }
+
+    /// Scores an event; returns the density of bind to port 0, for mixtures.
+    pub(super) fn observe(&mut self, frame: &Frame, pile: Option<i32>, weight: f64) -> f64 {
+        let with_stray = |density: f64| (1.0 - STRAY) * density + STRAY * frame.noise;
+        self.uniform.add(with_stray(frame.fresh));
+        self.low_parity.add(with_stray(frame.fresh_low));
+        let reuse = self.reuse / self.odd_seen * frame.fresh_reuse;
+        let odd = reuse + (1.0 - self.reuse / self.odd_seen) * frame.fresh_odd;
+        self.odd.add(with_stray(odd));
+        if odd > 0.0 && !frame.on_low_parity() {
+            self.reuse += reuse / odd;
+            self.odd_seen += 1.0;
+        }
+        self.piled_uniform.observe(frame, frame.fresh, pile, weight);
+        self.piled_odd.observe(frame, odd, pile, weight);
+        self.pool.observe(frame);
+        self.window.observe(frame);
+        self.spread.observe(frame);
+        odd
+    }
+}
+
+impl RandomModels {
+    /// Evidence of the uniform policies.
+    pub(super) fn uniform(&self, n: f64) -> f64 {
+        log_sum_exp([self.uniform.log(n), self.piled_uniform.score.log(n) - PILED].into_iter())
+    }
+
+    /// Evidence of bind to port 0.
+    pub(super) fn odd(&self, n: f64) -> f64 {
+        log_sum_exp([self.odd.log(n), self.piled_odd.score.log(n) - PILED].into_iter())
+    }
+}
+
+/// Log-odds against pile-ups.
+const PILED: f64 = 2.0;
+/// Highest share of events in pile-ups: that of the range which is taken in blocks.
+const PILED_CAP: f64 = 0.35;
+
+/// A random policy that searches on from its random start: behind each block of occupied ports a
+/// pile-up grows port by port, and looks like a counter of its own.
+#[derive(Clone)]
+struct Piled {
+    stride: i32,
+    behind: f64,
+    total: f64,
+    score: Score,
+}
+
+impl Piled {
+    const fn new(stride: i32) -> Self {
+        Self { stride, behind: 0.3, total: 10.0, score: Score::new() }
+    }
+
+    /// `step` from the nearest of several places, each with this `weight`.
+    fn observe(&mut self, frame: &Frame, free: f64, step: Option<i32>, weight: f64) {
+        let share = (self.behind / self.total).min(PILED_CAP);
+        let behind = match step {
+            Some(step) if step == self.stride => 0.8 * weight,
+            Some(step) if step == 2 * self.stride => 0.15 * weight,
+            _ => 0.0,
+        };
+        let piled = share * behind;
+        let density = piled + (1.0 - share) * free;
+        self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
+        self.total += 1.0;
+        if density > 0.0 {
+            self.behind += piled / density;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One assignment as the models need it: small, `Copy`, nothing that they do not use.
+
+use std::hash::{Hash as _, Hasher as _};
+
+use rustc_hash::FxHasher;
+
+use crate::event::{Assignment, Origin, PortRange, Protocol};
+
+/// One port that was handed out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    /// The port.
+    pub port: u16,
+    /// Source address, destination address and destination port, hashed. Linux keys its counters
+    /// on exactly these, without the namespace (`secure_ipv4_port_ephemeral`).
+    pub key: u64,
+    /// Network namespace, which holds the occupied ports; 0 where unknown.
+    pub netns: u32,
+    /// The range in force at the call, where known.
+    pub range: Option<PortRange>,
+    /// How the assignment came about, where known.
+    pub origin: Option<Origin>,
+    /// Transport protocol, where known.
+    pub protocol: Option<Protocol>,
+    /// What tells the epochs of the hash secret apart.
+    pub clock: Clock,
+    /// Seen by one of our own hooks, thus on Linux 5.10 or later.
+    pub linux: bool,
+    /// What the kernel's own search did, where the hook sees it.
+    pub search: Option<Search>,
+}
+
+/// What tells the ten-second epochs of Linux's hash secret apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The epoch itself, `jiffies64 / (10 * HZ)`.
+    Epoch(u64),
+    /// A time in nanoseconds; where in it the epochs begin is learned.
+    Time(u64),
+    /// Neither.
+    Unknown,
+}
+
+/// The kernel's own search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// By how much the perturbation word grew, where both of its values are known.
+    pub word_step: Option<u32>,
+    /// Where the search began.
+    pub first_candidate: Option<u16>,
+    /// How many candidates it looked at.
+    pub tried: Option<u32>,
+}
+
+impl Observation {
+    /// From an assignment; `None` for a failed one.
+    pub fn new(assignment: &Assignment) -> Option<Self> {
+        let port = assignment.sport?;
+        let clock = match (assignment.salt_epoch, assignment.ts_ns) {
+            (Some(epoch), _) => Clock::Epoch(epoch),
+            (None, 0) => Clock::Unknown,
+            (None, ts_ns) => Clock::Time(ts_ns),
+        };
+        Some(Self {
+            port,
+            key: lane_key(assignment),
+            netns: assignment.destination.netns,
+            range: assignment.range,
+            origin: assignment.origin,
+            protocol: assignment.protocol,
+            clock,
+            linux: assignment.hook.is_some(),
+            search: search_of(assignment),
+        })
+    }
+}
+
+fn lane_key(assignment: &Assignment) -> u64 {
+    let destination = &assignment.destination;
+    let mut hasher = FxHasher::default();
+    (destination.saddr, destination.daddr, destination.dport).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn search_of(assignment: &Assignment) -> Option<Search> {
+    let state = &assignment.search;
+    let word_step = state.word_after.zip(state.word_before).map(|(a, b)| a.wrapping_sub(b));
+    let search =
+        Search { word_step, first_candidate: assignment.first_candidate, tried: assignment.tried };
+    (word_step.is_some() || search.first_candidate.is_some()).then_some(search)
+}

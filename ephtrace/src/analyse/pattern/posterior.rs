@@ -1,0 +1,185 @@
+//! From log-likelihoods to probabilities: priors, guards, tempering.
+
+use super::{
+    classifier::Classifier,
+    facts::real,
+    names::{Algorithm, Pattern},
+    score::log_sum_exp,
+};
+
+/// One policy, possibly of several variants, with its evidence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) algorithm: Algorithm,
+    pub(super) pattern: Pattern,
+    pub(super) log: f64,
+    pub(super) prior: f64,
+}
+
+/// Evidence that a learned law must win by, per event: it fits anything a little.
+const LEARNED: f64 = 0.2;
+/// The same for a law with one parameter.
+const FITTED: f64 = 0.1;
+/// The same for where the ports lie.
+const SPREAD: f64 = 0.3;
+/// Prior of a policy that is none of the known ones.
+const OPEN_PRIOR: f64 = 0.01;
+/// Prior of a window of the range that is used alone.
+const WINDOW_PRIOR: f64 = 0.04;
+/// What it costs to find the ends of an unknown range.
+const FOUND: f64 = 2.0;
+/// Evidence that a mixture must win by, per event.
+const MIXED_MARGIN: f64 = 0.07;
+/// … and altogether.
+const MIXED_LEAST: f64 = 2.0;
+/// … and if one part is random increments.
+const MIXED_WEAK: f64 = 4.0;
+/// … over several counters alike.
+const MIXED_SEVERAL: f64 = 12.0;
+/// Prior of a mixture.
+const MIXED_PRIOR: f64 = 0.4;
+/// Share of first visits that follow the last port under one counter for everybody.
+const FOLLOWING: f64 = 0.85;
+/// What a policy that ephtrace's own kernels don't have is still worth.
+const FOREIGN: f64 = 1e-4;
+
+/// All policies with their evidence.
+pub(super) fn members(c: &Classifier) -> Vec<Member> {
+    let n = real(c.facts.events);
+    let mut members = known(c, n);
+    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
+    members.push(mixed(c, best, n));
+    members.extend(open(c, n));
+    let against_lanes = against_lanes(c);
+    for member in members.iter_mut().filter(|m| m.pattern == Pattern::PerDestination) {
+        member.prior *= against_lanes;
+    }
+    // Linux's connect is never random, however it looks.
+    let connects = c.facts.connects == c.facts.events;
+    if c.facts.linux > 0 && c.facts.linux == c.facts.events {
+        for member in &mut members {
+            if !on_linux(member.algorithm) || connects && member.pattern == Pattern::Random {
+                member.prior *= FOREIGN;
+            }
+        }
+    }
+    members
+}
+
+/// First visits that follow the last port of another destination: under a hash, a coincidence each.
+/// This happens once for each destination and no more, so that it is counted in full, beside the
+/// tempered evidence.
+fn against_lanes(c: &Classifier) -> f64 {
+    let (near, all) = (real(c.facts.near_entries), real(c.facts.entries));
+    let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
+    (odds(c.facts.chance().clamp(1e-6, 0.5)) - odds(FOLLOWING)).min(0.0).exp()
+}
+
+fn on_linux(algorithm: Algorithm) -> bool {
+    !matches!(
+        algorithm,
+        Algorithm::SeqGlobal | Algorithm::Alg5RandInc | Algorithm::Alg3Hash | Algorithm::Alg4Dhash
+    )
+}
+
+fn known(c: &Classifier, n: f64) -> Vec<Member> {
+    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
+    let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(n), m.down.log(n) - 1.5]));
+    let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log(n)));
+    let uniform = c.random.uniform(n);
+    let found = range_found(c, uniform, n);
+    let known = |algorithm, pattern, log| Member { algorithm, pattern, log, prior: 1.0 };
+    let lane = Pattern::PerDestination;
+    vec![
+        known(Algorithm::SeqGlobal, Pattern::Sequential, seq),
+        known(Algorithm::Alg5RandInc, Pattern::Sequential, alg5),
+        known(Algorithm::RandomUniform, Pattern::Random, uniform + found),
+        known(Algorithm::RandomOdd, Pattern::Random, c.random.odd(n) + found),
+        known(Algorithm::Alg3Hash, lane, c.hashes[0].log(n)),
+        known(Algorithm::LinuxHintEven, lane, c.hashes[1].log(n)),
+        known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log(n)),
+        known(Algorithm::LinuxDhash256, lane, c.lanes.noisy_two.log(n)),
+        known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log(n)),
+        known(Algorithm::LinuxLpr, lane, c.lanes.any.log(n)),
+    ]
+}
+
+/// What random policies gain where the range is not known: the window that the ports fill is then
+/// the range.
+fn range_found(c: &Classifier, uniform: f64, n: f64) -> f64 {
+    if c.facts.range_is_known() {
+        return 0.0;
+    }
+    (c.random.window.log(n) - uniform - FOUND).max(0.0)
+}
+
+/// A mixture of two policies, unless one of them explains the other's events as well.
+fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
+    let mixtures = &c.mixtures;
+    let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
+    // Random increments within a random stream: a few ports close together will do for them.
+    let weak = |index: usize| if index == 1 { MIXED_WEAK } else { 0.0 };
+    let logs: Vec<f64> = all
+        .enumerate()
+        .filter(|(_, mixture)| mixture.is_mixed())
+        .map(|(index, mixture)| mixture.log(n) - weak(index))
+        .collect();
+    // Several counters alike are not two policies.
+    let several = c.host.many.evidence(n) + MIXED_SEVERAL + MIXED_MARGIN * n;
+    let counters = mixtures.counters.iter().filter(|mixture| mixture.is_mixed());
+    let counters = counters.map(|mixture| mixture.log(n)).filter(|log| *log > several);
+    let log = log_sum_exp(logs.into_iter().chain(counters));
+    let margin = MIXED_LEAST + MIXED_MARGIN * n;
+    let guarded = if log - best > margin { log } else { log.min(best) - margin };
+    Member {
+        algorithm: Algorithm::Mixed,
+        pattern: Pattern::Mixed,
+        log: guarded,
+        prior: MIXED_PRIOR,
+    }
+}
+
+/// The open set.
+fn open(c: &Classifier, n: f64) -> Vec<Member> {
+    let open = |pattern, log: f64, margin: f64| Member {
+        algorithm: Algorithm::Other,
+        pattern,
+        log: log - margin * n,
+        prior: OPEN_PRIOR,
+    };
+    // A part of the range can be told from the whole only where the range is known.
+    let of_range = |log| if c.facts.range_is_known() { log } else { f64::NEG_INFINITY };
+    let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
+    let stride = log_sum_exp(scopes().map(|m| m.stride.evidence(n)));
+    let falling = log_sum_exp(scopes().map(|m| m.random_down.log(n)));
+    vec![
+        open(Pattern::Sequential, stride, LEARNED),
+        open(Pattern::Sequential, c.host.many.evidence(n), FITTED),
+        open(Pattern::Sequential, falling, FITTED),
+        open(Pattern::PerDestination, c.lanes.stride.evidence(n), LEARNED),
+        open(Pattern::PerDestination, c.lanes.random_up.log(n), FITTED),
+        open(Pattern::Random, c.random.low_parity.log(n), FITTED),
+        open(Pattern::Random, c.random.pool.log(n), LEARNED),
+        Member {
+            prior: WINDOW_PRIOR,
+            ..open(Pattern::Random, of_range(c.random.window.log(n)), FITTED)
+        },
+        open(Pattern::Random, of_range(c.random.spread.log(n)), SPREAD),
+    ]
+}
+
+/// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
+/// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
+pub(super) fn temper(n: f64) -> f64 {
+    (1.6 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
+}
+
+/// Probability of each member.
+pub(super) fn probabilities(members: &[Member], n: f64) -> Vec<f64> {
+    let exponent = temper(n);
+    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> =
+        members.iter().map(|m| m.prior * (exponent * (m.log - best)).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / total).collect()
+}

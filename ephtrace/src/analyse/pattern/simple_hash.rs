@@ -1,0 +1,216 @@
+//! RFC 6056 Algorithm 3: the port is a hash of the destination plus one counter for everybody.
+//!
+//! The counter is followed through every destination whose hash is known, never by counting events:
+//! lost ones and named ports would break a count. Whatever may turn out wrong (the place of a
+//! destination that was first seen while the counter was off, a correction that was one
+//! destination's own fault) is kept as an alternative *before* the next event is scored, so that
+//! the likelihood does not cheat.
+
+use super::{
+    counter::{Start, parts},
+    frame::Frame,
+    laws::{Densities, Law},
+    score::{CLEAN, LATE, NOISE, SKIP, Score, Shares},
+};
+
+/// Weight of an alternative beside the main assumption.
+const DOUBT: f64 = 0.15;
+/// Highest share of events that start somewhere else.
+const JUMP_CAP: f64 = 0.06;
+/// Highest share of events after lost ones or behind occupied ports.
+const SKIP_CAP: f64 = 0.45;
+/// Destinations first seen since the counter was last confirmed that are remembered.
+const PENDING: usize = 8;
+
+/// What the model keeps of one destination: its hash, up to the counter's own zero.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    known: bool,
+    base: i64,
+    other: Option<i64>,
+    range_id: u32,
+}
+
+/// The counter, and how well the model has done.
+#[derive(Clone)]
+pub(super) struct SimpleHash {
+    law: &'static Law,
+    stride: i32,
+    start: Start,
+    counter: i64,
+    /// Correction that the last residual asked for but that was not made, or that was made and
+    /// may have been wrong.
+    alternative: Option<i32>,
+    pending: [u64; PENDING],
+    pending_len: usize,
+    shares: Shares,
+    score: Score,
+}
+
+/// What [`SimpleHash::observe`] asks of the caller, who owns the places.
+pub(super) struct Outcome {
+    /// Density under the law alone, for mixtures.
+    pub(super) law: f64,
+    /// Places of destinations first seen since the counter was last confirmed may be off by this.
+    pub(super) doubt: Option<i32>,
+    /// The residual of the prediction, if the destination was known.
+    pub(super) residual: Option<i32>,
+}
+
+impl SimpleHash {
+    pub(super) fn new(law: &'static Law, stride: i32, start: Start) -> Self {
+        Self {
+            law,
+            stride,
+            start,
+            counter: 0,
+            alternative: None,
+            pending: [0; PENDING],
+            pending_len: 0,
+            shares: Shares::new(SKIP_CAP, JUMP_CAP),
+            score: Score::new(),
+        }
+    }
+
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
+    }
+
+    /// Destinations whose place may be off after a correction.
+    pub(super) fn take_pending(&mut self) -> impl Iterator<Item = u64> + use<> {
+        let (pending, len) = (self.pending, self.pending_len);
+        self.pending_len = 0;
+        pending.into_iter().take(len)
+    }
+
+    /// Scores one event and moves the counter.
+    pub(super) fn observe(&mut self, frame: &Frame, key: u64, place: &mut Place) -> Outcome {
+        let fresh = match self.start {
+            Start::Anywhere => frame.fresh,
+            Start::LowParity => frame.fresh_low,
+        };
+        if !place.known || place.range_id != frame.range_id {
+            return self.first(frame, key, place, fresh);
+        }
+        let main = frame.step_from_place(place.base + self.counter);
+        let candidates = self.candidates(frame, place, main);
+        let shares = self.shares.now();
+        let mut law = [0.0; 3];
+        let mut best = None;
+        let mut most = 0.0;
+        for (which, candidate) in candidates.into_iter().enumerate() {
+            let Some((step, weight)) = candidate else { continue };
+            let densities = residual_law(self.law, step).map(|density| density * weight);
+            let likely: f64 = densities.iter().zip(shares).map(|(d, share)| d * share).sum();
+            if likely > most {
+                (best, most) = (Some((which, step)), likely);
+            }
+            law.iter_mut().zip(densities).for_each(|(sum, density)| *sum += density);
+        }
+        let parts = parts(shares, law, fresh, frame.noise);
+        let density = parts.iter().sum();
+        self.score.add(density);
+        self.shares.learn(parts, density);
+        let law = (parts[CLEAN] + parts[SKIP] + parts[LATE])
+            / (shares[CLEAN] + shares[SKIP] + shares[LATE]);
+        let doubt = match best {
+            Some((which, step)) => self.follow(place, which, step),
+            None => self.lose(frame, place, main),
+        };
+        Outcome { law: 0.96 * law + 0.04 * fresh, doubt, residual: Some(main - self.stride) }
+    }
+
+    /// The step from the counter under each assumption, with its weight: all is as it seems, the
+    /// destination's other place is right, the counter's alternative is.
+    fn candidates(&self, frame: &Frame, place: &Place, main: i32) -> [Option<(i32, f64)>; 3] {
+        let other = place.other.map(|base| frame.step_from_place(base + self.counter));
+        let shifted = self.alternative.map(|shift| frame.wrapped(main - shift));
+        let doubts = [other, shifted].iter().flatten().count();
+        let sure = [1.0, 1.0 - DOUBT, 1.0 - 2.0 * DOUBT][doubts];
+        [Some((main, sure)), other.map(|step| (step, DOUBT)), shifted.map(|step| (step, DOUBT))]
+    }
+
+    /// The first port of a destination: its place follows from the counter.
+    fn first(&mut self, frame: &Frame, key: u64, place: &mut Place, fresh: f64) -> Outcome {
+        let noise = self.shares.now()[NOISE];
+        self.score.add((1.0 - noise) * fresh + noise * frame.noise);
+        self.counter += i64::from(self.stride);
+        *place = Place {
+            known: true,
+            base: i64::from(frame.port) - self.counter,
+            other: None,
+            range_id: frame.range_id,
+        };
+        if let Some(slot) = self.pending.get_mut(self.pending_len) {
+            *slot = key;
+            self.pending_len += 1;
+        }
+        Outcome { law: fresh, doubt: None, residual: None }
+    }
+
+    /// The event fits: takes over the assumption under which it does.
+    fn follow(&mut self, place: &mut Place, which: usize, step: i32) -> Option<i32> {
+        match which {
+            1 => {
+                if let Some(base) = place.other.replace(place.base) {
+                    place.base = base;
+                }
+            }
+            2 => self.counter += i64::from(self.alternative.unwrap_or(0)),
+            _ => {}
+        }
+        self.alternative = None;
+        if step <= 0 {
+            // Late, or an event was counted that was none: a return here confirms the latter.
+            self.alternative = (step < 0).then_some(step);
+            return None;
+        }
+        self.counter += i64::from(step);
+        if step == self.stride {
+            self.pending_len = 0;
+            if which == 0 {
+                place.other = None;
+            }
+            return None;
+        }
+        // Events were lost, or this destination's place is off.
+        let excess = step - self.stride;
+        self.alternative = Some(-excess);
+        place.other = Some(place.base + i64::from(excess));
+        Some(excess)
+    }
+
+    /// The event fits nowhere: a named port, a new range, a wrong place.
+    fn lose(&mut self, frame: &Frame, place: &mut Place, main: i32) -> Option<i32> {
+        // Or the counter jumped over a block of reserved ports: the next destination will tell.
+        self.alternative = Some(main);
+        place.other = Some(place.base);
+        place.base = i64::from(frame.port) - self.counter;
+        None
+    }
+}
+
+impl Place {
+    /// Allows for `excess` events having been lost before the place was taken.
+    pub(super) fn doubt(&mut self, excess: i32) {
+        self.other = Some(self.base - i64::from(excess));
+    }
+}
+
+/// The counter moves over a block of occupied or reserved ports by its whole length: residuals of
+/// up to this are looked at.
+const BLOCK: i32 = 1200;
+/// Share of such blocks among the skips.
+const BLOCKS: f64 = 0.12;
+
+/// The law, with the residual of an event too many that was counted (a named port's) and of a block.
+fn residual_law(law: &Law, step: i32) -> Densities {
+    let [clean, skip, late] = law.at(step);
+    let mut block = 0.0;
+    if step > 0 && step < BLOCK {
+        let length = f64::from(BLOCK);
+        block = 2.0 * (1.0 - f64::from(step) / length) / length;
+    }
+    let late = 0.6 * late + if step == 0 { 0.4 } else { 0.0 };
+    [clean, (1.0 - BLOCKS) * skip + BLOCKS * block, late]
+}

@@ -1,0 +1,236 @@
+//! RFC 6056 Algorithm 5: random increments from 1 to N, N unknown.
+
+use super::{frame::Frame, score::Score};
+
+/// Values of N looked at, each 1.3 times the one before, from [`SMALLEST`] on.
+const GRID: usize = 28;
+const SMALLEST: f64 = 5.0;
+const RATIO: f64 = 1.3;
+/// The first values of N, up to 14.
+const COARSE: usize = 5;
+/// Weight of the last port as the reference, of the one before, and so on: a stray port or an
+/// overtaken one then costs one event.
+const RECENCY: [f64; 4] = [0.93, 0.045, 0.015, 0.01];
+/// The values of N.
+const SIZES: [f64; GRID] = {
+    let mut sizes = [SMALLEST; GRID];
+    let mut i = 1;
+    while i < GRID {
+        sizes[i] = sizes[i - 1] * RATIO;
+        i += 1;
+    }
+    sizes
+};
+/// What a step can be: one increment, two (a lost event, an occupied port), many, or an event that
+/// was overtaken. The shares are learned.
+const PARTS: [f64; 4] = [0.90, 0.06, 0.02, 0.02];
+/// How many events the shares above count for.
+const PATIENCE: f64 = 12.0;
+/// One increment is at least this common, or it is another policy.
+const LEAST_CLEAN: f64 = 0.35;
+/// Overtaken events are at most this common: random ports move down every other time.
+const MOST_LATE: f64 = 0.08;
+/// The most of many increments, in units of N.
+const FURTHEST: f64 = 6.0;
+/// Share of ports that a program named.
+const STRAY: f64 = 0.04;
+/// Above this share of the range an increment can't be told from a random port.
+const WIDEST: f64 = 0.3;
+
+/// The last few ports of one reference, the latest first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recent<const N: usize> {
+    ports: [u16; N],
+    len: usize,
+    range_id: u32,
+}
+
+impl<const N: usize> Recent<N> {
+    pub(super) const fn new() -> Self {
+        Self { ports: [0; N], len: 0, range_id: 0 }
+    }
+
+    /// The ports to compare with; none after a change of the range.
+    pub(super) fn ports(&mut self, frame: &Frame) -> &[u16] {
+        if self.range_id != frame.range_id {
+            self.range_id = frame.range_id;
+            self.len = 0;
+        }
+        &self.ports[..self.len]
+    }
+
+    pub(super) fn push(&mut self, port: u16) {
+        self.ports.copy_within(..N - 1, 1);
+        self.ports[0] = port;
+        self.len = (self.len + 1).min(N);
+    }
+}
+
+/// The values of N, and how well each has done.
+#[derive(Clone)]
+pub(super) struct Wide {
+    weights: [f64; GRID],
+    /// The values still in the running; the others are left out for good.
+    from: usize,
+    to: usize,
+    parts: [f64; 4],
+    score: Score,
+    downwards: bool,
+}
+
+/// Density of a step, part by part, for each N.
+type Laws = [[f64; 4]; GRID];
+
+/// A value of N with less weight than this, at either end of those in the running, is given up.
+const HOPELESS: f64 = 1e-7;
+
+impl Wide {
+    pub(super) fn new(downwards: bool) -> Self {
+        Self {
+            weights: [1.0; GRID],
+            from: 0,
+            to: GRID,
+            parts: PARTS.map(|part| part * PATIENCE),
+            score: Score::new(),
+            downwards,
+        }
+        .scaled()
+    }
+
+    /// Without the smallest values of N, which Linux's own increments look like.
+    pub(super) fn coarse() -> Self {
+        Self { from: COARSE, ..Self::new(false) }.scaled()
+    }
+
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
+    }
+
+    /// The likeliest N.
+    pub(super) fn n(&self) -> f64 {
+        let best =
+            (self.from..self.to).max_by(|&a, &b| self.weights[a].total_cmp(&self.weights[b]));
+        SIZES[best.unwrap_or(0)]
+    }
+
+    /// Scores one event; returns its density under the law alone, for mixtures.
+    pub(super) fn observe(&mut self, frame: &Frame, recent: &[u16]) -> f64 {
+        if recent.is_empty() {
+            self.score.add((1.0 - STRAY) * frame.fresh + STRAY * frame.noise);
+            return frame.fresh;
+        }
+        let mut laws = [[0.0; 4]; GRID];
+        self.densities(frame, recent, &mut laws);
+        let shares = self.shares();
+        let running = self.from..self.to;
+        let mut law = 0.0;
+        let mut seen = [0.0; 4];
+        for (weight, parts) in self.weights[running.clone()].iter().zip(&laws[running.clone()]) {
+            for ((seen, part), share) in seen.iter_mut().zip(parts).zip(shares) {
+                *seen += weight * part * share;
+                law += weight * part * share;
+            }
+        }
+        let stray = STRAY * (0.5 * frame.fresh + 0.5 * frame.noise);
+        let density = (1.0 - STRAY) * law + stray;
+        self.score.add(density);
+        let (kept, floor) = ((1.0 - STRAY) / density, stray / density);
+        for (weight, parts) in self.weights[running.clone()].iter_mut().zip(&laws[running]) {
+            let law: f64 = parts.iter().zip(shares).map(|(part, share)| part * share).sum();
+            *weight *= kept * law + floor;
+        }
+        for (part, seen) in self.parts.iter_mut().zip(seen) {
+            *part += seen * kept;
+        }
+        self.narrow();
+        0.96 * law + 0.04 * frame.fresh
+    }
+
+    /// The learned share of each part.
+    fn shares(&self) -> [f64; 4] {
+        let total: f64 = self.parts.iter().sum();
+        let clean = (self.parts[0] / total).max(LEAST_CLEAN);
+        let late = (self.parts[3] / total).min(MOST_LATE);
+        let rest = (1.0 - clean - late) / (self.parts[1] + self.parts[2]);
+        [clean, self.parts[1] * rest, self.parts[2] * rest, late]
+    }
+
+    fn densities(&self, frame: &Frame, recent: &[u16], laws: &mut Laws) {
+        let widest = WIDEST * f64::from(frame.size);
+        let scale = 1.0 / RECENCY[..recent.len().min(RECENCY.len())].iter().sum::<f64>();
+        let running = self.from..self.to;
+        for (&port, weight) in recent.iter().zip(RECENCY) {
+            let step = f64::from(frame.step_from(port) * if self.downwards { -1 } else { 1 });
+            let weight = weight * scale;
+            for (law, &n) in laws[running.clone()].iter_mut().zip(&SIZES[running.clone()]) {
+                if n <= widest {
+                    add(law, weight / n, step / n);
+                }
+            }
+        }
+    }
+
+    fn narrow(&mut self) {
+        while self.to - self.from > 1 && self.weights[self.from] < HOPELESS {
+            self.from += 1;
+        }
+        while self.to - self.from > 1 && self.weights[self.to - 1] < HOPELESS {
+            self.to -= 1;
+        }
+    }
+
+    fn scaled(mut self) -> Self {
+        let total: f64 = self.weights[self.from..self.to].iter().sum();
+        self.weights.iter_mut().for_each(|weight| *weight /= total);
+        self
+    }
+}
+
+/// Adds the density of a step to each part: `step` in units of N, `scale` one over N.
+fn add(law: &mut [f64; 4], scale: f64, step: f64) {
+    if step > 0.0 {
+        if step <= 1.0 {
+            law[0] += scale;
+        }
+        law[1] += scale * (1.0 - (step - 1.0).abs()).max(0.0);
+        if step <= FURTHEST {
+            // Falls linearly: as good as an exponential here, and cheaper.
+            law[2] += scale * (1.0 - step / FURTHEST) * 2.0 / FURTHEST;
+        }
+    } else if (-1.0..0.0).contains(&step) {
+        law[3] += scale;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{analyse::pattern::frame::Space, event::PortRange};
+
+    #[test]
+    fn n_is_found() {
+        let (mut space, mut wide, mut recent) =
+            (Space::new(), Wide::new(false), Recent::<4>::new());
+        let mut port = 10000;
+        for i in 0_u16..200 {
+            port += 1 + i * 37 % 100;
+            let range = PortRange { low: 1024, high: 65535, by_socket: false };
+            let frame = space.frame(port, Some(range), 0.0);
+            let ports = recent.ports(&frame);
+            wide.observe(&frame, ports);
+            recent.push(port);
+        }
+        assert!((90.0..140.0).contains(&wide.n()), "{}", wide.n());
+    }
+
+    #[test]
+    fn the_density_of_a_step_sums_to_one() {
+        let mut sums = [0.0; 4];
+        for step in -3000..9000 {
+            add(&mut sums, 1e-3, f64::from(step) / 1000.0);
+        }
+        for sum in sums {
+            assert!((sum - 1.0).abs() < 0.01, "{sum}");
+        }
+    }
+}
