@@ -102,8 +102,9 @@ pub struct Features {
     pub cookie_in_tracing: u32,
     /// `bpf_get_current_ancestor_cgroup_id` works in tracing programs.
     pub ancestor_cgroup: u32,
-    /// Always zero: keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// Each program that sees a search begin or end is attached twice: on a preemptible kernel, the
+    /// first copy is left out while another task is in the middle of it on the same processor.
+    pub has_spares: u32,
 }
 
 /// Which assignments to keep. An empty list keeps all.

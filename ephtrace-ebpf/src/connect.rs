@@ -26,7 +26,13 @@ use crate::{
 /// The search begins. Minimum kernel 5.5 with BTF; costs a direct call.
 #[fentry(function = "__inet_hash_connect")]
 pub(crate) fn eph_enter(ctx: FEntryContext) {
-    begin::<true>(&ctx, Hook::Fentry, ctx.arg(1), ctx.arg(2));
+    begin::<true, false>(&ctx, Hook::Fentry, ctx.arg(1), ctx.arg(2));
+}
+
+/// Spare copy of [`eph_enter`], see `Features::has_spares`.
+#[fentry(function = "__inet_hash_connect")]
+pub(crate) fn eph_enter_spare(ctx: FEntryContext) {
+    begin::<true, true>(&ctx, Hook::Fentry, ctx.arg(1), ctx.arg(2));
 }
 
 /// The search has ended, in the same task. For kernels where it takes four arguments: the return
@@ -40,6 +46,18 @@ pub(crate) fn eph_exit4(ctx: FExitContext) {
 /// loads into one from a computed address, which the verifier refuses.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_exit5(ctx: FExitContext) {
+    ended(ctx.arg(1), ctx.arg(5));
+}
+
+/// Spare copy of [`eph_exit4`], see `Features::has_spares`.
+#[fexit(function = "__inet_hash_connect")]
+pub(crate) fn eph_exit4_spare(ctx: FExitContext) {
+    ended(ctx.arg(1), ctx.arg(4));
+}
+
+/// Spare copy of [`eph_exit5`], see `Features::has_spares`.
+#[fexit(function = "__inet_hash_connect")]
+pub(crate) fn eph_exit5_spare(ctx: FExitContext) {
     ended(ctx.arg(1), ctx.arg(5));
 }
 
@@ -60,7 +78,7 @@ fn ended(sk: *const u8, ret: i32) {
 #[kprobe(function = "__inet_hash_connect")]
 pub(crate) fn eph_kprobe(ctx: ProbeContext) {
     let (Some(sk), Some(hash)) = (ctx.arg(1), ctx.arg(2)) else { return };
-    begin::<false>(&ctx, Hook::Kprobe, sk, hash);
+    begin::<false, false>(&ctx, Hook::Kprobe, sk, hash);
 }
 
 /// The search has ended. A return probe may be missed when more tasks search than it has slots for.
@@ -79,9 +97,16 @@ pub(crate) fn eph_kretprobe(ctx: RetProbeContext) {
 }
 
 #[inline(always)]
-fn begin<const TRUSTED: bool>(ctx: &impl EbpfContext, hook: Hook, sk: *const u8, hash_offset: u64) {
+fn begin<const TRUSTED: bool, const SPARE: bool>(
+    ctx: &impl EbpfContext,
+    hook: Hook,
+    sk: *const u8,
+    hash_offset: u64,
+) {
     if sock::num::<TRUSTED>(sk) != Some(0) {
-        count(Counter::AlreadyBound);
+        if !SPARE {
+            count(Counter::AlreadyBound);
+        }
         return;
     }
     let hash_offset = match setting!(features.hash_offset_bytes) {

@@ -15,6 +15,7 @@ use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, known};
 use crate::{
     emit::emit,
     filter,
+    globals::setting,
     maps::{EMPTY, IN_FLIGHT, InFlight, count, state},
     sock::{self, Endpoints},
     task::{self, Owner},
@@ -32,8 +33,12 @@ pub(crate) fn begin<const TRUSTED: bool>(
     protocol: u16,
     hash_offset: Option<u64>,
 ) {
-    count(Counter::Seen);
     let task = task::current();
+    if setting!(features.has_spares) != 0 && in_flight(sk as u64).is_some() {
+        // The other copy of this program has seen it.
+        return;
+    }
+    count(Counter::Seen);
     let owner = task::owner(ctx);
     let net = sock::net::<TRUSTED>(sk);
     let ends = sock::endpoints::<TRUSTED>(sk);
@@ -41,7 +46,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
     if !is_wanted {
         count(Counter::Filtered);
         // Without a hash there is no word whose use would have to be followed.
-        if hash_offset.is_none() {
+        if hash_offset.is_none() && setting!(features.has_spares) == 0 {
             return;
         }
     }

@@ -33,21 +33,40 @@ const EADDRNOTAVAIL: u32 = 99;
 /// With types (Linux 5.5 and BTF): the socket's fields can be loaded directly.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(crate) fn eph_state_btf(ctx: BtfTracePointContext) -> i32 {
-    state::<true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    state::<true, false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// Spare copy of [`eph_state_btf`], see `Features::has_spares`.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn eph_state_btf2(ctx: BtfTracePointContext) -> i32 {
+    state::<true, true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
 
 /// The same without types, for kernels whose BTF comes from a file.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub(crate) fn eph_state(ctx: RawTracePointContext) -> i32 {
-    state::<false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    state::<false, false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// Spare copy of [`eph_state`], see `Features::has_spares`.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn eph_state_spare(ctx: RawTracePointContext) -> i32 {
+    state::<false, true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
 
 #[inline(always)]
-fn state<const TRUSTED: bool>(ctx: &impl EbpfContext, sk: *const u8, old: i32, new: i32) {
+fn state<const TRUSTED: bool, const SPARE: bool>(
+    ctx: &impl EbpfContext,
+    sk: *const u8,
+    old: i32,
+    new: i32,
+) {
     if old == TCP_CLOSE && new == TCP_SYN_SENT {
-        started::<TRUSTED>(ctx, sk);
+        started::<TRUSTED, SPARE>(ctx, sk);
     } else if old == TCP_SYN_SENT && new == TCP_CLOSE {
         closed(sk);
     }
@@ -64,14 +83,16 @@ pub(crate) fn eph_connected(ctx: SockOpsContext) -> u32 {
 }
 
 #[inline(always)]
-fn started<const TRUSTED: bool>(ctx: &impl EbpfContext, sk: *const u8) {
+fn started<const TRUSTED: bool, const SPARE: bool>(ctx: &impl EbpfContext, sk: *const u8) {
     // The parent socket of MPTCP changes state too; its ports belong to its TCP subflows.
     let protocol = Protocol::Tcp.to_wire();
     if sock::protocol::<TRUSTED>(sk) != Some(protocol) {
         return;
     }
     if sock::num::<TRUSTED>(sk) != Some(0) {
-        count(Counter::AlreadyBound);
+        if !SPARE {
+            count(Counter::AlreadyBound);
+        }
         return;
     }
     search::begin::<TRUSTED>(ctx, Hook::SockOps, sk, protocol, None);

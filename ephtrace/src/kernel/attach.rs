@@ -17,7 +17,7 @@ use zerocopy::IntoBytes as _;
 use super::{
     btf::Btf,
     cost::Cost,
-    hooks::{self, Hook},
+    hooks::{self, Fit, Hook, Programs},
     missed::missed,
     object,
     offsets::{self, SEARCH},
@@ -75,7 +75,7 @@ pub struct Tracer {
     pub passed_over: Vec<(Hook, String)>,
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
     pub own_range_steps_by_one: bool,
-    programs: [&'static str; 2],
+    programs: Programs,
     ebpf: Ebpf,
     /// Reads what the kernel half logs; only where that was asked for.
     logger: Option<EbpfLogger<&'static dyn Log>>,
@@ -122,6 +122,7 @@ pub fn attach_one(
 ) -> Result<Tracer, AttachError> {
     precheck(hook, support, btf)?;
     let mut settings = settings(hook, btf, options.filter)?;
+    settings.features.has_spares = u32::from(support.is_preemptible && hook != Hook::Kprobe);
     // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
     settings.features.cookie_in_tracing = u32::from(hook == Hook::Fentry);
     let mut ebpf = match load_and_attach_all(hook, &settings, support, options) {
@@ -154,15 +155,20 @@ fn load_and_attach_all(
 ) -> Result<Ebpf, AttachError> {
     let mut ebpf = load(settings, options)?;
     let types = KernelTypes::default();
-    for name in programs(hook, settings) {
+    let Programs { ends, starts } = programs(hook, settings);
+    for name in ends.iter().chain(starts) {
         start_program(&mut ebpf, name, support, &types)?;
     }
     Ok(ebpf)
 }
 
-fn programs(hook: Hook, settings: &Settings) -> [&'static str; 2] {
-    let is_typed = Path::new(VMLINUX).exists();
-    hooks::programs(hook, settings.features.hash_connect_args, is_typed)
+fn programs(hook: Hook, settings: &Settings) -> Programs {
+    let fit = Fit {
+        arguments: settings.features.hash_connect_args,
+        is_typed: Path::new(VMLINUX).exists(),
+        is_preemptible: settings.features.has_spares != 0,
+    };
+    hooks::programs(hook, fit)
 }
 
 /// Rights that every hook needs.
@@ -397,7 +403,8 @@ impl Tracer {
             searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]),
             ..Cost::default()
         };
-        for name in self.programs {
+        let Programs { ends, starts } = self.programs;
+        for name in ends.iter().chain(starts) {
             let Some(Ok(info)) = self.ebpf.program(name).map(Program::info) else { continue };
             let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
             cost.run_time_ns = cost.run_time_ns.saturating_add(run_time_ns);
@@ -406,26 +413,23 @@ impl Tracer {
         cost
     }
 
-    /// Searches that were not seen at all, as the kernel left the hook out.
+    /// Searches that were not seen at all, as the kernel left the hook out; at most so many.
     ///
-    /// Not for `sock_ops`: its tracepoint can only be interrupted by state changes of other sockets,
-    /// which are no searches.
+    /// Where the hook has a spare copy, a search is missed only if both were left out, so that it is
+    /// the smaller of both numbers at the most.
     pub fn hook_missed(&self) -> u64 {
-        let [_, start] = self.programs;
-        let program = self.ebpf.program(start).filter(|_| self.hook != Hook::SockOps);
-        program.and_then(|program| missed(program).ok()).unwrap_or(0)
+        let programs = self.programs.starts.iter().filter_map(|name| self.ebpf.program(name));
+        programs.filter_map(|program| missed(program).ok()).min().unwrap_or(0)
     }
 
     /// Detaches what sees a search begin. What is in flight may still end.
     pub fn detach_start(&mut self) {
-        let [_, start] = self.programs;
-        self.unload(start);
+        self.programs.starts.iter().for_each(|name| self.unload(name));
     }
 
     /// Detaches what sees a search end.
     pub fn detach_end(&mut self) {
-        let [end, _] = self.programs;
-        self.unload(end);
+        self.programs.ends.iter().for_each(|name| self.unload(name));
     }
 
     fn unload(&mut self, name: &str) {

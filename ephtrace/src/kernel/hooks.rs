@@ -44,19 +44,45 @@ pub fn row(hook: Hook) -> &'static HookRow {
     &HOOKS[index]
 }
 
-/// The programs of `hook`: what sees the end of a search, then what sees its start. Attached in this
-/// order and detached in reverse, so that no start is seen whose end is not.
-///
-/// `arguments` is how many the kernel's search function takes; `is_typed` says that the kernel has
-/// its own BTF, so that programs may load fields directly.
-pub fn programs(hook: Hook, arguments: u32, is_typed: bool) -> [&'static str; 2] {
-    match hook {
-        Hook::Fentry if arguments == 5 => ["eph_exit5", "eph_enter"],
-        Hook::Fentry => ["eph_exit4", "eph_enter"],
-        Hook::Kprobe => ["eph_kretprobe", "eph_kprobe"],
-        Hook::SockOps if is_typed => ["eph_connected", "eph_state_btf"],
-        Hook::SockOps => ["eph_connected", "eph_state"],
+/// The programs that make up a hook. Attached ends first and detached starts first, so that no start
+/// is seen whose end is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Programs {
+    /// What sees the end of a search; the second one is a spare copy of the first.
+    pub ends: &'static [&'static str],
+    /// What sees its start; likewise.
+    pub starts: &'static [&'static str],
+}
+
+/// What decides which programs fit a kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct Fit {
+    /// How many arguments the kernel's search function takes.
+    pub arguments: u32,
+    /// The kernel has its own BTF, so that programs may load fields directly.
+    pub is_typed: bool,
+    /// The kernel may preempt a program, and leaves it out for other tasks meanwhile.
+    pub is_preemptible: bool,
+}
+
+/// The programs of `hook` on a kernel.
+pub fn programs(hook: Hook, fit: Fit) -> Programs {
+    let Fit { arguments, is_typed, is_preemptible } = fit;
+    let (ends, starts): (&[_], &[_]) = match hook {
+        Hook::Fentry if arguments == 5 => {
+            (&["eph_exit5", "eph_exit5_spare"], &["eph_enter", "eph_enter_spare"])
+        }
+        Hook::Fentry => (&["eph_exit4", "eph_exit4_spare"], &["eph_enter", "eph_enter_spare"]),
+        // Probes run with preemption off.
+        Hook::Kprobe => (&["eph_kretprobe"], &["eph_kprobe"]),
+        // The kernel leaves out no program on a cgroup, but tracepoints.
+        Hook::SockOps if is_typed => (&["eph_connected"], &["eph_state_btf", "eph_state_btf2"]),
+        Hook::SockOps => (&["eph_connected"], &["eph_state", "eph_state_spare"]),
+    };
+    if is_preemptible {
+        return Programs { ends, starts };
     }
+    Programs { ends: &ends[..1], starts: &starts[..1] }
 }
 
 #[cfg(test)]
@@ -74,7 +100,9 @@ mod tests {
     fn program_names_fit_the_kernel_s_limit() {
         for row in &HOOKS {
             for (arguments, is_typed) in [(4, false), (5, true)] {
-                for name in programs(row.hook, arguments, is_typed) {
+                let fit = Fit { arguments, is_typed, is_preemptible: true };
+                let Programs { ends, starts } = programs(row.hook, fit);
+                for name in ends.iter().chain(starts) {
                     assert!(name.len() <= 15, "{name}");
                 }
             }

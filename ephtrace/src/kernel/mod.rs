@@ -7,6 +7,7 @@
 
 pub mod attach;
 pub mod btf;
+mod config;
 pub mod cost;
 pub mod hooks;
 mod missed;

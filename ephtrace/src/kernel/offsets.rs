@@ -60,7 +60,7 @@ pub fn features(btf: &Btf) -> Features {
         range_is_packed: u32::from(range.is_some_and(|m| m.size == 4)),
         cookie_in_tracing: 0,
         ancestor_cgroup: 0,
-        reserved: 0,
+        has_spares: 0,
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     btf::Btf,
+    config,
     offsets::{MissingField, SEARCH},
 };
 
@@ -29,6 +30,8 @@ pub struct Support {
     pub btf: Result<PathBuf, String>,
     /// Kernel has kprobes that BPF programs can be attached to.
     pub has_kprobes: bool,
+    /// The kernel may preempt a task in the middle of a program, as far as can be told.
+    pub is_preemptible: bool,
     /// Mount point of the cgroup v2 hierarchy.
     pub cgroup2: Option<PathBuf>,
 }
@@ -60,6 +63,7 @@ impl Support {
                 .ok_or(LockdownUnknown),
             btf: usable,
             has_kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
+            is_preemptible: config::is_preemptible(),
             cgroup2: read("/proc/self/mounts").and_then(|mounts| cgroup2_mount(&mounts)),
         }
     }
