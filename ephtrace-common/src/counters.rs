@@ -20,11 +20,14 @@ pub enum Counter {
     AlreadyBound = 6,
     /// A field of a record could not be read and is shown as unknown.
     ReadFailed = 7,
+    /// Lost: the end of a search whose start was not seen, as the kernel left the hook out. Counted
+    /// on preemptible kernels only, as nothing is left out on others.
+    HookMissed = 8,
 }
 
 impl Counter {
     /// How many slots `COUNTERS` has.
-    pub const COUNT: u32 = 8;
+    pub const COUNT: u32 = 9;
 
     /// All of them, in the order of their slots.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -36,5 +39,6 @@ impl Counter {
         Self::ReturnMissed,
         Self::AlreadyBound,
         Self::ReadFailed,
+        Self::HookMissed,
     ];
 }

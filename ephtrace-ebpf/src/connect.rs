@@ -39,31 +39,37 @@ pub(crate) fn eph_enter_spare(ctx: FEntryContext) {
 /// value stands behind them (`bpf_get_func_ret` came with Linux 5.17).
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_exit4(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(4));
+    ended(ctx.arg(1), ctx.arg(2), ctx.arg(4));
 }
 
 /// The same for kernels where it takes five. A program of its own, as the compiler would merge both
 /// loads into one from a computed address, which the verifier refuses.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_exit5(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(5));
+    ended(ctx.arg(1), ctx.arg(2), ctx.arg(5));
 }
 
 /// Spare copy of [`eph_exit4`], see `Features::has_spares`.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_exit4_spare(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(4));
+    ended(ctx.arg(1), ctx.arg(2), ctx.arg(4));
 }
 
 /// Spare copy of [`eph_exit5`], see `Features::has_spares`.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_exit5_spare(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(5));
+    ended(ctx.arg(1), ctx.arg(2), ctx.arg(5));
 }
 
 #[inline(always)]
-fn ended(sk: *const u8, ret: i32) {
-    let Some(slot) = search::in_flight(sk as u64) else { return };
+fn ended(sk: *const u8, hash_offset: u64, ret: i32) {
+    let Some(slot) = search::in_flight(sk as u64) else {
+        // Without a hash there was no search: the socket had its port.
+        if hash_offset != 0 {
+            search::end_unseen(sk as u64);
+        }
+        return;
+    };
     let cookie = if setting!(features.cookie_in_tracing) != 0 {
         // SAFETY: `sk` is the function's own argument, as the helper demands.
         unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
@@ -87,7 +93,7 @@ pub(crate) fn eph_kretprobe(ctx: RetProbeContext) {
     let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let (sk, was) = unsafe { ((*slot).sk as *const u8, (*slot).state) };
-    if was == state::IDLE {
+    if was != state::WANTED && was != state::UNWANTED {
         return;
     }
     let ret: i32 = ctx.ret();

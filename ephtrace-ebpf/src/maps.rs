@@ -53,6 +53,8 @@ pub(crate) mod state {
     pub(crate) const WANTED: u32 = 1;
     /// A search that the filter does not want; followed for the use of its word only.
     pub(crate) const UNWANTED: u32 = 2;
+    /// Nothing, but the end of the last search is known to one of two copies of a program.
+    pub(crate) const ENDED: u32 = 3;
 }
 
 /// A search that has begun.

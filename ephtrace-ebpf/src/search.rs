@@ -63,7 +63,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
         count(Counter::ReturnMissed);
         debug!(ctx, "the end of a search of task {} was never seen", owner.tid);
     }
-    if slot.state != state::IDLE {
+    if slot.state == state::WANTED || slot.state == state::UNWANTED {
         word::leave(slot);
     }
     slot.sk = sk as u64;
@@ -99,7 +99,8 @@ pub(crate) struct Outcome {
 pub(crate) fn in_flight(sk: u64) -> Option<*mut InFlight> {
     let slot = IN_FLIGHT.get_ptr_mut(task::current())?;
     // SAFETY: the slot is a live map value, and only this task writes to it.
-    let matches = unsafe { (*slot).state != state::IDLE && (*slot).sk == sk };
+    let (was, whose) = unsafe { ((*slot).state, (*slot).sk) };
+    let matches = (was == state::WANTED || was == state::UNWANTED) && whose == sk;
     if matches { Some(slot) } else { None }
 }
 
@@ -111,7 +112,7 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     // SAFETY: takes no argument and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
     let was = slot.state;
-    slot.state = state::IDLE;
+    slot.state = state::ENDED;
     word::read_after(slot);
     word::leave(slot);
     if was != state::WANTED {
@@ -131,6 +132,39 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
         record.known |= known::COOKIE;
     }
     emit(record);
+}
+
+/// The current task connects on `sk`, but there is no search to follow: its end is none to miss.
+#[inline(always)]
+pub(crate) fn pass_over(sk: *const u8) {
+    if setting!(features.has_spares) == 0 {
+        return;
+    }
+    let Some(slot) = slot(task::current()) else { return };
+    // SAFETY: as in `begin`.
+    let slot = unsafe { &mut *slot };
+    slot.sk = sk as u64;
+    slot.word_addr = 0;
+    slot.state = state::UNWANTED;
+}
+
+/// The end of a search on `sk` that is not in flight: the other copy of the program has seen it, or
+/// nobody saw its start.
+#[inline(always)]
+pub(crate) fn end_unseen(sk: u64) {
+    if setting!(features.has_spares) == 0 {
+        return;
+    }
+    let Some(slot) = slot(task::current()) else { return };
+    // SAFETY: as in `begin`.
+    let slot = unsafe { &mut *slot };
+    if slot.state == state::ENDED && slot.sk == sk {
+        slot.state = state::IDLE;
+        return;
+    }
+    count(Counter::HookMissed);
+    slot.sk = sk;
+    slot.state = state::ENDED;
 }
 
 /// The task's slot in the map, made on its first search.

@@ -93,6 +93,7 @@ fn started<const TRUSTED: bool, const SPARE: bool>(ctx: &impl EbpfContext, sk: *
         if !SPARE {
             count(Counter::AlreadyBound);
         }
+        search::pass_over(sk);
         return;
     }
     search::begin::<TRUSTED>(ctx, Hook::SockOps, sk, protocol, None);
@@ -123,7 +124,10 @@ fn closed(sk: *const u8) {
 fn connected(ctx: &SockOpsContext) {
     // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
     let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
-    let Some(slot) = search::in_flight(sk) else { return };
+    let Some(slot) = search::in_flight(sk) else {
+        search::end_unseen(sk);
+        return;
+    };
     // SAFETY: the context is the argument that the helper demands in this program type.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     let sport = ctx.local_port() as u16;

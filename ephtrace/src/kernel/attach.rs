@@ -18,7 +18,6 @@ use super::{
     btf::Btf,
     cost::Cost,
     hooks::{self, Fit, Hook, Programs},
-    missed::missed,
     object,
     offsets::{self, SEARCH},
     support::{LockdownUnknown, Support, VMLINUX},
@@ -411,15 +410,6 @@ impl Tracer {
             cost.runs = cost.runs.saturating_add(info.run_count());
         }
         cost
-    }
-
-    /// Searches that were not seen at all, as the kernel left the hook out; at most so many.
-    ///
-    /// Where the hook has a spare copy, a search is missed only if both were left out, so that it is
-    /// the smaller of both numbers at the most.
-    pub fn hook_missed(&self) -> u64 {
-        let programs = self.programs.starts.iter().filter_map(|name| self.ebpf.program(name));
-        programs.filter_map(|program| missed(program).ok()).min().unwrap_or(0)
     }
 
     /// Detaches what sees a search begin. What is in flight may still end.

@@ -10,7 +10,6 @@ pub mod btf;
 mod config;
 pub mod cost;
 pub mod hooks;
-mod missed;
 mod object;
 pub mod offsets;
 pub mod ring;

@@ -42,7 +42,10 @@ pub(super) struct Pipeline {
     meter: Meter,
     output: String,
     looks: u64,
-    /// See [`Tracer::hook_missed`], once it is detached.
+    /// Ends without a start from before the hook was complete: no losses.
+    unseen_before: Option<u64>,
+    /// Searches missed by the hook, once its first half is detached: what ends from then on has no
+    /// start.
     hook_missed: u64,
 }
 
@@ -92,7 +95,16 @@ impl Pipeline {
         };
         let output = output_name(settings.output.as_ref());
         let (ring, meter) = (Ring::new(ring), Meter::default());
-        Ok(Self { tracer, ring, stages, meter, output, looks: 0, hook_missed: 0 })
+        Ok(Self {
+            tracer,
+            ring,
+            stages,
+            meter,
+            output,
+            looks: 0,
+            unseen_before: None,
+            hook_missed: None,
+        })
     }
 
     pub(super) fn tracer(&self) -> &Tracer {
@@ -116,7 +128,7 @@ impl Pipeline {
 
     /// What is due once a second.
     pub(super) fn look(&mut self) -> Result<()> {
-        let Self { tracer, stages, meter, output, looks, .. } = self;
+        let Self { tracer, stages, meter, output, looks, unseen_before, .. } = self;
         stages.clock = Clock::read().context("can't read the clocks")?;
         stages.machine = machine(stages.clock);
         if *looks % MEASURE_EVERY == 0 {
@@ -124,17 +136,21 @@ impl Pipeline {
         }
         *looks += 1;
         tracer.flush_log();
-        let losses = stages.losses(&tracer.counts()?, tracer.hook_missed());
+        let counts = tracer.counts()?;
+        let unseen = counts[Counter::HookMissed as usize];
+        let before = *unseen_before.get_or_insert(unseen);
+        let losses = stages.losses(&counts, unseen.saturating_sub(before));
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         stages.sink.losses(now_ns, &losses).with_context(|| not_written(output))
     }
 
     /// No search that begins from now on is seen.
     pub(super) fn detach_start(&mut self) {
-        let Self { tracer, meter, .. } = self;
-        // Both are the programs' own numbers and go with them.
+        let Self { tracer, meter, unseen_before, .. } = self;
+        // The programs' own numbers go with them.
         meter.close(|| tracer.cost());
-        self.hook_missed = tracer.hook_missed();
+        let unseen = tracer.counts().map_or(0, |counts| counts[Counter::HookMissed as usize]);
+        self.hook_missed = unseen.saturating_sub(unseen_before.unwrap_or(unseen));
         tracer.detach_start();
     }
 
