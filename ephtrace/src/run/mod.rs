@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until},
 };
 
 use self::pipeline::Pipeline;
@@ -34,6 +34,9 @@ const DRAIN_EVERY: Duration = Duration::from_millis(20);
 
 /// How often clocks, losses and cost are looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long to wait before the first count.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// How long searches in flight get to end: the longest one walks a whole range, some milliseconds.
 const GRACE: Duration = Duration::from_millis(50);
@@ -58,13 +61,16 @@ async fn run(settings: &Settings, log_level: u8) -> Result<()> {
     let options = Options { filter: &settings.filter, ring_bytes: settings.ring_bytes, log_level };
     let tracer = attach::attach(settings.hook, &support, &options)?;
     let mut pipeline = Pipeline::new(settings, tracer, output)?;
+    // What was in flight while the hook was attached half ends now, and is none of ours.
+    sleep(SETTLE).await;
+    pipeline.look()?;
     if !settings.view.quiet {
         announce(pipeline.tracer());
     }
     let end = settings.duration.map(|duration| Instant::now() + duration);
     let mut drain = interval(DRAIN_EVERY);
     drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut look = interval(LOOK_EVERY);
+    let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !pipeline.is_full() {
         tokio::select! {

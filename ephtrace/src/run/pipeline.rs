@@ -103,7 +103,7 @@ impl Pipeline {
             output,
             looks: 0,
             unseen_before: None,
-            hook_missed: None,
+            hook_missed: 0,
         })
     }
 

@@ -169,12 +169,13 @@ fn start(scratch: &Scratch, hook: &str, case: &Case) -> Result<Tracer> {
 
 fn judge(truth: &[Attempt], trace: &Trace, keeps: &dyn Fn(&Attempt) -> bool) -> Result<()> {
     let summary = trace.complete()?;
-    compare(truth, &trace.events, keeps)?;
+    compare(truth, &trace.events, trace.left_out(), keeps)?;
     // Beside other processes' connects, all that the filter does not want was counted as such.
     let due = truth.iter().filter(|a| a.is_due()).count() as u64;
     let kernel = &summary.kernel;
-    ensure!(kernel.seen >= due, "{summary:?}");
-    ensure!(kernel.seen == kernel.filtered + kernel.emitted, "{summary:?}");
+    let unseen_ends = summary.losses["return_missed"];
+    ensure!(kernel.seen + trace.left_out() >= due, "{summary:?}");
+    ensure!(kernel.seen == kernel.filtered + kernel.emitted + unseen_ends, "{summary:?}");
     Ok(())
 }
 

@@ -32,6 +32,12 @@ pub(crate) fn assign() -> Result<PathBuf> {
     Ok(assign)
 }
 
+/// Whether the kernel preempts its own code, so that it may leave BPF programs out.
+pub(crate) fn kernel_preempts() -> bool {
+    let modes = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
+    ["(full)", "(lazy)"].iter().any(|mode| modes.contains(mode))
+}
+
 /// How many connects a storm makes: `EPHTRACE_STORM`.
 pub(crate) fn storm() -> Result<u64> {
     number("EPHTRACE_STORM", 200_000)
