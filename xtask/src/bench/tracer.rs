@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::process;
+use crate::{process, say::say};
 
 /// How long a peer, which does not say when it is attached, gets for it.
 const PEER_START: Duration = Duration::from_secs(2);
@@ -63,13 +63,37 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
         // Debian's libbpf-tools install under this name, in a folder that only root has on PATH.
         let places = process::find(name).into_iter().chain([Path::new("/usr/sbin").join(name)]);
         if let Some(program) = places.into_iter().find(|path| path.is_file()) {
-            tracers.push(Tracer { name, program, args: Vec::new(), is_ours: false });
+            let peer = Tracer { name, program, args: Vec::new(), is_ours: false };
+            match peer.trial() {
+                Ok(()) => tracers.push(peer),
+                Err(why) => say(format_args!("left out: {why:#}")),
+            }
         }
     }
     tracers
 }
 
 impl Tracer {
+    /// Whether it runs here at all.
+    fn trial(&self) -> Result<()> {
+        let mut child = process::as_root(&self.program)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        thread::sleep(PEER_START);
+        if child.try_wait()?.is_none() {
+            process::run(process::as_root("kill").arg(child.id().to_string()))?;
+            child.wait()?;
+            return Ok(());
+        }
+        let mut line = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            BufReader::new(stderr).read_line(&mut line)?;
+        }
+        bail!("{} ends at once: {}", self.name, line.trim_end())
+    }
+
     /// Starts it, output to a file, and waits until it traces.
     pub(crate) fn start(&self, folder: &Path) -> Result<Running> {
         let output = folder.join("events");
