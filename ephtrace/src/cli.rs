@@ -38,6 +38,7 @@ Examples:
 const REPORT_EXAMPLES: &str = "\
 Examples:
   ephtrace report ports.ndjson             what `ephtrace -o json` recorded
+  ephtrace report host.pcap                the SYN packets of `tcpdump -w` or Wireshark
   zstd -dc ports.zst | ephtrace report -   from standard input
   ephtrace report ports.ndjson --json | jq .verdict.algorithm
 

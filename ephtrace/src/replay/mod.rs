@@ -1,13 +1,15 @@
-//! A recording read back: NDJSON of ephtrace or of anybody else, later captures of packets.
+//! A recording read back: NDJSON of ephtrace or of anybody else, captures of packets.
 //!
 //! ```text
-//! file or standard input ─ magic bytes ─ ndjson ─→ Item: event::Assignment, or what was broken
+//! file or standard input ─ magic bytes ─┬─ ndjson ─┬→ Item: event::Assignment, or what was broken
+//!                                       └─ pcap ───┘
 //! ```
 //!
-//! Needs no root, holds one line at a time, and never panics whatever the file holds. What can't be
+//! Needs no root, holds a line or a few packets at a time, and never panics whatever the file holds. What can't be
 //! read is an [`Item::Broken`] with its place, and counted; the rest goes on.
 
 pub mod ndjson;
+pub mod pcap;
 
 use std::{
     fs::File,
@@ -85,6 +87,10 @@ pub enum ReplayError {
 pub enum Format {
     /// One JSON object a line.
     Ndjson,
+    /// A capture of packets (`tcpdump -w`).
+    Pcap,
+    /// A capture of packets of the newer kind (Wireshark).
+    Pcapng,
 }
 
 impl Format {
@@ -92,6 +98,8 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
+            Self::Pcap => "pcap",
+            Self::Pcapng => "pcapng",
         }
     }
 }
@@ -99,11 +107,13 @@ impl Format {
 /// A recording: an iterator over what it holds.
 pub struct Recording {
     name: String,
+    format: Format,
     source: Source,
 }
 
 enum Source {
     Ndjson(ndjson::Reader<Box<dyn BufRead>>),
+    Pcap(Box<pcap::Reader<Box<dyn Read>>>),
 }
 
 impl Recording {
@@ -130,8 +140,20 @@ impl Recording {
         if let Some((what, advice)) = foreign(&magic) {
             return Err(ReplayError::Format { file: name, what, advice });
         }
-        let input = BufReader::with_capacity(READ_BYTES, Cursor::new(magic).chain(input));
-        Ok(Self { name, source: Source::Ndjson(ndjson::Reader::new(Box::new(input))) })
+        let format = format(&magic);
+        let input = Cursor::new(magic).chain(input);
+        let source = match format {
+            Format::Ndjson => {
+                let input = BufReader::with_capacity(READ_BYTES, input);
+                Source::Ndjson(ndjson::Reader::new(Box::new(input)))
+            }
+            Format::Pcap | Format::Pcapng => {
+                let input: Box<dyn Read> = Box::new(input);
+                let reader = pcap::Reader::new(input, format == Format::Pcapng);
+                Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
+            }
+        };
+        Ok(Self { name, format, source })
     }
 
     /// What it is called in messages.
@@ -141,8 +163,14 @@ impl Recording {
 
     /// Its format.
     pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// How many packets were left out because they were sent again.
+    pub fn repeated(&self) -> u64 {
         match &self.source {
-            Source::Ndjson(_) => Format::Ndjson,
+            Source::Ndjson(_) => 0,
+            Source::Pcap(reader) => reader.repeated(),
         }
     }
 
@@ -150,6 +178,7 @@ impl Recording {
     pub fn losses(&self) -> Losses {
         match &self.source {
             Source::Ndjson(reader) => reader.losses(),
+            Source::Pcap(reader) => reader.losses(),
         }
     }
 }
@@ -160,6 +189,7 @@ impl Iterator for Recording {
     fn next(&mut self) -> Option<Self::Item> {
         let item = match &mut self.source {
             Source::Ndjson(reader) => reader.next()?,
+            Source::Pcap(reader) => reader.next()?,
         };
         Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
     }
@@ -176,6 +206,23 @@ fn advice(cause: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "read it as its owner, or pass it on standard input",
         io::ErrorKind::IsADirectory => "name a file in it",
         _ => "pass it on standard input with `-`",
+    }
+}
+
+fn damaged(name: &str) -> ReplayError {
+    let (what, advice) = ("a capture with a damaged beginning", "capture again");
+    ReplayError::Format { file: name.to_owned(), what, advice }
+}
+
+/// By the first bytes: those of a capture in either order of bytes, with micro- or nanoseconds.
+fn format(magic: &[u8]) -> Format {
+    match magic {
+        [0x0a, 0x0d, 0x0d, 0x0a] => Format::Pcapng,
+        [0xa1, 0xb2, 0xc3, 0xd4]
+        | [0xd4, 0xc3, 0xb2, 0xa1]
+        | [0xa1, 0xb2, 0x3c, 0x4d]
+        | [0x4d, 0x3c, 0xb2, 0xa1] => Format::Pcap,
+        _ => Format::Ndjson,
     }
 }
 

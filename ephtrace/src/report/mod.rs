@@ -66,6 +66,8 @@ pub struct Report {
     pub destinations: Vec<DestinationReport>,
     /// Destinations that were left out, those that came back counted again.
     pub destinations_evicted: u64,
+    /// Packets of a capture that were left out because they were sent again.
+    pub repeated: u64,
     /// Assignments whose port the program named, on which no verdict is given.
     pub explicit: u64,
     /// Ports that come back to the same destination.
@@ -161,6 +163,7 @@ impl Analysis {
             processes_evicted: self.processes.evicted(),
             destinations: self.destinations.reports(),
             destinations_evicted: self.destinations.evicted(),
+            repeated: 0,
             explicit: self.host.explicit(),
             reuse: self.destinations.reuse(),
             self_connects: self.self_connects.self_connect(),
@@ -219,12 +222,15 @@ pub fn read(mut recording: Recording, notices: &mut impl Write) -> Result<Report
     }
     if let (0, Some(broken)) = (analysis.assignments(), first) {
         bail!(
-            "{}: nothing in it can be read ({broken}); it should be NDJSON with at least the keys \
-             ts_ns, saddr, sport, daddr, dport, as `ephtrace -o json` writes it",
+            "{}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
+             pcapng), or NDJSON with at least the keys ts_ns, saddr, sport, daddr, dport, as \
+             `ephtrace -o json` writes it",
             recording.name()
         );
     }
-    Ok(analysis.report(recording.name(), recording.format().as_str(), recording.losses()))
+    let format = recording.format().as_str();
+    let report = analysis.report(recording.name(), format, recording.losses());
+    Ok(Report { repeated: recording.repeated(), ..report })
 }
 
 /// Where standard error is closed there is nobody to tell.

@@ -53,6 +53,9 @@ fn numbers(report: &Report, out: &mut impl Write) -> io::Result<()> {
             (None, None) => write!(out, "{lead} {} without errno", error.count)?,
         }
     }
+    if report.repeated > 0 {
+        write!(out, ", {} packets sent again", report.repeated)?;
+    }
     if report.explicit > 0 {
         write!(out, ", {} ports named by the program", report.explicit)?;
     }
