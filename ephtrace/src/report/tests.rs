@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, io::Cursor};
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// What a report says of `lines`, and what was said on the way.
@@ -187,4 +189,34 @@ fn more_destinations_than_fit_are_counted() {
     }
     let known = analysis.destinations.evicted();
     assert!(known >= u64::from(most));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever the numbers: ports outside of the range, ranges of one port, time that goes back.
+    #[test]
+    fn arbitrary_recordings_do_not_panic(
+        range in prop::option::of((any::<u16>(), any::<u16>())),
+        lines in prop::collection::vec(
+            (any::<u64>(), prop::option::of(any::<u16>()), 0_u8..4, any::<u16>(), 0_usize..8),
+            0..100,
+        ),
+    ) {
+        let origins = ["connect", "bind", "listen", "udp", "explicit", "", "\\u0000", "x"];
+        let port = |port: Option<u16>| port.map_or("null".to_owned(), |port| port.to_string());
+        let mut text = String::new();
+        for (ts_ns, sport, host, dport, origin) in lines {
+            let (sport, origin) = (port(sport), origins[origin]);
+            let range = range.map_or("null".to_owned(), |(low, high)| format!("[{low},{high}]"));
+            writeln!(
+                text,
+                r#"{{"ts_ns":{ts_ns},"saddr":"10.0.0.1","sport":{sport},"daddr":"10.0.0.{host}","dport":{dport},"range":{range},"origin":"{origin}","pid":{host},"hook":"fentry"}}"#
+            )
+            .unwrap();
+        }
+        if let Ok(report) = report(&text).0 {
+            prop_assert!(report.write_text(&mut Vec::new()).is_ok());
+            prop_assert!(report.write_json(&mut Vec::new()).is_ok());
+        }
+    }
 }
