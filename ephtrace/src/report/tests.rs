@@ -1,6 +1,9 @@
 //! Reports on literal recordings.
 
-use std::{fmt::Write as _, io::Cursor};
+use std::{
+    fmt::Write as _,
+    io::{Cursor, Read},
+};
 
 use proptest::prelude::*;
 
@@ -189,6 +192,54 @@ fn more_destinations_than_fit_are_counted() {
     }
     let known = analysis.destinations.evicted();
     assert!(known >= u64::from(most));
+}
+
+/// Lines without end: many destinations, many processes, every port.
+struct Endless {
+    rows: u64,
+    line: Cursor<String>,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.line.read(buffer)?;
+        if read > 0 || self.rows == 0 {
+            return Ok(read);
+        }
+        self.rows -= 1;
+        let n = self.rows.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let (lane, port) =
+            (if n.is_multiple_of(2) { n % 16 } else { n % 60_000 }, 32_768 + n / 7 % 28_232);
+        self.line = Cursor::new(format!(
+            r#"{{"ts_ns":{},"saddr":"10.0.0.1","sport":{port},"daddr":"10.{}.{}.1","dport":443,"pid":{},"range":[32768,60999]}}{}"#,
+            1_795_000_000_000_000_000 + self.rows,
+            lane / 256,
+            lane % 256,
+            n % 1000,
+            '\n'
+        ));
+        self.line.read(buffer)
+    }
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "takes half a minute in a release build"]
+fn ten_million_rows_take_bounded_memory() {
+    const ROWS: u64 = 10_000_000;
+    let endless = Endless { rows: ROWS, line: Cursor::default() };
+    let recording = Recording::from_reader("endless", endless).unwrap();
+    let report = read(recording, &mut io::sink()).unwrap();
+    assert_eq!(report.numbers.assignments, ROWS);
+    assert!(report.destinations.len() <= MAX_DESTINATIONS);
+    assert!(report.processes.len() <= MAX_PROCESSES);
+    let resident = resident_kib();
+    assert!(resident < 96 << 10, "{resident} KiB");
 }
 
 proptest! {

@@ -8,6 +8,7 @@ mod line;
 
 use std::{
     io::{self, BufRead, Read as _},
+    str::Utf8Error,
     sync::Arc,
 };
 
@@ -120,7 +121,9 @@ impl<R: BufRead> Iterator for Reader<R> {
 
 /// `None` for a line of another type.
 fn parse(text: &[u8], container: &mut Option<Arc<str>>) -> Result<Option<Assignment>, String> {
-    let line: Line<'_> = serde_json::from_slice(text).map_err(|e| in_words(&e))?;
+    // Checked once, not for each string in it.
+    let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
+    let line: Line<'_> = serde_json::from_str(text).map_err(|e| in_words(&e))?;
     if line.is_other() { Ok(None) } else { line.assignment(container).map(Some) }
 }
 
@@ -161,6 +164,10 @@ fn in_words(error: &serde_json::Error) -> String {
         0 => reason,
         column => format!("{reason}, column {column}"),
     }
+}
+
+fn not_utf8(error: &Utf8Error) -> String {
+    format!("no UTF-8, column {}", error.valid_up_to() + 1)
 }
 
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
