@@ -18,7 +18,8 @@ Examples:
   sudo ephtrace --netns blue -T        in the namespace of `ip netns`, wall clock
   sudo ephtrace --min-latency 100us    only where the search for a port took long
   sudo ephtrace -o json --duration 60s --output ports.ndjson
-  ephtrace doctor                      what this kernel and user allow, and why not";
+  ephtrace doctor                      what this kernel and user allow, and why not
+  ephtrace report ports.ndjson         how the ports of a recording were handed out";
 
 const TRACE_EXAMPLES: &str = "\
 Examples:
@@ -33,6 +34,17 @@ const DOCTOR_EXAMPLES: &str = "\
 Examples:
   ephtrace doctor            a table, for people
   ephtrace doctor --json     the same as data";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  ephtrace report ports.ndjson             what `ephtrace -o json` recorded
+  ephtrace report host.pcap                the SYN packets of `tcpdump -w` or Wireshark
+  zstd -dc ports.zst | ephtrace report -   from standard input
+  ephtrace report ports.ndjson --json | jq .verdict.algorithm
+
+A recording of another tool or system needs one JSON object a line, with the keys
+ts_ns, saddr, sport, daddr, dport (and protocol, netns, errno, origin, range, where
+known).";
 
 /// Record every ephemeral port that Linux assigns, and find out why there is none.
 ///
@@ -67,6 +79,9 @@ pub enum Command {
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Judge a recording: how ports are handed out, what failed, what is missing; needs no root
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
 }
 
 impl Command {
@@ -75,6 +90,7 @@ impl Command {
         match self {
             Self::Trace(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
+            Self::Report(args) => args.verbosity,
         }
     }
 }
@@ -242,6 +258,22 @@ pub struct DoctorArgs {
     pub verbosity: Verbosity,
 }
 
+/// What `report` was asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ReportArgs {
+    /// The recording; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Print data (one JSON object), not text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
 /// How much to say on standard error.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Messages")]
@@ -362,6 +394,15 @@ mod tests {
     fn origins_are_spelled_as_in_the_output() {
         let value = OriginArg::Connect.to_possible_value().unwrap();
         assert_eq!(value.get_name(), origin_name(Origin::Connect));
+    }
+
+    #[test]
+    fn report_takes_one_file() {
+        let Command::Report(args) = typed("ephtrace report - --json -q").unwrap() else {
+            panic!("not report");
+        };
+        assert!(args.json && args.file.as_os_str() == "-" && args.verbosity.quiet);
+        assert_eq!(typed("ephtrace report").map(|_| ()).unwrap_err().exit_code(), 2);
     }
 
     #[test]

@@ -5,11 +5,11 @@
 //!
 //! ```text
 //! kernel half ── ring ─→ kernel ─→ decode ─→ event ─→ enrich ─→ analyse ─→ sink
-//!                                                                 │          ↑
+//!                         recording ─→ replay ─┘                  │          ↑
 //!                                       losses, counters ─────────┴─ summary ┘
 //! ```
 //!
-//! [`run`] wires them for the live trace; [`cli`] is what was typed and [`settings`] what it means;
+//! [`run`] wires them for the live trace, [`report`] for a recording; [`cli`] is what was typed and [`settings`] what it means;
 //! [`doctor`] tells what this machine allows. Only [`kernel`] names aya. Behind it everything works
 //! without root, reads no clock and gets time as an argument.
 
@@ -23,6 +23,8 @@ pub mod event;
 mod jiffies;
 pub mod kernel;
 pub mod losses;
+pub mod replay;
+pub mod report;
 pub mod run;
 pub mod settings;
 pub mod sink;

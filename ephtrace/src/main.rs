@@ -11,7 +11,7 @@ use ephtrace::{
     cli::{Cli, Command, DoctorArgs},
     doctor,
     kernel::support::Support,
-    run,
+    report, run,
     settings::{Settings, UsageError},
 };
 use log::LevelFilter;
@@ -35,6 +35,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
     match command {
         Command::Trace(args) => run::trace(&Settings::try_from(args)?, kernel_log_level(level))?,
         Command::Doctor(args) => return diagnose(&args),
+        Command::Report(args) => report::run(&args, &mut io::stdout().lock(), &mut io::stderr())?,
     }
     Ok(ExitCode::SUCCESS)
 }

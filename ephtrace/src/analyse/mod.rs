@@ -2,7 +2,9 @@
 
 pub mod lanes;
 pub mod pattern;
+pub mod reuse;
 pub mod selection;
+pub mod self_connect;
 pub mod summary;
 mod tracked;
 

@@ -24,6 +24,7 @@ pub use self::{
     notices::Notices,
     text::TextSink,
 };
+pub(crate) use self::{notices::Span, text::printable};
 use crate::{analyse::summary::Summary, event::Assignment, losses::Losses};
 
 /// A destination of everything that ephtrace finds out.

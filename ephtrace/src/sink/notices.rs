@@ -168,7 +168,7 @@ fn lost(text: &mut String, losses: &Losses) -> fmt::Result {
 }
 
 /// A length of time in nanoseconds, written with a fitting unit.
-struct Span(u64);
+pub(crate) struct Span(pub(crate) u64);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

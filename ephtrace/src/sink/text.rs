@@ -199,7 +199,7 @@ impl CellWriter {
 }
 
 /// Writes `text` with everything escaped that would move the cursor or turn the direction.
-fn printable(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
     let is_unsafe = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,0 +1,252 @@
+//! Reuse: after how many assignments, and after how long, a port comes back to the same destination.
+//!
+//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes the
+//! new connection for the old one if its port comes back too soon.
+
+use std::{collections::HashMap, mem};
+
+use hdrhistogram::Histogram;
+use rustc_hash::FxBuildHasher;
+use serde::{Serialize, Serializer};
+
+use crate::event::Destination;
+
+/// Ports of destinations that are remembered, 40 bytes each at most: every port of the default
+/// range for nine destinations at once. What was not used for the longest time makes room.
+pub const MAX_USES: usize = 1 << 18;
+
+/// Under this a reuse is worth a warning: a minute, in nanoseconds. Linux keeps a closed connection
+/// in `TIME_WAIT` for so long (`TCP_TIMEWAIT_LEN`), and firewalls at least as long.
+pub const SOON_NS: u64 = 60_000_000_000;
+
+/// Longest time that is told apart: a day, in nanoseconds.
+const MAX_NS: u64 = 86_400_000_000_000;
+
+/// Most assignments that are told apart.
+const MAX_DISTANCE: u64 = 1 << 32;
+
+/// The last use of each port by each destination.
+pub struct Uses {
+    young: HashMap<u64, Use, FxBuildHasher>,
+    old: HashMap<u64, Use, FxBuildHasher>,
+    generation: usize,
+    forgotten: u64,
+    reuses: u64,
+    assignments: Spread,
+    time_ns: Spread,
+    soonest: Option<Destination>,
+}
+
+#[derive(Clone, Copy)]
+struct Use {
+    nth: u64,
+    ts_ns: u64,
+}
+
+/// One assignment, as far as it matters here.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// Stands for the destination and the origin; never for two of them.
+    pub lane: u32,
+    /// How many assignments this lane had before.
+    pub nth: u64,
+    /// The port.
+    pub port: u16,
+    /// When, in nanoseconds since the Unix epoch; 0 for unknown.
+    pub ts_ns: u64,
+}
+
+/// What [`Uses`] found out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reuse {
+    /// How often a port came back to the same destination.
+    pub reuses: u64,
+    /// After how many assignments to that destination; 1 is the very next.
+    pub assignments: Option<Least>,
+    /// After how long, in nanoseconds.
+    pub time_ns: Option<Least>,
+    /// The destination that a port came back to the soonest.
+    #[serde(serialize_with = "address")]
+    pub soonest: Option<Destination>,
+    /// Uses that were forgotten to make room: so many reuses may be missing.
+    pub forgotten: u64,
+    /// What is to be feared of it.
+    pub warning: Option<String>,
+}
+
+/// The least and the median of some numbers; the median to two digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Least {
+    /// The least.
+    pub min: u64,
+    /// Half of them are at most so large.
+    pub median: u64,
+}
+
+/// Numbers of which least and median are wanted.
+#[derive(Default)]
+struct Spread {
+    histogram: Option<Histogram<u64>>,
+    min: Option<u64>,
+}
+
+impl Default for Uses {
+    fn default() -> Self {
+        Self::with_limit(MAX_USES)
+    }
+}
+
+impl Uses {
+    /// Remembers at most `limit` uses, at least two.
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            generation: (limit / 2).max(1),
+            forgotten: 0,
+            reuses: 0,
+            assignments: Spread::up_to(MAX_DISTANCE),
+            time_ns: Spread::up_to(MAX_NS),
+            soonest: None,
+        }
+    }
+
+    /// Takes note of one assignment.
+    pub fn observe(&mut self, used: Used, destination: &Destination) {
+        let Used { lane, nth, port, ts_ns } = used;
+        let key = u64::from(lane) << 16 | u64::from(port);
+        let Some(last) = self.replace(key, Use { nth, ts_ns }) else { return };
+        self.reuses += 1;
+        self.assignments.add(nth.saturating_sub(last.nth));
+        if last.ts_ns > 0 && ts_ns >= last.ts_ns {
+            let after = ts_ns - last.ts_ns;
+            if self.time_ns.min.is_none_or(|min| after < min) {
+                self.soonest = Some(*destination);
+            }
+            self.time_ns.add(after);
+        }
+    }
+
+    /// What was found out so far.
+    pub fn reuse(&self) -> Reuse {
+        let time_ns = self.time_ns.least();
+        Reuse {
+            reuses: self.reuses,
+            assignments: self.assignments.least(),
+            time_ns,
+            soonest: self.soonest,
+            forgotten: self.forgotten,
+            warning: time_ns.filter(|time| time.min < SOON_NS).map(|time| warning(time.min)),
+        }
+    }
+
+    fn replace(&mut self, key: u64, now: Use) -> Option<Use> {
+        if let Some(last) = self.young.get_mut(&key) {
+            return Some(mem::replace(last, now));
+        }
+        let last = self.old.remove(&key);
+        if self.young.len() == self.generation {
+            mem::swap(&mut self.young, &mut self.old);
+            self.forgotten += self.young.len() as u64;
+            self.young.clear();
+        }
+        self.young.insert(key, now);
+        last
+    }
+}
+
+impl Spread {
+    fn up_to(most: u64) -> Self {
+        Self { histogram: Histogram::new_with_bounds(1, most, 2).ok(), min: None }
+    }
+
+    fn add(&mut self, n: u64) {
+        self.min = Some(self.min.map_or(n, |min| min.min(n)));
+        if let Some(histogram) = &mut self.histogram {
+            histogram.saturating_record(n);
+        }
+    }
+
+    fn least(&self) -> Option<Least> {
+        let min = self.min?;
+        // The histogram rounds up, to two digits.
+        let median = self.histogram.as_ref().map_or(min, |h| h.value_at_quantile(0.5));
+        Some(Least { min, median: median.max(min) })
+    }
+}
+
+fn warning(after_ns: u64) -> String {
+    let (seconds, ms) = (after_ns / 1_000_000_000, after_ns / 1_000_000 % 1000);
+    format!(
+        "a port came back to the same destination after {seconds}.{ms:03} s: NAT and firewalls may \
+         still hold the connection before (state is kept for 60 s or longer) and drop the new one"
+    )
+}
+
+// The signature is serde's.
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn address<S: Serializer>(
+    destination: &Option<Destination>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    destination
+        .map(|d| std::net::SocketAddr::new(d.daddr, d.dport).to_string())
+        .serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn observe(uses: &mut Uses, lane: u32, nth: u64, port: u16, ts_ns: u64) {
+        let destination =
+            Destination { dport: u16::try_from(lane).unwrap(), ..Destination::default() };
+        uses.observe(Used { lane, nth, port, ts_ns }, &destination);
+    }
+
+    #[test]
+    fn counts_by_destination() {
+        let mut uses = Uses::default();
+        observe(&mut uses, 1, 0, 40_000, S);
+        observe(&mut uses, 2, 0, 40_000, 2 * S);
+        observe(&mut uses, 1, 1, 40_002, 3 * S);
+        assert_eq!(uses.reuse().reuses, 0);
+        observe(&mut uses, 1, 2, 40_000, 101 * S);
+        let reuse = uses.reuse();
+        assert_eq!(reuse.reuses, 1);
+        assert_eq!(reuse.assignments, Some(Least { min: 2, median: 2 }));
+        assert_eq!(reuse.time_ns.map(|time| time.min), Some(100 * S));
+        assert_eq!(reuse.soonest.map(|d| d.dport), Some(1));
+        assert_eq!(reuse.warning, None);
+    }
+
+    #[test]
+    fn warns_if_it_is_soon() {
+        let mut uses = Uses::default();
+        observe(&mut uses, 1, 0, 40_000, S);
+        observe(&mut uses, 1, 1, 40_000, S + 1_234_000_000);
+        let warning = uses.reuse().warning.unwrap();
+        assert!(warning.contains("after 1.234 s"), "{warning}");
+    }
+
+    #[test]
+    fn unknown_times_warn_of_nothing() {
+        let mut uses = Uses::default();
+        observe(&mut uses, 1, 0, 40_000, 0);
+        observe(&mut uses, 1, 1, 40_000, 0);
+        let reuse = uses.reuse();
+        assert_eq!((reuse.reuses, reuse.time_ns, reuse.warning), (1, None, None));
+    }
+
+    #[test]
+    fn is_bounded_and_says_so() {
+        let mut uses = Uses::with_limit(10);
+        for n in 0..100 {
+            observe(&mut uses, 1, n, 1000 + u16::try_from(n).unwrap(), S);
+        }
+        assert!(uses.young.len() + uses.old.len() <= 10);
+        assert_eq!(uses.reuse().forgotten, 90);
+    }
+}

@@ -1,0 +1,126 @@
+//! Self-connect: a socket whose own address and port are those that it connects to.
+//!
+//! TCP allows simultaneous open, so a connect to a local port that nobody listens on succeeds once
+//! the search happens to hand out that very port: the socket talks to itself, and whoever was to
+//! listen there finds the port taken. Retries to a closed local port inside the range get there
+//! sooner or later.
+
+use serde::Serialize;
+
+use crate::event::{Assignment, Destination, Origin};
+
+/// Counts self-connects, and connects that could have become one.
+#[derive(Clone, Debug, Default)]
+pub struct SelfConnects {
+    count: u64,
+    last: Option<Destination>,
+    at_risk: u64,
+    last_at_risk: Option<Destination>,
+}
+
+/// What [`SelfConnects`] found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SelfConnect {
+    /// Assignments whose source equals their destination.
+    pub count: u64,
+    /// What that is.
+    pub explanation: Option<String>,
+    /// Assignments to a local destination whose port lies inside the range.
+    pub at_risk: u64,
+    /// What can happen there.
+    pub risk: Option<String>,
+}
+
+impl SelfConnects {
+    /// Takes note of one assignment.
+    pub fn observe(&mut self, assignment: &Assignment) {
+        if assignment.is_self_connect() && assignment.destination.dport != 0 {
+            self.count += 1;
+            self.last = Some(assignment.destination);
+        }
+        if is_at_risk(assignment) {
+            self.at_risk += 1;
+            self.last_at_risk = Some(assignment.destination);
+        }
+    }
+
+    /// What was found out so far.
+    pub fn self_connect(&self) -> SelfConnect {
+        let Self { count, last, at_risk, last_at_risk } = self;
+        SelfConnect {
+            count: *count,
+            explanation: last.map(|destination| explanation(*count, &destination)),
+            at_risk: *at_risk,
+            risk: last_at_risk.map(|destination| risk(*at_risk, &destination)),
+        }
+    }
+}
+
+/// The search may hand out the very port that is connected to.
+fn is_at_risk(assignment: &Assignment) -> bool {
+    let Destination { saddr, daddr, dport, .. } = assignment.destination;
+    let is_connect = !matches!(assignment.origin, Some(Origin::Bind | Origin::Listen));
+    is_connect
+        && saddr == daddr
+        && !daddr.is_unspecified()
+        && assignment.range.is_some_and(|range| range.contains(dport))
+}
+
+fn explanation(count: u64, Destination { daddr, dport, .. }: &Destination) -> String {
+    let socket = std::net::SocketAddr::new(*daddr, *dport);
+    let times = if count == 1 { "one socket was".into() } else { format!("{count} sockets were") };
+    format!(
+        "{times} given the very port that was connected to (last: {socket}): such a socket is \
+         connected to itself, nobody else answers, and whoever was to listen there can't"
+    )
+}
+
+fn risk(at_risk: u64, Destination { daddr, dport, .. }: &Destination) -> String {
+    let socket = std::net::SocketAddr::new(*daddr, *dport);
+    let connects = if at_risk == 1 { "connect goes" } else { "connects go" };
+    format!(
+        "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}): while \
+         nobody listens there, retries end in a socket connected to itself; move the service out of \
+         the range, or add its port to net.ipv4.ip_local_reserved_ports"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::event::PortRange;
+
+    fn local(dport: u16, sport: u16) -> Assignment {
+        let address = Ipv4Addr::LOCALHOST.into();
+        Assignment {
+            destination: Destination { netns: 0, saddr: address, daddr: address, dport },
+            sport: Some(sport),
+            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            ..Assignment::default()
+        }
+    }
+
+    #[test]
+    fn tells_risk_from_harm() {
+        let mut seen = SelfConnects::default();
+        seen.observe(&local(8080, 40_000));
+        assert_eq!(seen.self_connect().risk, None);
+        seen.observe(&local(40_002, 40_000));
+        let found = seen.self_connect();
+        assert_eq!((found.count, found.at_risk), (0, 1));
+        assert!(found.risk.unwrap().contains("127.0.0.1:40002"));
+        seen.observe(&local(40_002, 40_002));
+        let found = seen.self_connect();
+        assert_eq!((found.count, found.at_risk), (1, 2));
+        assert!(found.explanation.unwrap().starts_with("one socket was"));
+    }
+
+    #[test]
+    fn sockets_without_a_destination_are_no_self_connects() {
+        let mut seen = SelfConnects::default();
+        seen.observe(&Assignment { sport: Some(40_000), ..Assignment::default() });
+        assert_eq!(seen.self_connect().count, 0);
+    }
+}

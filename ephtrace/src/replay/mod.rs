@@ -1,0 +1,241 @@
+//! A recording read back: NDJSON of ephtrace or of anybody else, captures of packets.
+//!
+//! ```text
+//! file or standard input ─ magic bytes ─┬─ ndjson ─┬→ Item: event::Assignment, or what was broken
+//!                                       └─ pcap ───┘
+//! ```
+//!
+//! Needs no root, holds a line or a few packets at a time, and never panics whatever the file holds. What can't be
+//! read is an [`Item::Broken`] with its place, and counted; the rest goes on.
+
+pub mod ndjson;
+pub mod pcap;
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Cursor, Read},
+    path::Path,
+};
+
+use thiserror::Error;
+
+use crate::{event::Assignment, losses::Losses};
+
+/// Bytes that are read from a file at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// Enough of the beginning to tell the formats apart.
+const MAGIC_BYTES: u64 = 4;
+
+/// What comes next in a recording.
+#[expect(clippy::large_enum_variant, reason = "nearly all are assignments, and none is kept")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// An assignment.
+    Assignment(Assignment),
+    /// Something that should have been one.
+    Broken(Broken),
+}
+
+/// A piece of a recording that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{unit} {number}: {reason}")]
+pub struct Broken {
+    /// What is counted: lines or packets.
+    pub unit: &'static str,
+    /// Which of them, from 1 on.
+    pub number: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Why a recording can't be read at all. The text names the cause and what to do.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// The file can't be opened.
+    #[error("can't open {file}: {cause}; {advice}")]
+    Open {
+        /// Its path.
+        file: String,
+        /// What the system said.
+        cause: io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Reading failed.
+    #[error("can't read {file}: {cause}")]
+    Read {
+        /// Its path.
+        file: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Not one of the formats.
+    #[error("{file} is {what}; {advice}")]
+    Format {
+        /// Its path.
+        file: String,
+        /// What it is instead.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+/// The formats of recordings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// A capture of packets (`tcpdump -w`).
+    Pcap,
+    /// A capture of packets of the newer kind (Wireshark).
+    Pcapng,
+}
+
+impl Format {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Pcap => "pcap",
+            Self::Pcapng => "pcapng",
+        }
+    }
+}
+
+/// A recording: an iterator over what it holds.
+pub struct Recording {
+    name: String,
+    format: Format,
+    source: Source,
+}
+
+enum Source {
+    Ndjson(ndjson::Reader<Box<dyn BufRead>>),
+    Pcap(Box<pcap::Reader<Box<dyn Read>>>),
+}
+
+impl Recording {
+    /// Opens the file at `path`; `-` is standard input.
+    pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        if path.as_os_str() == "-" {
+            return Self::from_reader("standard input", io::stdin());
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).and_then(refuse_directory);
+        match file {
+            Ok(file) => Self::from_reader(&name, file),
+            Err(cause) => Err(ReplayError::Open { file: name, advice: advice(&cause), cause }),
+        }
+    }
+
+    /// Reads `input`, called `name` in messages; the first bytes tell the format.
+    pub fn from_reader(name: &str, mut input: impl Read + 'static) -> Result<Self, ReplayError> {
+        let name = name.to_owned();
+        let mut magic = Vec::new();
+        if let Err(cause) = input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic) {
+            return Err(ReplayError::Read { file: name, cause });
+        }
+        if let Some((what, advice)) = foreign(&magic) {
+            return Err(ReplayError::Format { file: name, what, advice });
+        }
+        let format = format(&magic);
+        let input = Cursor::new(magic).chain(input);
+        let source = match format {
+            Format::Ndjson => {
+                let input = BufReader::with_capacity(READ_BYTES, input);
+                Source::Ndjson(ndjson::Reader::new(Box::new(input)))
+            }
+            Format::Pcap | Format::Pcapng => {
+                let input: Box<dyn Read> = Box::new(input);
+                let reader = pcap::Reader::new(input, format == Format::Pcapng);
+                Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
+            }
+        };
+        Ok(Self { name, format, source })
+    }
+
+    /// What it is called in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// How many packets were left out because they were sent again.
+    pub fn repeated(&self) -> u64 {
+        match &self.source {
+            Source::Ndjson(_) => 0,
+            Source::Pcap(reader) => reader.repeated(),
+        }
+    }
+
+    /// What is missing so far: what the recording itself says was lost, and what can't be read.
+    pub fn losses(&self) -> Losses {
+        match &self.source {
+            Source::Ndjson(reader) => reader.losses(),
+            Source::Pcap(reader) => reader.losses(),
+        }
+    }
+}
+
+impl Iterator for Recording {
+    type Item = Result<Item, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = match &mut self.source {
+            Source::Ndjson(reader) => reader.next()?,
+            Source::Pcap(reader) => reader.next()?,
+        };
+        Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
+    }
+}
+
+/// On Linux a directory opens like a file and fails only when it is read.
+fn refuse_directory(file: File) -> io::Result<File> {
+    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => "make a recording with `sudo ephtrace -o json --output FILE`",
+        io::ErrorKind::PermissionDenied => "read it as its owner, or pass it on standard input",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        _ => "pass it on standard input with `-`",
+    }
+}
+
+fn damaged(name: &str) -> ReplayError {
+    let (what, advice) = ("a capture with a damaged beginning", "capture again");
+    ReplayError::Format { file: name.to_owned(), what, advice }
+}
+
+/// By the first bytes: those of a capture in either order of bytes, with micro- or nanoseconds.
+fn format(magic: &[u8]) -> Format {
+    match magic {
+        [0x0a, 0x0d, 0x0d, 0x0a] => Format::Pcapng,
+        [0xa1, 0xb2, 0xc3, 0xd4]
+        | [0xd4, 0xc3, 0xb2, 0xa1]
+        | [0xa1, 0xb2, 0x3c, 0x4d]
+        | [0x4d, 0x3c, 0xb2, 0xa1] => Format::Pcap,
+        _ => Format::Ndjson,
+    }
+}
+
+/// What files are that are often given in place of a recording, and what to do.
+fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
+    match magic {
+        [0x1f, 0x8b, ..] => Some(("compressed", "use `gzip -dc FILE | ephtrace report -`")),
+        [0x28, 0xb5, 0x2f, 0xfd] => Some(("compressed", "use `zstd -dc FILE | ephtrace report -`")),
+        [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
+        b"PAR1" => Some(("a Parquet file", "record with `-o json` to report on it")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

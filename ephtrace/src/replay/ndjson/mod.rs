@@ -1,0 +1,189 @@
+//! NDJSON: the lines of `ephtrace -o json`, and of anybody who writes the five keys `ts_ns`,
+//! `saddr`, `sport`, `daddr`, `dport`.
+//!
+//! Unknown keys are skipped, other keys may be missing or null. Lines of another `type` are no
+//! assignments: `loss` is added to the losses, everything else is left out.
+
+mod line;
+
+use std::{
+    io::{self, BufRead, Read as _},
+    str::Utf8Error,
+    sync::Arc,
+};
+
+use serde::Deserialize;
+
+use self::line::Line;
+use super::{Broken, Item};
+use crate::{event::Assignment, losses::Losses};
+
+/// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
+pub const MAX_LINE_BYTES: u64 = 64 << 10;
+
+/// Reads assignments from lines.
+pub struct Reader<R> {
+    input: R,
+    line: Vec<u8>,
+    number: u64,
+    losses: Losses,
+    /// Of the last assignment: neighbours often share it.
+    container: Option<Arc<str>>,
+}
+
+/// A line that is no assignment.
+#[derive(Deserialize)]
+struct Other<'a> {
+    #[serde(borrow, default)]
+    r#type: Option<line::Text<'a>>,
+    #[serde(borrow, default)]
+    stage: Option<line::Text<'a>>,
+    #[serde(default)]
+    lost: u64,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// From the beginning of `input`.
+    pub fn new(input: R) -> Self {
+        Self { input, line: Vec::new(), number: 0, losses: Losses::default(), container: None }
+    }
+
+    /// What is missing so far: what `loss` lines say, and what can't be read.
+    pub fn losses(&self) -> Losses {
+        self.losses
+    }
+
+    /// Reads one line into `self.line`; `None` at the end, `Some(false)` if it is too long.
+    fn read_line(&mut self) -> io::Result<Option<bool>> {
+        self.line.clear();
+        let mut input = self.input.by_ref().take(MAX_LINE_BYTES);
+        let read = input.read_until(b'\n', &mut self.line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        let whole = self.line.ends_with(b"\n") || (read as u64) < MAX_LINE_BYTES;
+        if !whole {
+            skip_line(&mut self.input)?;
+        }
+        Ok(Some(whole))
+    }
+
+    fn item(&mut self) -> Option<Item> {
+        let text = match &*self.line {
+            [0xef, 0xbb, 0xbf, rest @ ..] if self.number == 1 => rest,
+            line => line,
+        };
+        if text.trim_ascii().is_empty() {
+            return None;
+        }
+        let reason = match parse(text, &mut self.container) {
+            Ok(Some(assignment)) => return Some(Item::Assignment(assignment)),
+            Ok(None) => None,
+            Err(reason) => Some(reason),
+        };
+        match (other(text), reason) {
+            (Some((stage, lost)), _) => {
+                add_loss(&mut self.losses, stage.as_deref(), lost);
+                None
+            }
+            (None, reason) => reason.map(|reason| self.broken(reason)),
+        }
+    }
+
+    fn broken(&mut self, reason: String) -> Item {
+        self.losses.unreadable += 1;
+        Item::Broken(Broken { unit: "line", number: self.number, reason })
+    }
+}
+
+impl<R: BufRead> Iterator for Reader<R> {
+    type Item = io::Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.read_line() {
+                Ok(None) => return None,
+                Ok(Some(true)) => {
+                    if let Some(item) = self.item() {
+                        return Some(Ok(item));
+                    }
+                }
+                Ok(Some(false)) => {
+                    let reason = format!("longer than {MAX_LINE_BYTES} bytes");
+                    return Some(Ok(self.broken(reason)));
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// `None` for a line of another type.
+fn parse(text: &[u8], container: &mut Option<Arc<str>>) -> Result<Option<Assignment>, String> {
+    // Checked once, not for each string in it.
+    let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
+    let line: Line<'_> = serde_json::from_str(text).map_err(|e| in_words(&e))?;
+    if line.is_other() { Ok(None) } else { line.assignment(container).map(Some) }
+}
+
+/// For a line of another type: the stage of the loss that it tells of, and how many were lost.
+fn other(text: &[u8]) -> Option<(Option<String>, u64)> {
+    let other: Other<'_> = serde_json::from_slice(text).ok()?;
+    match other.r#type?.as_str() {
+        "assignment" => None,
+        "loss" => Some((other.stage.map(|stage| stage.as_str().to_owned()), other.lost)),
+        _ => Some((None, 0)),
+    }
+}
+
+fn add_loss(losses: &mut Losses, stage: Option<&str>, lost: u64) {
+    let Losses { ring_full, in_flight_full, return_missed, hook_missed, undecodable, unreadable } =
+        losses;
+    let counter = match stage {
+        Some("ring_full") => ring_full,
+        Some("in_flight_full") => in_flight_full,
+        Some("return_missed") => return_missed,
+        Some("hook_missed") => hook_missed,
+        Some("undecodable") => undecodable,
+        Some(_) => unreadable,
+        None => return,
+    };
+    *counter = counter.saturating_add(lost);
+}
+
+/// What serde says, without its idea of the line: it sees but one.
+fn in_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let reason = text.rsplit_once(" at line ").map_or(&*text, |(reason, _)| reason);
+    // It quotes what it found, which can be long.
+    let reason = reason.replace("expected u16", "expected 0 to 65535");
+    let visible = |c: char| if c.is_control() { '?' } else { c };
+    let reason: String = reason.chars().take(200).map(visible).collect();
+    match error.column() {
+        0 => reason,
+        column => format!("{reason}, column {column}"),
+    }
+}
+
+fn not_utf8(error: &Utf8Error) -> String {
+    format!("no UTF-8, column {}", error.valid_up_to() + 1)
+}
+
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let (used, done) = match input.fill_buf() {
+            Ok([]) => return Ok(()),
+            Ok(bytes) => match bytes.iter().position(|&byte| byte == b'\n') {
+                Some(end) => (end + 1, true),
+                None => (bytes.len(), false),
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        input.consume(used);
+        if done {
+            return Ok(());
+        }
+    }
+}

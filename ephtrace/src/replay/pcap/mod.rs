@@ -1,0 +1,351 @@
+//! Captures of packets, pcap and pcapng: each connection that a host began, by its first SYN.
+//!
+//! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether the
+//! kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN that
+//! was sent again, or captured on a second interface, has the sequence number of the first one and
+//! counts once.
+
+mod packet;
+
+use std::{
+    collections::HashSet,
+    io::{self, Read},
+    mem,
+};
+
+use pcap_parser::{
+    Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapNGReader,
+    traits::{PcapNGPacketBlock as _, PcapReaderIterator},
+};
+use rustc_hash::FxBuildHasher;
+
+use self::packet::{Link, Syn};
+use super::{Broken, Item};
+use crate::{
+    event::{Assignment, Destination, Protocol},
+    losses::Losses,
+};
+
+/// Bytes of a capture that are held at once.
+const BUFFER_BYTES: usize = 512 << 10;
+
+/// Longest block of a capture, in bytes: no packet has more than 256 KiB (`MAXIMUM_SNAPLEN` of
+/// libpcap), but keys and names in pcapng may.
+const MAX_BLOCK_BYTES: usize = 16 << 20;
+
+/// Interfaces of a section that are told apart; Linux gives a host fewer.
+const MAX_INTERFACES: usize = 65_536;
+
+/// Connections that are remembered, so that a repeated SYN is known: 64 bytes each. Linux sends a
+/// SYN again for two minutes (`tcp_syn_retries`).
+const MAX_SEEN: usize = 65_536;
+
+/// Reads assignments from a capture.
+pub struct Reader<R: Read> {
+    blocks: Blocks<R>,
+    interfaces: Vec<Interface>,
+    seen: Seen,
+    packets: u64,
+    repeated: u64,
+    unreadable: u64,
+    ended: bool,
+}
+
+enum Blocks<R: Read> {
+    Pcap(LegacyPcapReader<Whole<R>>),
+    Pcapng(PcapNGReader<Whole<R>>),
+}
+
+/// What is to be known of an interface to understand its packets.
+#[derive(Clone, Copy)]
+struct Interface {
+    link: Option<Link>,
+    number: i32,
+    clock: Clock,
+}
+
+/// How an interface tells the time.
+#[derive(Clone, Copy)]
+struct Clock {
+    /// Units of a second.
+    per_second: u64,
+    /// To be added, in seconds.
+    offset: i64,
+}
+
+/// Fills whatever it is asked to fill, which the crate takes for granted at the beginning.
+struct Whole<R>(R);
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.0.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What came before is used first; the error comes again.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// What one block means, detached from the buffer.
+enum Found {
+    Nothing,
+    Section,
+    Interface(Interface),
+    Packet { ts_ns: u64, syn: Result<Option<Syn>, String> },
+}
+
+impl<R: Read> Reader<R> {
+    /// From the beginning of a capture; `None` if that is no header of one.
+    pub fn new(input: R, is_pcapng: bool) -> Option<Self> {
+        let input = Whole(input);
+        let blocks = if is_pcapng {
+            Blocks::Pcapng(PcapNGReader::new(BUFFER_BYTES, input).ok()?)
+        } else {
+            Blocks::Pcap(LegacyPcapReader::new(BUFFER_BYTES, input).ok()?)
+        };
+        Some(Self {
+            blocks,
+            interfaces: Vec::new(),
+            seen: Seen::default(),
+            packets: 0,
+            repeated: 0,
+            unreadable: 0,
+            ended: false,
+        })
+    }
+
+    /// What is missing so far: packets that can't be read.
+    pub fn losses(&self) -> Losses {
+        Losses { unreadable: self.unreadable, ..Losses::default() }
+    }
+
+    /// How many SYN packets were those of a connection that was seen before.
+    pub fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// What the next block means; `None` at the end.
+    fn found(&mut self) -> Option<Result<Found, String>> {
+        let Self { blocks, interfaces, .. } = self;
+        let reader: &mut dyn PcapReaderIterator = match blocks {
+            Blocks::Pcap(reader) => reader,
+            Blocks::Pcapng(reader) => reader,
+        };
+        loop {
+            let problem = match reader.next() {
+                Ok((bytes, block)) => {
+                    let found = found(&block, interfaces);
+                    reader.consume(bytes);
+                    return Some(Ok(found));
+                }
+                Err(PcapError::Eof) => return None,
+                Err(problem) => Problem::from(&problem),
+            };
+            match problem {
+                Problem::NeedsMore => {
+                    if let Err(reason) = read_more(reader) {
+                        return Some(Err(reason));
+                    }
+                }
+                Problem::CutOff if reader.data().is_empty() => return None,
+                Problem::CutOff => return Some(Err("cut off".into())),
+                Problem::Damaged => return Some(Err("damaged; the rest can't be read".into())),
+            }
+        }
+    }
+
+    fn item(&mut self, found: Found) -> Option<Item> {
+        match found {
+            Found::Nothing => None,
+            Found::Section => {
+                self.interfaces.clear();
+                None
+            }
+            Found::Interface(interface) => {
+                if self.interfaces.len() < MAX_INTERFACES {
+                    self.interfaces.push(interface);
+                }
+                None
+            }
+            Found::Packet { ts_ns, syn } => {
+                self.packets += 1;
+                match syn {
+                    Ok(syn) => self.assignment(ts_ns, syn?),
+                    Err(reason) => Some(self.broken(self.packets, reason)),
+                }
+            }
+        }
+    }
+
+    fn assignment(&mut self, ts_ns: u64, syn: Syn) -> Option<Item> {
+        if !self.seen.is_new(syn) {
+            self.repeated += 1;
+            return None;
+        }
+        let Syn { saddr, sport, daddr, dport, .. } = syn;
+        Some(Item::Assignment(Assignment {
+            ts_ns,
+            destination: Destination { netns: 0, saddr, daddr, dport },
+            protocol: Some(Protocol::Tcp),
+            sport: Some(sport),
+            ..Assignment::default()
+        }))
+    }
+
+    fn broken(&mut self, number: u64, reason: String) -> Item {
+        self.unreadable += 1;
+        Item::Broken(Broken { unit: "packet", number, reason })
+    }
+}
+
+impl<R: Read> Iterator for Reader<R> {
+    type Item = io::Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            match self.found()? {
+                Ok(found) => {
+                    if let Some(item) = self.item(found) {
+                        return Some(Ok(item));
+                    }
+                }
+                Err(reason) => {
+                    self.ended = true;
+                    return Some(Ok(self.broken(self.packets + 1, reason)));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Why there is no next block.
+enum Problem {
+    NeedsMore,
+    CutOff,
+    Damaged,
+}
+
+impl Problem {
+    fn from<I>(error: &PcapError<I>) -> Self {
+        match error {
+            PcapError::Incomplete(_) | PcapError::BufferTooSmall => Self::NeedsMore,
+            PcapError::Eof | PcapError::UnexpectedEof => Self::CutOff,
+            _ => Self::Damaged,
+        }
+    }
+}
+
+/// Reads on, in a larger buffer if this one is full.
+fn read_more(reader: &mut dyn PcapReaderIterator) -> Result<(), String> {
+    let before = reader.data().len();
+    let failed = |_: PcapError<&[u8]>| "reading failed; the rest is missing".to_owned();
+    reader.refill().map_err(failed)?;
+    if reader.data().len() > before || reader.reader_exhausted() {
+        return Ok(());
+    }
+    if before >= MAX_BLOCK_BYTES {
+        return Err(format!("longer than {MAX_BLOCK_BYTES} bytes; the rest can't be read"));
+    }
+    reader.grow((2 * before).max(BUFFER_BYTES));
+    reader.refill().map_err(failed)
+}
+
+fn found(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Found {
+    match block {
+        PcapBlockOwned::LegacyHeader(header) => {
+            let per_second =
+                if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
+            // The upper half may tell of checksums behind the packets.
+            let number = header.network.0 & 0xffff;
+            Found::Interface(Interface::new(number, Clock { per_second, offset: 0 }))
+        }
+        PcapBlockOwned::Legacy(packet) => {
+            let unit = interfaces.first().map_or(1, |one| 1_000_000_000 / one.clock.per_second);
+            let seconds = u64::from(packet.ts_sec) * 1_000_000_000;
+            let ts_ns = seconds + u64::from(packet.ts_usec) * unit;
+            Found::Packet { ts_ns, syn: syn(interfaces, 0, packet.data) }
+        }
+        PcapBlockOwned::NG(Block::SectionHeader(_)) => Found::Section,
+        PcapBlockOwned::NG(Block::InterfaceDescription(one)) => {
+            let clock = Clock { per_second: per_second(one.if_tsresol), offset: one.if_tsoffset };
+            Found::Interface(Interface::new(one.linktype.0, clock))
+        }
+        PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+            let index = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
+            let units = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+            let ts_ns = interfaces.get(index).map_or(0, |one| one.clock.unix_ns(units));
+            Found::Packet { ts_ns, syn: syn(interfaces, index, packet.packet_data()) }
+        }
+        PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
+            Found::Packet { ts_ns: 0, syn: syn(interfaces, 0, packet.packet_data()) }
+        }
+        PcapBlockOwned::NG(_) => Found::Nothing,
+    }
+}
+
+fn syn(interfaces: &[Interface], index: usize, data: &[u8]) -> Result<Option<Syn>, String> {
+    let Some(Interface { link, number, .. }) = interfaces.get(index) else {
+        return Err("of an interface that the capture does not describe".into());
+    };
+    match link {
+        Some(link) => packet::syn(*link, data).map_err(str::to_owned),
+        None => Err(format!("link type {number} is not known")),
+    }
+}
+
+/// Units of a second by `if_tsresol`: a power of ten, or of two if the upper bit is set. (The
+/// crate's own function knows no powers of two.) What fits no number counts as microseconds.
+fn per_second(resolution: u8) -> u64 {
+    let exponent = u32::from(resolution & 0x7f);
+    let power = if resolution & 0x80 == 0 {
+        10_u64.checked_pow(exponent)
+    } else {
+        1_u64.checked_shl(exponent)
+    };
+    power.unwrap_or(1_000_000)
+}
+
+impl Interface {
+    fn new(number: i32, clock: Clock) -> Self {
+        Self { link: Link::from_number(number), number, clock }
+    }
+}
+
+impl Clock {
+    /// Nanoseconds since the Unix epoch; 0 if that is before it.
+    fn unix_ns(self, units: u64) -> u64 {
+        let ns = i128::from(units) * 1_000_000_000 / i128::from(self.per_second.max(1));
+        u64::try_from(ns + i128::from(self.offset) * 1_000_000_000).unwrap_or(0)
+    }
+}
+
+/// The connections of late: two generations, as in `analyse::lanes`.
+#[derive(Default)]
+struct Seen {
+    young: HashSet<Syn, FxBuildHasher>,
+    old: HashSet<Syn, FxBuildHasher>,
+}
+
+impl Seen {
+    fn is_new(&mut self, syn: Syn) -> bool {
+        if self.young.contains(&syn) || self.old.contains(&syn) {
+            return false;
+        }
+        if self.young.len() == MAX_SEEN / 2 {
+            mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        self.young.insert(syn)
+    }
+}
+
+#[cfg(test)]
+mod tests;

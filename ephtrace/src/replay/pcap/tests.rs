@@ -1,0 +1,239 @@
+//! Captures that are made here, packet by packet.
+
+use std::io::Cursor;
+
+use etherparse::PacketBuilder;
+use proptest::prelude::*;
+
+use super::*;
+
+const SEQUENCE: u32 = 77;
+
+/// From the IP header on.
+fn ip_syn(sport: u16, sequence: u32) -> Vec<u8> {
+    let tcp =
+        PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64).tcp(sport, 443, sequence, 64_240);
+    let mut packet = Vec::new();
+    tcp.syn().write(&mut packet, &[]).unwrap();
+    packet
+}
+
+fn ip6_syn(sport: u16) -> Vec<u8> {
+    let tcp = PacketBuilder::ipv6([1; 16], [2; 16], 64).tcp(sport, 443, SEQUENCE, 64_240);
+    let mut packet = Vec::new();
+    tcp.syn().write(&mut packet, &[]).unwrap();
+    packet
+}
+
+fn other(sport: u16, with_ack: bool) -> Vec<u8> {
+    let tcp = PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64).tcp(sport, 443, 1, 64_240);
+    let tcp = if with_ack { tcp.syn().ack(1) } else { tcp };
+    let mut packet = Vec::new();
+    tcp.write(&mut packet, &[]).unwrap();
+    packet
+}
+
+fn behind(header: &[u8], packet: &[u8]) -> Vec<u8> {
+    [header, packet].concat()
+}
+
+fn ethernet(packet: &[u8]) -> Vec<u8> {
+    behind(&[[0; 12].as_slice(), &[8, 0]].concat(), packet)
+}
+
+fn pcap(link: u32, packets: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, link] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for (n, packet) in (1_u32..).zip(packets) {
+        let len = u32::try_from(packet.len()).unwrap();
+        for word in [1_795_000_000 + n, 123_456, len, len] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(packet);
+    }
+    bytes
+}
+
+/// Big-endian, nanoseconds since 2^-9 units: `if_tsresol` 0x89.
+fn pcapng(link: u16, packets: &[Vec<u8>]) -> Vec<u8> {
+    let block = |kind: u32, body: &[u8]| {
+        let padding = vec![0; body.len().next_multiple_of(4) - body.len()];
+        let len = u32::try_from(12 + body.len() + padding.len()).unwrap().to_be_bytes();
+        [kind.to_be_bytes().as_slice(), &len, body, &padding, &len].concat()
+    };
+    let section = [0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255];
+    let interface =
+        [&link.to_be_bytes(), [0; 6].as_slice(), &[0, 9, 0, 1, 0x89, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let mut bytes = [block(0x0a0d_0d0a, &section), block(1, &interface)].concat();
+    for packet in packets {
+        let len = u32::try_from(packet.len()).unwrap().to_be_bytes();
+        let units = (1_795_000_000_u64 * 512 + 256).to_be_bytes();
+        bytes.extend(block(6, &[&[0; 4], units.as_slice(), &len, &len, packet].concat()));
+    }
+    bytes
+}
+
+/// Assignments, what is broken, and repeated packets.
+fn read(bytes: Vec<u8>) -> (Vec<Assignment>, Vec<String>, u64) {
+    let mut recording = super::super::Recording::from_reader("test", Cursor::new(bytes)).unwrap();
+    let (mut assignments, mut broken) = (Vec::new(), Vec::new());
+    for item in recording.by_ref() {
+        match item.unwrap() {
+            Item::Assignment(assignment) => assignments.push(assignment),
+            Item::Broken(what) => broken.push(what.to_string()),
+        }
+    }
+    assert_eq!(recording.losses().unreadable, broken.len() as u64);
+    (assignments, broken, recording.repeated())
+}
+
+fn sports(bytes: Vec<u8>) -> Vec<Option<u16>> {
+    let (assignments, broken, _) = read(bytes);
+    assert!(broken.is_empty(), "{broken:?}");
+    assignments.iter().map(|a| a.sport).collect()
+}
+
+#[test]
+fn a_syn_is_an_assignment_and_nothing_else_is() {
+    let packets = [
+        ethernet(&ip_syn(40_000, 1)),
+        ethernet(&other(443, true)),
+        ethernet(&other(40_000, false)),
+    ];
+    let (assignments, broken, _) = read(pcap(1, &packets));
+    assert!(broken.is_empty(), "{broken:?}");
+    let destination = Destination {
+        netns: 0,
+        saddr: [10, 0, 0, 1].into(),
+        daddr: [10, 0, 0, 2].into(),
+        dport: 443,
+    };
+    let expected = Assignment {
+        ts_ns: 1_795_000_001_123_456_000,
+        destination,
+        protocol: Some(Protocol::Tcp),
+        sport: Some(40_000),
+        ..Assignment::default()
+    };
+    assert_eq!(assignments, [expected]);
+}
+
+#[test]
+fn a_syn_that_is_sent_again_counts_once() {
+    let again = ethernet(&ip_syn(40_000, 1));
+    let anew = ethernet(&ip_syn(40_000, 2));
+    let (assignments, _, repeated) = read(pcap(1, &[again.clone(), again.clone(), anew, again]));
+    assert_eq!((assignments.len(), repeated), (2, 2));
+}
+
+#[test]
+fn every_link_is_known() {
+    let packet = ip_syn(40_000, 1);
+    let sll = [[0; 14].as_slice(), &[8, 0]].concat();
+    let sll2 = [[8, 0].as_slice(), &[0; 18]].concat();
+    let tagged = [[0; 12].as_slice(), &[0x88, 0xa8, 0, 5, 0x81, 0, 0, 7, 8, 0]].concat();
+    for (link, header) in [
+        (0, vec![2, 0, 0, 0]),
+        (108, vec![0, 0, 0, 2]),
+        (1, tagged),
+        (101, vec![]),
+        (12, vec![]),
+        (228, vec![]),
+        (113, sll),
+        (276, sll2),
+    ] {
+        assert_eq!(sports(pcap(link, &[behind(&header, &packet)])), [Some(40_000)], "{link}");
+    }
+    assert_eq!(sports(pcap(101, &[ip6_syn(40_001)])), [Some(40_001)]);
+    let mut ethernet = vec![0; 12];
+    ethernet.extend([0x86, 0xdd]);
+    assert_eq!(sports(pcap(1, &[behind(&ethernet, &ip6_syn(40_001))])), [Some(40_001)]);
+}
+
+#[test]
+fn an_unknown_link_is_said() {
+    let (assignments, broken, _) = read(pcap(147, &[ip_syn(40_000, 1)]));
+    assert!(assignments.is_empty());
+    assert_eq!(broken, ["packet 1: link type 147 is not known"]);
+}
+
+#[test]
+fn the_newer_format_with_its_clock() {
+    let (assignments, broken, _) = read(pcapng(1, &[ethernet(&ip_syn(40_000, 1))]));
+    assert!(broken.is_empty(), "{broken:?}");
+    assert_eq!(assignments[0].ts_ns, 1_795_000_000_500_000_000);
+    assert_eq!(assignments[0].sport, Some(40_000));
+}
+
+#[test]
+fn packets_that_are_cut_off_behind_the_flags_will_do() {
+    let mut packet = ethernet(&ip_syn(40_000, 1));
+    packet.truncate(14 + 20 + 14);
+    assert_eq!(sports(pcap(1, &[packet])), [Some(40_000)]);
+}
+
+#[test]
+fn a_capture_that_is_cut_off_is_used_as_far_as_it_goes() {
+    let whole = pcap(1, &[ethernet(&ip_syn(40_000, 1)), ethernet(&ip_syn(40_002, 2))]);
+    let (assignments, broken, _) = read(whole[..whole.len() - 3].to_vec());
+    assert_eq!((assignments.len(), broken), (1, vec!["packet 2: cut off".to_owned()]));
+}
+
+#[test]
+fn more_than_one_buffer_is_read() {
+    let large = behind(&ethernet(&other(40_000, false)), &vec![0; 60_000]);
+    let mut packets = vec![large; 30];
+    packets.push(ethernet(&ip_syn(40_000, 1)));
+    assert_eq!(sports(pcap(1, &packets)), [Some(40_000)]);
+    assert_eq!(sports(pcapng(1, &packets)), [Some(40_000)]);
+}
+
+#[test]
+fn a_block_larger_than_the_buffer_is_read() {
+    let huge = behind(&ethernet(&other(40_000, false)), &vec![0; 3 * BUFFER_BYTES]);
+    let packets = [huge, ethernet(&ip_syn(40_000, 1))];
+    assert_eq!(sports(pcapng(1, &packets)), [Some(40_000)]);
+}
+
+proptest! {
+    #[test]
+    fn damaged_captures_do_not_panic(
+        newer: bool,
+        link in prop::sample::select(vec![0_u16, 1, 101, 113, 276]),
+        at in prop::collection::vec((0_usize..400, any::<u8>()), 0..12),
+        cut in 24_usize..500,
+    ) {
+        let packets = [ethernet(&ip_syn(40_000, 1)), ip6_syn(1), ethernet(&other(1, true))];
+        let mut bytes =
+            if newer { pcapng(link, &packets) } else { pcap(link.into(), &packets) };
+        let len = bytes.len();
+        for (at, byte) in at {
+            bytes[at % len] = byte;
+        }
+        bytes.truncate(cut);
+        if let Ok(recording) = super::super::Recording::from_reader("test", Cursor::new(bytes)) {
+            prop_assert!(recording.count() < 1000);
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_behind_a_header_do_not_panic(
+        newer: bool,
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let mut all = if newer { pcapng(1, &[]) } else { pcap(1, &[]) };
+        all.extend(bytes);
+        if let Ok(recording) = super::super::Recording::from_reader("test", Cursor::new(all)) {
+            prop_assert!(recording.count() < 1000);
+        }
+    }
+
+    #[test]
+    fn arbitrary_packets_do_not_panic(number in 0_i32..300, bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        if let Some(link) = Link::from_number(number) {
+            let _ = packet::syn(link, &bytes);
+        }
+    }
+}

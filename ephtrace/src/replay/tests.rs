@@ -1,0 +1,219 @@
+//! Recordings that are short enough to be written here.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    event::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol},
+    sink::{JsonSink, Notices, Sink as _},
+};
+
+fn recording(bytes: impl Into<Vec<u8>>) -> Recording {
+    Recording::from_reader("test", Cursor::new(bytes.into())).unwrap()
+}
+
+/// All assignments, and the words on what is broken.
+fn read(bytes: impl Into<Vec<u8>>) -> (Vec<Assignment>, Vec<String>, Losses) {
+    let mut recording = recording(bytes);
+    let (mut assignments, mut broken) = (Vec::new(), Vec::new());
+    for item in recording.by_ref() {
+        match item.unwrap() {
+            Item::Assignment(assignment) => assignments.push(assignment),
+            Item::Broken(what) => broken.push(what.to_string()),
+        }
+    }
+    (assignments, broken, recording.losses())
+}
+
+fn full() -> Assignment {
+    Assignment {
+        ts_ns: 1_795_000_000_000_000_007,
+        pid: Some(4242),
+        tid: Some(4243),
+        comm: Some(Comm::new("a \"b\" \\ ü")),
+        uid: Some(0),
+        cgroup_id: Some(8123),
+        container: Some("0123456789ab".into()),
+        destination: Destination {
+            netns: 4_026_531_840,
+            saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
+            daddr: "2001:db8::1".parse().unwrap(),
+            dport: 443,
+        },
+        protocol: Some(Protocol::Tcp),
+        origin: Some(Origin::Connect),
+        sport: Some(40_002),
+        errno: Some(0),
+        latency_ns: Some(1850),
+        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        first_candidate: Some(40_000),
+        tried: Some(2),
+        pass: Some(Pass::Second),
+        step: Some(-8),
+        cookie: Some(u64::MAX),
+        hook: Some(Hook::SockOps),
+        ..Assignment::default()
+    }
+}
+
+fn lines(assignments: &[Assignment]) -> Vec<u8> {
+    let mut sink = JsonSink::new(Vec::new(), Notices::new(io::sink(), true));
+    for assignment in assignments {
+        sink.event(assignment).unwrap();
+    }
+    sink.finish().unwrap();
+    sink.target().clone()
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let failed = Assignment { sport: None, errno: Some(99), container: None, ..full() };
+    let unknown = Assignment {
+        sport: Some(1),
+        destination: Destination { saddr: full().destination.daddr, ..Destination::default() },
+        ..Assignment::default()
+    };
+    let all = [full(), failed, unknown, full()];
+    let (read, broken, losses) = read(lines(&all));
+    assert_eq!(read, all);
+    assert!(broken.is_empty() && losses == Losses::default());
+}
+
+#[test]
+fn five_keys_are_enough() {
+    let text =
+        r#"{"ts_ns":7,"saddr":"::ffff:10.0.0.1","sport":40000,"daddr":"fe80::1%eth0","dport":80}"#;
+    let (read, broken, _) = read(text);
+    assert!(broken.is_empty(), "{broken:?}");
+    let destination = Destination {
+        netns: 0,
+        saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
+        daddr: "fe80::1".parse::<IpAddr>().unwrap(),
+        dport: 80,
+    };
+    let expected =
+        Assignment { ts_ns: 7, destination, sport: Some(40_000), ..Assignment::default() };
+    assert_eq!(read, [expected]);
+}
+
+#[test]
+fn a_port_of_null_is_a_failed_assignment() {
+    let line =
+        r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":null,"daddr":"10.0.0.2","dport":80,"errno":99}"#;
+    let (read, broken, _) = read(line);
+    assert!(broken.is_empty() && read[0].is_failed() && read[0].errno == Some(99), "{broken:?}");
+}
+
+#[test]
+fn broken_lines_are_named_and_the_rest_is_used() {
+    let good = r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80}"#;
+    let text = [
+        good,
+        "{\"ts_ns\":",
+        "",
+        r#"{"ts_ns":7,"saddr":"10.0.0.1","daddr":"10.0.0.2","dport":80}"#,
+        r#"{"ts_ns":7,"saddr":"ten","sport":40000,"daddr":"10.0.0.2","dport":80}"#,
+        r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":70000,"daddr":"10.0.0.2","dport":80}"#,
+        r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":null,"daddr":"10.0.0.2","dport":80,"errno":0}"#,
+        "[1]",
+        good,
+        r#"{"type":"assignment","ts_ns":7}"#,
+    ];
+    let (read, broken, losses) = read(text.join("\n"));
+    assert_eq!((read.len(), losses.unreadable), (2, 7));
+    insta::assert_snapshot!(broken.join("\n"), @r##"
+    line 2: EOF while parsing a value
+    line 4: missing field `sport`, column 60
+    line 5: 'ten' is no IP address, column 24
+    line 6: invalid value: integer `70000`, expected 0 to 65535, column 43
+    line 7: no port (`sport`), but no error (`errno`) either
+    line 8: invalid type: integer `1`, expected a string, column 2
+    line 10: missing field `saddr`, column 31
+    "##);
+}
+
+#[test]
+fn other_types_are_skipped_and_losses_counted() {
+    let text = r#"{"type":"loss","ts_ns":1,"stage":"ring_full","lost":5,"total":5}
+{"type":"loss","ts_ns":1,"stage":"ring_full","lost":2,"total":7}
+{"type":"loss","ts_ns":1,"stage":"of the future","lost":1,"total":1}
+{"type":"summary","ts_ns":1,"assignments":3,"losses":{"ring_full":7}}
+{"type":"marker"}"#;
+    let (read, broken, losses) = read(text);
+    assert!(read.is_empty() && broken.is_empty(), "{broken:?}");
+    assert_eq!(losses, Losses { ring_full: 7, unreadable: 1, ..Losses::default() });
+}
+
+#[test]
+fn long_lines_are_skipped_whole() {
+    let good = r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80}"#;
+    let text = format!("{{\"comm\":\"{}\"}}\n{good}\n", "x".repeat(200_000));
+    let (read, broken, _) = read(text);
+    assert_eq!((read.len(), broken), (1, vec!["line 1: longer than 65536 bytes".to_owned()]));
+}
+
+#[test]
+fn a_mark_and_carriage_returns_do_no_harm() {
+    let good = r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80}"#;
+    let (read, broken, _) = read(format!("\u{feff}{good}\r\n\r\n{good}"));
+    assert_eq!((read.len(), broken.len()), (2, 0));
+}
+
+#[test]
+fn what_is_no_recording_is_refused_with_advice() {
+    let refused = |bytes: &[u8]| {
+        let refusal = Recording::from_reader("f", Cursor::new(bytes.to_vec())).err();
+        refusal.map(|error| error.to_string()).unwrap_or_default()
+    };
+    insta::assert_snapshot!(refused(&[0x1f, 0x8b, 8, 0, 0]), @"f is compressed; use `gzip -dc FILE | ephtrace report -`");
+    insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file; record with `-o json` to report on it");
+    let missing = Recording::open(Path::new("/nonexistent/f")).err().unwrap().to_string();
+    insta::assert_snapshot!(missing, @"can't open /nonexistent/f: No such file or directory (os error 2); make a recording with `sudo ephtrace -o json --output FILE`");
+    let directory = Recording::open(Path::new("/")).err().unwrap().to_string();
+    insta::assert_snapshot!(directory, @"can't open /: is a directory; name a file in it");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        if let Ok(recording) = Recording::from_reader("test", Cursor::new(bytes)) {
+            prop_assert!(recording.count() <= 2000);
+        }
+    }
+
+    #[test]
+    fn damaged_lines_do_not_panic(
+        at in prop::collection::vec((0_usize..900, any::<u8>()), 0..8),
+        cut in 0_usize..1200,
+    ) {
+        let mut bytes = lines(&[full(), full()]);
+        for (at, byte) in at {
+            let len = bytes.len();
+            bytes[at % len] = byte;
+        }
+        bytes.truncate(cut);
+        let (assignments, broken, losses) = read(bytes);
+        prop_assert!(assignments.len() <= 2);
+        prop_assert_eq!(broken.len() as u64, losses.unreadable);
+    }
+
+    #[test]
+    fn any_assignment_is_read_back(
+        ts_ns: u64, cookie: Option<u64>, name in ".{0,20}", saddr: IpAddr, daddr: IpAddr,
+        sport in 1_u16.., dport: u16, tried: Option<u32>, step: Option<i32>,
+    ) {
+        let (saddr, daddr) = (saddr.to_canonical(), daddr.to_canonical());
+        let assignment = Assignment {
+            ts_ns, cookie, tried, step,
+            comm: Some(Comm::new(&name)),
+            destination: Destination { saddr, daddr, dport, ..full().destination },
+            sport: Some(sport),
+            ..full()
+        };
+        let (read, broken, _) = read(lines(std::slice::from_ref(&assignment)));
+        prop_assert!(broken.is_empty(), "{:?}", broken);
+        prop_assert_eq!(read, [assignment]);
+    }
+}

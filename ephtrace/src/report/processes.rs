@@ -1,0 +1,142 @@
+//! Each process of a recording, and how its ports are handed out.
+
+use serde::Serialize;
+
+use super::top::{Entry, Top};
+use crate::{
+    analyse::pattern::{Judge, Observation, Verdict},
+    event::{Assignment, Comm},
+};
+
+/// How many processes are told apart; each takes about 1 MiB if it talks to thousands of
+/// destinations. Once there are more, the quieter ones make room, and are counted.
+pub const MAX_PROCESSES: usize = 16;
+
+/// Assignments on which a process is judged: nothing is left to find out after so many
+/// (`docs/patterns.md`), and later ones cost nothing.
+pub const MAX_JUDGED: u64 = 10_000;
+
+/// Assignments that wait before a process gets a judge: many live for one connect only.
+const MAX_WAITING: usize = 32;
+
+/// The processes of a recording.
+pub(super) struct Processes {
+    known: Top<(u32, Name), Known>,
+}
+
+/// Sorts by the text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Name(Option<Comm>);
+
+#[derive(Default)]
+struct Known {
+    failures: u64,
+    given: u64,
+    waiting: Vec<Observation>,
+    judge: Option<Judge>,
+}
+
+/// What is said of one process.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProcessReport {
+    /// Process id.
+    pub pid: u32,
+    /// Its name, where known.
+    pub comm: Option<String>,
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Whether `assignments` is exact; else it is a lower bound.
+    pub complete: bool,
+    /// Failed ones.
+    pub failures: u64,
+    /// How its ports are handed out.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text().cmp(&other.text())
+    }
+}
+
+impl Name {
+    fn text(&self) -> Option<&str> {
+        self.0.as_ref().map(Comm::as_str)
+    }
+}
+
+impl Processes {
+    pub(super) fn new() -> Self {
+        Self { known: Top::with_limit(MAX_PROCESSES) }
+    }
+
+    /// Takes note of one assignment; `event` is `None` for a failed one.
+    pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
+        let Some(pid) = assignment.pid else { return };
+        let known = &mut self.known.see((pid, Name(assignment.comm))).value;
+        match event {
+            Some(event) => known.observe(event),
+            None => known.failures += 1,
+        }
+    }
+
+    pub(super) fn evicted(&self) -> u64 {
+        self.known.evicted()
+    }
+
+    /// Busiest first.
+    pub(super) fn reports(&self) -> Vec<ProcessReport> {
+        let report = |((pid, name), entry): (&(u32, Name), &Entry<Known>)| ProcessReport {
+            pid: *pid,
+            comm: name.text().map(str::to_owned),
+            assignments: entry.count,
+            complete: entry.complete,
+            failures: entry.value.failures,
+            verdict: entry.value.verdict(),
+        };
+        self.known.ranked().into_iter().map(report).collect()
+    }
+}
+
+impl Known {
+    fn observe(&mut self, event: &Observation) {
+        self.given += 1;
+        if self.given > MAX_JUDGED {
+            return;
+        }
+        if let Some(judge) = &mut self.judge {
+            judge.observe(event);
+            return;
+        }
+        self.waiting.push(*event);
+        if self.waiting.len() == MAX_WAITING {
+            self.judge = Some(judged(&std::mem::take(&mut self.waiting)));
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        let mut verdict = match &self.judge {
+            Some(judge) => judge.verdict(),
+            None => judged(&self.waiting).verdict(),
+        };
+        if self.given > MAX_JUDGED {
+            verdict.evidence.push(format!("judged by the first {MAX_JUDGED} of {}", self.given));
+        }
+        verdict
+    }
+}
+
+fn judged(events: &[Observation]) -> Judge {
+    let mut judge = Judge::new();
+    for event in events {
+        judge.observe(event);
+    }
+    judge
+}

@@ -1,0 +1,273 @@
+//! Reports on literal recordings.
+
+use std::{
+    fmt::Write as _,
+    io::{Cursor, Read},
+};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a report says of `lines`, and what was said on the way.
+fn report(lines: &str) -> (Result<Report>, String) {
+    let mut notices = Vec::new();
+    let recording = Recording::from_reader("test.ndjson", Cursor::new(lines.to_owned())).unwrap();
+    let report = read(recording, &mut notices);
+    (report, String::from_utf8(notices).unwrap())
+}
+
+fn text(lines: &str) -> String {
+    let mut out = Vec::new();
+    report(lines).0.unwrap().write_text(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn json(lines: &str) -> serde_json::Value {
+    let mut out = Vec::new();
+    report(lines).0.unwrap().write_json(&mut out).unwrap();
+    assert_eq!(std::str::from_utf8(&out).unwrap().lines().count(), 1);
+    serde_json::from_slice(&out).unwrap()
+}
+
+/// Three destinations by turns, each with a counter of its own that moves by 2 to 16.
+fn double_hash(n: u32) -> String {
+    let mut text = String::new();
+    let mut offsets = [4000, 20_000, 11_000];
+    for i in 0..n {
+        let lane = (i * 7 + i / 5) % 3;
+        let offset = &mut offsets[lane as usize];
+        *offset = (*offset + 2 + i.wrapping_mul(2_654_435_761) % 8 * 2) % 28_232;
+        writeln!(
+            text,
+            r#"{{"ts_ns":{},"saddr":"10.0.0.1","sport":{},"daddr":"10.0.1.{lane}","dport":443,"protocol":"tcp","netns":7,"origin":"connect","range":[32768,60999],"pid":{},"comm":"curl","errno":0}}"#,
+            1_795_000_000_000_000_000 + u64::from(i) * 1_000_000,
+            32_768 + *offset,
+            100 + i % 2,
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn failure() -> &'static str {
+    r#"{"ts_ns":1795000000900000000,"saddr":"10.0.0.1","sport":null,"daddr":"10.0.1.1","dport":443,"protocol":"tcp","netns":7,"origin":"connect","range":[32768,60999],"pid":100,"comm":"curl","errno":99}
+{"type":"loss","stage":"ring_full","lost":3,"total":3}
+"#
+}
+
+#[test]
+fn a_report_for_people() {
+    insta::assert_snapshot!(text(&(double_hash(300) + failure())), @r##"
+    test.ndjson: 301 assignments in 900.0 ms, 1 failed: 1 EADDRNOTAVAIL
+    verdict: ports follow the last one given to the same destination (per_destination, >99.9 %): double hash with random increments, Linux 5.18 or later (linux_dhash64k, >99.9 %)
+      297 of 297 returns to a destination moved +2 to +16 (chance 0.06 %); global steps 0 of 299; 300 of 300 even: double hash with random increments, Linux 5.18 or later
+      the next port of a destination whose last one is known is 3.0 bits from certain: one guess in 8 hits
+
+    busiest of 3 destinations:
+        COUNT  FAILED  PATTERN         ALGORITHM       DESTINATION
+          121       1  per_destination linux_dhash64k  10.0.0.1 -> 10.0.1.1:443
+          120       0  per_destination linux_dhash64k  10.0.0.1 -> 10.0.1.0:443
+           60       0  per_destination linux_dhash64k  10.0.0.1 -> 10.0.1.2:443
+
+    busiest of 2 processes:
+        COUNT  FAILED  PATTERN         ALGORITHM           PID COMM
+          151       1  per_destination linux_dhash64k      100 curl
+          150       0  per_destination linux_dhash64k      101 curl
+
+    reuse: no port came back to the same destination
+    lost 3 events: 3 ring_full
+    "##);
+}
+
+#[test]
+fn a_report_as_data() {
+    let mut report = json(&(double_hash(300) + failure()));
+    let verdict = report["verdict"].take();
+    assert_eq!(verdict["pattern"], "per_destination");
+    assert_eq!(verdict["algorithm"], "linux_dhash64k");
+    assert_eq!(verdict["n"], 300);
+    let keys = [
+        "pattern",
+        "pattern_confidence",
+        "algorithm",
+        "algorithm_confidence",
+        "n",
+        "informative_pairs",
+        "evidence",
+        "patterns",
+        "algorithms",
+        "confirmed_by_kernel",
+    ];
+    let destinations = report["destinations"].take();
+    let destinations = destinations.as_array().unwrap();
+    let first = destinations[0].as_object().unwrap();
+    for key in keys {
+        assert!(verdict.as_object().unwrap().contains_key(key), "{key}");
+        assert!(first.contains_key(key), "{key}");
+    }
+    let shown: Vec<String> = destinations
+        .iter()
+        .map(|d| {
+            format!(
+                "{} {} {} {} {} {} {} {}",
+                d["netns"],
+                d["saddr"],
+                d["daddr"],
+                d["dport"],
+                d["protocol"],
+                d["origin"],
+                d["assignments"],
+                d["pattern"]
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r##"
+    7 "10.0.0.1" "10.0.1.1" 443 "tcp" "connect" 121 "per_destination"
+    7 "10.0.0.1" "10.0.1.0" 443 "tcp" "connect" 120 "per_destination"
+    7 "10.0.0.1" "10.0.1.2" 443 "tcp" "connect" 60 "per_destination"
+    "##);
+    assert_eq!(report["processes"].as_array().unwrap().len(), 2);
+    assert_eq!(report["origins"][0]["origin"], "connect");
+    for list in ["processes", "origins", "destinations"] {
+        report.as_object_mut().unwrap().remove(list);
+    }
+    insta::assert_snapshot!(report, @r#"{"assignments":301,"destinations_evicted":0,"duration_ns":900000000,"errors":[{"count":1,"errno":99,"error":"EADDRNOTAVAIL"}],"explicit":0,"failures":1,"first_ns":1795000000000000000,"format":"ndjson","last_ns":1795000000900000000,"latency_ns":null,"losses":{"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":3,"undecodable":0,"unreadable":0},"processes_evicted":0,"repeated":0,"reuse":{"assignments":null,"forgotten":0,"reuses":0,"soonest":null,"time_ns":null,"warning":null},"self_connects":{"at_risk":0,"count":0,"explanation":null,"risk":null},"source":"test.ndjson","verdict":null}"#);
+}
+
+#[test]
+fn nothing_is_a_report_too() {
+    insta::assert_snapshot!(text(""), @r##"
+    test.ndjson: 0 assignments in 0 ns, 0 failed
+    verdict: undetermined, for there are no ports to judge by
+      nothing seen yet
+
+    reuse: no port came back to the same destination
+    lost 0 events
+    "##);
+}
+
+#[test]
+fn a_file_without_a_single_assignment_is_refused() {
+    let (report, said) = report("hello\nworld\n");
+    insta::assert_snapshot!(report.unwrap_err().to_string(), @"test.ndjson: nothing in it can be read (line 1: expected value, column 1); it should be a capture of packets (pcap, pcapng), or NDJSON with at least the keys ts_ns, saddr, sport, daddr, dport, as `ephtrace -o json` writes it");
+    insta::assert_snapshot!(said, @r##"
+    ephtrace: test.ndjson: line 1: expected value, column 1
+    ephtrace: test.ndjson: line 2: expected value, column 1
+    "##);
+}
+
+#[test]
+fn only_the_first_broken_lines_are_said_and_all_are_counted() {
+    let lines = double_hash(3) + &"x\n".repeat(100);
+    let (report, said) = report(&lines);
+    assert_eq!(report.unwrap().numbers.losses.unreadable, 100);
+    assert_eq!(said.lines().count(), 11);
+    assert!(said.starts_with("ephtrace: test.ndjson: line 4: "), "{said}");
+}
+
+#[test]
+fn self_connects_and_early_reuse_are_said() {
+    let line = |n: u64, sport: u16, dport: u16| {
+        format!(
+            r#"{{"ts_ns":{},"saddr":"127.0.0.1","sport":{sport},"daddr":"127.0.0.1","dport":{dport},"range":[32768,60999]}}"#,
+            1_795_000_000_000_000_000 + n * 1_000_000_000
+        )
+    };
+    let lines = [line(0, 40_000, 40_004), line(1, 40_004, 40_004), line(2, 40_000, 40_004)];
+    let text = text(&lines.join("\n"));
+    for start in ["self-connect: one socket", "risk: 3 connects", "warning: a port came back"] {
+        assert!(text.lines().any(|line| line.starts_with(start)), "{start}:\n{text}");
+    }
+}
+
+#[test]
+fn more_destinations_than_fit_are_counted() {
+    let mut analysis = Analysis::new();
+    let most = u16::try_from(MAX_DESTINATIONS).unwrap();
+    for dport in 1..=2 * most {
+        let mut assignment = Assignment { sport: Some(40_000), ..Assignment::default() };
+        assignment.destination.dport = dport;
+        analysis.observe(&assignment);
+    }
+    let known = analysis.destinations.evicted();
+    assert!(known >= u64::from(most));
+}
+
+/// Lines without end: many destinations, many processes, every port.
+struct Endless {
+    rows: u64,
+    line: Cursor<String>,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.line.read(buffer)?;
+        if read > 0 || self.rows == 0 {
+            return Ok(read);
+        }
+        self.rows -= 1;
+        let n = self.rows.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let (lane, port) =
+            (if n.is_multiple_of(2) { n % 16 } else { n % 60_000 }, 32_768 + n / 7 % 28_232);
+        self.line = Cursor::new(format!(
+            r#"{{"ts_ns":{},"saddr":"10.0.0.1","sport":{port},"daddr":"10.{}.{}.1","dport":443,"pid":{},"range":[32768,60999]}}{}"#,
+            1_795_000_000_000_000_000 + self.rows,
+            lane / 256,
+            lane % 256,
+            n % 1000,
+            '\n'
+        ));
+        self.line.read(buffer)
+    }
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "takes half a minute in a release build"]
+fn ten_million_rows_take_bounded_memory() {
+    const ROWS: u64 = 10_000_000;
+    let endless = Endless { rows: ROWS, line: Cursor::default() };
+    let recording = Recording::from_reader("endless", endless).unwrap();
+    let report = read(recording, &mut io::sink()).unwrap();
+    assert_eq!(report.numbers.assignments, ROWS);
+    assert!(report.destinations.len() <= MAX_DESTINATIONS);
+    assert!(report.processes.len() <= MAX_PROCESSES);
+    let resident = resident_kib();
+    assert!(resident < 96 << 10, "{resident} KiB");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever the numbers: ports outside of the range, ranges of one port, time that goes back.
+    #[test]
+    fn arbitrary_recordings_do_not_panic(
+        range in prop::option::of((any::<u16>(), any::<u16>())),
+        lines in prop::collection::vec(
+            (any::<u64>(), prop::option::of(any::<u16>()), 0_u8..4, any::<u16>(), 0_usize..8),
+            0..100,
+        ),
+    ) {
+        let origins = ["connect", "bind", "listen", "udp", "explicit", "", "\\u0000", "x"];
+        let port = |port: Option<u16>| port.map_or("null".to_owned(), |port| port.to_string());
+        let mut text = String::new();
+        for (ts_ns, sport, host, dport, origin) in lines {
+            let (sport, origin) = (port(sport), origins[origin]);
+            let range = range.map_or("null".to_owned(), |(low, high)| format!("[{low},{high}]"));
+            writeln!(
+                text,
+                r#"{{"ts_ns":{ts_ns},"saddr":"10.0.0.1","sport":{sport},"daddr":"10.0.0.{host}","dport":{dport},"range":{range},"origin":"{origin}","pid":{host},"hook":"fentry"}}"#
+            )
+            .unwrap();
+        }
+        if let Ok(report) = report(&text).0 {
+            prop_assert!(report.write_text(&mut Vec::new()).is_ok());
+            prop_assert!(report.write_json(&mut Vec::new()).is_ok());
+        }
+    }
+}

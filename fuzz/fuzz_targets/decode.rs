@@ -1,0 +1,9 @@
+//! Records as the ring may hold them.
+#![no_main]
+
+use ephtrace::decode::{Machine, decode};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = decode(bytes, &Machine { unix_offset_ns: 0 });
+});

@@ -1,0 +1,16 @@
+//! Lines of anybody, read and reported on.
+#![no_main]
+
+use std::io::{Cursor, sink};
+
+use ephtrace::{replay::Recording, report};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: Vec<u8>| {
+    if let Ok(recording) = Recording::from_reader("fuzz", Cursor::new(bytes))
+        && let Ok(report) = report::read(recording, &mut sink())
+    {
+        let _ = report.write_text(&mut sink());
+        let _ = report.write_json(&mut sink());
+    }
+});
