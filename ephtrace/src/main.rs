@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error is closed there is nobody to tell.
-            let _ = writeln!(io::stderr(), "ephtrace: {error:#}");
+            let _ = writeln!(io::stderr(), "ephtrace: {}", without_numbers(&format!("{error:#}")));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }
@@ -65,6 +65,13 @@ fn init_log(level: LevelFilter) {
 /// The kernel half logs from `-vv` on; below, its messages are not even compiled in by the kernel.
 fn kernel_log_level(level: LevelFilter) -> u8 {
     if level < LevelFilter::Debug { 0 } else { level as u8 }
+}
+
+/// Drops what the standard library puts behind the system's own words: `(os error 28)`.
+fn without_numbers(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest))
 }
 
 /// Whoever read the output has seen enough: no error.

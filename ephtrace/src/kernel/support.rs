@@ -52,6 +52,9 @@ impl Support {
         let path = btf.unwrap_or(Path::new(VMLINUX));
         let usable = fs::metadata(path).map(|_| path.to_path_buf()).map_err(|error| {
             let name = path.display();
+            if btf.is_some() {
+                return format!("{name} can't be read: {error}; give another file with --btf");
+            }
             format!("{name}: {error}; this kernel was built without CONFIG_DEBUG_INFO_BTF, give a BTF file with --btf")
         });
         Self {
