@@ -4,7 +4,7 @@ use std::{hint::black_box, io, net::Ipv4Addr};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
-    analyse::{lanes::Lanes, summary::Tally},
+    analyse::{lanes::Lanes, tally::Tally},
     event::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol, SearchState},
     sink::{JsonSink, Notices, Sink as _, Target},
 };
@@ -54,6 +54,7 @@ fn assignment(n: u32) -> Assignment {
         first_candidate: Some(port),
         tried: Some(1),
         pass: None,
+        search_unknown: None,
         step: None,
         cookie: Some(u64::from(n) + 77_000),
         hook: Some(Hook::Fentry),
@@ -79,8 +80,8 @@ fn serialize(criterion: &mut Criterion) {
     });
     group.bench_function("tally", |bencher| {
         let assignments = batch();
-        let mut tally = Tally::new(0);
-        bencher.iter(|| assignments.iter().for_each(|a| tally.event(black_box(a))));
+        let mut tally = Tally::new(Some(0));
+        bencher.iter(|| assignments.iter().for_each(|a| tally.observe(black_box(a))));
     });
     group.finish();
 }

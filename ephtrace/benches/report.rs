@@ -8,9 +8,10 @@ use std::{
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
+    analyse::{destinations::MAX_DESTINATIONS, summary::Circumstances, tally::Tally},
     event::Assignment,
     replay::{Item, Recording},
-    report::{self, Analysis},
+    report,
     sink::{JsonSink, Notices, Sink as _},
 };
 
@@ -97,11 +98,11 @@ fn reports(criterion: &mut Criterion) {
     let assignments = assignments(&complete);
     group.bench_function("verdicts alone", |bencher| {
         bencher.iter(|| {
-            let mut analysis = Analysis::new();
+            let mut tally = Tally::new(None);
             for assignment in &assignments {
-                analysis.observe(black_box(assignment));
+                tally.observe(black_box(assignment));
             }
-            analysis.report("bench", "ndjson", ephtrace::losses::Losses::default())
+            tally.summary(None, MAX_DESTINATIONS, Circumstances::default())
         });
     });
     group.finish();

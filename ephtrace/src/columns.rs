@@ -5,7 +5,9 @@
 
 use std::net::IpAddr;
 
-use crate::event::{Assignment, Pass, errno_name, hook_name, origin_name, protocol_name};
+use crate::event::{
+    Assignment, Pass, PortRange, Unknown, errno_name, hook_name, origin_name, protocol_name,
+};
 
 /// What an assignment has in one column.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,6 +116,11 @@ pub const LATENCY_NS: Column =
 /// The range in force.
 pub const RANGE: Column =
     column("range", "RANGE", |a| a.range.map_or(Value::Null, |r| Value::Range(r.low, r.high)));
+/// Who set the range: the namespace (sysctl) or the socket (`IP_LOCAL_PORT_RANGE`).
+pub const RANGE_SOURCE: Column =
+    column("range_source", "RANGE OF", |a| name(a.range.map(PortRange::source)));
+/// Epoch of the kernel's hash secret; a new one every ten seconds.
+pub const SALT_EPOCH: Column = column("salt_epoch", "EPOCH", |a| number(a.salt_epoch));
 /// Where the search began.
 pub const FIRST_CANDIDATE: Column =
     column("first_candidate", "FIRST", |a| number(a.first_candidate));
@@ -121,6 +128,9 @@ pub const FIRST_CANDIDATE: Column =
 pub const TRIED: Column = column("tried", "TRIED", |a| number(a.tried));
 /// Whether the search stayed with the parity it prefers.
 pub const PASS: Column = column("pass", "PASS", |a| name(a.pass.map(Pass::as_str)));
+/// Why the search is not known, or not all of it.
+pub const SEARCH_UNKNOWN: Column =
+    column("search_unknown", "UNKNOWN", |a| name(a.search_unknown.map(Unknown::as_str)));
 /// This port minus the one before in the same lane, wrap-around undone.
 pub const STEP: Column =
     column("step", "STEP", |a| a.step.map_or(Value::Null, |step| Value::I64(step.into())));
@@ -133,7 +143,7 @@ pub const COOKIE: Column = column("cookie", "COOKIE", |a| number(a.cookie));
 pub const HOOK: Column = column("hook", "HOOK", |a| name(a.hook.map(hook_name)));
 
 /// All of them, in the order in which JSON and CSV have them.
-pub const COLUMNS: [Column; 27] = [
+pub const COLUMNS: [Column; 30] = [
     TS,
     TS_NS,
     PID,
@@ -154,9 +164,12 @@ pub const COLUMNS: [Column; 27] = [
     ERROR,
     LATENCY_NS,
     RANGE,
+    RANGE_SOURCE,
+    SALT_EPOCH,
     FIRST_CANDIDATE,
     TRIED,
     PASS,
+    SEARCH_UNKNOWN,
     STEP,
     SELF_CONNECT,
     COOKIE,

@@ -66,6 +66,7 @@ pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError
         first_candidate: None,
         tried: None,
         pass: None,
+        search_unknown: None,
         step: None,
         cookie: is_known(known::COOKIE).then_some(record.cookie),
         hook: Some(hook(record.hook)?),

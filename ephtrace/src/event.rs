@@ -52,6 +52,8 @@ pub struct Assignment {
     pub tried: Option<u32>,
     /// Whether the search stayed with the parity it prefers.
     pub pass: Option<Pass>,
+    /// Why the search is not known, or not all of it.
+    pub search_unknown: Option<Unknown>,
     /// This port minus the one before in the same lane, wrap-around undone.
     pub step: Option<i32>,
     /// Socket cookie (`SO_COOKIE`).
@@ -131,6 +133,12 @@ impl PortRange {
         (u32::from(self.high) + 1).saturating_sub(u32::from(self.low))
     }
 
+    /// Who narrowed it last: `socket` (`IP_LOCAL_PORT_RANGE`) or `netns` (the sysctl), as it stands
+    /// in every output.
+    pub fn source(self) -> &'static str {
+        if self.by_socket { "socket" } else { "netns" }
+    }
+
     /// Whether no port is in it, which the kernel does not allow.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -174,6 +182,66 @@ impl Pass {
         match self {
             Self::First => "first",
             Self::Second => "second",
+        }
+    }
+}
+
+/// Why a search can't be worked out; see `analyse::selection`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unknown {
+    /// The hook does not see the hash, or the kernel's is of the 32-bit kind (before 5.10.119).
+    Hash,
+    /// The address of the table is not known: no root, or a kernel without `KALLSYMS_ALL`.
+    Table,
+    /// The first search after boot fills the table itself.
+    TableEmpty,
+    /// Another search used the same word at the same time.
+    Raced,
+    /// The range in force could not be read.
+    Range,
+    /// What was read contradicts the rule.
+    Rule,
+    /// `net.ipv4.ip_local_port_step_width` is on: the number of candidates can't be told.
+    RandomSteps,
+}
+
+impl Unknown {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Hash,
+        Self::Table,
+        Self::TableEmpty,
+        Self::Raced,
+        Self::Range,
+        Self::Rule,
+        Self::RandomSteps,
+    ];
+
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hash => "no_hash",
+            Self::Table => "no_table",
+            Self::TableEmpty => "table_empty",
+            Self::Raced => "raced",
+            Self::Range => "no_range",
+            Self::Rule => "no_known_rule",
+            Self::RandomSteps => "random_steps",
+        }
+    }
+
+    /// In words, for a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Hash => "the hook does not see the kernel's hash",
+            Self::Table => "the kernel's perturbation table can't be read",
+            Self::TableEmpty => "the first search after boot fills the perturbation table itself",
+            Self::Raced => "another search used the same perturbation word at the same time",
+            Self::Range => "the range in force is not known",
+            Self::Rule => "port and perturbation word don't follow the known rule",
+            Self::RandomSteps => {
+                "with net.ipv4.ip_local_port_step_width the search takes random steps"
+            }
         }
     }
 }

@@ -1,12 +1,23 @@
 //! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
 
+pub mod destinations;
 pub mod lanes;
 pub mod pattern;
+mod ports;
+pub mod processes;
 pub mod reuse;
 pub mod selection;
 pub mod self_connect;
+mod steps;
 pub mod summary;
-mod tracked;
+pub mod tally;
+mod top;
 
 #[cfg(test)]
 mod tests;
+
+/// A count as a real number: exact up to 2^53, which is all the same for a rate or a share.
+#[expect(clippy::cast_precision_loss, reason = "rates and shares need no 16th digit")]
+fn real(count: u64) -> f64 {
+    count as f64
+}

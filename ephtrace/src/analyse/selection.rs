@@ -15,9 +15,7 @@
 //! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
 //! got in between, and everything is unknown.
 
-use thiserror::Error;
-
-use crate::event::{Assignment, Pass, PortRange, SearchState};
+use crate::event::{Assignment, Pass, PortRange, SearchState, Unknown};
 
 /// Most that the random part of rule 5 adds, in steps.
 const MAX_RANDOM: u32 = 7;
@@ -41,29 +39,6 @@ pub struct Selection {
     pub tried: Option<u32>,
 }
 
-/// Why a search can't be worked out.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Unknown {
-    /// The hook does not see the hash, or the kernel's is of the 32-bit kind (before 5.10.119).
-    #[error("the hook does not see the kernel's hash")]
-    Hash,
-    /// The address of the table is not known: no root, or a kernel without `KALLSYMS_ALL`.
-    #[error("the kernel's perturbation table can't be read")]
-    Table,
-    /// The first search after boot fills the table itself.
-    #[error("the kernel's perturbation table was not filled yet")]
-    TableEmpty,
-    /// Another search used the same word at the same time.
-    #[error("another search used the same perturbation word at the same time")]
-    Raced,
-    /// The range in force could not be read.
-    #[error("the range in force is not known")]
-    Range,
-    /// What was read contradicts the rule.
-    #[error("port and perturbation word don't follow the known rule")]
-    Rule,
-}
-
 /// Works out the search behind `assignment`.
 pub fn select(assignment: &Assignment, rules: Rules) -> Result<Selection, Unknown> {
     let SearchState { hash_offset, word_before, word_after, step_width, raced } = assignment.search;
@@ -85,12 +60,16 @@ pub fn select(assignment: &Assignment, rules: Rules) -> Result<Selection, Unknow
     }
 }
 
-/// Sets what [`select`] finds out in the assignment itself.
+/// Sets what [`select`] finds out in the assignment itself, or why there is nothing to find out.
 pub fn apply(assignment: &mut Assignment, rules: Rules) {
-    if let Ok(Selection { first_candidate, pass, tried }) = select(assignment, rules) {
-        assignment.first_candidate = Some(first_candidate);
-        assignment.pass = pass;
-        assignment.tried = tried;
+    match select(assignment, rules) {
+        Ok(Selection { first_candidate, pass, tried }) => {
+            assignment.first_candidate = Some(first_candidate);
+            assignment.pass = pass;
+            assignment.tried = tried;
+            assignment.search_unknown = tried.is_none().then_some(Unknown::RandomSteps);
+        }
+        Err(unknown) => assignment.search_unknown = Some(unknown),
     }
 }
 

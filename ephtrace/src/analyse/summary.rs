@@ -1,37 +1,21 @@
-//! A run in numbers: fed with each assignment, asked at any time, the same size however long.
+//! A run in numbers and verdicts, as data: what every output shows of it.
+//!
+//! How it is collected is in `tally`, how it is put in words in `sink::words`.
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use hdrhistogram::Histogram;
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde::{Serialize, Serializer};
 
-use super::tracked::{Busiest, Tracked};
+use super::{pattern::Verdict, reuse::Reuse, self_connect::SelfConnect};
 use crate::{
-    event::{Assignment, Destination, Hook, errno_name, hook_name},
+    event::{Hook, hook_name},
     losses::Losses,
 };
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;
 
-/// Longest latency that is told apart: a minute, in nanoseconds.
-const MAX_LATENCY_NS: u64 = 60_000_000_000;
-
-/// Collects what a [`Summary`] says. About 10 MiB at most, with any number of destinations.
-#[derive(Debug)]
-pub struct Tally {
-    started_ns: u64,
-    assignments: u64,
-    failures: u64,
-    errors: BTreeMap<Option<u16>, u64>,
-    latency: Option<Histogram<u64>>,
-    longest_ns: u64,
-    first_ns: Option<u64>,
-    last_ns: Option<u64>,
-    busiest: Busiest,
-}
-
-/// What a [`Tally`] can't know: the state of the run around it.
+/// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Circumstances {
     /// What did not reach the output.
@@ -48,10 +32,10 @@ pub struct Circumstances {
     pub lanes_evicted: u64,
 }
 
-/// A run in numbers.
+/// A run in numbers and verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Time that the run took, in nanoseconds.
+    /// Time that the run took, in nanoseconds; of a recording, from its first to its last assignment.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,
@@ -67,14 +51,28 @@ pub struct Summary {
     pub first_ns: Option<u64>,
     /// Time of the last one, in nanoseconds since the Unix epoch.
     pub last_ns: Option<u64>,
-    /// How many destinations there were; see `destinations_complete`.
-    pub destinations: u64,
-    /// Whether `destinations` is exact; else there were more.
-    pub destinations_complete: bool,
+    /// How ports are handed out, over all.
+    pub verdict: Verdict,
+    /// The same by origin.
+    pub origins: Vec<OriginSummary>,
+    /// Assignments whose port the program named, on which no verdict is given.
+    pub explicit: u64,
+    /// The same for the busiest processes, busiest first.
+    pub processes: Vec<ProcessSummary>,
+    /// Processes that were left out for lack of room, those that came back counted again.
+    pub processes_evicted: u64,
     /// The busiest destinations, busiest first.
-    pub busiest: Vec<DestinationSummary>,
-    /// Assignments to all destinations that are not in `busiest`.
+    pub destinations: Vec<DestinationSummary>,
+    /// How many destinations are known, those that are not listed included.
+    pub destinations_known: u64,
+    /// Destinations that were left out for lack of room, those that came back counted again.
+    pub destinations_evicted: u64,
+    /// Assignments to all destinations that are not listed.
     pub other_assignments: u64,
+    /// Ports that come back to the same destination.
+    pub reuse: Reuse,
+    /// Sockets that are connected to themselves.
+    pub self_connects: SelfConnect,
     /// What did not reach the output.
     #[serde(serialize_with = "losses")]
     pub losses: Losses,
@@ -113,19 +111,57 @@ pub struct Latency {
     pub max: u64,
 }
 
-/// One of the busiest destinations.
+/// What is said of one origin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OriginSummary {
+    /// Which: `connect`, `bind` (with listen), `udp`, `unknown origin`.
+    pub origin: &'static str,
+    /// How its ports are handed out.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// What is said of one process.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProcessSummary {
+    /// Process id.
+    pub pid: u32,
+    /// Its name, where known.
+    pub comm: Option<String>,
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Whether `assignments` is exact; else it is a lower bound.
+    pub complete: bool,
+    /// Failed ones.
+    pub failures: u64,
+    /// How its ports are handed out.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// What is said of one destination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DestinationSummary {
-    /// Which.
-    #[serde(flatten, serialize_with = "destination")]
-    pub destination: Destination,
-    /// Assignments to it; at least so many if not `complete`.
+    /// Inode number of the network namespace, where known.
+    pub netns: Option<u32>,
+    /// Source address.
+    pub saddr: IpAddr,
+    /// Destination address.
+    pub daddr: IpAddr,
+    /// Destination port.
+    pub dport: u16,
+    /// Transport protocol, where known.
+    pub protocol: Option<&'static str>,
+    /// How the assignments came about, where known.
+    pub origin: Option<&'static str>,
+    /// Assignments to it, failed ones included.
     pub assignments: u64,
-    /// Whether all of its assignments are counted; else it came up late among very many others.
+    /// Whether `assignments` is exact; else it is a lower bound, for the destination came up late
+    /// among very many others.
     pub complete: bool,
     /// Failed ones among them.
     pub failures: u64,
-    /// The most frequent step in its lanes.
+    /// The most frequent step in its lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.
     pub range: Option<(u16, u16)>,
@@ -137,6 +173,9 @@ pub struct DestinationSummary {
     pub first_ns: u64,
     /// Time of the last one, in nanoseconds since the Unix epoch.
     pub last_ns: u64,
+    /// How its ports are handed out.
+    #[serde(flatten)]
+    pub verdict: Verdict,
 }
 
 /// The most frequent step of a destination.
@@ -189,131 +228,6 @@ impl KernelCost {
     pub fn ns_per_search(&self) -> u64 {
         self.run_time_ns.checked_div(self.searches).unwrap_or(0)
     }
-}
-
-impl Tally {
-    /// Nothing yet; the run began at `started_ns`, in nanoseconds since the Unix epoch.
-    pub fn new(started_ns: u64) -> Self {
-        Self {
-            started_ns,
-            assignments: 0,
-            failures: 0,
-            errors: BTreeMap::new(),
-            latency: Histogram::new_with_bounds(1, MAX_LATENCY_NS, 2).ok(),
-            longest_ns: 0,
-            first_ns: None,
-            last_ns: None,
-            busiest: Busiest::default(),
-        }
-    }
-
-    /// Takes note of one assignment, its `step` set.
-    pub fn event(&mut self, assignment: &Assignment) {
-        self.assignments += 1;
-        if assignment.is_failed() {
-            self.failures += 1;
-            *self.errors.entry(assignment.errno).or_default() += 1;
-        }
-        if let (Some(histogram), Some(ns)) = (&mut self.latency, assignment.latency_ns) {
-            histogram.saturating_record(ns);
-            self.longest_ns = self.longest_ns.max(ns);
-        }
-        let ts_ns = assignment.ts_ns;
-        self.first_ns = Some(self.first_ns.map_or(ts_ns, |first| first.min(ts_ns)));
-        self.last_ns = Some(self.last_ns.map_or(ts_ns, |last| last.max(ts_ns)));
-        self.busiest.event(assignment);
-    }
-
-    /// How many assignments there were so far, failed ones included.
-    pub fn assignments(&self) -> u64 {
-        self.assignments
-    }
-
-    /// The run until `now_ns`, in nanoseconds since the Unix epoch, with its `busiest` busiest
-    /// destinations.
-    pub fn summary(&self, now_ns: u64, busiest: usize, around: Circumstances) -> Summary {
-        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted } = around;
-        let duration_ns = now_ns.saturating_sub(self.started_ns);
-        let busiest = self.busiest.top(busiest);
-        let listed: u64 = busiest.iter().map(|(_, t)| t.assignments()).sum();
-        Summary {
-            duration_ns,
-            assignments: self.assignments,
-            failures: self.failures,
-            errors: self.errors(),
-            per_second: per_second(self.assignments, duration_ns),
-            latency_ns: self.latency(),
-            first_ns: self.first_ns,
-            last_ns: self.last_ns,
-            destinations: self.busiest.known(),
-            destinations_complete: self.busiest.is_complete(),
-            busiest: busiest.into_iter().map(|(d, t)| destination_summary(*d, t)).collect(),
-            other_assignments: self.assignments.saturating_sub(listed),
-            losses,
-            kernel,
-            hook,
-            cpu,
-            kernel_cost,
-            lanes_evicted,
-        }
-    }
-
-    fn errors(&self) -> Vec<ErrorCount> {
-        let count = |(&errno, &count): (&Option<u16>, &u64)| ErrorCount {
-            errno,
-            error: errno.and_then(errno_name),
-            count,
-        };
-        let mut errors: Vec<ErrorCount> = self.errors.iter().map(count).collect();
-        errors.sort_by_key(|e| (std::cmp::Reverse(e.count), e.errno));
-        errors
-    }
-
-    fn latency(&self) -> Option<Latency> {
-        let histogram = self.latency.as_ref().filter(|h| !h.is_empty())?;
-        // The histogram rounds up, to two digits.
-        let quantile = |q| histogram.value_at_quantile(q).min(self.longest_ns);
-        Some(Latency { p50: quantile(0.5), p99: quantile(0.99), max: self.longest_ns })
-    }
-}
-
-fn per_second(count: u64, duration_ns: u64) -> f64 {
-    if duration_ns == 0 { 0.0 } else { approximate(count) * 1e9 / approximate(duration_ns) }
-}
-
-/// As a float: exact up to 2^53, which is all the same for a rate or a share.
-#[expect(clippy::cast_precision_loss, reason = "rates and shares need no 16th digit")]
-fn approximate(n: u64) -> f64 {
-    n as f64
-}
-
-fn destination_summary(destination: Destination, tracked: &Tracked) -> DestinationSummary {
-    let range = tracked.range();
-    DestinationSummary {
-        destination,
-        assignments: tracked.assignments(),
-        complete: tracked.is_complete(),
-        failures: tracked.failures(),
-        usual_step: tracked.usual_step().map(|(step, count, of)| UsualStep {
-            step,
-            share: approximate(count) / approximate(of),
-        }),
-        range: range.map(|r| (r.low, r.high)),
-        range_ports: range.map(|r| r.len()),
-        distinct_ports: tracked.distinct_ports(),
-        first_ns: tracked.first_ns(),
-        last_ns: tracked.last_ns(),
-    }
-}
-
-fn destination<S: Serializer>(destination: &Destination, serializer: S) -> Result<S::Ok, S::Error> {
-    let Destination { netns, saddr, daddr, dport } = destination;
-    let mut map = serializer.serialize_map(Some(4))?;
-    map.serialize_entry("netns", &(*netns != 0).then_some(netns))?;
-    map.serialize_entry("saddr", saddr)?;
-    map.serialize_entry("daddr", daddr)?;
-    map.serialize_entry("dport", dport)?;
-    map.end()
 }
 
 fn losses<S: Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Error> {

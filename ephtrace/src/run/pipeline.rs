@@ -13,7 +13,8 @@ use crate::{
     analyse::{
         lanes::Lanes,
         selection::{self, Rules},
-        summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts, Tally},
+        summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
+        tally::Tally,
     },
     decode::{Machine, decode},
     enrich::{
@@ -88,7 +89,7 @@ impl Pipeline {
             enricher: Enricher::default(),
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
-            tally: Tally::new(started_ns),
+            tally: Tally::new(Some(started_ns)),
             sink: sink::build(&settings.view, started_ns, output, io::stderr()),
             undecodable: 0,
             stop_after: settings.count,
@@ -176,7 +177,7 @@ impl Pipeline {
             }),
             lanes_evicted: stages.lanes.evicted(),
         };
-        let summary = stages.tally.summary(now_ns, BUSIEST, around);
+        let summary = stages.tally.summary(Some(now_ns), BUSIEST, around);
         let Stages { sink, .. } = &mut stages;
         sink.losses(now_ns, &losses)
             .and_then(|()| sink.summary(now_ns, &summary))
@@ -206,7 +207,7 @@ impl Stages {
         self.enricher.enrich(&mut assignment);
         selection::apply(&mut assignment, self.rules);
         assignment.step = self.lanes.step(&assignment);
-        self.tally.event(&assignment);
+        self.tally.observe(&assignment);
         self.sink.event(&assignment)
     }
 

@@ -9,6 +9,7 @@ mod lines;
 mod notices;
 mod pen;
 mod text;
+pub(crate) mod words;
 
 use std::{
     fs::File,
@@ -17,6 +18,8 @@ use std::{
     path::Path,
 };
 
+use self::notices::Span;
+pub(crate) use self::text::printable;
 pub use self::{
     csv::CsvSink,
     json::JsonSink,
@@ -24,7 +27,6 @@ pub use self::{
     notices::Notices,
     text::TextSink,
 };
-pub(crate) use self::{notices::Span, text::printable};
 use crate::{analyse::summary::Summary, event::Assignment, losses::Losses};
 
 /// A destination of everything that ephtrace finds out.

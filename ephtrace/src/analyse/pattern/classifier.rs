@@ -116,7 +116,6 @@ impl Classifier {
             self.mixtures.observe(&frame, &host, &lane, hashes, odd);
         }
         self.facts.observe(event, &frame, &host, &lane);
-        self.kernel.observe(event, &frame);
     }
 
     /// The verdict on what was seen so far.
@@ -177,6 +176,7 @@ impl Classifier {
         self.facts.gap = self.facts.events.checked_sub(lane.last).filter(|_| lane.last > 0);
         lane.last = self.facts.events + 1;
         let seen = self.lanes.observe(lane, frame, event.clock, self.attention.lanes_rest);
+        self.kernel.observe(event, frame, &mut lane.begun, seen.same);
         self.facts.residuals = [None; 2];
         let mut laws = [0.0; 2];
         if self.attention.hashes_rest {

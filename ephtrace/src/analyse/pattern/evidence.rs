@@ -16,7 +16,8 @@ pub(super) fn sentences(c: &Classifier, verdict: &Verdict) -> Vec<String> {
     if c.facts.events == 0 {
         return vec!["nothing seen yet".into()];
     }
-    let mut sentences = vec![numbers(&c.facts, verdict, c.host.random_up.n())];
+    let mut sentences = Vec::new();
+    sentences.extend(numbers(&c.facts, verdict, c.host.random_up.n()));
     sentences.extend(simple_hash(&c.facts, verdict));
     sentences.extend(epochs(&c.facts, verdict));
     sentences.extend(too_little(&c.facts, verdict));
@@ -30,7 +31,7 @@ pub(super) fn sentences(c: &Classifier, verdict: &Verdict) -> Vec<String> {
 
 /// "212 of 215 returns to a destination moved +2 to +16 (chance 0.03 %); global steps 3 of 255;
 /// 256 of 256 even: double hash with random increments, Linux 5.18 or later".
-fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> String {
+fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> Option<String> {
     let mut parts = Vec::new();
     let sequential = verdict.patterns[0].name == Pattern::Sequential;
     if !sequential {
@@ -57,7 +58,7 @@ fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> String {
         Algorithm::Undetermined => String::new(),
         algorithm => format!(": {}", algorithm.in_words()),
     };
-    format!("{}{name}", parts.join("; "))
+    (!parts.is_empty()).then(|| format!("{}{name}", parts.join("; ")))
 }
 
 fn returns(facts: &Facts) -> Option<String> {

@@ -5,6 +5,7 @@ use super::{
     models::{HostSeen, LaneSeen},
     observation::Observation,
 };
+pub(super) use crate::analyse::real;
 use crate::event::Origin;
 
 /// Steps of 1 to this count as near.
@@ -132,10 +133,4 @@ impl Facts {
 
 fn is_near(step: Option<i32>) -> bool {
     step.is_some_and(|step| (1..=NEAR).contains(&step))
-}
-
-/// A count as a real number.
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-pub(super) fn real(count: u64) -> f64 {
-    count as f64
 }

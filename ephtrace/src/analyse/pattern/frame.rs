@@ -50,6 +50,14 @@ impl Frame {
         if step > self.size / 2 { step - self.size } else { step }
     }
 
+    /// How far a search that went from port `from` to port `to` came, wrap-around undone: Linux
+    /// leaves the last port of a range of odd size out.
+    pub(super) fn ahead(&self, from: u16, to: u16) -> u32 {
+        let ahead = (i32::from(to) - i32::from(from)).rem_euclid(self.size & !1);
+        // Not negative.
+        u32::try_from(ahead).unwrap_or(0)
+    }
+
     /// The step from place `earlier`, which may have wrapped around many times.
     pub(super) fn step_from_place(&self, earlier: i64) -> i32 {
         let step = i64::from(self.port) - earlier;

@@ -23,6 +23,8 @@ struct Kept {
     clock: Clock,
     netns: u32,
     word_step: Option<u32>,
+    first_candidate: Option<u16>,
+    at_once: bool,
     port: u16,
     range: Option<PortRange>,
     origin: Option<Origin>,
@@ -41,12 +43,13 @@ impl History {
         if self.kept.len() == MAX_HISTORY {
             self.kept.pop_front();
         }
-        // A word that moved by more than a search at once explains tells nothing.
-        let at_once = event.search.filter(|search| search.tried.unwrap_or(1) == 1);
+        let search = event.search.as_ref();
         self.kept.push_back(Kept {
             clock: event.clock,
             netns: event.netns,
-            word_step: at_once.and_then(|search| search.word_step),
+            word_step: search.and_then(|search| search.word_step),
+            first_candidate: search.and_then(|search| search.first_candidate),
+            at_once: search.is_some_and(|search| search.tried == Some(1)),
             port: event.port,
             range: event.range,
             origin: event.origin,
@@ -78,11 +81,10 @@ impl History {
 
 impl Kept {
     fn observation(self) -> Observation {
-        let search = |word_step| super::Search {
-            word_step: Some(word_step),
-            first_candidate: None,
-            tried: Some(1),
-        };
+        let Self { word_step, first_candidate, at_once, .. } = self;
+        // All that matters of a longer search is that it was one.
+        let tried = Some(if at_once { 1 } else { u32::MAX });
+        let is_seen = word_step.is_some() || first_candidate.is_some();
         Observation {
             port: self.port,
             key: 0,
@@ -92,7 +94,7 @@ impl Kept {
             protocol: self.protocol,
             clock: self.clock,
             linux: self.linux,
-            search: self.word_step.map(search),
+            search: is_seen.then_some(super::Search { word_step, first_candidate, tried }),
         }
     }
 }

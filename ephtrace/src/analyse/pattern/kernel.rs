@@ -1,5 +1,8 @@
 //! What the kernel's own search says, where the hook sees it: the perturbation word and the first
 //! candidate. It knows; ports only suggest.
+//!
+//! A recording keeps the word to itself, for it predicts ports. But while the hash secret stays the
+//! same, two searches for one destination begin as far apart as the word moved in between.
 
 use super::{frame::Frame, names::Algorithm, observation::Observation};
 
@@ -11,7 +14,7 @@ const RACED: f64 = 0.1;
 /// Counts of what the kernel's own state obeyed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KernelCheck {
-    /// Searches whose word was seen before and after, and which found a port at once.
+    /// Searches that found a port at once and whose word was seen before and after, or followed.
     words: u64,
     /// The word grew by 2 to 16, evenly (Linux 5.18 and later).
     even: u64,
@@ -25,19 +28,50 @@ pub(super) struct KernelCheck {
     pub(super) on_the_way: u64,
 }
 
+/// Where the search before to the same destination began, to see how far the word moved since.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    first: u16,
+    /// It found a port at once, so that the word moved by the random part alone.
+    at_once: bool,
+}
+
+/// Above this probability no new hash secret came in between.
+const SAME_SECRET: f64 = 0.9;
+
 impl KernelCheck {
-    pub(super) fn observe(&mut self, event: &Observation, frame: &Frame) {
+    /// `same` is the probability that the hash secret is that of the search `before`.
+    pub(super) fn observe(
+        &mut self,
+        event: &Observation,
+        frame: &Frame,
+        before: &mut Option<Begun>,
+        same: f64,
+    ) {
         let Some(search) = event.search else { return };
+        let at_once = search.tried == Some(1);
+        let before = match search.first_candidate {
+            Some(first) => before.replace(Begun { first, at_once }),
+            None => before.take(),
+        };
         if let Some(first) = search.first_candidate {
             let step = frame.step_from(first);
             let tried = search.tried.unwrap_or(1).max(1);
             self.candidates += 1;
             self.on_the_way += u64::from(step == 0 || tried > 1 || step > 0);
         }
-        // A long search moves the word by its length instead (port-selection.md, 1.3, rule 7).
-        let Some(step) = search.word_step.filter(|_| search.tried.unwrap_or(1) == 1) else {
-            return;
+        // A long search moves the word by its length instead (`selection`, rule 5).
+        let seen = search.word_step.filter(|_| search.tried.unwrap_or(1) == 1);
+        let told = || {
+            let before = before.filter(|before| before.at_once && same > SAME_SECRET)?;
+            Some(frame.ahead(before.first, search.first_candidate?))
         };
+        if let Some(step) = seen.or_else(told) {
+            self.word(step);
+        }
+    }
+
+    fn word(&mut self, step: u32) {
         self.words += 1;
         self.even += u64::from(step % 2 == 0 && (2..=16).contains(&step));
         self.any += u64::from((1..=8).contains(&step));

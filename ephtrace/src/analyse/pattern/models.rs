@@ -4,6 +4,7 @@ use super::{
     counter::{Counter, Start},
     frame::Frame,
     frontier::{Frontiers, Sight},
+    kernel::Begun,
     laws,
     learned::{Pool, Spread, Steps, Window},
     observation::Clock,
@@ -125,6 +126,8 @@ pub(super) struct Lane {
     pub(super) places: [Place; 2],
     /// Number of the last event to this destination.
     pub(super) last: u64,
+    /// Its search, where it was seen.
+    pub(super) begun: Option<Begun>,
 }
 
 impl Lane {
@@ -134,6 +137,7 @@ impl Lane {
             recent: Recent::new(),
             places: [Place::default(); 2],
             last: 0,
+            begun: None,
         }
     }
 }

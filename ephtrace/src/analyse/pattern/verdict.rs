@@ -1,6 +1,6 @@
 //! The verdict as data.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     classifier::Classifier,
@@ -21,10 +21,12 @@ pub struct Verdict {
     /// The coarse verdict; `undetermined` below [`CONFIDENT`].
     pub pattern: Pattern,
     /// Probability of the likeliest pattern.
+    #[serde(serialize_with = "rounded")]
     pub pattern_confidence: f64,
     /// The fine verdict; `undetermined` below [`CONFIDENT`].
     pub algorithm: Algorithm,
     /// Probability of the likeliest algorithm.
+    #[serde(serialize_with = "rounded")]
     pub algorithm_confidence: f64,
     /// Number of assignments.
     pub n: u64,
@@ -40,6 +42,7 @@ pub struct Verdict {
     /// Whether the kernel's own search state agrees; `None` where it was not seen.
     pub confirmed_by_kernel: Option<bool>,
     /// How much there is to guess about the next port of a destination, in bits.
+    #[serde(serialize_with = "rounded_if_any")]
     pub next_port_bits: Option<f64>,
 }
 
@@ -49,6 +52,7 @@ pub struct Named<T> {
     /// The name.
     pub name: T,
     /// Its probability; those of a list sum to one.
+    #[serde(serialize_with = "rounded")]
     pub probability: f64,
 }
 
@@ -142,4 +146,20 @@ pub(super) fn ranked<T: Copy>(names: &[T], probability: impl Fn(T) -> f64) -> Ve
         names.iter().map(|&name| Named { name, probability: probability(name) }).collect();
     ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     ranked
+}
+
+/// To six digits: nothing is known more exactly.
+// The signature is serde's.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    six_digits(*number).serialize(serializer)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
+fn rounded_if_any<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    number.map(six_digits).serialize(serializer)
+}
+
+fn six_digits(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
 }

@@ -13,8 +13,8 @@ use serde::{
 };
 
 use crate::event::{
-    Assignment, Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, SearchState, hook_name,
-    origin_name, protocol_name,
+    Assignment, Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, SearchState, Unknown,
+    hook_name, origin_name, protocol_name,
 };
 
 /// The keys that are read. What has a `deserialize_with` must be there, if only as null.
@@ -55,12 +55,18 @@ pub(super) struct Line<'a> {
     latency_ns: Option<u64>,
     #[serde(default)]
     range: Option<(u16, u16)>,
+    #[serde(borrow, default)]
+    range_source: Option<Text<'a>>,
+    #[serde(default)]
+    salt_epoch: Option<u64>,
     #[serde(default)]
     first_candidate: Option<u16>,
     #[serde(default)]
     tried: Option<u32>,
     #[serde(borrow, default)]
     pass: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    search_unknown: Option<Text<'a>>,
     #[serde(default)]
     step: Option<i32>,
     #[serde(default)]
@@ -82,6 +88,7 @@ impl Line<'_> {
         if sport.is_none() && self.errno == Some(0) {
             return Err("no port (`sport`), but no error (`errno`) either".into());
         }
+        let by_socket = self.range_source.is_some_and(|source| source.as_str() == "socket");
         let container = self.container.map(|name| shared(name.as_str(), last));
         Ok(Assignment {
             ts_ns: self.ts_ns,
@@ -102,12 +109,13 @@ impl Line<'_> {
             sport,
             errno: self.errno,
             latency_ns: self.latency_ns,
-            range: self.range.and_then(range),
+            range: self.range.and_then(|ends| range(ends, by_socket)),
             search: SearchState::default(),
-            salt_epoch: None,
+            salt_epoch: self.salt_epoch,
             first_candidate: self.first_candidate,
             tried: self.tried,
             pass: self.pass.and_then(|text| pass(text.as_str())),
+            search_unknown: self.search_unknown.and_then(|text| unknown(text.as_str())),
             step: self.step,
             cookie: self.cookie,
             hook: self.hook.and_then(|text| hook(text.as_str())),
@@ -125,8 +133,8 @@ fn shared(name: &str, last: &mut Option<Arc<str>>) -> Arc<str> {
     }
 }
 
-fn range((low, high): (u16, u16)) -> Option<PortRange> {
-    (low <= high).then_some(PortRange { low, high, by_socket: false })
+fn range((low, high): (u16, u16), by_socket: bool) -> Option<PortRange> {
+    (low <= high).then_some(PortRange { low, high, by_socket })
 }
 
 fn protocol(name: &str) -> Option<Protocol> {
@@ -145,6 +153,10 @@ fn hook(name: &str) -> Option<Hook> {
 
 fn pass(name: &str) -> Option<Pass> {
     [Pass::First, Pass::Second].into_iter().find(|&p| p.as_str() == name)
+}
+
+fn unknown(name: &str) -> Option<Unknown> {
+    Unknown::ALL.into_iter().find(|unknown| unknown.as_str() == name)
 }
 
 /// Text that is borrowed from the line unless it has escapes; serde alone would copy it.

@@ -14,7 +14,10 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::{
-    analyse::summary::{Circumstances, CpuTime, KernelCost, KernelCounts, Tally},
+    analyse::{
+        summary::{Circumstances, CpuTime, KernelCost, KernelCounts},
+        tally::Tally,
+    },
     event::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, SearchState},
 };
 
@@ -66,6 +69,7 @@ fn success() -> Assignment {
         first_candidate: Some(40_002),
         tried: Some(1),
         pass: Some(Pass::First),
+        search_unknown: None,
         step: Some(8),
         cookie: Some(77),
         hook: Some(Hook::Fentry),
@@ -80,6 +84,7 @@ fn failure() -> Assignment {
         tried: Some(28_232),
         first_candidate: None,
         pass: None,
+        search_unknown: None,
         step: None,
         container: None,
         ..success()
@@ -112,6 +117,7 @@ fn unknown() -> Assignment {
         first_candidate: None,
         tried: None,
         pass: None,
+        search_unknown: None,
         step: None,
         cookie: None,
         hook: None,
@@ -165,24 +171,24 @@ fn table(view: View, assignments: &[Assignment]) -> String {
 #[test]
 fn ndjson() {
     insta::assert_snapshot!(json(&all()), @r##"
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":0,"error":null,"latency_ns":1850,"range":[32768,60999],"first_candidate":40002,"tried":1,"pass":"first","step":8,"self_connect":false,"cookie":77,"hook":"fentry"}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":null,"family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":99,"error":"EADDRNOTAVAIL","latency_ns":1200000,"range":[32768,60999],"first_candidate":null,"tried":28232,"pass":null,"step":null,"self_connect":false,"cookie":77,"hook":"fentry"}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":6,"protocol":"tcp","origin":"connect","saddr":"2001:db8::1","sport":40002,"daddr":"2001:db8:1234:5678:9abc:def0:1234:5678","dport":443,"errno":0,"error":null,"latency_ns":1850,"range":[32768,60999],"first_candidate":40002,"tried":1,"pass":"first","step":8,"self_connect":false,"cookie":77,"hook":"fentry"}
-    {"type":"assignment","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"pid":null,"tid":null,"comm":null,"uid":null,"netns":null,"cgroup_id":null,"container":null,"family":4,"protocol":null,"origin":null,"saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":null,"error":null,"latency_ns":null,"range":null,"first_candidate":null,"tried":null,"pass":null,"step":null,"self_connect":false,"cookie":null,"hook":null}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"a\"b\n<script>,\u001b[","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":4095,"error":null,"latency_ns":1850,"range":[32768,60999],"first_candidate":40002,"tried":1,"pass":"first","step":-3,"self_connect":false,"cookie":77,"hook":"fentry"}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":0,"error":null,"latency_ns":1850,"range":[32768,60999],"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry"}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":null,"family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":99,"error":"EADDRNOTAVAIL","latency_ns":1200000,"range":[32768,60999],"range_source":"netns","salt_epoch":1,"first_candidate":null,"tried":28232,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":77,"hook":"fentry"}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":6,"protocol":"tcp","origin":"connect","saddr":"2001:db8::1","sport":40002,"daddr":"2001:db8:1234:5678:9abc:def0:1234:5678","dport":443,"errno":0,"error":null,"latency_ns":1850,"range":[32768,60999],"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry"}
+    {"type":"assignment","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"pid":null,"tid":null,"comm":null,"uid":null,"netns":null,"cgroup_id":null,"container":null,"family":4,"protocol":null,"origin":null,"saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":null,"error":null,"latency_ns":null,"range":null,"range_source":null,"salt_epoch":null,"first_candidate":null,"tried":null,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":null,"hook":null}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"a\"b\n<script>,\u001b[","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":4095,"error":null,"latency_ns":1850,"range":[32768,60999],"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":-3,"self_connect":false,"cookie":77,"hook":"fentry"}
     "##);
 }
 
 #[test]
 fn csv_rows() {
     insta::assert_snapshot!(csv(&all()), @r##"
-    ts,ts_ns,pid,tid,comm,uid,netns,cgroup_id,container,family,protocol,origin,saddr,sport,daddr,dport,errno,error,latency_ns,range,first_candidate,tried,pass,step,self_connect,cookie,hook
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,40002,192.168.100.200,443,0,,1850,32768-60999,40002,1,first,8,false,77,fentry
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,,4,tcp,connect,10.0.0.1,,192.168.100.200,443,99,EADDRNOTAVAIL,1200000,32768-60999,,28232,,,false,77,fentry
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,6,tcp,connect,2001:db8::1,40002,2001:db8:1234:5678:9abc:def0:1234:5678,443,0,,1850,32768-60999,40002,1,first,8,false,77,fentry
-    2026-11-18T11:06:40.000000000Z,1795000000000000000,,,,,,,,4,,,10.0.0.1,40002,192.168.100.200,443,,,,,,,,,false,,
+    ts,ts_ns,pid,tid,comm,uid,netns,cgroup_id,container,family,protocol,origin,saddr,sport,daddr,dport,errno,error,latency_ns,range,range_source,salt_epoch,first_candidate,tried,pass,search_unknown,step,self_connect,cookie,hook
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,40002,192.168.100.200,443,0,,1850,32768-60999,netns,1,40002,1,first,,8,false,77,fentry
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,,4,tcp,connect,10.0.0.1,,192.168.100.200,443,99,EADDRNOTAVAIL,1200000,32768-60999,netns,1,,28232,,,,false,77,fentry
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,6,tcp,connect,2001:db8::1,40002,2001:db8:1234:5678:9abc:def0:1234:5678,443,0,,1850,32768-60999,netns,1,40002,1,first,,8,false,77,fentry
+    2026-11-18T11:06:40.000000000Z,1795000000000000000,,,,,,,,4,,,10.0.0.1,40002,192.168.100.200,443,,,,,,,,,,,,false,,
     2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,"a""b
-    <script>,[",33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,,192.168.100.200,443,4095,,1850,32768-60999,40002,1,first,-3,false,77,fentry
+    <script>,[",33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,,192.168.100.200,443,4095,,1850,32768-60999,netns,1,40002,1,first,,-3,false,77,fentry
     "##);
 }
 
@@ -227,9 +233,9 @@ fn nothing_gives_a_header() {
 }
 
 fn a_summary() -> Summary {
-    let mut tally = Tally::new(START);
+    let mut tally = Tally::new(Some(START));
     for assignment in &all() {
-        tally.event(assignment);
+        tally.observe(assignment);
     }
     let losses = Losses { ring_full: 3, ..Losses::default() };
     let around = Circumstances {
@@ -240,7 +246,7 @@ fn a_summary() -> Summary {
         kernel_cost: Some(KernelCost { run_time_ns: 4_100, runs: 20, searches: 10 }),
         ..Circumstances::default()
     };
-    tally.summary(START + 2_000_000_000, 10, around)
+    tally.summary(Some(START + 2_000_000_000), 10, around)
 }
 
 #[test]
@@ -251,11 +257,27 @@ fn the_summary_in_words() {
     insta::assert_snapshot!(said.text(), @r##"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
     time to choose: p50 1.8 us, p99 1.2 ms, max 1.2 ms
+    verdict: undetermined (best guess per_destination, 51.4 %)
+      connect (2): undetermined, global steps 0 of 1
+      unknown origin (1): undetermined, too few informative pairs (0): a few more assignments would decide
+
+    by origin:
+        COUNT  VERDICT         ORIGIN
+            2  undetermined    connect
+            1  undetermined    unknown origin
+
     busiest of 3 destinations:
-        COUNT  FAILED  USUAL STEP    PORTS        DESTINATION
-            3       2  -3 (50 %)     1/28232      10.0.0.1 -> 192.168.100.200:443 (netns 4026531840)
-            1       0  -             1            10.0.0.1 -> 192.168.100.200:443 (netns 0)
-            1       0  +8 (100 %)    1/28232      2001:db8::1 -> [2001:db8:1234:5678:9abc:def0:1234:5678]:443 (netns 4026531840)
+        COUNT  FAILED  USUAL STEP  PORTS       VERDICT         DESTINATION
+            3       2  -3 (50 %)   1/28232     undetermined    10.0.0.1 -> 192.168.100.200:443 (netns 4026531840)
+            1       0  -           1           undetermined    10.0.0.1 -> 192.168.100.200:443 (netns unknown)
+            1       0  +8 (100 %)  1/28232     undetermined    2001:db8::1 -> [2001:db8:1234:5678:9abc:def0:1234:5678]:443 (netns 4026531840)
+
+    busiest of 2 processes:
+        COUNT  FAILED  VERDICT             PID COMM
+            3       1  undetermined       4242 nginx
+            1       1  undetermined       4242 a"b\n<script>,\u{1b}[
+
+    reuse: no port came back to the same destination
     seen by fentry: 12 searches, 4 filtered, 0 connects of bound sockets
     cost in the kernel: 410 ns a search
     cost of ephtrace: 3.5 ms of processor time
@@ -290,10 +312,14 @@ fn losses_and_summary_as_lines() {
     sink.losses(START + 1, &Losses { undecodable: 2, ..losses }).unwrap();
     sink.summary(START + 2, &a_summary()).unwrap();
     sink.finish().unwrap();
-    insta::assert_snapshot!(text_of(sink.target()), @r##"
+    let text = text_of(sink.target());
+    let (losses, summary) = text.trim_end().rsplit_once('\n').unwrap();
+    insta::assert_snapshot!(losses, @r##"
     {"type":"loss","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"ring_full","lost":3,"total":3}
     {"type":"loss","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"undecodable","lost":1,"total":1}
     {"type":"loss","ts":"2026-11-18T11:06:40.000000001Z","ts_ns":1795000000000000001,"stage":"undecodable","lost":1,"total":2}
-    {"type":"summary","ts":"2026-11-18T11:06:40.000000002Z","ts_ns":1795000000000000002,"duration_ns":2000000000,"assignments":5,"failures":2,"errors":[{"errno":99,"error":"EADDRNOTAVAIL","count":1},{"errno":4095,"error":null,"count":1}],"per_second":2.5,"latency_ns":{"p50":1855,"p99":1200000,"max":1200000},"first_ns":1795000000000000000,"last_ns":1795000001000200300,"destinations":3,"destinations_complete":true,"busiest":[{"netns":4026531840,"saddr":"10.0.0.1","daddr":"192.168.100.200","dport":443,"assignments":3,"complete":true,"failures":2,"usual_step":{"step":-3,"share":0.5},"range":[32768,60999],"range_ports":28232,"distinct_ports":1,"first_ns":1795000001000200300,"last_ns":1795000001000200300},{"netns":null,"saddr":"10.0.0.1","daddr":"192.168.100.200","dport":443,"assignments":1,"complete":true,"failures":0,"usual_step":null,"range":null,"range_ports":null,"distinct_ports":1,"first_ns":1795000000000000000,"last_ns":1795000000000000000},{"netns":4026531840,"saddr":"2001:db8::1","daddr":"2001:db8:1234:5678:9abc:def0:1234:5678","dport":443,"assignments":1,"complete":true,"failures":0,"usual_step":{"step":8,"share":1.0},"range":[32768,60999],"range_ports":28232,"distinct_ports":1,"first_ns":1795000001000200300,"last_ns":1795000001000200300}],"other_assignments":0,"losses":{"ring_full":3,"in_flight_full":0,"return_missed":0,"hook_missed":0,"undecodable":0,"unreadable":0},"kernel":{"seen":12,"filtered":4,"emitted":5,"already_bound":0,"read_failed":0},"hook":"fentry","cpu":{"user_ns":2000000,"system_ns":1500000},"kernel_cost":{"run_time_ns":4100,"runs":20,"searches":10},"lanes_evicted":0}
     "##);
+    assert!(summary.starts_with(r#"{"type":"summary","ts":"2026-11-18T11:06:40.000000002Z","#));
+    let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
+    assert_eq!((&summary["assignments"], &summary["losses"]["ring_full"]), (&5.into(), &3.into()));
 }

@@ -1,12 +1,11 @@
-//! Each process of a recording, and how its ports are handed out.
+//! Each process, and how its ports are handed out.
 
-use serde::Serialize;
-
-use super::top::{Entry, Top};
-use crate::{
-    analyse::pattern::{Judge, Observation, Verdict},
-    event::{Assignment, Comm},
+use super::{
+    pattern::{Judge, Observation, Verdict},
+    summary::ProcessSummary,
+    top::{Entry, Top},
 };
+use crate::event::{Assignment, Comm};
 
 /// How many processes are told apart; each takes about 1 MiB if it talks to thousands of
 /// destinations. Once there are more, the quieter ones make room, and are counted.
@@ -19,7 +18,7 @@ pub const MAX_JUDGED: u64 = 10_000;
 /// Assignments that wait before a process gets a judge: many live for one connect only.
 const MAX_WAITING: usize = 32;
 
-/// The processes of a recording.
+/// The busiest processes.
 pub(super) struct Processes {
     known: Top<(u32, Name), Known>,
 }
@@ -34,24 +33,6 @@ struct Known {
     given: u64,
     waiting: Vec<Observation>,
     judge: Option<Judge>,
-}
-
-/// What is said of one process.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ProcessReport {
-    /// Process id.
-    pub pid: u32,
-    /// Its name, where known.
-    pub comm: Option<String>,
-    /// Assignments, failed ones included.
-    pub assignments: u64,
-    /// Whether `assignments` is exact; else it is a lower bound.
-    pub complete: bool,
-    /// Failed ones.
-    pub failures: u64,
-    /// How its ports are handed out.
-    #[serde(flatten)]
-    pub verdict: Verdict,
 }
 
 impl PartialOrd for Name {
@@ -92,8 +73,8 @@ impl Processes {
     }
 
     /// Busiest first.
-    pub(super) fn reports(&self) -> Vec<ProcessReport> {
-        let report = |((pid, name), entry): (&(u32, Name), &Entry<Known>)| ProcessReport {
+    pub(super) fn summaries(&self) -> Vec<ProcessSummary> {
+        let summary = |((pid, name), entry): (&(u32, Name), &Entry<Known>)| ProcessSummary {
             pid: *pid,
             comm: name.text().map(str::to_owned),
             assignments: entry.count,
@@ -101,7 +82,7 @@ impl Processes {
             failures: entry.value.failures,
             verdict: entry.value.verdict(),
         };
-        self.known.ranked().into_iter().map(report).collect()
+        self.known.ranked().into_iter().map(summary).collect()
     }
 }
 

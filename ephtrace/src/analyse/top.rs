@@ -48,6 +48,11 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Top<K, V> {
         entry
     }
 
+    /// How many are kept.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     /// All that are kept, busiest first.
     pub(super) fn ranked(&self) -> Vec<(&K, &Entry<V>)> {
         let mut all: Vec<_> = self.kept.iter().collect();

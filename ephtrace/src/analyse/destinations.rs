@@ -1,0 +1,127 @@
+//! Each destination: how often, which ports and steps, and how its ports are handed out.
+//!
+//! Not the lanes: those know the port before for any number of destinations; here only the busiest
+//! are kept, with all that is said of them.
+
+use super::{
+    pattern::{History, Observation},
+    ports::Ports,
+    reuse::{Reuse, Used, Uses},
+    steps::Steps,
+    summary::{DestinationSummary, UsualStep},
+    top::{Entry, Top},
+};
+use crate::event::{
+    Assignment, Destination, Origin, PortRange, Protocol, origin_name, protocol_name,
+};
+
+/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
+/// there are more, the quieter ones make room, and are counted.
+pub const MAX_DESTINATIONS: usize = 1024;
+
+/// The busiest destinations.
+pub(super) struct Destinations {
+    known: Top<Key, Tracked>,
+    uses: Uses,
+}
+
+/// What one verdict is given on: one rule of the kernel hands out ports for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Key {
+    destination: Destination,
+    protocol: Option<Protocol>,
+    origin: Option<Origin>,
+}
+
+/// What is known of one destination.
+#[derive(Default)]
+struct Tracked {
+    failures: u64,
+    steps: Steps,
+    ports: Ports,
+    range: Option<PortRange>,
+    first_ns: Option<u64>,
+    last_ns: u64,
+    history: History,
+}
+
+impl Destinations {
+    pub(super) fn new() -> Self {
+        Self { known: Top::with_limit(MAX_DESTINATIONS), uses: Uses::default() }
+    }
+
+    /// Takes note of one assignment, its `step` set; `event` is `None` for a failed one.
+    pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
+        let Assignment { destination, protocol, origin, ts_ns, .. } = *assignment;
+        let entry = self.known.see(Key { destination, protocol, origin });
+        if let Some(event) = event.filter(|_| origin != Some(Origin::Explicit)) {
+            let nth = entry.value.history.total();
+            let used = Used { lane: entry.serial, nth, port: event.port, ts_ns };
+            self.uses.observe(used, &destination);
+        }
+        entry.value.observe(assignment, event);
+    }
+
+    pub(super) fn reuse(&self) -> Reuse {
+        self.uses.reuse()
+    }
+
+    /// How many are known.
+    pub(super) fn known(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    /// How many were left out for lack of room; one that came back counts again.
+    pub(super) fn evicted(&self) -> u64 {
+        self.known.evicted()
+    }
+
+    /// The `limit` busiest, busiest first.
+    pub(super) fn summaries(&self, limit: usize) -> Vec<DestinationSummary> {
+        let ranked = self.known.ranked().into_iter().take(limit);
+        ranked.map(|(key, entry)| summary(key, entry)).collect()
+    }
+}
+
+impl Tracked {
+    fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
+        let ts_ns = assignment.ts_ns;
+        self.first_ns = Some(self.first_ns.map_or(ts_ns, |first| first.min(ts_ns)));
+        self.last_ns = self.last_ns.max(ts_ns);
+        self.range = assignment.range.or(self.range);
+        if let Some(step) = assignment.step {
+            self.steps.add(step);
+        }
+        match event {
+            Some(event) => {
+                self.ports.insert(event.port);
+                self.history.observe(event);
+            }
+            None => self.failures += 1,
+        }
+    }
+}
+
+fn summary(key: &Key, entry: &Entry<Tracked>) -> DestinationSummary {
+    let Key { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *key;
+    let Tracked { failures, steps, ports, range, first_ns, last_ns, history } = &entry.value;
+    let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
+    DestinationSummary {
+        netns: Some(netns).filter(|&netns| netns != 0),
+        saddr,
+        daddr,
+        dport,
+        protocol: protocol.map(protocol_name),
+        origin: origin.map(origin_name),
+        assignments: entry.count,
+        complete: entry.complete,
+        failures: *failures,
+        usual_step: steps.usual().map(|(step, share)| UsualStep { step, share }),
+        range: range.map(|r| (r.low, r.high)),
+        range_ports: range.map(|r| r.len()),
+        distinct_ports: ports.count(within),
+        first_ns: first_ns.unwrap_or(*last_ns),
+        last_ns: *last_ns,
+        verdict: history.verdict(),
+    }
+}

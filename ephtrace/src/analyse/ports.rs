@@ -1,0 +1,62 @@
+//! A set of ports, small while it has few of them.
+
+/// How many different ports a set holds before it gets a bitmap of all.
+const MAX_FEW: usize = 32;
+
+/// A set of ports: 72 bytes, from the 33rd port on 8 KiB.
+#[derive(Debug)]
+pub(super) enum Ports {
+    /// The first `len` of `ports`.
+    Few { ports: [u16; MAX_FEW], len: usize },
+    /// One bit a port.
+    Many(Box<[u64; 1024]>),
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self::Few { ports: [0; MAX_FEW], len: 0 }
+    }
+}
+
+impl Ports {
+    /// Adds a port, if it is not in yet.
+    pub(super) fn insert(&mut self, port: u16) {
+        match self {
+            Self::Few { ports, len } => {
+                if ports[..*len].contains(&port) {
+                    return;
+                }
+                if let Some(slot) = ports.get_mut(*len) {
+                    *slot = port;
+                    *len += 1;
+                } else {
+                    let mut bits = Box::new([0; 1024]);
+                    for port in ports.iter().chain([&port]) {
+                        set(&mut bits, *port);
+                    }
+                    *self = Self::Many(bits);
+                }
+            }
+            Self::Many(bits) => set(bits, port),
+        }
+    }
+
+    /// How many are from `low` to `high`, both inclusive.
+    pub(super) fn count(&self, (low, high): (u16, u16)) -> u32 {
+        let inside = |port: &u16| (low..=high).contains(port);
+        let count = match self {
+            Self::Few { ports, len } => ports[..*len].iter().filter(|p| inside(p)).count(),
+            Self::Many(bits) => (low..=high).filter(|&port| is_set(bits, port)).count(),
+        };
+        // At most 65,536.
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+}
+
+fn set(bits: &mut [u64; 1024], port: u16) {
+    bits[usize::from(port / 64)] |= 1 << (port % 64);
+}
+
+fn is_set(bits: &[u64; 1024], port: u16) -> bool {
+    bits[usize::from(port / 64)] & (1 << (port % 64)) != 0
+}

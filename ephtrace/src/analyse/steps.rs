@@ -1,0 +1,70 @@
+//! The most frequent step of a destination, out of any number of different ones.
+
+use std::cmp::Reverse;
+
+use super::real;
+
+/// How many different steps are told apart. Linux draws from 8 (even ones, 2 to 16).
+const MAX_STEPS: usize = 16;
+
+/// How often each step was taken: exact up to [`MAX_STEPS`] different ones, then by the
+/// space-saving algorithm, in which a newcomer takes over the count of the rarest.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    slots: [StepCount; MAX_STEPS],
+    used: usize,
+    total: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct StepCount {
+    step: i32,
+    count: u64,
+    taken_over: u64,
+}
+
+impl StepCount {
+    fn certain(&self) -> u64 {
+        self.count - self.taken_over
+    }
+}
+
+impl Steps {
+    /// Takes note of one step.
+    pub(super) fn add(&mut self, step: i32) {
+        self.total += 1;
+        let used = &mut self.slots[..self.used];
+        if let Some(slot) = used.iter_mut().find(|s| s.step == step) {
+            slot.count += 1;
+        } else if let Some(slot) = self.slots.get_mut(self.used) {
+            *slot = StepCount { step, count: 1, taken_over: 0 };
+            self.used += 1;
+        } else if let Some(rarest) = self.slots.iter_mut().min_by_key(|s| s.count) {
+            *rarest = StepCount { step, count: rarest.count + 1, taken_over: rarest.count };
+        }
+    }
+
+    /// The most frequent step, and its share of all steps, 0 to 1; at least so much where there are
+    /// more than [`MAX_STEPS`] different ones.
+    pub(super) fn usual(&self) -> Option<(i32, f64)> {
+        let slots = &self.slots[..self.used];
+        let usual = slots.iter().max_by_key(|s| (s.certain(), Reverse(s.step)))?;
+        Some((usual.step, real(usual.certain()) / real(self.total)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rare_step_does_not_hide_the_usual_one() {
+        let mut steps = Steps::default();
+        for n in 0..3000 {
+            steps.add(if n % 3 == 0 { n } else { 2 });
+        }
+        let (step, share) = steps.usual().unwrap();
+        assert_eq!(step, 2);
+        assert!((0.66..0.67).contains(&share), "{share}");
+    }
+}

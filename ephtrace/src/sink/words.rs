@@ -1,0 +1,247 @@
+//! A summary in words, for people: the same for the live trace (on standard error) and for a report
+//! on a recording.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
+
+use super::{Span, printable};
+use crate::{
+    analyse::{
+        pattern::{Algorithm, Pattern, Verdict},
+        reuse::Reuse,
+        summary::{BUSIEST, DestinationSummary, ErrorCount, ProcessSummary, Summary},
+    },
+    event::hook_name,
+    losses::Losses,
+};
+
+/// How many processes are listed.
+const LISTED_PROCESSES: usize = 5;
+
+/// Writes all of it.
+pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    numbers(out, summary)?;
+    if summary.assignments > 0 {
+        verdict(out, summary)?;
+        origins(out, summary)?;
+        destinations(out, summary)?;
+        processes(out, summary)?;
+        reuse(out, &summary.reuse)?;
+        let found = &summary.self_connects;
+        for (name, line) in [("self-connect", &found.explanation), ("risk", &found.risk)] {
+            if let Some(line) = line {
+                writeln!(out, "{name}: {line}")?;
+            }
+        }
+    }
+    cost(out, summary)?;
+    lost(out, &summary.losses)
+}
+
+fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let Summary { assignments, failures, duration_ns, per_second, .. } = summary;
+    let duration = Span(*duration_ns);
+    write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failures} failed")?;
+    for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
+        let lead = if n == 0 { ':' } else { ',' };
+        match (error, errno) {
+            (Some(name), _) => write!(out, "{lead} {count} {name}")?,
+            (None, Some(errno)) => write!(out, "{lead} {count} errno {errno}")?,
+            (None, None) => write!(out, "{lead} {count} without errno")?,
+        }
+    }
+    if summary.explicit > 0 {
+        write!(out, ", {} ports named by the program", summary.explicit)?;
+    }
+    writeln!(out)?;
+    if let Some(latency) = summary.latency_ns {
+        let (p50, p99, max) = (Span(latency.p50), Span(latency.p99), Span(latency.max));
+        writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
+    }
+    Ok(())
+}
+
+fn verdict(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    writeln!(out, "{}", sentence(&summary.verdict))?;
+    for line in &summary.verdict.evidence {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+/// The verdict in one sentence.
+fn sentence(verdict: &Verdict) -> String {
+    let likely = percent(verdict.pattern_confidence);
+    let pattern = match verdict.pattern {
+        Pattern::Sequential => "ports come in sequence, each after the last one given to anybody",
+        Pattern::PerDestination => "ports follow the last one given to the same destination",
+        Pattern::Random => "ports come at random",
+        Pattern::Mixed => "ports come by two rules in one stream",
+        Pattern::Undetermined => return undetermined(verdict),
+    };
+    let rule = match verdict.algorithm {
+        Algorithm::Undetermined => "by which rule is undetermined".to_owned(),
+        algorithm => {
+            let likely = percent(verdict.algorithm_confidence);
+            format!("{} ({algorithm}, {likely})", algorithm.in_words())
+        }
+    };
+    format!("verdict: {pattern} ({}, {likely}): {rule}", verdict.pattern)
+}
+
+fn undetermined(verdict: &Verdict) -> String {
+    match verdict.patterns.first() {
+        Some(best) if verdict.n > 0 => {
+            let likely = percent(best.probability);
+            format!("verdict: undetermined (best guess {}, {likely})", best.name)
+        }
+        _ => "verdict: undetermined, for there are no ports to judge by".to_owned(),
+    }
+}
+
+/// Never claims to be certain.
+fn percent(probability: f64) -> String {
+    if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
+}
+
+/// The finest word that a verdict allows, for a column.
+fn word(verdict: &Verdict) -> &'static str {
+    match (verdict.algorithm, verdict.pattern) {
+        (Algorithm::Undetermined, pattern) => pattern.as_str(),
+        (algorithm, _) => algorithm.as_str(),
+    }
+}
+
+fn origins(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    if summary.origins.len() < 2 {
+        return Ok(());
+    }
+    writeln!(out, "\nby origin:")?;
+    writeln!(out, "{:>9}  {:15} ORIGIN", "COUNT", "VERDICT")?;
+    for origin in &summary.origins {
+        let (n, word) = (origin.verdict.n, word(&origin.verdict));
+        writeln!(out, "{n:>9}  {word:15} {}", origin.origin)?;
+    }
+    Ok(())
+}
+
+fn destinations(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let all = &summary.destinations;
+    let Some(first) = all.first() else { return Ok(()) };
+    let more = if summary.destinations_evicted > 0 { "more than " } else { "" };
+    writeln!(out, "\nbusiest of {more}{} destinations:", summary.destinations_known)?;
+    let head = ("COUNT", "FAILED", "USUAL STEP", "PORTS", "VERDICT");
+    let (count, failed, step, ports, verdict) = head;
+    writeln!(out, "{count:>9} {failed:>7}  {step:11} {ports:11} {verdict:15} DESTINATION")?;
+    let several = all.iter().any(|one| one.netns != first.netns);
+    for one in all.iter().take(BUSIEST) {
+        destination(out, one, several)?;
+    }
+    let listed: u64 = all.iter().take(BUSIEST).map(|one| one.assignments).sum();
+    let others = summary.assignments.saturating_sub(listed);
+    if others > 0 {
+        writeln!(out, "{others:>9} to others")?;
+    }
+    if summary.destinations_evicted > 0 {
+        let evicted = summary.destinations_evicted;
+        writeln!(out, "{evicted} quieter destinations were left out for lack of room")?;
+    }
+    Ok(())
+}
+
+fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> io::Result<()> {
+    let count = at_least(one.assignments, one.complete);
+    let step = one
+        .usual_step
+        .map_or("-".to_owned(), |usual| format!("{:+} ({:.0} %)", usual.step, usual.share * 100.0));
+    let ports = match one.range_ports {
+        Some(all) => format!("{}/{all}", one.distinct_ports),
+        None => one.distinct_ports.to_string(),
+    };
+    let (failures, word) = (one.failures, word(&one.verdict));
+    write!(out, "{count:>9} {failures:>7}  {step:11} {ports:11} {word:15} ")?;
+    write!(out, "{} -> {}", one.saddr, SocketAddr::new(one.daddr, one.dport))?;
+    let origin = one.origin.filter(|&origin| origin != "connect");
+    for word in one.protocol.filter(|&protocol| protocol != "tcp").into_iter().chain(origin) {
+        write!(out, " {word}")?;
+    }
+    if netns {
+        match one.netns {
+            Some(netns) => write!(out, " (netns {netns})")?,
+            None => write!(out, " (netns unknown)")?,
+        }
+    }
+    writeln!(out)
+}
+
+fn at_least(count: u64, complete: bool) -> String {
+    format!("{}{count}", if complete { "" } else { ">" })
+}
+
+fn processes(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let all = &summary.processes;
+    if all.len() < 2 && summary.processes_evicted == 0 {
+        return Ok(());
+    }
+    let more = if summary.processes_evicted > 0 { "more than " } else { "" };
+    writeln!(out, "\nbusiest of {more}{} processes:", all.len())?;
+    let (count, failed, verdict, pid) = ("COUNT", "FAILED", "VERDICT", "PID");
+    writeln!(out, "{count:>9} {failed:>7}  {verdict:15} {pid:>7} COMM")?;
+    for one in all.iter().take(LISTED_PROCESSES) {
+        let ProcessSummary { pid, assignments, complete, failures, .. } = one;
+        let count = at_least(*assignments, *complete);
+        let mut name = Vec::new();
+        printable(&mut name, one.comm.as_deref().unwrap_or("-"));
+        let (word, name) = (word(&one.verdict), String::from_utf8_lossy(&name));
+        writeln!(out, "{count:>9} {failures:>7}  {word:15} {pid:>7} {name}")?;
+    }
+    Ok(())
+}
+
+fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
+    writeln!(out)?;
+    let Some(assignments) = reuse.assignments else {
+        return writeln!(out, "reuse: no port came back to the same destination");
+    };
+    let (min, median) = (assignments.min, assignments.median);
+    write!(out, "reuse: {} times a port came back to the same destination, ", reuse.reuses)?;
+    write!(out, "at the soonest after {min} assignments (median {median})")?;
+    if let Some(time) = reuse.time_ns {
+        write!(out, " and after {} (median {})", Span(time.min), Span(time.median))?;
+    }
+    writeln!(out)?;
+    match &reuse.warning {
+        Some(warning) => writeln!(out, "warning: {warning}"),
+        None => Ok(()),
+    }
+}
+
+fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    if let Some(hook) = summary.hook {
+        write!(out, "seen by {}", hook_name(hook))?;
+        if let Some(kernel) = summary.kernel {
+            write!(out, ": {} searches, {} filtered", kernel.seen, kernel.filtered)?;
+            write!(out, ", {} connects of bound sockets", kernel.already_bound)?;
+        }
+        writeln!(out)?;
+    }
+    if let Some(kernel_cost) = summary.kernel_cost.filter(|cost| cost.searches > 0) {
+        writeln!(out, "cost in the kernel: {} a search", Span(kernel_cost.ns_per_search()))?;
+    }
+    if let Some(cpu) = summary.cpu {
+        let total = Span(cpu.user_ns + cpu.system_ns);
+        writeln!(out, "cost of ephtrace: {total} of processor time")?;
+    }
+    Ok(())
+}
+
+fn lost(out: &mut impl Write, losses: &Losses) -> io::Result<()> {
+    write!(out, "lost {} events", losses.total())?;
+    let stages = losses.stages().into_iter().filter(|(_, n)| *n > 0);
+    for (n, (stage, count)) in stages.enumerate() {
+        write!(out, "{} {count} {stage}", if n == 0 { ':' } else { ',' })?;
+    }
+    writeln!(out)
+}
