@@ -18,6 +18,7 @@ Examples:
   sudo ephtrace --netns blue -T        in the namespace of `ip netns`, wall clock
   sudo ephtrace --min-latency 100us    only where the search for a port took long
   sudo ephtrace -o json --duration 60s --output ports.ndjson
+  sudo ephtrace -v                     with a sentence on each: where the search began
   ephtrace doctor                      what this kernel and user allow, and why not
   ephtrace report ports.ndjson         how the ports of a recording were handed out";
 
@@ -278,7 +279,8 @@ pub struct ReportArgs {
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Messages")]
 pub struct Verbosity {
-    /// Say more on standard error; -vv and -vvv say yet more
+    /// Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv
+    /// say yet more
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 

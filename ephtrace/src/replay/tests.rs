@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    event::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol},
+    event::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown},
     sink::{JsonSink, Notices, Sink as _},
 };
 
@@ -47,10 +47,12 @@ fn full() -> Assignment {
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: true }),
+        salt_epoch: Some(429_496),
         first_candidate: Some(40_000),
-        tried: Some(2),
+        tried: None,
         pass: Some(Pass::Second),
+        search_unknown: Some(Unknown::RandomSteps),
         step: Some(-8),
         cookie: Some(u64::MAX),
         hook: Some(Hook::SockOps),

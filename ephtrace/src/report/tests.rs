@@ -136,6 +136,25 @@ fn a_report_as_data() {
     insta::assert_snapshot!(report, @r##"{"assignments":301,"cpu":null,"destinations_evicted":0,"destinations_known":3,"duration_ns":900000000,"errors":[{"count":1,"errno":99,"error":"EADDRNOTAVAIL"}],"explicit":0,"failures":1,"first_ns":1795000000000000000,"format":"ndjson","hook":null,"kernel":null,"kernel_cost":null,"lanes_evicted":0,"last_ns":1795000000900000000,"latency_ns":null,"losses":{"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":3,"undecodable":0,"unreadable":0},"other_assignments":0,"per_second":334.44444444444446,"processes_evicted":0,"repeated":0,"reuse":{"assignments":null,"forgotten":0,"reuses":0,"soonest":null,"time_ns":null,"warning":null},"self_connects":{"at_risk":0,"count":0,"explanation":null,"risk":null},"source":"test.ndjson","verdict":null}"##);
 }
 
+/// The searches of a recording tell how far the kernel's counters moved, without the counters.
+#[test]
+fn the_kernel_s_own_searches_confirm_a_verdict() {
+    let began = |line: &str| {
+        let port = line.split_once(r#""sport":"#).unwrap().1.split(',').next().unwrap();
+        line.replace(
+            r#""errno":0"#,
+            &format!(r#""errno":0,"first_candidate":{port},"tried":1,"hook":"fentry""#),
+        ) + "\n"
+    };
+    let lines: String = double_hash(300).lines().map(began).collect();
+    let report = json(&lines);
+    assert_eq!(report["verdict"]["confirmed_by_kernel"], true);
+    let evidence = report["verdict"]["evidence"].to_string();
+    assert!(evidence.contains("confirmed by the kernel's own state in 297 searches"), "{evidence}");
+    assert_eq!(report["destinations"][0]["confirmed_by_kernel"], true);
+    assert_eq!(json(&double_hash(300))["verdict"]["confirmed_by_kernel"], serde_json::Value::Null);
+}
+
 #[test]
 fn nothing_is_a_report_too() {
     insta::assert_snapshot!(text(""), @r##"

@@ -109,6 +109,7 @@ impl TryFrom<TraceArgs> for Settings {
             wall_clock: view.time,
             uid: view.print_uid,
             wide: view.wide,
+            explain: verbosity.verbose > 0,
             quiet: verbosity.quiet,
         };
         Ok(Self {

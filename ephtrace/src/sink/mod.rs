@@ -4,6 +4,7 @@
 //! and pass every error of the output on; an error of the notices stops nothing.
 
 mod csv;
+mod explain;
 mod json;
 mod lines;
 mod notices;
@@ -75,6 +76,8 @@ pub struct View {
     pub uid: bool,
     /// Text: room for long addresses from the start.
     pub wide: bool,
+    /// Text: each line followed by a sentence that explains it.
+    pub explain: bool,
     /// No summary on the notices.
     pub quiet: bool,
 }
@@ -87,6 +90,7 @@ impl Default for View {
             wall_clock: false,
             uid: false,
             wide: false,
+            explain: false,
             quiet: false,
         }
     }

@@ -9,6 +9,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     Lines, Notices, Sink, Target, View,
+    explain::explain,
     pen::{Pen, Second, split},
 };
 use crate::{
@@ -28,6 +29,7 @@ pub struct TextSink<T> {
     cells: Vec<Cell>,
     writer: CellWriter,
     needs_header: bool,
+    explains: bool,
 }
 
 /// One column of the table, and its text in the line that is being written.
@@ -64,7 +66,14 @@ impl<T: Target> TextSink<T> {
             wall: Second::default(),
         };
         let cells = layout(*view);
-        Self { lines: Lines::new(output), notices, cells, writer, needs_header: true }
+        Self {
+            lines: Lines::new(output),
+            notices,
+            cells,
+            writer,
+            needs_header: true,
+            explains: view.explain,
+        }
     }
 
     /// The same with wall-clock times of another zone than the system's.
@@ -223,7 +232,15 @@ impl<T: Target> Sink for TextSink<T> {
             self.header()?;
             self.cells.iter_mut().zip(texts).for_each(|(cell, text)| cell.text = text);
         }
-        self.line()
+        self.line()?;
+        if self.explains {
+            let out = self.lines.line();
+            out.extend_from_slice(b"    ");
+            explain(out, assignment);
+            out.push(b'\n');
+            self.lines.end_line()?;
+        }
+        Ok(())
     }
 
     fn losses(&mut self, _ts_ns: u64, losses: &Losses) -> io::Result<()> {
