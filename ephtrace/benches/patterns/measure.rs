@@ -1,6 +1,6 @@
 //! What a run of the classifier over one trace gave, and the figures over many.
 
-use ephtrace::analyse::pattern::{Algorithm, Judge, Pattern, Verdict};
+use ephtrace::analyse::pattern::{Algorithm, Judge, Pattern, Verdict, WHOLE};
 
 use crate::{
     trace::{Class, Shown, Trace},
@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
 
 /// Lets the classifier see the trace.
 pub(crate) fn judge(trace: &Trace, shown: Shown) -> Verdict {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(WHOLE);
     for event in &trace.events {
         judge.observe(&event.observation(shown));
     }

@@ -11,9 +11,8 @@ use crate::event::{Assignment, Comm};
 /// destinations. Once there are more, the quieter ones make room, and are counted.
 pub const MAX_PROCESSES: usize = 16;
 
-/// Assignments on which a process is judged: nothing is left to find out after so many
-/// (`docs/patterns.md`), and later ones cost nothing.
-pub const MAX_JUDGED: u64 = 10_000;
+/// Assignments of a process of which every one is judged.
+pub const WHOLE: u64 = 1 << 13;
 
 /// Assignments that wait before a process gets a judge: many live for one connect only.
 const MAX_WAITING: usize = 32;
@@ -30,7 +29,6 @@ struct Name(Option<Comm>);
 #[derive(Default)]
 struct Known {
     failures: u64,
-    given: u64,
     waiting: Vec<Observation>,
     judge: Option<Judge>,
 }
@@ -88,10 +86,6 @@ impl Processes {
 
 impl Known {
     fn observe(&mut self, event: &Observation) {
-        self.given += 1;
-        if self.given > MAX_JUDGED {
-            return;
-        }
         if let Some(judge) = &mut self.judge {
             judge.observe(event);
             return;
@@ -103,19 +97,15 @@ impl Known {
     }
 
     fn verdict(&self) -> Verdict {
-        let mut verdict = match &self.judge {
+        match &self.judge {
             Some(judge) => judge.verdict(),
             None => judged(&self.waiting).verdict(),
-        };
-        if self.given > MAX_JUDGED {
-            verdict.evidence.push(format!("judged by the first {MAX_JUDGED} of {}", self.given));
         }
-        verdict
     }
 }
 
 fn judged(events: &[Observation]) -> Judge {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(WHOLE);
     for event in events {
         judge.observe(event);
     }

@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 
 use super::{
     destinations::Destinations,
-    pattern::{Judge, Observation},
+    pattern::{Judge, Observation, WHOLE},
     processes::Processes,
     real,
     self_connect::SelfConnects,
@@ -54,7 +54,7 @@ impl Tally {
             longest_ns: 0,
             first_ns: None,
             last_ns: None,
-            judge: Judge::new(),
+            judge: Judge::new(WHOLE),
             destinations: Destinations::new(),
             processes: Processes::new(),
             self_connects: SelfConnects::default(),

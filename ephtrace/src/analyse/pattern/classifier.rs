@@ -118,6 +118,11 @@ impl Classifier {
         self.facts.observe(event, &frame, &host, &lane);
     }
 
+    /// Goes on after a gap: where each destination had got to is no longer known.
+    pub(super) fn resume(&mut self) {
+        self.known.clear();
+    }
+
     /// The verdict on what was seen so far.
     pub fn verdict(&self) -> Verdict {
         Verdict::of(self)

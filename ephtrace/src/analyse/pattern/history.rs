@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Clock, Judge, Observation, Verdict};
+use super::{Clock, Judge, Observation, Verdict, WHOLE};
 use crate::event::{Origin, PortRange, Protocol};
 
 /// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
@@ -66,7 +66,7 @@ impl History {
 
     /// The verdict on those that are kept.
     pub fn verdict(&self) -> Verdict {
-        let mut judge = Judge::new();
+        let mut judge = Judge::new(WHOLE);
         for kept in &self.kept {
             judge.observe(&kept.observation());
         }

@@ -7,6 +7,7 @@ use super::{
     classifier::Classifier,
     names::{Algorithm, Pattern},
     observation::Observation,
+    pace::{Pace, Turn},
     verdict::{Named, Verdict},
 };
 use crate::event::{Origin, Protocol};
@@ -47,20 +48,30 @@ impl Stream {
     }
 }
 
+/// Assignments of the whole host of which every one is judged.
+pub const WHOLE: u64 = 1 << 16;
+
 /// A stream with less than this share of the events does not make the whole mixed.
 const MINOR: f64 = 0.14;
 
 /// Judges a sequence of assignments: each origin by itself, and the whole.
-#[derive(Default)]
 pub struct Judge {
-    streams: Vec<(Stream, Box<Classifier>)>,
+    streams: Vec<Judged>,
     explicit: u64,
+    whole: u64,
+}
+
+struct Judged {
+    stream: Stream,
+    classifier: Box<Classifier>,
+    pace: Pace,
 }
 
 impl Judge {
-    /// Nothing seen yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a sixteenth
+    /// of them in runs.
+    pub fn new(whole: u64) -> Self {
+        Self { streams: Vec::new(), explicit: 0, whole }
     }
 
     /// Takes the next assignment in, in constant time and bounded memory.
@@ -69,14 +80,16 @@ impl Judge {
             self.explicit += 1;
             return;
         };
-        if let Some((_, classifier)) = self.streams.iter_mut().find(|(s, _)| *s == stream) {
-            classifier.observe(event);
-            return;
+        let index = match self.streams.binary_search_by_key(&stream, |judged| judged.stream) {
+            Ok(index) => index,
+            Err(index) => {
+                self.streams.insert(index, Judged::new(stream, self.whole));
+                index
+            }
+        };
+        if let Some(judged) = self.streams.get_mut(index) {
+            judged.observe(event);
         }
-        let mut classifier = Box::new(Classifier::new());
-        classifier.observe(event);
-        self.streams.push((stream, classifier));
-        self.streams.sort_by_key(|(stream, _)| *stream);
     }
 
     /// Ports that programs named: seen, and left out.
@@ -86,7 +99,7 @@ impl Judge {
 
     /// The verdict on each origin.
     pub fn by_origin(&self) -> Vec<(Stream, Verdict)> {
-        self.streams.iter().map(|(stream, classifier)| (*stream, classifier.verdict())).collect()
+        self.streams.iter().map(|judged| (judged.stream, judged.verdict())).collect()
     }
 
     /// The verdict on the whole: that of the origins if they agree, else `mixed`.
@@ -97,6 +110,27 @@ impl Judge {
             1 => verdicts.remove(0).1,
             _ => combined(&verdicts),
         }
+    }
+}
+
+impl Judged {
+    fn new(stream: Stream, whole: u64) -> Self {
+        Self { stream, classifier: Box::new(Classifier::new()), pace: Pace::new(whole) }
+    }
+
+    fn observe(&mut self, event: &Observation) {
+        match self.pace.next() {
+            Turn::Rest => return,
+            Turn::Resume => self.classifier.resume(),
+            Turn::Judge => {}
+        }
+        self.classifier.observe(event);
+    }
+
+    fn verdict(&self) -> Verdict {
+        let mut verdict = self.classifier.verdict();
+        verdict.evidence.extend(self.pace.sentence());
+        verdict
     }
 }
 

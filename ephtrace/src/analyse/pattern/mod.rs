@@ -34,6 +34,7 @@ mod mixture;
 mod models;
 mod names;
 mod observation;
+mod pace;
 mod posterior;
 mod salt;
 mod score;
@@ -46,7 +47,7 @@ mod tests;
 
 pub use classifier::{Classifier, MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};
-pub use judge::{Judge, Stream};
+pub use judge::{Judge, Stream, WHOLE};
 pub use names::{Algorithm, Pattern};
 pub use observation::{Clock, Observation, Search};
 pub use verdict::{CONFIDENT, FEWEST_PAIRS, Named, Verdict};

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{
     Algorithm, Clock, History, Judge, MAX_DESTINATIONS, MAX_HISTORY, Observation, Pattern, Search,
-    Verdict,
+    Verdict, WHOLE,
 };
 use crate::event::{Origin, PortRange};
 
@@ -34,7 +34,7 @@ fn port(offset: u32) -> u16 {
 }
 
 fn verdict(events: impl IntoIterator<Item = Observation>) -> Verdict {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(WHOLE);
     events.into_iter().for_each(|event| judge.observe(&event));
     judge.verdict()
 }
@@ -135,7 +135,7 @@ fn connect_and_bind_side_by_side_are_mixed_until_the_origin_is_known() {
         let odd = event.port % 2 == 1;
         event.origin = Some(if odd { Origin::Bind } else { Origin::Connect });
     }
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(WHOLE);
     for event in &both {
         judge.observe(event);
     }
@@ -146,7 +146,7 @@ fn connect_and_bind_side_by_side_are_mixed_until_the_origin_is_known() {
 
 #[test]
 fn named_ports_are_left_out() {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(WHOLE);
     let explicit = Observation { origin: Some(Origin::Explicit), ..event(0, 1, 8080) };
     judge.observe(&explicit);
     assert_eq!((judge.explicit(), judge.verdict().n), (1, 0));
@@ -196,7 +196,7 @@ fn two_assignments_are_too_few() {
 
 #[test]
 fn nothing_is_undetermined() {
-    let verdict = Judge::new().verdict();
+    let verdict = Judge::new(WHOLE).verdict();
     assert_eq!((verdict.pattern, verdict.n), (Pattern::Undetermined, 0));
     assert_eq!(verdict.patterns.len(), Pattern::ALL.len());
 }

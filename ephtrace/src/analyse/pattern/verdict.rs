@@ -28,7 +28,7 @@ pub struct Verdict {
     /// Probability of the likeliest algorithm.
     #[serde(serialize_with = "rounded")]
     pub algorithm_confidence: f64,
-    /// Number of assignments.
+    /// Number of assignments that it was judged by.
     pub n: u64,
     /// Pairs that say something: returns to a destination with the hash secret unchanged; for a
     /// sequential pattern, assignments after another one.
