@@ -1,6 +1,6 @@
 //! How well verdicts do: generated traces of every policy, with the troubles that real ones have.
 //!
-//! `cargo bench --bench patterns` prints the tables of `docs/patterns.md`. With arguments
+//! `cargo xtask bench patterns` prints the tables of `docs/patterns.md`. With arguments
 //! (`tune|final [seeds] [n,n,…] [norange|nonetns|notime|origin] [clean|hard] [wrong]
 //! [policy:seed]`) it prints a part, for tuning: `tune` and `final` draw from different seeds; the
 //! tables draw from yet others, which nothing was fitted on.

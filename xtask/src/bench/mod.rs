@@ -1,28 +1,57 @@
-//! `cargo xtask bench`: what tracing costs, compared in one run. Figures, not verdicts: nothing here
-//! passes or fails.
+//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not verdicts:
+//! nothing here passes or fails.
 
+mod patterns;
 mod storm;
 mod tracer;
 
-use std::process::ExitCode;
+use std::{
+    ffi::OsStr,
+    process::{Command, ExitCode},
+};
 
 use anyhow::Result;
+
+use crate::process;
 
 /// What `bench` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many pairs of an untraced and a traced storm for each tracer
-    #[arg(long, default_value_t = 15)]
-    pairs: usize,
-    /// How many connects each storm makes
-    #[arg(long, default_value_t = 30_000)]
-    connects: u64,
-    /// Only tracers whose name contains this
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    /// What is measured; the storm, if nothing is named
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    storm: storm::StormArgs,
 }
 
+/// What can be measured.
+#[derive(clap::Subcommand)]
+enum What {
+    /// A storm of connects, untraced, traced, and traced by other tools
+    Storm(storm::StormArgs),
+    /// How well verdicts tell the patterns: the tables of docs/patterns.md
+    Patterns(patterns::PatternsArgs),
+    /// How many assignments of a recording are judged in a second
+    Report,
+    /// What one assignment costs between the decoder and NDJSON
+    Ndjson,
+}
+
+/// Measures. Nobody else may build with cargo meanwhile: it is the processor that is measured.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    storm::compare(args)?;
+    match &args.what {
+        None => storm::compare(&args.storm)?,
+        Some(What::Storm(args)) => storm::compare(args)?,
+        Some(What::Patterns(args)) => patterns::evaluate(args)?,
+        Some(What::Report) => process::run(&mut bench("report", ["--noplot"]))?,
+        Some(What::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `cargo bench` for one of ephtrace's own benchmarks.
+fn bench(name: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(process::cargo());
+    command.args(["bench", "--package", "ephtrace", "--bench", name, "--"]).args(args);
+    command
 }

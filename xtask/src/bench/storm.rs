@@ -8,15 +8,26 @@ use std::{path::Path, process::Command};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{
-    Args,
-    tracer::{self, Tracer, Work},
-};
+use super::tracer::{self, Tracer, Work};
 use crate::{
     artifacts, process,
     say::{result, say},
     workspace,
 };
+
+/// What `bench storm` takes.
+#[derive(clap::Args)]
+pub(super) struct StormArgs {
+    /// How many pairs of an untraced and a traced storm for each tracer
+    #[arg(long, default_value_t = 15)]
+    pairs: usize,
+    /// How many connects each storm makes
+    #[arg(long, default_value_t = 30_000)]
+    connects: u64,
+    /// Only tracers whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
 
 /// One storm, as the program that made it reports it.
 struct Storm {
@@ -31,7 +42,7 @@ struct Pair {
     work: Work,
 }
 
-pub(super) fn compare(args: &Args) -> Result<()> {
+pub(super) fn compare(args: &StormArgs) -> Result<()> {
     let built = artifacts::bench_programs()?;
     let (ephtrace, assign) = (built.path("ephtrace")?, built.path("assign")?);
     let folder = workspace::target().join("bench");
