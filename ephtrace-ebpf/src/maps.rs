@@ -34,7 +34,7 @@ const MAX_IN_FLIGHT: u32 = 8192;
 pub(crate) static WORDS: Array<WordUse> = Array::with_max_entries(MAX_WORDS, 0);
 
 /// As many as `table_perturb` has (`CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless in expert mode).
-const MAX_WORDS: u32 = 1 << 16;
+pub(crate) const MAX_WORDS: u32 = 1 << 16;
 
 /// How often a word of `table_perturb` has been in use.
 #[repr(C)]

@@ -10,7 +10,7 @@ use ephtrace_common::known;
 
 use crate::{
     globals::setting,
-    maps::{InFlight, WORDS},
+    maps::{InFlight, MAX_WORDS, WORDS},
     read,
 };
 
@@ -31,7 +31,8 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     }
     let word = hash_offset & u64::from(setting!(table_mask));
     slot.word_addr = table.wrapping_add(word << 2);
-    slot.word = word as u32;
+    // A larger table than usual shares counts: a race too many, never one too few.
+    slot.word = word as u32 & (MAX_WORDS - 1);
     let Some(used) = WORDS.get_ptr_mut(slot.word) else { return };
     // SAFETY: a live map value; the kernel's own atomic addition, as other CPUs add to it too.
     unsafe { add(&raw mut (*used).begun, 1) };

@@ -56,6 +56,7 @@ fn assignment(n: u32) -> Assignment {
         pass: None,
         search_unknown: None,
         step: None,
+        resalted: None,
         cookie: Some(u64::from(n) + 77_000),
         hook: Some(Hook::Fentry),
     }
@@ -74,9 +75,9 @@ fn serialize(criterion: &mut Criterion) {
         bencher.iter(|| assignments.iter().try_for_each(|a| sink.event(black_box(a))));
     });
     group.bench_function("lanes", |bencher| {
-        let assignments = batch();
+        let mut assignments = batch();
         let mut lanes = Lanes::default();
-        bencher.iter(|| assignments.iter().filter_map(|a| lanes.step(black_box(a))).count());
+        bencher.iter(|| assignments.iter_mut().for_each(|a| lanes.follow(black_box(a))));
     });
     group.bench_function("tally", |bencher| {
         let assignments = batch();

@@ -68,6 +68,7 @@ pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError
         pass: None,
         search_unknown: None,
         step: None,
+        resalted: None,
         cookie: is_known(known::COOKIE).then_some(record.cookie),
         hook: Some(hook(record.hook)?),
     })

@@ -56,6 +56,9 @@ pub struct Assignment {
     pub search_unknown: Option<Unknown>,
     /// This port minus the one before in the same lane, wrap-around undone.
     pub step: Option<i32>,
+    /// Whether the kernel's hash secret changed since the one before in the same lane, so that the
+    /// step is none of the counter's.
+    pub resalted: Option<bool>,
     /// Socket cookie (`SO_COOKIE`).
     pub cookie: Option<u64>,
     /// How it was seen; `None` for a foreign recording.

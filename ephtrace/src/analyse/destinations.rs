@@ -89,7 +89,8 @@ impl Tracked {
         self.first_ns = Some(self.first_ns.map_or(ts_ns, |first| first.min(ts_ns)));
         self.last_ns = self.last_ns.max(ts_ns);
         self.range = assignment.range.or(self.range);
-        if let Some(step) = assignment.step {
+        // A step over a change of the hash secret is none of the counter's.
+        if let Some(step) = assignment.step.filter(|_| assignment.resalted != Some(true)) {
             self.steps.add(step);
         }
         match event {

@@ -8,6 +8,9 @@
 //! was changed in between), the step is the plain difference.
 //!
 //! A failed assignment has no port and leaves its lane where it was.
+//!
+//! Every ten seconds Linux draws a new secret for its hash, and each lane goes on at an unrelated
+//! place: the step there is told, and that it is none of the counter's.
 
 use std::{collections::HashMap, mem};
 
@@ -27,6 +30,13 @@ struct Lane {
     origin: Option<Origin>,
 }
 
+/// The last assignment of a lane.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    port: u16,
+    salt_epoch: Option<u64>,
+}
+
 /// The last port of each lane.
 ///
 /// Two generations, each of half of the limit: a lane that is used moves to the young one, and
@@ -34,8 +44,8 @@ struct Lane {
 /// one look-up for a busy lane, and keeps every lane that was among the last `limit / 2` used.
 #[derive(Debug)]
 pub struct Lanes {
-    young: HashMap<Lane, u16, FxBuildHasher>,
-    old: HashMap<Lane, u16, FxBuildHasher>,
+    young: HashMap<Lane, Last, FxBuildHasher>,
+    old: HashMap<Lane, Last, FxBuildHasher>,
     generation: usize,
     evicted: u64,
 }
@@ -57,13 +67,18 @@ impl Lanes {
         }
     }
 
-    /// The step to `assignment` from the one before in its lane, and takes note of it.
+    /// Sets the step to `assignment` from the one before in its lane, and whether the hash secret
+    /// changed in between; takes note of it.
     ///
-    /// `None` for the first of a lane and for a failed assignment.
-    pub fn step(&mut self, assignment: &Assignment) -> Option<i32> {
-        let port = assignment.sport?;
-        let previous = self.replace(lane_of(assignment), port)?;
-        Some(step(previous, port, assignment.range))
+    /// Both stay unknown for the first of a lane and for a failed assignment.
+    pub fn follow(&mut self, assignment: &mut Assignment) {
+        let Some(port) = assignment.sport else { return };
+        let salt_epoch = assignment.salt_epoch;
+        let Some(last) = self.replace(lane_of(assignment), Last { port, salt_epoch }) else {
+            return;
+        };
+        assignment.step = Some(step(last.port, port, assignment.range));
+        assignment.resalted = last.salt_epoch.zip(salt_epoch).map(|(last, now)| last != now);
     }
 
     /// How many lanes were forgotten to make room.
@@ -71,9 +86,9 @@ impl Lanes {
         self.evicted
     }
 
-    fn replace(&mut self, lane: Lane, port: u16) -> Option<u16> {
+    fn replace(&mut self, lane: Lane, now: Last) -> Option<Last> {
         if let Some(last) = self.young.get_mut(&lane) {
-            return Some(mem::replace(last, port));
+            return Some(mem::replace(last, now));
         }
         let previous = self.old.remove(&lane);
         if self.young.len() == self.generation {
@@ -81,7 +96,7 @@ impl Lanes {
             self.evicted += self.young.len() as u64;
             self.young.clear();
         }
-        self.young.insert(lane, port);
+        self.young.insert(lane, now);
         previous
     }
 }

@@ -46,6 +46,7 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
         pass: None,
         search_unknown: None,
         step: None,
+        resalted: None,
         cookie: None,
         hook: Some(Hook::Fentry),
     }
@@ -92,6 +93,26 @@ proptest! {
     }
 }
 
+fn followed(lanes: &mut Lanes, mut assignment: Assignment) -> Assignment {
+    lanes.follow(&mut assignment);
+    assignment
+}
+
+#[test]
+fn a_new_secret_is_noticed() {
+    let mut lanes = Lanes::default();
+    let at = |port, epoch| Assignment { salt_epoch: epoch, ..assigned(destination(1), port) };
+    for (assignment, expected) in [
+        (at(40_000, Some(7)), None),
+        (at(40_002, Some(7)), Some(false)),
+        (at(40_060, Some(8)), Some(true)),
+        (at(40_064, None), None),
+        (at(40_066, Some(9)), None),
+    ] {
+        assert_eq!(followed(&mut lanes, assignment).resalted, expected);
+    }
+}
+
 #[test]
 fn lanes_are_apart() {
     let mut lanes = Lanes::default();
@@ -110,7 +131,7 @@ fn lanes_are_apart() {
         (failed(a, Some(99)), None),
         (assigned(a, 40_006), Some(2)),
     ] {
-        assert_eq!(lanes.step(&assignment), expected);
+        assert_eq!(followed(&mut lanes, assignment).step, expected);
     }
     assert_eq!(lanes.evicted(), 0);
 }
@@ -118,13 +139,13 @@ fn lanes_are_apart() {
 #[test]
 fn lanes_that_are_used_stay() {
     let mut lanes = Lanes::with_limit(10);
-    assert_eq!(lanes.step(&assigned(destination(0), 40_000)), None);
+    assert_eq!(followed(&mut lanes, assigned(destination(0), 40_000)).step, None);
     for n in 1..100 {
-        assert_eq!(lanes.step(&assigned(destination(n), 40_000)), None);
-        assert_eq!(lanes.step(&assigned(destination(0), 40_000)), Some(0));
+        assert_eq!(followed(&mut lanes, assigned(destination(n), 40_000)).step, None);
+        assert_eq!(followed(&mut lanes, assigned(destination(0), 40_000)).step, Some(0));
     }
     assert!((90..100).contains(&lanes.evicted()), "{}", lanes.evicted());
-    assert_eq!(lanes.step(&assigned(destination(1), 40_000)), None);
+    assert_eq!(followed(&mut lanes, assigned(destination(1), 40_000)).step, None);
 }
 
 fn summarised(assignments: &[Assignment]) -> super::summary::Summary {

@@ -16,6 +16,7 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     btf::Btf,
+    config,
     cost::Cost,
     hooks::{self, Fit, Hook, Programs},
     object,
@@ -203,14 +204,11 @@ fn settings(hook: Hook, btf: &Btf, filter: &Filter) -> Result<Settings, AttachEr
     Ok(Settings {
         filter: *filter,
         table_perturb: if has_search { symbols::table_perturb().unwrap_or(0) } else { 0 },
-        table_mask: TABLE_MASK,
+        table_mask: config::table_mask(),
         offsets,
         features,
     })
 }
-
-/// `CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless `CONFIG_EXPERT` changed it.
-const TABLE_MASK: u32 = (1 << 16) - 1;
 
 /// Whether tracing programs may ask for an ancestor cgroup's id (Linux 5.11 and later).
 ///

@@ -19,6 +19,20 @@ pub(super) fn is_preemptible() -> bool {
     !mode.is_some_and(|mode| matches!(mode.as_str(), "none" | "voluntary"))
 }
 
+/// From the kernel's hash to an index of `table_perturb`: `1 << CONFIG_INET_TABLE_PERTURB_ORDER` - 1.
+/// The order is 16 unless `CONFIG_EXPERT` changed it; where the configuration can't be read and it is
+/// another, what is read contradicts the rule, and no search is worked out.
+pub(super) fn table_mask() -> u32 {
+    let order = text().and_then(|config| table_order(&config)).unwrap_or(16);
+    (1 << order) - 1
+}
+
+fn table_order(config: &str) -> Option<u32> {
+    let set = |line: &str| line.strip_prefix("CONFIG_INET_TABLE_PERTURB_ORDER=")?.parse().ok();
+    // What `net/ipv4/Kconfig` allows.
+    config.lines().find_map(set).filter(|order| (8..=24).contains(order))
+}
+
 /// The mode in brackets: `none (voluntary) full`.
 fn active_mode(text: &str) -> Option<String> {
     Some(text.split('(').nth(1)?.split(')').next()?.to_owned())
@@ -63,5 +77,7 @@ mod tests {
         assert_eq!(booted_mode("quiet preempt=full ro").as_deref(), Some("full"));
         let config = "CONFIG_PREEMPT_BUILD=y\nCONFIG_PREEMPT_NONE=y\n# CONFIG_PREEMPT is not set\n";
         assert_eq!(built_mode(config).as_deref(), Some("none"));
+        assert_eq!(table_order("A=y\nCONFIG_INET_TABLE_PERTURB_ORDER=12\n"), Some(12));
+        assert_eq!(table_order("CONFIG_INET_TABLE_PERTURB_ORDER=70\n"), None);
     }
 }

@@ -83,7 +83,7 @@ pub fn read(mut recording: Recording, notices: &mut impl Write) -> Result<Report
     while let Some(item) = recording.next() {
         match item? {
             Item::Assignment(mut assignment) => {
-                assignment.step = lanes.step(&assignment);
+                lanes.follow(&mut assignment);
                 tally.observe(&assignment);
             }
             Item::Broken(broken) => {

@@ -206,7 +206,7 @@ impl Stages {
         };
         self.enricher.enrich(&mut assignment);
         selection::apply(&mut assignment, self.rules);
-        assignment.step = self.lanes.step(&assignment);
+        self.lanes.follow(&mut assignment);
         self.tally.observe(&assignment);
         self.sink.event(&assignment)
     }

@@ -9,7 +9,7 @@ use crate::event::{Assignment, Pass, PortRange};
 /// Appends the sentence.
 pub(super) fn explain(out: &mut Vec<u8>, assignment: &Assignment) {
     let mut parts = Vec::new();
-    parts.extend(assignment.step.map(step));
+    parts.extend(assignment.step.map(|step| moved(step, assignment.resalted)));
     parts.push(search(assignment));
     if assignment.is_self_connect() {
         parts.push("it is the very port connected to: the socket talks to itself".to_owned());
@@ -25,8 +25,12 @@ pub(super) fn explain(out: &mut Vec<u8>, assignment: &Assignment) {
     }
 }
 
-fn step(step: i32) -> String {
-    format!("{step:+} from the port before to this destination")
+fn moved(step: i32, resalted: Option<bool>) -> String {
+    let moved = format!("{step:+} from the port before to this destination");
+    match resalted {
+        Some(true) => format!("{moved}, with a new hash secret in between (every 10 s)"),
+        _ => moved,
+    }
 }
 
 fn search(assignment: &Assignment) -> String {
@@ -97,8 +101,10 @@ mod tests {
         raced.search_unknown = Some(Unknown::Raced);
         let mut itself = found(40_000, 1, Pass::First);
         itself.destination.dport = 40_000;
+        let resalted = Assignment { resalted: Some(true), ..at_once.clone() };
         let all = [
             at_once,
+            resalted,
             found(40_002, 2, Pass::First),
             found(40_008, 5, Pass::First),
             found(40_001, 14_117, Pass::Second),
@@ -110,6 +116,7 @@ mod tests {
         ];
         insta::assert_snapshot!(all.map(|a| told(&a)).join("\n"), @r##"
         40000: +8 from the port before to this destination; the search began at 40000 and took it at once (range 32768-60999)
+        40000: +8 from the port before to this destination, with a new hash secret in between (every 10 s); the search began at 40000 and took it at once (range 32768-60999)
         40002: the search began at 40000, which was taken or reserved, and took the next (range 32768-60999)
         40008: the search began at 40000 and passed 4 candidates that were taken or reserved (range 32768-60999)
         40001: the search began at 40000, found no port of its parity free and went on to the others: 14117 candidates, the last one free (range 32768-60999)

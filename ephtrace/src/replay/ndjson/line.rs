@@ -117,6 +117,7 @@ impl Line<'_> {
             pass: self.pass.and_then(|text| pass(text.as_str())),
             search_unknown: self.search_unknown.and_then(|text| unknown(text.as_str())),
             step: self.step,
+            resalted: None,
             cookie: self.cookie,
             hook: self.hook.and_then(|text| hook(text.as_str())),
         })

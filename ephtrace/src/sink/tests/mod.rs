@@ -71,6 +71,7 @@ fn success() -> Assignment {
         pass: Some(Pass::First),
         search_unknown: None,
         step: Some(8),
+        resalted: None,
         cookie: Some(77),
         hook: Some(Hook::Fentry),
     }
@@ -86,6 +87,7 @@ fn failure() -> Assignment {
         pass: None,
         search_unknown: None,
         step: None,
+        resalted: None,
         container: None,
         ..success()
     }
@@ -119,6 +121,7 @@ fn unknown() -> Assignment {
         pass: None,
         search_unknown: None,
         step: None,
+        resalted: None,
         cookie: None,
         hook: None,
         ..success()
