@@ -12,8 +12,9 @@ use zerocopy::FromZeros as _;
 use crate::{
     event::hook_name,
     kernel::{
-        attach::{self, AttachError, Options},
+        attach::{self, Options},
         btf::Btf,
+        error::AttachError,
         hooks::{HOOKS, HookRow},
         support::Support,
     },

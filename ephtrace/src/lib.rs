@@ -23,6 +23,7 @@ pub mod event;
 mod jiffies;
 pub mod kernel;
 pub mod losses;
+pub mod messages;
 pub mod replay;
 pub mod report;
 pub mod run;

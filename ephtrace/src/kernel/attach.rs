@@ -1,57 +1,29 @@
 //! Loads the eBPF half and attaches one hook, or says why not and what to do about it.
 
-use std::{cell::OnceCell, fs::File, io, path::Path};
+use std::{cell::OnceCell, fs::File, path::Path};
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::{MapData, PerCpuArray, RingBuf},
+    maps::PerCpuArray,
     programs::{CgroupAttachMode, Program, ProgramError, ProgramType},
     sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
-use ephtrace_common::{Counter, Filter, Settings};
-use log::Log;
-use thiserror::Error;
+use ephtrace_common::{Filter, Settings};
 use zerocopy::IntoBytes as _;
 
 use super::{
     btf::Btf,
     config,
-    cost::Cost,
+    error::{AttachError, chain, errno, explain},
     hooks::{self, Fit, Hook, Programs},
     object,
     offsets::{self, SEARCH},
-    support::{LockdownUnknown, Support, VMLINUX},
+    support::{Support, VMLINUX},
     symbols,
+    tracer::{Missed, Tracer},
 };
 use crate::event::hook_name;
-
-/// Why a hook could not be used: the cause, and the next step.
-#[derive(Debug, Error)]
-pub enum AttachError {
-    /// The process may not load or attach programs.
-    #[error("not permitted: {0}")]
-    NotPermitted(String),
-    /// The kernel lacks something.
-    #[error("{0}")]
-    Unsupported(String),
-    /// The verifier refused a program.
-    #[error(
-        "the kernel's verifier refused the program {program} ({error}); this is a bug in ephtrace: \
-         please report it with the output of `ephtrace doctor -v`"
-    )]
-    Refused {
-        /// Name of the program.
-        program: &'static str,
-        /// What the kernel returned.
-        error: String,
-        /// The verifier's own words.
-        log: String,
-    },
-    /// No hook can be used.
-    #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
-    NoHook(String),
-}
 
 /// The tracepoint of the hook `sock_ops`.
 const STATE: &str = "inet_sock_set_state";
@@ -66,24 +38,6 @@ pub struct Options<'a> {
     /// Level of the kernel half's own log messages: 0 none … 5 trace.
     pub log_level: u8,
 }
-
-/// The loaded and attached kernel half. Dropping it detaches everything.
-pub struct Tracer {
-    /// How it is attached.
-    pub hook: Hook,
-    /// Hooks that would have been better, with the reason why each can't be used.
-    pub passed_over: Vec<(Hook, String)>,
-    /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
-    pub own_range_steps_by_one: bool,
-    programs: Programs,
-    ebpf: Ebpf,
-    /// Reads what the kernel half logs; only where that was asked for.
-    logger: Option<EbpfLogger<&'static dyn Log>>,
-    counters: PerCpuArray<MapData, u64>,
-}
-
-/// Values of the kernel side's counters, summed over all CPUs.
-pub type Counts = [u64; Counter::COUNT as usize];
 
 /// Attaches `wanted`, or the first hook of the table that works.
 pub fn attach(
@@ -144,6 +98,7 @@ pub fn attach_one(
         logger: if options.log_level > 0 { EbpfLogger::init(&mut ebpf).ok() } else { None },
         ebpf,
         counters,
+        missed: Missed::Counting { before: 0 },
     })
 }
 
@@ -302,137 +257,5 @@ fn load_and_attach(
             program.attach(File::open(root)?, CgroupAttachMode::Single).map(drop)
         }
         _ => Err(ProgramError::UnexpectedProgramType),
-    }
-}
-
-/// Puts the cause and the next step into words.
-fn explain(
-    name: &'static str,
-    program: &Program,
-    error: &ProgramError,
-    support: &Support,
-) -> AttachError {
-    if let ProgramError::LoadError { io_error, verifier_log } = error {
-        let log = verifier_log.to_string();
-        // A refusal by the verifier comes with its reason in the log, one by policy without.
-        if io_error.raw_os_error() != Some(libc::EPERM) && !log.trim().is_empty() {
-            return AttachError::Refused { program: name, error: io_error.to_string(), log };
-        }
-    }
-    let errno = errno(error);
-    let is_function = matches!(program, Program::FEntry(_) | Program::FExit(_));
-    let lockdown = support.lockdown.clone();
-    match (errno, lockdown) {
-        (Some(libc::EPERM), Ok(Some(mode))) => AttachError::NotPermitted(format!(
-            "kernel lockdown ({mode}) forbids it; boot with secure boot off or lockdown=none"
-        )),
-        (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => AttachError::NotPermitted(
-            "the kernel forbids tracing functions, most likely by lockdown; `mount -t securityfs \
-             none /sys/kernel/security` lets `ephtrace doctor` see, booting with lockdown=none \
-             changes it"
-                .into(),
-        ),
-        (Some(libc::EPERM | libc::EACCES), _) => AttachError::NotPermitted(format!(
-            "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
-             sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
-        )),
-        _ if is_function => AttachError::Unsupported(format!(
-            "functions can't be traced by fentry here ({}); that needs CONFIG_FUNCTION_TRACER, \
-             CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and BTF",
-            chain(error)
-        )),
-        _ => AttachError::Unsupported(format!("{name} can't be attached ({})", chain(error))),
-    }
-}
-
-/// The errno at the bottom of `error`, if it has one.
-fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return io.raw_os_error();
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// `error` and its causes in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        next = error.source();
-    }
-    text
-}
-
-impl Tracer {
-    /// The ring buffer of records. `None` if it was taken before.
-    pub fn take_ring(&mut self) -> Option<RingBuf<MapData>> {
-        RingBuf::try_from(self.ebpf.take_map("EVENTS")?).ok()
-    }
-
-    /// Passes the kernel half's own messages on to the `log` crate.
-    pub fn flush_log(&mut self) {
-        if let Some(logger) = &mut self.logger {
-            logger.flush();
-        }
-    }
-
-    /// Values of the counters.
-    pub fn counts(&self) -> io::Result<Counts> {
-        let mut counts = [0; Counter::COUNT as usize];
-        for (counter, count) in Counter::ALL.iter().zip(&mut counts) {
-            let per_cpu = self.counters.get(&(*counter as u32), 0).map_err(io::Error::other)?;
-            *count = per_cpu.iter().sum();
-        }
-        Ok(counts)
-    }
-
-    /// The attached programs' totals, as far as the kernel counted them.
-    pub fn cost(&self) -> Cost {
-        let mut cost = Cost {
-            searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]),
-            ..Cost::default()
-        };
-        let Programs { ends, starts } = self.programs;
-        for name in ends.iter().chain(starts) {
-            let Some(Ok(info)) = self.ebpf.program(name).map(Program::info) else { continue };
-            let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
-            cost.run_time_ns = cost.run_time_ns.saturating_add(run_time_ns);
-            cost.runs = cost.runs.saturating_add(info.run_count());
-        }
-        cost
-    }
-
-    /// Detaches what sees a search begin. What is in flight may still end.
-    pub fn detach_start(&mut self) {
-        self.programs.starts.iter().for_each(|name| self.unload(name));
-    }
-
-    /// Detaches what sees a search end.
-    pub fn detach_end(&mut self) {
-        self.programs.ends.iter().for_each(|name| self.unload(name));
-    }
-
-    fn unload(&mut self, name: &str) {
-        let Some(program) = self.ebpf.program_mut(name) else { return };
-        let unloaded = match program {
-            Program::FEntry(program) => program.unload(),
-            Program::FExit(program) => program.unload(),
-            Program::KProbe(program) => program.unload(),
-            Program::BtfTracePoint(program) => program.unload(),
-            Program::RawTracePoint(program) => program.unload(),
-            Program::SockOps(program) => program.unload(),
-            _ => return,
-        };
-        if let Err(error) = unloaded {
-            log::warn!("{name} can't be detached: {error}; it goes when ephtrace ends");
-        }
     }
 }

@@ -21,9 +21,10 @@ use self::pipeline::Pipeline;
 use crate::{
     event::hook_name,
     kernel::{
-        attach::{self, Options, Tracer},
+        attach::{self, Options},
         hooks::{self, Hook},
         support::Support,
+        tracer::Tracer,
     },
     settings::Settings,
 };
@@ -63,6 +64,7 @@ async fn run(settings: &Settings, log_level: u8) -> Result<()> {
     let mut pipeline = Pipeline::new(settings, tracer, output)?;
     // What was in flight while the hook was attached half ends now, and is none of ours.
     sleep(SETTLE).await;
+    pipeline.settle()?;
     pipeline.look()?;
     if !settings.view.quiet {
         announce(pipeline.tracer());

@@ -22,9 +22,9 @@ use crate::{
         clock::{Clock, monotonic_ns},
     },
     kernel::{
-        attach::{Counts, Tracer},
         cost::Meter,
         ring::Ring,
+        tracer::{Counts, Tracer},
     },
     losses::Losses,
     settings::Settings,
@@ -43,11 +43,6 @@ pub(super) struct Pipeline {
     meter: Meter,
     output: String,
     looks: u64,
-    /// Ends without a start from before the hook was complete: no losses.
-    unseen_before: Option<u64>,
-    /// Searches missed by the hook, once its first half is detached: what ends from then on has no
-    /// start.
-    hook_missed: u64,
 }
 
 /// The stages behind the ring, in their order.
@@ -96,16 +91,7 @@ impl Pipeline {
         };
         let output = output_name(settings.output.as_ref());
         let (ring, meter) = (Ring::new(ring), Meter::default());
-        Ok(Self {
-            tracer,
-            ring,
-            stages,
-            meter,
-            output,
-            looks: 0,
-            unseen_before: None,
-            hook_missed: 0,
-        })
+        Ok(Self { tracer, ring, stages, meter, output, looks: 0 })
     }
 
     pub(super) fn tracer(&self) -> &Tracer {
@@ -115,6 +101,11 @@ impl Pipeline {
     /// As many events were shown as were asked for.
     pub(super) fn is_full(&self) -> bool {
         self.stages.is_full()
+    }
+
+    /// Nothing is in flight any more that began while the hook was attached half.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        Ok(self.tracer.settle()?)
     }
 
     /// Takes what waits in the ring through all stages.
@@ -129,7 +120,7 @@ impl Pipeline {
 
     /// What is due once a second.
     pub(super) fn look(&mut self) -> Result<()> {
-        let Self { tracer, stages, meter, output, looks, unseen_before, .. } = self;
+        let Self { tracer, stages, meter, output, looks, .. } = self;
         stages.clock = Clock::read().context("can't read the clocks")?;
         stages.machine = machine(stages.clock);
         if *looks % MEASURE_EVERY == 0 {
@@ -137,21 +128,16 @@ impl Pipeline {
         }
         *looks += 1;
         tracer.flush_log();
-        let counts = tracer.counts()?;
-        let unseen = counts[Counter::HookMissed as usize];
-        let before = *unseen_before.get_or_insert(unseen);
-        let losses = stages.losses(&counts, unseen.saturating_sub(before));
+        let losses = stages.losses(&tracer.counts()?);
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         stages.sink.losses(now_ns, &losses).with_context(|| not_written(output))
     }
 
     /// No search that begins from now on is seen.
     pub(super) fn detach_start(&mut self) {
-        let Self { tracer, meter, unseen_before, .. } = self;
+        let Self { tracer, meter, .. } = self;
         // The programs' own numbers go with them.
         meter.close(|| tracer.cost());
-        let unseen = tracer.counts().map_or(0, |counts| counts[Counter::HookMissed as usize]);
-        self.hook_missed = unseen.saturating_sub(unseen_before.unwrap_or(unseen));
         tracer.detach_start();
     }
 
@@ -159,10 +145,10 @@ impl Pipeline {
     pub(super) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
         self.drain()?;
-        let Self { mut tracer, mut stages, meter, output, hook_missed, .. } = self;
+        let Self { mut tracer, mut stages, meter, output, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
-        let mut losses = stages.losses(&counts, hook_missed);
+        let mut losses = stages.losses(&counts);
         losses.return_missed += never_ended(&counts);
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         let around = Circumstances {
@@ -211,13 +197,13 @@ impl Stages {
         self.sink.event(&assignment)
     }
 
-    fn losses(&self, counts: &Counts, hook_missed: u64) -> Losses {
+    fn losses(&self, counts: &Counts) -> Losses {
         let count = |counter: Counter| counts[counter as usize];
         Losses {
             ring_full: count(Counter::RingFull),
             in_flight_full: count(Counter::InFlightFull),
             return_missed: count(Counter::ReturnMissed),
-            hook_missed,
+            hook_missed: count(Counter::HookMissed),
             undecodable: self.undecodable,
             unreadable: 0,
         }

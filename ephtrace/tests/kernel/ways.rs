@@ -72,7 +72,8 @@ fn two_tracers_at_once_see_the_same() -> Result<()> {
 
 /// The keys of the contract, in its order.
 const KEYS: &str = "type ts ts_ns pid tid comm uid netns cgroup_id container family protocol \
-    origin saddr sport daddr dport errno error latency_ns range first_candidate tried pass step \
+    origin saddr sport daddr dport errno error latency_ns range range_source salt_epoch \
+    first_candidate tried pass search_unknown step \
     self_connect cookie hook";
 
 #[test]

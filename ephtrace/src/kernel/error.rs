@@ -1,0 +1,101 @@
+//! Why a hook can't be used: the cause and the next step, in words.
+
+use std::io;
+
+use aya::programs::{Program, ProgramError};
+use thiserror::Error;
+
+use super::support::{LockdownUnknown, Support};
+
+/// Why a hook could not be used: the cause, and the next step.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// The process may not load or attach programs.
+    #[error("not permitted: {0}")]
+    NotPermitted(String),
+    /// The kernel lacks something.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The verifier refused a program.
+    #[error(
+        "the kernel's verifier refused the program {program} ({error}); this is a bug in ephtrace: \
+         please report it with the output of `ephtrace doctor -v`"
+    )]
+    Refused {
+        /// Name of the program.
+        program: &'static str,
+        /// What the kernel returned.
+        error: String,
+        /// The verifier's own words.
+        log: String,
+    },
+    /// No hook can be used.
+    #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
+    NoHook(String),
+}
+
+/// Puts the cause and the next step into words.
+pub(super) fn explain(
+    name: &'static str,
+    program: &Program,
+    error: &ProgramError,
+    support: &Support,
+) -> AttachError {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let log = verifier_log.to_string();
+        // A refusal by the verifier comes with its reason in the log, one by policy without.
+        if io_error.raw_os_error() != Some(libc::EPERM) && !log.trim().is_empty() {
+            return AttachError::Refused { program: name, error: io_error.to_string(), log };
+        }
+    }
+    let errno = errno(error);
+    let is_function = matches!(program, Program::FEntry(_) | Program::FExit(_));
+    let lockdown = support.lockdown.clone();
+    match (errno, lockdown) {
+        (Some(libc::EPERM), Ok(Some(mode))) => AttachError::NotPermitted(format!(
+            "kernel lockdown ({mode}) forbids it; boot with secure boot off or lockdown=none"
+        )),
+        (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => AttachError::NotPermitted(
+            "the kernel forbids tracing functions, most likely by lockdown; `mount -t securityfs \
+             none /sys/kernel/security` lets `ephtrace doctor` see, booting with lockdown=none \
+             changes it"
+                .into(),
+        ),
+        (Some(libc::EPERM | libc::EACCES), _) => AttachError::NotPermitted(format!(
+            "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
+             sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
+        )),
+        _ if is_function => AttachError::Unsupported(format!(
+            "functions can't be traced by fentry here ({}); that needs CONFIG_FUNCTION_TRACER, \
+             CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and BTF",
+            chain(error)
+        )),
+        _ => AttachError::Unsupported(format!("{name} can't be attached ({})", chain(error))),
+    }
+}
+
+/// The errno at the bottom of `error`, if it has one.
+pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return io.raw_os_error();
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// `error` and its causes in one line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! The attached kernel half: its ring, counters and cost, and how it is detached.
+
+use std::io;
+
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray, RingBuf},
+    programs::Program,
+};
+use aya_log::EbpfLogger;
+use ephtrace_common::Counter;
+use log::Log;
+
+use super::{
+    cost::Cost,
+    hooks::{Hook, Programs},
+};
+
+/// The loaded and attached kernel half. Dropping it detaches everything.
+pub struct Tracer {
+    /// How it is attached.
+    pub hook: Hook,
+    /// Hooks that would have been better, with the reason why each can't be used.
+    pub passed_over: Vec<(Hook, String)>,
+    /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
+    pub own_range_steps_by_one: bool,
+    pub(super) programs: Programs,
+    pub(super) ebpf: Ebpf,
+    /// Reads what the kernel half logs; only where that was asked for.
+    pub(super) logger: Option<EbpfLogger<&'static dyn Log>>,
+    pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) missed: Missed,
+}
+
+/// Searches that ended without a start that the hook saw.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Missed {
+    /// All but the first `before`, which began while the hook was attached half.
+    Counting { before: u64 },
+    /// So many, until what sees them begin was detached.
+    Stopped { missed: u64 },
+}
+
+/// Values of the kernel side's counters, summed over all CPUs.
+pub type Counts = [u64; Counter::COUNT as usize];
+
+impl Tracer {
+    /// The ring buffer of records. `None` if it was taken before.
+    pub fn take_ring(&mut self) -> Option<RingBuf<MapData>> {
+        RingBuf::try_from(self.ebpf.take_map("EVENTS")?).ok()
+    }
+
+    /// Passes the kernel half's own messages on to the `log` crate.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+
+    /// Values of the counters; [`Counter::HookMissed`] since [`Tracer::settle`].
+    pub fn counts(&self) -> io::Result<Counts> {
+        let mut counts = self.raw_counts()?;
+        let count = &mut counts[Counter::HookMissed as usize];
+        *count = match self.missed {
+            Missed::Counting { before } => count.saturating_sub(before),
+            Missed::Stopped { missed } => missed,
+        };
+        Ok(counts)
+    }
+
+    /// From now on, a search that ends without a start was missed; before, it may have begun while
+    /// the hook was attached half.
+    pub fn settle(&mut self) -> io::Result<()> {
+        let before = self.raw_counts()?[Counter::HookMissed as usize];
+        self.missed = Missed::Counting { before };
+        Ok(())
+    }
+
+    fn raw_counts(&self) -> io::Result<Counts> {
+        let mut counts = [0; Counter::COUNT as usize];
+        for (counter, count) in Counter::ALL.iter().zip(&mut counts) {
+            let per_cpu = self.counters.get(&(*counter as u32), 0).map_err(io::Error::other)?;
+            *count = per_cpu.iter().sum();
+        }
+        Ok(counts)
+    }
+
+    /// The attached programs' totals, as far as the kernel counted them.
+    pub fn cost(&self) -> Cost {
+        let mut cost = Cost {
+            searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]),
+            ..Cost::default()
+        };
+        let Programs { ends, starts } = self.programs;
+        for name in ends.iter().chain(starts) {
+            let Some(Ok(info)) = self.ebpf.program(name).map(Program::info) else { continue };
+            let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
+            cost.run_time_ns = cost.run_time_ns.saturating_add(run_time_ns);
+            cost.runs = cost.runs.saturating_add(info.run_count());
+        }
+        cost
+    }
+
+    /// Detaches what sees a search begin. What is in flight may still end; what ends without a start
+    /// from now on was not missed.
+    pub fn detach_start(&mut self) {
+        let missed = self.counts().map_or(0, |counts| counts[Counter::HookMissed as usize]);
+        self.missed = Missed::Stopped { missed };
+        self.programs.starts.iter().for_each(|name| self.unload(name));
+    }
+
+    /// Detaches what sees a search end.
+    pub fn detach_end(&mut self) {
+        self.programs.ends.iter().for_each(|name| self.unload(name));
+    }
+
+    fn unload(&mut self, name: &str) {
+        let Some(program) = self.ebpf.program_mut(name) else { return };
+        let unloaded = match program {
+            Program::FEntry(program) => program.unload(),
+            Program::FExit(program) => program.unload(),
+            Program::KProbe(program) => program.unload(),
+            Program::BtfTracePoint(program) => program.unload(),
+            Program::RawTracePoint(program) => program.unload(),
+            Program::SockOps(program) => program.unload(),
+            _ => return,
+        };
+        if let Err(error) = unloaded {
+            log::warn!("{name} can't be detached: {error}; it goes when ephtrace ends");
+        }
+    }
+}
