@@ -21,10 +21,21 @@ pub const MAX_LANES: usize = 65_536;
 
 /// What makes two assignments neighbours: the kernel keeps a search apart by each of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Lane {
-    destination: Destination,
-    protocol: Option<Protocol>,
-    origin: Option<Origin>,
+pub struct Lane {
+    /// Where to, or for bind from where.
+    pub destination: Destination,
+    /// Transport protocol.
+    pub protocol: Option<Protocol>,
+    /// How the assignments came about.
+    pub origin: Option<Origin>,
+}
+
+impl Lane {
+    /// The lane that `assignment` belongs to.
+    pub fn of(assignment: &Assignment) -> Self {
+        let Assignment { destination, protocol, origin, .. } = *assignment;
+        Self { destination, protocol, origin }
+    }
 }
 
 /// The last port of each lane.
@@ -62,7 +73,7 @@ impl Lanes {
     /// `None` for the first of a lane and for a failed assignment.
     pub fn step(&mut self, assignment: &Assignment) -> Option<i32> {
         let port = assignment.sport?;
-        let previous = self.replace(lane_of(assignment), port)?;
+        let previous = self.replace(Lane::of(assignment), port)?;
         Some(step(previous, port, assignment.range))
     }
 
@@ -84,11 +95,6 @@ impl Lanes {
         self.young.insert(lane, port);
         previous
     }
-}
-
-fn lane_of(assignment: &Assignment) -> Lane {
-    let Assignment { destination, protocol, origin, .. } = *assignment;
-    Lane { destination, protocol, origin }
 }
 
 /// From `previous` to `port`, the wrap-around at the end of `range` undone; see the module's text.

@@ -2,6 +2,7 @@
 
 pub mod lanes;
 pub mod pattern;
+pub mod picture;
 pub mod reuse;
 pub mod selection;
 pub mod self_connect;
