@@ -8,6 +8,7 @@ mod json;
 mod lines;
 mod notices;
 mod pen;
+pub mod plots;
 mod text;
 
 use std::{
