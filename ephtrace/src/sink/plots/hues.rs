@@ -1,6 +1,10 @@
 //! Which destination gets which colour: the busiest ones one each, all others grey.
 
-use std::{cmp::Reverse, collections::HashMap, net::SocketAddr};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+};
 
 use ratatui::{
     style::Color,
@@ -29,8 +33,8 @@ pub(super) fn colour(hue: Hue) -> Color {
 /// The colours of some points.
 pub(super) struct Hues {
     each: Vec<Hue>,
-    /// All lanes with the number of their points, busiest first.
-    busiest: Vec<(Lane, usize)>,
+    /// All lanes, busiest first.
+    busiest: Vec<Lane>,
 }
 
 impl Hues {
@@ -42,10 +46,10 @@ impl Hues {
         let mut busiest: Vec<_> = counts.into_iter().collect();
         // Equally busy ones in the order in which they came, so that each run looks the same.
         busiest.sort_unstable_by_key(|&(_, (count, first))| (Reverse(count), first));
+        let busiest: Vec<_> = busiest.into_iter().map(|(lane, _)| lane).collect();
         let coloured = &busiest[..busiest.len().min(PALETTE.len())];
-        let hue = |lane| coloured.iter().position(|&(other, _)| other == lane);
+        let hue = |lane| coloured.iter().position(|&other| other == lane);
         let each = points.iter().map(|point| hue(point.lane)).collect();
-        let busiest = busiest.into_iter().map(|(lane, (count, _))| (lane, count)).collect();
         Self { each, busiest }
     }
 
@@ -56,7 +60,8 @@ impl Hues {
 
     /// How many destinations there are; bind has none.
     pub(super) fn destinations(&self) -> Option<String> {
-        let n = self.busiest.iter().filter(|(lane, _)| !is_without(lane)).count();
+        let lanes = self.busiest.iter().filter(|lane| !is_without(lane));
+        let n = lanes.map(|lane| lane.destination).collect::<HashSet<_>>().len();
         (n > 0).then(|| counted(n as u64, "destination"))
     }
 
@@ -67,18 +72,33 @@ impl Hues {
             return None;
         }
         let mut legend = Line::default();
-        for (n, (lane, _)) in self.busiest.iter().take(PALETTE.len()).enumerate() {
-            let name = name(lane);
-            let needed = legend.width() + 2 + name.len() + 2 + others(all - n - 1).len();
+        let mut named = 0;
+        for name in self.names() {
+            let needed = legend.width() + 2 + name.len() + 2 + others(all - named - 1).len();
             if needed > usize::from(width) {
-                legend.push_span(Span::raw(others(all - n)));
-                return Some(legend);
+                break;
             }
-            legend.push_span(Span::styled("● ", colour(Some(n))));
+            legend.push_span(Span::styled("● ", colour(Some(named))));
             legend.push_span(Span::raw(name + "  "));
+            named += 1;
         }
-        legend.push_span(Span::raw(others(all.saturating_sub(PALETTE.len()))));
-        Some(legend)
+        legend.push_span(Span::raw(others(all - named)));
+        (named > 0).then_some(legend)
+    }
+
+    /// The names of the lanes that have a colour, with their source if they are not told apart
+    /// without.
+    fn names(&self) -> Vec<String> {
+        let lanes = || self.busiest.iter().take(PALETTE.len());
+        let names: Vec<_> = lanes().map(name).collect();
+        let is_twice = |name| names.iter().filter(|other| *other == name).count() > 1;
+        lanes()
+            .zip(&names)
+            .map(|(lane, name)| {
+                let saddr = lane.destination.saddr;
+                if is_twice(name) { format!("{saddr} -> {name}") } else { name.clone() }
+            })
+            .collect()
     }
 }
 

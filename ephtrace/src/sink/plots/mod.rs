@@ -6,7 +6,7 @@
 //!
 //! | plot | shows |
 //! |---|---|
-//! | ports by order | one counter for all: a rising line; one for each destination: level or rising lines; chance: a cloud |
+//! | ports by order | one counter for all: a rising line; counters by destination: level or rising lines; chance: a cloud |
 //! | climb by order | only where those lines are too level to be seen rising: each from where it began or jumped to |
 //! | return map | port against the one before of the same destination: a diagonal or a cloud |
 //! | steps | bars, for each size if most are small, else over the width of the range |
@@ -156,7 +156,7 @@ impl<'a> View<'a> {
         scatter.below = self.below();
         Panel {
             title: format!("Port by order of assignment: {last}{all}"),
-            hint: "one line: one counter; several: one each; a cloud: chance".to_owned(),
+            hint: "one line: a counter; several: by destination; cloud: chance".to_owned(),
             body: Body::Scatter(scatter.into()),
         }
     }
@@ -206,7 +206,7 @@ impl<'a> View<'a> {
                 scatter.dot(*hue, f64::from(x), f64::from(y));
             }
         }
-        let hint = "a diagonal: counters; a cloud: chance".to_owned();
+        let hint = "a diagonal: counters; cloud: chance".to_owned();
         Panel { title, hint, body: Body::Scatter(scatter.into()) }
     }
 

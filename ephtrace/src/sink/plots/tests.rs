@@ -1,5 +1,7 @@
 //! The pictures as they are read, and that nothing breaks one.
 
+use std::net::Ipv4Addr;
+
 use fastrand::Rng;
 use proptest::prelude::*;
 
@@ -63,7 +65,7 @@ fn text(picture: &Picture, width: u16, colour: bool) -> String {
 fn one_counter_is_a_line() {
     insta::assert_snapshot!(text(&sequential(), 80, false), @r"
     Port by order of assignment: 600
-    one line: one counter; several: one each; a cloud: chance
+    one line: a counter; several: by destination; cloud: chance
     33067│                                                                   ⣀⣀⠤⠤⠒⠒⠉
          │                                                           ⢀⣀⡠⠤⠖⠒⠉⠉⠁
          │                                                    ⣀⣀⠤⠤⠒⠚⠉⠁
@@ -79,7 +81,7 @@ fn one_counter_is_a_line() {
     3 destinations; 60999 is followed by 32768
 
     Port (up) after port (right) to the same destination
-    a diagonal: counters; a cloud: chance
+    a diagonal: counters; cloud: chance
     33067│                                                                  ⢀⣀⣠⠤⠔⠒⠊⠁
          │                                                           ⣀⣀⠤⠤⠒⠚⠉⠉
          │                                                   ⢀⣀⣠⠤⠔⠒⠊⠉⠁
@@ -103,7 +105,7 @@ fn one_counter_is_a_line() {
 fn counters_of_destinations_are_lines_that_rise_together() {
     insta::assert_snapshot!(text(&per_destination(), 80, false), @r"
     Port by order of assignment: 900
-    one line: one counter; several: one each; a cloud: chance
+    one line: a counter; several: by destination; cloud: chance
     60999│
          │
          │⠐⠁⠈⠉⠁⠉⠁⠉⠉  ⠈ ⠁⠉⠉ ⠉⠉  ⠉ ⠈⠉ ⠁⠈ ⠈⠈⠉⠉ ⠈⠁⠈
@@ -134,7 +136,7 @@ fn counters_of_destinations_are_lines_that_rise_together() {
          1                                   450                                 900
 
     Port (up) after port (right) to the same destination
-    a diagonal: counters; a cloud: chance
+    a diagonal: counters; cloud: chance
     60999│
          │
          │                                                         ⠈⠉
@@ -165,7 +167,7 @@ fn counters_of_destinations_are_lines_that_rise_together() {
 fn chance_is_a_cloud() {
     insta::assert_snapshot!(text(&random(), 80, false), @r"
     Port by order of assignment: 900
-    one line: one counter; several: one each; a cloud: chance
+    one line: a counter; several: by destination; cloud: chance
     60999│⠄ ⠄⠂  ⡀ ⠄ ⠰⠠⡀⡀⠄⠄⢀⢂⠁⠆⡂ ⢀⢠ ⠠⠐      ⠐⡡⡀ ⡈⠰ ⢂⢂⠤⠐⠂⠁  ⢐ ⠣⠂⠤⡂ ⠠⠃  ⡉⠠⡄⠔ ⠐ ⡐⠂⢀⣀ ⠁ ⠈
          │⠈⠰⡀ ⢂ ⢀ ⢀⠈⠁⠠⠌ ⠘⠎ ⢃⠠   ⠁  ⠄⠈⠄⠁⠐⢀⠠⢀⠈⠰⢐⡀⠁⠂⡠⠒⡄⠂⠄  ⢃ ⡀⠂⠈ ⠂⠠ ⢄⡂  ⠘⠐ ⡀⠂⠐⠐⠙   ⢁⠁⠁⠂
          │⡈⠂⢐ ⠁ ⠁⡀⠪⠅  ⠂⢠⠁⢀⠂⠈⢐⠢⠌⢀ ⠌ ⣄⠁⠄⡀⠂⠌    ⠠⠰⢀⠁ ⢁⠐⡐⠁⠢⠄⠐⠁ ⠄⠐⡠⠤ ⡀⠂⠈⠈⠁⢉ ⠁⠂⢄⠄⡄ ⣘⠑⠂ ⡀ ⠑
@@ -181,7 +183,7 @@ fn chance_is_a_cloud() {
     1 destination
 
     Port (up) after port (right) to the same destination
-    a diagonal: counters; a cloud: chance
+    a diagonal: counters; cloud: chance
     60999│⠠⠄ ⠠ ⠂⠌⠁ ⠐⡀⠢⠰  ⢀ ⠠ ⢄  ⡀⠠⢂⡄⠠⠐⣔⢀⣀⠚⠁ ⠂⠂ ⠐⠐⠂⠥⠂⠂⣂  ⡄⢂⠁⠄⢒⢀⠑  ⠐⡀⠄⠤   ⠠ ⠁⠠ ⠁  ⢂⠄⡈
          │⠐⢀⡤⡐  ⠐⢀⠊⠁⢀  ⠑⠃ ⠅ ⠄  ⠨⡁⠈ ⠨⡀⡘⠐ ⡀⠁⢠ ⠂⡀ ⠠⠐⠈⠄ ⠈ ⢁⠐ ⡀⠃⠢ ⠈⠇⠐ ⠂⠠⠈⡂⡀⠄ ⠄ ⡂⡐⠊  ⠠ ⠊⠈
          │ ⠢⣀  ⡀⢈⠁⡁⠑  ⠄ ⠔⠌⠁⡍ ⠠⠋ ⠐  ⠂⡈⣂⡁  ⠣ ⠈⠠ ⠄⠒⠈ ⠝   ⡆⣀⢋⠸ ⠠⠂⢀ ⠈⣀⠘⠐⠠⢀⠠ ⠔⢀  ⡀ ⠊ ⠐⠤⠂
@@ -231,6 +233,19 @@ fn names_as_many_as_fit() {
     let legend = text.lines().find(|line| line.contains('●')).unwrap();
     assert_eq!(legend.matches('●').count(), 2, "{legend}");
     assert!(legend.ends_with("and 48 others"), "{legend}");
+}
+
+#[test]
+fn names_sources_where_destinations_are_the_same() {
+    let mut picture = Picture::default();
+    for n in 0..20 {
+        let mut assignment = Assignment { sport: Some(40_000 + n), ..Assignment::default() };
+        assignment.destination.dport = 443;
+        assignment.destination.saddr = Ipv4Addr::from([127, 0, 0, u8::from(n % 2 == 0)]).into();
+        picture.observe(&assignment);
+    }
+    let text = text(&picture, 80, true);
+    assert!(text.contains("127.0.0.1 -> 0.0.0.0:443  "), "{text}");
 }
 
 #[test]
