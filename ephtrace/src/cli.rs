@@ -41,6 +41,7 @@ Examples:
   ephtrace report ports.ndjson             what `ephtrace -o json` recorded
   ephtrace report host.pcap                the SYN packets of `tcpdump -w` or Wireshark
   zstd -dc ports.zst | ephtrace report -   from standard input
+  ephtrace report ports.ndjson --plot | less
   ephtrace report ports.ndjson --json | jq .verdict.algorithm
 
 A recording of another tool or system needs one JSON object a line, with the keys
@@ -208,6 +209,11 @@ pub struct ViewArgs {
     #[arg(short = 'o', long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: FormatArg,
 
+    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is always
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
+          require_equals = true, default_missing_value = "always", hide_possible_values = true)]
+    pub plot: PlotArg,
+
     /// Write the events to this file, not to standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -270,6 +276,11 @@ pub struct ReportArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
+          require_equals = true, default_missing_value = "always", hide_possible_values = true)]
+    pub plot: PlotArg,
+
     /// How much to say.
     #[command(flatten)]
     pub verbosity: Verbosity,
@@ -321,6 +332,18 @@ pub enum FormatArg {
     Csv,
 }
 
+/// Value of `--plot`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlotArg {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Into pipes and files, too
+    Always,
+    /// Not at all
+    Never,
+}
+
 /// Value of `--hook`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum HookArg {
@@ -363,7 +386,7 @@ mod tests {
     fn flags_work_with_and_without_the_command() {
         let flags = "-p 1,2 -p 3 -c a -u root -P 80,443-445 -L 40000 --dst ::/0 --src 10.0.0.1 \
                      --netns blue --cgroup a -4 -6 --origin connect --min-latency 1ms --hook kprobe \
-                     --btf f --ring-size 1M -t -T -U -w -o csv --output f --count 3 --duration 1s -vv";
+                     --btf f --ring-size 1M -t -T -U -w -o csv --plot=never --output f --count 3 --duration 1s -vv";
         let line = flags.split_whitespace().collect::<Vec<_>>().join(" ");
         let bare = typed(&format!("ephtrace {line}")).unwrap();
         let named = typed(&format!("ephtrace trace {line}")).unwrap();
@@ -384,6 +407,7 @@ mod tests {
             "ephtrace -p -1",
             "ephtrace --count 0",
             "ephtrace -o xml",
+            "ephtrace --plot=big",
             "ephtrace --origin guess",
             "ephtrace --hook uprobe",
             "ephtrace frobnicate",

@@ -36,7 +36,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
             run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?
         }
         Command::Doctor(args) => return diagnose(&args),
-        Command::Report(args) => report::run(&args, &mut io::stdout().lock(), &mut io::stderr())?,
+        Command::Report(args) => report::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

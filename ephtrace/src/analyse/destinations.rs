@@ -4,6 +4,7 @@
 //! are kept, with all that is said of them.
 
 use super::{
+    lanes::Lane,
     pattern::{History, Observation},
     ports::Ports,
     reuse::{Reuse, Used, Uses},
@@ -11,9 +12,7 @@ use super::{
     summary::{DestinationSummary, UsualStep},
     top::{Entry, Top},
 };
-use crate::event::{
-    Assignment, Destination, Origin, PortRange, Protocol, origin_name, protocol_name,
-};
+use crate::event::{Assignment, Destination, Origin, PortRange, origin_name, protocol_name};
 
 /// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
 /// there are more, the quieter ones make room, and are counted.
@@ -21,16 +20,8 @@ pub const MAX_DESTINATIONS: usize = 1024;
 
 /// The busiest destinations.
 pub(super) struct Destinations {
-    known: Top<Key, Tracked>,
+    known: Top<Lane, Tracked>,
     uses: Uses,
-}
-
-/// What one verdict is given on: one rule of the kernel hands out ports for it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Key {
-    destination: Destination,
-    protocol: Option<Protocol>,
-    origin: Option<Origin>,
 }
 
 /// What is known of one destination.
@@ -52,8 +43,8 @@ impl Destinations {
 
     /// Takes note of one assignment, its `step` set; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
-        let Assignment { destination, protocol, origin, ts_ns, .. } = *assignment;
-        let entry = self.known.see(Key { destination, protocol, origin });
+        let Assignment { destination, origin, ts_ns, .. } = *assignment;
+        let entry = self.known.see(Lane::of(assignment));
         if let Some(event) = event.filter(|_| origin != Some(Origin::Explicit)) {
             let nth = entry.value.history.total();
             let used = Used { lane: entry.serial, nth, port: event.port, ts_ns };
@@ -79,7 +70,7 @@ impl Destinations {
     /// The `limit` busiest, busiest first.
     pub(super) fn summaries(&self, limit: usize) -> Vec<DestinationSummary> {
         let ranked = self.known.ranked().into_iter().take(limit);
-        ranked.map(|(key, entry)| summary(key, entry)).collect()
+        ranked.map(|(lane, entry)| summary(lane, entry)).collect()
     }
 }
 
@@ -103,8 +94,8 @@ impl Tracked {
     }
 }
 
-fn summary(key: &Key, entry: &Entry<Tracked>) -> DestinationSummary {
-    let Key { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *key;
+fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
+    let Lane { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *lane;
     let Tracked { failures, steps, ports, range, first_ns, last_ns, history } = &entry.value;
     let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
     DestinationSummary {

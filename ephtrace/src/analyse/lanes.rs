@@ -23,11 +23,22 @@ use crate::event::{Assignment, Destination, Origin, PortRange, Protocol};
 pub const MAX_LANES: usize = 65_536;
 
 /// What makes two assignments neighbours: the kernel keeps a search apart by each of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Lane {
-    destination: Destination,
-    protocol: Option<Protocol>,
-    origin: Option<Origin>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane {
+    /// Where to, or for bind from where.
+    pub destination: Destination,
+    /// Transport protocol.
+    pub protocol: Option<Protocol>,
+    /// How the assignments came about.
+    pub origin: Option<Origin>,
+}
+
+impl Lane {
+    /// The lane that `assignment` belongs to.
+    pub fn of(assignment: &Assignment) -> Self {
+        let Assignment { destination, protocol, origin, .. } = *assignment;
+        Self { destination, protocol, origin }
+    }
 }
 
 /// The last assignment of a lane.
@@ -74,7 +85,7 @@ impl Lanes {
     pub fn follow(&mut self, assignment: &mut Assignment) {
         let Some(port) = assignment.sport else { return };
         let salt_epoch = assignment.salt_epoch;
-        let Some(last) = self.replace(lane_of(assignment), Last { port, salt_epoch }) else {
+        let Some(last) = self.replace(Lane::of(assignment), Last { port, salt_epoch }) else {
             return;
         };
         assignment.step = Some(step(last.port, port, assignment.range));
@@ -99,11 +110,6 @@ impl Lanes {
         self.young.insert(lane, now);
         previous
     }
-}
-
-fn lane_of(assignment: &Assignment) -> Lane {
-    let Assignment { destination, protocol, origin, .. } = *assignment;
-    Lane { destination, protocol, origin }
 }
 
 /// From `previous` to `port`, the wrap-around at the end of `range` undone; see the module's text.

@@ -3,6 +3,7 @@
 pub mod destinations;
 pub mod lanes;
 pub mod pattern;
+pub mod picture;
 mod ports;
 pub mod processes;
 pub mod reuse;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::{pattern::Verdict, reuse::Reuse, self_connect::SelfConnect};
+use super::{pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect};
 use crate::{
     event::{Hook, hook_name},
     losses::Losses,
@@ -87,6 +87,9 @@ pub struct Summary {
     pub kernel_cost: Option<KernelCost>,
     /// Lanes that were forgotten to make room: so many steps may be missing.
     pub lanes_evicted: u64,
+    /// What plots are drawn from; no part of the data.
+    #[serde(skip)]
+    pub picture: Picture,
 }
 
 /// How often an error occurred.

@@ -5,6 +5,7 @@
 //! assignment ─┬─ observation ─→ judge (host, by origin)
 //!             ├─ destinations (history, steps, ports, reuse)
 //!             ├─ processes (a judge each)
+//!             ├─ picture (what plots are drawn from)
 //!             └─ counts, errors, latency, self-connects              all ─→ Summary
 //! ```
 
@@ -15,6 +16,7 @@ use hdrhistogram::Histogram;
 use super::{
     destinations::Destinations,
     pattern::{Judge, Observation, WHOLE},
+    picture::Picture,
     processes::Processes,
     real,
     self_connect::SelfConnects,
@@ -39,6 +41,7 @@ pub struct Tally {
     destinations: Destinations,
     processes: Processes,
     self_connects: SelfConnects,
+    picture: Picture,
 }
 
 impl Tally {
@@ -58,6 +61,7 @@ impl Tally {
             destinations: Destinations::new(),
             processes: Processes::new(),
             self_connects: SelfConnects::default(),
+            picture: Picture::default(),
         }
     }
 
@@ -70,6 +74,7 @@ impl Tally {
         self.destinations.observe(assignment, event.as_ref());
         self.processes.observe(assignment, event.as_ref());
         self.self_connects.observe(assignment);
+        self.picture.observe(assignment);
         self.count(assignment);
     }
 
@@ -128,6 +133,7 @@ impl Tally {
             cpu,
             kernel_cost,
             lanes_evicted,
+            picture: self.picture.clone(),
         }
     }
 

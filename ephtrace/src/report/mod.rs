@@ -22,7 +22,7 @@ use crate::{
     },
     cli::ReportArgs,
     replay::{Broken, Item, Recording},
-    sink::{printable, words},
+    sink::{Screen, printable, words},
 };
 
 /// How many broken lines are shown; the others are only counted.
@@ -43,8 +43,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// For people.
-    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+    /// For people, with plots if there is a screen to draw them on.
+    pub fn write_text(&self, out: &mut impl Write, screen: Option<Screen>) -> io::Result<()> {
+        if let Some(screen) = screen {
+            words::plots(out, &self.summary, screen)?;
+        }
         let mut source = Vec::new();
         printable(&mut source, &self.source);
         out.write_all(&source)?;
@@ -63,13 +66,17 @@ impl Report {
     }
 }
 
-/// Reads the recording, and writes the report to `out`; what can't be read is said on `notices`.
-pub fn run(args: &ReportArgs, out: &mut impl Write, notices: &mut impl Write) -> Result<()> {
-    let report = read(Recording::open(&args.file)?, notices)?;
+/// Reads the recording, and writes the report to standard output; what can't be read is said on
+/// standard error.
+pub fn run(args: &ReportArgs) -> Result<()> {
+    let report = read(Recording::open(&args.file)?, &mut io::stderr())?;
+    let mut out = io::stdout().lock();
     if args.json {
-        report.write_json(out)?;
+        report.write_json(&mut out)?;
     } else {
-        report.write_text(out)?;
+        let mut text = Vec::new();
+        report.write_text(&mut text, Screen::of(&io::stdout(), args.plot.into()))?;
+        out.write_all(&text)?;
     }
     Ok(out.flush()?)
 }

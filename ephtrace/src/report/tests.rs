@@ -20,7 +20,7 @@ fn report(lines: &str) -> (Result<Report>, String) {
 
 fn text(lines: &str) -> String {
     let mut out = Vec::new();
-    report(lines).0.unwrap().write_text(&mut out).unwrap();
+    report(lines).0.unwrap().write_text(&mut out, None).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -269,7 +269,8 @@ proptest! {
             .unwrap();
         }
         if let Ok(report) = report(&text).0 {
-            prop_assert!(report.write_text(&mut Vec::new()).is_ok());
+            let screen = Screen { width: 80, colour: true };
+            prop_assert!(report.write_text(&mut Vec::new(), Some(screen)).is_ok());
             prop_assert!(report.write_json(&mut Vec::new()).is_ok());
         }
     }

@@ -14,9 +14,9 @@ use thiserror::Error;
 use zerocopy::FromZeros as _;
 
 use crate::{
-    cli::{FilterArgs, FormatArg, HookArg, KernelArgs, OriginArg, TraceArgs},
+    cli::{FilterArgs, FormatArg, HookArg, KernelArgs, OriginArg, PlotArg, TraceArgs},
     event::{Hook, Origin},
-    sink::{Format, View},
+    sink::{Format, Plot, View},
 };
 
 /// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
@@ -110,6 +110,7 @@ impl TryFrom<TraceArgs> for Settings {
             uid: view.print_uid,
             wide: view.wide,
             explain: verbosity.verbose > 0,
+            plot: view.plot.into(),
             quiet: verbosity.quiet,
         };
         Ok(Self {
@@ -131,6 +132,16 @@ fn format(format: FormatArg) -> Format {
         FormatArg::Text => Format::Text,
         FormatArg::Json => Format::Json,
         FormatArg::Csv => Format::Csv,
+    }
+}
+
+impl From<PlotArg> for Plot {
+    fn from(plot: PlotArg) -> Self {
+        match plot {
+            PlotArg::Auto => Self::Auto,
+            PlotArg::Always => Self::Always,
+            PlotArg::Never => Self::Never,
+        }
     }
 }
 

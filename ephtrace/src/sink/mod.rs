@@ -9,6 +9,8 @@ mod json;
 mod lines;
 mod notices;
 mod pen;
+pub mod plots;
+mod screen;
 mod text;
 pub(crate) mod words;
 
@@ -26,6 +28,7 @@ pub use self::{
     json::JsonSink,
     lines::{Lines, Target},
     notices::Notices,
+    screen::{Plot, Screen},
     text::TextSink,
 };
 use crate::{analyse::summary::Summary, event::Assignment, losses::Losses};
@@ -78,6 +81,8 @@ pub struct View {
     pub wide: bool,
     /// Text: each line followed by a sentence that explains it.
     pub explain: bool,
+    /// When the summary comes with plots.
+    pub plot: Plot,
     /// No summary on the notices.
     pub quiet: bool,
 }
@@ -91,6 +96,7 @@ impl Default for View {
             uid: false,
             wide: false,
             explain: false,
+            plot: Plot::Never,
             quiet: false,
         }
     }
@@ -111,7 +117,7 @@ where
     T: Target + 'static,
     N: Write + 'static,
 {
-    let notices = Notices::new(notices, view.quiet);
+    let notices = Notices::new(notices, view.quiet).with_plots(view.plot);
     match view.format {
         Format::Text => Box::new(TextSink::new(view, started_ns, output, notices)),
         Format::Json => Box::new(JsonSink::new(output, notices)),

@@ -1,14 +1,18 @@
 //! What sinks say to people beside the events: losses, and the summary.
 
-use std::{fmt, io::Write};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
-use super::words;
+use super::{Plot, Screen, words};
 use crate::{analyse::summary::Summary, losses::Losses};
 
 /// Lines for people, on standard error. An error there stops nothing.
 pub struct Notices {
     out: Box<dyn Write>,
     quiet: bool,
+    plot: Plot,
     told: Losses,
 }
 
@@ -26,7 +30,13 @@ pub(super) struct Loss {
 impl Notices {
     /// Writes to `out`; the summary only if not `quiet`.
     pub fn new(out: impl Write + 'static, quiet: bool) -> Self {
-        Self { out: Box::new(out), quiet, told: Losses::default() }
+        Self { out: Box::new(out), quiet, plot: Plot::Never, told: Losses::default() }
+    }
+
+    /// The same with plots of the size of standard error.
+    #[must_use]
+    pub fn with_plots(self, plot: Plot) -> Self {
+        Self { plot, ..self }
     }
 
     /// Says what was lost since the last call, and returns it.
@@ -53,6 +63,9 @@ impl Notices {
     pub(super) fn summary(&mut self, summary: &Summary) {
         if !self.quiet {
             let mut text = Vec::new();
+            if let Some(screen) = Screen::of(&io::stderr(), self.plot) {
+                let _ = words::plots(&mut text, summary, screen);
+            }
             let _ = words::write(&mut text, summary);
             let _ = self.out.write_all(&text);
             let _ = self.out.flush();

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
 };
 
-use super::{Span, printable};
+use super::{Screen, Span, plots, printable};
 use crate::{
     analyse::{
         pattern::{Algorithm, Pattern, Verdict},
@@ -38,6 +38,15 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     }
     cost(out, summary)?;
     lost(out, &summary.losses)
+}
+
+/// Draws what the ports looked like; to be followed by [`write`], so that the words are nearest to
+/// the prompt.
+pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> io::Result<()> {
+    let mut text = String::new();
+    plots::draw(&summary.picture, screen.width, screen.colour, &mut text)
+        .map_err(io::Error::other)?;
+    writeln!(out, "{text}")
 }
 
 fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {

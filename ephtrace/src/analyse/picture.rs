@@ -1,0 +1,336 @@
+//! What the plots of a run need: its last assignments one by one, and all of its steps counted.
+//!
+//! It collects and does not judge: which view shows most is for `sink::plots` to decide, and what
+//! the sequence is for [`pattern`](super::pattern). Memory is fixed, and [`Picture::observe`] takes
+//! the same few nanoseconds for each assignment and allocates nothing.
+
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
+
+use super::lanes::Lane;
+use crate::event::{Assignment, Origin, PortRange};
+
+/// How many of the last assignments are kept, in 128 KiB. A plot in a terminal of 80 columns has
+/// some 7000 dots: so many points leave a cloud a cloud, while ten lanes still have 200 each.
+pub const RECENT: usize = 2048;
+
+/// Steps up to this size, either way, are counted one by one. Linux moves by 16 at most, and a
+/// counter that ten destinations share by ten or so from one assignment to the next of the same.
+pub const NEAR: i32 = 40;
+
+/// How many bins of equal size count all steps over the width of the range. A step of more than one
+/// bin is a jump: of the default range that is 220 ports, which a counter that sixty destinations
+/// share hardly ever moves by from one to the next of the same, and chance 63 times out of 64.
+pub const BINS: usize = 128;
+
+/// Two ports can't be farther apart than this; it stands for half of a range that is not known.
+const FARTHEST: u32 = 65_536;
+
+/// How many sizes [`NEAR`] makes.
+const NEAR_SIZES: usize = 2 * NEAR as usize + 1;
+
+/// One assignment, as far as a plot shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The port.
+    pub port: u16,
+    /// Where it was assigned for, and how.
+    pub lane: Lane,
+    /// The range in force.
+    pub range: Option<PortRange>,
+    /// The step from the one before in its lane, unless the hash secret changed in between.
+    pub step: Option<i32>,
+}
+
+/// The last assignments of a run, and how its steps are spread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    recent: Vec<Point>,
+    /// Where the next one goes, once `recent` is full.
+    next: usize,
+    assignments: u64,
+    steps: Steps,
+}
+
+/// How the steps of a whole run are spread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Steps {
+    near: [u64; NEAR_SIZES],
+    bins: [u64; BINS],
+    total: u64,
+    width: u32,
+}
+
+impl Default for Picture {
+    fn default() -> Self {
+        Self {
+            recent: Vec::with_capacity(RECENT),
+            next: 0,
+            assignments: 0,
+            steps: Steps::default(),
+        }
+    }
+}
+
+impl Picture {
+    /// Takes note of one assignment; a failed one has no port, and one that the program named
+    /// itself says nothing about the kernel.
+    pub fn observe(&mut self, assignment: &Assignment) {
+        let Some(port) = assignment.sport else { return };
+        if assignment.origin == Some(Origin::Explicit) {
+            return;
+        }
+        let Assignment { range, resalted, .. } = *assignment;
+        // A step over a change of the hash secret is none of the counter's.
+        let step = assignment.step.filter(|_| resalted != Some(true));
+        if let Some(step) = step {
+            self.steps.add(step, range);
+        }
+        self.keep(Point { port, lane: Lane::of(assignment), range, step });
+        self.assignments += 1;
+    }
+
+    /// How many were observed, those that are no longer kept included.
+    pub fn assignments(&self) -> u64 {
+        self.assignments
+    }
+
+    /// How many points there are.
+    pub fn len(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// Whether there is nothing to be seen.
+    pub fn is_empty(&self) -> bool {
+        self.recent.is_empty()
+    }
+
+    /// The number of the first point: 1 for the first assignment of the run.
+    pub fn first_number(&self) -> u64 {
+        self.assignments - self.recent.len() as u64 + 1
+    }
+
+    /// The last assignments, at most [`RECENT`], in order.
+    pub fn points(&self) -> impl Iterator<Item = &Point> {
+        let (young, old) = self.recent.split_at(self.next);
+        old.iter().chain(young)
+    }
+
+    /// The port before it in the same lane, for each of the points, in order.
+    pub fn before(&self) -> Vec<Option<u16>> {
+        let mut last = HashMap::<Lane, u16, FxBuildHasher>::default();
+        self.points().map(|point| last.insert(point.lane, point.port)).collect()
+    }
+
+    /// How far its lane climbed since its first point here or its last jump, for each of the
+    /// points, in order; `None` where it jumps.
+    pub fn climbs(&self) -> Vec<Option<i32>> {
+        let mut climbed = HashMap::<Lane, i32, FxBuildHasher>::default();
+        let mut climb = |point: &Point| {
+            let Some(climb) = climbed.get_mut(&point.lane) else {
+                climbed.insert(point.lane, 0);
+                return Some(0);
+            };
+            let step = point.step.filter(|step| step.unsigned_abs() as usize <= jump(point.range));
+            *climb = step.map_or(0, |step| climb.saturating_add(step));
+            step.map(|_| *climb)
+        };
+        self.points().map(&mut climb).collect()
+    }
+
+    /// The steps of the whole run.
+    pub fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    fn keep(&mut self, point: Point) {
+        if self.recent.len() < RECENT {
+            self.recent.push(point);
+        } else {
+            self.recent[self.next] = point;
+            self.next = (self.next + 1) % RECENT;
+        }
+    }
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self { near: [0; NEAR_SIZES], bins: [0; BINS], total: 0, width: width(None) }
+    }
+}
+
+impl Steps {
+    /// How many there were.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Each size up to [`NEAR`], either way, and how many steps were of this size.
+    pub fn near(&self) -> impl Iterator<Item = (i32, u64)> {
+        (-NEAR..).zip(self.near)
+    }
+
+    /// How many were of a size up to [`NEAR`].
+    pub fn near_total(&self) -> u64 {
+        self.near.iter().sum()
+    }
+
+    /// The lowest step of each bin and how many there were in it, near ones included; the bins
+    /// divide the width of the last range.
+    pub fn bins(&self) -> impl Iterator<Item = (i32, u64)> {
+        let lowest = |bin: usize| {
+            let below = (self.width as usize * bin).div_ceil(BINS);
+            i32::try_from(below).unwrap_or(i32::MAX) - half(self.width)
+        };
+        self.bins.iter().enumerate().map(move |(bin, &count)| (lowest(bin), count))
+    }
+
+    /// How many were no jump: in the two bins about 0.
+    pub fn close(&self) -> u64 {
+        self.bins[BINS / 2 - 1] + self.bins[BINS / 2]
+    }
+
+    fn add(&mut self, step: i32, range: Option<PortRange>) {
+        self.total += 1;
+        self.width = width(range);
+        let near = step.checked_add(NEAR).and_then(|index| usize::try_from(index).ok());
+        if let Some(count) = near.and_then(|index| self.near.get_mut(index)) {
+            *count += 1;
+        }
+        // Steps that the range does not explain, as after a change of it, count at the ends.
+        let above = u32::try_from(step.saturating_add(half(self.width))).unwrap_or(0);
+        let bin = u64::from(above) * BINS as u64 / u64::from(self.width);
+        self.bins[usize::try_from(bin).map_or(BINS - 1, |bin| bin.min(BINS - 1))] += 1;
+    }
+}
+
+/// How many sizes a step can have.
+fn width(range: Option<PortRange>) -> u32 {
+    range.map_or(2 * FARTHEST, |range| range.len()).max(1)
+}
+
+fn half(width: u32) -> i32 {
+    // At most 65,536, so the cast keeps it.
+    i32::try_from(width / 2).unwrap_or(i32::MAX)
+}
+
+/// A step of more than this is a jump: one bin, or in a narrow range what is near.
+fn jump(range: Option<PortRange>) -> usize {
+    let width = width(range) as usize;
+    (width / BINS).max((NEAR_SIZES / 2).min(width / 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Destination;
+
+    const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+
+    fn assignment(port: u16, dport: u16, step: Option<i32>) -> Assignment {
+        Assignment {
+            sport: Some(port),
+            destination: Destination { dport, ..Destination::default() },
+            range: Some(RANGE),
+            step,
+            ..Assignment::default()
+        }
+    }
+
+    fn picture(assignments: &[(u16, u16, Option<i32>)]) -> Picture {
+        let mut picture = Picture::default();
+        for &(port, dport, step) in assignments {
+            picture.observe(&assignment(port, dport, step));
+        }
+        picture
+    }
+
+    #[test]
+    fn keeps_the_last_in_order() {
+        let mut picture = Picture::default();
+        let room = picture.recent.capacity();
+        let all = u16::try_from(RECENT).unwrap() + 5;
+        for n in 0..all {
+            picture.observe(&assignment(40_000 + n, 80, None));
+        }
+        assert_eq!(picture.assignments(), u64::from(all));
+        assert_eq!((picture.len(), picture.recent.capacity()), (RECENT, room));
+        assert_eq!(picture.first_number(), 6);
+        let ports: Vec<u16> = picture.points().map(|point| point.port).collect();
+        assert_eq!(ports, (40_005..40_000 + all).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn leaves_out_what_the_kernel_did_not_choose() {
+        let mut picture = Picture::default();
+        picture.observe(&Assignment { errno: Some(99), ..Assignment::default() });
+        let named =
+            Assignment { origin: Some(Origin::Explicit), ..assignment(40_000, 80, Some(2)) };
+        picture.observe(&named);
+        assert!(picture.is_empty());
+        assert_eq!((picture.assignments(), picture.steps().total()), (0, 0));
+    }
+
+    #[test]
+    fn knows_the_port_before_in_the_lane() {
+        let picture = picture(&[
+            (1000, 80, None),
+            (2000, 443, None),
+            (1002, 80, Some(2)),
+            (1006, 80, Some(4)),
+        ]);
+        assert_eq!(picture.before(), [None, None, Some(1000), Some(1002)]);
+    }
+
+    #[test]
+    fn climbs_from_the_last_jump() {
+        let picture = picture(&[
+            (40_000, 80, None),
+            (50_000, 443, None),
+            (40_002, 80, Some(2)),
+            (40_018, 80, Some(16)),
+            (33_000, 80, Some(-7018)),
+            (33_004, 80, Some(4)),
+            (49_999, 443, Some(-1)),
+        ]);
+        assert_eq!(
+            picture.climbs(),
+            [Some(0), Some(0), Some(2), Some(18), None, Some(4), Some(-1)]
+        );
+    }
+
+    #[test]
+    fn counts_steps_near_and_far() {
+        let mut steps = Steps::default();
+        for step in [-40, -1, 2, 2, 40, 41, -41, 14_116, -14_115, i32::MIN, i32::MAX] {
+            steps.add(step, Some(RANGE));
+        }
+        assert_eq!((steps.total(), steps.near_total(), steps.close()), (11, 5, 7));
+        let near: Vec<_> = steps.near().filter(|&(_, count)| count > 0).collect();
+        assert_eq!(near, [(-40, 1), (-1, 1), (2, 2), (40, 1)]);
+        let bins: Vec<_> = steps.bins().filter(|&(_, count)| count > 0).collect();
+        assert_eq!(bins, [(-14_116, 2), (-220, 3), (0, 4), (13_896, 2)]);
+        assert_eq!(steps.bins().map(|(_, count)| count).sum::<u64>(), 11);
+    }
+
+    #[test]
+    fn counts_steps_of_an_unknown_range() {
+        let mut steps = Steps::default();
+        for step in [65_534, -65_534] {
+            steps.add(step, None);
+        }
+        let bins: Vec<_> = steps.bins().collect();
+        assert_eq!((bins[0], bins[BINS - 1]), ((-65_536, 1), (64_512, 1)));
+    }
+
+    #[test]
+    fn a_range_of_one_port_is_no_trouble() {
+        let one = Some(PortRange { low: 5000, high: 5000, by_socket: false });
+        let none = Some(PortRange { low: 5001, high: 5000, by_socket: false });
+        let mut steps = Steps::default();
+        steps.add(0, one);
+        steps.add(0, none);
+        assert_eq!((steps.total(), steps.near_total()), (2, 2));
+    }
+}
