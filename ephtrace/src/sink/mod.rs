@@ -96,7 +96,7 @@ impl Default for View {
             uid: false,
             wide: false,
             explain: false,
-            plot: Plot::Never,
+            plot: Plot::Auto,
             quiet: false,
         }
     }

@@ -255,7 +255,8 @@ fn a_summary() -> Summary {
 #[test]
 fn the_summary_in_words() {
     let said = Said::default();
-    let mut sink = build(&View::default(), START, Vec::new(), said.clone());
+    let view = View { plot: Plot::Never, ..View::default() };
+    let mut sink = build(&view, START, Vec::new(), said.clone());
     sink.summary(START, &a_summary()).unwrap();
     insta::assert_snapshot!(said.text(), @r##"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
