@@ -225,6 +225,9 @@ impl<T: Target> Sink for TextSink<T> {
             text.clear();
             self.writer.write(text, column.unit, (column.value)(assignment));
         }
+        if let Some(last) = self.cells.last_mut().filter(|_| assignment.is_self_connect()) {
+            last.text.extend_from_slice(b" self-connect");
+        }
         self.widen();
         if self.needs_header {
             let texts: Vec<Vec<u8>> =

@@ -14,7 +14,6 @@ use crate::{
         summary::{BUSIEST, DestinationSummary, ErrorCount, ProcessSummary, Summary},
     },
     event::hook_name,
-    losses::Losses,
 };
 
 /// How many processes are listed.
@@ -37,7 +36,7 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         }
     }
     cost(out, summary)?;
-    lost(out, &summary.losses)
+    lost(out, summary)
 }
 
 /// Draws what the ports looked like; to be followed by [`write`], so that the words are nearest to
@@ -246,7 +245,15 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     Ok(())
 }
 
-fn lost(out: &mut impl Write, losses: &Losses) -> io::Result<()> {
+fn lost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let losses = &summary.losses;
+    if summary.lanes_evicted > 0 {
+        let lanes = summary.lanes_evicted;
+        writeln!(
+            out,
+            "{lanes} lanes were forgotten for lack of room: so many steps may be missing"
+        )?;
+    }
     write!(out, "lost {} events", losses.total())?;
     let stages = losses.stages().into_iter().filter(|(_, n)| *n > 0);
     for (n, (stage, count)) in stages.enumerate() {
