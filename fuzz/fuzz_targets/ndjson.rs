@@ -3,14 +3,15 @@
 
 use std::io::{Cursor, sink};
 
-use ephtrace::{replay::Recording, report};
+use ephtrace::{replay::Recording, report, sink::Screen};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: Vec<u8>| {
     if let Ok(recording) = Recording::from_reader("fuzz", Cursor::new(bytes))
         && let Ok(report) = report::read(recording, &mut sink())
     {
-        let _ = report.write_text(&mut sink());
+        let screen = Screen { width: 80, colour: true };
+        let _ = report.write_text(&mut sink(), Some(screen));
         let _ = report.write_json(&mut sink());
     }
 });
