@@ -4,10 +4,12 @@
 //! is judged by: one JSON object a line, described by [`truth::Attempt`]. All traffic stays on the
 //! loopback device.
 
+mod calls;
 mod exhaust;
 mod gate;
 mod net;
 mod netns;
+mod search;
 mod storm;
 mod truth;
 mod ways;
@@ -35,6 +37,8 @@ enum Command {
     Storm(storm::Args),
     /// Use up a narrow range in a network namespace of its own
     Exhaust(exhaust::Args),
+    /// Search for ports where some are taken, in a network namespace of its own
+    Search(search::Args),
     /// Connect once and end: a process that is gone before anyone can look it up
     Connect {
         /// Whom to connect to
@@ -50,6 +54,7 @@ fn main() -> Result<()> {
         Command::Ways(args) => ways::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Connect { to, way } => connect(to, &way),
     }
 }

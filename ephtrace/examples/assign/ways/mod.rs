@@ -6,6 +6,8 @@ mod plain;
 mod ranges;
 mod tasks;
 
+pub(crate) use plain::need_ipv6;
+
 use std::{fmt, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
