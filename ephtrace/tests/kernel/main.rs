@@ -16,6 +16,7 @@ mod compare;
 mod exits;
 mod filters;
 mod refusals;
+mod search;
 mod setup;
 mod storm;
 mod tracer;
