@@ -9,6 +9,7 @@ mod exhaust;
 mod gate;
 mod net;
 mod netns;
+mod pattern;
 mod search;
 mod storm;
 mod truth;
@@ -39,6 +40,8 @@ enum Command {
     Exhaust(exhaust::Args),
     /// Search for ports where some are taken, in a network namespace of its own
     Search(search::Args),
+    /// Have ports assigned over and over in one manner, for their pattern
+    Pattern(pattern::Args),
     /// Connect once and end: a process that is gone before anyone can look it up
     Connect {
         /// Whom to connect to
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
         Command::Storm(args) => storm::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Pattern(args) => pattern::run(&args),
         Command::Connect { to, way } => connect(to, &way),
     }
 }

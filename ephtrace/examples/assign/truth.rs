@@ -262,7 +262,8 @@ fn source(local: IpAddr, daddr: IpAddr) -> IpAddr {
     }
 }
 
-fn now_ns() -> u64 {
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

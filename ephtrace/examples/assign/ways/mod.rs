@@ -7,6 +7,7 @@ mod ranges;
 mod tasks;
 
 pub(crate) use plain::need_ipv6;
+pub(crate) use ranges::ranged_client;
 
 use std::{fmt, path::PathBuf};
 
