@@ -15,6 +15,7 @@ mod bpf;
 mod compare;
 mod exits;
 mod filters;
+mod patterns;
 mod refusals;
 mod search;
 mod setup;
