@@ -26,7 +26,8 @@ pub(crate) struct Args {
     hold: bool,
 }
 
-fn parse_range(text: &str) -> Result<(u16, u16)> {
+/// Reads LOW-HIGH.
+pub(crate) fn parse_range(text: &str) -> Result<(u16, u16)> {
     let (low, high) = text.split_once('-').context("LOW-HIGH is wanted")?;
     let range = (low.parse()?, high.parse()?);
     ensure!(range.0 <= range.1, "the low end is above the high end");

@@ -4,10 +4,13 @@
 //! is judged by: one JSON object a line, described by [`truth::Attempt`]. All traffic stays on the
 //! loopback device.
 
+mod calls;
 mod exhaust;
 mod gate;
 mod net;
 mod netns;
+mod pattern;
+mod search;
 mod storm;
 mod truth;
 mod ways;
@@ -35,6 +38,10 @@ enum Command {
     Storm(storm::Args),
     /// Use up a narrow range in a network namespace of its own
     Exhaust(exhaust::Args),
+    /// Search for ports where some are taken, in a network namespace of its own
+    Search(search::Args),
+    /// Have ports assigned over and over in one manner, for their pattern
+    Pattern(pattern::Args),
     /// Connect once and end: a process that is gone before anyone can look it up
     Connect {
         /// Whom to connect to
@@ -50,6 +57,8 @@ fn main() -> Result<()> {
         Command::Ways(args) => ways::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Pattern(args) => pattern::run(&args),
         Command::Connect { to, way } => connect(to, &way),
     }
 }

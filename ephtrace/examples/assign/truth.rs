@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use socket2::{SockAddr, Socket};
 
-use crate::{net, netns};
+use crate::{calls::Calls, net, netns};
 
 /// Who chose the port, and when. Only `Connect` lines are assignments of `connect()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,6 +73,9 @@ pub(crate) struct Attempt {
     pub(crate) start_ns: u64,
     /// After it.
     pub(crate) end_ns: u64,
+    /// Calls of the kernel function that this program counts, from its start to the end of this
+    /// attempt; null where it counts none.
+    pub(crate) calls: Option<u64>,
 }
 
 /// A way that this machine does not offer.
@@ -135,12 +138,13 @@ pub(crate) struct Probe<'a> {
     to: SocketAddr,
     origin: Origin,
     range: Option<(u16, u16)>,
+    calls: Option<&'a Calls>,
 }
 
 impl<'a> Probe<'a> {
     /// An ordinary connect to `to`.
     pub(crate) fn new(truth: &'a Truth, way: &'a str, to: SocketAddr) -> Self {
-        Self { truth, way, to, origin: Origin::Connect, range: None }
+        Self { truth, way, to, origin: Origin::Connect, range: None, calls: None }
     }
 
     /// Who will have chosen the port.
@@ -151,6 +155,16 @@ impl<'a> Probe<'a> {
     /// The range in force, where it is not the namespace's.
     pub(crate) fn range(self, range: (u16, u16)) -> Self {
         Self { range: Some(range), ..self }
+    }
+
+    /// Logs what was counted, too.
+    pub(crate) fn counting(self, calls: Option<&'a Calls>) -> Self {
+        Self { calls, ..self }
+    }
+
+    /// Whom it connects to.
+    pub(crate) fn to(&self) -> SocketAddr {
+        self.to
     }
 
     /// Connects `client` and logs it.
@@ -203,6 +217,7 @@ impl<'a> Probe<'a> {
             origin,
             range: self.range.map_or_else(netns::range, Ok)?,
             cookie: net::cookie(client.as_raw_fd()).ok(),
+            calls: self.calls.map(Calls::so_far).transpose()?,
             ..Attempt::of_this_thread()?
         })
     }
@@ -232,6 +247,7 @@ impl Attempt {
             cookie: None,
             start_ns: 0,
             end_ns: 0,
+            calls: None,
         })
     }
 }
@@ -246,7 +262,8 @@ fn source(local: IpAddr, daddr: IpAddr) -> IpAddr {
     }
 }
 
-fn now_ns() -> u64 {
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

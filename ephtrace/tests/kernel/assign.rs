@@ -43,6 +43,7 @@ pub(crate) struct Attempt {
     pub(crate) cookie: Option<u64>,
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
+    pub(crate) calls: Option<u64>,
 }
 
 impl Attempt {

@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use crate::assign::say;
+
 /// ephtrace: `EPHTRACE_BIN`, or the one that cargo built for these tests.
 pub(crate) fn ephtrace() -> PathBuf {
     env::var_os("EPHTRACE_BIN")
@@ -36,6 +38,33 @@ pub(crate) fn assign() -> Result<PathBuf> {
 pub(crate) fn kernel_preempts() -> bool {
     let modes = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
     ["(full)", "(lazy)"].iter().any(|mode| modes.contains(mode))
+}
+
+/// The first two numbers of the kernel's version.
+pub(crate) fn kernel() -> Result<(u32, u32)> {
+    let release = release()?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
+        _ => bail!("a kernel called {release:?}"),
+    }
+}
+
+fn release() -> Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned())
+}
+
+/// Keeps a recording, if `EPHTRACE_KEEP` says so: a folder, or `-` for the output of the tests,
+/// which is all that leaves a guest.
+pub(crate) fn keep(name: &str, recording: &str) -> Result<()> {
+    let Some(folder) = env::var_os("EPHTRACE_KEEP") else { return Ok(()) };
+    let name = format!("{}-{name}.ndjson", release()?);
+    if folder == "-" {
+        recording.lines().for_each(|line| say(&format!("keep {name} {line}")));
+        return Ok(());
+    }
+    let path = Path::new(&folder).join(name);
+    fs::write(&path, recording).with_context(|| format!("writing {}", path.display()))
 }
 
 /// How many connects a storm makes: `EPHTRACE_STORM`.

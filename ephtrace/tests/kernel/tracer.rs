@@ -91,6 +91,8 @@ pub(crate) struct Trace {
     pub(crate) losses: Vec<Loss>,
     /// The last line of the output, if it was a summary.
     pub(crate) summary: Option<Summary>,
+    /// The output as it was.
+    pub(crate) text: String,
     pub(crate) stderr: String,
 }
 
@@ -193,13 +195,14 @@ impl Tracer {
         let status = wait_exit(&mut self.child)?;
         let stderr = self.stderr.rest();
         let text = fs::read_to_string(&self.output)?;
+        let (events, losses) = (Vec::new(), Vec::new());
         let mut trace =
-            Trace { status, events: Vec::new(), losses: Vec::new(), summary: None, stderr };
+            Trace { status, events, losses, summary: None, text: String::new(), stderr };
         for line in text.lines() {
             trace.summary = None;
             read_line(&mut trace, line).with_context(|| format!("reading {line}"))?;
         }
-        Ok(trace)
+        Ok(Trace { text, ..trace })
     }
 }
 

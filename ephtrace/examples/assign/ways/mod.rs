@@ -6,6 +6,9 @@ mod plain;
 mod ranges;
 mod tasks;
 
+pub(crate) use plain::need_ipv6;
+pub(crate) use ranges::ranged_client;
+
 use std::{fmt, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};

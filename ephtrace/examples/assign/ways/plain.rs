@@ -115,7 +115,7 @@ pub(super) fn to_server(context: &Context<'_>, ip: IpAddr) -> Result<()> {
 }
 
 /// Skips the way where the kernel has no IPv6.
-pub(super) fn need_ipv6() -> Result<()> {
+pub(crate) fn need_ipv6() -> Result<()> {
     match Closed::new(Ipv6Addr::LOCALHOST) {
         Ok(_) => Ok(()),
         Err(e) => Err(Skip(format!("no IPv6: {e:#}")).into()),

@@ -61,7 +61,8 @@ pub(super) fn socket_range_exhausted(context: &Context<'_>) -> Result<()> {
     })
 }
 
-fn ranged_client(to: SocketAddr, range: (u16, u16)) -> Result<Socket> {
+/// A client whose ports are to come from `range`.
+pub(crate) fn ranged_client(to: SocketAddr, range: (u16, u16)) -> Result<Socket> {
     let client = net::client(to)?;
     let value = u32::from(range.0) | u32::from(range.1) << 16;
     match net::set_option(client.as_raw_fd(), libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, value) {

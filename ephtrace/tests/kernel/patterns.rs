@@ -1,0 +1,252 @@
+//! Verdicts on what a real kernel did: ports assigned in a known manner, recorded, reported.
+//!
+//! What each manner must be called is docs/patterns.md. The recordings can be kept
+//! (`EPHTRACE_KEEP`, see [`setup`]).
+
+use std::{collections::BTreeSet, fs, process::Command, thread};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    assign::{self, Assign, Attempt, say},
+    compare::compare,
+    setup::{self, Scratch, each_hook},
+    tracer::{Trace, Tracer},
+};
+
+/// How long a recording lasts: longer than the ten seconds that the kernel's hash secret lasts.
+const SECONDS: &str = "11";
+
+/// The same with hooks after the first: the ports are handed out alike.
+const FEWER_SECONDS: &str = "3";
+
+/// A destination with so many connects is to have a verdict of its own; others may have none, but
+/// no wrong one.
+const BUSY: u64 = 60;
+
+/// Algorithm and pattern.
+type Expected<'a> = (&'a str, &'a str);
+
+const DOUBLE_HASH: Expected<'_> = ("linux_dhash64k", "per_destination");
+const SOCKET_RANGE: Expected<'_> = ("linux_lpr", "per_destination");
+const RANDOM_ODD: Expected<'_> = ("random_odd", "random");
+const RANDOM_UNIFORM: Expected<'_> = ("random_uniform", "random");
+
+/// What `ephtrace report --json` says, as far as it is looked at.
+#[derive(Debug, Deserialize)]
+struct Report {
+    verdict: Verdict,
+    origins: Vec<Origin>,
+    destinations: Vec<Destination>,
+    assignments: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Verdict {
+    pattern: String,
+    pattern_confidence: f64,
+    algorithm: String,
+    algorithm_confidence: f64,
+    confirmed_by_kernel: Option<bool>,
+    #[expect(dead_code, reason = "for whoever reads why a test failed")]
+    evidence: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Origin {
+    origin: String,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+#[derive(Debug, Deserialize)]
+struct Destination {
+    dport: Option<u16>,
+    assignments: u64,
+    complete: bool,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+/// One recording: who is in it, and what it must be called.
+struct Case {
+    name: &'static str,
+    /// Arguments of each `assign` that runs for it.
+    processes: &'static [&'static str],
+    expected: Expected<'static>,
+}
+
+const CASES: [Case; 4] = [
+    Case { name: "connect-one", processes: &["connect --times 300"], expected: DOUBLE_HASH },
+    Case {
+        name: "connect-many",
+        processes: &["connect --times 360 --destinations 12"],
+        expected: DOUBLE_HASH,
+    },
+    Case {
+        name: "connect-two-processes",
+        processes: &[
+            "connect --times 200 --destinations 2",
+            "connect --times 200 --destinations 3",
+        ],
+        expected: DOUBLE_HASH,
+    },
+    Case {
+        name: "connect-socket-range",
+        processes: &["connect --times 300 --destinations 2 --socket-range 45000-46999"],
+        // Before Linux 6.8 its searches still step by two.
+        expected: SOCKET_RANGE,
+    },
+];
+
+/// All at once, as on a host with much to do; each recording is what `-p` would have kept.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn connects_are_called_what_they_are() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let tracer = Tracer::start(&scratch, hook, &[])?;
+        let seconds = if hook == setup::some_hook() { SECONDS } else { FEWER_SECONDS };
+        // One after the other: a program can't be started while it is open for writing, which a
+        // process that another thread starts meanwhile would inherit.
+        let running = CASES.iter().map(|case| start(&scratch, case, seconds));
+        let running = running.collect::<Result<Vec<_>>>()?;
+        let mut logs = outputs(running.into_iter().flatten().collect())?.into_iter();
+        let logs_of = |case: &Case| logs.by_ref().take(case.processes.len()).collect::<Vec<_>>();
+        let truths = CASES.iter().map(logs_of).map(|logs| truth(&logs));
+        let truths = truths.collect::<Result<Vec<_>>>()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        compare(&truths.concat(), &trace.events, trace.left_out(), |_| true)?;
+        let mut wrong = Vec::new();
+        for (case, truth) in CASES.iter().zip(&truths) {
+            if truth.is_empty() {
+                say(&format!("{} is left out", case.name));
+                continue;
+            }
+            let recording = recording_of(truth, &trace);
+            setup::keep(&format!("{}-{hook}", case.name), &recording)?;
+            if let Err(e) = judge(&scratch, &recording, expected(case)?) {
+                wrong.push(format!("{}: {e:#}", case.name));
+            }
+        }
+        ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+        Ok(())
+    })
+}
+
+/// Ports that ephtrace does not trace: recordings of `assign` itself.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn ports_of_bind_and_udp_are_called_random() -> Result<()> {
+    let scratch = Scratch::new()?;
+    for (name, args, expected) in [("bind", "bind", RANDOM_ODD), ("udp", "udp", RANDOM_UNIFORM)] {
+        let recording = Assign::start(&scratch, &["pattern", args, "--times", "300"])?.output()?;
+        setup::keep(name, &recording)?;
+        judge(&scratch, &recording, expected).context(name)?;
+    }
+    Ok(())
+}
+
+/// Starts the processes of one recording.
+fn start(scratch: &Scratch, case: &Case, seconds: &str) -> Result<Vec<Assign>> {
+    let start = |args: &&str| {
+        let words = ["pattern"].into_iter().chain(args.split_whitespace());
+        let args: Vec<&str> = words.chain(["--seconds", seconds]).collect();
+        Assign::start(scratch, &args)
+    };
+    case.processes.iter().map(start).collect()
+}
+
+/// What processes say until they end, read from all at once lest one waits for its reader.
+fn outputs(processes: Vec<Assign>) -> Result<Vec<String>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            processes.into_iter().map(|process| scope.spawn(|| process.output())).collect();
+        let join = |t: thread::ScopedJoinHandle<'_, _>| t.join().map_err(|_| anyhow!("a panic"))?;
+        threads.into_iter().map(join).collect()
+    })
+}
+
+/// What the processes of one recording did; nothing, where this kernel does not offer it.
+fn truth(logs: &[String]) -> Result<Vec<Attempt>> {
+    if let Some(skipped) = logs.iter().find(|log| log.contains("\"skipped\"")) {
+        say(skipped.trim_end());
+        return Ok(Vec::new());
+    }
+    Ok(logs.iter().map(|log| assign::read(log)).collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// The lines about these processes, as they were written.
+fn recording_of(truth: &[Attempt], trace: &Trace) -> String {
+    let pids: BTreeSet<u64> = truth.iter().map(|a| a.pid.into()).collect();
+    let is_ours = |line: &&str| {
+        let value: Value = serde_json::from_str(line).unwrap_or_default();
+        value.get("pid").and_then(Value::as_u64).is_some_and(|pid| pids.contains(&pid))
+    };
+    trace.text.lines().filter(is_ours).flat_map(|line| [line, "\n"]).collect()
+}
+
+fn expected(case: &Case) -> Result<Expected<'_>> {
+    let steps_by_two = setup::kernel()? < (6, 8);
+    Ok(if case.expected == SOCKET_RANGE && steps_by_two { DOUBLE_HASH } else { case.expected })
+}
+
+fn judge(scratch: &Scratch, recording: &str, expected: Expected<'_>) -> Result<()> {
+    let report = report(scratch, recording)?;
+    let lines = recording.lines().count() as u64;
+    ensure!(report.assignments == lines, "{lines} lines, {} assignments", report.assignments);
+    as_expected(&report.verdict, expected).context("over all")?;
+    for Origin { origin, verdict } in &report.origins {
+        as_expected(verdict, expected).with_context(|| format!("origin {origin}"))?;
+    }
+    for destination in &report.destinations {
+        let Destination { dport, assignments, complete, verdict } = destination;
+        ensure!(*complete, "destinations were left out");
+        // The last few hundred ports of one destination may leave random ones undetermined.
+        let is_to_be_told = *assignments >= BUSY && expected.1 != "random";
+        let judge = if is_to_be_told { as_expected } else { not_wrong };
+        judge(verdict, expected).with_context(|| format!("{assignments} to port {dport:?}"))?;
+    }
+    Ok(())
+}
+
+fn as_expected(verdict: &Verdict, expected: Expected<'_>) -> Result<()> {
+    let said = said(verdict);
+    ensure!(said == expected, "not {expected:?}: {verdict:?}");
+    ensure!(verdict.confirmed_by_kernel != Some(false), "the kernel says otherwise: {verdict:?}");
+    say(&format!(
+        "{said:?} with {:.3} and {:.3}",
+        verdict.algorithm_confidence, verdict.pattern_confidence
+    ));
+    Ok(())
+}
+
+/// A verdict may be withheld where there is little to go by.
+fn not_wrong(verdict: &Verdict, expected: Expected<'_>) -> Result<()> {
+    let (algorithm, pattern) = said(verdict);
+    let is_right = [expected.0, "undetermined"].contains(&algorithm)
+        && [expected.1, "undetermined"].contains(&pattern);
+    ensure!(is_right, "not {expected:?}: {verdict:?}");
+    if (algorithm, pattern) != expected {
+        say(&format!("withheld: {verdict:?}"));
+    }
+    Ok(())
+}
+
+fn said(verdict: &Verdict) -> Expected<'_> {
+    (&verdict.algorithm, &verdict.pattern)
+}
+
+fn report(scratch: &Scratch, recording: &str) -> Result<Report> {
+    let path = scratch.file("recording");
+    fs::write(&path, recording)?;
+    let output = Command::new(setup::ephtrace()).arg("report").arg(&path).arg("--json").output()?;
+    if !output.status.success() {
+        bail!("report: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    ensure!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).context("reading the report")
+}
