@@ -5,7 +5,7 @@
 //! destination hold ports, each refused candidate is one call of `__inet_check_established`, on
 //! every kernel; the free candidate has no bucket and costs none.
 
-use std::{collections::VecDeque, net::TcpStream};
+use std::{collections::VecDeque, fs, net::TcpStream};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -111,6 +111,7 @@ fn each_search_is_as_long_as_told() -> Result<()> {
         let truths = cases.iter().map(|case| search(&scratch, case.args));
         let mut truths = truths.collect::<Result<Vec<_>>>()?;
         truths.push(search(&scratch, RACE)?);
+        nothing_is_left_behind()?;
         let trace = tracer.stop()?;
         let left_out = left_out_in_races(&trace, hook)?;
         compare(&truths.concat(), &trace.events, left_out, |_| true)?;
@@ -158,6 +159,13 @@ fn fill_the_table() {
 fn search(scratch: &Scratch, args: &str) -> Result<Vec<Attempt>> {
     let args: Vec<&str> = ["search"].into_iter().chain(args.split_whitespace()).collect();
     Assign::start(scratch, &args)?.truth()
+}
+
+/// `assign` takes its kprobe events away.
+fn nothing_is_left_behind() -> Result<()> {
+    let events = fs::read_to_string("/sys/kernel/tracing/kprobe_events").unwrap_or_default();
+    ensure!(!events.contains("ephtrace_assign"), "left in the kernel:\n{events}");
+    Ok(())
 }
 
 /// A hook that does not see the search.
