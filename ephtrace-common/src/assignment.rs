@@ -104,6 +104,9 @@ macro_rules! wire_enum {
         pub enum $name { $($(#[$vmeta])* $variant = $value,)* }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The variant that `value` stands for, if any.
             pub const fn from_wire(value: $int) -> Option<Self> {
                 match value {
@@ -129,24 +132,32 @@ wire_enum! {
         Bind = 2,
         /// `listen()` on an unbound socket.
         Listen = 3,
-        /// `connect()` or first send on an unbound UDP socket.
+        /// `bind()` to port 0, `connect()` or first send on an unbound UDP socket.
         Udp = 4,
-        /// The program named the port itself.
+        /// The program named the port itself, or connected with one that it had bound before.
         Explicit = 5,
+        /// `bind()` to 0, `connect()` or first send on a ping socket: the port is an ICMP identifier.
+        Ping = 6,
     }
 }
 
 wire_enum! {
     /// Transport protocol, by its number.
     Protocol: u16 {
+        /// ICMP, of ping sockets.
+        Icmp = 1,
         /// TCP.
         Tcp = 6,
         /// UDP.
         Udp = 17,
         /// DCCP (kernels before 6.16).
         Dccp = 33,
+        /// ICMP for IPv6, of ping sockets.
+        Icmpv6 = 58,
         /// SCTP.
         Sctp = 132,
+        /// UDP-Lite (kernels before 7.1).
+        UdpLite = 136,
         /// MPTCP, the parent socket.
         Mptcp = 262,
     }

@@ -31,6 +31,8 @@ pub struct Settings {
     pub offsets: Offsets,
     /// What this kernel can do.
     pub features: Features,
+    /// Always zero: keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 /// Byte offsets into kernel structures, from the running kernel's BTF.
@@ -47,6 +49,8 @@ pub struct Offsets {
     pub skc_dport: u32,
     /// `sock_common.skc_num` (host order).
     pub skc_num: u32,
+    /// `sock_common.skc_state`.
+    pub skc_state: u32,
     /// `sock_common.skc_family`.
     pub skc_family: u32,
     /// `sock_common.skc_net.net`.
@@ -69,6 +73,10 @@ pub struct Offsets {
     pub net_range: u32,
     /// `net.ipv4.sysctl_ip_local_port_step_width`; Linux 7.1.
     pub net_step_width: u32,
+    /// `task_struct.pid`, which is the thread's id.
+    pub task_pid: u32,
+    /// `task_struct.tgid`, which is the process's id.
+    pub task_tgid: u32,
     /// `task_struct.group_leader`.
     pub task_group_leader: u32,
     /// `task_struct.comm`.
@@ -151,12 +159,16 @@ pub struct Filter {
     pub dport_count: u32,
     /// See `lports`.
     pub lport_count: u32,
+    /// Origins to keep: bit 1 << number of the `Origin`.
+    pub origins: u32,
     /// 4 or 6 to keep one family, 0 for both.
     pub family: u32,
     /// 1 to keep failed assignments only.
     pub failed_only: u32,
     /// This process is never kept (ephtrace itself), 0 for none.
     pub skip_pid: u32,
+    /// Always zero: keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 /// An address prefix, IPv4 in its IPv4-mapped form (prefix length + 96).

@@ -9,18 +9,17 @@
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::generated::bpf_get_socket_cookie,
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use ephtrace_common::{Counter, Hook};
+use ephtrace_common::{Counter, Hook, Origin};
 
 use crate::{
+    filter,
     globals::setting,
-    maps::{IN_FLIGHT, count, state},
-    read,
-    search::{self, Outcome},
-    sock, task,
+    maps::{count, site},
+    search::{self, Start},
+    sock,
 };
 
 /// The search begins. Minimum kernel 5.5 with BTF; costs a direct call.
@@ -70,14 +69,7 @@ fn ended(sk: *const u8, hash_offset: u64, ret: i32) {
         }
         return;
     };
-    let cookie = if setting!(features.cookie_in_tracing) != 0 {
-        // SAFETY: `sk` is the function's own argument, as the helper demands.
-        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
-    } else {
-        stored_cookie::<true>(sk)
-    };
-    let sport = if ret == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
-    search::end(slot, &Outcome { sport, errno: errno(ret), cookie });
+    search::end_traced(slot, sk, ret);
 }
 
 /// The search begins, where fentry can't be had. Costs a breakpoint or an ftrace call.
@@ -90,16 +82,7 @@ pub(crate) fn eph_kprobe(ctx: ProbeContext) {
 /// The search has ended. A return probe may be missed when more tasks search than it has slots for.
 #[kretprobe(function = "__inet_hash_connect")]
 pub(crate) fn eph_kretprobe(ctx: RetProbeContext) {
-    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
-    // SAFETY: the slot is a live map value, and only this task writes to it.
-    let (sk, was) = unsafe { ((*slot).sk as *const u8, (*slot).state) };
-    if was != state::WANTED && was != state::UNWANTED {
-        return;
-    }
-    let ret: i32 = ctx.ret();
-    let sport = if ret == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
-    let cookie = stored_cookie::<false>(sk);
-    search::end(slot, &Outcome { sport, errno: errno(ret), cookie });
+    search::end_probed(site::CONNECT, ctx.ret());
 }
 
 #[inline(always)]
@@ -109,27 +92,20 @@ fn begin<const TRUSTED: bool, const SPARE: bool>(
     sk: *const u8,
     hash_offset: u64,
 ) {
+    let mut start = Start { hook, origin: Origin::Connect, site: site::CONNECT };
+    let mut hash_offset = match setting!(features.hash_offset_bytes) {
+        8 => Some(hash_offset),
+        _ => None,
+    };
     if sock::num::<TRUSTED>(sk) != Some(0) {
         if !SPARE {
             count(Counter::AlreadyBound);
         }
-        return;
+        start.origin = Origin::Explicit;
+        hash_offset = None;
     }
-    let hash_offset = match setting!(features.hash_offset_bytes) {
-        8 => Some(hash_offset),
-        _ => None,
-    };
-    let protocol = sock::protocol::<TRUSTED>(sk).unwrap_or(0);
-    search::begin::<TRUSTED>(ctx, hook, sk, protocol, hash_offset);
-}
-
-/// `skc_cookie`: 0 until somebody has asked for the socket's cookie.
-#[inline(always)]
-fn stored_cookie<const TRUSTED: bool>(sk: *const u8) -> u64 {
-    read::field::<u64, TRUSTED>(sk, setting!(offsets.skc_cookie)).unwrap_or(0)
-}
-
-#[inline(always)]
-fn errno(ret: i32) -> u32 {
-    if ret < 0 { ret.unsigned_abs() } else { 0 }
+    if filter::keep_origin(start.origin) {
+        let protocol = sock::protocol::<TRUSTED>(sk).unwrap_or(0);
+        search::begin::<TRUSTED>(ctx, start, sk, protocol, hash_offset);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each list is read-only data whose length the verifier knows, so an empty one costs nothing.
 
-use ephtrace_common::{Cidr, PortSpan, bounds};
+use ephtrace_common::{Cidr, Origin, PortSpan, bounds};
 
 use crate::{
     globals::{SETTINGS, setting},
@@ -23,6 +23,12 @@ pub(crate) fn keep_start<const TRUSTED: bool>(
         && keep_netns::<TRUSTED>(net)
         && keep_name(task, owner)
         && keep_cgroup()
+}
+
+/// Whether assignments of this origin are wanted at all.
+#[inline(always)]
+pub(crate) fn keep_origin(origin: Origin) -> bool {
+    setting!(filter.origins) & (1 << origin as u32) != 0
 }
 
 /// Whether an assignment is wanted now that its outcome is known.

@@ -1,6 +1,6 @@
 //! The kernel half: sees the search for a port begin and end, and emits one record for each.
 //!
-//! Thin hooks ([`connect`], [`sock_ops`]) call [`search`], which asks [`filter`] first, keeps the
+//! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sock_ops`], [`bind_cgroup`]) call [`search`], which asks [`filter`] first, keeps the
 //! state of a search in flight and hands the finished record to [`emit`]. What each module reads
 //! from kernel memory goes through [`read`], at offsets that the loader took from the running
 //! kernel's BTF ([`globals`]).
@@ -26,16 +26,21 @@
 )]
 #![expect(clippy::needless_pass_by_value, reason = "aya hands a hook its context by value")]
 
+mod bind;
+mod bind_cgroup;
 mod connect;
 mod emit;
 mod filter;
 mod globals;
 mod maps;
+mod ping;
+mod programs;
 mod read;
 mod search;
 mod sock;
 mod sock_ops;
 mod task;
+mod udp;
 mod word;
 
 #[cfg(not(test))]

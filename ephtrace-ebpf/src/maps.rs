@@ -51,10 +51,27 @@ pub(crate) mod state {
     pub(crate) const IDLE: u32 = 0;
     /// A search that becomes a record.
     pub(crate) const WANTED: u32 = 1;
-    /// A search that the filter does not want; followed for the use of its word only.
+    /// A search that the filter does not want; followed for the use of its word, or because a second
+    /// copy of the program follows it.
     pub(crate) const UNWANTED: u32 = 2;
+    /// A search that may never begin, and whose failure is not seen: counted once it succeeds.
+    pub(crate) const TENTATIVE: u32 = 4;
     /// Nothing, but the end of the last search is known to one of two copies of a program.
     pub(crate) const ENDED: u32 = 3;
+}
+
+/// The kernel's function that searches, in [`InFlight::site`].
+pub(crate) mod site {
+    /// `__inet_hash_connect`.
+    pub(crate) const CONNECT: u32 = 1;
+    /// `inet_csk_get_port`.
+    pub(crate) const BIND: u32 = 2;
+    /// `udp_lib_get_port`.
+    pub(crate) const UDP: u32 = 3;
+    /// `ping_get_port`.
+    pub(crate) const PING: u32 = 4;
+    /// `inet_csk_get_port` or `udp_lib_get_port`, seen by programs on the root cgroup.
+    pub(crate) const BIND_CGROUP: u32 = 5;
 }
 
 /// A search that has begun.
@@ -62,6 +79,8 @@ pub(crate) mod state {
 pub(crate) struct InFlight {
     /// Address of the socket.
     pub(crate) sk: u64,
+    /// Address of the socket that the kernel itself binds, ahead of a connect or a send; else 0.
+    pub(crate) autobind: u64,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub(crate) start_ns: u64,
     /// Address of the word of `table_perturb` that the search uses, 0 if not known.
@@ -72,10 +91,20 @@ pub(crate) struct InFlight {
     pub(crate) begun: u64,
     /// One of [`state`].
     pub(crate) state: u32,
+    /// One of [`site`].
+    pub(crate) site: u32,
     /// `inet_sport` at the start: a socket that connects again still shows its last port there.
     pub(crate) stale_sport: u32,
     /// What is known of it so far.
     pub(crate) record: AssignmentRecord,
+}
+
+impl InFlight {
+    /// Whether a search of the task is under way, wanted or not.
+    #[inline(always)]
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.state == state::WANTED || self.state == state::UNWANTED
+    }
 }
 
 /// What a task's first search is copied from.

@@ -7,7 +7,9 @@
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns, bpf_map_update_elem},
+    helpers::generated::{
+        bpf_get_socket_cookie, bpf_jiffies64, bpf_ktime_get_ns, bpf_map_update_elem,
+    },
 };
 use aya_log_ebpf::debug;
 use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, known};
@@ -16,11 +18,22 @@ use crate::{
     emit::emit,
     filter,
     globals::setting,
-    maps::{EMPTY, IN_FLIGHT, InFlight, count, state},
+    maps::{EMPTY, IN_FLIGHT, InFlight, count, site, state},
     sock::{self, Endpoints},
     task::{self, Owner},
     word,
 };
+
+/// What a hook knows of a search when it begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Start {
+    /// How it is seen.
+    pub(crate) hook: Hook,
+    /// How it came about.
+    pub(crate) origin: Origin,
+    /// One of [`crate::maps::site`].
+    pub(crate) site: u32,
+}
 
 /// A search begins: remembers who, where to and since when, if the filter wants it.
 ///
@@ -28,60 +41,87 @@ use crate::{
 #[inline(always)]
 pub(crate) fn begin<const TRUSTED: bool>(
     ctx: &impl EbpfContext,
-    hook: Hook,
+    start: Start,
     sk: *const u8,
     protocol: u16,
     hash_offset: Option<u64>,
 ) {
-    let task = task::current();
     if setting!(features.has_spares) != 0 && in_flight(sk as u64).is_some() {
         // The other copy of this program has seen it.
         return;
     }
     count(Counter::Seen);
     let owner = task::owner(ctx);
+    let ends = match start.site {
+        site::CONNECT => sock::endpoints::<TRUSTED>(sk),
+        _ => sock::local_end::<TRUSTED>(sk),
+    };
+    if !begin_for::<TRUSTED>(start, &owner, &ends, sk, protocol, hash_offset) {
+        debug!(ctx, "no room for the search of task {}", owner.tid);
+    }
+}
+
+/// The same for this owner and these ends, counted as seen by the caller; false if there was no room
+/// for it.
+#[inline(always)]
+pub(crate) fn begin_for<const TRUSTED: bool>(
+    start: Start,
+    owner: &Owner,
+    ends: &Endpoints,
+    sk: *const u8,
+    protocol: u16,
+    hash_offset: Option<u64>,
+) -> bool {
+    let task = task::current();
+    let is_tentative = start.site == site::BIND_CGROUP;
     let net = sock::net::<TRUSTED>(sk);
-    let ends = sock::endpoints::<TRUSTED>(sk);
-    let is_wanted = ends.family != 0 && filter::keep_start::<TRUSTED>(task, &owner, &ends, net);
+    let is_wanted = ends.family != 0 && filter::keep_start::<TRUSTED>(task, owner, ends, net);
+    if is_tentative && !is_wanted {
+        return true;
+    }
     if !is_wanted {
         count(Counter::Filtered);
         // Without a hash there is no word whose use would have to be followed.
         if hash_offset.is_none() && setting!(features.has_spares) == 0 {
-            return;
+            return true;
         }
     }
     let Some(slot) = slot(task) else {
         if is_wanted {
             count(Counter::InFlightFull);
-            debug!(ctx, "no room for the search of task {}", owner.tid);
         }
-        return;
+        return !is_wanted;
     };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
     if slot.state == state::WANTED {
         count(Counter::ReturnMissed);
-        debug!(ctx, "the end of a search of task {} was never seen", owner.tid);
     }
-    if slot.state == state::WANTED || slot.state == state::UNWANTED {
+    if slot.is_under_way() {
         word::leave(slot);
     }
     slot.sk = sk as u64;
+    slot.site = start.site;
     slot.stale_sport = 0;
     slot.record.known = 0;
     word::enter(slot, hash_offset);
     if !is_wanted {
         slot.state = state::UNWANTED;
-        return;
+        return true;
     }
-    fill_fixed(&mut slot.record, hook, protocol, &ends, &owner);
-    fill_task(&mut slot.record, task, &owner);
-    fill_netns::<TRUSTED>(&mut slot.record, sk, net);
-    slot.state = state::WANTED;
+    fill_fixed(&mut slot.record, start, protocol, ends, owner);
+    fill_task(&mut slot.record, task, owner);
+    fill_netns::<TRUSTED>(&mut slot.record, net);
+    // A ping socket's port is an identifier, of which there is no range.
+    if start.site != site::PING {
+        sock::ranges(sk, net, &raw mut slot.record);
+    }
+    slot.state = if is_tentative { state::TENTATIVE } else { state::WANTED };
     // SAFETY: takes no argument and cannot fail.
     slot.start_ns = unsafe { bpf_ktime_get_ns() };
     // Last, for whatever changes the word before this is no part of the search.
     word::read_before(slot);
+    true
 }
 
 /// The outcome of a search.
@@ -99,8 +139,7 @@ pub(crate) struct Outcome {
 pub(crate) fn in_flight(sk: u64) -> Option<*mut InFlight> {
     let slot = IN_FLIGHT.get_ptr_mut(task::current())?;
     // SAFETY: the slot is a live map value, and only this task writes to it.
-    let (was, whose) = unsafe { ((*slot).state, (*slot).sk) };
-    let matches = (was == state::WANTED || was == state::UNWANTED) && whose == sk;
+    let matches = unsafe { (*slot).is_under_way() && (*slot).sk == sk };
     if matches { Some(slot) } else { None }
 }
 
@@ -115,7 +154,9 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     slot.state = state::ENDED;
     word::read_after(slot);
     word::leave(slot);
-    if was != state::WANTED {
+    if was == state::TENTATIVE {
+        count(Counter::Seen);
+    } else if was != state::WANTED {
         return;
     }
     let record = &mut slot.record;
@@ -132,6 +173,66 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
         record.known |= known::COOKIE;
     }
     emit(record);
+}
+
+/// A search on `sk`, an argument of the traced function, has ended: the function returned `ret`.
+#[inline(always)]
+pub(crate) fn end_traced(slot: *mut InFlight, sk: *const u8, ret: i32) {
+    let errno = errno(slot, ret);
+    let cookie = if setting!(features.cookie_in_tracing) != 0 {
+        // SAFETY: `sk` is the function's own argument, as the helper demands.
+        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
+    } else {
+        sock::stored_cookie::<true>(sk)
+    };
+    let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
+    end(slot, &Outcome { sport, errno, cookie });
+}
+
+/// The search that the task is in at `site` has ended: the function returned `ret`, and that is all
+/// that the probe sees.
+#[inline(always)]
+pub(crate) fn end_probed(site: u32, ret: i32) {
+    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let (sk, is_ours) =
+        unsafe { ((*slot).sk as *const u8, (*slot).is_under_way() && (*slot).site == site) };
+    if is_ours {
+        let errno = errno(slot, ret);
+        let sport = if errno == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
+        let cookie = sock::stored_cookie::<false>(sk);
+        end(slot, &Outcome { sport, errno, cookie });
+    }
+}
+
+const EAGAIN: u32 = 11;
+const EADDRINUSE: u32 = 98;
+
+/// What the program is told: only connect passes on what the search returned, others have a word of
+/// their own for it (`__inet_bind`, `inet_autobind`).
+#[inline(always)]
+fn errno(slot: *mut InFlight, ret: i32) -> u32 {
+    // SAFETY: as in `begin`.
+    let slot = unsafe { &mut *slot };
+    let is_own_accord = slot.autobind == slot.sk;
+    slot.autobind = 0;
+    match (ret, slot.site) {
+        (0, _) => 0,
+        (_, site::CONNECT) => ret.unsigned_abs(),
+        (_, site::UDP | site::PING) if is_own_accord => EAGAIN,
+        _ => EADDRINUSE,
+    }
+}
+
+/// The kernel is about to bind `sk` of its own accord, ahead of a connect or a send.
+#[inline(always)]
+pub(crate) fn autobind<const TRUSTED: bool>(sk: *const u8) {
+    if sock::num::<TRUSTED>(sk) != Some(0) {
+        return;
+    }
+    let Some(slot) = slot(task::current()) else { return };
+    // SAFETY: as in `begin`.
+    unsafe { (*slot).autobind = sk as u64 };
 }
 
 /// The current task connects on `sk`, but there is no search to follow: its end is none to miss.
@@ -169,7 +270,7 @@ pub(crate) fn end_unseen(sk: u64) {
 
 /// The task's slot in the map, made on its first search.
 #[inline(always)]
-fn slot(task: u64) -> Option<*mut InFlight> {
+pub(crate) fn slot(task: u64) -> Option<*mut InFlight> {
     if let Some(slot) = IN_FLIGHT.get_ptr_mut(task) {
         return Some(slot);
     }
@@ -189,19 +290,19 @@ fn slot(task: u64) -> Option<*mut InFlight> {
 #[inline(always)]
 fn fill_fixed(
     record: &mut AssignmentRecord,
-    hook: Hook,
+    start: Start,
     protocol: u16,
     ends: &Endpoints,
     owner: &Owner,
 ) {
-    record.hook = hook as u8;
-    record.origin = Origin::Connect as u8;
+    record.hook = start.hook as u8;
+    record.origin = start.origin as u8;
     record.protocol = protocol;
-    record.family = ends.family;
-    record.dport = ends.dport;
     record.pid = owner.pid;
     record.tid = owner.tid;
     record.uid = owner.uid;
+    record.family = ends.family;
+    record.dport = ends.dport;
     // SAFETY: both addresses are 16 bytes at offsets that are multiples of 8.
     unsafe {
         (&raw mut record.saddr).cast::<[u64; 2]>().write(ends.saddr);
@@ -226,7 +327,7 @@ fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner) {
 }
 
 #[inline(always)]
-fn fill_netns<const TRUSTED: bool>(record: &mut AssignmentRecord, sk: *const u8, net: *const u8) {
+fn fill_netns<const TRUSTED: bool>(record: &mut AssignmentRecord, net: *const u8) {
     match sock::inum::<TRUSTED>(net) {
         Some(inum) => {
             record.netns = inum;
@@ -234,5 +335,4 @@ fn fill_netns<const TRUSTED: bool>(record: &mut AssignmentRecord, sk: *const u8,
         }
         None => count(Counter::ReadFailed),
     }
-    sock::ranges(sk, net, record);
 }

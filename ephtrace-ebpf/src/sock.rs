@@ -4,6 +4,7 @@ use ephtrace_common::{AssignmentRecord, Offsets, known};
 
 use crate::{globals::setting, read};
 
+const TCP_LISTEN: u8 = 10;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -25,6 +26,12 @@ pub(crate) struct Endpoints {
 #[inline(always)]
 pub(crate) fn num<const TRUSTED: bool>(sk: *const u8) -> Option<u16> {
     read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_num))
+}
+
+/// `skc_cookie`: 0 until somebody has asked for the socket's cookie.
+#[inline(always)]
+pub(crate) fn stored_cookie<const TRUSTED: bool>(sk: *const u8) -> u64 {
+    read::field::<u64, TRUSTED>(sk, setting!(offsets.skc_cookie)).unwrap_or(0)
 }
 
 /// `sk_protocol`, 16 bits since Linux 5.6.
@@ -69,6 +76,42 @@ pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     ends.saddr = mapped(address(setting!(offsets.skc_rcv_saddr)));
     ends.family = 4;
     ends
+}
+
+/// The same for a socket that is bound or sends for the first time: it has no destination yet, and
+/// its address is what the program bound it to.
+#[inline(always)]
+pub(crate) fn local_end<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
+    match read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_family)) {
+        Some(AF_INET6) => bound_to(words::<TRUSTED>(sk, setting!(offsets.skc_v6_rcv_saddr))),
+        Some(AF_INET) => {
+            let address = read::field::<u32, TRUSTED>(sk, setting!(offsets.skc_rcv_saddr));
+            bound_to_ipv4(address.unwrap_or(0))
+        }
+        _ => Endpoints { saddr: [0; 2], daddr: [0; 2], dport: 0, family: 0 },
+    }
+}
+
+/// The ends of a socket that is bound to this address of IPv6, or of IPv4 in its mapped form.
+#[inline(always)]
+pub(crate) fn bound_to(saddr: [u64; 2]) -> Endpoints {
+    if is_mapped(saddr) {
+        return Endpoints { saddr, daddr: mapped(0), dport: 0, family: 4 };
+    }
+    Endpoints { saddr, daddr: [0; 2], dport: 0, family: 6 }
+}
+
+/// The same for IPv4.
+#[inline(always)]
+pub(crate) fn bound_to_ipv4(address: u32) -> Endpoints {
+    Endpoints { saddr: mapped(address), daddr: mapped(0), dport: 0, family: 4 }
+}
+
+/// Whether the socket is about to listen: `inet_csk_listen_start` sets the state, then asks for a
+/// port.
+#[inline(always)]
+pub(crate) fn is_listening<const TRUSTED: bool>(sk: *const u8) -> bool {
+    read::field::<u8, TRUSTED>(sk, setting!(offsets.skc_state)) == Some(TCP_LISTEN)
 }
 
 #[inline(always)]

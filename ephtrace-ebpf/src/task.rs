@@ -37,6 +37,15 @@ pub(crate) fn owner(_ctx: &impl EbpfContext) -> Owner {
     Owner { pid: (ids >> 32) as u32, tid: ids as u32, uid: bpf_get_current_uid_gid() as u32 }
 }
 
+/// Process and thread id of the current task, for programs that may not ask for them (on cgroups, up
+/// to Linux 6.1).
+#[inline(always)]
+pub(crate) fn ids() -> (u32, u32) {
+    let task = current() as *const u8;
+    let id = |offset| read::probe::<u32>(task, offset).unwrap_or(0);
+    (id(setting!(offsets.task_tgid)), id(setting!(offsets.task_pid)))
+}
+
 /// cgroup v2 id of the current task.
 #[inline(always)]
 pub(crate) fn cgroup_id() -> u64 {

@@ -17,6 +17,7 @@ Examples:
   sudo ephtrace --dst 10.0.0.0/8 -P 80,8000-8100
   sudo ephtrace --netns blue -T        in the namespace of `ip netns`, wall clock
   sudo ephtrace --min-latency 100us    only where the search for a port took long
+  sudo ephtrace --origin udp,bind      only these ways to get a port
   sudo ephtrace -o json --duration 60s --output ports.ndjson
   sudo ephtrace -v                     with a sentence on each: where the search began
   ephtrace doctor                      what this kernel and user allow, and why not
@@ -318,6 +319,16 @@ impl Verbosity {
 pub enum OriginArg {
     /// TCP connect on an unbound socket
     Connect,
+    /// TCP bind to port 0
+    Bind,
+    /// TCP listen on an unbound socket
+    Listen,
+    /// UDP: bind to port 0, connect or first send on an unbound socket
+    Udp,
+    /// Ping socket: bind to 0, connect or first send
+    Ping,
+    /// The program named the port, or connects from one that it had bound before
+    Explicit,
 }
 
 /// Value of `--format`.
@@ -418,8 +429,14 @@ mod tests {
 
     #[test]
     fn origins_are_spelled_as_in_the_output() {
-        let value = OriginArg::Connect.to_possible_value().unwrap();
-        assert_eq!(value.get_name(), origin_name(Origin::Connect));
+        let mut typed: Vec<String> = OriginArg::value_variants()
+            .iter()
+            .map(|arg| arg.to_possible_value().unwrap().get_name().to_owned())
+            .collect();
+        let mut shown: Vec<&str> = Origin::ALL.iter().map(|&o| origin_name(o)).collect();
+        typed.sort_unstable();
+        shown.sort_unstable();
+        assert_eq!(typed, shown);
     }
 
     #[test]

@@ -102,10 +102,13 @@ pub const ORIGIN: Column = column("origin", "ORIGIN", |a| name(a.origin.map(orig
 pub const SADDR: Column = column("saddr", "SADDR", |a| Value::Ip(a.destination.saddr));
 /// The assigned port; null for a failed assignment.
 pub const SPORT: Column = column("sport", "SPORT", |a| number(a.sport));
-/// Destination address.
-pub const DADDR: Column = column("daddr", "DADDR", |a| Value::Ip(a.destination.daddr));
-/// Destination port.
-pub const DPORT: Column = column("dport", "DPORT", |a| Value::U64(a.destination.dport.into()));
+/// Destination address; null where there is none yet.
+pub const DADDR: Column = column("daddr", "DADDR", |a| {
+    if a.has_destination() { Value::Ip(a.destination.daddr) } else { Value::Null }
+});
+/// Destination port; null where there is none yet.
+pub const DPORT: Column =
+    column("dport", "DPORT", |a| number(Some(a.destination.dport).filter(|_| a.has_destination())));
 /// 0 for success, else the positive errno; in text, its name.
 pub const ERRNO: Column = with_unit(column("errno", "RET", |a| number(a.errno)), Unit::Errno);
 /// Name of the errno; null for success.

@@ -10,14 +10,15 @@ use serde::Serialize;
 use zerocopy::FromZeros as _;
 
 use crate::{
-    event::hook_name,
+    event::{Hook, Origin, hook_name, origin_name},
     kernel::{
         attach::{self, Options},
         btf::Btf,
         error::AttachError,
-        hooks::{HOOKS, HookRow},
+        hooks::{HOOKS, HookRow, Site},
         support::Support,
     },
+    settings::chosen_by_kernel,
 };
 
 /// A trial needs no room for events: one page.
@@ -59,6 +60,8 @@ pub struct HookReport {
     pub available: Option<bool>,
     /// Why not, or why that can't be told, and what would change it.
     pub reason: Option<String>,
+    /// Each origin, and whether this hook can see it.
+    pub origins: Vec<OriginReport>,
     /// What it attaches to.
     pub attaches: &'static str,
     /// What it needs.
@@ -68,6 +71,17 @@ pub struct HookReport {
     /// What the verifier said, if it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verifier_log: Option<String>,
+}
+
+/// What doctor says of one origin with one hook.
+#[derive(Debug, Serialize)]
+pub struct OriginReport {
+    /// Which.
+    pub origin: &'static str,
+    /// Whether it is seen; null if that can't be told without more rights.
+    pub seen: Option<bool>,
+    /// Why not, or what is missing of it.
+    pub reason: Option<String>,
 }
 
 /// Finds it all out.
@@ -101,7 +115,29 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
         Err((available, error)) => (available, Some(error.to_string()), None),
     };
     let HookRow { hook, attaches, needs, gives } = *row;
-    HookReport { hook: hook_name(hook), available, reason, attaches, needs, gives, verifier_log }
+    let origins = origins(hook, available, btf);
+    let hook = hook_name(hook);
+    HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
+}
+
+fn origins(hook: Hook, works: Option<bool>, btf: Result<&Btf, &String>) -> Vec<OriginReport> {
+    let mut reports = Vec::new();
+    for site in Site::ALL {
+        let found = btf.map_err(Clone::clone).and_then(|btf| attach::check_site(hook, site, btf));
+        for &origin in site.origins().iter().filter(|&&origin| origin != Origin::Explicit) {
+            reports.push(OriginReport {
+                origin: origin_name(origin),
+                seen: if found.is_err() { Some(false) } else { works },
+                reason: found
+                    .clone()
+                    .err()
+                    .or_else(|| attach::blind_spot(hook, site).map(str::to_owned))
+                    // listen() is seen by other means than bind().
+                    .filter(|_| found.is_err() || origin != Origin::Listen),
+            });
+        }
+    }
+    reports
 }
 
 /// An error comes with whether it is certain.
@@ -112,10 +148,11 @@ fn try_hook(
 ) -> Result<(), (Option<bool>, AttachError)> {
     let no = |error| (Some(false), error);
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
-    attach::precheck(row.hook, support, btf).map_err(no)?;
+    attach::precheck(row.hook, support).map_err(no)?;
     attach::check_rights(support).map_err(|error| (None, error))?;
-    let options =
-        Options { filter: &Filter::new_zeroed(), ring_bytes: TRIAL_RING_BYTES, log_level: 0 };
+    let mut filter = Filter::new_zeroed();
+    filter.origins = chosen_by_kernel();
+    let options = Options { filter: &filter, ring_bytes: TRIAL_RING_BYTES, log_level: 0 };
     attach::attach_one(row.hook, support, btf, &options).map(drop).map_err(no)
 }
 
@@ -179,6 +216,17 @@ impl HookReport {
         };
         writeln!(out, "{:<10} {works:<8} {}", self.hook, self.attaches)?;
         let mut detail = |name: &str, text: &str| writeln!(out, "{:<19} {name}: {text}", "");
+        let seen = |seen: bool| {
+            let wanted = self.origins.iter().filter(|o| (o.seen != Some(false)) == seen);
+            wanted.map(|o| o.origin).collect::<Vec<_>>().join(", ")
+        };
+        if self.available != Some(false) {
+            detail("sees", &seen(true))?;
+            let unseen = seen(false);
+            if !unseen.is_empty() {
+                detail("does not see", &unseen)?;
+            }
+        }
         detail("gives", self.gives)?;
         match &self.reason {
             Some(reason) => detail("why", reason)?,

@@ -77,6 +77,12 @@ impl Assignment {
             && self.sport == Some(self.destination.dport)
     }
 
+    /// It is known where to: a port that is chosen in `bind()` or `listen()`, or for a UDP socket, is
+    /// chosen before.
+    pub fn has_destination(&self) -> bool {
+        self.destination.dport != 0 || !self.destination.daddr.is_unspecified()
+    }
+
     /// 4 or 6; an IPv4-mapped destination is 4.
     pub fn family(&self) -> u8 {
         if self.destination.daddr.is_ipv4() { 4 } else { 6 }
@@ -90,9 +96,9 @@ pub struct Destination {
     pub netns: u32,
     /// Source address; fixed by routing before the search begins.
     pub saddr: IpAddr,
-    /// Destination address.
+    /// Destination address; the unspecified one of the family if there is none.
     pub daddr: IpAddr,
-    /// Destination port.
+    /// Destination port; 0 if there is none.
     pub dport: u16,
 }
 
@@ -206,11 +212,13 @@ pub enum Unknown {
     Rule,
     /// `net.ipv4.ip_local_port_step_width` is on: the number of candidates can't be told.
     RandomSteps,
+    /// bind, listen and UDP draw where to begin for each search anew, in a local variable.
+    RandomStart,
 }
 
 impl Unknown {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Hash,
         Self::Table,
         Self::TableEmpty,
@@ -218,6 +226,7 @@ impl Unknown {
         Self::Range,
         Self::Rule,
         Self::RandomSteps,
+        Self::RandomStart,
     ];
 
     /// As it stands in every output.
@@ -230,6 +239,7 @@ impl Unknown {
             Self::Range => "no_range",
             Self::Rule => "no_known_rule",
             Self::RandomSteps => "random_steps",
+            Self::RandomStart => "random_start",
         }
     }
 
@@ -245,6 +255,7 @@ impl Unknown {
             Self::RandomSteps => {
                 "with net.ipv4.ip_local_port_step_width the search takes random steps"
             }
+            Self::RandomStart => "the kernel draws where to begin each time, unseen",
         }
     }
 }
@@ -299,16 +310,20 @@ pub fn origin_name(origin: Origin) -> &'static str {
         Origin::Listen => "listen",
         Origin::Udp => "udp",
         Origin::Explicit => "explicit",
+        Origin::Ping => "ping",
     }
 }
 
 /// The name of a protocol in every output.
 pub fn protocol_name(protocol: Protocol) -> &'static str {
     match protocol {
+        Protocol::Icmp => "icmp",
+        Protocol::Icmpv6 => "icmpv6",
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
         Protocol::Dccp => "dccp",
         Protocol::Sctp => "sctp",
+        Protocol::UdpLite => "udplite",
         Protocol::Mptcp => "mptcp",
     }
 }

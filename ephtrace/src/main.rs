@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
     match command {
         Command::Trace(args) => {
-            run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?
+            run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?;
         }
         Command::Doctor(args) => return diagnose(&args),
         Command::Report(args) => report::run(&args)?,

@@ -45,7 +45,9 @@ impl Destinations {
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
         let Assignment { destination, origin, ts_ns, .. } = *assignment;
         let entry = self.known.see(Lane::of(assignment));
-        if let Some(event) = event.filter(|_| origin != Some(Origin::Explicit)) {
+        // Nobody holds state of a port without a destination.
+        let is_reusable = origin != Some(Origin::Explicit) && assignment.has_destination();
+        if let Some(event) = event.filter(|_| is_reusable) {
             let nth = entry.value.history.total();
             let used = Used { lane: entry.serial, nth, port: event.port, ts_ns };
             self.uses.observe(used, &destination);
@@ -97,12 +99,13 @@ impl Tracked {
 fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
     let Lane { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *lane;
     let Tracked { failures, steps, ports, range, first_ns, last_ns, history } = &entry.value;
+    let has_destination = dport != 0 || !daddr.is_unspecified();
     let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
     DestinationSummary {
         netns: Some(netns).filter(|&netns| netns != 0),
         saddr,
-        daddr,
-        dport,
+        daddr: Some(daddr).filter(|_| has_destination),
+        dport: Some(dport).filter(|_| has_destination),
         protocol: protocol.map(protocol_name),
         origin: origin.map(origin_name),
         assignments: entry.count,

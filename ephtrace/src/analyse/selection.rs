@@ -15,7 +15,7 @@
 //! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
 //! got in between, and everything is unknown.
 
-use crate::event::{Assignment, Pass, PortRange, SearchState, Unknown};
+use crate::event::{Assignment, Origin, Pass, PortRange, SearchState, Unknown};
 
 /// Most that the random part of rule 5 adds, in steps.
 const MAX_RANDOM: u32 = 7;
@@ -62,6 +62,15 @@ pub fn select(assignment: &Assignment, rules: Rules) -> Result<Selection, Unknow
 
 /// Sets what [`select`] finds out in the assignment itself, or why there is nothing to find out.
 pub fn apply(assignment: &mut Assignment, rules: Rules) {
+    match assignment.origin {
+        Some(Origin::Connect) | None => {}
+        Some(Origin::Bind | Origin::Listen | Origin::Udp) => {
+            assignment.search_unknown = Some(Unknown::RandomStart);
+            return;
+        }
+        // A ping socket takes the next number, and a named port is not searched for.
+        Some(Origin::Ping | Origin::Explicit) => return,
+    }
     match select(assignment, rules) {
         Ok(Selection { first_candidate, pass, tried }) => {
             assignment.first_candidate = Some(first_candidate);

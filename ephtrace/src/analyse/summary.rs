@@ -149,10 +149,10 @@ pub struct DestinationSummary {
     pub netns: Option<u32>,
     /// Source address.
     pub saddr: IpAddr,
-    /// Destination address.
-    pub daddr: IpAddr,
-    /// Destination port.
-    pub dport: u16,
+    /// Destination address; null where there is none yet (bind, listen, UDP).
+    pub daddr: Option<IpAddr>,
+    /// Destination port; likewise.
+    pub dport: Option<u16>,
     /// Transport protocol, where known.
     pub protocol: Option<&'static str>,
     /// How the assignments came about, where known.

@@ -1,6 +1,6 @@
 //! Loads the eBPF half and attaches one hook, or says why not and what to do about it.
 
-use std::{cell::OnceCell, fs::File, path::Path};
+use std::{cell::OnceCell, fs::File, io, path::Path};
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel,
@@ -16,17 +16,13 @@ use super::{
     btf::Btf,
     config,
     error::{AttachError, chain, errno, explain},
-    hooks::{self, Fit, Hook, Programs},
-    object,
-    offsets::{self, SEARCH},
+    hooks::{self, Attachment, Fit, Hook, Programs, Site},
+    object, offsets,
     support::{Support, VMLINUX},
     symbols,
     tracer::{Missed, Tracer},
 };
 use crate::event::hook_name;
-
-/// The tracepoint of the hook `sock_ops`.
-const STATE: &str = "inet_sock_set_state";
 
 /// What to load with.
 #[derive(Debug, Clone, Copy)]
@@ -74,15 +70,17 @@ pub fn attach_one(
     btf: &Btf,
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
-    precheck(hook, support, btf)?;
+    precheck(hook, support)?;
+    let (sites, unseen) = sites(hook, btf, options.filter.origins)?;
     let mut settings = settings(hook, btf, options.filter)?;
     settings.features.has_spares = u32::from(support.is_preemptible && hook != Hook::Kprobe);
     // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
     settings.features.cookie_in_tracing = u32::from(hook == Hook::Fentry);
-    let mut ebpf = match load_and_attach_all(hook, &settings, support, options) {
+    let programs = programs(hook, &sites, &settings);
+    let mut ebpf = match load_and_attach_all(&programs, &settings, support, options) {
         Err(AttachError::Refused { .. }) if hook == Hook::Fentry => {
             settings.features.cookie_in_tracing = 0;
-            load_and_attach_all(hook, &settings, support, options)?
+            load_and_attach_all(&programs, &settings, support, options)?
         }
         result => result?,
     };
@@ -94,7 +92,12 @@ pub fn attach_one(
         hook,
         passed_over: Vec::new(),
         own_range_steps_by_one: offsets::own_range_steps_by_one(btf),
-        programs: programs(hook, &settings),
+        unseen,
+        seen_in_part: sites
+            .iter()
+            .filter_map(|&site| Some((site, blind_spot(hook, site)?)))
+            .collect(),
+        programs,
         logger: if options.log_level > 0 { EbpfLogger::init(&mut ebpf).ok() } else { None },
         ebpf,
         counters,
@@ -102,28 +105,75 @@ pub fn attach_one(
     })
 }
 
+/// Functions that a hook can't see, with the reason.
+type Unseen = Vec<(Site, String)>;
+
+/// The functions that `hook` is to see for `origins`, and those that it can't.
+fn sites(hook: Hook, btf: &Btf, origins: u32) -> Result<(Vec<Site>, Unseen), AttachError> {
+    let (mut seen, mut unseen) = (Vec::new(), Vec::new());
+    for site in Site::ALL.into_iter().filter(|site| site.is_wanted(origins)) {
+        match check_site(hook, site, btf) {
+            Ok(()) => seen.push(site),
+            Err(why) => unseen.push((site, why)),
+        }
+    }
+    match unseen.first() {
+        Some((_, why)) if seen.is_empty() => Err(AttachError::Unsupported(why.clone())),
+        _ => Ok((seen, unseen)),
+    }
+}
+
+/// Whether `hook` can see what `site` assigns, as far as can be told without a trial.
+pub fn check_site(hook: Hook, site: Site, btf: &Btf) -> Result<(), String> {
+    if hook == Hook::SockOps {
+        return match site {
+            Site::Ping => Err("no program on a cgroup sees ping sockets".into()),
+            _ => Ok(()),
+        };
+    }
+    let function = site.function();
+    match btf.function(function) {
+        Some(f) if site.arguments().contains(&f.params.len()) => Ok(()),
+        Some(f) => Err(format!(
+            "{function} takes {} arguments in this kernel, which ephtrace does not know",
+            f.params.len()
+        )),
+        None => Err(format!("{function} is not in the kernel's BTF")),
+    }
+}
+
+/// What `hook` misses of `site`, although it sees it.
+pub fn blind_spot(hook: Hook, site: Site) -> Option<&'static str> {
+    match (hook, site) {
+        (Hook::SockOps, Site::Bind) => Some("a bind that fails is not seen"),
+        (Hook::SockOps, Site::Udp) => Some(
+            "bind to port 0 only: connect and send on an unbound socket are not seen, nor a bind that fails",
+        ),
+        _ => None,
+    }
+}
+
 fn load_and_attach_all(
-    hook: Hook,
+    programs: &Programs,
     settings: &Settings,
     support: &Support,
     options: &Options<'_>,
 ) -> Result<Ebpf, AttachError> {
     let mut ebpf = load(settings, options)?;
     let types = KernelTypes::default();
-    let Programs { ends, starts } = programs(hook, settings);
-    for name in ends.iter().chain(starts) {
-        start_program(&mut ebpf, name, support, &types)?;
+    for attachment in programs.all() {
+        start_program(&mut ebpf, *attachment, support, &types)?;
     }
     Ok(ebpf)
 }
 
-fn programs(hook: Hook, settings: &Settings) -> Programs {
+fn programs(hook: Hook, sites: &[Site], settings: &Settings) -> Programs {
     let fit = Fit {
         arguments: settings.features.hash_connect_args,
         is_typed: Path::new(VMLINUX).exists(),
         is_preemptible: settings.features.has_spares != 0,
     };
-    hooks::programs(hook, fit)
+    hooks::programs(hook, sites, fit)
 }
 
 /// Rights that every hook needs.
@@ -136,10 +186,9 @@ pub fn check_rights(support: &Support) -> Result<(), AttachError> {
 }
 
 /// What can be told without a trial.
-pub fn precheck(hook: Hook, support: &Support, btf: &Btf) -> Result<(), AttachError> {
+pub fn precheck(hook: Hook, support: &Support) -> Result<(), AttachError> {
     let unsupported = |why: String| Err(AttachError::Unsupported(why));
     match hook {
-        Hook::Fentry => Support::check_search(btf).or_else(unsupported),
         Hook::Kprobe if !support.has_kprobes => unsupported(
             "this kernel has no kprobes; one built with CONFIG_KPROBES and CONFIG_PERF_EVENTS has"
                 .into(),
@@ -147,7 +196,7 @@ pub fn precheck(hook: Hook, support: &Support, btf: &Btf) -> Result<(), AttachEr
         Hook::SockOps if support.cgroup2.is_none() => unsupported(
             "cgroup v2 is not mounted; `mount -t cgroup2 none /sys/fs/cgroup/unified`".into(),
         ),
-        Hook::Kprobe | Hook::SockOps => Ok(()),
+        Hook::Fentry | Hook::Kprobe | Hook::SockOps => Ok(()),
     }
 }
 
@@ -162,6 +211,7 @@ fn settings(hook: Hook, btf: &Btf, filter: &Filter) -> Result<Settings, AttachEr
         table_mask: config::table_mask(),
         offsets,
         features,
+        reserved: 0,
     })
 }
 
@@ -213,48 +263,60 @@ impl KernelTypes {
 /// Loads and attaches one program.
 fn start_program(
     ebpf: &mut Ebpf,
-    name: &'static str,
+    Attachment { program: name, to }: Attachment,
     support: &Support,
     types: &KernelTypes,
 ) -> Result<(), AttachError> {
     let program = ebpf.program_mut(name).ok_or_else(|| {
         AttachError::Unsupported(format!("the eBPF object has no program {name}"))
     })?;
-    load_and_attach(program, support, types)
+    load_and_attach(program, to, support, types)
         .map_err(|error| explain(name, program, &error, support))
+}
+
+fn root_cgroup(support: &Support) -> io::Result<File> {
+    File::open(support.cgroup2.as_deref().unwrap_or(Path::new("/sys/fs/cgroup")))
 }
 
 fn load_and_attach(
     program: &mut Program,
+    to: &str,
     support: &Support,
     types: &KernelTypes,
 ) -> Result<(), ProgramError> {
     match program {
         Program::FEntry(program) => {
-            program.load(SEARCH, types.get()?)?;
+            program.load(to, types.get()?)?;
             program.attach().map(drop)
         }
         Program::FExit(program) => {
-            program.load(SEARCH, types.get()?)?;
+            program.load(to, types.get()?)?;
             program.attach().map(drop)
         }
         Program::KProbe(program) => {
             program.load()?;
-            program.attach(SEARCH, 0).map(drop)
+            program.attach(to, 0).map(drop)
         }
         Program::BtfTracePoint(program) => {
-            program.load(STATE, types.get()?)?;
+            program.load(to, types.get()?)?;
             program.attach().map(drop)
         }
         Program::RawTracePoint(program) => {
             program.load()?;
-            program.attach(STATE).map(drop)
+            program.attach(to).map(drop)
         }
+        // A link of its own each, beside which others may attach theirs.
         Program::SockOps(program) => {
             program.load()?;
-            let root = support.cgroup2.as_deref().unwrap_or(Path::new("/sys/fs/cgroup"));
-            // A link of its own, beside which others may attach theirs.
-            program.attach(File::open(root)?, CgroupAttachMode::Single).map(drop)
+            program.attach(root_cgroup(support)?, CgroupAttachMode::Single).map(drop)
+        }
+        Program::CgroupSockAddr(program) => {
+            program.load()?;
+            program.attach(root_cgroup(support)?, CgroupAttachMode::Single).map(drop)
+        }
+        Program::CgroupSock(program) => {
+            program.load()?;
+            program.attach(root_cgroup(support)?, CgroupAttachMode::Single).map(drop)
         }
         _ => Err(ProgramError::UnexpectedProgramType),
     }

@@ -45,7 +45,7 @@ pub(super) fn explain(
         let log = verifier_log.to_string();
         // A refusal by the verifier comes with its reason in the log, one by policy without.
         if io_error.raw_os_error() != Some(libc::EPERM) && !log.trim().is_empty() {
-            return AttachError::Refused { program: name, error: io_error.to_string(), log };
+            return AttachError::Refused { program: name, error: io_error.kind().to_string(), log };
         }
     }
     let errno = errno(error);

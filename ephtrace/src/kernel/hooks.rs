@@ -1,6 +1,9 @@
 //! The table of hooks: what each attaches, needs and gives, best first.
 
 pub use ephtrace_common::Hook;
+use ephtrace_common::Origin;
+
+use super::offsets::SEARCH;
 
 /// One way to see assignments.
 #[derive(Debug, Clone, Copy)]
@@ -19,21 +22,24 @@ pub struct HookRow {
 pub const HOOKS: [HookRow; 3] = [
     HookRow {
         hook: Hook::Fentry,
-        attaches: "fentry and fexit on __inet_hash_connect",
+        attaches: "fentry and fexit on __inet_hash_connect, inet_csk_get_port, udp_lib_get_port, \
+                   ping_get_port",
         needs: "BTF, function tracing",
         gives: "everything",
     },
     HookRow {
         hook: Hook::Kprobe,
-        attaches: "kprobe and kretprobe on __inet_hash_connect",
+        attaches: "kprobe and kretprobe on the same",
         needs: "kprobes",
         gives: "everything; missed return probes are counted",
     },
     HookRow {
         hook: Hook::SockOps,
-        attaches: "raw tracepoint inet_sock_set_state, sock_ops on the root cgroup",
+        attaches: "tracepoint inet_sock_set_state; sock_ops, bind and post_bind programs on the root \
+                   cgroup",
         needs: "tracepoints, cgroup v2",
-        gives: "connect assignments, failures (errno inferred), latency; nothing of the search",
+        gives: "assignments, latency, failures of connect and listen (errno inferred); nothing of \
+                the search",
     },
 ];
 
@@ -44,14 +50,80 @@ pub fn row(hook: Hook) -> &'static HookRow {
     &HOOKS[index]
 }
 
+/// A function of the kernel that looks for a port. A hook sees some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Site {
+    /// TCP connect.
+    Connect,
+    /// TCP bind and listen.
+    Bind,
+    /// UDP.
+    Udp,
+    /// Ping sockets.
+    Ping,
+}
+
+impl Site {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Bind, Self::Udp, Self::Ping];
+
+    /// What the function is called.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Connect => SEARCH,
+            Self::Bind => "inet_csk_get_port",
+            Self::Udp => "udp_lib_get_port",
+            Self::Ping => "ping_get_port",
+        }
+    }
+
+    /// How many arguments it may take.
+    pub fn arguments(self) -> &'static [usize] {
+        match self {
+            Self::Connect => &[4, 5],
+            Self::Bind | Self::Ping => &[2],
+            Self::Udp => &[3],
+        }
+    }
+
+    /// The origins of what it assigns.
+    pub fn origins(self) -> &'static [Origin] {
+        match self {
+            Self::Connect => &[Origin::Connect, Origin::Explicit],
+            Self::Bind => &[Origin::Bind, Origin::Listen, Origin::Explicit],
+            Self::Udp => &[Origin::Udp, Origin::Explicit],
+            Self::Ping => &[Origin::Ping, Origin::Explicit],
+        }
+    }
+
+    /// Whether any of `origins` (bits of `Filter::origins`) comes about here.
+    pub fn is_wanted(self, origins: u32) -> bool {
+        self.origins().iter().any(|&origin| origins & origin_bit(origin) != 0)
+    }
+}
+
+/// The bit of an origin in `Filter::origins`.
+pub fn origin_bit(origin: Origin) -> u32 {
+    1 << origin.to_wire()
+}
+
+/// A program of the kernel half, and what it is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Name of the program.
+    pub program: &'static str,
+    /// A function or a tracepoint; empty for the root cgroup.
+    pub to: &'static str,
+}
+
 /// The programs that make up a hook. Attached ends first and detached starts first, so that no start
 /// is seen whose end is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Programs {
-    /// What sees the end of a search; the second one is a spare copy of the first.
-    pub ends: &'static [&'static str],
-    /// What sees its start; likewise.
-    pub starts: &'static [&'static str],
+    /// What sees the end of a search.
+    pub ends: Vec<Attachment>,
+    /// What sees its start.
+    pub starts: Vec<Attachment>,
 }
 
 /// What decides which programs fit a kernel.
@@ -65,24 +137,106 @@ pub struct Fit {
     pub is_preemptible: bool,
 }
 
-/// The programs of `hook` on a kernel.
-pub fn programs(hook: Hook, fit: Fit) -> Programs {
-    let Fit { arguments, is_typed, is_preemptible } = fit;
-    let (ends, starts): (&[_], &[_]) = match hook {
-        Hook::Fentry if arguments == 5 => {
+/// The programs with which `hook` sees `sites`.
+pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
+    if hook == Hook::SockOps {
+        return by_cgroup(sites, fit);
+    }
+    let mut programs = Programs::default();
+    for &site in sites {
+        let (ends, starts) = names(hook, site, fit);
+        programs.add(ends, starts, site.function(), fit.is_preemptible);
+        if matches!(site, Site::Udp | Site::Ping) {
+            programs.add(&[], own_accord(hook), "inet_autobind", fit.is_preemptible);
+        }
+    }
+    programs
+}
+
+/// The programs of the hook `sock_ops`: a tracepoint, and programs on the root cgroup, which the
+/// kernel never leaves out.
+fn by_cgroup(sites: &[Site], fit: Fit) -> Programs {
+    let mut programs = Programs::default();
+    let wants = |wanted: &[Site]| sites.iter().any(|site| wanted.contains(site));
+    if wants(&[Site::Connect, Site::Bind]) {
+        let state: &[_] = if fit.is_typed {
+            &["eph_state_btf", "eph_state_btf2"]
+        } else {
+            &["eph_state", "eph_state_spare"]
+        };
+        programs.add(&["eph_connected"], &[], "", false);
+        programs.add(&[], state, STATE, fit.is_preemptible);
+    }
+    if wants(&[Site::Bind, Site::Udp]) {
+        for (end, start) in
+            [(&["eph_cbound4"], &["eph_cbind4"]), (&["eph_cbound6"], &["eph_cbind6"])]
+        {
+            programs.add(end, start, "", false);
+        }
+    }
+    programs
+}
+
+/// The tracepoint of the hook `sock_ops`.
+const STATE: &str = "inet_sock_set_state";
+
+/// Ends and starts; the second one of each is a spare copy of the first.
+fn names(hook: Hook, site: Site, fit: Fit) -> (&'static [&'static str], &'static [&'static str]) {
+    match (hook, site) {
+        (Hook::Fentry, Site::Connect) if fit.arguments == 5 => {
             (&["eph_exit5", "eph_exit5_spare"], &["eph_enter", "eph_enter_spare"])
         }
-        Hook::Fentry => (&["eph_exit4", "eph_exit4_spare"], &["eph_enter", "eph_enter_spare"]),
+        (Hook::Fentry, Site::Connect) => {
+            (&["eph_exit4", "eph_exit4_spare"], &["eph_enter", "eph_enter_spare"])
+        }
+        (Hook::Fentry, Site::Bind) => {
+            (&["eph_bind_x", "eph_bind_x2"], &["eph_bind", "eph_bind_spare"])
+        }
+        (Hook::Fentry, Site::Udp) => (&["eph_udp_x", "eph_udp_x2"], &["eph_udp", "eph_udp_spare"]),
+        (Hook::Fentry, Site::Ping) => {
+            (&["eph_ping_x", "eph_ping_x2"], &["eph_ping", "eph_ping_spare"])
+        }
         // Probes run with preemption off.
-        Hook::Kprobe => (&["eph_kretprobe"], &["eph_kprobe"]),
-        // The kernel leaves out no program on a cgroup, but tracepoints.
-        Hook::SockOps if is_typed => (&["eph_connected"], &["eph_state_btf", "eph_state_btf2"]),
-        Hook::SockOps => (&["eph_connected"], &["eph_state", "eph_state_spare"]),
-    };
-    if is_preemptible {
-        return Programs { ends, starts };
+        (Hook::Kprobe, Site::Connect) => (&["eph_kretprobe"], &["eph_kprobe"]),
+        (Hook::Kprobe, Site::Bind) => (&["eph_kbind_x"], &["eph_kbind"]),
+        (Hook::Kprobe, Site::Udp) => (&["eph_kudp_x"], &["eph_kudp"]),
+        (Hook::Kprobe, Site::Ping) => (&["eph_kping_x"], &["eph_kping"]),
+        (Hook::SockOps, _) => (&[], &[]),
     }
-    Programs { ends: &ends[..1], starts: &starts[..1] }
+}
+
+/// What sees the kernel bind a socket of its own accord.
+fn own_accord(hook: Hook) -> &'static [&'static str] {
+    match hook {
+        Hook::Kprobe => &["eph_kauto"],
+        _ => &["eph_auto", "eph_auto_spare"],
+    }
+}
+
+impl Programs {
+    /// Adds programs on function `to`, the spare copies only `with_spares`.
+    fn add(
+        &mut self,
+        ends: &'static [&'static str],
+        starts: &'static [&'static str],
+        to: &'static str,
+        with_spares: bool,
+    ) {
+        let count = if with_spares { 2 } else { 1 };
+        for (names, attachments) in [(ends, &mut self.ends), (starts, &mut self.starts)] {
+            for &program in names.iter().take(count) {
+                let attachment = Attachment { program, to };
+                if !attachments.contains(&attachment) {
+                    attachments.push(attachment);
+                }
+            }
+        }
+    }
+
+    /// All of them, in the order in which they are attached.
+    pub fn all(&self) -> impl Iterator<Item = &Attachment> {
+        self.ends.iter().chain(&self.starts)
+    }
 }
 
 #[cfg(test)]
@@ -101,11 +255,21 @@ mod tests {
         for row in &HOOKS {
             for (arguments, is_typed) in [(4, false), (5, true)] {
                 let fit = Fit { arguments, is_typed, is_preemptible: true };
-                let Programs { ends, starts } = programs(row.hook, fit);
-                for name in ends.iter().chain(starts) {
-                    assert!(name.len() <= 15, "{name}");
+                for Attachment { program, .. } in programs(row.hook, &Site::ALL, fit).all() {
+                    assert!(program.len() <= 15, "{program}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_program_is_attached_once() {
+        let fit = Fit { arguments: 5, is_typed: true, is_preemptible: true };
+        let programs = programs(Hook::Fentry, &Site::ALL, fit);
+        let mut names: Vec<_> = programs.all().map(|attachment| attachment.program).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((names.len(), count), (18, 18));
     }
 }

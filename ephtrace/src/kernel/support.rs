@@ -5,11 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    btf::Btf,
-    config,
-    offsets::{MissingField, SEARCH},
-};
+use super::{btf::Btf, config, offsets::MissingField};
 
 /// The running kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -77,18 +73,6 @@ impl Support {
         let data = fs::read(&path)
             .map_err(|error| format!("{} can't be read: {error}; run as root", path.display()))?;
         Btf::parse(data).map_err(|error| format!("{} is not usable: {error}", path.display()))
-    }
-
-    /// Whether the kernel's types tell of the function that every search ends in.
-    pub fn check_search(btf: &Btf) -> Result<(), String> {
-        match btf.function(SEARCH) {
-            Some(f) if matches!(f.params.len(), 4 | 5) => Ok(()),
-            Some(f) => Err(format!(
-                "{SEARCH} takes {} arguments in this kernel; ephtrace knows it with 4 or 5",
-                f.params.len()
-            )),
-            None => Err(format!("{SEARCH} is not in the kernel's BTF; was it inlined?")),
-        }
     }
 }
 

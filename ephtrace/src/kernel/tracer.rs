@@ -13,7 +13,7 @@ use log::Log;
 
 use super::{
     cost::Cost,
-    hooks::{Hook, Programs},
+    hooks::{Hook, Programs, Site},
 };
 
 /// The loaded and attached kernel half. Dropping it detaches everything.
@@ -24,6 +24,10 @@ pub struct Tracer {
     pub passed_over: Vec<(Hook, String)>,
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
     pub own_range_steps_by_one: bool,
+    /// What the hook was asked to see and can't, with the reason.
+    pub unseen: Vec<(Site, String)>,
+    /// What it sees, but not all of it, with what it misses.
+    pub seen_in_part: Vec<(Site, &'static str)>,
     pub(super) programs: Programs,
     pub(super) ebpf: Ebpf,
     /// Reads what the kernel half logs; only where that was asked for.
@@ -91,9 +95,9 @@ impl Tracer {
             searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]),
             ..Cost::default()
         };
-        let Programs { ends, starts } = self.programs;
-        for name in ends.iter().chain(starts) {
-            let Some(Ok(info)) = self.ebpf.program(name).map(Program::info) else { continue };
+        for attachment in self.programs.all() {
+            let program = self.ebpf.program(attachment.program);
+            let Some(Ok(info)) = program.map(Program::info) else { continue };
             let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
             cost.run_time_ns = cost.run_time_ns.saturating_add(run_time_ns);
             cost.runs = cost.runs.saturating_add(info.run_count());
@@ -106,12 +110,18 @@ impl Tracer {
     pub fn detach_start(&mut self) {
         let missed = self.counts().map_or(0, |counts| counts[Counter::HookMissed as usize]);
         self.missed = Missed::Stopped { missed };
-        self.programs.starts.iter().for_each(|name| self.unload(name));
+        let starts = std::mem::take(&mut self.programs.starts);
+        for start in starts {
+            self.unload(start.program);
+        }
     }
 
     /// Detaches what sees a search end.
     pub fn detach_end(&mut self) {
-        self.programs.ends.iter().for_each(|name| self.unload(name));
+        let ends = std::mem::take(&mut self.programs.ends);
+        for end in ends {
+            self.unload(end.program);
+        }
     }
 
     fn unload(&mut self, name: &str) {
@@ -123,6 +133,8 @@ impl Tracer {
             Program::BtfTracePoint(program) => program.unload(),
             Program::RawTracePoint(program) => program.unload(),
             Program::SockOps(program) => program.unload(),
+            Program::CgroupSockAddr(program) => program.unload(),
+            Program::CgroupSock(program) => program.unload(),
             _ => return,
         };
         if let Err(error) = unloaded {

@@ -1,6 +1,6 @@
 //! Recordings that are short enough to be written here.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 
@@ -74,7 +74,11 @@ fn what_was_written_is_read_back() {
     let failed = Assignment { sport: None, errno: Some(99), container: None, ..full() };
     let unknown = Assignment {
         sport: Some(1),
-        destination: Destination { saddr: full().destination.daddr, ..Destination::default() },
+        destination: Destination {
+            saddr: full().destination.daddr,
+            daddr: Ipv6Addr::UNSPECIFIED.into(),
+            ..Destination::default()
+        },
         ..Assignment::default()
     };
     let all = [full(), failed, unknown, full()];

@@ -19,7 +19,7 @@ use tokio::{
 
 use self::pipeline::Pipeline;
 use crate::{
-    event::hook_name,
+    event::{Origin, hook_name, origin_name},
     kernel::{
         attach::{self, Options},
         hooks::{self, Hook},
@@ -97,10 +97,27 @@ async fn at(end: Option<Instant>) {
     }
 }
 
+/// Origins that were asked for and can't be seen.
+fn unseen(tracer: &Tracer) -> Vec<&'static str> {
+    for (site, why) in &tracer.unseen {
+        log::info!("{}: {why}", site.function());
+    }
+    for (site, what) in &tracer.seen_in_part {
+        log::info!("{}: {what}", site.function());
+    }
+    let origins = tracer.unseen.iter().flat_map(|(site, _)| site.origins());
+    let chosen = origins.filter(|&&origin| origin != Origin::Explicit);
+    chosen.map(|&origin| origin_name(origin)).collect()
+}
+
 /// One line: the hook, and what it can't see.
 fn announce(tracer: &Tracer) {
     let row = hooks::row(tracer.hook);
     let mut line = format!("ephtrace: tracing with hook {}", hook_name(tracer.hook));
+    let unseen = unseen(tracer);
+    if !unseen.is_empty() {
+        line = format!("{line} (not seen here: {})", unseen.join(", "));
+    }
     if tracer.hook == Hook::SockOps {
         line += ", which can't see the search itself: TRIED is unknown";
     }

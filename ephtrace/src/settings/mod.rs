@@ -16,6 +16,7 @@ use zerocopy::FromZeros as _;
 use crate::{
     cli::{FilterArgs, FormatArg, HookArg, KernelArgs, OriginArg, PlotArg, TraceArgs},
     event::{Hook, Origin},
+    kernel::hooks::origin_bit,
     sink::{Format, Plot, View},
 };
 
@@ -75,8 +76,6 @@ pub enum UsageError {
 pub struct Settings {
     /// Which assignments to keep. `skip_pid` is left at 0.
     pub filter: Filter,
-    /// Which origins to keep; empty for all.
-    pub origins: Vec<Origin>,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
     /// Where to read the kernel's types, if not where the kernel shows them.
@@ -114,7 +113,6 @@ impl TryFrom<TraceArgs> for Settings {
             quiet: verbosity.quiet,
         };
         Ok(Self {
-            origins: filter.origin.iter().map(|&o| origin(o)).collect(),
             filter: build_filter(&filter)?,
             hook: named_hook(hook),
             btf,
@@ -148,6 +146,11 @@ impl From<PlotArg> for Plot {
 fn origin(origin: OriginArg) -> Origin {
     match origin {
         OriginArg::Connect => Origin::Connect,
+        OriginArg::Bind => Origin::Bind,
+        OriginArg::Listen => Origin::Listen,
+        OriginArg::Udp => Origin::Udp,
+        OriginArg::Ping => Origin::Ping,
+        OriginArg::Explicit => Origin::Explicit,
     }
 }
 
@@ -162,6 +165,11 @@ fn named_hook(hook: HookArg) -> Option<Hook> {
 
 fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     let mut filter = Filter::new_zeroed();
+    filter.origins = if args.origin.is_empty() {
+        chosen_by_kernel()
+    } else {
+        args.origin.iter().fold(0, |bits, &arg| bits | origin_bit(origin(arg)))
+    };
     fill_processes(&mut filter, args)?;
     fill_addresses(&mut filter, args)?;
     fill_places(&mut filter, args)?;
@@ -176,6 +184,12 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
         filter.min_latency_ns = u64::try_from(min.as_nanos()).unwrap_or(u64::MAX);
     }
     Ok(filter)
+}
+
+/// Bits of all origins but `explicit`: there the kernel chose nothing.
+pub fn chosen_by_kernel() -> u32 {
+    let origins = Origin::ALL.iter().filter(|origin| **origin != Origin::Explicit);
+    origins.fold(0, |bits, &origin| bits | origin_bit(origin))
 }
 
 fn fill_processes(filter: &mut Filter, args: &FilterArgs) -> Result<(), UsageError> {

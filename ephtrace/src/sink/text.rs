@@ -150,6 +150,7 @@ fn layout(view: View) -> Vec<Cell> {
         (view.uid, columns::UID, 5, Kind::Left),
         (true, columns::PID, 7, Kind::Left),
         (true, columns::COMM, 16, Kind::Left),
+        (true, columns::ORIGIN, 7, Kind::Left),
         (true, columns::FAMILY, 2, Kind::Left),
         (true, columns::SADDR, address, Kind::Address),
         (true, columns::SPORT, 5, Kind::Left),

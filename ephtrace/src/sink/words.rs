@@ -170,9 +170,13 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
     };
     let (failures, word) = (one.failures, word(&one.verdict));
     write!(out, "{count:>9} {failures:>7}  {step:11} {ports:11} {word:15} ")?;
-    write!(out, "{} -> {}", one.saddr, SocketAddr::new(one.daddr, one.dport))?;
+    match one.daddr.zip(one.dport) {
+        Some((daddr, dport)) => write!(out, "{} -> {}", one.saddr, SocketAddr::new(daddr, dport))?,
+        None => write!(out, "{}", one.saddr)?,
+    }
+    let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
     let origin = one.origin.filter(|&origin| origin != "connect");
-    for word in one.protocol.filter(|&protocol| protocol != "tcp").into_iter().chain(origin) {
+    for word in protocol.into_iter().chain(origin) {
         write!(out, " {word}")?;
     }
     if netns {

@@ -21,6 +21,8 @@ pub enum Stream {
     Bind,
     /// UDP, however it came about (`udp_lib_get_port`).
     Udp,
+    /// Ping sockets (`ping_get_port`).
+    Ping,
     /// The source does not tell.
     Unknown,
 }
@@ -30,7 +32,10 @@ impl Stream {
     pub fn of(event: &Observation) -> Option<Self> {
         match (event.origin, event.protocol) {
             (Some(Origin::Explicit), _) => None,
-            (Some(Origin::Udp), _) | (_, Some(Protocol::Udp)) => Some(Self::Udp),
+            (Some(Origin::Ping), _) => Some(Self::Ping),
+            (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
+                Some(Self::Udp)
+            }
             (Some(Origin::Connect), _) => Some(Self::Connect),
             (Some(Origin::Bind | Origin::Listen), _) => Some(Self::Bind),
             (None, _) => Some(Self::Unknown),
@@ -43,6 +48,7 @@ impl Stream {
             Self::Connect => "connect",
             Self::Bind => "bind",
             Self::Udp => "udp",
+            Self::Ping => "ping",
             Self::Unknown => "unknown origin",
         }
     }

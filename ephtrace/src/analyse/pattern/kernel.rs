@@ -73,7 +73,7 @@ impl KernelCheck {
 
     fn word(&mut self, step: u32) {
         self.words += 1;
-        self.even += u64::from(step % 2 == 0 && (2..=16).contains(&step));
+        self.even += u64::from(step.is_multiple_of(2) && (2..=16).contains(&step));
         self.any += u64::from((1..=8).contains(&step));
         self.two_or_four += u64::from(step == 2 || step == 4);
     }

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     fmt,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
@@ -88,6 +88,8 @@ impl Line<'_> {
         if sport.is_none() && self.errno == Some(0) {
             return Err("no port (`sport`), but no error (`errno`) either".into());
         }
+        let saddr = self.saddr.map_or(ANY, |address| address.0);
+        let none = if saddr.is_ipv4() { ANY } else { ANY_V6 };
         let by_socket = self.range_source.is_some_and(|source| source.as_str() == "socket");
         let container = self.container.map(|name| shared(name.as_str(), last));
         Ok(Assignment {
@@ -100,8 +102,8 @@ impl Line<'_> {
             container,
             destination: Destination {
                 netns: self.netns.unwrap_or(0),
-                saddr: self.saddr.map_or(ANY, |address| address.0),
-                daddr: self.daddr.map_or(ANY, |address| address.0),
+                saddr,
+                daddr: self.daddr.map_or(none, |address| address.0),
                 dport: self.dport.unwrap_or(0),
             },
             protocol: self.protocol.and_then(|text| protocol(text.as_str())),
@@ -125,6 +127,7 @@ impl Line<'_> {
 }
 
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const ANY_V6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// `name`, taken from `last` if that is the same.
 fn shared(name: &str, last: &mut Option<Arc<str>>) -> Arc<str> {
@@ -139,17 +142,15 @@ fn range((low, high): (u16, u16), by_socket: bool) -> Option<PortRange> {
 }
 
 fn protocol(name: &str) -> Option<Protocol> {
-    use Protocol::{Dccp, Mptcp, Sctp, Tcp, Udp};
-    [Tcp, Udp, Dccp, Sctp, Mptcp].into_iter().find(|&p| protocol_name(p) == name)
+    Protocol::ALL.iter().copied().find(|&p| protocol_name(p) == name)
 }
 
 fn origin(name: &str) -> Option<Origin> {
-    use Origin::{Bind, Connect, Explicit, Listen, Udp};
-    [Connect, Bind, Listen, Udp, Explicit].into_iter().find(|&o| origin_name(o) == name)
+    Origin::ALL.iter().copied().find(|&o| origin_name(o) == name)
 }
 
 fn hook(name: &str) -> Option<Hook> {
-    [Hook::Fentry, Hook::Kprobe, Hook::SockOps].into_iter().find(|&h| hook_name(h) == name)
+    Hook::ALL.iter().copied().find(|&h| hook_name(h) == name)
 }
 
 fn pass(name: &str) -> Option<Pass> {

@@ -198,23 +198,23 @@ fn csv_rows() {
 #[test]
 fn a_table() {
     insta::assert_snapshot!(table(View::default(), &[success(), failure(), unknown(), hostile()]), @r##"
-    |TIME(s)     PID     COMM             IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx            4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
-    |1.000200    4242    nginx            4  10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL|
-    |0.000000    -       -                4  10.0.0.1        40002 192.168.100.200 443        -     -        - -|
-    |TIME(s)     PID     COMM                  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    a"b\n<script>,\u{1b}[ 4  10.0.0.1        -     192.168.100.200 443       -3     1      1.8 4095|
+    |TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
+    |1.000200    4242    nginx            connect 4  10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL|
+    |0.000000    -       -                -       4  10.0.0.1        40002 192.168.100.200 443        -     -        - -|
+    |TIME(s)     PID     COMM                  ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    a"b\n<script>,\u{1b}[ connect 4  10.0.0.1        -     192.168.100.200 443       -3     1      1.8 4095|
     "##);
 }
 
 #[test]
 fn a_table_that_widens() {
     insta::assert_snapshot!(table(View::default(), &[success(), ipv6(), success()]), @r##"
-    |TIME(s)     PID     COMM             IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx            4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
-    |TIME(s)     PID     COMM             IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx            6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.8 0|
-    |1.000200    4242    nginx            4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.8 0|
+    |TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
+    |TIME(s)     PID     COMM             ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx            connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.8 0|
+    |1.000200    4242    nginx            connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.8 0|
     "##);
 }
 
@@ -222,9 +222,9 @@ fn a_table_that_widens() {
 fn a_wide_table_with_all_columns() {
     let view = View { wall_clock: true, uid: true, wide: true, ..View::default() };
     insta::assert_snapshot!(table(view, &[success(), ipv6()]), @r##"
-    |TIME(s)     TIME            UID   PID     COMM             IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    11:06:41.000200 33    4242    nginx            4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.8 0|
-    |1.000200    11:06:41.000200 33    4242    nginx            6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.8 0|
+    |TIME(s)     TIME            UID   PID     COMM             ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    11:06:41.000200 33    4242    nginx            connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.8 0|
+    |1.000200    11:06:41.000200 33    4242    nginx            connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.8 0|
     "##);
 }
 

@@ -1,0 +1,120 @@
+//! `bind()` where no function can be hooked: TCP and UDP, as programs on the root cgroup see it.
+//!
+//! `inet_bind` and `inet6_bind` run `bind4` or `bind6` programs before the search and `post_bind4`
+//! or `post_bind6` after it, unless it failed: a failure is not seen, so that nothing is counted
+//! before the end. With `IP_BIND_ADDRESS_NO_PORT` there is no search, and no `post_bind`.
+
+use aya_ebpf::{
+    helpers::generated::bpf_get_current_uid_gid,
+    macros::{cgroup_sock, cgroup_sock_addr},
+    programs::{SockAddrContext, SockContext},
+};
+use ephtrace_common::{Hook, Origin, Protocol};
+
+use crate::{
+    filter,
+    maps::{IN_FLIGHT, site, state},
+    search::{self, Outcome, Start},
+    sock::{self, Endpoints},
+    task::{self, Owner},
+};
+
+/// What a program on a cgroup returns to let the call go on.
+const GO_ON: i32 = 1;
+
+/// The program asks for a port. Minimum kernel 4.17.
+#[cgroup_sock_addr(bind4)]
+pub(crate) fn eph_cbind4(ctx: SockAddrContext) -> i32 {
+    begin::<false>(&ctx);
+    GO_ON
+}
+
+/// The same over IPv6.
+#[cgroup_sock_addr(bind6)]
+pub(crate) fn eph_cbind6(ctx: SockAddrContext) -> i32 {
+    begin::<true>(&ctx);
+    GO_ON
+}
+
+/// It has one. Minimum kernel 4.17.
+#[cgroup_sock(post_bind4)]
+pub(crate) fn eph_cbound4(ctx: SockContext) -> i32 {
+    ended(ctx.sock as u64);
+    GO_ON
+}
+
+/// The same over IPv6.
+#[cgroup_sock(post_bind6)]
+pub(crate) fn eph_cbound6(ctx: SockContext) -> i32 {
+    ended(ctx.sock as u64);
+    GO_ON
+}
+
+#[inline(always)]
+fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
+    forget_last();
+    // SAFETY: fields of the context, which the verifier turns into loads of the call's arguments.
+    let (port, protocol) =
+        unsafe { ((*ctx.sock_addr).user_port, (*ctx.sock_addr).protocol as u16) };
+    let is_udp = protocol == Protocol::Udp.to_wire() || protocol == Protocol::UdpLite.to_wire();
+    let is_tcp = protocol == Protocol::Tcp.to_wire() || protocol == Protocol::Dccp.to_wire();
+    let origin = match (port, is_tcp, is_udp) {
+        (0, true, _) => Origin::Bind,
+        (0, _, true) => Origin::Udp,
+        (_, false, false) => return,
+        _ => Origin::Explicit,
+    };
+    if !filter::keep_origin(origin) {
+        return;
+    }
+    let Some(slot) = search::slot(task::current()) else { return };
+    // SAFETY: the slot is a live map value, and only this task writes to it. By way of the map, as
+    // the verifier allows no arithmetic on what the context says.
+    let sk = unsafe {
+        (&raw mut (*slot).sk).write_volatile((*ctx.sock_addr).__bindgen_anon_1.sk as u64);
+        (&raw const (*slot).sk).read_volatile() as *const u8
+    };
+    // SAFETY: takes no argument and cannot fail.
+    let uid = unsafe { bpf_get_current_uid_gid() } as u32;
+    let (pid, tid) = task::ids();
+    let owner = Owner { pid, tid, uid };
+    let start = Start { hook: Hook::SockOps, origin, site: site::BIND_CGROUP };
+    search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);
+}
+
+/// The task's last bind, if it has failed or needed no port, must not pass for this one.
+#[inline(always)]
+fn forget_last() {
+    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let slot = unsafe { &mut *slot };
+    if slot.state == state::TENTATIVE {
+        slot.state = state::IDLE;
+    }
+}
+
+/// The address that the program binds to: the socket does not have it yet.
+#[inline(always)]
+fn ends<const IPV6: bool>(ctx: &SockAddrContext) -> Endpoints {
+    // SAFETY: as in `begin`. Volatile, as the verifier takes loads of 32 bits only, up to Linux 5.8.
+    unsafe {
+        if !IPV6 {
+            return sock::bound_to_ipv4((&raw const (*ctx.sock_addr).user_ip4).read_volatile());
+        }
+        let word = |n: usize| u64::from((&raw const (*ctx.sock_addr).user_ip6[n]).read_volatile());
+        sock::bound_to([word(0) | word(1) << 32, word(2) | word(3) << 32])
+    }
+}
+
+#[inline(always)]
+fn ended(sk: u64) {
+    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let (whose, was) = unsafe { ((&raw const (*slot).sk).read_volatile(), (*slot).state) };
+    if was != state::TENTATIVE || whose != sk {
+        return;
+    }
+    let sk = whose as *const u8;
+    let sport = sock::num::<false>(sk).unwrap_or(0);
+    search::end(slot, &Outcome { sport, errno: 0, cookie: sock::stored_cookie::<false>(sk) });
+}

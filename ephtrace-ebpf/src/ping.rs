@@ -1,0 +1,25 @@
+//! Ping sockets (`SOCK_DGRAM` with ICMP): their port is the identifier of the echo requests.
+//!
+//! `int ping_get_port(struct sock *sk, unsigned short ident)`: 0 asks the kernel to choose. It counts
+//! up from the last one, through all numbers, whatever the range.
+//!
+//! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/ping.c#L77>
+
+use ephtrace_common::Origin;
+
+use crate::{maps::site, programs::programs};
+
+programs! {
+    "ping_get_port", returns: 2, site: site::PING,
+    enter: eph_ping eph_ping_spare, exit: eph_ping_x eph_ping_x2, probes: eph_kping eph_kping_x
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the macro's contract: bind has calls that assign nothing"
+)]
+#[inline(always)]
+fn origin<const TRUSTED: bool>(_sk: *const u8, ident: u64) -> Option<Origin> {
+    // The register may hold anything above the 16 bits of the argument.
+    Some(if ident as u16 == 0 { Origin::Ping } else { Origin::Explicit })
+}
