@@ -5,7 +5,7 @@
 //! in `TIME_WAIT`.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     sync::{
@@ -25,7 +25,7 @@ use nix::{
     unistd::gettid,
 };
 use serde::Serialize;
-use socket2::SockAddr;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{
     gate::Gate,
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Start a new thread after so many connects
     #[arg(long, value_name = "CONNECTS")]
     per_thread: Option<NonZeroU64>,
+    /// How a port is got
+    #[arg(long, value_enum, default_value_t)]
+    by: By,
     /// Connect over IPv6
     #[arg(short = '6', long)]
     ipv6: bool,
@@ -60,6 +63,20 @@ pub(crate) struct Args {
     truth: Option<PathBuf>,
     #[command(flatten)]
     gate: Gate,
+}
+
+/// What gets a port, over and over.
+#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    /// `connect()` of TCP sockets.
+    #[default]
+    Connect,
+    /// `bind()` of TCP sockets to port 0.
+    Bind,
+    /// `bind()` of UDP sockets to port 0.
+    UdpBind,
+    /// `connect()` of UDP sockets and a datagram, as for DNS.
+    Udp,
 }
 
 /// The line printed at the end.
@@ -132,14 +149,14 @@ fn storm(args: &Args, connects: u64, start: &Barrier, stop: &AtomicBool) -> Resu
     let (mut lanes, logged) = prepared?;
     let mut work = Work::default();
     let Some(per_thread) = args.per_thread else {
-        work.burst(&mut lanes, logged, connects, stop)?;
+        work.burst(&mut lanes, logged, (args.by, connects), stop)?;
         return Ok(work);
     };
     let mut left = connects;
     while left > 0 && !stop.load(Ordering::Relaxed) {
         let part = left.min(per_thread.get());
         let (work, lanes, logged) = (&mut work, &mut lanes, logged.clone());
-        let burst = move || work.burst(lanes, logged, part, stop);
+        let burst = move || work.burst(lanes, logged, (args.by, part), stop);
         thread::scope(|scope| scope.spawn(burst).join())
             .map_err(|_| anyhow!("a thread panicked"))??;
         left -= part;
@@ -153,7 +170,7 @@ impl Work {
         &mut self,
         lanes: &mut [Lane],
         logged: Option<Attempt>,
-        connects: u64,
+        (by, connects): (By, u64),
         stop: &AtomicBool,
     ) -> Result<()> {
         let logged = logged.map(|shared| Attempt { tid: gettid().as_raw(), ..shared });
@@ -162,9 +179,35 @@ impl Work {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            self.connect(&mut lanes[i], logged.as_ref())?;
+            match by {
+                By::Connect => self.connect(&mut lanes[i], logged.as_ref())?,
+                By::Bind => self.bind(&lanes[i], Type::STREAM)?,
+                By::UdpBind => self.bind(&lanes[i], Type::DGRAM)?,
+                By::Udp => self.send(&lanes[i])?,
+            }
         }
         Ok(())
+    }
+
+    fn bind(&mut self, lane: &Lane, kind: Type) -> Result<()> {
+        let any = SocketAddr::new(lane.server.addr.ip(), 0);
+        let socket = Socket::new(Domain::for_address(any), kind, None)?;
+        self.count(&socket.bind(&SockAddr::from(any)));
+        Ok(())
+    }
+
+    /// Nobody listens, which the sender never hears of.
+    fn send(&mut self, lane: &Lane) -> Result<()> {
+        let to = SocketAddr::new(lane.server.addr.ip(), lane.server.addr.port());
+        let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None)?;
+        let sent = socket.connect(&SockAddr::from(to)).and_then(|()| socket.send(b"?"));
+        self.count(&sent);
+        Ok(())
+    }
+
+    fn count<T>(&mut self, result: &std::io::Result<T>) {
+        self.connects += 1;
+        self.failures += u64::from(result.is_err());
     }
 
     fn connect(&mut self, lane: &mut Lane, logged: Option<&Attempt>) -> Result<()> {
@@ -215,7 +258,7 @@ fn prepare(args: &Args) -> Result<(Vec<Lane>, Option<Attempt>)> {
         let family = if args.ipv6 { 6 } else { 4 };
         let range = netns::range()?;
         let shared = Attempt::of_this_thread()?;
-        anyhow::Ok(Attempt { way, family, saddr: ip, daddr: ip, range, ..shared })
+        anyhow::Ok(Attempt { way, family, saddr: ip, daddr: ip, range: Some(range), ..shared })
     });
     Ok((lanes, logged.transpose()?))
 }

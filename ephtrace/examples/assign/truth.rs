@@ -16,28 +16,34 @@ use socket2::{SockAddr, Socket};
 
 use crate::{calls::Calls, net, netns};
 
-/// Who chose the port, and when. Only `Connect` lines are assignments of `connect()`.
+/// Who chose the port, and when. Named as ephtrace names origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Origin {
     /// The kernel, in `connect()` (or in `sendto()` with `MSG_FASTOPEN`).
     Connect,
-    /// The kernel, in an earlier `bind()` to port 0.
+    /// The kernel, in `bind()` of a TCP socket to port 0.
     Bind,
-    /// The program.
+    /// The kernel, in `listen()` on an unbound socket.
+    Listen,
+    /// The kernel, for a UDP socket.
+    Udp,
+    /// The kernel, for a ping socket.
+    Ping,
+    /// The program; or it connects with a port that it has already.
     Explicit,
     /// Nobody: the attempt ended before a port was looked for.
     None,
 }
 
-/// One attempt to connect, as its own process saw it.
+/// One attempt to get a port, as its own process saw it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Attempt {
     /// Name of the way in which the attempt was made.
     pub(crate) way: String,
     /// 4 or 6; an IPv4-mapped destination is 4.
     pub(crate) family: u8,
-    /// Always `tcp`.
+    /// `tcp`, `udp`, `icmp`, `icmpv6`.
     pub(crate) protocol: &'static str,
     /// Source address, also where the attempt failed.
     pub(crate) saddr: IpAddr,
@@ -47,9 +53,9 @@ pub(crate) struct Attempt {
     pub(crate) daddr: IpAddr,
     /// Destination port.
     pub(crate) dport: u16,
-    /// Errno of the assignment: 0, or `EADDRNOTAVAIL`.
+    /// Errno of the assignment: 0, or `EADDRNOTAVAIL`, `EADDRINUSE`, `EAGAIN`.
     pub(crate) errno: i32,
-    /// Errno of `connect()`, which has more reasons to fail.
+    /// Errno of the call, which has more reasons to fail.
     pub(crate) connect_errno: i32,
     /// Process id.
     pub(crate) pid: u32,
@@ -65,8 +71,8 @@ pub(crate) struct Attempt {
     pub(crate) origin: Origin,
     /// Inode number of the thread's network namespace.
     pub(crate) netns: u64,
-    /// The range in force for the socket, both ends inclusive.
-    pub(crate) range: (u16, u16),
+    /// The range in force for the socket, both ends inclusive; null where none is.
+    pub(crate) range: Option<(u16, u16)>,
     /// Socket cookie.
     pub(crate) cookie: Option<u64>,
     /// Before `connect()`, in nanoseconds since the Unix epoch.
@@ -178,15 +184,47 @@ impl<'a> Probe<'a> {
         client: &Socket,
         act: impl FnOnce() -> io::Result<()>,
     ) -> Result<Attempt> {
-        let start_ns = now_ns();
-        let result = act();
-        let end_ns = now_ns();
-        let connect_errno = match &result {
-            Ok(()) => 0,
-            Err(e) => e.raw_os_error().context("connect failed without an errno")?,
-        };
-        let mut attempt = self.outcome(client, connect_errno)?;
+        let (errno, start_ns, end_ns) = timed(act)?;
+        let mut attempt = self.outcome(client, errno)?;
         (attempt.start_ns, attempt.end_ns) = (start_ns, end_ns);
+        self.truth.attempt(&attempt)?;
+        Ok(attempt)
+    }
+
+    /// Does `act`, by which `socket`, bound to the probe's address or to none, gets a port before it
+    /// has a destination, and logs it.
+    pub(crate) fn bind(
+        &self,
+        socket: &Socket,
+        protocol: &'static str,
+        act: impl FnOnce() -> io::Result<()>,
+    ) -> Result<Attempt> {
+        let (errno, start_ns, end_ns) = timed(act)?;
+        let local = socket.local_addr()?.as_socket().context("not an internet socket")?;
+        let bound = self.to.ip().to_canonical();
+        let any = if bound.is_ipv4() { ANY.0 } else { ANY.1 };
+        // A ping socket gets its port before its address.
+        let saddr = if self.origin == Origin::Ping { any } else { bound };
+        let attempt = Attempt {
+            way: self.way.to_owned(),
+            family: if saddr.is_ipv4() { 4 } else { 6 },
+            protocol,
+            saddr,
+            sport: (errno == 0).then_some(local.port()),
+            daddr: any,
+            errno,
+            connect_errno: errno,
+            origin: self.origin,
+            // A ping socket's port is an identifier, of which there is no range.
+            range: match self.origin {
+                Origin::Ping => None,
+                _ => Some(self.range.map_or_else(netns::range, Ok)?),
+            },
+            cookie: net::cookie(socket.as_raw_fd()).ok(),
+            start_ns,
+            end_ns,
+            ..Attempt::of_this_thread()?
+        };
         self.truth.attempt(&attempt)?;
         Ok(attempt)
     }
@@ -215,12 +253,27 @@ impl<'a> Probe<'a> {
             errno,
             connect_errno,
             origin,
-            range: self.range.map_or_else(netns::range, Ok)?,
+            range: Some(self.range.map_or_else(netns::range, Ok)?),
             cookie: net::cookie(client.as_raw_fd()).ok(),
             calls: self.calls.map(Calls::so_far).transpose()?,
             ..Attempt::of_this_thread()?
         })
     }
+}
+
+const ANY: (IpAddr, IpAddr) =
+    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+
+/// Does `act`: its errno, and the time before and after it.
+fn timed(act: impl FnOnce() -> io::Result<()>) -> Result<(i32, u64, u64)> {
+    let start_ns = now_ns();
+    let result = act();
+    let end_ns = now_ns();
+    let errno = match &result {
+        Ok(()) => 0,
+        Err(e) => e.raw_os_error().context("it failed without an errno")?,
+    };
+    Ok((errno, start_ns, end_ns))
 }
 
 impl Attempt {
@@ -243,7 +296,7 @@ impl Attempt {
             uid: nix::unistd::getuid().as_raw(),
             origin: Origin::Connect,
             netns: netns::inode()?,
-            range: (0, 0),
+            range: None,
             cookie: None,
             start_ns: 0,
             end_ns: 0,

@@ -39,7 +39,7 @@ pub(crate) struct Attempt {
     pub(crate) uid: u32,
     pub(crate) origin: String,
     pub(crate) netns: u64,
-    pub(crate) range: (u16, u16),
+    pub(crate) range: Option<(u16, u16)>,
     pub(crate) cookie: Option<u64>,
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
@@ -47,9 +47,10 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the kernel chose the port in `connect()`, or could not: an event is due.
+    /// Whether the kernel chose the port, or could not: an event is due, unless the hook can't see
+    /// it.
     pub(crate) fn is_due(&self) -> bool {
-        self.origin == "connect"
+        !["explicit", "none"].contains(&self.origin.as_str())
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{assign::Attempt, tracer::Event};
+use crate::{
+    assign::Attempt,
+    tracer::{Event, Trace},
+};
 
 /// How many lines of each kind a failure shows.
 const SHOWN: usize = 5;
@@ -25,13 +28,15 @@ struct Key {
     family: u8,
     saddr: IpAddr,
     sport: Option<u16>,
-    daddr: IpAddr,
-    dport: u16,
+    daddr: Option<IpAddr>,
+    dport: Option<u16>,
 }
 
 impl From<&Attempt> for Key {
     fn from(a: &Attempt) -> Self {
-        let Attempt { family, saddr, sport, daddr, dport, .. } = *a;
+        let Attempt { family, saddr, sport, .. } = *a;
+        let daddr = Some(a.daddr).filter(|daddr| !daddr.is_unspecified());
+        let dport = Some(a.dport).filter(|dport| *dport != 0);
         let (pid, tid, netns) = (Some(a.pid), Some(a.tid), Some(a.netns));
         Self { pid, tid, netns, family, saddr, sport, daddr, dport }
     }
@@ -46,9 +51,19 @@ impl From<&Event> for Key {
 
 /// Compares what happened with what was reported.
 ///
-/// Of `truth` those attempts count that are due and that `wanted` keeps; of `events` those of the
-/// processes in `truth`. As many may be missing as were counted as `left_out`.
+/// Of `truth` those attempts count that are due and that `wanted` keeps; of the events those of the
+/// processes in `truth`. As many may be missing as were counted as left out.
 pub(crate) fn compare(
+    truth: &[Attempt],
+    trace: &Trace,
+    wanted: impl Fn(&Attempt) -> bool,
+) -> Result<()> {
+    let wanted = |a: &Attempt| a.is_due() && trace.sees(a) && wanted(a);
+    compare_events(truth, &trace.events, trace.left_out(), wanted)
+}
+
+/// The same with another number that may be missing, and where it is known what is due.
+pub(crate) fn compare_events(
     truth: &[Attempt],
     events: &[Event],
     left_out: u64,
@@ -56,7 +71,7 @@ pub(crate) fn compare(
 ) -> Result<()> {
     let pids: BTreeSet<u32> = truth.iter().map(|a| a.pid).collect();
     let mut due: HashMap<Key, VecDeque<&Attempt>> = HashMap::new();
-    for attempt in truth.iter().filter(|a| a.is_due() && wanted(a)) {
+    for attempt in truth.iter().filter(|a| wanted(a)) {
         due.entry(attempt.into()).or_default().push_back(attempt);
     }
     let (mut extra, mut wrong) = (Vec::new(), Vec::new());
@@ -77,7 +92,13 @@ pub(crate) fn compare(
 
 /// What is wrong with an event, if anything.
 fn differences(attempt: &Attempt, event: &Event) -> Option<String> {
-    let failed = (attempt.errno != 0).then(|| "EADDRNOTAVAIL".to_owned());
+    let failed = match attempt.errno {
+        0 => None,
+        libc::EADDRNOTAVAIL => Some("EADDRNOTAVAIL".to_owned()),
+        libc::EADDRINUSE => Some("EADDRINUSE".to_owned()),
+        libc::EAGAIN => Some("EAGAIN".to_owned()),
+        other => Some(format!("errno {other}")),
+    };
     let cookie = event.cookie.map(|_| attempt.cookie.unwrap_or_default());
     let is_self = attempt.saddr == attempt.daddr && attempt.sport == Some(attempt.dport);
     let fields = [
@@ -87,7 +108,7 @@ fn differences(attempt: &Attempt, event: &Event) -> Option<String> {
         field("error", &failed, &event.error),
         field("protocol", &Some(&attempt.protocol), &event.protocol.as_ref()),
         field("origin", &Some(&attempt.origin), &event.origin.as_ref()),
-        field("range", &Some(attempt.range), &event.range),
+        field("range", &attempt.range, &event.range),
         field("self_connect", &is_self, &event.self_connect),
         // A kernel may not tell the cookie, and a storm does not ask for it.
         field("cookie", &attempt.cookie.and(cookie), &attempt.cookie.and(event.cookie)),
@@ -162,7 +183,7 @@ mod tests {
 
     fn judge(truth: &[(&str, &str)], events: &[Event]) -> Result<()> {
         let truth = truth.iter().fold(TRUTH.replace('\n', ""), |t, (from, to)| t.replace(from, to));
-        compare(&read(&truth)?, events, 0, |_| true)
+        compare_events(&read(&truth)?, events, 0, Attempt::is_due)
     }
 
     fn event(changes: &[(&str, &str)]) -> Result<Event> {
@@ -175,7 +196,7 @@ mod tests {
         judge(&[], &[event(&[])?])?;
         // Other processes' events are nobody's business.
         judge(&[], &[event(&[])?, event(&[(r#""pid":7"#, r#""pid":9"#)])?])?;
-        judge(&[(r#""origin":"connect""#, r#""origin":"bind""#)], &[])
+        judge(&[(r#""origin":"connect""#, r#""origin":"explicit""#)], &[])
     }
 
     #[test]
@@ -183,7 +204,7 @@ mod tests {
         assert!(judge(&[], &[]).is_err_and(|e| e.to_string().contains("1 missing")));
         let twice = [event(&[])?, event(&[])?];
         assert!(judge(&[], &twice).is_err_and(|e| e.to_string().contains("1 extra")));
-        let bound = (r#""origin":"connect""#, r#""origin":"bind""#);
+        let bound = (r#""origin":"connect""#, r#""origin":"explicit""#);
         assert!(judge(&[bound], &[event(&[])?]).is_err());
         Ok(())
     }

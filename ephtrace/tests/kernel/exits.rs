@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use crate::{
     assign, bpf,
     setup::{self, Scratch, each_hook, some_hook},
-    tracer::{PATIENCE, Tracer, command, spawn, wait_exit},
+    tracer::{CONNECT_ONLY, PATIENCE, Tracer, command, spawn, wait_exit},
 };
 
 #[test]
@@ -23,7 +23,7 @@ fn ctrl_c_and_sigterm_end_with_a_summary() -> Result<()> {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
             let scratch = Scratch::new()?;
             let before = bpf::programs()?;
-            let tracer = Tracer::start(&scratch, hook, &[])?;
+            let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
             let attached = &bpf::programs()? - &before;
             ensure!(!attached.is_empty(), "no program of ours is in the kernel");
             tracer.signal(signal)?;
@@ -41,7 +41,7 @@ fn nothing_stays_attached_after_sigkill() -> Result<()> {
     each_hook(|hook| {
         let scratch = Scratch::new()?;
         let before = bpf::programs()?;
-        let tracer = Tracer::start(&scratch, hook, &[])?;
+        let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
         let attached = &bpf::programs()? - &before;
         tracer.signal(Signal::SIGKILL)?;
         ensure!(!tracer.wait()?.status.success(), "it survived");
@@ -66,7 +66,7 @@ fn gone(programs: &std::collections::BTreeSet<u32>) -> Result<()> {
 #[ignore = "needs root and a kernel to trace"]
 fn count_ends_after_so_many_events() -> Result<()> {
     let scratch = Scratch::new()?;
-    let tracer = Tracer::start(&scratch, &some_hook(), &["--count", "3"])?;
+    let tracer = Tracer::start(&scratch, &some_hook(), &["--count", "3", "--origin", "connect"])?;
     assign::ways(&scratch, 2)?;
     let trace = tracer.wait()?;
     let summary = trace.ended_well()?;
@@ -78,7 +78,8 @@ fn count_ends_after_so_many_events() -> Result<()> {
 #[ignore = "needs root and a kernel to trace"]
 fn duration_ends_after_so_long() -> Result<()> {
     let scratch = Scratch::new()?;
-    let tracer = Tracer::start(&scratch, &some_hook(), &["--duration", "1s"])?;
+    let tracer =
+        Tracer::start(&scratch, &some_hook(), &["--duration", "1s", "--origin", "connect"])?;
     let start = Instant::now();
     let truth = assign::ways(&scratch, 1)?;
     let trace = tracer.wait()?;
@@ -132,7 +133,7 @@ fn a_full_disk_is_an_error() -> Result<()> {
 fn the_first_line_names_the_hook() -> Result<()> {
     each_hook(|hook| {
         let scratch = Scratch::new()?;
-        let mut tracer = Tracer::spawn(&scratch, hook, &[])?;
+        let mut tracer = Tracer::spawn(&scratch, hook, &CONNECT_ONLY)?;
         let line = tracer.wait_attached()?;
         let trace = tracer.stop()?;
         let used = trace.complete()?.hook.clone().context("the summary names no hook")?;

@@ -13,7 +13,7 @@ use crate::{
     assign::{self, Assign, Attempt, say},
     compare::compare,
     setup::{self, Scratch, each_hook},
-    tracer::{Trace, Tracer},
+    tracer::{CONNECT_ONLY, Trace, Tracer},
 };
 
 /// How long a recording lasts: longer than the ten seconds that the kernel's hash secret lasts.
@@ -107,7 +107,7 @@ const CASES: [Case; 4] = [
 fn connects_are_called_what_they_are() -> Result<()> {
     each_hook(|hook| {
         let scratch = Scratch::new()?;
-        let tracer = Tracer::start(&scratch, hook, &[])?;
+        let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
         let seconds = if hook == setup::some_hook() { SECONDS } else { FEWER_SECONDS };
         // One after the other: a program can't be started while it is open for writing, which a
         // process that another thread starts meanwhile would inherit.
@@ -119,7 +119,7 @@ fn connects_are_called_what_they_are() -> Result<()> {
         let truths = truths.collect::<Result<Vec<_>>>()?;
         let trace = tracer.stop()?;
         trace.complete()?;
-        compare(&truths.concat(), &trace.events, trace.left_out(), |_| true)?;
+        compare(&truths.concat(), &trace, |_| true)?;
         let mut wrong = Vec::new();
         for (case, truth) in CASES.iter().zip(&truths) {
             if truth.is_empty() {

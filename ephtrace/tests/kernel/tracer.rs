@@ -20,10 +20,17 @@ use nix::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::setup::{self, Scratch};
+use crate::{
+    assign::Attempt,
+    setup::{self, Scratch},
+};
 
 /// How long anything may take. Emulated guests parse BTF and load programs slowly.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// For tests of what has nothing to do with origins: emulated guests take a second for each function
+/// that is hooked.
+pub(crate) const CONNECT_ONLY: [&str; 2] = ["--origin", "connect"];
 
 /// What the first line on standard error begins with once the programs are attached.
 const ATTACHED: &str = "ephtrace: tracing";
@@ -43,8 +50,8 @@ pub(crate) struct Event {
     pub(crate) origin: Option<String>,
     pub(crate) saddr: IpAddr,
     pub(crate) sport: Option<u16>,
-    pub(crate) daddr: IpAddr,
-    pub(crate) dport: u16,
+    pub(crate) daddr: Option<IpAddr>,
+    pub(crate) dport: Option<u16>,
     pub(crate) errno: Option<i32>,
     pub(crate) error: Option<String>,
     pub(crate) latency_ns: Option<u64>,
@@ -137,6 +144,18 @@ impl Trace {
         ensure!(seen >= filtered + emitted + kernel_lost, "the counters disagree: {summary:?}");
         ensure!(read_failed == 0, "fields could not be read: {summary:?}");
         Ok(summary)
+    }
+
+    /// Whether the hook that was used can see this attempt.
+    pub(crate) fn sees(&self, attempt: &Attempt) -> bool {
+        let hook = self.summary.as_ref().and_then(|summary| summary.hook.as_deref());
+        let is_bind = attempt.way.contains("bind");
+        hook != Some("sock_ops")
+            || match (attempt.origin.as_str(), attempt.errno) {
+                ("bind", 0) | ("connect" | "listen", _) => true,
+                ("udp", 0) => is_bind,
+                _ => false,
+            }
     }
 
     /// Losses at one stage, from the lines that report them as they happen.

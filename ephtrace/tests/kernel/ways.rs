@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::{
     assign::{self, Assign, Attempt},
-    compare::compare,
+    compare::{compare, compare_events},
     setup::{self, Scratch, each_hook},
-    tracer::Tracer,
+    tracer::{Event, Tracer},
 };
 
 #[test]
@@ -21,8 +21,8 @@ fn every_way_is_reported_once() -> Result<()> {
         let truth = assign::ways(&scratch, setup::times()?)?;
         let trace = tracer.stop()?;
         let summary = trace.complete()?;
-        compare(&truth, &trace.events, trace.left_out(), |_| true)?;
-        let bound = truth.iter().filter(|a| ["bind", "explicit"].contains(&a.origin.as_str()));
+        compare(&truth, &trace, |_| true)?;
+        let bound = truth.iter().filter(|a| a.origin == "explicit");
         ensure!(summary.kernel.already_bound >= bound.count() as u64, "{summary:?}");
         ensure!(trace.events.iter().all(|e| e.hook == summary.hook), "the hook differs");
         Ok(())
@@ -50,7 +50,7 @@ fn two_processes_at_once_are_told_apart() -> Result<()> {
         }
         let trace = tracer.stop()?;
         trace.complete()?;
-        compare(&truth, &trace.events, trace.left_out(), |_| true)
+        compare(&truth, &trace, |_| true)
     })
 }
 
@@ -64,8 +64,37 @@ fn two_tracers_at_once_see_the_same() -> Result<()> {
         for tracer in tracers {
             let trace = tracer.stop()?;
             trace.complete()?;
-            compare(&truth, &trace.events, trace.left_out(), |_| true)?;
+            compare(&truth, &trace, |_| true)?;
         }
+        Ok(())
+    })
+}
+
+/// Ports that the program named, or that it had before it connected.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn named_ports_are_told_on_request() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let tracer = Tracer::start(&scratch, hook, &["--origin", "explicit"])?;
+        let times = setup::times()?.to_string();
+        let only = "bind_zero,bind_explicit,bind_explicit_conflict,udp_bind";
+        let args = ["ways", "--times", &times, "--only", only];
+        let truth = Assign::start(&scratch, &args)?.truth()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        ensure!(
+            trace.events.iter().all(|e| e.origin.as_deref() == Some("explicit")),
+            "not asked for"
+        );
+        let pid = truth.first().map(|a| a.pid);
+        let (connects, binds): (Vec<Event>, Vec<Event>) =
+            trace.events.iter().cloned().partition(|e| e.dport.is_some());
+        let named = |a: &Attempt| a.origin == "explicit";
+        compare_events(&truth, &connects, trace.left_out(), named)?;
+        // The sockets that listen, and the clients that named their port.
+        let named = binds.iter().filter(|e| e.pid == pid && e.sport.is_some()).count() as u64;
+        ensure!(named > 2 * setup::times()?, "{named} binds to a port with a name");
         Ok(())
     })
 }

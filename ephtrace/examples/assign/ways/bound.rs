@@ -20,8 +20,8 @@ use crate::{
 pub(super) fn bind_zero(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {
-        let client = bound_client(&server, 0)?;
-        context.probe(server.addr).origin(Origin::Bind).connect(&client)?;
+        let client = zero_client(context, &server)?;
+        context.probe(server.addr).origin(Origin::Explicit).connect(&client)?;
         drop(client);
         server.drain()?;
     }
@@ -33,8 +33,8 @@ pub(super) fn bind_zero(context: &Context<'_>) -> Result<()> {
 pub(super) fn bind_zero_refused_retry(context: &Context<'_>) -> Result<()> {
     let (closed, server) = (Closed::new(Ipv4Addr::LOCALHOST)?, Server::new(Ipv4Addr::LOCALHOST)?);
     for _ in 0..context.times {
-        let client = bound_client(&server, 0)?;
-        context.probe(closed.addr).origin(Origin::Bind).connect(&client)?;
+        let client = zero_client(context, &server)?;
+        context.probe(closed.addr).origin(Origin::Explicit).connect(&client)?;
         context.probe(server.addr).connect(&client)?;
         drop(client);
         server.drain()?;
@@ -98,6 +98,15 @@ fn no_port(context: &Context<'_>, to: IpAddr, from: IpAddr) -> Result<()> {
         server.drain()?;
     }
     Ok(())
+}
+
+/// A client of `server` with a port that the kernel chose in `bind()`, which is logged.
+fn zero_client(context: &Context<'_>, server: &Server) -> Result<Socket> {
+    let client = net::client(server.addr)?;
+    client.set_reuse_address(true)?;
+    let addr = SocketAddr::new(server.addr.ip(), 0);
+    context.probe(addr).origin(Origin::Bind).bind(&client, "tcp", || bind(&client, addr))?;
+    Ok(client)
 }
 
 /// A client of `server`, bound to `port`, which several clients may share.

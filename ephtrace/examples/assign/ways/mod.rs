@@ -1,10 +1,11 @@
-//! Every way in which a TCP socket gets its port.
+//! Every way in which a socket gets its port.
 
 mod bound;
 mod fastopen;
 mod plain;
 mod ranges;
 mod tasks;
+mod unconnected;
 
 pub(crate) use plain::need_ipv6;
 pub(crate) use ranges::ranged_client;
@@ -76,6 +77,23 @@ const WAYS: &[Way] = &[
     ("fastopen_connect", fastopen::connect),
     ("fastopen_unsent", fastopen::unsent),
     ("fastopen_sendto", fastopen::sendto),
+    ("tcp_bind", unconnected::tcp_bind),
+    ("tcp_bind_address", unconnected::tcp_bind_address),
+    ("tcp_bind_ipv6", unconnected::tcp_bind_ipv6),
+    ("tcp_bind_mapped", unconnected::tcp_bind_mapped),
+    ("tcp_bind_reuse", unconnected::tcp_bind_reuse),
+    ("listen", unconnected::listen),
+    ("listen_ipv6", unconnected::listen_ipv6),
+    ("udp_bind", unconnected::udp_bind),
+    ("udp_bind_ipv6", unconnected::udp_bind_ipv6),
+    ("udp_connect", unconnected::udp_connect),
+    ("udp_connect_ipv6", unconnected::udp_connect_ipv6),
+    ("udp_send", unconnected::udp_send),
+    ("udp_send_ipv6", unconnected::udp_send_ipv6),
+    ("ping_sockets", unconnected::ping_sockets),
+    ("exhausted_bind", unconnected::exhausted_bind),
+    ("exhausted_udp", unconnected::exhausted_udp),
+    ("bind_two_threads", unconnected::two_threads),
 ];
 
 /// What a way needs to know.

@@ -1,0 +1,241 @@
+//! Ports without a destination: bind to port 0, listen, UDP, ping sockets.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    thread,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::{Context, Skip, plain};
+use crate::{netns, truth::Origin};
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+const ANY4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// What kind of socket, and what to call it.
+#[derive(Clone, Copy)]
+struct Kind {
+    r#type: Type,
+    protocol: Option<Protocol>,
+    name: &'static str,
+    origin: Origin,
+}
+
+const TCP: Kind = Kind { r#type: Type::STREAM, protocol: None, name: "tcp", origin: Origin::Bind };
+const UDP: Kind = Kind { r#type: Type::DGRAM, protocol: None, name: "udp", origin: Origin::Udp };
+
+fn ping(ip: IpAddr) -> Kind {
+    let (protocol, name) = match ip {
+        IpAddr::V4(_) => (Protocol::ICMPV4, "icmp"),
+        IpAddr::V6(_) => (Protocol::ICMPV6, "icmpv6"),
+    };
+    Kind { r#type: Type::DGRAM, protocol: Some(protocol), name, origin: Origin::Ping }
+}
+
+impl Kind {
+    fn socket(self, ip: IpAddr) -> Result<Socket> {
+        let domain = Domain::for_address(SocketAddr::new(ip, 0));
+        Socket::new(domain, self.r#type, self.protocol).context("socket")
+    }
+}
+
+/// `bind()` to port 0 of an address.
+fn bind(context: &Context<'_>, kind: Kind, ip: IpAddr) -> Result<()> {
+    for _ in 0..context.times {
+        bind_once(context, kind, ip, &kind.socket(ip)?)?;
+    }
+    Ok(())
+}
+
+fn bind_once(context: &Context<'_>, kind: Kind, ip: IpAddr, socket: &Socket) -> Result<i32> {
+    let to = SocketAddr::new(ip, 0);
+    let probe = context.probe(to).origin(kind.origin);
+    Ok(probe.bind(socket, kind.name, || socket.bind(&SockAddr::from(to)))?.errno)
+}
+
+/// TCP, any address.
+pub(super) fn tcp_bind(context: &Context<'_>) -> Result<()> {
+    bind(context, TCP, ANY4)
+}
+
+/// TCP, one address.
+pub(super) fn tcp_bind_address(context: &Context<'_>) -> Result<()> {
+    bind(context, TCP, V4)
+}
+
+/// TCP over IPv6.
+pub(super) fn tcp_bind_ipv6(context: &Context<'_>) -> Result<()> {
+    plain::need_ipv6()?;
+    bind(context, TCP, ANY6)?;
+    bind(context, TCP, V6)
+}
+
+/// An `AF_INET6` socket bound to an IPv4 address.
+pub(super) fn tcp_bind_mapped(context: &Context<'_>) -> Result<()> {
+    plain::need_ipv6()?;
+    bind(context, TCP, Ipv4Addr::LOCALHOST.to_ipv6_mapped().into())
+}
+
+/// With `SO_REUSEADDR`, the kernel looks through the lower half of the range first.
+pub(super) fn tcp_bind_reuse(context: &Context<'_>) -> Result<()> {
+    for _ in 0..context.times {
+        let socket = TCP.socket(V4)?;
+        socket.set_reuse_address(true)?;
+        bind_once(context, TCP, V4, &socket)?;
+    }
+    Ok(())
+}
+
+/// `listen()` on an unbound socket; a second `listen()` assigns nothing.
+pub(super) fn listen(context: &Context<'_>) -> Result<()> {
+    for _ in 0..context.times {
+        let socket = TCP.socket(ANY4)?;
+        listen_once(context, ANY4, &socket)?;
+        socket.listen(2).context("listening again")?;
+    }
+    Ok(())
+}
+
+/// The same over IPv6.
+pub(super) fn listen_ipv6(context: &Context<'_>) -> Result<()> {
+    plain::need_ipv6()?;
+    for _ in 0..context.times {
+        listen_once(context, ANY6, &TCP.socket(ANY6)?)?;
+    }
+    Ok(())
+}
+
+fn listen_once(context: &Context<'_>, ip: IpAddr, socket: &Socket) -> Result<i32> {
+    let probe = context.probe(SocketAddr::new(ip, 0)).origin(Origin::Listen);
+    Ok(probe.bind(socket, "tcp", || socket.listen(1))?.errno)
+}
+
+/// UDP, any address and one.
+pub(super) fn udp_bind(context: &Context<'_>) -> Result<()> {
+    bind(context, UDP, ANY4)?;
+    bind(context, UDP, V4)
+}
+
+/// UDP over IPv6.
+pub(super) fn udp_bind_ipv6(context: &Context<'_>) -> Result<()> {
+    plain::need_ipv6()?;
+    bind(context, UDP, ANY6)?;
+    bind(context, UDP, V6)
+}
+
+/// `connect()` of an unbound UDP socket.
+pub(super) fn udp_connect(context: &Context<'_>) -> Result<()> {
+    autobind(context, UDP, V4, connect)
+}
+
+/// The same over IPv6.
+pub(super) fn udp_connect_ipv6(context: &Context<'_>) -> Result<()> {
+    plain::need_ipv6()?;
+    autobind(context, UDP, V6, connect)
+}
+
+/// `sendto()` on an unbound UDP socket; the second one assigns nothing.
+pub(super) fn udp_send(context: &Context<'_>) -> Result<()> {
+    autobind(context, UDP, V4, send_twice)
+}
+
+/// The same over IPv6.
+pub(super) fn udp_send_ipv6(context: &Context<'_>) -> Result<()> {
+    plain::need_ipv6()?;
+    autobind(context, UDP, V6, send_twice)
+}
+
+fn connect(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
+    socket.connect(&SockAddr::from(to))
+}
+
+fn send_twice(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
+    socket.send_to(b"x", &SockAddr::from(to))?;
+    // Nobody listens, which the second one may be told.
+    let _ = socket.send_to(b"x", &SockAddr::from(to));
+    Ok(())
+}
+
+/// The kernel binds the socket of its own accord while `act` makes it talk to `ip`.
+fn autobind(
+    context: &Context<'_>,
+    kind: Kind,
+    ip: IpAddr,
+    act: impl Fn(&Socket, SocketAddr) -> std::io::Result<()>,
+) -> Result<()> {
+    for _ in 0..context.times {
+        autobind_once(context, kind, ip, &kind.socket(ip)?, &act)?;
+    }
+    Ok(())
+}
+
+fn autobind_once(
+    context: &Context<'_>,
+    kind: Kind,
+    ip: IpAddr,
+    socket: &Socket,
+    act: impl Fn(&Socket, SocketAddr) -> std::io::Result<()>,
+) -> Result<i32> {
+    let any = if ip.is_ipv4() { ANY4 } else { ANY6 };
+    let probe = context.probe(SocketAddr::new(any, 0)).origin(kind.origin);
+    let to = SocketAddr::new(ip, 53);
+    Ok(probe.bind(socket, kind.name, || act(socket, to))?.errno)
+}
+
+/// Ping sockets: bind, connect. Whoever may have them is a matter of the namespace.
+pub(super) fn ping_sockets(context: &Context<'_>) -> Result<()> {
+    netns::in_new(None, || {
+        netns::set("ping_group_range", "0 2147483647")?;
+        bind(context, ping(V4), V4)?;
+        autobind(context, ping(V4), V4, connect)?;
+        plain::need_ipv6()?;
+        bind(context, ping(V6), V6)?;
+        autobind(context, ping(V6), V6, connect)
+    })
+}
+
+/// A narrow range, used up by `bind()` and `listen()`.
+pub(super) fn exhausted_bind(context: &Context<'_>) -> Result<()> {
+    use_up(libc::EADDRINUSE, TCP, V4, |socket| bind_once(context, TCP, V4, socket))?;
+    use_up(libc::EADDRINUSE, TCP, ANY4, |socket| listen_once(context, ANY4, socket))?;
+    use_up(libc::EADDRINUSE, UDP, V4, |socket| bind_once(context, UDP, V4, socket))
+}
+
+/// The same by `connect()` of UDP sockets.
+pub(super) fn exhausted_udp(context: &Context<'_>) -> Result<()> {
+    use_up(libc::EAGAIN, UDP, V4, |socket| autobind_once(context, UDP, V4, socket, connect))
+}
+
+/// Gets a port for more sockets than a narrow range has ports: for the last ones that ends with
+/// `errno`.
+fn use_up(
+    errno: i32,
+    kind: Kind,
+    ip: IpAddr,
+    get: impl Fn(&Socket) -> Result<i32> + Send + Sync,
+) -> Result<()> {
+    const PORTS: (u16, u16) = (40_000, 40_003);
+    const ATTEMPTS: usize = 7;
+    netns::in_new(Some(PORTS), || {
+        let sockets = (0..ATTEMPTS).map(|_| kind.socket(ip)).collect::<Result<Vec<_>>>()?;
+        let ends = sockets.iter().map(&get).collect::<Result<Vec<_>>>()?;
+        let failed = ends.iter().filter(|end| **end == errno).count();
+        let fine = ends.iter().filter(|end| **end == 0).count();
+        ensure!(failed > 0 && failed + fine == ATTEMPTS, "{failed} failed of {ATTEMPTS}: {ends:?}");
+        Ok(())
+    })
+}
+
+/// All at once, from two threads: each has its own ports.
+pub(super) fn two_threads(context: &Context<'_>) -> Result<()> {
+    thread::scope(|scope| {
+        let threads = [tcp_bind, udp_bind].map(|way| scope.spawn(move || way(context)));
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().map_err(|_| Skip("a thread panicked".to_owned()))?
+        })
+    })
+}
