@@ -24,6 +24,9 @@ pub(super) struct StormArgs {
     /// How many connects each storm makes
     #[arg(long, default_value_t = 30_000)]
     connects: u64,
+    /// How the storm gets ports: connect, bind, udp-bind, udp
+    #[arg(long, default_value = "connect")]
+    by: String,
     /// Only tracers whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -51,16 +54,16 @@ pub(super) fn compare(args: &StormArgs) -> Result<()> {
     let wanted = |t: &&Tracer| args.only.as_ref().is_none_or(|text| t.name.contains(text.as_str()));
     let tracers: Vec<&Tracer> = tracers.iter().filter(wanted).collect();
     let mut pairs: Vec<Vec<Pair>> = tracers.iter().map(|_| Vec::new()).collect();
-    storm(assign, args.connects)?;
+    storm(assign, args)?;
     for round in 1..=args.pairs {
         say(format_args!("round {round} of {}", args.pairs));
         for (tracer, pairs) in tracers.iter().zip(&mut pairs) {
-            pairs.push(pair(tracer, assign, args.connects, &folder)?);
+            pairs.push(pair(tracer, assign, args, &folder)?);
         }
     }
     result(format_args!(
-        "storms of {} connects by two threads; medians of {} alternating pairs",
-        args.connects, args.pairs
+        "storms of {} ports by {} in two threads; medians of {} alternating pairs",
+        args.connects, args.by, args.pairs
     ));
     result(format_args!(
         "{:<26} {:>7} {:>15} {:>12} {:>14} {:>9} {:>9} {:>8}",
@@ -79,17 +82,18 @@ pub(super) fn compare(args: &StormArgs) -> Result<()> {
     Ok(())
 }
 
-fn pair(tracer: &Tracer, assign: &Path, connects: u64, folder: &Path) -> Result<Pair> {
-    let untraced = storm(assign, connects)?;
+fn pair(tracer: &Tracer, assign: &Path, args: &StormArgs, folder: &Path) -> Result<Pair> {
+    let untraced = storm(assign, args)?;
     let running = tracer.start(folder)?;
-    let traced = storm(assign, connects);
+    let traced = storm(assign, args);
     let work = running.stop()?;
     Ok(Pair { untraced, traced: traced?, work })
 }
 
-fn storm(assign: &Path, connects: u64) -> Result<Storm> {
+fn storm(assign: &Path, args: &StormArgs) -> Result<Storm> {
     let mut command = Command::new(assign);
-    command.args(["storm", "--threads", "2", "--connects", &connects.to_string()]);
+    command.args(["storm", "--threads", "2", "--by", &args.by]);
+    command.args(["--connects", &args.connects.to_string()]);
     let report: Value = serde_json::from_str(&process::output(&mut command)?)?;
     let number = |name: &str| {
         report[name].as_f64().with_context(|| format!("the storm's report has no {name}"))
