@@ -1,7 +1,7 @@
 //! Each process, and how its ports are handed out.
 
 use super::{
-    pattern::{Judge, Observation, Verdict},
+    pattern::{Judge, Observation, Verdict, WHOLE},
     summary::ProcessSummary,
     top::{Entry, Top},
 };
@@ -10,9 +10,6 @@ use crate::event::{Assignment, Comm};
 /// How many processes are told apart; each takes about 1 MiB if it talks to thousands of
 /// destinations. Once there are more, the quieter ones make room, and are counted.
 pub const MAX_PROCESSES: usize = 16;
-
-/// Assignments of a process of which every one is judged.
-pub const WHOLE: u64 = 1 << 13;
 
 /// Assignments that wait before a process gets a judge: many live for one connect only.
 const MAX_WAITING: usize = 32;
