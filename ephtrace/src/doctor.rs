@@ -226,6 +226,11 @@ impl HookReport {
             if !unseen.is_empty() {
                 detail("does not see", &unseen)?;
             }
+            for seen in self.origins.iter().filter(|o| o.seen != Some(false)) {
+                if let Some(missing) = &seen.reason {
+                    detail("in part", &format!("{}: {missing}", seen.origin))?;
+                }
+            }
         }
         detail("gives", self.gives)?;
         match &self.reason {

@@ -145,9 +145,9 @@ pub fn check_site(hook: Hook, site: Site, btf: &Btf) -> Result<(), String> {
 /// What `hook` misses of `site`, although it sees it.
 pub fn blind_spot(hook: Hook, site: Site) -> Option<&'static str> {
     match (hook, site) {
-        (Hook::SockOps, Site::Bind) => Some("a bind that fails is not seen"),
+        (Hook::SockOps, Site::Bind) => Some("one that fails is not seen"),
         (Hook::SockOps, Site::Udp) => Some(
-            "bind to port 0 only: connect and send on an unbound socket are not seen, nor a bind that fails",
+            "only bind to port 0, and only if it succeeds; not connect and send on an unbound socket",
         ),
         _ => None,
     }

@@ -22,7 +22,7 @@ use crate::{
     event::{Origin, hook_name, origin_name},
     kernel::{
         attach::{self, Options},
-        hooks::{self, Hook},
+        hooks::{self, Hook, Site},
         support::Support,
         tracer::Tracer,
     },
@@ -107,7 +107,11 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     }
     let origins = tracer.unseen.iter().flat_map(|(site, _)| site.origins());
     let chosen = origins.filter(|&&origin| origin != Origin::Explicit);
-    chosen.map(|&origin| origin_name(origin)).collect()
+    let mut names: Vec<&str> = chosen.map(|&origin| origin_name(origin)).collect();
+    if tracer.seen_in_part.iter().any(|(site, _)| *site == Site::Udp) {
+        names.push("udp without bind");
+    }
+    names
 }
 
 /// One line: the hook, and what it can't see.
