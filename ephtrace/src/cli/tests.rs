@@ -1,0 +1,85 @@
+//! What is typed, and what is made of it.
+
+use clap::CommandFactory as _;
+
+use super::*;
+use crate::event::{Origin, origin_name};
+
+fn typed(line: &str) -> Result<Command, clap::Error> {
+    Cli::try_parse_from(line.split(' ')).map(Cli::into_command)
+}
+
+#[test]
+fn clap_finds_nothing_wrong() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn bare_is_trace() {
+    for line in ["ephtrace", "ephtrace trace", "ephtrace -x", "ephtrace trace -x"] {
+        assert!(matches!(typed(line), Ok(Command::Trace(_))), "{line}");
+    }
+}
+
+#[test]
+fn flags_work_with_and_without_the_command() {
+    let flags = "-p 1,2 -p 3 -c a -u root -P 80,443-445 -L 40000 --dst ::/0 --src 10.0.0.1 \
+                 --netns blue --cgroup a -4 -6 --origin connect --min-latency 1ms --hook kprobe \
+                 --btf f --ring-size 1M -t -T -U -w -o csv --plot=never --output f --count 3 --duration 1s -vv";
+    let line = flags.split_whitespace().collect::<Vec<_>>().join(" ");
+    let bare = typed(&format!("ephtrace {line}")).unwrap();
+    let named = typed(&format!("ephtrace trace {line}")).unwrap();
+    assert_eq!(format!("{bare:?}"), format!("{named:?}"));
+    let Command::Trace(args) = bare else { panic!("not trace") };
+    assert_eq!(args.filter.pid, [1, 2, 3]);
+    assert_eq!(args.filter.port, ["80", "443-445"]);
+    assert_eq!(args.verbosity.level(), log::LevelFilter::Debug);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    for line in [
+        "ephtrace -x -L 40000",
+        "ephtrace -q -v",
+        "ephtrace -p 1 doctor",
+        "ephtrace -p x",
+        "ephtrace -p -1",
+        "ephtrace --count 0",
+        "ephtrace -o xml",
+        "ephtrace --plot=big",
+        "ephtrace --origin guess",
+        "ephtrace --hook uprobe",
+        "ephtrace frobnicate",
+    ] {
+        assert_eq!(typed(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn origins_are_spelled_as_in_the_output() {
+    let mut typed: Vec<String> = OriginArg::value_variants()
+        .iter()
+        .map(|arg| arg.to_possible_value().unwrap().get_name().to_owned())
+        .collect();
+    let mut shown: Vec<&str> = Origin::ALL.iter().map(|&o| origin_name(o)).collect();
+    typed.sort_unstable();
+    shown.sort_unstable();
+    assert_eq!(typed, shown);
+}
+
+#[test]
+fn report_takes_one_file() {
+    let Command::Report(args) = typed("ephtrace report - --json -q").unwrap() else {
+        panic!("not report");
+    };
+    assert!(args.json && args.file.as_os_str() == "-" && args.verbosity.quiet);
+    assert_eq!(typed("ephtrace report").map(|_| ()).unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn doctor_has_its_own_flags() {
+    let Command::Doctor(args) = typed("ephtrace doctor --json --btf f -v").unwrap() else {
+        panic!("not doctor");
+    };
+    assert!(args.json && args.btf.is_some() && args.verbosity.verbose == 1);
+}
