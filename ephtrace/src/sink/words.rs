@@ -19,6 +19,10 @@ use crate::{
 /// How many processes are listed.
 const LISTED_PROCESSES: usize = 5;
 
+/// A step that is rarer than this among all of a destination is not usual. Linux has eight that are
+/// equally likely.
+const USUAL: f64 = 0.1;
+
 /// Writes all of it.
 pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     numbers(out, summary)?;
@@ -72,7 +76,16 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 }
 
 fn verdict(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    writeln!(out, "{}", sentence(&summary.verdict))?;
+    let Verdict { pattern, pattern_confidence, .. } = summary.verdict;
+    if summary.origins.len() > 1 && pattern == Pattern::Mixed {
+        let likely = percent(pattern_confidence);
+        writeln!(
+            out,
+            "verdict: each way to get a port has a rule of its own ({pattern}, {likely})"
+        )?;
+    } else {
+        writeln!(out, "{}", sentence(&summary.verdict))?;
+    }
     for line in &summary.verdict.evidence {
         writeln!(out, "  {line}")?;
     }
@@ -163,6 +176,7 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
     let count = at_least(one.assignments, one.complete);
     let step = one
         .usual_step
+        .filter(|usual| usual.share >= USUAL)
         .map_or("-".to_owned(), |usual| format!("{:+} ({:.0} %)", usual.step, usual.share * 100.0));
     let ports = match one.range_ports {
         Some(all) => format!("{}/{all}", one.distinct_ports),
