@@ -16,7 +16,7 @@ use super::{
     btf::Btf,
     config,
     error::{AttachError, chain, errno, explain},
-    hooks::{self, Attachment, Fit, Hook, Programs, Site},
+    hooks::{self, Attachment, Fit, Hook, OWN_ACCORD, Programs, Site},
     object, offsets,
     support::{Support, VMLINUX},
     symbols,
@@ -71,18 +71,21 @@ pub fn attach_one(
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     precheck(hook, support)?;
-    let (sites, unseen) = sites(hook, btf, options.filter.origins)?;
+    let (mut sites, mut unseen) = sites(hook, btf, options.filter.origins)?;
     let mut settings = settings(hook, btf, options.filter)?;
     settings.features.has_spares = u32::from(support.is_preemptible && hook != Hook::Kprobe);
     // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
     settings.features.cookie_in_tracing = u32::from(hook == Hook::Fentry);
-    let programs = programs(hook, &sites, &settings);
-    let mut ebpf = match load_and_attach_all(&programs, &settings, support, options) {
-        Err(AttachError::Refused { .. }) if hook == Hook::Fentry => {
-            settings.features.cookie_in_tracing = 0;
-            load_and_attach_all(&programs, &settings, support, options)?
+    let (programs, mut ebpf) = loop {
+        let programs = programs(hook, &sites, &settings);
+        let asks_cookie = settings.features.cookie_in_tracing != 0;
+        match load_and_attach_all(&programs, &settings, support, options) {
+            Ok(ebpf) => break (programs, ebpf),
+            Err((_, AttachError::Refused { .. })) if asks_cookie => {
+                settings.features.cookie_in_tracing = 0;
+            }
+            Err((to, error)) => unseen.push(give_up(&mut sites, to, error)?),
         }
-        result => result?,
     };
     let counters = ebpf
         .take_map("COUNTERS")
@@ -103,6 +106,19 @@ pub fn attach_one(
         counters,
         missed: Missed::Counting { before: 0 },
     })
+}
+
+/// Goes on without the function `to`, unless it is the one that matters most, or the only one.
+fn give_up(
+    sites: &mut Vec<Site>,
+    to: &str,
+    error: AttachError,
+) -> Result<(Site, String), AttachError> {
+    let can_miss = |site: &Site| *site != Site::Connect && site.function() == to;
+    match sites.iter().position(can_miss) {
+        Some(index) if sites.len() > 1 => Ok((sites.remove(index), error.to_string())),
+        _ => Err(error),
+    }
 }
 
 /// Functions that a hook can't see, with the reason.
@@ -153,16 +169,23 @@ pub fn blind_spot(hook: Hook, site: Site) -> Option<&'static str> {
     }
 }
 
+/// An error comes with what could not be attached to, if it was that.
 fn load_and_attach_all(
     programs: &Programs,
     settings: &Settings,
     support: &Support,
     options: &Options<'_>,
-) -> Result<Ebpf, AttachError> {
-    let mut ebpf = load(settings, options)?;
+) -> Result<Ebpf, (&'static str, AttachError)> {
+    let mut ebpf = load(settings, options).map_err(|error| ("", error))?;
     let types = KernelTypes::default();
-    for attachment in programs.all() {
-        start_program(&mut ebpf, *attachment, support, &types)?;
+    for &attachment in programs.all() {
+        match start_program(&mut ebpf, attachment, support, &types) {
+            // A static function, which a compiler may have made part of others.
+            Err(AttachError::Unsupported(why)) if attachment.to == OWN_ACCORD => {
+                log::info!("a UDP connect without a port is told as EADDRINUSE: {why}");
+            }
+            result => result.map_err(|error| (attachment.to, error))?,
+        }
     }
     Ok(ebpf)
 }

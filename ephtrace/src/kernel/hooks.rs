@@ -137,6 +137,9 @@ pub struct Fit {
     pub is_preemptible: bool,
 }
 
+/// The function by which the kernel binds a socket of its own accord.
+pub const OWN_ACCORD: &str = "inet_autobind";
+
 /// The programs with which `hook` sees `sites`.
 pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
     if hook == Hook::SockOps {
@@ -147,7 +150,7 @@ pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
         let (ends, starts) = names(hook, site, fit);
         programs.add(ends, starts, site.function(), fit.is_preemptible);
         if matches!(site, Site::Udp | Site::Ping) {
-            programs.add(&[], own_accord(hook), "inet_autobind", fit.is_preemptible);
+            programs.add(&[], own_accord(hook), OWN_ACCORD, fit.is_preemptible);
         }
     }
     programs
