@@ -95,6 +95,13 @@ pub(crate) fn each_hook(test: impl Fn(&str) -> Result<()>) -> Result<()> {
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n\n")) }
 }
 
+/// How many hooks there are, and which of them this is: to share out work that is alike for all.
+pub(crate) fn share(hook: &str) -> (usize, usize) {
+    let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_default();
+    let index = hooks.split(',').position(|one| one == hook).unwrap_or(0);
+    (hooks.split(',').count(), index)
+}
+
 /// The first of the hooks, for tests that are about something else.
 pub(crate) fn some_hook() -> String {
     let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_default();
