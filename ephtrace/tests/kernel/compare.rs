@@ -76,7 +76,7 @@ pub(crate) fn compare_events(
     }
     let (mut extra, mut wrong) = (Vec::new(), Vec::new());
     for event in events.iter().filter(|e| e.pid.is_some_and(|pid| pids.contains(&pid))) {
-        match due.get_mut(&event.into()).and_then(VecDeque::pop_front) {
+        match due.get_mut(&event.into()).and_then(|alike| taken(alike, event)) {
             Some(attempt) => wrong.extend(differences(attempt, event)),
             None => extra.push(event),
         }
@@ -88,6 +88,13 @@ pub(crate) fn compare_events(
     }
     let report = report("missing", &missing) + &report("extra", &extra) + &report("wrong", &wrong);
     if report.is_empty() { Ok(()) } else { bail!("the trace is not the truth:\n{report}") }
+}
+
+/// The attempt that the event tells of, out of those alike: a port may have been assigned twice to the
+/// same destination, and the first of them left out.
+fn taken<'a>(alike: &mut VecDeque<&'a Attempt>, event: &Event) -> Option<&'a Attempt> {
+    let right = alike.iter().position(|attempt| differences(attempt, event).is_none());
+    alike.remove(right.unwrap_or(0))
 }
 
 /// What is wrong with an event, if anything.
@@ -206,6 +213,22 @@ mod tests {
         assert!(judge(&[], &twice).is_err_and(|e| e.to_string().contains("1 extra")));
         let bound = (r#""origin":"connect""#, r#""origin":"explicit""#);
         assert!(judge(&[bound], &[event(&[])?]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn of_two_alike_the_one_that_was_left_out_is_missing() -> Result<()> {
+        let second = TRUTH.replace(r#""cookie":5"#, r#""cookie":6"#).replace(
+            r#""start_ns":1000000000,"end_ns":1000009000"#,
+            r#""start_ns":3000000000,"end_ns":3000009000"#,
+        );
+        let truth = read(&format!("{}\n{}", TRUTH.replace('\n', ""), second.replace('\n', "")))?;
+        let later = event(&[
+            (r#""ts_ns":1000004000"#, r#""ts_ns":3000004000"#),
+            (r#""cookie":5"#, r#""cookie":6"#),
+        ])?;
+        compare_events(&truth, std::slice::from_ref(&later), 1, Attempt::is_due)?;
+        assert!(compare_events(&truth, &[later], 0, Attempt::is_due).is_err());
         Ok(())
     }
 
