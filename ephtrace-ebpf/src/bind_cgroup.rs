@@ -14,7 +14,7 @@ use ephtrace_common::{Hook, Origin, Protocol};
 use crate::{
     filter,
     maps::{IN_FLIGHT, site, state},
-    search::{self, Outcome, Start},
+    search::{self, Start},
     sock::{self, Endpoints},
     task::{self, Owner},
 };
@@ -114,7 +114,5 @@ fn ended(sk: u64) {
     if was != state::TENTATIVE || whose != sk {
         return;
     }
-    let sk = whose as *const u8;
-    let sport = sock::num::<false>(sk).unwrap_or(0);
-    search::end(slot, &Outcome { sport, errno: 0, cookie: sock::stored_cookie::<false>(sk) });
+    search::end_read(slot, whose as *const u8, 0);
 }

@@ -64,7 +64,7 @@ pub(crate) fn eph_exit5_spare(ctx: FExitContext) {
 fn ended(sk: *const u8, hash_offset: u64, ret: i32) {
     let Some(slot) = search::in_flight(sk as u64) else {
         // Without a hash there was no search: the socket had its port.
-        if hash_offset != 0 {
+        if hash_offset != 0 && filter::keep_origin(Origin::Connect) {
             search::end_unseen(sk as u64);
         }
         return;

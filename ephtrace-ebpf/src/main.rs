@@ -1,9 +1,9 @@
 //! The kernel half: sees the search for a port begin and end, and emits one record for each.
 //!
-//! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sock_ops`], [`bind_cgroup`]) call [`search`], which asks [`filter`] first, keeps the
-//! state of a search in flight and hands the finished record to [`emit`]. What each module reads
-//! from kernel memory goes through [`read`], at offsets that the loader took from the running
-//! kernel's BTF ([`globals`]).
+//! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sock_ops`], [`bind_cgroup`]) call [`search`],
+//! which asks [`filter`] first, keeps the state of a search in flight and hands the finished record to
+//! [`emit`]. What each module reads from kernel memory goes through [`read`], at offsets that the loader
+//! took from the running kernel's BTF ([`globals`]).
 //!
 //! Nothing here analyses anything, and nothing waits: every loop is bounded, no record wakes the
 //! reader, and what is not emitted is counted.

@@ -198,11 +198,16 @@ pub(crate) fn end_probed(site: u32, ret: i32) {
     let (sk, is_ours) =
         unsafe { ((*slot).sk as *const u8, (*slot).is_under_way() && (*slot).site == site) };
     if is_ours {
-        let errno = errno(slot, ret);
-        let sport = if errno == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
-        let cookie = sock::stored_cookie::<false>(sk);
-        end(slot, &Outcome { sport, errno, cookie });
+        end_read(slot, sk, errno(slot, ret));
     }
+}
+
+/// A search on `sk` has ended with `errno`: port and cookie are read from the socket, at any address.
+#[inline(always)]
+pub(crate) fn end_read(slot: *mut InFlight, sk: *const u8, errno: u32) {
+    let sport = if errno == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
+    let cookie = sock::stored_cookie::<false>(sk);
+    end(slot, &Outcome { sport, errno, cookie });
 }
 
 const EAGAIN: u32 = 11;
