@@ -15,7 +15,7 @@ use hdrhistogram::Histogram;
 
 use super::{
     destinations::Destinations,
-    pattern::{Judge, Observation, WHOLE},
+    pattern::{Judge, Observation, Stream, Verdict, WHOLE},
     picture::Picture,
     processes::Processes,
     real,
@@ -106,6 +106,7 @@ impl Tally {
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
         let destinations = self.destinations.summaries(busiest);
+        let by_origin = self.judge.by_origin();
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
         Summary {
             duration_ns,
@@ -116,8 +117,8 @@ impl Tally {
             latency_ns: self.latency(),
             first_ns: self.first_ns,
             last_ns: self.last_ns,
-            verdict: self.judge.verdict(),
-            origins: self.origins(),
+            verdict: Judge::whole(&by_origin),
+            origins: by_origin.into_iter().map(origin_summary).collect(),
             explicit: self.judge.explicit(),
             processes: self.processes.summaries(),
             processes_evicted: self.processes.evicted(),
@@ -137,13 +138,6 @@ impl Tally {
         }
     }
 
-    fn origins(&self) -> Vec<OriginSummary> {
-        let by_origin = self.judge.by_origin().into_iter();
-        by_origin
-            .map(|(stream, verdict)| OriginSummary { origin: stream.as_str(), verdict })
-            .collect()
-    }
-
     fn errors(&self) -> Vec<ErrorCount> {
         let count = |(&errno, &count): (&Option<u16>, &u64)| ErrorCount {
             errno,
@@ -161,6 +155,10 @@ impl Tally {
         let quantile = |q| histogram.value_at_quantile(q).min(self.longest_ns);
         Some(Latency { p50: quantile(0.5), p99: quantile(0.99), max: self.longest_ns })
     }
+}
+
+fn origin_summary((stream, verdict): (Stream, Verdict)) -> OriginSummary {
+    OriginSummary { origin: stream.as_str(), verdict }
 }
 
 fn per_second(count: u64, duration_ns: u64) -> f64 {

@@ -109,14 +109,18 @@ impl Judge {
         self.streams.iter().map(|judged| (judged.stream, judged.verdict())).collect()
     }
 
-    /// The verdict on the whole: that of the origins if they agree, else `mixed`.
-    pub fn verdict(&self) -> Verdict {
-        let mut verdicts = self.by_origin();
-        match verdicts.len() {
-            0 => Classifier::new().verdict(),
-            1 => verdicts.remove(0).1,
-            _ => combined(&verdicts),
+    /// The verdict on the whole, out of those on each origin: theirs if they agree, else `mixed`.
+    pub fn whole(verdicts: &[(Stream, Verdict)]) -> Verdict {
+        match verdicts {
+            [] => Classifier::new().verdict(),
+            [(_, one)] => one.clone(),
+            _ => combined(verdicts),
         }
+    }
+
+    /// The same out of what was seen so far.
+    pub fn verdict(&self) -> Verdict {
+        Self::whole(&self.by_origin())
     }
 }
 
