@@ -12,7 +12,7 @@ use zerocopy::FromZeros as _;
 use crate::{
     event::{Hook, Origin, hook_name, origin_name},
     kernel::{
-        attach::{self, Options},
+        attach::{self, Options, Unseen},
         btf::Btf,
         error::AttachError,
         hooks::{HOOKS, HookRow, Site},
@@ -106,8 +106,12 @@ pub fn examine(support: &Support) -> Report {
 }
 
 fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) -> HookReport {
+    let mut unseen = Unseen::new();
     let (available, reason, verifier_log) = match try_hook(row, support, btf) {
-        Ok(()) => (Some(true), None, None),
+        Ok(found) => {
+            unseen = found;
+            (Some(true), None, None)
+        }
         Err((available, AttachError::Refused { program, error, log })) => {
             let text = AttachError::Refused { program, error, log: String::new() }.to_string();
             (available, Some(text), Some(log))
@@ -115,15 +119,24 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
         Err((available, error)) => (available, Some(error.to_string()), None),
     };
     let HookRow { hook, attaches, needs, gives } = *row;
-    let origins = origins(hook, available, btf);
+    let origins = origins(hook, available, btf, &unseen);
     let hook = hook_name(hook);
     HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
 }
 
-fn origins(hook: Hook, works: Option<bool>, btf: Result<&Btf, &String>) -> Vec<OriginReport> {
+/// `unseen` is what a trial of a hook that works could not attach to.
+fn origins(
+    hook: Hook,
+    works: Option<bool>,
+    btf: Result<&Btf, &String>,
+    unseen: &Unseen,
+) -> Vec<OriginReport> {
     let mut reports = Vec::new();
     for site in Site::ALL {
-        let found = btf.map_err(Clone::clone).and_then(|btf| attach::check_site(hook, site, btf));
+        let found = match unseen.iter().find(|(one, _)| *one == site) {
+            Some((_, why)) => Err(why.clone()),
+            None => btf.map_err(Clone::clone).and_then(|btf| attach::check_site(hook, site, btf)),
+        };
         for &origin in site.origins().iter().filter(|&&origin| origin != Origin::Explicit) {
             reports.push(OriginReport {
                 origin: origin_name(origin),
@@ -140,12 +153,12 @@ fn origins(hook: Hook, works: Option<bool>, btf: Result<&Btf, &String>) -> Vec<O
     reports
 }
 
-/// An error comes with whether it is certain.
+/// What a hook that works can't see. An error comes with whether it is certain.
 fn try_hook(
     row: &HookRow,
     support: &Support,
     btf: Result<&Btf, &String>,
-) -> Result<(), (Option<bool>, AttachError)> {
+) -> Result<Unseen, (Option<bool>, AttachError)> {
     let no = |error| (Some(false), error);
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
     attach::precheck(row.hook, support).map_err(no)?;
@@ -153,7 +166,7 @@ fn try_hook(
     let mut filter = Filter::new_zeroed();
     filter.origins = chosen_by_kernel();
     let options = Options { filter: &filter, ring_bytes: TRIAL_RING_BYTES, log_level: 0 };
-    attach::attach_one(row.hook, support, btf, &options).map(drop).map_err(no)
+    attach::attach_one(row.hook, support, btf, &options).map(|tracer| tracer.unseen).map_err(no)
 }
 
 impl Report {

@@ -122,7 +122,7 @@ fn give_up(
 }
 
 /// Functions that a hook can't see, with the reason.
-type Unseen = Vec<(Site, String)>;
+pub type Unseen = Vec<(Site, String)>;
 
 /// The functions that `hook` is to see for `origins`, and those that it can't.
 fn sites(hook: Hook, btf: &Btf, origins: u32) -> Result<(Vec<Site>, Unseen), AttachError> {
@@ -228,10 +228,12 @@ fn settings(hook: Hook, btf: &Btf, filter: &Filter) -> Result<Settings, AttachEr
     let mut features = offsets::features(btf);
     features.ancestor_cgroup = u32::from(filter.cgroup_count > 0 && has_ancestor_helper());
     let has_search = hook != Hook::SockOps;
+    let table_perturb = if has_search { symbols::table_perturb() } else { None };
     Ok(Settings {
         filter: *filter,
-        table_perturb: if has_search { symbols::table_perturb().unwrap_or(0) } else { 0 },
-        table_mask: config::table_mask(),
+        table_perturb: table_perturb.unwrap_or(0),
+        // The configuration takes some time to unpack, and without the table nobody asks for it.
+        table_mask: table_perturb.map_or(0, |_| config::table_mask()),
         offsets,
         features,
         reserved: 0,

@@ -12,6 +12,7 @@ use ephtrace_common::Counter;
 use log::Log;
 
 use super::{
+    attach::Unseen,
     cost::Cost,
     hooks::{Hook, Programs, Site},
 };
@@ -25,7 +26,7 @@ pub struct Tracer {
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
     pub own_range_steps_by_one: bool,
     /// What the hook was asked to see and can't, with the reason.
-    pub unseen: Vec<(Site, String)>,
+    pub unseen: Unseen,
     /// What it sees, but not all of it, with what it misses.
     pub seen_in_part: Vec<(Site, &'static str)>,
     pub(super) programs: Programs,
