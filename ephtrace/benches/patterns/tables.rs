@@ -15,6 +15,8 @@ pub(crate) struct Figures {
     pub(crate) binary: f64,
     pub(crate) pattern: f64,
     pub(crate) algorithm: f64,
+    pub(crate) one_pattern: f64,
+    pub(crate) one_algorithm: f64,
     pub(crate) strict_pattern: f64,
     pub(crate) strict_algorithm: f64,
     pub(crate) pattern_answered: f64,
@@ -35,6 +37,12 @@ impl Figures {
             binary: macro_share(outcomes, Outcome::binary_right),
             pattern: macro_share(outcomes, |o| Some(o.pattern_right())),
             algorithm: macro_share(outcomes, |o| Some(o.algorithm_right())),
+            one_pattern: macro_share(outcomes, |o| {
+                (o.right.patterns.len() == 1).then(|| o.pattern_right())
+            }),
+            one_algorithm: macro_share(outcomes, |o| {
+                (o.right.algorithms.len() == 1).then(|| o.algorithm_right())
+            }),
             strict_pattern: macro_share(outcomes, |o| {
                 Some(o.right.patterns[0] == o.guessed_pattern().0)
             }),
@@ -82,7 +90,7 @@ pub(crate) fn algorithm_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
 /// The main table: a row for each figure, a column for each length.
 pub(crate) fn figures(columns: &[(String, Figures)]) -> String {
     type Row = (&'static str, fn(&Figures) -> f64);
-    let rows: [Row; 15] = [
+    let rows: [Row; 17] = [
         ("random or predictable", |f| f.binary),
         ("pattern, forced", |f| f.pattern),
         ("algorithm, forced", |f| f.algorithm),
@@ -96,6 +104,8 @@ pub(crate) fn figures(columns: &[(String, Figures)]) -> String {
         ("algorithm, confidently wrong", |f| f.algorithm_wrong),
         ("pattern, calibration error", |f| f.pattern_error),
         ("algorithm, calibration error", |f| f.algorithm_error),
+        ("pattern, forced, where one answer is right", |f| f.one_pattern),
+        ("algorithm, forced, where one answer is right", |f| f.one_algorithm),
         ("pattern, forced, one name only", |f| f.strict_pattern),
         ("algorithm, forced, one name only", |f| f.strict_algorithm),
     ];
