@@ -23,11 +23,13 @@ pub enum Counter {
     /// Lost: the end of a search whose start was not seen, as the kernel left the hook out. Counted
     /// on preemptible kernels only, as nothing is left out on others.
     HookMissed = 8,
+    /// Kept in the totals only, as was asked for.
+    Totalled = 9,
 }
 
 impl Counter {
     /// How many slots `COUNTERS` has.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 
     /// All of them, in the order of their slots.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -40,5 +42,6 @@ impl Counter {
         Self::AlreadyBound,
         Self::ReadFailed,
         Self::HookMissed,
+        Self::Totalled,
     ];
 }

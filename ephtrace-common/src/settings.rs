@@ -31,8 +31,8 @@ pub struct Settings {
     pub offsets: Offsets,
     /// What this kernel can do.
     pub features: Features,
-    /// Always zero: keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// What becomes of totals: one of [`crate::totals::mode`].
+    pub totals: u32,
 }
 
 /// Byte offsets into kernel structures, from the running kernel's BTF.
@@ -113,6 +113,10 @@ pub struct Features {
     /// Each program that sees a search begin or end is attached twice: on a preemptible kernel, the
     /// first copy is left out while another task is in the middle of it on the same processor.
     pub has_spares: u32,
+    /// `IP_LOCAL_PORT_RANGE` makes the search walk both parities at once (Linux 6.8).
+    pub own_range_by_one: u32,
+    /// Always zero: keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 /// Which assignments to keep. An empty list keeps all.

@@ -1,18 +1,31 @@
-//! The only writer of `EVENTS`.
+//! The only writer of `EVENTS`, and the only one that hands records to the totals.
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
-use ephtrace_common::{AssignmentRecord, Counter};
+use ephtrace_common::{AssignmentRecord, Counter, totals::mode};
 
-use crate::maps::{EVENTS, count};
+use crate::{
+    globals::setting,
+    maps::{EVENTS, count},
+    totals,
+};
 
-/// Submits a copy of `record`, or counts it as lost.
+/// Submits a copy of `record`, or adds it to the totals, if they are all that is asked for or if
+/// there is no room in the ring buffer, which counts as lost.
 ///
 /// Never wakes the reader: a wake-up costs ten microseconds, fifty times the rest of a hook. The
 /// reader drains on a timer instead.
 #[inline(always)]
 pub(crate) fn emit(record: *const AssignmentRecord) {
+    if setting!(totals) == mode::ONLY {
+        totals::add(record);
+        count(Counter::Totalled);
+        return;
+    }
     let Some(mut entry) = EVENTS.reserve::<AssignmentRecord>(0) else {
         count(Counter::RingFull);
+        if setting!(totals) == mode::FALLBACK {
+            totals::add(record);
+        }
         return;
     };
     // SAFETY: `record` is a live map value; the entry is as large and 8-aligned.

@@ -2,7 +2,7 @@
 //!
 //! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sock_ops`], [`bind_cgroup`]) call [`search`],
 //! which asks [`filter`] first, keeps the state of a search in flight and hands the finished record to
-//! [`emit`]. What each module reads from kernel memory goes through [`read`], at offsets that the loader
+//! [`emit`], which writes it to the ring buffer or adds it to the [`totals`]. What each module reads from kernel memory goes through [`read`], at offsets that the loader
 //! took from the running kernel's BTF ([`globals`]).
 //!
 //! Nothing here analyses anything, and nothing waits: every loop is bounded, no record wakes the
@@ -40,6 +40,7 @@ mod search;
 mod sock;
 mod sock_ops;
 mod task;
+mod totals;
 mod udp;
 mod word;
 

@@ -12,7 +12,7 @@ use aya_ebpf::{
     },
 };
 use aya_log_ebpf::debug;
-use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, known};
+use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, known, totals::mode};
 
 use crate::{
     emit::emit,
@@ -110,7 +110,10 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         return true;
     }
     fill_fixed(&mut slot.record, start, protocol, ends, owner);
-    fill_task(&mut slot.record, task, owner);
+    // The totals ask for the rest once for each row.
+    if setting!(totals) != mode::ONLY {
+        fill_task(&mut slot.record, task, owner);
+    }
     fill_netns::<TRUSTED>(&mut slot.record, net);
     // A ping socket's port is an identifier, of which there is no range.
     if start.site != site::PING {

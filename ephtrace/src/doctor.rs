@@ -12,7 +12,7 @@ use zerocopy::FromZeros as _;
 use crate::{
     event::{Hook, Origin, hook_name, origin_name},
     kernel::{
-        attach::{self, Options, Unseen},
+        attach::{self, Options, Totals, Unseen},
         btf::Btf,
         error::AttachError,
         hooks::{HOOKS, HookRow, Site},
@@ -165,7 +165,12 @@ fn try_hook(
     attach::check_rights(support).map_err(|error| (None, error))?;
     let mut filter = Filter::new_zeroed();
     filter.origins = chosen_by_kernel();
-    let options = Options { filter: &filter, ring_bytes: TRIAL_RING_BYTES, log_level: 0 };
+    let options = Options {
+        filter: &filter,
+        ring_bytes: TRIAL_RING_BYTES,
+        totals: Totals::Off,
+        log_level: 0,
+    };
     attach::attach_one(row.hook, support, btf, &options).map(|tracer| tracer.unseen).map_err(no)
 }
 

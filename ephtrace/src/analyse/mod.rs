@@ -1,6 +1,8 @@
 //! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
 
+pub mod capacity;
 pub mod destinations;
+pub mod findings;
 pub mod lanes;
 pub mod pattern;
 pub mod picture;
@@ -10,6 +12,7 @@ pub mod reuse;
 pub mod selection;
 pub mod self_connect;
 mod steps;
+pub mod storm;
 pub mod summary;
 pub mod tally;
 mod top;

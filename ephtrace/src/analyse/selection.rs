@@ -187,6 +187,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
+    use ephtrace_common::totals::{Walked, tried};
     use proptest::prelude::*;
 
     use super::*;
@@ -270,6 +271,37 @@ mod tests {
             let selection = select(&a, RULES).unwrap();
             prop_assert_eq!(selection.tried, Some(tried));
             prop_assert_eq!(selection.pass.is_none(), port.is_none());
+        }
+
+        /// The kernel half's own rule, for its totals, says the same, whatever it is given.
+        #[test]
+        fn agrees_with_the_kernel_half(
+            low in 1024_u16..60_000,
+            len in 1_u16..300,
+            by_socket: bool,
+            hash: u64,
+            word: u32,
+            moved in prop_oneof![0_u32..700, any::<u32>()],
+            sport in prop::option::of(0_u16..310),
+        ) {
+            let range = PortRange { low, high: low + len - 1, by_socket };
+            let mut a = assignment(range, hash, word);
+            a.sport = sport.map(|nth| low + nth);
+            a.search.word_after = Some(word.wrapping_add(moved));
+            let told = tried(&Walked {
+                low: u32::from(range.low),
+                high: u32::from(range.high),
+                by_one: by_socket,
+                hash_high: (hash >> 32) as u32,
+                before: word,
+                after: word.wrapping_add(moved),
+                sport: a.sport.map_or(0, u32::from),
+            });
+            let selection = select(&a, RULES).ok();
+            prop_assert_eq!(told.map(|(tried, _)| tried), selection.and_then(|s| s.tried));
+            if let Some((_, is_second)) = told && a.sport.is_some() {
+                prop_assert_eq!(is_second, selection.unwrap().pass == Some(Pass::Second));
+            }
         }
 
         /// A word that moved by more than the search can have added is never a number.

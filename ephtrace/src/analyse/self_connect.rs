@@ -19,7 +19,7 @@ pub struct SelfConnects {
 }
 
 /// What [`SelfConnects`] found out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SelfConnect {
     /// Assignments whose source equals their destination.
     pub count: u64,

@@ -9,7 +9,7 @@ use aya::{
     sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
-use ephtrace_common::{Filter, Settings};
+use ephtrace_common::{Filter, Settings, totals::mode as totals_mode};
 use zerocopy::IntoBytes as _;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     hooks::{self, Attachment, Fit, Hook, OWN_ACCORD, Programs, Site},
     object, offsets,
     support::{Support, VMLINUX},
-    symbols,
+    symbols, totals,
     tracer::{Missed, Tracer},
 };
 use crate::event::hook_name;
@@ -31,8 +31,21 @@ pub struct Options<'a> {
     pub filter: &'a Filter,
     /// Size of the ring buffer in bytes.
     pub ring_bytes: u32,
+    /// What becomes of totals.
+    pub totals: Totals,
     /// Level of the kernel half's own log messages: 0 none … 5 trace.
     pub log_level: u8,
+}
+
+/// What the kernel half adds up itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Totals {
+    /// Nothing.
+    Off,
+    /// What finds no room in the ring buffer.
+    Fallback,
+    /// All; nothing goes to the ring buffer.
+    Only,
 }
 
 /// Attaches `wanted`, or the first hook of the table that works.
@@ -72,7 +85,7 @@ pub fn attach_one(
 ) -> Result<Tracer, AttachError> {
     precheck(hook, support)?;
     let (mut sites, mut unseen) = sites(hook, btf, options.filter.origins)?;
-    let mut settings = settings(hook, btf, options.filter)?;
+    let mut settings = settings(hook, btf, options)?;
     settings.features.has_spares = u32::from(support.is_preemptible && hook != Hook::Kprobe);
     // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
     settings.features.cookie_in_tracing = u32::from(hook == Hook::Fentry);
@@ -223,7 +236,8 @@ pub fn precheck(hook: Hook, support: &Support) -> Result<(), AttachError> {
     }
 }
 
-fn settings(hook: Hook, btf: &Btf, filter: &Filter) -> Result<Settings, AttachError> {
+fn settings(hook: Hook, btf: &Btf, options: &Options<'_>) -> Result<Settings, AttachError> {
+    let filter = options.filter;
     let offsets = offsets::offsets(btf).map_err(|e| AttachError::Unsupported(e.to_string()))?;
     let mut features = offsets::features(btf);
     features.ancestor_cgroup = u32::from(filter.cgroup_count > 0 && has_ancestor_helper());
@@ -236,8 +250,16 @@ fn settings(hook: Hook, btf: &Btf, filter: &Filter) -> Result<Settings, AttachEr
         table_mask: table_perturb.map_or(0, |_| config::table_mask()),
         offsets,
         features,
-        reserved: 0,
+        totals: mode(options.totals),
     })
+}
+
+fn mode(totals: Totals) -> u32 {
+    match totals {
+        Totals::Off => totals_mode::OFF,
+        Totals::Fallback => totals_mode::FALLBACK,
+        Totals::Only => totals_mode::ONLY,
+    }
 }
 
 /// Whether tracing programs may ask for an ancestor cgroup's id (Linux 5.11 and later).
@@ -249,6 +271,7 @@ fn has_ancestor_helper() -> bool {
 }
 
 fn load(settings: &Settings, options: &Options<'_>) -> Result<Ebpf, AttachError> {
+    let rows = totals::rows(options.totals);
     let mut loader = EbpfLoader::new();
     // Not asked for anywhere: the kernel half has no relocations against the kernel's types.
     loader
@@ -256,6 +279,8 @@ fn load(settings: &Settings, options: &Options<'_>) -> Result<Ebpf, AttachError>
         .override_global("SETTINGS", settings.as_bytes(), true)
         .override_global("AYA_LOG_LEVEL", &options.log_level, true)
         .map_max_entries("EVENTS", options.ring_bytes)
+        .map_max_entries(totals::MAPS[0], rows)
+        .map_max_entries(totals::MAPS[1], rows)
         .verifier_log_level(VerifierLogLevel::STATS);
     loader.load(object::bytes()).map_err(|error| {
         if errno(&error) == Some(libc::EPERM) {

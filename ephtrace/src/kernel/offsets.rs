@@ -64,6 +64,8 @@ pub fn features(btf: &Btf) -> Features {
         cookie_in_tracing: 0,
         ancestor_cgroup: 0,
         has_spares: 0,
+        own_range_by_one: u32::from(own_range_steps_by_one(btf)),
+        reserved: 0,
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     attach::Unseen,
     cost::Cost,
     hooks::{Hook, Programs, Site},
+    totals::TotalsReader,
 };
 
 /// The loaded and attached kernel half. Dropping it detaches everything.
@@ -53,6 +54,11 @@ impl Tracer {
     /// The ring buffer of records. `None` if it was taken before.
     pub fn take_ring(&mut self) -> Option<RingBuf<MapData>> {
         RingBuf::try_from(self.ebpf.take_map("EVENTS")?).ok()
+    }
+
+    /// The totals that the kernel half keeps. `None` if they were taken before.
+    pub fn take_totals(&mut self) -> Option<TotalsReader> {
+        TotalsReader::new(&mut self.ebpf)
     }
 
     /// Passes the kernel half's own messages on to the `log` crate.

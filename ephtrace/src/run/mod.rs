@@ -21,7 +21,7 @@ use self::pipeline::Pipeline;
 use crate::{
     event::{Origin, hook_name, origin_name},
     kernel::{
-        attach::{self, Options},
+        attach::{self, Options, Totals},
         hooks::{self, Hook, Site},
         support::Support,
         tracer::Tracer,
@@ -59,7 +59,12 @@ async fn run(settings: &Settings, log_level: u8) -> Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let support = Support::gather(settings.btf.as_deref());
-    let options = Options { filter: &settings.filter, ring_bytes: settings.ring_bytes, log_level };
+    let options = Options {
+        filter: &settings.filter,
+        ring_bytes: settings.ring_bytes,
+        totals: Totals::Fallback,
+        log_level,
+    };
     let tracer = attach::attach(settings.hook, &support, &options)?;
     let mut pipeline = Pipeline::new(settings, tracer, output)?;
     // What was in flight while the hook was attached half ends now, and is none of ours.

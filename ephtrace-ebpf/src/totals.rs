@@ -1,0 +1,234 @@
+//! Totals in place of records: one entry for each process, destination and origin.
+//!
+//! Two pairs of maps, of which the user half names one: it reads the other at leisure, so that no
+//! addition is lost between reading and clearing. What finds no room is added to a row of its own.
+
+use core::arch::asm;
+
+use aya_ebpf::{
+    helpers::generated::bpf_map_update_elem,
+    macros::map,
+    maps::{Array, PerCpuArray, PerCpuHashMap},
+};
+use ephtrace_common::{
+    AssignmentRecord, known,
+    totals::{
+        ERRNO_SLOTS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, Walked, latency_slot, tried,
+        tried_slot,
+    },
+};
+
+use crate::{
+    globals::setting,
+    task::{self, Owner},
+};
+
+/// The loader sets how many entries there are.
+#[map]
+static TOTALS_A: PerCpuHashMap<TotalsKey, Totals> = PerCpuHashMap::with_max_entries(1, 0);
+
+/// See [`TOTALS_A`].
+#[map]
+static TOTALS_B: PerCpuHashMap<TotalsKey, Totals> = PerCpuHashMap::with_max_entries(1, 0);
+
+/// What found no room in [`TOTALS_A`] and in [`TOTALS_B`].
+#[map]
+static TOTALS_OTHER: PerCpuArray<Totals> = PerCpuArray::with_max_entries(2, 0);
+
+/// 0 if [`TOTALS_A`] is in use, 1 if [`TOTALS_B`] is.
+#[map]
+static TOTALS_SWITCH: Array<u32> = Array::with_max_entries(1, 0);
+
+/// What an entry is made of.
+static EMPTY: Totals = empty();
+
+const fn empty() -> Totals {
+    // SAFETY: integers and arrays of integers only, for which all-zero bytes are a value.
+    unsafe { core::mem::zeroed() }
+}
+
+/// Adds `record` to what it belongs to.
+#[inline(always)]
+pub(crate) fn add(record: *const AssignmentRecord) {
+    // SAFETY: the caller's record is a live map value that only this task writes to.
+    let record = unsafe { &*record };
+    let is_b = TOTALS_SWITCH.get(0).copied().unwrap_or(0) != 0;
+    let key = TotalsKey {
+        pid: record.pid,
+        netns: if record.known & known::NETNS != 0 { record.netns } else { 0 },
+        saddr: record.saddr,
+        daddr: record.daddr,
+        dport: record.dport,
+        protocol: record.protocol,
+        family: record.family,
+        origin: record.origin,
+        reserved: [0; 2],
+    };
+    let row = if is_b { entry(&TOTALS_B, &key) } else { entry(&TOTALS_A, &key) };
+    let row = row.or_else(|| TOTALS_OTHER.get_ptr_mut(u32::from(is_b)));
+    let Some(row) = row else { return };
+    // SAFETY: a live map value of this CPU.
+    unsafe {
+        if (*row).assignments == 0 {
+            introduce(row, record);
+        }
+        add_outcome(row, record);
+        add_search(row, record);
+    }
+}
+
+#[inline(always)]
+fn entry(map: &'static PerCpuHashMap<TotalsKey, Totals>, key: &TotalsKey) -> Option<*mut Totals> {
+    if let Some(row) = map.get_ptr_mut(key) {
+        return Some(row);
+    }
+    // SAFETY: map, key and value are live and of the sizes that the map was declared with. The raw
+    // helper, as the wrapper would copy the value to the stack first.
+    unsafe {
+        bpf_map_update_elem(
+            core::ptr::from_ref(map).cast_mut().cast(),
+            core::ptr::from_ref(key).cast_mut().cast(),
+            (&raw const EMPTY).cast_mut().cast(),
+            0,
+        )
+    };
+    map.get_ptr_mut(key)
+}
+
+/// What is the same for all assignments of a row.
+///
+/// # Safety
+///
+/// `row` is a live map value.
+#[inline(always)]
+unsafe fn introduce(row: *mut Totals, record: &AssignmentRecord) {
+    let owner = Owner { pid: record.pid, tid: record.tid, uid: record.uid };
+    let name = task::process_name(task::current(), &owner).unwrap_or([0; 2]);
+    // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
+    unsafe {
+        (&raw mut (*row).comm).cast::<[u64; 2]>().write(name);
+        (*row).cgroup_id = task::cgroup_id();
+        (*row).uid = record.uid;
+    }
+}
+
+/// # Safety
+///
+/// `row` is a live map value.
+#[inline(always)]
+unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
+    let latency_ns = record.latency_ns;
+    // SAFETY: fields of a live map value, and slots inside its arrays.
+    unsafe {
+        bump(&raw mut (*row).assignments, 1);
+        bump(&raw mut (*row).search_ns, latency_ns);
+        if latency_ns > (*row).max_latency_ns {
+            (*row).max_latency_ns = latency_ns;
+        }
+        let slot = latency_slot(latency_ns) & (LATENCY_SLOTS - 1);
+        bump_small((&raw mut (*row).latency).cast::<u32>().add(slot));
+        if record.errno != 0 {
+            let slot = errno_slot(record.errno);
+            bump((&raw mut (*row).failures).cast::<u64>().add(slot), 1);
+        }
+    }
+}
+
+/// See `ERRNOS`.
+#[inline(always)]
+fn errno_slot(errno: u32) -> usize {
+    match errno {
+        99 => 0,
+        98 => 1,
+        11 => 2,
+        12 => 3,
+        _ => ERRNO_SLOTS - 1,
+    }
+}
+
+/// How far the search went, where that is known.
+///
+/// # Safety
+///
+/// `row` is a live map value.
+#[inline(always)]
+unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
+    if record.known & known::RANGE == 0 {
+        return;
+    }
+    let (mut low, mut high) = (record.netns_low, record.netns_high);
+    let (own_low, own_high) = (record.socket_low, record.socket_high);
+    // `inet_sk_get_local_port_range`: each end counts only if it is inside the namespace's range.
+    if low <= own_low && own_low <= high {
+        low = own_low;
+    }
+    if low <= own_high && own_high <= high {
+        high = own_high;
+    }
+    // SAFETY: a live map value.
+    unsafe { (*row).range = [low, high] };
+    const NEEDED: u32 = known::HASH_OFFSET | known::WORD_BEFORE | known::WORD_AFTER;
+    if record.known & (NEEDED | known::RACED) != NEEDED || record.step_width != 0 {
+        return;
+    }
+    let is_own = own_low != 0 || own_high != 0;
+    let walked = Walked {
+        low: u32::from(low),
+        high: u32::from(high),
+        by_one: is_own && setting!(features.own_range_by_one) != 0,
+        hash_high: (record.hash_offset >> 32) as u32,
+        before: record.word_before,
+        after: record.word_after,
+        sport: u32::from(record.sport),
+    };
+    let Some((tried, is_second)) = tried(&walked) else { return };
+    // SAFETY: fields of a live map value, and a slot inside its array.
+    unsafe {
+        bump(&raw mut (*row).candidates, u64::from(tried));
+        if is_second {
+            bump(&raw mut (*row).second_pass, 1);
+        }
+        if tried > (*row).max_tried {
+            (*row).max_tried = tried;
+        }
+        let slot = tried_slot(tried);
+        if slot < TRIED_SLOTS {
+            bump_small((&raw mut (*row).tried).cast::<u32>().add(slot));
+        }
+    }
+}
+
+/// Adds `value`; atomically where another program of ours may run in the middle of this one on the
+/// same CPU.
+///
+/// # Safety
+///
+/// `to` is a live and aligned map value.
+#[inline(always)]
+unsafe fn bump(to: *mut u64, value: u64) {
+    if setting!(features.has_spares) != 0 {
+        // SAFETY: one instruction on memory that the caller vouches for; changes no register.
+        unsafe {
+            asm!("lock *(u64 *)({to} + 0) += {value}", to = in(reg) to, value = in(reg) value)
+        };
+    } else {
+        // SAFETY: the caller vouches for `to`.
+        unsafe { *to = (*to).wrapping_add(value) };
+    }
+}
+
+/// Adds one to a slot of a histogram.
+///
+/// # Safety
+///
+/// `to` is a live and aligned map value.
+#[inline(always)]
+unsafe fn bump_small(to: *mut u32) {
+    if setting!(features.has_spares) != 0 {
+        // SAFETY: as in `bump`.
+        unsafe { asm!("lock *(u32 *)({to} + 0) += {one}", to = in(reg) to, one = in(reg) 1_u64) };
+    } else {
+        // SAFETY: as in `bump`.
+        unsafe { *to = (*to).wrapping_add(1) };
+    }
+}

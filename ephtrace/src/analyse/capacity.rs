@@ -1,0 +1,287 @@
+//! How long the ports for a destination last: rates, ceilings, forecasts. Pure arithmetic; each
+//! formula is stated where it stands.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+/// How many looks at what is in use a forecast is made from: at one a second, two minutes. Older
+/// ones tell of another load.
+const MAX_SAMPLES: usize = 120;
+
+/// Fewer looks than this give no trend.
+const MIN_SAMPLES: usize = 3;
+
+/// A time so far ahead is no forecast any more.
+const HORIZON_S: f64 = 24.0 * 3600.0;
+
+/// How many ports one destination has in use, over time.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    samples: VecDeque<Sample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at_ns: u64,
+    in_use: u32,
+    assigned: u64,
+}
+
+/// What a series tells at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Capacity {
+    /// Ports in use now.
+    pub in_use: u32,
+    /// Ports that can be used: the range less the reserved ones.
+    pub usable: u32,
+    /// `in_use / usable`, from 0 to 1.
+    pub share: f64,
+    /// Assignments a second that succeeded; null before there are two looks.
+    pub assigned_per_second: Option<f64>,
+    /// Releases a second: what was assigned less what the use grew by; never below zero.
+    pub released_per_second: Option<f64>,
+    /// How fast the use grows, in ports a second; null without a trend.
+    pub growth_per_second: Option<f64>,
+    /// How long a port stays in use on average, in seconds: use over releases (Little's law). Null
+    /// while nothing is released.
+    pub hold_s: Option<f64>,
+    /// Assignments a second that could go on for ever: usable ports over the time that one stays in
+    /// use.
+    pub sustainable_per_second: Option<f64>,
+    /// Seconds until half of the ports are in use, at the present trend; 0 if they are, null if the
+    /// trend does not lead there within a day.
+    pub half_in_s: Option<f64>,
+    /// Seconds until none is left, likewise.
+    pub full_in_s: Option<f64>,
+}
+
+impl Series {
+    /// Takes note of what is in use at `at_ns`, and of all that was assigned so far.
+    pub fn push(&mut self, at_ns: u64, in_use: u32, assigned: u64) {
+        if self.samples.len() == MAX_SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(Sample { at_ns, in_use, assigned });
+    }
+
+    /// What the series tells, with so many usable ports; `None` before the first look.
+    pub fn capacity(&self, usable: u32) -> Option<Capacity> {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        let seconds = seconds(first.at_ns, last.at_ns);
+        let growth = self.growth();
+        let assigned = (seconds > 0.0).then(|| real(last.assigned - first.assigned) / seconds);
+        let grown = f64::from(last.in_use) - f64::from(first.in_use);
+        let released =
+            assigned.map(|rate| (rate - grown / seconds).max(0.0)).filter(|rate| rate.is_finite());
+        let mean = self.samples.iter().map(|s| f64::from(s.in_use)).sum::<f64>()
+            / real(self.samples.len() as u64);
+        let hold_s = released.filter(|&rate| rate > 0.0).map(|rate| mean / rate);
+        let until = |mark: f64| until(f64::from(last.in_use), mark, growth);
+        Some(Capacity {
+            in_use: last.in_use,
+            usable,
+            share: f64::from(last.in_use) / f64::from(usable.max(1)),
+            assigned_per_second: assigned,
+            released_per_second: released,
+            growth_per_second: growth,
+            hold_s,
+            sustainable_per_second: hold_s
+                .filter(|&hold| hold > 0.0)
+                .map(|hold| f64::from(usable) / hold),
+            half_in_s: until(f64::from(usable) / 2.0),
+            full_in_s: until(f64::from(usable)),
+        })
+    }
+
+    /// The median of the slopes between any two looks (Theil and Sen): a burst or a gap moves it
+    /// little, where it would drag a least-squares line along.
+    fn growth(&self) -> Option<f64> {
+        if self.samples.len() < MIN_SAMPLES {
+            return None;
+        }
+        let mut slopes = Vec::with_capacity(MAX_SAMPLES * MAX_SAMPLES / 2);
+        for (n, a) in self.samples.iter().enumerate() {
+            for b in self.samples.iter().skip(n + 1).filter(|b| b.at_ns > a.at_ns) {
+                let grown = f64::from(b.in_use) - f64::from(a.in_use);
+                slopes.push(grown / seconds(a.at_ns, b.at_ns));
+            }
+        }
+        let middle = slopes.len() / 2;
+        (!slopes.is_empty()).then(|| *slopes.select_nth_unstable_by(middle, f64::total_cmp).1)
+    }
+}
+
+fn until(in_use: f64, mark: f64, growth: Option<f64>) -> Option<f64> {
+    if in_use >= mark {
+        return Some(0.0);
+    }
+    let growth = growth.filter(|&growth| growth > 0.0)?;
+    Some((mark - in_use) / growth).filter(|&seconds| seconds <= HORIZON_S)
+}
+
+fn seconds(from_ns: u64, to_ns: u64) -> f64 {
+    real(to_ns.saturating_sub(from_ns)) / 1e9
+}
+
+use super::real;
+
+/// A set-up whose capacity is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Setup {
+    /// Ports of the range that can be used.
+    pub ports: u32,
+    /// Source addresses that connects are spread over.
+    pub sources: u32,
+    /// Destination addresses and ports that connects are spread over.
+    pub destinations: u32,
+    /// How long a connection lives, in seconds.
+    pub lifetime_s: f64,
+    /// Share of the connections that this side closes first, from 0 to 1.
+    pub closes_first: f64,
+    /// How long a port is blocked behind such a connection (TIME_WAIT), in seconds.
+    pub time_wait_s: f64,
+    /// Requests a second.
+    pub requests_per_second: Option<f64>,
+    /// Requests that one connection carries: 1 without keep-alive.
+    pub requests_per_connection: f64,
+    /// Ports that a NAT on the way has for one destination; `None` without one.
+    pub nat_ports: Option<u32>,
+}
+
+/// What a set-up can do.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Ceiling {
+    /// Ports for all destinations together: the fewest of host and NAT.
+    pub ports: u64,
+    /// Whether the NAT is what is scarce.
+    pub is_nat: bool,
+    /// How long a connection takes a port up, in seconds: lifetime, and TIME_WAIT where this side
+    /// closes first.
+    pub hold_s: f64,
+    /// Connections a second that can go on for ever.
+    pub connections_per_second: f64,
+    /// Up to here no connect searches long: half of the host's ports.
+    pub quick_connections_per_second: f64,
+    /// Requests a second that can go on for ever.
+    pub requests_per_second: f64,
+    /// Ports in use for the requests that were asked for (Little's law), if any were.
+    pub needed_ports: Option<f64>,
+    /// `needed_ports` as a share of `ports`.
+    pub share: Option<f64>,
+}
+
+impl Setup {
+    /// `ports × sources × destinations ÷ (lifetime + closes_first × time_wait)`.
+    ///
+    /// A NAT has one source address and so its ports for each destination once, whatever the number
+    /// of hosts behind it; TIME_WAIT does not hold the NAT's ports any longer than the host's.
+    pub fn ceiling(&self) -> Ceiling {
+        let destinations = u64::from(self.destinations);
+        let own = u64::from(self.ports) * u64::from(self.sources) * destinations;
+        let nat = self.nat_ports.map(|ports| u64::from(ports) * destinations);
+        let ports = nat.map_or(own, |nat| nat.min(own));
+        let hold_s = self.lifetime_s + self.closes_first * self.time_wait_s;
+        let connections = real(ports) / hold_s;
+        let quick = (real(own) / 2.0 / hold_s).min(connections);
+        let needed =
+            self.requests_per_second.map(|rate| rate / self.requests_per_connection * hold_s);
+        Ceiling {
+            ports,
+            is_nat: nat.is_some_and(|nat| nat < own),
+            hold_s,
+            connections_per_second: connections,
+            quick_connections_per_second: quick,
+            requests_per_second: connections * self.requests_per_connection,
+            needed_ports: needed,
+            share: needed.map(|needed| needed / real(ports.max(1))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A leak of `rate` ports a second, looked at each second.
+    fn leak(rate: u32, looks: u64, burst: impl Fn(u64) -> u32) -> Series {
+        let mut series = Series::default();
+        for n in 0..looks {
+            let in_use = rate * u32::try_from(n).unwrap() + burst(n);
+            series.push(n * SECOND, in_use, u64::from(in_use));
+        }
+        series
+    }
+
+    #[test]
+    fn a_steady_leak_is_foretold() {
+        let capacity = leak(100, 11, |_| 0).capacity(2000).unwrap();
+        assert_eq!((capacity.half_in_s, capacity.full_in_s), (Some(0.0), Some(10.0)));
+        assert_eq!((capacity.hold_s, capacity.sustainable_per_second), (None, None));
+        assert_eq!(capacity.released_per_second, Some(0.0));
+    }
+
+    #[test]
+    fn one_burst_does_not_move_the_trend() {
+        let capacity = leak(100, 11, |n| if n == 5 { 900 } else { 0 }).capacity(2000).unwrap();
+        assert_eq!(capacity.full_in_s, Some(10.0));
+    }
+
+    #[test]
+    fn a_steady_load_has_a_ceiling_and_no_end() {
+        let mut series = Series::default();
+        for n in 0..10 {
+            series.push(n * SECOND, 6000, n * 100);
+        }
+        let capacity = series.capacity(28_232).unwrap();
+        assert_eq!((capacity.hold_s, capacity.full_in_s), (Some(60.0), None));
+        assert!((capacity.sustainable_per_second.unwrap() - 470.5).abs() < 0.1);
+    }
+
+    #[test]
+    fn one_look_gives_no_trend() {
+        let capacity = leak(1, 1, |_| 0).capacity(100).unwrap();
+        assert_eq!((capacity.growth_per_second, capacity.assigned_per_second), (None, None));
+        assert_eq!(Series::default().capacity(100), None);
+    }
+
+    #[test]
+    fn the_default_range_carries_470_a_second() {
+        let setup = Setup {
+            ports: 28_232,
+            sources: 1,
+            destinations: 1,
+            lifetime_s: 0.0,
+            closes_first: 1.0,
+            time_wait_s: 60.0,
+            requests_per_second: Some(1000.0),
+            requests_per_connection: 10.0,
+            nat_ports: None,
+        };
+        let ceiling = setup.ceiling();
+        assert!((ceiling.connections_per_second - 470.53).abs() < 0.01);
+        assert_eq!(ceiling.needed_ports, Some(6000.0));
+        let nat = Setup { nat_ports: Some(1024), ..setup }.ceiling();
+        assert!(nat.is_nat && nat.ports == 1024);
+    }
+
+    proptest! {
+        /// From half way on, the forecast of a noisy leak is within a tenth.
+        #[test]
+        fn a_noisy_leak_is_foretold_within_a_tenth(
+            rate in 20_u32..400,
+            seed: u64,
+        ) {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let usable = rate * 40;
+            let noise: Vec<u32> = (0..21).map(|_| rng.u32(0..=rate / 2)).collect();
+            let series = leak(rate, 21, |n| noise[usize::try_from(n).unwrap()]);
+            let told = series.capacity(usable).unwrap().full_in_s.unwrap();
+            prop_assert!((told - 20.0).abs() <= 2.0, "{told}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What findings are made from, whoever knows it: totals of a storm, what is in use now, a summary.
+
+use std::{fmt, net::IpAddr};
+
+use crate::analyse::{reuse::Reuse, self_connect::SelfConnect, storm::Row};
+
+/// What is known of a host, as far as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Destinations, the busiest or fullest first.
+    pub destinations: Vec<DestinationFacts>,
+    /// Network namespaces, that of the host first.
+    pub namespaces: Vec<NetnsFacts>,
+    /// Entries of the connection tracker, and how many there may be.
+    pub conntrack: Option<(u64, u64)>,
+    /// Ports that come back to the same destination.
+    pub reuse: Option<Reuse>,
+    /// Sockets that are connected to themselves.
+    pub self_connects: Option<SelfConnect>,
+    /// A storm that began or ended.
+    pub storm: Option<Storm>,
+}
+
+/// One destination; counts are those of the time that was looked at.
+#[derive(Clone, Debug, Default)]
+pub struct DestinationFacts {
+    /// Inode number of the network namespace, if known.
+    pub netns: Option<u32>,
+    /// Source address.
+    pub saddr: Option<IpAddr>,
+    /// Destination, if there is one.
+    pub to: Option<(IpAddr, u16)>,
+    /// How ports came about: `connect`, `bind` …, if known.
+    pub origin: Option<&'static str>,
+    /// Who is behind most of it, such as `curl (4711)`.
+    pub process: Option<String>,
+    /// Lowest and highest port of the range.
+    pub range: Option<(u16, u16)>,
+    /// Ports in use for it.
+    pub in_use: Option<u32>,
+    /// Ports of the range that are not reserved.
+    pub usable: Option<u32>,
+    /// Ports in use that are in `TIME_WAIT`.
+    pub time_wait: Option<u32>,
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Assignments a second.
+    pub per_second: Option<f64>,
+    /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was free.
+    pub no_port: u64,
+    /// Searches of which it is known how far they went.
+    pub searches_known: u64,
+    /// Of these, how many went on to the other parity.
+    pub second_pass: u64,
+    /// Half of the known ones looked at no more candidates.
+    pub tried_p50: Option<u32>,
+    /// 99 of 100 of the known ones looked at no more candidates.
+    pub tried_p99: Option<u32>,
+    /// 99 of 100 searches took at most so long, in nanoseconds.
+    pub latency_p99_ns: Option<u64>,
+    /// Time that searches took, as a share of one CPU.
+    pub search_cpus: Option<f64>,
+}
+
+/// One network namespace.
+#[derive(Clone, Debug, Default)]
+pub struct NetnsFacts {
+    /// Its inode number.
+    pub netns: u32,
+    /// How to call it.
+    pub name: String,
+    /// It is the host's own.
+    pub is_host: bool,
+    /// `ip_local_port_range`.
+    pub range: Option<(u16, u16)>,
+    /// `ip_local_reserved_ports` inside the range, as spans.
+    pub reserved: Vec<(u16, u16)>,
+    /// `tcp_tw_reuse`.
+    pub tw_reuse: Option<u8>,
+    /// Listeners inside the range whose port is not reserved.
+    pub listeners: Vec<Listener>,
+    /// Ports inside the range that a bind without a destination holds against everybody.
+    pub bound: Option<u32>,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its port.
+    pub port: u16,
+    /// Its process, if known.
+    pub process: Option<String>,
+}
+
+/// A change of the load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storm {
+    /// Assignments a second before.
+    pub before: f64,
+    /// The same at its height.
+    pub peak: f64,
+    /// When it began, in nanoseconds since the Unix epoch.
+    pub began_ns: u64,
+    /// When it ended; `None` while it goes on.
+    pub ended_ns: Option<u64>,
+    /// Who began it, and its share of the rise, from 0 to 1.
+    pub initiator: Option<(String, f64)>,
+}
+
+impl DestinationFacts {
+    /// As a totals row tells it.
+    pub fn of_row(row: &Row) -> Self {
+        let numbers = &row.numbers;
+        let no_port = |name: &str| matches!(name, "EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN");
+        Self {
+            netns: row.netns,
+            saddr: Some(row.saddr),
+            to: row.daddr.zip(row.dport),
+            origin: row.origin,
+            process: Some(row.process()),
+            range: numbers.range,
+            assignments: numbers.assignments,
+            per_second: Some(numbers.per_second),
+            no_port: numbers.errors.iter().filter(|(name, _)| no_port(name)).map(|e| e.1).sum(),
+            searches_known: numbers.searches_known,
+            second_pass: numbers.second_pass,
+            tried_p50: numbers.tried_p50,
+            tried_p99: numbers.tried_p99,
+            latency_p99_ns: Some(numbers.latency_p99_ns),
+            search_cpus: Some(numbers.search_cpus),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is the same destination as `other`.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.netns, self.saddr, self.to) == (other.netns, other.saddr, other.to)
+    }
+
+    /// Ports of its range, the reserved ones included.
+    pub(super) fn range_ports(&self) -> Option<u32> {
+        self.range.map(|(low, high)| u32::from(high.saturating_sub(low)) + 1)
+    }
+}
+
+impl fmt::Display for DestinationFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(saddr) = self.saddr {
+            write!(f, "{saddr}")?;
+        }
+        if let Some((daddr, dport)) = self.to {
+            write!(f, " -> {}", std::net::SocketAddr::new(daddr, dport))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! What is wrong, why, and what to do: each finding is a rule, its sentence, its evidence and the
+//! exact remedy. Pure: facts go in, findings come out, worst first.
+//!
+//! A rule speaks only of what its facts say. A fact that is not known makes a rule silent, never
+//! wrong.
+
+mod facts;
+mod rules;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use self::facts::{DestinationFacts, Facts, Listener, NetnsFacts, Storm};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Connects fail now.
+    Critical,
+    /// Connects are slow, or will fail.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Name of the rule: stable, for programs.
+    pub rule: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one sentence.
+    pub sentence: String,
+    /// The numbers that say so.
+    pub evidence: String,
+    /// What to do: lines that can be typed or pasted, or a sentence.
+    pub remedies: Vec<String>,
+}
+
+/// At most so many findings of one rule: a host with a thousand destinations in the same trouble
+/// needs the worst of them.
+const MAX_PER_RULE: usize = 3;
+
+/// All findings, worst first.
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for rule in rules::RULES {
+        let mut found = rule(facts);
+        let more = found.len().saturating_sub(MAX_PER_RULE);
+        found.truncate(MAX_PER_RULE);
+        if more > 0
+            && let Some(last) = found.last_mut()
+        {
+            last.evidence += &format!("; and {more} more like this");
+        }
+        all.append(&mut found);
+    }
+    // Stable: rules stand in the order of their worth.
+    all.sort_by_key(|finding| finding.severity);
+    all
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+use insta::assert_snapshot;
+
+use super::*;
+use crate::analyse::self_connect::SelfConnect;
+
+fn destination() -> DestinationFacts {
+    DestinationFacts {
+        netns: Some(1),
+        saddr: Some("10.0.0.1".parse().unwrap()),
+        to: Some(("10.0.0.2".parse().unwrap(), 443)),
+        origin: Some("connect"),
+        process: Some("curl (4711)".into()),
+        range: Some((32_768, 60_999)),
+        assignments: 1000,
+        per_second: Some(1000.0),
+        ..DestinationFacts::default()
+    }
+}
+
+fn host() -> NetnsFacts {
+    NetnsFacts {
+        netns: 1,
+        name: "the host".into(),
+        is_host: true,
+        range: Some((32_768, 60_999)),
+        tw_reuse: Some(2),
+        ..NetnsFacts::default()
+    }
+}
+
+fn text(facts: &Facts) -> String {
+    let mut text = String::new();
+    for Finding { rule, severity, sentence, evidence, remedies } in findings(facts) {
+        text += &format!("{severity} [{rule}] {sentence}\n  {evidence}\n");
+        text.extend(remedies.iter().map(|remedy| format!("  -> {remedy}\n")));
+    }
+    text
+}
+
+#[test]
+fn nothing_is_wrong_with_a_host_at_ease() {
+    let destinations = vec![DestinationFacts {
+        in_use: Some(500),
+        usable: Some(28_232),
+        searches_known: 1000,
+        second_pass: 2,
+        tried_p50: Some(1),
+        ..destination()
+    }];
+    let namespaces = vec![host()];
+    assert_eq!(findings(&Facts { destinations, namespaces, ..Facts::default() }), []);
+    assert_eq!(findings(&Facts::default()), []);
+}
+
+#[test]
+fn of_a_shortage() {
+    let failing = DestinationFacts {
+        no_port: 800,
+        in_use: Some(28_232),
+        usable: Some(28_232),
+        time_wait: Some(28_000),
+        search_cpus: Some(1.4),
+        ..destination()
+    };
+    let past_half = DestinationFacts {
+        to: Some(("10.0.0.3".parse().unwrap(), 80)),
+        searches_known: 1000,
+        second_pass: 900,
+        tried_p50: Some(14_500),
+        latency_p99_ns: Some(2_500_000),
+        in_use: Some(17_000),
+        usable: Some(28_232),
+        ..destination()
+    };
+    let binds = DestinationFacts { origin: Some("bind"), to: None, ..destination() };
+    let destinations = vec![failing, past_half, binds];
+    let namespaces = vec![host()];
+    assert_snapshot!(text(&Facts { destinations, namespaces, ..Facts::default() }), @r##"
+    critical [exhausted] curl (4711) finds no free port (connect) for 10.0.0.1 -> 10.0.0.2:443
+      800 of 1000 assignments failed for want of a port; 28232 of 28232 ports in use (100 %), 28000 of them in TIME_WAIT; searching takes 140 % of a CPU
+      -> keep connections and use them again: a pool, HTTP keep-alive
+      -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
+    warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect searches through half of the range first
+      900 of 1000 searches went through all ports of the preferred parity first; half of them looked at 14500 candidates or more; one in a hundred took 2500 us or more; 17000 of 28232 ports in use (60 %)
+      -> keep connections and use them again: a pool, HTTP keep-alive
+      -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
+    warning [retry-loop] curl (4711) tries again without waiting after each failure
+      800 failed attempts a second for 10.0.0.1 -> 10.0.0.2:443, each a search through the whole range
+      -> wait longer after each failure (exponential backoff with jitter)
+    warning [bind-zero] curl (4711) binds to port 0: each such port is taken for all destinations at once
+      1000 bind() calls to port 0, source 10.0.0.1
+      -> if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2)
+    warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be used again for 60 seconds
+      28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 2 in the host (2 holds for loopback only)
+      -> sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)
+      -> let the other side close first
+    "##);
+}
+
+#[test]
+fn of_settings() {
+    let own = NetnsFacts {
+        netns: 2,
+        name: "container web".into(),
+        range: Some((40_000, 50_000)),
+        ..NetnsFacts::default()
+    };
+    let mut host = host();
+    host.range = Some((32_768, 60_998));
+    host.reserved = vec![(40_000, 40_001), (45_000, 50_000)];
+    host.listeners = vec![
+        Listener { port: 33_000, process: Some("etcd (7)".into()) },
+        Listener { port: 34_000, process: None },
+    ];
+    let self_connects =
+        SelfConnect { count: 0, risk: Some("a risk".into()), ..SelfConnect::default() };
+    let facts = Facts {
+        namespaces: vec![host, own],
+        conntrack: Some((250_000, 262_144)),
+        self_connects: Some(self_connects),
+        storm: Some(Storm {
+            before: 40.0,
+            peak: 9000.0,
+            began_ns: 0,
+            ended_ns: Some(12_000_000_000),
+            initiator: Some(("deploy (12)".into(), 0.97)),
+        }),
+        ..Facts::default()
+    };
+    assert_snapshot!(text(&facts), @r##"
+    warning [conntrack] the connection tracker is nearly full: beyond its limit new connections are dropped
+      250000 of 262144 entries (95 %)
+      -> sysctl -w net.netfilter.nf_conntrack_max=524288
+      -> sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30
+    note [storm] a connect storm ended after 12 s
+      9000 assignments a second at its height, 40 before; deploy (12) is behind 97 % of the rise
+      -> look at what the initiator does: a deployment, a restart, a cache that is empty, retries
+    note [reserved-block] a block of reserved ports inside the range makes connects in the host slow now and then
+      5001 ports from 45000 to 50000 are reserved: a search that begins among them walks to their end, and the port behind them is used far too often
+      -> end the range below the block, or begin it above: sysctl -w net.ipv4.ip_local_port_range="50001 60998"
+      -> Linux 7.1 and later: sysctl -w net.ipv4.ip_local_port_step_width=64
+    note [self-connect] a risk
+      0 sockets connected to themselves
+      -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,…
+    note [listener-inside] services in the host listen inside the range: after a restart their port may be taken by a connection
+      listening and not reserved: 33000 (etcd (7)), 34000
+      -> sysctl -w net.ipv4.ip_local_reserved_ports=33000,34000
+    note [equal-parity] the range of the host has ends of equal parity: each connect leaves one port of it out of its search
+      net.ipv4.ip_local_port_range = 32768 60998: an odd number of ports, of which the search takes an even one
+      -> sysctl -w net.ipv4.ip_local_port_range="32768 60999"
+    note [equal-parity] the range of container web has ends of equal parity: each connect leaves one port of it out of its search
+      net.ipv4.ip_local_port_range = 40000 50000: an odd number of ports, of which the search takes an even one
+      -> sysctl -w net.ipv4.ip_local_port_range="40000 50001"
+    note [other-range] container web has another range than the host: sysctl on the host does not reach it
+      40000 to 50000 there, 32768 to 60998 on the host
+      -> set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)
+    "##);
+}
+
+#[test]
+fn the_search_alone_tells_the_half_mark() {
+    let destinations = vec![DestinationFacts {
+        searches_known: 100,
+        second_pass: 100,
+        tried_p50: Some(14_200),
+        ..destination()
+    }];
+    let found = findings(&Facts { destinations, ..Facts::default() });
+    assert_eq!((found[0].rule, found[0].severity), ("half-mark", Severity::Warning));
+}
+
+#[test]
+fn many_alike_are_told_once() {
+    let destinations = (1..=10)
+        .map(|n| DestinationFacts {
+            to: Some(("10.0.0.2".parse().unwrap(), n)),
+            no_port: 1,
+            ..destination()
+        })
+        .collect();
+    let found = findings(&Facts { destinations, ..Facts::default() });
+    assert_eq!(found.len(), MAX_PER_RULE);
+    assert!(found[2].evidence.ends_with("and 7 more like this"), "{}", found[2].evidence);
+}

@@ -1,0 +1,114 @@
+use ephtrace_common::{
+    Origin,
+    totals::{latency_slot, tried_slot},
+};
+use proptest::prelude::*;
+
+use super::*;
+
+fn key(pid: u32, dport: u16) -> TotalsKey {
+    TotalsKey {
+        pid,
+        netns: 7,
+        saddr: "::ffff:10.0.0.1".parse::<Ipv6Addr>().unwrap().octets(),
+        daddr: "::ffff:10.0.0.2".parse::<Ipv6Addr>().unwrap().octets(),
+        dport,
+        protocol: 6,
+        family: 4,
+        origin: Origin::Connect.to_wire(),
+        reserved: [0; 2],
+    }
+}
+
+fn totals(comm: &[u8], latencies: &[u64], tried: &[u32]) -> Totals {
+    let mut totals = Totals::new_zeroed();
+    totals.comm[..comm.len()].copy_from_slice(comm);
+    for &latency_ns in latencies {
+        totals.assignments += 1;
+        totals.search_ns += latency_ns;
+        totals.max_latency_ns = totals.max_latency_ns.max(latency_ns);
+        totals.latency[latency_slot(latency_ns)] += 1;
+    }
+    for &tried in tried {
+        totals.candidates += u64::from(tried);
+        totals.max_tried = totals.max_tried.max(tried);
+        totals.tried[tried_slot(tried)] += 1;
+    }
+    totals
+}
+
+#[test]
+fn processes_of_one_name_are_one_row() {
+    let rows = [
+        (key(10, 443), totals(b"curl", &[1000; 3], &[1; 3])),
+        (key(11, 443), totals(b"curl", &[2000; 5], &[1, 1, 1, 1, 14_000])),
+        (key(12, 443), totals(b"wget", &[500], &[])),
+    ];
+    let interval = Interval::new(0, 1_000_000_000, &rows, None);
+    let [curl, wget] = interval.rows.as_slice() else { panic!("{:?}", interval.rows) };
+    assert_eq!((curl.comm.as_str(), curl.pid, curl.processes), ("curl", 11, 2));
+    assert_eq!((curl.numbers.assignments, curl.numbers.search_ns), (8, 13_000));
+    assert_eq!((curl.numbers.tried_p50, curl.numbers.tried_max), (Some(1), Some(14_000)));
+    assert_eq!((wget.numbers.tried_p50, wget.numbers.searches_known), (None, 0));
+    assert_eq!(interval.all.assignments, 9);
+}
+
+#[test]
+fn what_found_no_room_is_part_of_all() {
+    let mut other = totals(b"x", &[1000; 4], &[]);
+    other.failures[0] = 3;
+    let interval = Interval::new(0, 500_000_000, &[], Some(other));
+    assert_eq!((interval.all.assignments, interval.all.failed), (4, 3));
+    assert_eq!(interval.all.errors, [("EADDRNOTAVAIL", 3)]);
+    assert!((interval.all.per_second - 8.0).abs() < 1e-9);
+    assert_eq!(interval.other.unwrap().failed, 3);
+}
+
+proptest! {
+    /// Quantiles are upper bounds, and no further off than a slot is wide.
+    #[test]
+    fn quantiles_are_close(mut latencies in prop::collection::vec(1_u64..20_000_000, 1..300)) {
+        let interval = Interval::new(0, 1, &[(key(1, 1), totals(b"a", &latencies, &[]))], None);
+        latencies.sort_unstable();
+        for (share, told) in [(0.5, interval.all.latency_p50_ns), (0.99, interval.all.latency_p99_ns)] {
+            let rank = ((latencies.len() as f64 * share).ceil() as usize).max(1);
+            let truth = latencies[rank - 1];
+            prop_assert!(told >= truth && told as f64 <= (truth.max(410) as f64) * 1.25, "{told} {truth}");
+        }
+        prop_assert_eq!(interval.all.latency_max_ns, *latencies.last().unwrap());
+    }
+}
+
+fn interval(nth: u64, counts: &[(&[u8], usize)]) -> Interval {
+    let rows: Vec<_> = (0_u32..)
+        .zip(counts)
+        .map(|(pid, (comm, count))| (key(pid, 80), totals(comm, &vec![1000; *count], &[])))
+        .collect();
+    Interval::new((nth + 1) * 1_000_000_000, 1_000_000_000, &rows, None)
+}
+
+#[test]
+fn a_storm_has_a_beginning_an_end_and_an_initiator() {
+    let mut detector = Detector::default();
+    for nth in 0..5 {
+        assert_eq!(detector.observe(&interval(nth, &[(b"nginx", 40), (b"cron", 2)])), None);
+    }
+    let began = detector.observe(&interval(5, &[(b"nginx", 50), (b"deploy", 3000)])).unwrap();
+    assert_eq!((began.before, began.began_ns), (42.0, 5_000_000_000));
+    let (who, share) = began.initiator.unwrap();
+    assert_eq!(who, "deploy (1)");
+    assert!(share > 0.99);
+    let goes_on = detector.observe(&interval(6, &[(b"deploy", 5000)])).unwrap();
+    assert_eq!((goes_on.peak, goes_on.ended_ns), (5000.0, None));
+    let ended = detector.observe(&interval(7, &[(b"nginx", 40)])).unwrap();
+    assert_eq!((ended.peak, ended.ended_ns), (5000.0, Some(7_000_000_000)));
+    assert_eq!(detector.observe(&interval(8, &[(b"nginx", 40)])), None);
+}
+
+#[test]
+fn without_a_quiet_time_before_nothing_is_a_storm() {
+    let mut detector = Detector::default();
+    for nth in 0..10 {
+        assert_eq!(detector.observe(&interval(nth, &[(b"a", 9000)])), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! Reads the totals that the kernel half keeps, without losing an addition.
+//!
+//! Two pairs of maps: [`TotalsReader::switch`] sends programs to the other one; [`GRACE`] later no
+//! program can be in the middle of an addition to the first one, and [`TotalsReader::take`] reads and empties it.
+
+use std::{io, time::Duration};
+
+use aya::{
+    Ebpf,
+    maps::{Array, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
+    util::nr_cpus,
+};
+use ephtrace_common::totals::{Totals, TotalsKey};
+use zerocopy::{FromBytes as _, FromZeros as _};
+
+use super::attach;
+
+/// Both maps of rows.
+pub(super) const MAPS: [&str; 2] = ["TOTALS_A", "TOTALS_B"];
+
+/// How long an addition may take at most: programs don't sleep, but a preemptible kernel may put
+/// one off.
+pub const GRACE: Duration = Duration::from_millis(10);
+
+/// Most rows of one map.
+const MAX_ROWS: usize = 8192;
+
+/// Fewest rows of one map, on machines with very many CPUs.
+const MIN_ROWS: usize = 256;
+
+/// Kernel memory that both maps may take: a row has a value for each CPU.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Rows of each map while the trace only falls back to them.
+const FALLBACK_ROWS: usize = 1024;
+
+const KEY: usize = size_of::<TotalsKey>();
+const VALUE: usize = size_of::<Totals>();
+
+type Rows = PerCpuHashMap<MapData, [u8; KEY], [u8; VALUE]>;
+
+/// How many rows each map gets.
+pub(super) fn rows(totals: attach::Totals) -> u32 {
+    let cpus = nr_cpus().unwrap_or(1);
+    let fit = (MAX_BYTES / (2 * cpus * VALUE)).clamp(MIN_ROWS, MAX_ROWS);
+    let rows = match totals {
+        attach::Totals::Off => 1,
+        attach::Totals::Fallback => fit.min(FALLBACK_ROWS),
+        attach::Totals::Only => fit,
+    };
+    u32::try_from(rows).unwrap_or(1)
+}
+
+/// What was added up since the last time.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// A value for each key, over all CPUs.
+    pub rows: Vec<(TotalsKey, Totals)>,
+    /// What found no room; `None` if all did.
+    pub other: Option<Totals>,
+}
+
+/// The reading end of the totals.
+pub struct TotalsReader {
+    rows: [Rows; 2],
+    other: PerCpuArray<MapData, [u8; VALUE]>,
+    switch: Array<MapData, u32>,
+    in_use: usize,
+}
+
+impl TotalsReader {
+    /// Takes the maps out of a loaded object; `None` if they were taken before.
+    pub(super) fn new(ebpf: &mut Ebpf) -> Option<Self> {
+        let mut rows = |name| Rows::try_from(ebpf.take_map(name)?).ok();
+        Some(Self {
+            rows: [rows(MAPS[0])?, rows(MAPS[1])?],
+            other: PerCpuArray::try_from(ebpf.take_map("TOTALS_OTHER")?).ok()?,
+            switch: Array::try_from(ebpf.take_map("TOTALS_SWITCH")?).ok()?,
+            in_use: 0,
+        })
+    }
+
+    /// From now on, programs add to the other maps. What they have left is taken after [`GRACE`].
+    pub fn switch(&mut self) -> io::Result<()> {
+        self.in_use = 1 - self.in_use;
+        let index = u32::try_from(self.in_use).unwrap_or(0);
+        self.switch.set(0, index, 0).map_err(io::Error::other)
+    }
+
+    /// Reads and empties the maps that are not in use.
+    pub fn take(&mut self) -> io::Result<Taken> {
+        let left = 1 - self.in_use;
+        let Self { rows: [a, b], other, .. } = self;
+        let map = if left == 0 { a } else { b };
+        let rows = take_rows(map).map_err(io::Error::other)?;
+        let index = u32::try_from(left).unwrap_or(0);
+        let found_no_room = other.get(&index, 0).map_err(io::Error::other)?;
+        let cpus = found_no_room.len();
+        let zeroes = PerCpuValues::try_from(vec![[0; VALUE]; cpus])?;
+        let other_row = sum(&found_no_room);
+        if other_row.assignments > 0 {
+            other.set(index, zeroes, 0).map_err(io::Error::other)?;
+        }
+        Ok(Taken { rows, other: (other_row.assignments > 0).then_some(other_row) })
+    }
+}
+
+fn take_rows(map: &mut Rows) -> Result<Vec<(TotalsKey, Totals)>, MapError> {
+    // Nobody writes to this map, so that keys can be collected before they are removed.
+    let keys = map.keys().collect::<Result<Vec<_>, _>>()?;
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        let totals = sum(&map.get(&key, 0)?);
+        map.remove(&key)?;
+        if let Ok(key) = TotalsKey::read_from_bytes(&key) {
+            rows.push((key, totals));
+        }
+    }
+    Ok(rows)
+}
+
+/// All CPUs' values as one.
+fn sum(values: &PerCpuValues<[u8; VALUE]>) -> Totals {
+    let mut total = Totals::new_zeroed();
+    for value in values.iter().filter_map(|bytes| Totals::read_from_bytes(bytes).ok()) {
+        total.merge(&value);
+    }
+    total
+}
