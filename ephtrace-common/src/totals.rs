@@ -192,7 +192,10 @@ pub const fn tried(walked: &Walked) -> Option<(u32, bool)> {
     if has_parity {
         remaining &= !1;
     }
-    let mut offset = before.wrapping_add(hash_high) % remaining;
+    // Never zero, which the compiler can't know: a division that may panic is no use to a verifier.
+    let Some(mut offset) = before.wrapping_add(hash_high).checked_rem(remaining) else {
+        return None;
+    };
     if !by_one {
         offset &= !1;
     }

@@ -35,6 +35,9 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         Command::Trace(args) => {
             run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?;
         }
+        Command::Storm(args) => {
+            run::storm(&args.try_into()?, messages::kernel_log_level(level))?;
+        }
         Command::Doctor(args) => return diagnose(&args),
         Command::Report(args) => report::run(&args)?,
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use socket2::Socket;
 
 use crate::{
-    gate,
+    gate::{self, Gate},
     net::{self, Server},
     netns,
     truth::{Probe, Truth},
@@ -22,8 +22,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20)]
     attempts: u32,
     /// Keep the ports until standard input ends
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     hold: bool,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 /// Reads LOW-HIGH.
@@ -36,6 +38,7 @@ pub(crate) fn parse_range(text: &str) -> Result<(u16, u16)> {
 
 /// Connects and holds what it gets, in a namespace with the given range.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    args.gate.wait()?;
     let truth = Truth::stdout();
     netns::in_new(Some(args.range), || {
         let server = Server::new(Ipv4Addr::LOCALHOST)?;

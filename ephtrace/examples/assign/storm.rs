@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     sync::{
         Barrier,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// How many destinations each thread connects to, in turn
     #[arg(long, default_value = "1")]
     destinations: NonZeroUsize,
+    /// Connect to another address of 127.0.0.0/8 each time
+    #[arg(long, conflicts_with = "ipv6")]
+    spread: bool,
     /// Start a new thread after so many connects
     #[arg(long, value_name = "CONNECTS")]
     per_thread: Option<NonZeroU64>,
@@ -211,7 +214,7 @@ impl Work {
     }
 
     fn connect(&mut self, lane: &mut Lane, logged: Option<&Attempt>) -> Result<()> {
-        let to = lane.server.addr;
+        let to = lane.next();
         let client = net::client(to)?;
         let result = client.connect(&SockAddr::from(to));
         self.connects += 1;
@@ -234,9 +237,22 @@ struct Lane {
     waiting: u32,
 }
 
+/// The address that the next connect of any thread goes to, for `--spread`.
+static NEXT: AtomicU32 = AtomicU32::new(u32::from_be_bytes([127, 1, 0, 1]));
+
 impl Lane {
     fn new(ip: IpAddr) -> Result<Self> {
         Ok(Self { server: Server::new(ip)?, waiting: 0 })
+    }
+
+    /// Whom to connect to.
+    fn next(&self) -> SocketAddr {
+        let to = self.server.addr;
+        if to.ip() != IpAddr::from(Ipv4Addr::UNSPECIFIED) {
+            return to;
+        }
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        SocketAddr::new(Ipv4Addr::from_bits(next).into(), to.port())
     }
 
     /// Takes connections off the queue. One that is not complete yet is left to the next call.
@@ -250,8 +266,11 @@ impl Lane {
 
 /// Listeners, and the fields that all lines of the thread's log share, if there is to be one.
 fn prepare(args: &Args) -> Result<(Vec<Lane>, Option<Attempt>)> {
-    let ip: IpAddr =
-        if args.ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+    let ip: IpAddr = match (args.ipv6, args.spread) {
+        (true, _) => Ipv6Addr::LOCALHOST.into(),
+        (false, true) => Ipv4Addr::UNSPECIFIED.into(),
+        (false, false) => Ipv4Addr::LOCALHOST.into(),
+    };
     let lanes = (0..args.destinations.get()).map(|_| Lane::new(ip)).collect::<Result<_>>()?;
     let logged = args.truth.as_ref().map(|_| {
         let way = "storm".to_owned();

@@ -44,8 +44,8 @@ pub enum Totals {
     Off,
     /// What finds no room in the ring buffer.
     Fallback,
-    /// All; nothing goes to the ring buffer.
-    Only,
+    /// All; nothing goes to the ring buffer. So many rows, or as many as the memory bound allows.
+    Only(Option<u32>),
 }
 
 /// Attaches `wanted`, or the first hook of the table that works.
@@ -258,7 +258,7 @@ fn mode(totals: Totals) -> u32 {
     match totals {
         Totals::Off => totals_mode::OFF,
         Totals::Fallback => totals_mode::FALLBACK,
-        Totals::Only => totals_mode::ONLY,
+        Totals::Only(_) => totals_mode::ONLY,
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn rows(totals: attach::Totals) -> u32 {
     let rows = match totals {
         attach::Totals::Off => 1,
         attach::Totals::Fallback => fit.min(FALLBACK_ROWS),
-        attach::Totals::Only => fit,
+        attach::Totals::Only(rows) => rows.map_or(fit, |rows| (rows as usize).clamp(1, fit)),
     };
     u32::try_from(rows).unwrap_or(1)
 }

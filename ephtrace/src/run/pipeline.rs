@@ -9,6 +9,7 @@ use nix::sys::{
     time::TimeValLike as _,
 };
 
+use super::counts;
 use crate::{
     analyse::{
         lanes::Lanes,
@@ -149,7 +150,7 @@ impl Pipeline {
         tracer.flush_log();
         let counts = tracer.counts()?;
         let mut losses = stages.losses(&counts);
-        losses.return_missed += never_ended(&counts);
+        losses.return_missed += counts::never_ended(&counts);
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         let around = Circumstances {
             losses,
@@ -198,31 +199,8 @@ impl Stages {
     }
 
     fn losses(&self, counts: &Counts) -> Losses {
-        let count = |counter: Counter| counts[counter as usize];
-        Losses {
-            ring_full: count(Counter::RingFull),
-            in_flight_full: count(Counter::InFlightFull),
-            return_missed: count(Counter::ReturnMissed),
-            hook_missed: count(Counter::HookMissed),
-            undecodable: self.undecodable,
-            unreadable: 0,
-        }
+        Losses { undecodable: self.undecodable, ..counts::losses(counts) }
     }
-}
-
-/// Searches whose end was never seen, once nothing is in flight any more.
-fn never_ended(counts: &Counts) -> u64 {
-    let count = |counter: Counter| counts[counter as usize];
-    let ended = [
-        Counter::Filtered,
-        Counter::Emitted,
-        Counter::RingFull,
-        Counter::InFlightFull,
-        Counter::ReturnMissed,
-    ];
-    ended
-        .into_iter()
-        .fold(count(Counter::Seen), |left, counter| left.saturating_sub(count(counter)))
 }
 
 fn kernel_counts(counts: &Counts) -> KernelCounts {

@@ -6,6 +6,7 @@
 
 mod lookup;
 mod parse;
+pub mod storm;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -11,6 +11,7 @@ mod notices;
 mod pen;
 pub mod plots;
 mod screen;
+pub mod storm;
 mod text;
 pub(crate) mod words;
 

@@ -20,5 +20,6 @@ mod refusals;
 mod search;
 mod setup;
 mod storm;
+mod totals;
 mod tracer;
 mod ways;

@@ -179,6 +179,17 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// Starts `ephtrace storm --json` with `args`, and waits until it is attached.
+    pub(crate) fn start_storm(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
+        let output = scratch.file("storm");
+        let mut command = Command::new(setup::ephtrace());
+        command.args(["storm", "--json", "--hook", hook]).args(args);
+        let (child, stderr) = spawn(command.stdout(File::create(&output)?))?;
+        let mut tracer = Self { child, stderr, output };
+        tracer.wait_attached()?;
+        Ok(tracer)
+    }
+
     /// Starts it, and does not wait.
     pub(crate) fn spawn(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
         let output = scratch.file("trace");
@@ -207,6 +218,14 @@ impl Tracer {
     pub(crate) fn stop(self) -> Result<Trace> {
         self.signal(Signal::SIGINT)?;
         self.wait()
+    }
+
+    /// Interrupts it, and returns its output as it is.
+    pub(crate) fn stop_text(mut self) -> Result<String> {
+        self.signal(Signal::SIGINT)?;
+        let status = wait_exit(&mut self.child)?;
+        ensure!(status.success(), "ephtrace: {status}\n{}", self.stderr.rest());
+        Ok(fs::read_to_string(&self.output)?)
     }
 
     /// Waits for its own end, and reads what it said.

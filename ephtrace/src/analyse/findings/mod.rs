@@ -7,7 +7,7 @@
 mod facts;
 mod rules;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         if more > 0
             && let Some(last) = found.last_mut()
         {
-            last.evidence += &format!("; and {more} more like this");
+            let _ = write!(last.evidence, "; and {more} more like this");
         }
         all.append(&mut found);
     }

@@ -1,7 +1,10 @@
 //! The rules, in the order of their worth. Sources of the numbers: `__inet_hash_connect` and
 //! `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's `ip-sysctl` for each remedy.
 
+use std::fmt::Write as _;
+
 use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity};
+use crate::analyse::real;
 
 /// A rule.
 type Rule = fn(&Facts) -> Vec<Finding>;
@@ -47,7 +50,7 @@ const WIDE_RANGE: &str = "sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"
 
 fn exhausted(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| d.no_port > 0);
-    failing.map(|d| exhausted_one(d)).collect()
+    failing.map(exhausted_one).collect()
 }
 
 fn exhausted_one(d: &DestinationFacts) -> Finding {
@@ -57,7 +60,7 @@ fn exhausted_one(d: &DestinationFacts) -> Finding {
         format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
     evidence += &used(d);
     if let Some(cpus) = d.search_cpus.filter(|&cpus| cpus >= 0.01) {
-        evidence += &format!("; searching takes {:.0} % of a CPU", cpus * 100.0);
+        let _ = write!(evidence, "; searching takes {:.0} % of a CPU", cpus * 100.0);
     }
     Finding {
         rule: "exhausted",
@@ -101,8 +104,8 @@ fn half_mark(facts: &Facts) -> Vec<Finding> {
 
 fn is_past_half(d: &DestinationFacts) -> bool {
     let by_use = share(d).is_some_and(|share| share >= HALF);
-    let known = d.searches_known as f64;
-    let by_search = d.searches_known >= 20 && d.second_pass as f64 > known * SECOND_PASS;
+    let known = real(d.searches_known);
+    let by_search = d.searches_known >= 20 && real(d.second_pass) > known * SECOND_PASS;
     d.to.is_some() && (by_use || by_search)
 }
 
@@ -145,7 +148,7 @@ fn more_ports(d: &DestinationFacts) -> Vec<String> {
 
 fn retry_loop(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter_map(|d| {
-        let failures = d.per_second? * (d.no_port as f64 / d.assignments.max(1) as f64);
+        let failures = d.per_second? * (real(d.no_port) / real(d.assignments.max(1)));
         (failures >= RETRIES_PER_SECOND && 2 * d.no_port >= d.assignments).then_some((d, failures))
     });
     failing
@@ -266,7 +269,7 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
 
 fn conntrack(facts: &Facts) -> Vec<Finding> {
     let Some((count, max)) = facts.conntrack.filter(|&(_, max)| max > 0) else { return Vec::new() };
-    let share = count as f64 / max as f64;
+    let share = real(count) / real(max);
     if share < TRACKER_FULL {
         return Vec::new();
     }
@@ -302,7 +305,7 @@ fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(warning) = &reuse.warning else { return Vec::new() };
     let evidence = match reuse.time_ns {
         Some(time) => {
-            format!("soonest after {:.1} s, {} times in all", time.min as f64 / 1e9, reuse.reuses)
+            format!("soonest after {:.1} s, {} times in all", real(time.min) / 1e9, reuse.reuses)
         }
         None => format!("{} times", reuse.reuses),
     };
