@@ -110,6 +110,8 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         return true;
     }
     fill_fixed(&mut slot.record, start, protocol, ends, owner);
+    // Here, as not every program may ask for it at the end (on cgroups, up to Linux 6.1).
+    slot.record.cgroup_id = task::cgroup_id();
     // The totals ask for the rest once for each row.
     if setting!(totals) != mode::ONLY {
         fill_task(&mut slot.record, task, owner);
@@ -320,7 +322,6 @@ fn fill_fixed(
 
 #[inline(always)]
 fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner) {
-    record.cgroup_id = task::cgroup_id();
     // SAFETY: takes no argument and cannot fail.
     record.jiffies = unsafe { bpf_jiffies64() };
     record.known |= known::CGROUP | known::JIFFIES;

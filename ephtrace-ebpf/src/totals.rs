@@ -107,7 +107,7 @@ unsafe fn introduce(row: *mut Totals, record: &AssignmentRecord) {
     // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
     unsafe {
         (&raw mut (*row).comm).cast::<[u64; 2]>().write(name);
-        (*row).cgroup_id = task::cgroup_id();
+        (*row).cgroup_id = record.cgroup_id;
         (*row).uid = record.uid;
     }
 }

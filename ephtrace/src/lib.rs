@@ -29,3 +29,4 @@ pub mod report;
 pub mod run;
 pub mod settings;
 pub mod sink;
+pub mod whatif;

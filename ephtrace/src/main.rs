@@ -13,6 +13,7 @@ use ephtrace::{
     kernel::support::Support,
     messages, report, run,
     settings::{Settings, UsageError},
+    whatif,
 };
 use log::LevelFilter;
 
@@ -38,6 +39,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         Command::Storm(args) => {
             run::storm(&args.try_into()?, messages::kernel_log_level(level))?;
         }
+        Command::Whatif(args) => whatif::run(&args)?,
         Command::Doctor(args) => return diagnose(&args),
         Command::Report(args) => report::run(&args)?,
     }

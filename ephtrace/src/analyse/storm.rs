@@ -124,7 +124,7 @@ impl Interval {
         end_ns: u64,
         duration_ns: u64,
         rows: &[(TotalsKey, Totals)],
-        other: Option<Totals>,
+        other: Option<&Totals>,
     ) -> Self {
         let mut all = Totals::new_zeroed();
         let mut groups: HashMap<Group, Members> = HashMap::new();
@@ -132,7 +132,7 @@ impl Interval {
             all.merge(totals);
             groups.entry(Group::of(key, totals)).or_default().add(key.pid, totals);
         }
-        if let Some(other) = &other {
+        if let Some(other) = other {
             all.merge(other);
         }
         let mut rows: Vec<Row> =
@@ -152,7 +152,7 @@ impl Interval {
             duration_ns,
             all: Numbers::of(&all, duration_ns),
             rows,
-            other: other.map(|other| Numbers::of(&other, duration_ns)),
+            other: other.map(|other| Numbers::of(other, duration_ns)),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::{pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect};
+use super::{
+    pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect, storm::Interval,
+};
 use crate::{
     event::{Hook, hook_name},
     losses::Losses,
@@ -16,7 +18,7 @@ use crate::{
 pub const BUSIEST: usize = 10;
 
 /// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Circumstances {
     /// What did not reach the output.
     pub losses: Losses,
@@ -30,6 +32,8 @@ pub struct Circumstances {
     pub kernel_cost: Option<KernelCost>,
     /// Lanes that were forgotten to make room.
     pub lanes_evicted: u64,
+    /// What found no room in the ring buffer, and was only counted.
+    pub overflow: Option<Interval>,
 }
 
 /// A run in numbers and verdicts.
@@ -87,6 +91,9 @@ pub struct Summary {
     pub kernel_cost: Option<KernelCost>,
     /// Lanes that were forgotten to make room: so many steps may be missing.
     pub lanes_evicted: u64,
+    /// What found no room in the ring buffer, so that it was only counted, by process, destination
+    /// and origin; null if nothing.
+    pub overflow: Option<Interval>,
     /// What plots are drawn from; no part of the data.
     #[serde(skip)]
     pub picture: Picture,

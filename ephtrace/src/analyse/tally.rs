@@ -101,7 +101,8 @@ impl Tally {
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: Circumstances) -> Summary {
-        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted } = around;
+        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, overflow } =
+            around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
@@ -134,6 +135,7 @@ impl Tally {
             cpu,
             kernel_cost,
             lanes_evicted,
+            overflow,
             picture: self.picture.clone(),
         }
     }

@@ -5,12 +5,16 @@
 #![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
 mod storm;
+mod whatif;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::storm::StormArgs;
+pub use self::{
+    storm::StormArgs,
+    whatif::{Nat, Preset, WhatifArgs},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,7 +82,6 @@ impl Cli {
 }
 
 /// The commands.
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved once")]
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Stream every assignment as it happens (what ephtrace does without a command)
@@ -87,6 +90,9 @@ pub enum Command {
     /// Count in the kernel who connects where, what fails and what it costs; name the cause
     #[command(after_help = storm::EXAMPLES)]
     Storm(StormArgs),
+    /// Work out how many connections a range, a NAT or more addresses can carry; needs no root
+    #[command(after_help = whatif::EXAMPLES)]
+    Whatif(WhatifArgs),
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
@@ -101,6 +107,7 @@ impl Command {
         match self {
             Self::Trace(args) => args.verbosity,
             Self::Storm(args) => args.verbosity,
+            Self::Whatif(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
         }

@@ -14,6 +14,7 @@ use crate::{
     analyse::{
         lanes::Lanes,
         selection::{self, Rules},
+        storm::Interval,
         summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
         tally::Tally,
     },
@@ -25,6 +26,7 @@ use crate::{
     kernel::{
         cost::Meter,
         ring::Ring,
+        totals::{Taken, TotalsReader},
         tracer::{Counts, Tracer},
     },
     losses::Losses,
@@ -42,6 +44,7 @@ pub(super) struct Pipeline {
     ring: Ring,
     stages: Stages,
     meter: Meter,
+    totals: TotalsReader,
     output: String,
     looks: u64,
 }
@@ -77,6 +80,7 @@ fn not_written(output: &str) -> String {
 impl Pipeline {
     pub(super) fn new(settings: &Settings, mut tracer: Tracer, output: File) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
+        let totals = tracer.take_totals().context("the eBPF object has no totals")?;
         let clock = Clock::read().context("can't read the clocks")?;
         let started_ns = clock.unix_ns(monotonic_ns()?);
         let stages = Stages {
@@ -92,7 +96,7 @@ impl Pipeline {
         };
         let output = output_name(settings.output.as_ref());
         let (ring, meter) = (Ring::new(ring), Meter::default());
-        Ok(Self { tracer, ring, stages, meter, output, looks: 0 })
+        Ok(Self { tracer, ring, stages, meter, totals, output, looks: 0 })
     }
 
     pub(super) fn tracer(&self) -> &Tracer {
@@ -146,7 +150,7 @@ impl Pipeline {
     pub(super) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
         self.drain()?;
-        let Self { mut tracer, mut stages, meter, output, .. } = self;
+        let Self { mut tracer, mut stages, meter, totals, output, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
         let mut losses = stages.losses(&counts);
@@ -163,6 +167,7 @@ impl Pipeline {
                 searches: cost.searches,
             }),
             lanes_evicted: stages.lanes.evicted(),
+            overflow: overflow(totals, now_ns)?,
         };
         let summary = stages.tally.summary(Some(now_ns), BUSIEST, around);
         let Stages { sink, .. } = &mut stages;
@@ -201,6 +206,14 @@ impl Stages {
     fn losses(&self, counts: &Counts) -> Losses {
         Losses { undecodable: self.undecodable, ..counts::losses(counts) }
     }
+}
+
+/// What the kernel half counted because the ring buffer was full. Nothing adds to it any more.
+fn overflow(mut totals: TotalsReader, now_ns: u64) -> Result<Option<Interval>> {
+    totals.switch()?;
+    let Taken { rows, other } = totals.take()?;
+    let is_empty = rows.is_empty() && other.is_none();
+    Ok((!is_empty).then(|| Interval::new(now_ns, 0, &rows, other.as_ref())))
 }
 
 fn kernel_counts(counts: &Counts) -> KernelCounts {

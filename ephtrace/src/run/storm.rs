@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
-    io::{self, Write},
+    io::{self, Write as _},
     time::Duration,
 };
 
@@ -133,10 +133,9 @@ impl<'a> Storm<'a> {
     /// Takes what was added up since the last look, and shows it.
     async fn look(&mut self, grace: Duration) -> Result<()> {
         let (taken, duration_ns) = self.take(grace).await?;
-        let Taken { rows, other } = taken;
         let end_ns = unix_ns(self.since_ns)?;
-        let mut interval = Interval::new(end_ns, duration_ns, &rows, other);
-        self.whole.add(rows, other);
+        let mut interval = Interval::new(end_ns, duration_ns, &taken.rows, taken.other.as_ref());
+        self.whole.add(&taken);
         self.name_containers(&mut interval);
         let facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
         let found = findings(&facts);
@@ -184,8 +183,8 @@ impl<'a> Storm<'a> {
         self.tracer.detach_end();
         // Both pairs of maps may hold something: that in use, and what came late to the other.
         for _ in 0..2 {
-            let (Taken { rows, other }, _) = self.take(totals::GRACE).await?;
-            self.whole.add(rows, other);
+            let (taken, _) = self.take(totals::GRACE).await?;
+            self.whole.add(&taken);
         }
         let counts = self.tracer.counts()?;
         let mut losses = counts::losses(&counts);
@@ -214,17 +213,17 @@ impl<'a> Storm<'a> {
 }
 
 impl Whole {
-    fn add(&mut self, rows: Vec<(TotalsKey, Sums)>, other: Option<Sums>) {
-        for (key, sums) in rows {
+    fn add(&mut self, taken: &Taken) {
+        for (key, sums) in &taken.rows {
             let has_room = self.rows.len() < MAX_ROWS;
-            match self.rows.entry(key) {
-                Entry::Occupied(mut mine) => mine.get_mut().merge(&sums),
-                Entry::Vacant(place) if has_room => drop(place.insert(sums)),
-                Entry::Vacant(_) => self.add_other(&sums),
+            match self.rows.entry(*key) {
+                Entry::Occupied(mut mine) => mine.get_mut().merge(sums),
+                Entry::Vacant(place) if has_room => drop(place.insert(*sums)),
+                Entry::Vacant(_) => self.add_other(sums),
             }
         }
-        if let Some(other) = other {
-            self.add_other(&other);
+        if let Some(other) = &taken.other {
+            self.add_other(other);
         }
     }
 
@@ -237,7 +236,7 @@ impl Whole {
 
     fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
         let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
-        Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other)
+        Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other.as_ref())
     }
 }
 

@@ -10,10 +10,9 @@ use crate::cli::{Cli, Command};
 
 fn settings(line: &str) -> Result<Settings, UsageError> {
     let words = format!("ephtrace {line}");
-    match Cli::parse_from(words.split_whitespace()).into_command() {
-        Command::Trace(args) => Settings::try_from(args),
-        Command::Doctor(_) | Command::Report(_) => panic!("not trace"),
-    }
+    let command = Cli::parse_from(words.split_whitespace()).into_command();
+    let Command::Trace(args) = command else { panic!("not trace") };
+    Settings::try_from(args)
 }
 
 fn refused(line: &str) -> String {

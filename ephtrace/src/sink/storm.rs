@@ -149,7 +149,7 @@ fn line(out: &mut impl Write, numbers: &Numbers, count: Count, place: &str) -> i
 }
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
-fn place(row: &Row) -> String {
+pub(super) fn place(row: &Row) -> String {
     let mut name = Vec::new();
     printable(&mut name, &row.process());
     let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), String::from_utf8_lossy(&name));

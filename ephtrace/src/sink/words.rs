@@ -6,11 +6,12 @@ use std::{
     net::SocketAddr,
 };
 
-use super::{Screen, Span, plots, printable};
+use super::{Screen, Span, plots, printable, storm::place};
 use crate::{
     analyse::{
         pattern::{Algorithm, Pattern, Verdict},
         reuse::Reuse,
+        storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, ProcessSummary, Summary},
     },
     event::hook_name,
@@ -40,7 +41,8 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         }
     }
     cost(out, summary)?;
-    lost(out, summary)
+    lost(out, summary)?;
+    overflow(out, summary)
 }
 
 /// Draws what the ports looked like; to be followed by [`write`], so that the words are nearest to
@@ -261,6 +263,27 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out, "cost of ephtrace: {total} of processor time")?;
     }
     Ok(())
+}
+
+/// What the kernel half counted when the reader could not keep up.
+fn overflow(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let Some(Interval { all, rows, other, .. }) = &summary.overflow else { return Ok(()) };
+    let (assignments, failed) = (all.assignments, all.failed);
+    writeln!(
+        out,
+        "the ring buffer was full: {assignments} more assignments ({failed} failed) were only counted:"
+    )?;
+    writeln!(out, "{:>9} {:>7}  ORIGIN  PROCESS and DESTINATION", "COUNT", "FAILED")?;
+    for row in rows.iter().take(LISTED_PROCESSES) {
+        let Numbers { assignments, failed, .. } = row.numbers;
+        writeln!(out, "{assignments:>9} {failed:>7}  {}", place(row))?;
+    }
+    let rest = rows.iter().skip(LISTED_PROCESSES).map(|row| row.numbers.assignments);
+    let others = rest.sum::<u64>() + other.as_ref().map_or(0, |other| other.assignments);
+    if others > 0 {
+        writeln!(out, "{others:>9} of others")?;
+    }
+    writeln!(out, "a storm like this is for `ephtrace storm`")
 }
 
 fn lost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {

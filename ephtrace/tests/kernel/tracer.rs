@@ -78,7 +78,21 @@ pub(crate) struct Summary {
     pub(crate) failures: u64,
     pub(crate) losses: BTreeMap<String, u64>,
     pub(crate) kernel: KernelCounts,
+    pub(crate) overflow: Option<Overflow>,
     pub(crate) hook: Option<String>,
+}
+
+/// What was only counted.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Overflow {
+    pub(crate) all: OverflowNumbers,
+}
+
+/// The part of it that tests look at.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct OverflowNumbers {
+    pub(crate) assignments: u64,
+    pub(crate) failed: u64,
 }
 
 /// What the kernel half counted.

@@ -31,8 +31,9 @@ fn host() -> NetnsFacts {
 fn text(facts: &Facts) -> String {
     let mut text = String::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings(facts) {
-        text += &format!("{severity} [{rule}] {sentence}\n  {evidence}\n");
-        text.extend(remedies.iter().map(|remedy| format!("  -> {remedy}\n")));
+        let remedies = remedies.iter().map(|remedy| format!("  -> {remedy}\n"));
+        let lines = [format!("{severity} [{rule}] {sentence}\n  {evidence}\n")];
+        text.extend(lines.into_iter().chain(remedies));
     }
     text
 }

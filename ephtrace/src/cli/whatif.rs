@@ -1,0 +1,103 @@
+//! What `whatif` was asked for.
+
+use clap::{Args, ValueEnum};
+
+use super::Verbosity;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  ephtrace whatif                              this host as it is
+  ephtrace whatif --rate 800 --lifetime 0.2    800 connects a second of 200 ms each
+  ephtrace whatif --range 10240-65535 --sources 4
+  ephtrace whatif --rate 800 --requests 50     keep-alive: 50 requests a connection
+  ephtrace whatif --nat aws --rate 2000        behind an AWS NAT gateway
+  ephtrace whatif --tw-reuse --json";
+
+/// Arguments of `whatif`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WhatifArgs {
+    /// The range, such as 10240-65535; without it, that of this network namespace
+    #[arg(long, value_name = "LOW-HIGH")]
+    pub range: Option<String>,
+
+    /// How many ports of the range are reserved; without it, as many as here
+    #[arg(long, value_name = "N")]
+    pub reserved: Option<u32>,
+
+    /// How many source addresses connects are spread over
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub sources: u32,
+
+    /// How many destinations (address and port) connects are spread over
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub destinations: u32,
+
+    /// Requests a second that are to be carried
+    #[arg(long, value_name = "PER-SECOND")]
+    pub rate: Option<f64>,
+
+    /// Requests that one connection carries; 1 without keep-alive
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub requests: f64,
+
+    /// How long a connection lives, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1)]
+    pub lifetime: f64,
+
+    /// Share of the connections that this side closes first, which then wait for 60 seconds
+    /// (TIME_WAIT): 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    pub closes_first: f64,
+
+    /// net.ipv4.tcp_tw_reuse=1: ports in TIME_WAIT can be used again after a second
+    #[arg(long)]
+    pub tw_reuse: bool,
+
+    /// A NAT on the way: aws, azure, gcp, or how many ports it has for one destination
+    #[arg(long, value_name = "NAT")]
+    pub nat: Option<Nat>,
+
+    /// Print data (one JSON object), not text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// Value of `--nat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nat {
+    /// One that clouds offer.
+    Preset(Preset),
+    /// So many ports for one destination.
+    Ports(u32),
+}
+
+/// NATs of clouds, with what their documentation says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// AWS NAT gateway: 55,000 for one destination and address
+    Aws,
+    /// Azure load balancer, outbound rules: 1,024 for an instance by default
+    Azure,
+    /// GCP Cloud NAT: 64 for an instance by default
+    Gcp,
+}
+
+impl std::str::FromStr for Nat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(preset) = Preset::from_str(text, true) {
+            return Ok(Self::Preset(preset));
+        }
+        match text.parse() {
+            Ok(ports @ 1..=65_535) => Ok(Self::Ports(ports)),
+            _ => Err("it takes aws, azure, gcp or a number of ports up to 65535".to_owned()),
+        }
+    }
+}
