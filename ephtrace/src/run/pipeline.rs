@@ -89,7 +89,7 @@ impl Pipeline {
             enricher: Enricher::default(),
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
-            tally: Tally::new(Some(started_ns)),
+            tally: Tally::live(started_ns),
             sink: sink::build(&settings.view, started_ns, output, io::stderr()),
             undecodable: 0,
             stop_after: settings.count,

@@ -57,8 +57,11 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
         args: args.split(' ').map(Into::into).collect(),
         is_ours: true,
     };
-    let mut tracers =
-        vec![ours("ephtrace -o json", "-o json"), ours("ephtrace -P 1 (filtered)", "-o json -P 1")];
+    let mut tracers = vec![
+        ours("ephtrace -o json", "-o json"),
+        ours("ephtrace storm", "storm 1 --json"),
+        ours("ephtrace -P 1 (filtered)", "-o json -P 1"),
+    ];
     for name in ["tcpstates", "tcplife"] {
         // Debian's libbpf-tools install under this name, in a folder that only root has on PATH.
         let places = process::find(name).into_iter().chain([Path::new("/usr/sbin").join(name)]);
