@@ -4,9 +4,13 @@
 //! may include it to write the manual page and the completions.
 #![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
+mod ports;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::ports::PortsArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +24,7 @@ Examples:
   sudo ephtrace --origin udp,bind      only these ways to get a port
   sudo ephtrace -o json --duration 60s --output ports.ndjson
   sudo ephtrace -v                     with a sentence on each: where the search began
+  sudo ephtrace ports                  what is in use now, and who holds it
   ephtrace doctor                      what this kernel and user allow, and why not
   ephtrace report ports.ndjson         how the ports of a recording were handed out";
 
@@ -82,6 +87,9 @@ pub enum Command {
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Say what is in use now: by destination, state and process, and how near the range is to its end
+    #[command(after_help = ports::EXAMPLES)]
+    Ports(PortsArgs),
     /// Judge a recording: how ports are handed out, what failed, what is missing; needs no root
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
@@ -93,6 +101,7 @@ impl Command {
         match self {
             Self::Trace(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
+            Self::Ports(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
         }
     }
