@@ -149,8 +149,7 @@ fn messages(
     interrupted: &mut bool,
 ) -> Result<bool, DiagError> {
     while !bytes.is_empty() {
-        let message =
-            NetlinkBuffer::new_checked(bytes).map_err(|error| form(error.to_string()))?;
+        let message = NetlinkBuffer::new_checked(bytes).map_err(|error| form(error.to_string()))?;
         *interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;
         match message.message_type() {
             DONE | ERROR => return end(message.payload(), transport).map(|()| true),

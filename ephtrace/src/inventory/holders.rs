@@ -1,12 +1,6 @@
 //! Which processes have sockets open: one pass over `/proc/*/fd`.
 
-use std::{
-    collections::HashSet,
-    fs, io,
-    os::unix::ffi::OsStrExt as _,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashSet, fs, io, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
 use rustc_hash::FxBuildHasher;
 

@@ -30,10 +30,6 @@ use std::{
 use serde::Serialize;
 use thiserror::Error;
 
-pub use self::{
-    namespace::{Destination, Mark, Namespace, Unreadable},
-    openers::Openers,
-};
 use self::{
     census::{Census, Listing},
     diag::{DiagError, Transport},
@@ -44,6 +40,10 @@ use self::{
     port_set::PortSet,
     socket::{Socket, State},
     sysctl::{PROC_SYS_NET, SysctlError, Sysctls},
+};
+pub use self::{
+    namespace::{Destination, Mark, Namespace, Unreadable},
+    openers::Openers,
 };
 
 /// Sockets of the range that are kept of one namespace: 48 bytes each, so 48 MiB at most. What is
@@ -153,9 +153,8 @@ pub fn snapshot(
     let censuses = looked.censuses.into_iter();
     let mut namespaces: Vec<Namespace> =
         censuses.map(|census| census.describe(limit, owners)).collect();
-    namespaces.sort_by(|a, b| {
-        b.fullest().total_cmp(&a.fullest()).then(b.place.own.cmp(&a.place.own))
-    });
+    namespaces
+        .sort_by(|a, b| b.fullest().total_cmp(&a.fullest()).then(b.place.own.cmp(&a.place.own)));
     Ok(Inventory {
         r#type: "inventory",
         ts_ns: now_ns(),
@@ -326,3 +325,6 @@ fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,8 +137,10 @@ pub struct Destination {
     pub holders: Vec<Holder>,
     /// Ports that others have, who are not listed.
     pub other_holders: u32,
-    /// Ports that nobody known has: TIME_WAITs whose opening was not seen, or no right to look.
-    pub unknown: u32,
+    /// Ports whose socket is open, but by whom is not seen: no right to look, or the kernel itself.
+    pub unknown_open: u32,
+    /// Ports that nobody has open any more, such as TIME_WAITs, and whose opening was not seen.
+    pub unknown_closed: u32,
 }
 
 /// How much of a range is taken for one destination, what is bound included.
@@ -195,8 +197,8 @@ pub struct Others {
 
 /// Ports of the range that bind or listen took: connect leaves them out whatever the destination.
 ///
-/// A socket that was bound and then connected is among the connected ones: the kernel does not list
-/// how it came by its port.
+/// A socket that was bound and then connected takes its port in the same way, but the kernel does
+/// not list how a connected socket came by its port: only a recording tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bound {
     /// How many ports.
@@ -209,7 +211,10 @@ pub struct Bound {
     /// Ports of sockets that are bound and nothing else; null before Linux 6.8, which does not list
     /// them.
     pub bound_only: Option<u32>,
-    /// Each of them, by port.
+    /// Connected sockets of the range whose port was seen to come from bind, by the program or by
+    /// the kernel; not among `ports`. Null without a recording.
+    pub connected: Option<u64>,
+    /// Each of `ports`, by port.
     pub held: Vec<Held>,
     /// How many more there are.
     pub others: usize,

@@ -157,9 +157,8 @@ impl Found {
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, EnterError> {
         let file = self.open()?;
         thread::scope(|scope| {
-            let thread = thread::Builder::new().spawn_scoped(scope, || {
-                setns(file, CloneFlags::CLONE_NEWNET).map(|()| work())
-            });
+            let thread = thread::Builder::new()
+                .spawn_scoped(scope, || setns(file, CloneFlags::CLONE_NEWNET).map(|()| work()));
             let done = thread.map_err(EnterError::Failed)?.join();
             match done {
                 Ok(Ok(result)) => Ok(result),
@@ -236,7 +235,8 @@ mod tests {
     fn what_is_gone_is_not_entered() {
         let own = own().unwrap();
         let door = PathBuf::from("/proc/self/ns/net");
-        let stale = Found { netns: own + 1, doors: vec![door, "/no/such".into()], ..Found::default() };
+        let stale =
+            Found { netns: own + 1, doors: vec![door, "/no/such".into()], ..Found::default() };
         assert!(matches!(stale.inside(|| ()), Err(EnterError::Gone)));
     }
 }

@@ -97,7 +97,8 @@ impl Openers {
     }
 }
 
-fn unspecified(like: IpAddr) -> IpAddr {
+/// The unspecified address of the same family.
+pub(super) fn unspecified(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -110,8 +111,15 @@ mod tests {
 
     fn assignment(ts_ns: u64, pid: u32, netns: u32, sport: u16) -> Assignment {
         let there = IpAddr::from([10, 0, 0, 9]);
-        let destination = Destination { netns, saddr: [10, 0, 0, 1].into(), daddr: there, dport: 443 };
-        Assignment { ts_ns, pid: Some(pid), destination, sport: Some(sport), ..Assignment::default() }
+        let destination =
+            Destination { netns, saddr: [10, 0, 0, 1].into(), daddr: there, dport: 443 };
+        Assignment {
+            ts_ns,
+            pid: Some(pid),
+            destination,
+            sport: Some(sport),
+            ..Assignment::default()
+        }
     }
 
     fn pid(openers: &Openers, of: &Assignment) -> Option<u32> {

@@ -19,8 +19,8 @@ const LISTED_BOUND: usize = 10;
 /// How many holders the first line names.
 const NAMED_HOLDERS: usize = 3;
 
-/// Columns that the name of a holder has.
-const HOLDER_WIDTH: usize = 30;
+/// Columns that the name of a holder has at least.
+const HOLDER_WIDTH: usize = 20;
 
 /// Writes all of it.
 pub(super) fn write(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
@@ -45,13 +45,13 @@ pub(super) fn write(out: &mut impl Write, inventory: &Inventory) -> io::Result<(
 
 fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     let Some((namespace, fullest)) = inventory.fullest() else {
-        return writeln!(out, "no connection has a port of the range: all of it is free");
+        return writeln!(out, "no connection has a port of the range");
     };
     let (share, in_use, usable) =
         (percent(fullest.share), fullest.in_use, namespace.settings.usable);
     write!(out, "{}: {share} of the range in use, {in_use} of {usable} ports", to(fullest))?;
     if inventory.namespaces.len() > 1 {
-        write!(out, ", in {}", place(namespace))?;
+        write!(out, ", in netns {}", place(namespace))?;
     }
     match (fullest.mark, fullest.first_left, fullest.time_wait_reusable) {
         (Mark::Full, _, Some(reusable)) if reusable > 0 => write!(
@@ -63,7 +63,9 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
             let tried = namespace.settings.half_mark;
             write!(out, "; past the HALF mark: each connect first tries {tried} ports in vain")?;
         }
-        (Mark::Half, ..) => write!(out, "; past the HALF mark: connects get slow")?,
+        (Mark::Half, left, _) => {
+            write!(out, "; past the HALF mark, with {left} ports left that connect tries first")?;
+        }
         (Mark::None, ..) => {}
     }
     writeln!(out, "; {}", held_by(fullest))
@@ -71,18 +73,25 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
 
 /// Who holds the ports of a destination, in words.
 fn held_by(destination: &Destination) -> String {
-    let Destination { holders, other_holders, unknown, .. } = destination;
+    let Destination { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
     let named = holders.iter().take(NAMED_HOLDERS);
-    let mut parts: Vec<String> =
+    let mut named: Vec<String> =
         named.map(|holder| format!("{} {}", who(&holder.owner), holder.ports)).collect();
     let unnamed: u32 = holders.iter().skip(NAMED_HOLDERS).map(|holder| holder.ports).sum();
     if other_holders + unnamed > 0 {
-        parts.push(format!("others {}", other_holders + unnamed));
+        named.push(format!("others {}", other_holders + unnamed));
     }
-    if *unknown > 0 {
-        parts.push(format!("nobody known {unknown}"));
+    let mut parts = Vec::new();
+    if !named.is_empty() {
+        parts.push(format!("held by {}", named.join(", ")));
     }
-    format!("held by {}", parts.join(", "))
+    if *unknown_open > 0 {
+        parts.push(format!("{unknown_open} held by processes that are not seen"));
+    }
+    if *unknown_closed > 0 {
+        parts.push(format!("{unknown_closed} closed since"));
+    }
+    parts.join("; ")
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
@@ -96,6 +105,8 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     line(out, "range", &text)?;
     let reserved = match namespace.settings.longest_reserved {
         None => "none in the range".to_owned(),
+        Some([port, _]) if reserved == 1 => format!("1 in the range: {port}"),
+        Some([low, high]) if low == high => format!("{reserved} in the range, no two in a row"),
         Some([low, high]) => format!("{reserved} in the range, {low}-{high} in a row"),
     };
     line(out, "reserved", &reserved)?;
@@ -122,20 +133,29 @@ fn reuse(tw_reuse: Option<u8>) -> &'static str {
 fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     let Namespace { ports, even, odd, sockets, .. } = namespace;
     let states = states(&namespace.by_state);
-    line(out, "in use", &format!("{ports} ports ({even} even, {odd} odd), {sockets} connections{states}"))?;
+    line(
+        out,
+        "in use",
+        &format!("{ports} ports ({even} even, {odd} odd), {sockets} connections{states}"),
+    )?;
     let (accepted, on_reserved) = (namespace.accepted, namespace.on_reserved);
     if accepted + on_reserved > 0 {
         let text = format!("{accepted} accepted by listeners, {on_reserved} on reserved ports");
         line(out, "not counted", &text)?;
     }
-    let Bound { ports, listening, listening_unreserved, bound_only, .. } = &namespace.bound;
+    let Bound { ports, listening, listening_unreserved, bound_only, connected, .. } =
+        &namespace.bound;
     let only = match bound_only {
         Some(n) => n.to_string(),
         None => "unknown (Linux 6.8 and later list them)".to_owned(),
     };
+    let connected = match connected {
+        Some(n) => format!("; {n} more seen to be bound, then connected"),
+        None => String::new(),
+    };
     let text = format!(
         "{ports} ports, taken for every destination: {listening} listening \
-         ({listening_unreserved} not reserved), only bound {only}"
+         ({listening_unreserved} not reserved), only bound {only}{connected}"
     );
     line(out, "bound", &text)?;
     let (udp, ports) = (namespace.udp, namespace.udp.ports);
@@ -152,7 +172,11 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         line(out, "left out", &format!("{} sockets, for lack of room", tcp.left_out))?;
     }
     if tcp.interrupted {
-        line(out, "incomplete", "the list changed while the kernel wrote it: sockets may be missing")?;
+        line(
+            out,
+            "incomplete",
+            "the list changed while the kernel wrote it: sockets may be missing",
+        )?;
     }
     Ok(())
 }
@@ -167,10 +191,11 @@ fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     if namespace.destinations_known == 0 {
         return Ok(());
     }
+    let width = width(namespace.destinations.iter().map(most));
     writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
     writeln!(
         out,
-        "{:>7} {:>7} {:4} {:>6} {:>6} {:>7} {:>8} {:>6}  {:HOLDER_WIDTH$} DESTINATION",
+        "{:>7} {:>7} {:4} {:>6} {:>6} {:>7} {:>8} {:>6}  {:width$} DESTINATION",
         "IN USE", "SHARE", "MARK", "EVEN", "ODD", "ESTAB", "TIMEWAIT", "OTHER", "HELD BY"
     )?;
     for one in &namespace.destinations {
@@ -178,14 +203,14 @@ fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         let (share, holder) = (percent(one.share), most(one));
         let (in_use, even, odd, to) = (one.in_use, one.even, one.odd, to(one));
         write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} ")?;
-        writeln!(out, "{}  {holder:HOLDER_WIDTH$} {to}", three_states(&one.by_state))?;
+        writeln!(out, "{}  {holder:width$} {to}", three_states(&one.by_state))?;
     }
     let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others else {
         return Ok(());
     };
     write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} ", "", "")?;
     let states = three_states(by_state);
-    writeln!(out, "{states}  {:HOLDER_WIDTH$} {destinations} others", "")
+    writeln!(out, "{states}  {:width$} {destinations} others", "")
 }
 
 fn three_states(by_state: &ByState) -> String {
@@ -207,15 +232,19 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     if bound.held.is_empty() {
         return Ok(());
     }
+    let listed = bound.held.iter().take(LISTED_BOUND);
+    let width = width(listed.clone().map(holder));
     writeln!(out, "\nbound in the range:")?;
-    writeln!(out, "{:>7} {:6} {:8} {:8} {:HOLDER_WIDTH$} ADDRESS", "PORT", "STATE", "RESERVED", "ORIGIN", "HELD BY")?;
-    for Held { port, state, reserved, saddr, origin, holder, sockets } in
-        bound.held.iter().take(LISTED_BOUND)
-    {
+    writeln!(
+        out,
+        "{:>7} {:6} {:8} {:8} {:width$} ADDRESS",
+        "PORT", "STATE", "RESERVED", "ORIGIN", "HELD BY"
+    )?;
+    for held in listed {
+        let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
-        let holder = holder.as_ref().map_or("-".to_owned(), who);
-        let origin = origin.unwrap_or("-");
-        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder:HOLDER_WIDTH$} {saddr}")?;
+        let (origin, holder) = (origin.unwrap_or("-"), holder(held));
+        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder:width$} {saddr}")?;
         if *sockets > 1 {
             write!(out, " ({sockets} sockets)")?;
         }
@@ -227,24 +256,39 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     }
 }
 
+fn holder(held: &Held) -> String {
+    held.holder.as_ref().map_or("-".to_owned(), who)
+}
+
+fn width(texts: impl Iterator<Item = String>) -> usize {
+    texts.map(|text| text.chars().count()).fold(HOLDER_WIDTH, usize::max)
+}
+
 fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     let Inventory { hidden_processes, hidden_holders, openers_forgotten, .. } = inventory;
     let mut note = |text: String| writeln!(out, "\n{text}");
     if let Some(hidden) = hidden_processes.filter(|hidden| *hidden > 0) {
-        note(format!("The namespaces of {hidden} processes may not be looked at; run as root."))?;
+        note(format!(
+            "The namespaces of {hidden} processes may not be looked at; most need root."
+        ))?;
     }
     if *hidden_holders > 0 {
-        note(format!("The open files of {hidden_holders} processes may not be looked at, so holders are missing; run as root."))?;
+        note(format!(
+            "The open files of {hidden_holders} processes may not be looked at, so holders may be \
+             missing; most need root."
+        ))?;
     }
     if *openers_forgotten > 0 {
-        note(format!("{openers_forgotten} connections of the recording were forgotten for lack of room."))?;
+        note(format!(
+            "{openers_forgotten} connections of the recording were forgotten for lack of room."
+        ))?;
     }
     let shown = inventory.namespaces.iter().flat_map(|one| &one.destinations);
-    let unknown: u64 = shown.map(|one| u64::from(one.unknown)).sum();
-    if unknown > 0 && *hidden_holders == 0 && !inventory.openers_known {
+    let closed: u64 = shown.map(|one| u64::from(one.unknown_closed)).sum();
+    if closed > 0 && !inventory.openers_known {
         note(format!(
-            "{unknown} of the ports listed are nobody's any more (TIME_WAIT); who opened them is told by a \
-             recording: --from FILE."
+            "Nobody has {closed} of the ports listed open any more (TIME_WAIT); a recording tells \
+             who opened them: --from FILE."
         ))?;
     }
     Ok(())

@@ -77,22 +77,12 @@ impl Census {
             socket.is_connected() && !is_accepted && is_usable
         });
         let key = |s: &Socket| (s.saddr, s.daddr, s.dport, s.sport);
-        in_range.sort_unstable_by_key(key);
+        in_range.sort_unstable_by_key(|s| (key(s), s.state));
         // A socket that changed its state while the kernel listed may have come twice.
         in_range.dedup_by_key(|s| key(s));
         let ranked = rank(&in_range);
         let in_use = in_range;
-        Self {
-            place,
-            sysctls,
-            listing,
-            in_use,
-            ranked,
-            bound,
-            bound_ports,
-            accepted,
-            on_reserved,
-        }
+        Self { place, sysctls, listing, in_use, ranked, bound, bound_ports, accepted, on_reserved }
     }
 
     /// Inode numbers of the sockets that [`Census::describe`] will tell of with the same `limit`.
@@ -141,7 +131,7 @@ impl Census {
         let (left, first_left) = self.left(sockets);
         let reusable = sockets.iter().filter(|s| s.state == State::TimeWait && self.may_reuse(s));
         let first = &sockets[0];
-        let (holders, other_holders, unknown) = holders(sockets, self.place.netns, owners);
+        let held = holders(sockets, self.place.netns, owners);
         Destination {
             saddr: first.saddr,
             daddr: first.daddr,
@@ -158,9 +148,10 @@ impl Census {
                 .sysctls
                 .tw_reuse
                 .map(|_| u32::try_from(reusable.count()).unwrap_or(u32::MAX)),
-            holders,
-            other_holders,
-            unknown,
+            holders: held.named,
+            other_holders: held.others,
+            unknown_open: held.unknown_open,
+            unknown_closed: held.unknown_closed,
         }
     }
 
@@ -211,7 +202,8 @@ impl Census {
 
     /// The sockets of one port and address are one entry.
     fn bound(&self, owners: Owners<'_>) -> Bound {
-        let alike = |a: &Socket, b: &Socket| (a.sport, a.state, a.saddr) == (b.sport, b.state, b.saddr);
+        let alike =
+            |a: &Socket, b: &Socket| (a.sport, a.state, a.saddr) == (b.sport, b.state, b.saddr);
         let entries = || self.bound.chunk_by(alike);
         let listens = |s: &Socket| s.state == State::Listen;
         let (mut listening, mut unreserved, mut only_bound) =
@@ -229,9 +221,19 @@ impl Census {
             listening: listening.count(range),
             listening_unreserved: unreserved.count(range),
             bound_only: lists_bound.then(|| only_bound.count(range)),
+            connected: self.bound_and_connected(owners),
             held: entries().take(MAX_HELD).map(|entry| self.held(entry, owners)).collect(),
             others: entries().skip(MAX_HELD).count(),
         }
+    }
+
+    fn bound_and_connected(&self, owners: Owners<'_>) -> Option<u64> {
+        if owners.openers.is_empty() {
+            return None;
+        }
+        let netns = self.place.netns;
+        let bound = self.in_use.iter().filter(|socket| owners.was_bound(netns, socket));
+        Some(bound.count() as u64)
     }
 
     fn held(&self, sockets: &[Socket], owners: Owners<'_>) -> Held {
@@ -288,10 +290,17 @@ impl Count {
     }
 }
 
-/// The first few holders, how many ports the others have, and how many are nobody's that is known.
-fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> (Vec<Holder>, u32, u32) {
+/// Who has the ports of one destination.
+struct DestinationHolders {
+    named: Vec<Holder>,
+    others: u32,
+    unknown_open: u32,
+    unknown_closed: u32,
+}
+
+fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> DestinationHolders {
     let mut ports: HashMap<Owner, (u32, u32)> = HashMap::new();
-    let mut unknown = 0;
+    let (mut unknown_open, mut unknown_closed) = (0, 0);
     for socket in sockets {
         match owners.of(netns, socket) {
             Some(owned) => {
@@ -299,18 +308,19 @@ fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> (Vec<Holder>, 
                 *all += 1;
                 *open += u32::from(owned.is_open);
             }
-            None => unknown += 1,
+            None if socket.inode == 0 => unknown_closed += 1,
+            None => unknown_open += 1,
         }
     }
-    let mut all: Vec<Holder> = ports
+    let mut named: Vec<Holder> = ports
         .into_iter()
         .map(|(owner, (ports, open))| Holder { owner, ports, open, closed: ports - open })
         .collect();
-    all.sort_unstable_by(|a, b| b.ports.cmp(&a.ports).then_with(|| a.owner.cmp(&b.owner)));
-    let others = all.iter().skip(MAX_HOLDERS).map(|holder| holder.ports).sum();
-    all.truncate(MAX_HOLDERS);
-    (all, others, unknown)
+    named.sort_unstable_by(|a, b| b.ports.cmp(&a.ports).then_with(|| a.owner.cmp(&b.owner)));
+    let others = named.iter().skip(MAX_HOLDERS).map(|holder| holder.ports).sum();
+    named.truncate(MAX_HOLDERS);
+    DestinationHolders { named, others, unknown_open, unknown_closed }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
