@@ -17,6 +17,7 @@ pub mod netns;
 pub mod openers;
 pub mod owners;
 pub mod port_set;
+pub mod proc_net;
 pub mod socket;
 pub mod sysctl;
 mod text;
@@ -34,7 +35,7 @@ use self::{
     census::{Census, Listing},
     diag::{DiagError, Transport},
     holders::{Holders, Wanted},
-    namespace::Place,
+    namespace::{Place, Source},
     netns::{EnterError, Found},
     owners::Owners,
     port_set::PortSet,
@@ -106,8 +107,8 @@ pub struct Inventory {
 /// Why there is no inventory.
 #[derive(Debug, Error)]
 pub enum InventoryError {
-    /// `/proc` is not there.
-    #[error("can't look at processes: {0}; mount /proc")]
+    /// `/proc` can't be read.
+    #[error("can't read /proc: {0}; mount it")]
     Proc(io::Error),
     /// The namespace's settings are not known.
     #[error(transparent)]
@@ -249,27 +250,48 @@ fn take(place: Place) -> Result<Census, InventoryError> {
     Ok(Census::new(place, sysctls, listing))
 }
 
-fn list(sysctls: &Sysctls) -> Result<Listing, DiagError> {
+/// By `sock_diag`, or where the kernel has none by `/proc/net`.
+fn list(sysctls: &Sysctls) -> Result<Listing, InventoryError> {
+    let mut listing = match list_by_diag(sysctls) {
+        Err(DiagError::Missing { .. }) => list_by_proc(sysctls).map_err(InventoryError::Proc)?,
+        listed => listed?,
+    };
+    let by_diag = listing.source == Source::SockDiag;
+    listing.lists_bound = by_diag && (listing.tcp.bound_only > 0 || kernel() >= Some(LISTS_BOUND));
+    Ok(listing)
+}
+
+fn list_by_diag(sysctls: &Sysctls) -> Result<Listing, DiagError> {
     let mut listing = Listing::default();
     for _ in 0..MAX_ATTEMPTS {
         listing = Listing::default();
-        let seen = |socket| listing.add_tcp(socket, sysctls);
-        listing.tcp.interrupted = diag::list(Transport::Tcp, seen)?;
-        if !listing.tcp.interrupted {
+        let interrupted = diag::list(Transport::Tcp, |socket| listing.add_tcp(socket, sysctls))?;
+        listing.tcp.interrupted = interrupted;
+        if !interrupted {
             break;
         }
     }
     let mut udp_ports = PortSet::default();
-    diag::list(Transport::Udp, |socket| {
-        listing.udp.sockets += 1;
-        udp_ports.insert(socket.sport);
-    })?;
+    diag::list(Transport::Udp, |socket| listing.add_udp(socket, &mut udp_ports))?;
     listing.udp.ports = udp_ports.split(sysctls.range);
-    listing.lists_bound = listing.tcp.bound_only > 0 || kernel() >= Some(LISTS_BOUND);
+    Ok(listing)
+}
+
+fn list_by_proc(sysctls: &Sysctls) -> io::Result<Listing> {
+    let mut listing = Listing { source: Source::Proc, ..Listing::default() };
+    proc_net::list(Transport::Tcp, |socket| listing.add_tcp(socket, sysctls))?;
+    let mut udp_ports = PortSet::default();
+    proc_net::list(Transport::Udp, |socket| listing.add_udp(socket, &mut udp_ports))?;
+    listing.udp.ports = udp_ports.split(sysctls.range);
     Ok(listing)
 }
 
 impl Listing {
+    fn add_udp(&mut self, socket: Socket, ports: &mut PortSet) {
+        self.udp.sockets += 1;
+        ports.insert(socket.sport);
+    }
+
     fn add_tcp(&mut self, socket: Socket, sysctls: &Sysctls) {
         self.tcp.sockets += 1;
         match socket.state {

@@ -55,10 +55,23 @@ pub struct Namespace {
     pub others: Option<Others>,
     /// Ports of the range that are taken for every destination.
     pub bound: Bound,
+    /// Where the list of sockets comes from.
+    pub source: Source,
     /// All TCP sockets, whatever their port.
     pub tcp: TcpTotals,
     /// All UDP sockets: their ports are apart from those of TCP.
     pub udp: UdpTotals,
+}
+
+/// Where a list of sockets comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The kernel's `sock_diag`.
+    #[default]
+    SockDiag,
+    /// The files of `/proc/net`, as the kernel has no `sock_diag` for TCP or UDP.
+    Proc,
 }
 
 /// What a namespace is set to.
@@ -208,8 +221,8 @@ pub struct Bound {
     /// Ports with a listener that are not reserved: a connect can take them while the listener is
     /// away, and it can't come back.
     pub listening_unreserved: u32,
-    /// Ports of sockets that are bound and nothing else; null before Linux 6.8, which does not list
-    /// them.
+    /// Ports of sockets that are bound and nothing else; null where the kernel does not list them:
+    /// before Linux 6.8, and without `sock_diag`.
     pub bound_only: Option<u32>,
     /// Connected sockets of the range whose port was seen to come from bind, by the program or by
     /// the kernel; not among `ports`. Null without a recording.

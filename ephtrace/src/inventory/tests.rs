@@ -97,23 +97,23 @@ fn text_begins_with_what_matters_most() {
           1                   0      1       1        0      0                                 1 others
 
     bound in the range:
-       PORT STATE  RESERVED ORIGIN   HELD BY                        ADDRESS
-      40003 bound  no       explicit -                              10.0.0.1
-      40009 listen no       -        nginx (22)                     10.0.0.1
+       PORT STATE  RESERVED ORIGIN   HELD BY              ADDRESS
+      40003 bound  no       explicit -                    10.0.0.1
+      40009 listen no       -        nginx (22)           10.0.0.1
 
     netns       8 (no process seen in it)
     range       40001-40009: 9 ports usable, half mark at 5; its ends are of equal parity, so connect may miss a port
     reserved    none in the range
     reuse       tcp_tw_reuse 0: a TIME_WAIT keeps its port for a minute
     in use      0 ports (0 even, 0 odd), 0 connections
-    bound       0 ports, taken for every destination: 0 listening (0 not reserved), only bound unknown (Linux 6.8 and later list them)
+    bound       0 ports, taken for every destination: 0 listening (0 not reserved), only bound unknown (sock_diag of Linux 6.8 lists them)
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
 
     netns 9 (red) is not readable: may not enter; it takes CAP_SYS_ADMIN here and in its user namespace: run as root
 
     The namespaces of 2 processes may not be looked at; most need root.
 
-    1 of the ports listed nobody has open any more (TIME_WAIT); a recording tells who opened them: --from FILE.
+    Nobody has 1 of the ports listed open any more (TIME_WAIT); a recording tells who opened them: --from FILE.
     "##);
 }
 
@@ -147,7 +147,7 @@ fn json_has_all_keys_whatever_is_known() {
     assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1, "one object a line");
     let value: Value = serde_json::from_slice(&out).unwrap();
     assert_snapshot!(keys(&value, ""), @"hidden_holders hidden_processes namespaces openers_forgotten openers_known ts_ns type unreadable");
-    assert_snapshot!(keys(&value, "/namespaces/0"), @"accepted bound by_state destinations destinations_known even name netns odd on_reserved others own ports processes settings sockets tcp udp");
+    assert_snapshot!(keys(&value, "/namespaces/0"), @"accepted bound by_state destinations destinations_known even name netns odd on_reserved others own ports processes settings sockets source tcp udp");
     assert_snapshot!(keys(&value, "/namespaces/0/settings"), @"conntrack ends_of_equal_parity half_mark longest_reserved range reserved step_width tw_reuse tw_reuse_delay_ms usable");
     assert_snapshot!(keys(&value, "/namespaces/0/destinations/0"), @"by_state daddr dport even first_left holders in_use left mark odd other_holders saddr share time_wait_reusable unknown_closed unknown_open");
     assert_snapshot!(keys(&value, "/namespaces/0/destinations/0/holders/0"), @"closed comm container open pid ports");

@@ -147,7 +147,7 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         &namespace.bound;
     let only = match bound_only {
         Some(n) => n.to_string(),
-        None => "unknown (Linux 6.8 and later list them)".to_owned(),
+        None => "unknown (sock_diag of Linux 6.8 lists them)".to_owned(),
     };
     let connected = match connected {
         Some(n) => format!("; {n} more seen to be bound, then connected"),

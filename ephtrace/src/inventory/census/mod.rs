@@ -11,8 +11,8 @@ use std::{cmp::Reverse, collections::HashMap, ops::Range};
 
 use super::{
     namespace::{
-        Bound, Destination, Held, Holder, Mark, Namespace, Others, Place, Settings, TcpTotals,
-        UdpTotals,
+        Bound, Destination, Held, Holder, Mark, Namespace, Others, Place, Settings, Source,
+        TcpTotals, UdpTotals,
     },
     owners::{Owner, Owners},
     port_set::{Parity, PortSet},
@@ -35,6 +35,8 @@ pub struct Listing {
     pub tcp: TcpTotals,
     /// All UDP sockets, counted.
     pub udp: UdpTotals,
+    /// Where it comes from.
+    pub source: Source,
     /// Whether the kernel lists sockets that are bound and nothing else (Linux 6.8 and later).
     pub lists_bound: bool,
 }
@@ -119,6 +121,7 @@ impl Census {
             destinations,
             others,
             bound,
+            source: self.listing.source,
             tcp: self.listing.tcp,
             udp: self.listing.udp,
             place: self.place,
