@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`run`] wires them for the live trace, [`report`] for a recording; [`cli`] is what was typed and [`settings`] what it means;
-//! [`doctor`] tells what this machine allows. Only [`kernel`] names aya. Behind it everything works
+//! [`doctor`] tells what this machine allows, [`ports`] what is in use now ([`inventory`]). Only [`kernel`] names aya. Behind it everything works
 //! without root, reads no clock and gets time as an argument.
 
 pub mod analyse;
@@ -20,10 +20,13 @@ pub mod decode;
 pub mod doctor;
 pub mod enrich;
 pub mod event;
+pub mod inventory;
 mod jiffies;
 pub mod kernel;
 pub mod losses;
 pub mod messages;
+mod mounts;
+pub mod ports;
 pub mod replay;
 pub mod report;
 pub mod run;

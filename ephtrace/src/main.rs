@@ -11,7 +11,7 @@ use ephtrace::{
     cli::{Cli, Command, DoctorArgs},
     doctor,
     kernel::support::Support,
-    messages, report, run,
+    messages, ports, report, run,
     settings::{Settings, UsageError},
     whatif,
 };
@@ -41,6 +41,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         }
         Command::Whatif(args) => whatif::run(&args)?,
         Command::Doctor(args) => return diagnose(&args),
+        Command::Ports(args) => ports::run(&args)?,
         Command::Report(args) => report::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

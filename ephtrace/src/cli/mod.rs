@@ -4,6 +4,7 @@
 //! may include it to write the manual page and the completions.
 #![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
+mod ports;
 mod storm;
 mod whatif;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
+    ports::PortsArgs,
     storm::StormArgs,
     whatif::{Nat, Preset, WhatifArgs},
 };
@@ -29,6 +31,7 @@ Examples:
   sudo ephtrace -o json --duration 60s --output ports.ndjson
   sudo ephtrace -v                     with a sentence on each: where the search began
   sudo ephtrace storm                  connects are slow or fail: who, where to, why
+  sudo ephtrace ports                  what is in use now, and who holds it
   ephtrace doctor                      what this kernel and user allow, and why not
   ephtrace report ports.ndjson         how the ports of a recording were handed out";
 
@@ -96,6 +99,9 @@ pub enum Command {
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Say what is in use now: by destination, state and process, and how near the range is to its end
+    #[command(after_help = ports::EXAMPLES)]
+    Ports(PortsArgs),
     /// Judge a recording: how ports are handed out, what failed, what is missing; needs no root
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
@@ -109,6 +115,7 @@ impl Command {
             Self::Storm(args) => args.verbosity,
             Self::Whatif(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
+            Self::Ports(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
         }
     }

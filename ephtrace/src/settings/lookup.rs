@@ -10,6 +10,7 @@ use std::{
 use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
 
 use super::UsageError;
+use crate::mounts::unescape;
 
 /// Where users are listed.
 const USERS: &str = "/etc/passwd";
@@ -54,7 +55,7 @@ pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
         return Ok(inode);
     }
     let named = !text.contains('/');
-    let path = if named { Path::new(NAMED_NETNS).join(text) } else { PathBuf::from(text) };
+    let path = netns_file(text);
     let advice = if named {
         "`ip netns list` shows the names; a path such as /proc/PID/ns/net does too"
     } else {
@@ -67,6 +68,11 @@ pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
         _ => return Err(fail(format!("{} is no namespace", path.display()))),
     }
     u32::try_from(inode).map_err(|_| fail(format!("{} is no namespace", path.display())))
+}
+
+/// The file that stands for a network namespace, from path or name.
+pub(super) fn netns_file(text: &str) -> PathBuf {
+    if text.contains('/') { PathBuf::from(text) } else { Path::new(NAMED_NETNS).join(text) }
 }
 
 /// A cgroup v2, from its absolute path or from its path below the mount.
@@ -124,27 +130,6 @@ pub(super) fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
         let (_, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
         (kind == b"cgroup2").then(|| PathBuf::from(OsStr::from_bytes(&unescape(path))))
     })
-}
-
-/// Undoes the octal escapes of `/proc/self/mounts` (space, tab, newline, backslash).
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, tail)) = rest.split_first() {
-        if let (b'\\', Some(code), Some(after)) = (first, octal(tail), tail.get(3..)) {
-            out.push(code);
-            rest = after;
-        } else {
-            out.push(first);
-            rest = tail;
-        }
-    }
-    out
-}
-
-fn octal(digits: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(digits.get(..3)?).ok()?;
-    u8::from_str_radix(digits, 8).ok()
 }
 
 fn no_path(path: &Path, error: &io::Error) -> String {

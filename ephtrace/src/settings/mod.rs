@@ -229,6 +229,13 @@ fn fill_places(filter: &mut Filter, args: &FilterArgs) -> Result<(), UsageError>
     Ok(())
 }
 
+/// Network namespaces as `--netns` names them: inode number, and the file that stands for it unless
+/// a number was given.
+pub fn namespace(text: &str) -> Result<(u32, Option<PathBuf>), UsageError> {
+    let is_number = text.parse::<u32>().is_ok();
+    Ok((lookup::netns(text)?, (!is_number).then(|| lookup::netns_file(text))))
+}
+
 fn each<A, T, F>(texts: &[A], parse: F) -> Result<Vec<T>, UsageError>
 where
     F: FnMut(&A) -> Result<T, UsageError>,

@@ -1,0 +1,43 @@
+//! What `ephtrace ports` was asked for.
+#![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Verbosity;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sudo ephtrace ports                  the fullest destinations, and who holds the ports
+  sudo ephtrace ports --netns all      of all network namespaces, containers too
+  sudo ephtrace ports --netns blue,/proc/181/ns/net
+  sudo ephtrace ports --from ports.ndjson
+                                       with who opened what is TIME_WAIT now
+  ephtrace ports --json | jq '.namespaces[0].destinations[0].mark'
+
+Without root it sees all ports in use, but not who holds those of other users.";
+
+/// What `ports` was asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PortsArgs {
+    /// These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or all
+    #[arg(long, value_name = "NETNS", value_delimiter = ',')]
+    pub netns: Vec<String>,
+
+    /// List so many destinations of each namespace; the others are summed up
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+
+    /// Tell who opened connections by this recording (`ephtrace -o json`); - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+
+    /// Print data (one JSON object), not text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}

@@ -1,0 +1,269 @@
+//! What counts as in use, the marks, and sums that must hold whatever the sockets.
+
+use std::{net::IpAddr, sync::Arc};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    event::{Assignment, Comm, Origin, PortRange},
+    inventory::{
+        openers::Openers,
+        owners::{OpenSockets, Process},
+    },
+};
+
+const NETNS: u32 = 7;
+
+pub(in crate::inventory) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
+    let mut set = PortSet::default();
+    set.extend(reserved.iter().copied());
+    Sysctls {
+        range: PortRange { low, high, by_socket: false },
+        reserved: set,
+        step_width: None,
+        tw_reuse: Some(2),
+        tw_reuse_delay_ms: None,
+        conntrack: None,
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// From 10.0.0.1 to 10.0.0.`last`, port 443.
+pub(in crate::inventory) fn socket(last: u8, sport: u16, state: State, inode: u32) -> Socket {
+    let (saddr, daddr) = (ip("10.0.0.1"), IpAddr::from([10, 0, 0, last]));
+    Socket { saddr, daddr, sport, dport: 443, state, inode }
+}
+
+pub(in crate::inventory) fn open(last: u8, sport: u16) -> Socket {
+    socket(last, sport, State::Established, 1000 + u32::from(sport))
+}
+
+pub(in crate::inventory) fn bound(sport: u16, state: State, inode: u32) -> Socket {
+    Socket { daddr: ip("0.0.0.0"), dport: 0, ..socket(0, sport, state, inode) }
+}
+
+fn census(sysctls: Sysctls, in_range: Vec<Socket>) -> Census {
+    let place = Place { netns: NETNS, ..Place::default() };
+    Census::new(place, sysctls, Listing { in_range, lists_bound: true, ..Listing::default() })
+}
+
+pub(in crate::inventory) fn describe(
+    sysctls: Sysctls,
+    in_range: Vec<Socket>,
+    limit: usize,
+) -> Namespace {
+    let (open, openers) = (OpenSockets::default(), Openers::default());
+    census(sysctls, in_range).describe(limit, Owners { open: &open, openers: &openers })
+}
+
+#[test]
+fn only_what_connect_could_have_chosen_is_in_use() {
+    let sockets = vec![
+        open(9, 40000),
+        open(8, 40000),
+        socket(9, 40003, State::TimeWait, 0),
+        // Out of the range, reserved, of a listener, and the listener itself.
+        open(9, 39999),
+        open(9, 40005),
+        bound(40006, State::Listen, 5),
+        open(9, 40006),
+        // Bound and nothing else.
+        bound(40008, State::Bound, 6),
+    ];
+    let found = describe(sysctls(40000, 40009, &[40005]), sockets, 10);
+    assert_eq!((found.sockets, found.ports, found.even, found.odd), (3, 2, 1, 1));
+    assert_eq!((found.accepted, found.on_reserved), (1, 1));
+    assert_eq!((found.by_state.established, found.by_state.time_wait), (2, 1));
+    assert_eq!((found.settings.usable, found.settings.half_mark), (9, 5));
+    let Bound { ports, listening, listening_unreserved, bound_only, .. } = found.bound;
+    assert_eq!((ports, listening, listening_unreserved, bound_only), (2, 1, 1, Some(1)));
+    let [nine, eight] = &*found.destinations else { panic!("{:?}", found.destinations) };
+    assert_eq!((nine.in_use, nine.even, nine.odd, eight.in_use), (2, 1, 1, 1));
+    // 40001, 2, 4, 7 and 9; of the even ones 2 and 4.
+    assert_eq!((nine.left, nine.first_left, nine.unknown_open, nine.unknown_closed), (5, 2, 1, 1));
+    assert_eq!(nine.daddr, ip("10.0.0.9"));
+}
+
+#[test]
+fn a_listener_on_a_reserved_port_is_no_risk() {
+    let sockets = vec![bound(40005, State::Listen, 5), bound(40006, State::Listen, 6)];
+    let found = describe(sysctls(40000, 40009, &[40005]), sockets, 10).bound;
+    assert_eq!((found.listening, found.listening_unreserved), (2, 1));
+    assert_eq!(found.held.iter().map(|held| held.reserved).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn sockets_that_share_a_port_are_one_entry() {
+    let sockets = vec![bound(40006, State::Listen, 5), bound(40006, State::Listen, 6)];
+    let found = describe(sysctls(40000, 40009, &[]), sockets, 10).bound;
+    assert_eq!((found.ports, found.held.len(), found.held[0].sockets), (1, 1, 2));
+}
+
+#[test]
+fn a_socket_that_the_kernel_lists_twice_counts_once() {
+    let sockets = vec![
+        open(9, 40000),
+        socket(9, 40000, State::TimeWait, 0),
+        socket(9, 40002, State::SynSent, 3),
+    ];
+    let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
+    assert_eq!((found.sockets, found.destinations[0].in_use), (2, 2));
+}
+
+#[test]
+fn marks_come_at_half_and_at_the_end() {
+    let mark = |ports: Range<u16>, bound_port: Option<u16>| {
+        let mut sockets: Vec<Socket> =
+            ports.map(|nth| open(9, 40000 + nth * 2 % 10 + nth / 5)).collect();
+        sockets.extend(bound_port.map(|port| bound(port, State::Listen, 1)));
+        describe(sysctls(40000, 40009, &[]), sockets, 10).destinations[0].mark
+    };
+    assert_eq!(mark(0..4, None), Mark::None);
+    assert_eq!(mark(0..5, None), Mark::Half);
+    assert_eq!(mark(0..9, None), Mark::Half);
+    assert_eq!(mark(0..10, None), Mark::Full);
+    // A port that is bound is taken for every destination.
+    assert_eq!(mark(0..4, Some(40008)), Mark::Half);
+    assert_eq!(mark(0..9, Some(40009)), Mark::Full);
+}
+
+#[test]
+fn at_the_half_mark_none_of_the_preferred_parity_is_left() {
+    let even = (0..5).map(|nth| open(9, 40000 + 2 * nth)).collect();
+    let found = describe(sysctls(40000, 40009, &[]), even, 1).destinations.remove(0);
+    assert_eq!((found.mark, found.left, found.first_left), (Mark::Half, 5, 0));
+    // Half as many, but of both parities: connects are quick yet.
+    let both = (0..5).map(|nth| open(9, 40000 + nth)).collect();
+    let found = describe(sysctls(40000, 40009, &[]), both, 1).destinations.remove(0);
+    assert_eq!((found.mark, found.left, found.first_left), (Mark::Half, 5, 2));
+}
+
+#[test]
+fn time_waits_may_be_taken_over_where_the_sysctl_says() {
+    let here = |daddr: &str, tw_reuse| {
+        let one = Socket { daddr: ip(daddr), ..socket(9, 40000, State::TimeWait, 0) };
+        let sysctls = Sysctls { tw_reuse, ..sysctls(40000, 40009, &[]) };
+        describe(sysctls, vec![one, Socket { sport: 40002, state: State::FinWait2, ..one }], 1)
+            .destinations[0]
+            .time_wait_reusable
+    };
+    assert_eq!(here("10.0.0.9", Some(1)), Some(1));
+    assert_eq!(here("10.0.0.9", Some(2)), Some(0));
+    assert_eq!(here("127.0.0.9", Some(2)), Some(1));
+    assert_eq!(here("127.0.0.9", Some(0)), Some(0));
+    assert_eq!(here("127.0.0.9", None), None);
+}
+
+fn process(pid: u32) -> Arc<Process> {
+    Arc::new(Process { pid, comm: Some(Comm::new("app")), container: Some("c0ffee".into()) })
+}
+
+#[test]
+fn holders_are_who_has_it_open_else_who_opened_it() {
+    let mut openers = Openers::default();
+    let mut opened = |ts_ns, pid, sport, origin, saw: Socket| {
+        openers.observe(&Assignment {
+            ts_ns,
+            pid: Some(pid),
+            comm: Some(Comm::new("gone")),
+            destination: saw.destination(NETNS),
+            sport: Some(sport),
+            origin: Some(origin),
+            ..Assignment::default()
+        });
+    };
+    let closed = socket(9, 40002, State::TimeWait, 0);
+    opened(1, 66, 40002, Origin::Connect, closed);
+    // Another has this one open now: what was seen of the port is older.
+    opened(1, 66, 40000, Origin::Connect, open(9, 40000));
+    opened(1, 66, 40009, Origin::Bind, bound(40009, State::Listen, 5));
+    opened(1, 66, 40004, Origin::Bind, bound(40004, State::Bound, 5));
+    let sockets = vec![
+        open(9, 40000),
+        closed,
+        open(9, 40004),
+        socket(9, 40006, State::TimeWait, 0),
+        bound(40009, State::Listen, 5),
+    ];
+    let found: OpenSockets =
+        [(open(9, 40000).inode, process(55)), (5, process(5))].into_iter().collect();
+    let census = census(sysctls(40000, 40009, &[]), sockets);
+    assert_eq!(census.inodes(1).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
+    assert_eq!(census.inodes(0).collect::<Vec<_>>(), [5]);
+    let all = census.describe(1, Owners { open: &found, openers: &openers });
+    let one = &all.destinations[0];
+    let holders: Vec<_> = one.holders.iter().map(|h| (h.owner.pid, h.open, h.closed)).collect();
+    assert_eq!(holders, [(Some(55), 1, 0), (Some(66), 0, 1)]);
+    assert_eq!((one.unknown_open, one.unknown_closed, one.other_holders), (1, 1, 0));
+    assert_eq!(one.holders[0].owner.container.as_deref(), Some("c0ffee"));
+    let held = &all.bound.held[0];
+    assert_eq!((held.origin, held.holder.as_ref().and_then(|h| h.pid)), (Some("bind"), Some(5)));
+    assert_eq!(all.bound.connected, Some(1), "40004 was bound before");
+}
+
+#[test]
+fn without_a_recording_nothing_is_said_of_how_a_port_came_about() {
+    let found = describe(sysctls(40000, 40009, &[]), vec![open(9, 40000)], 1);
+    assert_eq!(found.bound.connected, None);
+}
+
+#[test]
+fn old_kernels_do_not_list_bound_sockets() {
+    let listing = Listing { lists_bound: false, ..Listing::default() };
+    let (open, openers) = (OpenSockets::default(), Openers::default());
+    let census = Census::new(Place::default(), sysctls(1, 9, &[]), listing);
+    let found = census.describe(1, Owners { open: &open, openers: &openers });
+    assert_eq!((found.bound.bound_only, found.others, found.fullest()), (None, None, 0.0));
+}
+
+fn any_socket() -> impl Strategy<Value = Socket> {
+    let state = (1..=13_u8).prop_filter_map("no state", State::from_kernel);
+    (1..5_u8, 39_990..40_030_u16, state, 0..40_u32).prop_map(|(last, sport, state, inode)| {
+        match is_bound_only(state) {
+            true => bound(sport, state, inode),
+            false => socket(last, sport, state, inode),
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn sums_hold(
+        sockets in prop::collection::vec(any_socket(), 0..200),
+        reserved in prop::collection::vec(39_995..40_020_u16, 0..8),
+        limit in 0..6_usize,
+        held in prop::collection::vec((1..40_u32, 1..9_u32), 0..30),
+    ) {
+        let sysctls = sysctls(40_000, 40_019, &reserved);
+        let usable = sysctls.usable();
+        let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
+        let openers = Openers::default();
+        let all = census(sysctls, sockets).describe(limit, Owners { open: &open, openers: &openers });
+        prop_assert_eq!(all.by_state.total(), all.sockets);
+        prop_assert_eq!(all.even + all.odd, all.ports);
+        prop_assert!(all.ports <= usable && u64::from(all.ports) <= all.sockets);
+        prop_assert_eq!(all.destinations.len(), limit.min(all.destinations_known));
+        let others = all.others.unwrap_or_default();
+        prop_assert_eq!(all.destinations.len() + others.destinations, all.destinations_known);
+        prop_assert_eq!(others.even + others.odd, others.in_use);
+        prop_assert_eq!(others.by_state.total(), others.in_use);
+        let shown: u64 = all.destinations.iter().map(|one| u64::from(one.in_use)).sum();
+        prop_assert_eq!(shown + others.in_use, all.sockets);
+        for one in &all.destinations {
+            prop_assert_eq!(one.even + one.odd, one.in_use);
+            prop_assert_eq!(one.by_state.total(), u64::from(one.in_use));
+            let named: u32 = one.holders.iter().map(|holder| holder.ports).sum();
+            let unknown = one.unknown_open + one.unknown_closed;
+            prop_assert_eq!(named + one.other_holders + unknown, one.in_use);
+            prop_assert!(one.in_use + one.left <= usable && one.first_left <= one.left);
+            prop_assert!(one.in_use + one.left + all.bound.ports >= usable);
+            prop_assert_eq!(one.mark == Mark::Full, one.left == 0);
+        }
+        let sizes: Vec<u32> = all.destinations.iter().map(|one| one.in_use).collect();
+        prop_assert!(sizes.is_sorted_by(|a, b| a >= b));
+    }
+}

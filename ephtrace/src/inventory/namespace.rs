@@ -1,0 +1,291 @@
+//! What is in use in one network namespace, as data: the keys of `ephtrace ports --json`.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::{
+    owners::Owner,
+    port_set::Parity,
+    socket::ByState,
+    sysctl::{Conntrack, Sysctls},
+};
+
+/// Which namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Its inode number.
+    pub netns: u32,
+    /// Its name in the manner of `ip netns`: that of the file that it is mounted on.
+    pub name: Option<String>,
+    /// It is the one that ephtrace runs in.
+    pub own: bool,
+    /// Processes in it, as far as they may be looked at; null if nobody looked.
+    pub processes: Option<u32>,
+}
+
+/// What is in use in one network namespace.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Namespace {
+    /// Which.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What it is set to.
+    pub settings: Settings,
+    /// Connected TCP sockets on ports that connect could have chosen: the sum of `in_use` over all
+    /// destinations.
+    pub sockets: u64,
+    /// The same by state.
+    pub by_state: ByState,
+    /// Distinct ports that these sockets have: one port can serve many destinations.
+    pub ports: u32,
+    /// Even ones of `ports`.
+    pub even: u32,
+    /// Odd ones of `ports`.
+    pub odd: u32,
+    /// Connected sockets in the range that a listener accepted: no use of the range.
+    pub accepted: u64,
+    /// Connected sockets in the range on reserved ports: no use of the range either.
+    pub on_reserved: u64,
+    /// Number of destinations.
+    pub destinations_known: usize,
+    /// The fullest, fullest first.
+    pub destinations: Vec<Destination>,
+    /// All others together; null if there are none.
+    pub others: Option<Others>,
+    /// Ports of the range that are taken for every destination.
+    pub bound: Bound,
+    /// Where the list of sockets comes from.
+    pub source: Source,
+    /// All TCP sockets, whatever their port.
+    pub tcp: TcpTotals,
+    /// All UDP sockets: their ports are apart from those of TCP.
+    pub udp: UdpTotals,
+}
+
+/// Where a list of sockets comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The kernel's `sock_diag`.
+    #[default]
+    SockDiag,
+    /// The files of `/proc/net`, as the kernel has no `sock_diag` for TCP or UDP.
+    Proc,
+}
+
+/// What a namespace is set to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// Lowest and highest ephemeral port, both inclusive (`ip_local_port_range`).
+    pub range: [u16; 2],
+    /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
+    pub ends_of_equal_parity: bool,
+    /// Ports of the range that are reserved (`ip_local_reserved_ports`).
+    pub reserved: u32,
+    /// The longest run of neighbours among them, both ends inclusive: connect walks over it.
+    pub longest_reserved: Option<[u16; 2]>,
+    /// Ports of the range that are not reserved: the full mark.
+    pub usable: u32,
+    /// Usable ports that connect tries first, those of one parity: the half mark.
+    pub half_mark: u32,
+    /// `ip_local_port_step_width`; null before Linux 7.1.
+    pub step_width: Option<u32>,
+    /// `tcp_tw_reuse`: 0 never, 1 always, 2 on loopback only.
+    pub tw_reuse: Option<u8>,
+    /// `tcp_tw_reuse_delay`, in milliseconds; null on kernels without it.
+    pub tw_reuse_delay_ms: Option<u32>,
+    /// Connections that the firewall follows; null without connection tracking.
+    pub conntrack: Option<Conntrack>,
+}
+
+impl Settings {
+    /// What follows from the sysctls.
+    pub fn new(sysctls: &Sysctls) -> Self {
+        let range = sysctls.range;
+        Self {
+            range: [range.low, range.high],
+            ends_of_equal_parity: (range.low ^ range.high).is_multiple_of(2),
+            reserved: sysctls.reserved.count(range),
+            longest_reserved: sysctls.reserved.longest_run(range).map(|(low, high)| [low, high]),
+            usable: sysctls.usable(),
+            half_mark: sysctls.tried_first(),
+            step_width: sysctls.step_width,
+            tw_reuse: sysctls.tw_reuse,
+            tw_reuse_delay_ms: sysctls.tw_reuse_delay_ms,
+            conntrack: sysctls.conntrack,
+        }
+    }
+}
+
+/// One destination, and how much of the range is in use for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Destination {
+    /// Source address.
+    pub saddr: IpAddr,
+    /// Destination address.
+    pub daddr: IpAddr,
+    /// Destination port.
+    pub dport: u16,
+    /// Ports in use for it.
+    pub in_use: u32,
+    /// `in_use` by the usable ports: 0 to 1.
+    pub share: f64,
+    /// Even ones of `in_use`.
+    pub even: u32,
+    /// Odd ones of `in_use`.
+    pub odd: u32,
+    /// `in_use` by state.
+    pub by_state: ByState,
+    /// Ports that connect could still choose: usable, not in use for it and not bound.
+    pub left: u32,
+    /// Those of `left` that connect tries first. At 0 each connect tries half of the range in vain.
+    pub first_left: u32,
+    /// Which mark is reached.
+    pub mark: Mark,
+    /// TIME_WAITs that connect may take over by `tcp_tw_reuse`, at most: the kernel also wants
+    /// timestamps and an age of a second, which it does not list.
+    pub time_wait_reusable: Option<u32>,
+    /// Who has most of `in_use`.
+    pub holders: Vec<Holder>,
+    /// Ports that others have, who are not listed.
+    pub other_holders: u32,
+    /// Ports whose socket is open, but by whom is not seen: no right to look, or the kernel itself.
+    pub unknown_open: u32,
+    /// Ports that nobody has open any more, such as TIME_WAITs, and whose opening was not seen.
+    pub unknown_closed: u32,
+}
+
+/// How much of a range is taken for one destination, what is bound included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// Less than half.
+    None,
+    /// Half: connects get slow, for they try ports of the preferred parity first.
+    Half,
+    /// All: connects fail, unless one takes over a TIME_WAIT.
+    Full,
+}
+
+impl Mark {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Half => "half",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// Who has ports of a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// Who.
+    #[serde(flatten)]
+    pub owner: Owner,
+    /// How many ports: `open` and `closed`.
+    pub ports: u32,
+    /// Ports whose socket it has open.
+    pub open: u32,
+    /// Ports that it was seen to open, and that nobody has open any more.
+    pub closed: u32,
+}
+
+/// Destinations that are not listed, together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Others {
+    /// How many.
+    pub destinations: usize,
+    /// Sum of their `in_use`.
+    pub in_use: u64,
+    /// Sum of their `even`.
+    pub even: u64,
+    /// Sum of their `odd`.
+    pub odd: u64,
+    /// Sum of their `by_state`.
+    pub by_state: ByState,
+}
+
+/// Ports of the range that bind or listen took: connect leaves them out whatever the destination.
+///
+/// A socket that was bound and then connected takes its port in the same way, but the kernel does
+/// not list how a connected socket came by its port: only a recording tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Bound {
+    /// How many ports.
+    pub ports: u32,
+    /// Ports with a listener.
+    pub listening: u32,
+    /// Ports with a listener that are not reserved: a connect can take them while the listener is
+    /// away, and it can't come back.
+    pub listening_unreserved: u32,
+    /// Ports of sockets that are bound and nothing else; null where the kernel does not list them:
+    /// before Linux 6.8, and without `sock_diag`.
+    pub bound_only: Option<u32>,
+    /// Connected sockets of the range whose port was seen to come from bind, by the program or by
+    /// the kernel; not among `ports`. Null without a recording.
+    pub connected: Option<u64>,
+    /// Each of `ports`, by port.
+    pub held: Vec<Held>,
+    /// How many more there are.
+    pub others: usize,
+}
+
+/// A port that is bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The port.
+    pub port: u16,
+    /// `listen` or `bound`.
+    pub state: &'static str,
+    /// It is in `ip_local_reserved_ports`.
+    pub reserved: bool,
+    /// The address that it is bound to.
+    pub saddr: IpAddr,
+    /// How many sockets share port and address.
+    pub sockets: usize,
+    /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if that
+    /// was not seen.
+    pub origin: Option<&'static str>,
+    /// Who has it open; null if that is not known.
+    pub holder: Option<Owner>,
+}
+
+/// All TCP sockets of a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TcpTotals {
+    /// How many.
+    pub sockets: u64,
+    /// Listening.
+    pub listening: u64,
+    /// Bound and nothing else, as far as the kernel lists them.
+    pub bound_only: u64,
+    /// Connected, by state.
+    pub connected: ByState,
+    /// Sockets in the range that are in no other number, for lack of room.
+    pub left_out: u64,
+    /// The list changed while the kernel wrote it, in each attempt: some may be missing.
+    pub interrupted: bool,
+}
+
+/// All UDP sockets of a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UdpTotals {
+    /// How many.
+    pub sockets: u64,
+    /// Distinct ports of the range that they have, even and odd.
+    pub ports: Parity,
+}
+
+/// A namespace that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Its inode number.
+    pub netns: u32,
+    /// Its name in the manner of `ip netns`.
+    pub name: Option<String>,
+    /// Why, and what to do.
+    pub reason: String,
+}

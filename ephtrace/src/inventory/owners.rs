@@ -1,0 +1,104 @@
+//! Whose sockets are: by what processes hold now, or by who was seen to open a connection. No I/O.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rustc_hash::FxBuildHasher;
+use serde::Serialize;
+
+use super::{
+    openers::{Openers, unspecified},
+    socket::Socket,
+};
+use crate::event::{Comm, Origin, origin_name};
+
+/// Origins of a port that a socket has before it connects.
+const OF_BOUND: [Origin; 3] = [Origin::Bind, Origin::Listen, Origin::Explicit];
+
+/// A process that has a socket open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id, as `/proc` shows it.
+    pub pid: u32,
+    /// Its name.
+    pub comm: Option<Comm>,
+    /// Short id of its container.
+    pub container: Option<Arc<str>>,
+}
+
+/// The process that has each socket open, by the socket's inode number.
+pub type OpenSockets = HashMap<u32, Arc<Process>, FxBuildHasher>;
+
+/// All that is known of owners.
+#[derive(Clone, Copy, Debug)]
+pub struct Owners<'a> {
+    /// What processes have open.
+    pub open: &'a OpenSockets,
+    /// Who opened what is closed since.
+    pub openers: &'a Openers,
+}
+
+/// Whose a socket is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Owner {
+    /// Process id; null if the recording does not tell.
+    pub pid: Option<u32>,
+    /// Name of the process.
+    pub comm: Option<String>,
+    /// Short id of its container.
+    pub container: Option<String>,
+}
+
+/// An owner, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owned {
+    pub(super) by: Owner,
+    /// It has the socket open now, and did not only open the connection once.
+    pub(super) is_open: bool,
+}
+
+impl Owners<'_> {
+    /// Whose `socket` of namespace `netns` is.
+    pub(super) fn of(&self, netns: u32, socket: &Socket) -> Option<Owned> {
+        self.holder(socket).or_else(|| {
+            let opener = self.openers.of(socket.destination(netns), socket.sport)?;
+            let comm = opener.comm.as_ref().map(|comm| comm.as_str().to_owned());
+            let by = Owner {
+                pid: opener.pid,
+                comm,
+                container: opener.container.as_deref().map(str::to_owned),
+            };
+            (by.pid.is_some() || by.comm.is_some()).then_some(Owned { by, is_open: false })
+        })
+    }
+
+    /// Who has `socket` open.
+    pub(super) fn holder(&self, socket: &Socket) -> Option<Owned> {
+        let process = self.open.get(&socket.inode).filter(|_| socket.inode != 0)?;
+        let comm = process.comm.as_ref().map(|comm| comm.as_str().to_owned());
+        let by = Owner {
+            pid: Some(process.pid),
+            comm,
+            container: process.container.as_deref().map(str::to_owned),
+        };
+        Some(Owned { by, is_open: true })
+    }
+
+    /// How a bound or listening socket came by its port, where that was seen.
+    pub(super) fn origin(&self, netns: u32, socket: &Socket) -> Option<&'static str> {
+        let opener = self.openers.of_bound(netns, socket.saddr, socket.sport)?;
+        opener.origin.filter(|origin| OF_BOUND.contains(origin)).map(origin_name)
+    }
+
+    /// Whether a connected socket was seen to be bound before.
+    pub(super) fn was_bound(&self, netns: u32, socket: &Socket) -> bool {
+        let Socket { saddr, sport, .. } = *socket;
+        let seen = [
+            self.openers.of(socket.destination(netns), sport),
+            self.openers.of_bound(netns, saddr, sport),
+            self.openers.of_bound(netns, unspecified(saddr), sport),
+        ];
+        // The last that was seen of the port counts: it may have been another's before.
+        let last = seen.into_iter().flatten().max_by_key(|opener| opener.ts_ns);
+        last.and_then(|opener| opener.origin).is_some_and(|origin| OF_BOUND.contains(&origin))
+    }
+}

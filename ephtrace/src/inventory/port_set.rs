@@ -1,0 +1,131 @@
+//! A set of ports: one bit each, 8 KiB.
+
+use std::ops::RangeInclusive;
+
+use crate::event::PortRange;
+
+const WORDS: usize = (1 << 16) / 64;
+
+/// Any of the 65,536 ports.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PortSet {
+    words: Box<[u64; WORDS]>,
+}
+
+impl Default for PortSet {
+    fn default() -> Self {
+        Self { words: Box::new([0; WORDS]) }
+    }
+}
+
+impl std::fmt::Debug for PortSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter(0..=u16::MAX)).finish()
+    }
+}
+
+impl Extend<u16> for PortSet {
+    fn extend<I: IntoIterator<Item = u16>>(&mut self, ports: I) {
+        ports.into_iter().for_each(|port| {
+            self.insert(port);
+        });
+    }
+}
+
+impl PortSet {
+    /// Puts `port` in; says whether it is new.
+    pub fn insert(&mut self, port: u16) -> bool {
+        let (word, bit) = place(port);
+        let is_new = self.words[word] & bit == 0;
+        self.words[word] |= bit;
+        is_new
+    }
+
+    /// Whether `port` is in it.
+    pub fn contains(&self, port: u16) -> bool {
+        let (word, bit) = place(port);
+        self.words[word] & bit != 0
+    }
+
+    /// Those of `ports` that are in it.
+    pub fn iter(&self, ports: RangeInclusive<u16>) -> impl Iterator<Item = u16> {
+        ports.filter(|&port| self.contains(port))
+    }
+
+    /// How many of `range` are in it.
+    pub fn count(&self, range: PortRange) -> u32 {
+        self.split(range).total()
+    }
+
+    /// How many of `range` are in it, even and odd.
+    pub fn split(&self, range: PortRange) -> Parity {
+        let mut parity = Parity::default();
+        self.iter(range.low..=range.high).for_each(|port| parity.add(port));
+        parity
+    }
+
+    /// The longest run of neighbours inside `range`, the lowest among equals.
+    pub fn longest_run(&self, range: PortRange) -> Option<(u16, u16)> {
+        let mut longest: Option<(u16, u16)> = None;
+        let mut run: Option<(u16, u16)> = None;
+        for port in self.iter(range.low..=range.high) {
+            let low = run.filter(|run| run.1 + 1 == port).map_or(port, |run| run.0);
+            run = Some((low, port));
+            if longest.is_none_or(|(from, to)| port - low > to - from) {
+                longest = run;
+            }
+        }
+        longest
+    }
+}
+
+fn place(port: u16) -> (usize, u64) {
+    (usize::from(port >> 6), 1 << (port & 63))
+}
+
+/// Even and odd ports, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Parity {
+    /// Even ports.
+    pub even: u32,
+    /// Odd ports.
+    pub odd: u32,
+}
+
+impl Parity {
+    /// Counts one port.
+    pub fn add(&mut self, port: u16) {
+        if port.is_multiple_of(2) { self.even += 1 } else { self.odd += 1 }
+    }
+
+    /// Even and odd.
+    pub fn total(self) -> u32 {
+        self.even + self.odd
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANGE: PortRange = PortRange { low: 1000, high: 1010, by_socket: false };
+
+    #[test]
+    fn holds_each_port_once() {
+        let mut set = PortSet::default();
+        assert!(set.insert(65535) && set.insert(0) && set.insert(1003) && !set.insert(1003));
+        assert_eq!(set.split(RANGE), Parity { even: 0, odd: 1 });
+        assert!(set.contains(65535) && set.contains(0) && !set.contains(64));
+        assert_eq!(set.count(PortRange { low: 0, high: 65535, by_socket: false }), 3);
+    }
+
+    #[test]
+    fn the_longest_run_ends_at_the_range() {
+        let mut set = PortSet::default();
+        assert_eq!(set.longest_run(RANGE), None);
+        set.extend([1000, 1002, 1003, 1006, 1007, 1009, 1010, 1011]);
+        assert_eq!(set.longest_run(RANGE), Some((1002, 1003)));
+        set.extend([1008]);
+        assert_eq!(set.longest_run(RANGE), Some((1006, 1010)));
+    }
+}

@@ -1,0 +1,163 @@
+//! One socket as the kernel lists it, reduced to what counts here. No I/O.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::event::Destination;
+
+/// State of a TCP socket (`include/net/tcp_states.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// Open.
+    Established,
+    /// Connecting.
+    SynSent,
+    /// Being accepted.
+    SynRecv,
+    /// Closed here, the peer has not confirmed that.
+    FinWait1,
+    /// Closed here; the peer has not closed. Also what became of such a socket once nobody holds it.
+    FinWait2,
+    /// Closed on both sides, first on this: kept for a minute.
+    TimeWait,
+    /// Closed.
+    Close,
+    /// Closed by the peer; the program has not closed.
+    CloseWait,
+    /// Closed by the peer first, then here.
+    LastAck,
+    /// Listening.
+    Listen,
+    /// Closed on both sides at once.
+    Closing,
+    /// Bound, neither connected nor listening (`TCP_BOUND_INACTIVE`): listed by Linux 6.8 and later.
+    Bound,
+}
+
+impl State {
+    /// From the number in a `sock_diag` answer.
+    pub fn from_kernel(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Established,
+            2 => Self::SynSent,
+            // 12 is TCP_NEW_SYN_RECV, which old kernels let through.
+            3 | 12 => Self::SynRecv,
+            4 => Self::FinWait1,
+            5 => Self::FinWait2,
+            6 => Self::TimeWait,
+            7 => Self::Close,
+            8 => Self::CloseWait,
+            9 => Self::LastAck,
+            10 => Self::Listen,
+            11 => Self::Closing,
+            13 => Self::Bound,
+            _ => return None,
+        })
+    }
+}
+
+/// A socket that has a local port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Local address; an IPv4-mapped one is IPv4.
+    pub saddr: IpAddr,
+    /// Remote address; the unspecified one if there is none.
+    pub daddr: IpAddr,
+    /// Local port.
+    pub sport: u16,
+    /// Remote port; 0 if there is none.
+    pub dport: u16,
+    /// State.
+    pub state: State,
+    /// Inode number of the open file; 0 if no process holds one, as with TIME_WAIT.
+    pub inode: u32,
+}
+
+impl Socket {
+    /// Its destination in namespace `netns`.
+    pub fn destination(&self, netns: u32) -> Destination {
+        Destination { netns, saddr: self.saddr, daddr: self.daddr, dport: self.dport }
+    }
+
+    /// Whether it has a peer, or had one.
+    pub fn is_connected(&self) -> bool {
+        self.dport != 0 && !matches!(self.state, State::Listen | State::Close | State::Bound)
+    }
+}
+
+/// How many sockets there are of each state that holds an ephemeral port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ByState {
+    /// Open.
+    pub established: u64,
+    /// Connecting.
+    pub syn_sent: u64,
+    /// Being accepted.
+    pub syn_recv: u64,
+    /// Closed here, not confirmed.
+    pub fin_wait1: u64,
+    /// Closed here, not by the peer.
+    pub fin_wait2: u64,
+    /// Closed, kept for a minute.
+    pub time_wait: u64,
+    /// Closed by the peer, not here: the program forgot it, or is slow.
+    pub close_wait: u64,
+    /// Closed by the peer, then here.
+    pub last_ack: u64,
+    /// Closed on both sides at once.
+    pub closing: u64,
+}
+
+impl ByState {
+    /// Counts one socket that is connected.
+    pub fn add(&mut self, state: State) {
+        *match state {
+            State::Established => &mut self.established,
+            State::SynSent => &mut self.syn_sent,
+            State::SynRecv => &mut self.syn_recv,
+            State::FinWait1 => &mut self.fin_wait1,
+            State::FinWait2 => &mut self.fin_wait2,
+            State::TimeWait => &mut self.time_wait,
+            State::CloseWait => &mut self.close_wait,
+            State::LastAck => &mut self.last_ack,
+            State::Closing => &mut self.closing,
+            State::Close | State::Listen | State::Bound => return,
+        } += 1;
+    }
+
+    /// Adds another count, state by state.
+    pub fn add_all(&mut self, other: &Self) {
+        let Self { established, syn_sent, syn_recv, fin_wait1, fin_wait2, .. } = self;
+        *established += other.established;
+        *syn_sent += other.syn_sent;
+        *syn_recv += other.syn_recv;
+        *fin_wait1 += other.fin_wait1;
+        *fin_wait2 += other.fin_wait2;
+        let Self { time_wait, close_wait, last_ack, closing, .. } = self;
+        *time_wait += other.time_wait;
+        *close_wait += other.close_wait;
+        *last_ack += other.last_ack;
+        *closing += other.closing;
+    }
+
+    /// Each state by its name in every output, in the order of a connection's life.
+    pub fn named(&self) -> [(&'static str, u64); 9] {
+        [
+            ("syn_sent", self.syn_sent),
+            ("syn_recv", self.syn_recv),
+            ("established", self.established),
+            ("fin_wait1", self.fin_wait1),
+            ("fin_wait2", self.fin_wait2),
+            ("close_wait", self.close_wait),
+            ("last_ack", self.last_ack),
+            ("closing", self.closing),
+            ("time_wait", self.time_wait),
+        ]
+    }
+
+    /// All states together.
+    pub fn total(&self) -> u64 {
+        self.named().iter().map(|(_, n)| n).sum()
+    }
+}

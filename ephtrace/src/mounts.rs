@@ -1,0 +1,22 @@
+//! The kernel's lists of mounts (`/proc/PID/mounts`, `/proc/PID/mountinfo`): how they write paths.
+
+/// Undoes the octal escapes of a path (space, tab, newline, backslash).
+pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        if let (b'\\', Some(code), Some(after)) = (first, octal(tail), tail.get(3..)) {
+            out.push(code);
+            rest = after;
+        } else {
+            out.push(first);
+            rest = tail;
+        }
+    }
+    out
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(digits.get(..3)?).ok()?;
+    u8::from_str_radix(digits, 8).ok()
+}

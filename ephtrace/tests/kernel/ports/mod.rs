@@ -1,0 +1,348 @@
+//! `ephtrace ports` beside books of what was opened: the figures must be equal, those of `ss`, too.
+//!
+//! All in network namespaces of their own, each of which belongs to a thread.
+
+mod books;
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{self, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
+use serde_json::Value;
+
+use self::books::{Books, RANGE, RESERVED, in_new_netns, on_a_thread};
+use crate::{
+    assign::say,
+    setup::{self, Scratch},
+};
+
+/// How long connections may take to get to their last state.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Somebody without rights.
+const NOBODY: u32 = 65_534;
+
+/// What `ephtrace ports --json` says, run from this thread's namespace.
+fn ports(args: &[&str]) -> Result<Value> {
+    ports_by(Command::new(setup::ephtrace()).args(["ports", "--json"]).args(args))
+}
+
+fn ports_by(command: &mut Command) -> Result<Value> {
+    let output = command.output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}\n{stderr}", output.status);
+    ensure!(stderr.is_empty(), "{stderr}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The only namespace, once all connections are in their last state.
+fn settled(books: &Books, args: &[&str]) -> Result<Value> {
+    let start = Instant::now();
+    loop {
+        let mut inventory = ports(args)?;
+        let namespace = inventory["namespaces"][0].take();
+        let passing = ["fin_wait1", "fin_wait2", "last_ack", "closing", "syn_sent", "syn_recv"];
+        let states = &namespace["by_state"];
+        let is_settled = passing.iter().all(|state| states[state] == 0)
+            && states["time_wait"] == books.in_state("time_wait");
+        if is_settled || start.elapsed() > PATIENCE {
+            return Ok(namespace);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many are even, and how many odd.
+fn parity(ports: &BTreeSet<u16>) -> (usize, usize) {
+    let even = ports.iter().filter(|port| port.is_multiple_of(2)).count();
+    (even, ports.len() - even)
+}
+
+fn same(what: &str, found: &Value, expected: impl Into<Value>) -> Result<()> {
+    let expected = expected.into();
+    ensure!(*found == expected, "{what}: found {found}, in the books {expected}");
+    Ok(())
+}
+
+fn list<'a>(value: &'a Value, what: &str) -> Result<&'a Vec<Value>> {
+    value[what].as_array().with_context(|| format!("no list {what} in {value}"))
+}
+
+fn compare_destination(found: &Value, books: &Books, to: SocketAddr) -> Result<()> {
+    let ports = books.of(to);
+    let (even, odd) = parity(&ports);
+    same("in use", &found["in_use"], ports.len())?;
+    same("even", &found["even"], even)?;
+    same("odd", &found["odd"], odd)?;
+    for state in ["established", "time_wait", "close_wait"] {
+        let known = books.connected.get(&(to, state)).map_or(0, BTreeSet::len);
+        same(state, &found["by_state"][state], known)?;
+    }
+    let usable = usize::from(RANGE.high - RANGE.low) + 1 - RESERVED.len();
+    let share = found["share"].as_f64().context("no share")?;
+    let expected = f64::from(u32::try_from(ports.len())?) / f64::from(u32::try_from(usable)?);
+    ensure!((share - expected).abs() < 1e-9, "share {share}, not {expected}");
+    let bound = books.bound.keys().filter(|port| !RESERVED.contains(port)).count();
+    same("left", &found["left"], usable - ports.len() - bound)?;
+    let gone = books.connected.get(&(to, "time_wait")).map_or(0, BTreeSet::len);
+    same("closed, opener unknown", &found["unknown_closed"], gone)?;
+    same("holders", &found["holders"][0]["pid"], process::id())?;
+    same("held", &found["holders"][0]["open"], ports.len() - gone)
+}
+
+fn compare(found: &Value, books: &Books) -> Result<()> {
+    let all: BTreeSet<u16> = books.connected.values().flatten().copied().collect();
+    let (even, odd) = parity(&all);
+    same("ports", &found["ports"], all.len())?;
+    same("even", &found["even"], even)?;
+    same("odd", &found["odd"], odd)?;
+    same("sockets", &found["sockets"], books.connected.values().map(BTreeSet::len).sum::<usize>())?;
+    same("accepted", &found["accepted"], books.accepted)?;
+    same("destinations", &found["destinations_known"], books.destinations().len())?;
+    for to in books.destinations() {
+        let is_to = |one: &&Value| {
+            one["daddr"] == to.ip().to_string().as_str() && one["dport"] == to.port()
+        };
+        let mut shown = list(found, "destinations")?.iter();
+        let one = shown.find(is_to).with_context(|| format!("{to} is not shown"))?;
+        compare_destination(one, books, to).with_context(|| format!("destination {to}"))?;
+    }
+    compare_bound(found, books)?;
+    let (even, odd) = parity(&books.udp);
+    same("udp", &found["udp"]["ports"]["even"], even)?;
+    same("udp", &found["udp"]["ports"]["odd"], odd)?;
+    same("udp sockets", &found["udp"]["sockets"], books.udp.len())
+}
+
+fn compare_bound(found: &Value, books: &Books) -> Result<()> {
+    let lists_bound = setup::kernel()? >= (6, 8) && found["source"] == "sock_diag";
+    let found = &found["bound"];
+    let listening = books.bound.values().filter(|state| **state == "listen").count();
+    same("listening", &found["listening"], listening)?;
+    same("listening, not reserved", &found["listening_unreserved"], 1)?;
+    let only = lists_bound.then(|| books.bound.len() - listening);
+    same("only bound", &found["bound_only"], only)?;
+    let expected = books.bound.iter().filter(|(_, state)| lists_bound || **state == "listen");
+    let held = list(found, "held")?;
+    let shown: Vec<_> = held.iter().map(|one| (&one["port"], &one["state"])).collect();
+    ensure!(shown.len() == expected.clone().count(), "bound: {shown:?}");
+    for ((port, state), (known_port, known_state)) in shown.iter().zip(expected) {
+        same("bound port", port, *known_port)?;
+        same("bound state", state, *known_state)?;
+    }
+    held.iter().try_for_each(|one| same("holder", &one["holder"]["pid"], process::id()))
+}
+
+#[test]
+#[ignore = "needs root"]
+fn figures_are_those_of_the_books() -> Result<()> {
+    in_new_netns(|| {
+        let mut books = Books::default();
+        books.fill()?;
+        let found = settled(&books, &[])?;
+        compare(&found, &books).with_context(|| found.to_string())?;
+        compare_with_ss(&found)?;
+        // The first only, and the others summed up.
+        let first = settled(&books, &["--limit", "1"])?;
+        let (shown, others) = (&first["destinations"][0], &first["others"]);
+        let sum = |what| shown[what].as_u64().zip(others[what].as_u64()).map(|(a, b)| a + b);
+        for what in ["in_use", "even", "odd"] {
+            let all: u64 =
+                list(&found, "destinations")?.iter().filter_map(|d| d[what].as_u64()).sum();
+            ensure!(sum(what) == Some(all), "{what}: {shown} and {others} are not {all}");
+        }
+        Ok(())
+    })
+}
+
+/// What `ss` lists, where it is installed.
+fn compare_with_ss(found: &Value) -> Result<()> {
+    let Ok(output) = Command::new("ss").args(["-Htan"]).output() else {
+        say("ss is not installed: not compared with it");
+        return Ok(());
+    };
+    let text = String::from_utf8(output.stdout)?;
+    let count = |state: &str| text.lines().filter(|line| line.starts_with(state)).count();
+    let tcp = &found["tcp"];
+    same("ss: listening", &tcp["listening"], count("LISTEN"))?;
+    same("ss: established", &tcp["connected"]["established"], count("ESTAB"))?;
+    same("ss: time_wait", &tcp["connected"]["time_wait"], count("TIME-WAIT"))?;
+    same("ss: close_wait", &tcp["connected"]["close_wait"], count("CLOSE-WAIT"))?;
+    let peer = |line: &str| {
+        line.split_whitespace()
+            .nth(4)
+            .map(|p| p.replace("::ffff:127.0.0.1", "127.0.0.1").replace("[127.0.0.1]", "127.0.0.1"))
+    };
+    for one in list(found, "destinations")? {
+        let daddr: IpAddr = one["daddr"].as_str().context("no daddr")?.parse()?;
+        let dport = one["dport"].as_u64().context("no dport")?;
+        let to = SocketAddr::new(daddr, u16::try_from(dport)?).to_string();
+        let lines = text.lines().filter(|line| peer(line).is_some_and(|peer| peer == to));
+        same(&format!("ss: {to}"), &one["in_use"], lines.count())?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_recording_tells_who_opened_what_is_closed() -> Result<()> {
+    in_new_netns(|| {
+        let mut books = Books::default();
+        let there = books.listen((Ipv4Addr::LOCALHOST, 2001))?;
+        books.connect_and_close(there, 5)?;
+        let scratch = Scratch::new()?;
+        let recording = scratch.file("recording");
+        let netns = netns()?;
+        let mut lines = String::new();
+        for sport in books.of(there).into_iter().skip(1) {
+            writeln!(
+                lines,
+                r#"{{"type":"assignment","ts_ns":{sport},"pid":4242,"comm":"opener","netns":{netns},"protocol":"tcp","origin":"connect","saddr":"127.0.0.1","sport":{sport},"daddr":"127.0.0.1","dport":2001}}"#
+            )?;
+        }
+        fs::write(&recording, lines)?;
+        let from = recording.display().to_string();
+        let found = settled(&books, &["--from", &from])?;
+        let one = &found["destinations"][0];
+        same("holder", &one["holders"][0]["pid"], 4242)?;
+        same("holder", &one["holders"][0]["comm"], "opener")?;
+        same("opened and closed", &one["holders"][0]["closed"], 4)?;
+        same("open", &one["holders"][0]["open"], 0)?;
+        same("not in the recording", &one["unknown_closed"], 1)
+    })
+}
+
+fn netns() -> Result<u64> {
+    Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
+}
+
+/// A namespace that no process is in: only a file stands for it, and sockets of this process are in
+/// it. To be called on a thread in a mount namespace of its own, which takes the file away with it.
+fn namespace_without_process(file: &Path) -> Result<(u64, Books)> {
+    fs::write(file, "")?;
+    in_new_netns(|| {
+        let mut books = Books::default();
+        books.fill()?;
+        let nothing: Option<&str> = None;
+        let own = Path::new("/proc/thread-self/ns/net");
+        mount(Some(own), file, nothing, MsFlags::MS_BIND, nothing).context("mounting")?;
+        Ok((netns()?, books))
+    })
+}
+
+fn own_mounts() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("making a mount namespace")?;
+    let (nothing, private): (Option<&str>, _) = (None, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+    mount(nothing, "/", nothing, private, nothing).context("making mounts private")
+}
+
+fn find(inventory: &Value, what: &str, netns: u64) -> Result<Value> {
+    let mut all = list(inventory, what)?.iter();
+    let found = all.find(|one| one["netns"] == netns);
+    found.cloned().with_context(|| format!("{netns} is not in {what}: {inventory}"))
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_namespace_without_processes_is_looked_at() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let file = scratch.file("netns");
+    on_a_thread(|| {
+        own_mounts()?;
+        let (netns, books) = namespace_without_process(&file)?;
+        let path = file.display().to_string();
+        let found = settled(&books, &["--netns", &path])?;
+        compare(&found, &books).with_context(|| found.to_string())?;
+        let all = ports(&["--netns", "all"])?;
+        let found = find(&all, "namespaces", netns)?;
+        compare(&found, &books).with_context(|| found.to_string())?;
+        same("processes", &found["processes"], 0)?;
+        same("name", &found["name"], path)?;
+        same("own", &found["own"], false)?;
+        let by_number = settled(&books, &["--netns", &netns.to_string()])?;
+        same("by number", &by_number["sockets"], found["sockets"].clone())
+    })
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_rights_a_namespace_is_listed_with_the_reason() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
+    let file = scratch.file("netns");
+    on_a_thread(|| {
+        own_mounts()?;
+        let (netns, _books) = namespace_without_process(&file)?;
+        let run = |netns: &str| {
+            let mut command = Command::new(&ephtrace);
+            command.args(["ports", "--json", "--netns", netns]).uid(NOBODY).gid(NOBODY);
+            command
+        };
+        let all = ports_by(&mut run("all"))?;
+        let found = find(&all, "unreadable", netns)?;
+        let reason = found["reason"].as_str().unwrap_or_default();
+        ensure!(reason.contains("root"), "{found}");
+        let hidden = all["hidden_processes"].as_u64();
+        ensure!(hidden.is_some_and(|n| n > 0), "processes of root can be looked at: {all}");
+        // Asked for by name, it is an error.
+        let output = run(&file.display().to_string()).output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(1), "{}\n{stderr}", output.status);
+        ensure!(stderr.contains("root") && output.stdout.is_empty(), "{stderr}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_namespace_of_another_user_is_looked_at() -> Result<()> {
+    let child = Command::new("unshare")
+        .args(["--user", "--net", "sleep", "60"])
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            say(&format!("unshare can't be run ({error}): not tested"));
+            return Ok(());
+        }
+    };
+    let looked = look_at(&PathBuf::from(format!("/proc/{}/ns/net", child.id())));
+    child.kill()?;
+    child.wait()?;
+    looked
+}
+
+fn look_at(door: &Path) -> Result<()> {
+    let (own, start) = (netns()?, Instant::now());
+    let netns = loop {
+        match fs::metadata(door).map(|m| m.ino()) {
+            Ok(netns) if netns != own => break netns,
+            Ok(_) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
+            Ok(_) => bail!("{} never left this namespace", door.display()),
+            Err(_) => {
+                say("users may not make namespaces here: not tested");
+                return Ok(());
+            }
+        }
+    };
+    let path = door.display().to_string();
+    let named = find(&ports(&["--netns", &path])?, "namespaces", netns)?;
+    same("range", &named["settings"]["range"], vec![32_768, 60_999])?;
+    let all = find(&ports(&["--netns", "all"])?, "namespaces", netns)?;
+    same("processes", &all["processes"], 1)
+}
