@@ -14,6 +14,7 @@
 //! without root, reads no clock and gets time as an argument.
 
 pub mod analyse;
+pub mod check;
 pub mod cli;
 pub mod columns;
 pub mod decode;
@@ -32,4 +33,5 @@ pub mod report;
 pub mod run;
 pub mod settings;
 pub mod sink;
+pub mod situation;
 pub mod whatif;

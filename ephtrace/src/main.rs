@@ -12,13 +12,16 @@ use ephtrace::{
     doctor,
     kernel::support::Support,
     messages, ports, report, run,
-    settings::{Settings, UsageError},
+    settings::{Settings, UsageError, check::CheckSettings},
     whatif,
 };
 use log::LevelFilter;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().into_command();
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.into_command(),
+        Err(error) => return messages::misunderstood(&error),
+    };
     let level = command.verbosity().level();
     messages::init_log(level);
     match execute(command, level) {
@@ -35,6 +38,9 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
     match command {
         Command::Trace(args) => {
             run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?;
+        }
+        Command::Check(args) => {
+            return run::check(CheckSettings::try_from(args).map_err(Into::into));
         }
         Command::Storm(args) => {
             run::storm(&args.try_into()?, messages::kernel_log_level(level))?;

@@ -1,12 +1,25 @@
 //! What ephtrace says about itself on standard error: log messages, and the error that it ends with.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::{
+    io::{self, ErrorKind, Write as _},
+    process::ExitCode,
+};
 
 use log::LevelFilter;
 
 /// Says why ephtrace ends. Where standard error is closed there is nobody to tell.
 pub fn tell(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "ephtrace: {}", without_numbers(&format!("{error:#}")));
+}
+
+/// The command line can't be understood, or asks for help. To a monitoring system 2 would mean
+/// something else.
+pub fn misunderstood(error: &clap::Error) -> ExitCode {
+    let is_check = std::env::args().nth(1).is_some_and(|command| command == "check");
+    let code = if is_check && error.exit_code() != 0 { 3 } else { error.exit_code() };
+    // Where nobody listens there is nobody to tell.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(code).unwrap_or(2))
 }
 
 /// Messages go to standard error; those of libraries only when everything is asked for.

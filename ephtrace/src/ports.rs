@@ -1,7 +1,7 @@
 //! `ephtrace ports`: what is in use now, and who holds it.
 //!
 //! ```text
-//! recording ─ replay ─→ Openers ─→ inventory ─→ text, JSON
+//! recording ─ replay ─→ Openers ─→ inventory ─→ findings ─→ text, JSON
 //! ```
 
 use std::{
@@ -11,44 +11,51 @@ use std::{
 
 use anyhow::{Result, bail};
 
+use serde::Serialize;
+
 use crate::{
+    analyse::findings::{Finding, findings},
     cli::PortsArgs,
-    inventory::{self, Named, Openers, Which},
+    inventory::{self, Inventory, Openers},
     replay::{Item, Recording},
-    settings::{self, UsageError},
+    settings,
+    sink::storm::write_findings,
+    situation,
 };
 
 /// Looks, and writes what it sees to standard output.
 pub fn run(args: &PortsArgs) -> Result<()> {
-    let which = which(&args.netns)?;
+    let which = settings::which(&args.netns)?;
     let openers = match &args.from {
         Some(path) => read_openers(path)?,
         None => Openers::default(),
     };
     let inventory = inventory::snapshot(&which, args.limit, &openers)?;
+    let found = findings(&situation::of_inventory(&inventory));
     let mut text = Vec::new();
     if args.json {
-        inventory.write_json(&mut text)?;
+        let answer = Answer { inventory: &inventory, findings: &found };
+        serde_json::to_writer(&mut text, &answer).map_err(io::Error::from)?;
+        writeln!(text)?;
     } else {
         inventory.write_text(&mut text)?;
+        if !found.is_empty() {
+            writeln!(text)?;
+            write_findings(&mut text, &found)?;
+        }
     }
     let mut out = io::stdout().lock();
     out.write_all(&text)?;
     Ok(out.flush()?)
 }
 
-fn which(netns: &[String]) -> Result<Which, UsageError> {
-    if netns.is_empty() {
-        return Ok(Which::Own);
-    }
-    if netns.iter().any(|text| text == "all") {
-        return Ok(Which::All);
-    }
-    let named = netns.iter().map(|text| {
-        let (netns, path) = settings::namespace(text)?;
-        Ok(Named { text: text.clone(), netns, path })
-    });
-    Ok(Which::These(named.collect::<Result<_, UsageError>>()?))
+/// What is printed as data.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    inventory: &'a Inventory,
+    /// What is wrong, why, and what to do, worst first.
+    findings: &'a [Finding],
 }
 
 /// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and said

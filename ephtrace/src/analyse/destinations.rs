@@ -12,7 +12,9 @@ use super::{
     summary::{DestinationSummary, UsualStep},
     top::{Entry, Top},
 };
-use crate::event::{Assignment, Destination, Origin, PortRange, origin_name, protocol_name};
+use crate::event::{
+    Assignment, Destination, Origin, Pass, PortRange, errno_name, origin_name, protocol_name,
+};
 
 /// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
 /// there are more, the quieter ones make room, and are counted.
@@ -28,6 +30,9 @@ pub(super) struct Destinations {
 #[derive(Default)]
 struct Tracked {
     failures: u64,
+    no_port: u64,
+    searches_known: u64,
+    second_pass: u64,
     steps: Steps,
     ports: Ports,
     range: Option<PortRange>,
@@ -86,6 +91,9 @@ impl Tracked {
         if let Some(step) = assignment.step.filter(|_| assignment.resalted != Some(true)) {
             self.steps.add(step);
         }
+        self.searches_known += u64::from(assignment.tried.is_some());
+        self.second_pass += u64::from(assignment.pass == Some(Pass::Second));
+        self.no_port += u64::from(has_no_port(assignment));
         match event {
             Some(event) => {
                 self.ports.insert(event.port);
@@ -96,9 +104,18 @@ impl Tracked {
     }
 }
 
+/// Whether an assignment failed because no port was free: EADDRNOTAVAIL of connect, EADDRINUSE of
+/// bind and listen, EAGAIN of UDP.
+fn has_no_port(assignment: &Assignment) -> bool {
+    let error = assignment.errno.and_then(errno_name);
+    let is_chosen = assignment.origin != Some(Origin::Explicit);
+    is_chosen && matches!(error, Some("EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN"))
+}
+
 fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
     let Lane { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *lane;
-    let Tracked { failures, steps, ports, range, first_ns, last_ns, history } = &entry.value;
+    let Tracked { failures, no_port, searches_known, second_pass, .. } = entry.value;
+    let Tracked { steps, ports, range, first_ns, last_ns, history, .. } = &entry.value;
     let has_destination = dport != 0 || !daddr.is_unspecified();
     let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
     DestinationSummary {
@@ -110,7 +127,10 @@ fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
         origin: origin.map(origin_name),
         assignments: entry.count,
         complete: entry.complete,
-        failures: *failures,
+        failures,
+        no_port,
+        searches_known,
+        second_pass,
         usual_step: steps.usual().map(|(step, share)| UsualStep { step, share }),
         range: range.map(|r| (r.low, r.high)),
         range_ports: range.map(|r| r.len()),

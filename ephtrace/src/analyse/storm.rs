@@ -17,6 +17,7 @@ use serde::Serialize;
 use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
+use super::capacity::Capacity;
 use crate::event::{Comm, Origin, Protocol, errno_name, origin_name, protocol_name};
 
 /// What one interval gave.
@@ -64,6 +65,9 @@ pub struct Row {
     /// Its share.
     #[serde(flatten)]
     pub numbers: Numbers,
+    /// How much of the range is in use for the destination, and how long the rest lasts; null where
+    /// that was not looked at.
+    pub capacity: Option<Capacity>,
 }
 
 /// Sums and quantiles.
@@ -188,6 +192,7 @@ impl Group {
             protocol: Protocol::from_wire(key.protocol).map(protocol_name),
             origin: Origin::from_wire(key.origin).map(origin_name),
             numbers: Numbers::of(&members.totals, duration_ns),
+            capacity: None,
         }
     }
 }

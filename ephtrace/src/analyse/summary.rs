@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use super::{
-    pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect, storm::Interval,
+    findings::Finding, pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect,
+    storm::Interval,
 };
 use crate::{
     event::{Hook, hook_name},
@@ -73,6 +74,8 @@ pub struct Summary {
     pub destinations_evicted: u64,
     /// Assignments to all destinations that are not listed.
     pub other_assignments: u64,
+    /// What is wrong, why, and what to do, worst first.
+    pub findings: Vec<Finding>,
     /// Ports that come back to the same destination.
     pub reuse: Reuse,
     /// Sockets that are connected to themselves.
@@ -171,6 +174,12 @@ pub struct DestinationSummary {
     pub complete: bool,
     /// Failed ones among them.
     pub failures: u64,
+    /// Those of them that failed because no port was free.
+    pub no_port: u64,
+    /// Searches of which it is known how far they went.
+    pub searches_known: u64,
+    /// Of these, how many found their port in the other parity: the half mark is behind them.
+    pub second_pass: u64,
     /// The most frequent step in its lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.

@@ -15,6 +15,7 @@ use hdrhistogram::Histogram;
 
 use super::{
     destinations::Destinations,
+    findings::{DestinationFacts, Facts, findings},
     pattern::{Judge, Observation, Stream, Verdict, WHOLE},
     picture::Picture,
     processes::Processes,
@@ -121,6 +122,13 @@ impl Tally {
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
         let destinations = self.destinations.summaries(busiest);
         let by_origin = self.judge.by_origin();
+        let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
+        let facts = Facts {
+            destinations: destinations.iter().map(DestinationFacts::of_summary).collect(),
+            reuse: Some(reuse.clone()),
+            self_connects: Some(self_connects.clone()),
+            ..Facts::default()
+        };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
         Summary {
             duration_ns,
@@ -140,8 +148,9 @@ impl Tally {
             destinations_known: self.destinations.known(),
             destinations_evicted: self.destinations.evicted(),
             other_assignments: self.assignments.saturating_sub(listed),
-            reuse: self.destinations.reuse(),
-            self_connects: self.self_connects.self_connect(),
+            findings: findings(&facts),
+            reuse,
+            self_connects,
             losses,
             kernel,
             hook,

@@ -205,13 +205,14 @@ fn a_summary_counts() {
     insta::assert_snapshot!(lines.join("\n"), @r##"
     assignments: 9
     cpu: null
-    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"origin":"connect","pattern":"per_destination","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"origin":"connect","pattern":"undetermined","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","usual_step":null}]
+    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
     destinations_evicted: 0
     destinations_known: 3
     duration_ns: 2000000000
     errors: [{"count":2,"errno":99,"error":"EADDRNOTAVAIL"},{"count":1,"errno":null,"error":null},{"count":1,"errno":12,"error":"ENOMEM"}]
     explicit: 0
     failures: 4
+    findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"a process finds no free port (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
     first_ns: 1000000000
     hook: null
     kernel: null

@@ -4,6 +4,7 @@
 //! may include it to write the manual page and the completions.
 #![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
+mod check;
 mod ports;
 mod storm;
 mod whatif;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
+    check::CheckArgs,
     ports::PortsArgs,
     storm::StormArgs,
     whatif::{Nat, Preset, WhatifArgs},
@@ -93,6 +95,9 @@ pub enum Command {
     /// Count in the kernel who connects where, what fails and what it costs; name the cause
     #[command(after_help = storm::EXAMPLES)]
     Storm(StormArgs),
+    /// Say in one line whether ports run short, with the exit codes of monitoring plugins
+    #[command(after_help = check::EXAMPLES)]
+    Check(CheckArgs),
     /// Work out how many connections a range, a NAT or more addresses can carry; needs no root
     #[command(after_help = whatif::EXAMPLES)]
     Whatif(WhatifArgs),
@@ -113,6 +118,8 @@ impl Command {
         match self {
             Self::Trace(args) => args.verbosity,
             Self::Storm(args) => args.verbosity,
+            // Its one line is all that it says.
+            Self::Check(_) => Verbosity { quiet: true, verbose: 0 },
             Self::Whatif(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
             Self::Ports(args) => args.verbosity,

@@ -141,31 +141,15 @@ pub fn snapshot(
     limit: usize,
     openers: &Openers,
 ) -> Result<Inventory, InventoryError> {
-    let mut looked = Looked::default();
-    match which {
-        Which::Own => looked.own()?,
-        Which::All => looked.all()?,
-        Which::These(these) => looked.these(these)?,
-    }
+    let looked = Looked::at(which)?;
     let wanted: Wanted = looked.censuses.iter().flat_map(|census| census.inodes(limit)).collect();
-    let Holders { open, hidden_processes: hidden_holders } =
-        holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
-    let owners = Owners { open: &open, openers };
-    let censuses = looked.censuses.into_iter();
-    let mut namespaces: Vec<Namespace> =
-        censuses.map(|census| census.describe(limit, owners)).collect();
-    namespaces
-        .sort_by(|a, b| b.fullest().total_cmp(&a.fullest()).then(b.place.own.cmp(&a.place.own)));
-    Ok(Inventory {
-        r#type: "inventory",
-        ts_ns: now_ns(),
-        namespaces,
-        unreadable: looked.unreadable,
-        hidden_processes: looked.hidden_processes,
-        hidden_holders,
-        openers_known: !openers.is_empty(),
-        openers_forgotten: openers.evicted(),
-    })
+    let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
+    Ok(looked.describe(limit, &holders, openers))
+}
+
+/// The same without asking whose the sockets are, for whoever looks again and again.
+pub fn glance(which: &Which, limit: usize) -> Result<Inventory, InventoryError> {
+    Ok(Looked::at(which)?.describe(limit, &Holders::default(), &Openers::default()))
 }
 
 /// Namespaces that were looked at.
@@ -177,6 +161,36 @@ struct Looked {
 }
 
 impl Looked {
+    fn at(which: &Which) -> Result<Self, InventoryError> {
+        let mut looked = Self::default();
+        match which {
+            Which::Own => looked.own()?,
+            Which::All => looked.all()?,
+            Which::These(these) => looked.these(these)?,
+        }
+        Ok(looked)
+    }
+
+    fn describe(self, limit: usize, holders: &Holders, openers: &Openers) -> Inventory {
+        let owners = Owners { open: &holders.open, openers };
+        let censuses = self.censuses.into_iter();
+        let mut namespaces: Vec<Namespace> =
+            censuses.map(|census| census.describe(limit, owners)).collect();
+        namespaces.sort_by(|a, b| {
+            b.fullest().total_cmp(&a.fullest()).then(b.place.own.cmp(&a.place.own))
+        });
+        Inventory {
+            r#type: "inventory",
+            ts_ns: now_ns(),
+            namespaces,
+            unreadable: self.unreadable,
+            hidden_processes: self.hidden_processes,
+            hidden_holders: holders.hidden_processes,
+            openers_known: !openers.is_empty(),
+            openers_forgotten: openers.evicted(),
+        }
+    }
+
     fn own(&mut self) -> Result<(), InventoryError> {
         let netns = netns::own().map_err(InventoryError::Proc)?;
         let name = netns::name_of(netns);

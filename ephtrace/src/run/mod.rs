@@ -4,7 +4,9 @@
 //! clocks, losses and cost. Every end goes the same way: detach what sees searches begin, let those
 //! in flight end, detach the rest, drain, sum up.
 
+mod check;
 mod counts;
+mod occupancy;
 mod pipeline;
 mod storm;
 
@@ -20,7 +22,7 @@ use tokio::{
 };
 
 use self::pipeline::Pipeline;
-pub use self::storm::storm;
+pub use self::{check::check, storm::storm};
 use crate::{
     event::{Origin, hook_name, origin_name},
     kernel::{

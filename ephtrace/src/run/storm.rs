@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 
-use super::{GRACE, SETTLE, announce, counts};
+use super::{GRACE, SETTLE, announce, counts, occupancy::Occupancy};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Finding, findings},
@@ -42,7 +42,7 @@ use crate::{
 const MAX_ROWS: usize = 1 << 16;
 
 /// The ring buffer is not used, but there has to be one: the smallest.
-const RING_BYTES: u32 = 4 << 10;
+pub(super) const RING_BYTES: u32 = 4 << 10;
 
 /// Looks until a signal, the end that was asked for, or an error.
 pub fn storm(settings: &StormSettings, log_level: u8) -> Result<()> {
@@ -108,6 +108,7 @@ struct Storm<'a> {
     reader: TotalsReader,
     containers: Containers,
     detector: Detector,
+    occupancy: Occupancy,
     whole: Whole,
     since_ns: u64,
     told: BTreeSet<String>,
@@ -126,8 +127,18 @@ impl<'a> Storm<'a> {
         let since_ns = monotonic_ns()?;
         let whole = Whole { began_ns: since_ns, ..Whole::default() };
         let (containers, detector) = (Containers::new("/proc"), Detector::default());
-        let told = BTreeSet::new();
-        Ok(Self { settings, tracer, reader, containers, detector, whole, since_ns, told })
+        let (occupancy, told) = (Occupancy::new(settings.interval), BTreeSet::new());
+        Ok(Self {
+            settings,
+            tracer,
+            reader,
+            containers,
+            detector,
+            occupancy,
+            whole,
+            since_ns,
+            told,
+        })
     }
 
     /// Takes what was added up since the last look, and shows it.
@@ -137,7 +148,8 @@ impl<'a> Storm<'a> {
         let mut interval = Interval::new(end_ns, duration_ns, &taken.rows, taken.other.as_ref());
         self.whole.add(&taken);
         self.name_containers(&mut interval);
-        let facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
+        let mut facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
+        self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
         let losses = counts::losses(&self.tracer.counts()?);
         self.tracer.flush_log();
@@ -192,7 +204,9 @@ impl<'a> Storm<'a> {
         let end_ns = unix_ns(self.since_ns)?;
         let mut interval = self.whole.interval(end_ns, self.since_ns);
         self.name_containers(&mut interval);
-        let found = findings(&facts(&interval));
+        let mut facts = facts(&interval);
+        self.occupancy.look(&mut interval, &mut facts);
+        let found = findings(&facts);
         self.show_whole(&interval, &found, losses)
     }
 

@@ -4,6 +4,7 @@
 //! In goes what was typed (`cli`), out comes [`Settings`]. It reads `/etc/passwd`, namespaces and
 //! cgroups, but changes nothing and does not touch the kernel half.
 
+pub mod check;
 mod lookup;
 mod parse;
 pub mod storm;
@@ -17,6 +18,7 @@ use zerocopy::FromZeros as _;
 use crate::{
     cli::{FilterArgs, FormatArg, HookArg, KernelArgs, OriginArg, PlotArg, TraceArgs},
     event::{Hook, Origin},
+    inventory::{Named, Which},
     kernel::hooks::origin_bit,
     sink::{Format, Plot, View},
 };
@@ -185,6 +187,21 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
         filter.min_latency_ns = u64::try_from(min.as_nanos()).unwrap_or(u64::MAX);
     }
     Ok(filter)
+}
+
+/// Which namespaces `--netns` means.
+pub(crate) fn which(netns: &[String]) -> Result<Which, UsageError> {
+    if netns.is_empty() {
+        return Ok(Which::Own);
+    }
+    if netns.iter().any(|text| text == "all") {
+        return Ok(Which::All);
+    }
+    let named = netns.iter().map(|text| {
+        let (netns, path) = namespace(text)?;
+        Ok(Named { text: text.clone(), netns, path })
+    });
+    Ok(Which::These(named.collect::<Result<_, UsageError>>()?))
 }
 
 /// Bits of all origins but `explicit`: there the kernel chose nothing.

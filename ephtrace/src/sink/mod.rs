@@ -22,7 +22,7 @@ use std::{
     path::Path,
 };
 
-use self::notices::Span;
+pub(crate) use self::notices::Span;
 pub(crate) use self::text::printable;
 pub use self::{
     csv::CsvSink,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{Span, printable};
 use crate::{
     analyse::{
+        capacity::Capacity,
         findings::Finding,
         storm::{Interval, Numbers, Row},
     },
@@ -84,14 +85,14 @@ impl<'a> Look<'a> {
         let shown = limit.unwrap_or(rows.len()).min(rows.len());
         header(out, count)?;
         for row in &rows[..shown] {
-            line(out, &row.numbers, count, &place(row))?;
+            line(out, &row.numbers, count, (row.capacity, &place(row)))?;
         }
         if let Some(rest) = rows.get(shown..).filter(|rest| !rest.is_empty()) {
             let left = count.sum(rest);
             writeln!(out, "{left:>9} to {} others (all with -n 0)", rest.len())?;
         }
         if let Some(other) = other {
-            line(out, other, count, "others, for which the kernel's map had no room")?;
+            line(out, other, count, (None, "others, for which the kernel's map had no room"))?;
         }
         Ok(())
     }
@@ -130,16 +131,22 @@ fn header(out: &mut impl Write, count: Count) -> io::Result<()> {
     let (failed, p50, p99) = ("FAILED", "P50(us)", "P99(us)");
     writeln!(
         out,
-        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6}  ORIGIN  PROCESS and DESTINATION",
-        "TRIED", "CPU%"
+        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and DESTINATION",
+        "TRIED", "CPU%", "USE%"
     )
 }
 
-fn line(out: &mut impl Write, numbers: &Numbers, count: Count, place: &str) -> io::Result<()> {
+fn line(
+    out: &mut impl Write,
+    numbers: &Numbers,
+    count: Count,
+    (capacity, place): (Option<Capacity>, &str),
+) -> io::Result<()> {
+    let used = capacity.map_or_else(|| "-".to_owned(), |c| format!("{:.0}", c.share * 100.0));
     let tried = numbers.tried_p99.map_or_else(|| "-".to_owned(), |tried| tried.to_string());
     writeln!(
         out,
-        "{:>9} {:>9} {:>8} {:>8} {tried:>6} {:>6.1}  {place}",
+        "{:>9} {:>9} {:>8} {:>8} {tried:>6} {:>6.1} {used:>5}  {place}",
         count.of(numbers.assignments, numbers.per_second),
         count.of(numbers.failed, numbers.failed_per_second),
         micros(numbers.latency_p50_ns),

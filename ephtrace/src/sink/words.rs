@@ -6,9 +6,13 @@ use std::{
     net::SocketAddr,
 };
 
-use super::{Screen, Span, plots, printable, storm::place};
+use super::{
+    Screen, Span, plots, printable,
+    storm::{place, write_findings},
+};
 use crate::{
     analyse::{
+        findings::Finding,
         pattern::{Algorithm, Pattern, Verdict},
         reuse::Reuse,
         storm::{Interval, Numbers},
@@ -27,6 +31,7 @@ const USUAL: f64 = 0.1;
 /// Writes all of it.
 pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     numbers(out, summary)?;
+    write_findings(out, &findings_first(summary))?;
     if summary.assignments > 0 {
         verdict(out, summary)?;
         origins(out, summary)?;
@@ -43,6 +48,12 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     cost(out, summary)?;
     lost(out, summary)?;
     overflow(out, summary)
+}
+
+/// What is wrong, but for what has its own line below.
+fn findings_first(summary: &Summary) -> Vec<Finding> {
+    let has_own_line = |f: &&Finding| matches!(f.rule, "self-connect" | "short-reuse");
+    summary.findings.iter().filter(|f| !has_own_line(f)).cloned().collect()
 }
 
 /// Draws what the ports looked like; to be followed by [`write`], so that the words are nearest to

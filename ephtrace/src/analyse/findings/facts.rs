@@ -2,7 +2,10 @@
 
 use std::{fmt, net::IpAddr};
 
-use crate::analyse::{reuse::Reuse, self_connect::SelfConnect, storm::Row};
+use crate::analyse::{
+    capacity::Capacity, real, reuse::Reuse, self_connect::SelfConnect, storm::Row,
+    summary::DestinationSummary,
+};
 
 /// What is known of a host, as far as it is.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +45,10 @@ pub struct DestinationFacts {
     pub usable: Option<u32>,
     /// Ports in use that are in `TIME_WAIT`.
     pub time_wait: Option<u32>,
+    /// Those of them that a connect may take over (`tcp_tw_reuse`), at most.
+    pub reusable: Option<u32>,
+    /// How the use goes on, if it was looked at more than once.
+    pub capacity: Option<Capacity>,
     /// Assignments, failed ones included.
     pub assignments: u64,
     /// Assignments a second.
@@ -128,6 +135,24 @@ impl DestinationFacts {
             tried_p99: numbers.tried_p99,
             latency_p99_ns: Some(numbers.latency_p99_ns),
             search_cpus: Some(numbers.search_cpus),
+            ..Self::default()
+        }
+    }
+
+    /// As a summary tells it.
+    pub fn of_summary(one: &DestinationSummary) -> Self {
+        let seconds = real(one.last_ns.saturating_sub(one.first_ns)) / 1e9;
+        Self {
+            netns: one.netns,
+            saddr: Some(one.saddr),
+            to: one.daddr.zip(one.dport),
+            origin: one.origin,
+            range: one.range,
+            assignments: one.assignments,
+            per_second: (seconds > 0.0).then(|| real(one.assignments) / seconds),
+            no_port: one.no_port,
+            searches_known: one.searches_known,
+            second_pass: one.second_pass,
             ..Self::default()
         }
     }

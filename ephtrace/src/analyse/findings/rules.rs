@@ -10,8 +10,10 @@ use crate::analyse::real;
 type Rule = fn(&Facts) -> Vec<Finding>;
 
 /// All of them.
-pub(super) const RULES: [Rule; 13] = [
+pub(super) const RULES: [Rule; 15] = [
     exhausted,
+    full,
+    runs_out,
     half_mark,
     retry_loop,
     storm,
@@ -28,6 +30,9 @@ pub(super) const RULES: [Rule; 13] = [
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
+
+/// An end of the ports is told so many seconds ahead: time enough to do something.
+const SOON_S: f64 = 900.0;
 
 /// A destination below this share of its range is not yet worth a word.
 const HALF: f64 = 0.5;
@@ -71,8 +76,53 @@ fn exhausted_one(d: &DestinationFacts) -> Finding {
     }
 }
 
+/// Nobody has tried yet.
+fn full(facts: &Facts) -> Vec<Finding> {
+    let full = facts.destinations.iter().filter(|d| d.no_port == 0 && is_full(d));
+    full.map(|d| Finding {
+        rule: "full",
+        severity: Severity::Critical,
+        sentence: format!("no port is left for {d}: the next connect fails"),
+        evidence: used(d).trim_start_matches("; ").to_owned(),
+        remedies: more_ports(d),
+    })
+    .collect()
+}
+
+fn is_full(d: &DestinationFacts) -> bool {
+    let free = d.in_use.zip(d.usable).map(|(in_use, usable)| usable.saturating_sub(in_use));
+    free == Some(0) && d.reusable.unwrap_or(0) == 0
+}
+
+fn runs_out(facts: &Facts) -> Vec<Finding> {
+    let ending = facts.destinations.iter().filter_map(|d| {
+        let capacity = d.capacity.filter(|_| d.no_port == 0)?;
+        let seconds = capacity.full_in_s.filter(|&s| s > 0.0 && s <= SOON_S)?;
+        Some((d, capacity, seconds))
+    });
+    ending
+        .map(|(d, capacity, seconds)| {
+            let growth = capacity.growth_per_second.unwrap_or(0.0);
+            let mut evidence = format!("{growth:.0} ports more in use each second{}", used(d));
+            if let Some(rate) = capacity.sustainable_per_second {
+                let _ = write!(evidence, "; {rate:.0} assignments a second could go on for ever");
+            }
+            Finding {
+                rule: "runs-out",
+                severity: Severity::Warning,
+                sentence: format!(
+                    "at this rate the ports for {d} run out in about {seconds:.0} seconds"
+                ),
+                evidence,
+                remedies: more_ports(d),
+            }
+        })
+        .collect()
+}
+
 fn half_mark(facts: &Facts) -> Vec<Finding> {
-    let past = facts.destinations.iter().filter(|d| d.no_port == 0 && is_past_half(d));
+    let is_past = |d: &&DestinationFacts| d.no_port == 0 && is_past_half(d) && !is_full(d);
+    let past = facts.destinations.iter().filter(is_past);
     past.map(|d| {
         let is_nearly_full = share(d).is_some_and(|share| share >= NEARLY_FULL);
         let mut evidence = Vec::new();
@@ -172,7 +222,7 @@ fn storm(facts: &Facts) -> Vec<Finding> {
     });
     let sentence = match storm.ended_ns {
         Some(ended_ns) => {
-            let seconds = ended_ns.saturating_sub(storm.began_ns) / 1_000_000_000;
+            let seconds = (ended_ns.saturating_sub(storm.began_ns) + 500_000_000) / 1_000_000_000;
             format!("a connect storm ended after {seconds} s")
         }
         None => "a connect storm has begun".to_owned(),

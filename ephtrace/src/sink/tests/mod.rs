@@ -261,6 +261,11 @@ fn the_summary_in_words() {
     insta::assert_snapshot!(said.text(), @r##"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
     time to choose: p50 1.8 us, p99 1.2 ms, max 1.2 ms
+    critical: a process finds no free port (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
+      evidence: 1 of 3 assignments failed for want of a port; the range has 28232 ports
+      remedy:   keep connections and use them again: a pool, HTTP keep-alive
+      remedy:   sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      remedy:   more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     verdict: undetermined (best guess per_destination, 51.4 %)
       connect (2): undetermined, global steps 0 of 1
       unknown origin (1): undetermined, too few informative pairs (0): a few more assignments would decide

@@ -1,0 +1,153 @@
+//! What is in use beside what is assigned: looks at the sockets of the namespaces that connect, and
+//! follows how the use of each destination grows.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    net::IpAddr,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    analyse::{
+        capacity::{Capacity, Series},
+        findings::{DestinationFacts, Facts},
+        storm::{Interval, Row},
+    },
+    inventory::{self, Inventory, Named, Which},
+    situation,
+};
+
+/// Destinations that are followed: those with the most search time.
+const MAX_FOLLOWED: usize = 64;
+
+/// Namespaces that are looked at, each at the price of one list of its sockets.
+const MAX_NAMESPACES: usize = 8;
+
+/// Destinations that an inventory tells one by one, of each namespace.
+const LISTED: usize = 256;
+
+/// Looking may take this share of the time: the rest is for others.
+const SHARE: u32 = 10;
+
+/// Looks that are left out in a row, at most.
+const MAX_REST: u32 = 60;
+
+/// Source address, destination, and its network namespace.
+type Key = (u32, IpAddr, IpAddr, u16);
+
+/// Follows destinations.
+pub(super) struct Occupancy {
+    interval: Duration,
+    followed: HashMap<Key, Followed>,
+    /// Looks to leave out, as the last one took long.
+    rest: u32,
+}
+
+#[derive(Default)]
+struct Followed {
+    series: Series,
+    assigned: u64,
+    capacity: Option<Capacity>,
+}
+
+impl Occupancy {
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, followed: HashMap::new(), rest: 0 }
+    }
+
+    /// Looks at what is in use, and notes it in the rows and among the facts.
+    pub(super) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
+        self.count(&interval.rows);
+        if self.rest > 0 {
+            self.rest -= 1;
+        } else {
+            let began = Instant::now();
+            for inventory in inventories(&interval.rows) {
+                self.note(interval.end_ns, &inventory);
+                situation::add_inventory(facts, &inventory);
+            }
+            self.rest = rest(began.elapsed(), self.interval);
+        }
+        for row in &mut interval.rows {
+            row.capacity = key(row).and_then(|key| self.followed.get(&key)?.capacity);
+        }
+        for one in &mut facts.destinations {
+            one.capacity = key_of(one).and_then(|key| self.followed.get(&key)?.capacity);
+        }
+    }
+
+    /// Takes note of what was assigned.
+    fn count(&mut self, rows: &[Row]) {
+        for row in rows {
+            let Some(key) = key(row) else { continue };
+            let has_room = self.followed.len() < MAX_FOLLOWED;
+            if has_room || self.followed.contains_key(&key) {
+                let numbers = &row.numbers;
+                let followed = self.followed.entry(key).or_default();
+                followed.assigned += numbers.assignments - numbers.failed;
+            }
+        }
+    }
+
+    /// Takes note of what is in use. A destination that is not listed has nothing in use.
+    fn note(&mut self, at_ns: u64, inventory: &Inventory) {
+        for namespace in &inventory.namespaces {
+            let netns = namespace.place.netns;
+            let in_use: HashMap<Key, u32> = namespace
+                .destinations
+                .iter()
+                .map(|one| ((netns, one.saddr, one.daddr, one.dport), one.in_use))
+                .collect();
+            let here = self.followed.iter_mut().filter(|(key, _)| key.0 == netns);
+            for (key, followed) in here {
+                let count = in_use.get(key).copied().unwrap_or(0);
+                followed.series.push(at_ns, count, followed.assigned);
+                followed.capacity = followed.series.capacity(namespace.settings.usable);
+            }
+        }
+    }
+}
+
+/// A connect's destination in a namespace that is known.
+fn key(row: &Row) -> Option<Key> {
+    let is_tcp = row.origin == Some("connect");
+    Some((row.netns.filter(|_| is_tcp)?, row.saddr, row.daddr?, row.dport?))
+}
+
+fn key_of(one: &DestinationFacts) -> Option<Key> {
+    let (daddr, dport) = one.to?;
+    Some((one.netns.filter(|_| one.origin == Some("connect"))?, one.saddr?, daddr, dport))
+}
+
+/// Of the namespaces that connect most. One that can't be looked at is left out.
+fn inventories(rows: &[Row]) -> Vec<Inventory> {
+    let mut seen = BTreeSet::new();
+    let places = rows.iter().filter_map(|row| Some((row.netns?, row.pid)));
+    let places = places.filter(|&(netns, _)| seen.insert(netns));
+    let glance = |(netns, pid): (u32, u32)| {
+        let path = door(pid, netns);
+        let these = vec![Named { text: netns.to_string(), netns, path }];
+        let glance = inventory::glance(&Which::These(these), LISTED);
+        glance.inspect_err(|error| log::info!("use not known: {error}")).ok()
+    };
+    places.take(MAX_NAMESPACES).filter_map(glance).collect()
+}
+
+/// The file by which a namespace can be entered that a process, or one of its threads, is in; `None`
+/// once that is over.
+fn door(pid: u32, netns: u32) -> Option<PathBuf> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+    let places = std::iter::once(process).chain(tasks.map(|task| task.path()));
+    let mut doors = places.map(|place| place.join("ns/net"));
+    doors.find(|door| fs::metadata(door).is_ok_and(|meta| meta.ino() == u64::from(netns)))
+}
+
+/// How many looks to leave out after one that took so long.
+fn rest(took: Duration, interval: Duration) -> u32 {
+    let looks = (took * SHARE).as_millis() / interval.as_millis().max(1);
+    u32::try_from(looks).unwrap_or(u32::MAX).min(MAX_REST)
+}
