@@ -150,6 +150,9 @@ fn use_text(fullest: Option<&DestinationFacts>, used: f64) -> String {
 
 fn counted_text(counted: &Numbers) -> String {
     let Numbers { assignments, failed, errors, latency_p99_ns, .. } = counted;
+    if *assignments == 0 {
+        return "nothing was assigned meanwhile".to_owned();
+    }
     let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
@@ -160,14 +163,14 @@ fn counted_text(counted: &Numbers) -> String {
 fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] {
     let Limits { failures, p99_ns, .. } = limits;
     let us = |ns: f64| ns / 1e3;
+    // U: not known.
+    let p99 = match counted.assignments {
+        0 => "U".to_owned(),
+        _ => format!("{}us", us(real(counted.latency_p99_ns))),
+    };
     [
         format!("failed={failed:.2}%;{};{};0;100", failures.warning, failures.critical),
-        format!(
-            "search_p99={}us;{};{};0",
-            us(real(counted.latency_p99_ns)),
-            us(p99_ns.warning),
-            us(p99_ns.critical)
-        ),
+        format!("search_p99={p99};{};{};0", us(p99_ns.warning), us(p99_ns.critical)),
         format!("assigned={:.1};;;0", counted.per_second),
     ]
 }

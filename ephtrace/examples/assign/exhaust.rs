@@ -1,6 +1,10 @@
 //! Using up a range of ports.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use socket2::Socket;
@@ -21,6 +25,9 @@ pub(crate) struct Args {
     /// How often to connect
     #[arg(long, default_value_t = 20)]
     attempts: u32,
+    /// Connect so often a second, not as fast as possible
+    #[arg(long, value_name = "PER-SECOND")]
+    pace: Option<f64>,
     /// Keep the ports until standard input ends
     #[arg(long, conflicts_with = "wait")]
     hold: bool,
@@ -43,8 +50,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     netns::in_new(Some(args.range), || {
         let server = Server::new(Ipv4Addr::LOCALHOST)?;
         let probe = Probe::new(&truth, "exhaust", server.addr);
+        let began = Instant::now();
         let held = (0..args.attempts)
-            .map(|_| {
+            .map(|nth| {
+                if let Some(pace) = args.pace {
+                    let due = began + Duration::from_secs_f64(f64::from(nth) / pace);
+                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                }
                 let client = net::client(server.addr)?;
                 probe.connect(&client)?;
                 Ok(client)

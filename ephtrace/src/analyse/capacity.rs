@@ -31,6 +31,8 @@ struct Sample {
 /// What a series tells at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Capacity {
+    /// When it was looked at, in nanoseconds since the Unix epoch.
+    pub at_ns: u64,
     /// Ports in use now.
     pub in_use: u32,
     /// Ports that can be used: the range less the reserved ones.
@@ -79,6 +81,7 @@ impl Series {
         let hold_s = released.filter(|&rate| rate > 0.0).map(|rate| mean / rate);
         let until = |mark: f64| until(f64::from(last.in_use), mark, growth);
         Some(Capacity {
+            at_ns: last.at_ns,
             in_use: last.in_use,
             usable,
             share: f64::from(last.in_use) / f64::from(usable.max(1)),

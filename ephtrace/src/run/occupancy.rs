@@ -66,7 +66,7 @@ impl Occupancy {
         } else {
             let began = Instant::now();
             for inventory in inventories(&interval.rows) {
-                self.note(interval.end_ns, &inventory);
+                self.note(&inventory);
                 situation::add_inventory(facts, &inventory);
             }
             self.rest = rest(began.elapsed(), self.interval);
@@ -93,7 +93,7 @@ impl Occupancy {
     }
 
     /// Takes note of what is in use. A destination that is not listed has nothing in use.
-    fn note(&mut self, at_ns: u64, inventory: &Inventory) {
+    fn note(&mut self, inventory: &Inventory) {
         for namespace in &inventory.namespaces {
             let netns = namespace.place.netns;
             let in_use: HashMap<Key, u32> = namespace
@@ -104,7 +104,7 @@ impl Occupancy {
             let here = self.followed.iter_mut().filter(|(key, _)| key.0 == netns);
             for (key, followed) in here {
                 let count = in_use.get(key).copied().unwrap_or(0);
-                followed.series.push(at_ns, count, followed.assigned);
+                followed.series.push(inventory.ts_ns, count, followed.assigned);
                 followed.capacity = followed.series.capacity(namespace.settings.usable);
             }
         }

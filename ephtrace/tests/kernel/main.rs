@@ -20,6 +20,7 @@ mod ports;
 mod refusals;
 mod search;
 mod setup;
+mod shortage;
 mod storm;
 mod totals;
 mod tracer;
