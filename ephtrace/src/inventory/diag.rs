@@ -1,6 +1,6 @@
 //! The kernel's list of sockets (`sock_diag`), of the namespace of this thread.
 //!
-//! One request for each family, answered in pieces of at most [`ANSWER_BYTES`], each of which is
+//! One request for each family, answered in pieces of bounded size, each of which is
 //! handed on before the next is asked for. Needs no right.
 
 use std::{io, net::IpAddr};

@@ -144,7 +144,7 @@ fn json_has_all_keys_whatever_is_known() {
     }
     let mut out = Vec::new();
     inventory(vec![busy()]).write_json(&mut out).unwrap();
-    assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1, "one object a line");
+    assert_eq!(out.split(|&byte| byte == b'\n').count(), 2, "one object, on one line");
     let value: Value = serde_json::from_slice(&out).unwrap();
     assert_snapshot!(keys(&value, ""), @"hidden_holders hidden_processes namespaces openers_forgotten openers_known ts_ns type unreadable");
     assert_snapshot!(keys(&value, "/namespaces/0"), @"accepted bound by_state destinations destinations_known even name netns odd on_reserved others own ports processes settings sockets source tcp udp");

@@ -97,9 +97,10 @@ fn held_by(destination: &Destination) -> String {
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     let Settings { range: [low, high], usable, half_mark, reserved, .. } = namespace.settings;
     line(out, "netns", &place(namespace))?;
-    let parity = match namespace.settings.ends_of_equal_parity {
-        true => "; its ends are of equal parity, so connect may miss a port",
-        false => "",
+    let parity = if namespace.settings.ends_of_equal_parity {
+        "; its ends are of equal parity, so connect may miss a port"
+    } else {
+        ""
     };
     let text = format!("{low}-{high}: {usable} ports usable, half mark at {half_mark}{parity}");
     line(out, "range", &text)?;
