@@ -86,7 +86,7 @@ fn text_begins_with_what_matters_most() {
     reuse       tcp_tw_reuse 2: connect may take over a TIME_WAIT on loopback only
     conntrack   12 of 262144 entries
     in use      6 ports (5 even, 1 odd), 8 connections: 7 established, 1 time_wait
-    bound       2 ports, taken for every destination: 1 listening (1 not reserved), only bound 1; 0 more seen to be bound, then connected
+    bound       2 ports, taken for every destination: 1 listening (1 not reserved), only bound 1
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
 
     fullest of 4 destinations:

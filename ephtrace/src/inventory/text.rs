@@ -151,8 +151,8 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         None => "unknown (sock_diag of Linux 6.8 lists them)".to_owned(),
     };
     let connected = match connected {
+        None | Some(0) => String::new(),
         Some(n) => format!("; {n} more seen to be bound, then connected"),
-        None => String::new(),
     };
     let text = format!(
         "{ports} ports, taken for every destination: {listening} listening \
