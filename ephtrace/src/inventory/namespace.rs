@@ -70,7 +70,7 @@ pub enum Source {
     /// The kernel's `sock_diag`.
     #[default]
     SockDiag,
-    /// The files of `/proc/net`, as the kernel has no `sock_diag` for TCP or UDP.
+    /// The files of `/proc/net`, as there is no `sock_diag` for TCP or UDP, or no right to ask it.
     Proc,
 }
 

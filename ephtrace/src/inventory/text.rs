@@ -332,7 +332,10 @@ fn clean(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Never 100 % unless it is all.
+/// Never 100 % unless it is all, nor 0 % unless it is nothing.
 fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.001 {
+        return "<0.1 %".to_owned();
+    }
     format!("{:.1} %", (share * 1000.0).floor() / 10.0)
 }
