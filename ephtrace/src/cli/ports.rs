@@ -1,5 +1,4 @@
 //! What `ephtrace ports` was asked for.
-#![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
 use std::path::PathBuf;
 

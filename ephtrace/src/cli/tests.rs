@@ -68,6 +68,17 @@ fn origins_are_spelled_as_in_the_output() {
 }
 
 #[test]
+fn ports_lists_ten_destinations_unless_asked_otherwise() {
+    let Ok(Command::Ports(args)) = typed("ephtrace ports") else { panic!("not ports") };
+    assert_eq!((args.limit, args.netns.len(), args.json), (10, 0, false));
+    let line = "ephtrace ports --netns all,blue --limit 3 --from f --json";
+    let Ok(Command::Ports(args)) = typed(line) else { panic!("not ports") };
+    assert_eq!((args.limit, args.json), (3, true));
+    assert_eq!(args.netns, ["all", "blue"]);
+    assert!(typed("ephtrace ports --limit x").is_err());
+}
+
+#[test]
 fn report_takes_one_file() {
     let Command::Report(args) = typed("ephtrace report - --json -q").unwrap() else {
         panic!("not report");

@@ -1,6 +1,6 @@
 //! The kernel's list of sockets (`sock_diag`), of the namespace of this thread.
 //!
-//! One request for each family, answered in pieces of at most [`ANSWER_BYTES`], each of which is
+//! One request for each family, answered in pieces of bounded size, each of which is
 //! handed on before the next is asked for. Needs no right.
 
 use std::{io, net::IpAddr};
@@ -204,4 +204,76 @@ fn canonical(addr: IpAddr) -> IpAddr {
 
 fn form(what: String) -> DiagError {
     DiagError::Form(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Length, type, flags, sequence, port id; then the payload.
+    fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(16 + payload.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        bytes
+    }
+
+    /// What the kernel says of an IPv4 socket in `TIME_WAIT`.
+    fn time_wait() -> Vec<u8> {
+        let mut payload = vec![AF_INET, 6, 3, 0, 0x9c, 0x40, 0x01, 0xbb];
+        payload.extend([10, 0, 0, 1]);
+        payload.resize(24, 0);
+        payload.extend([10, 0, 0, 9]);
+        payload.resize(72, 0);
+        payload
+    }
+
+    fn read(bytes: &[u8]) -> (Result<bool, DiagError>, Vec<Socket>, bool) {
+        let (mut sockets, mut interrupted) = (Vec::new(), false);
+        let done = messages(bytes, Transport::Tcp, &mut |s| sockets.push(s), &mut interrupted);
+        (done, sockets, interrupted)
+    }
+
+    #[test]
+    fn sockets_until_the_end() {
+        let one = message(20, 0, &time_wait());
+        let (done, sockets, interrupted) = read(&one);
+        assert!(!done.unwrap() && !interrupted);
+        let [found] = &*sockets else { panic!("{sockets:?}") };
+        assert_eq!((found.sport, found.dport), (40000, 443));
+        assert_eq!((found.saddr, found.daddr), ([10, 0, 0, 1].into(), [10, 0, 0, 9].into()));
+        assert_eq!((found.state, found.inode), (State::TimeWait, 0));
+        let all = [one, message(DONE, NLM_F_DUMP_INTR, &[0; 4])].concat();
+        let (done, sockets, interrupted) = read(&all);
+        assert_eq!((done.unwrap(), sockets.len(), interrupted), (true, 1, true));
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let refused = |errno: i32| {
+            read(&message(ERROR, 0, &(-errno).to_ne_bytes())).0.unwrap_err().to_string()
+        };
+        assert!(refused(libc::ENOENT).contains("modprobe tcp_diag"), "{}", refused(libc::ENOENT));
+        assert!(refused(libc::EPERM).contains("not permitted"), "{}", refused(libc::EPERM));
+        let cut = message(20, 0, &time_wait()[..50]);
+        assert!(matches!(read(&cut).0, Err(DiagError::Form(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            kind in 0..25_u16,
+            is_framed: bool,
+        ) {
+            let bytes = if is_framed { message(kind, 0, &bytes) } else { bytes };
+            let _ = read(&bytes);
+        }
+    }
 }

@@ -1,7 +1,16 @@
 //! Which processes have sockets open: one pass over `/proc/*/fd`.
 
-use std::{collections::HashSet, fs, io, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    fs::{self, File},
+    io,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    sync::Arc,
+};
 
+use nix::fcntl::readlinkat;
 use rustc_hash::FxBuildHasher;
 
 use super::{
@@ -53,9 +62,13 @@ pub fn find(proc: &Path, mut wanted: Wanted) -> io::Result<Holders> {
 /// Takes from `wanted` what the process in `folder` has open.
 fn sockets(folder: &Path, wanted: &mut Wanted) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
-    for file in fs::read_dir(folder.join("fd"))? {
-        let link = file.and_then(|file| fs::read_link(file.path()));
-        if let Some(inode) = link.ok().and_then(|link| socket_inode(&link))
+    let folder = folder.join("fd");
+    // Names are looked up in the open folder: a walk from the root costs half as much again.
+    let open = File::open(&folder)?;
+    for file in fs::read_dir(folder)? {
+        let link = file.map(|file| readlinkat(&open, &*file.file_name()));
+        if let Ok(Ok(link)) = link
+            && let Some(inode) = socket_inode(&link)
             && wanted.remove(&inode)
         {
             found.push(inode);
@@ -65,8 +78,8 @@ fn sockets(folder: &Path, wanted: &mut Wanted) -> io::Result<Vec<u32>> {
 }
 
 /// `socket:[12345]`
-fn socket_inode(link: &Path) -> Option<u32> {
-    let number = link.as_os_str().as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+fn socket_inode(link: &OsStr) -> Option<u32> {
+    let number = link.as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     std::str::from_utf8(number).ok()?.parse().ok()
 }
 
@@ -84,7 +97,7 @@ fn pid(folder: &Path) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, net::TcpListener, os::fd::AsRawFd as _, path::PathBuf};
+    use std::{net::TcpListener, os::fd::AsRawFd as _, path::PathBuf};
 
     use super::*;
 
@@ -92,7 +105,7 @@ mod tests {
     fn finds_this_process() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let link = PathBuf::from(format!("/proc/self/fd/{}", listener.as_raw_fd()));
-        let inode = socket_inode(&fs::read_link(link).unwrap()).unwrap();
+        let inode = socket_inode(fs::read_link(link).unwrap().as_os_str()).unwrap();
         let nobodys = 1;
         let holders = find(Path::new("/proc"), [inode, nobodys].into_iter().collect()).unwrap();
         let comm = fs::read_to_string("/proc/self/comm").unwrap();
@@ -105,8 +118,8 @@ mod tests {
     fn other_files_are_no_sockets() {
         let file = File::open("/dev/null").unwrap();
         let link = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
-        assert_eq!(socket_inode(&link), None);
-        assert_eq!(socket_inode(Path::new("socket:[x]")), None);
-        assert_eq!(socket_inode(Path::new("socket:[77]")), Some(77));
+        assert_eq!(socket_inode(link.as_os_str()), None);
+        assert_eq!(socket_inode(OsStr::new("socket:[x]")), None);
+        assert_eq!(socket_inode(OsStr::new("socket:[77]")), Some(77));
     }
 }

@@ -134,8 +134,8 @@ pub enum InventoryError {
 
 /// Looks at what is in use now, with the fullest `limit` destinations of each namespace one by one.
 ///
-/// Takes a few milliseconds for each 10,000 sockets, and one pass over the open files of all
-/// processes.
+/// Takes about a microsecond of processor time for each socket, and five for each open file of all
+/// processes, up to where the last holder is found.
 pub fn snapshot(
     which: &Which,
     limit: usize,
@@ -264,10 +264,12 @@ fn take(place: Place) -> Result<Census, InventoryError> {
     Ok(Census::new(place, sysctls, listing))
 }
 
-/// By `sock_diag`, or where the kernel has none by `/proc/net`.
+/// By `sock_diag`, or by `/proc/net` where the kernel has none or a sandbox forbids to ask.
 fn list(sysctls: &Sysctls) -> Result<Listing, InventoryError> {
     let mut listing = match list_by_diag(sysctls) {
-        Err(DiagError::Missing { .. }) => list_by_proc(sysctls).map_err(InventoryError::Proc)?,
+        Err(DiagError::Missing { .. } | DiagError::Open(_)) => {
+            list_by_proc(sysctls).map_err(InventoryError::Proc)?
+        }
         listed => listed?,
     };
     let by_diag = listing.source == Source::SockDiag;

@@ -70,7 +70,7 @@ pub enum Source {
     /// The kernel's `sock_diag`.
     #[default]
     SockDiag,
-    /// The files of `/proc/net`, as the kernel has no `sock_diag` for TCP or UDP.
+    /// The files of `/proc/net`, as there is no `sock_diag` for TCP or UDP, or no right to ask it.
     Proc,
 }
 
@@ -143,7 +143,7 @@ pub struct Destination {
     pub first_left: u32,
     /// Which mark is reached.
     pub mark: Mark,
-    /// TIME_WAITs that connect may take over by `tcp_tw_reuse`, at most: the kernel also wants
+    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, at most: the kernel also wants
     /// timestamps and an age of a second, which it does not list.
     pub time_wait_reusable: Option<u32>,
     /// Who has most of `in_use`.
@@ -152,7 +152,7 @@ pub struct Destination {
     pub other_holders: u32,
     /// Ports whose socket is open, but by whom is not seen: no right to look, or the kernel itself.
     pub unknown_open: u32,
-    /// Ports that nobody has open any more, such as TIME_WAITs, and whose opening was not seen.
+    /// Ports that nobody has open any more, such as in `TIME_WAIT`, and whose opening was not seen.
     pub unknown_closed: u32,
 }
 

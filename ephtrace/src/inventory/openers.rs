@@ -11,7 +11,7 @@ use lru::LruCache;
 
 use crate::event::{Assignment, Comm, Destination, Origin, Protocol};
 
-/// How many connections are remembered: as many TIME_WAITs as Linux keeps by default at most
+/// How many connections are remembered: as many in `TIME_WAIT` as Linux keeps by default at most
 /// (`net.ipv4.tcp_max_tw_buckets`).
 pub const MAX_OPENERS: NonZeroUsize = NonZeroUsize::new(262_144).unwrap();
 

@@ -1,5 +1,5 @@
 //! The same list as in `diag`, from the text files of `/proc/net`: for kernels whose module for
-//! `sock_diag` is missing. Ten times slower, and without sockets that are bound and nothing else.
+//! `sock_diag` is missing. Slower, and without sockets that are bound and nothing else.
 
 use std::{
     fs::File,

@@ -108,7 +108,7 @@ fn required<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<T, Sysc
     parse(text.trim()).ok_or_else(|| SysctlError::Text { file: file(), text })
 }
 
-/// Two numbers, such as `32768	60999`.
+/// Two numbers with white space between.
 fn parse_range(text: &str) -> Option<PortRange> {
     let mut ends = text.split_whitespace().map(str::parse);
     let (low, high) = (ends.next()?.ok()?, ends.next()?.ok()?);

@@ -97,9 +97,10 @@ fn held_by(destination: &Destination) -> String {
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     let Settings { range: [low, high], usable, half_mark, reserved, .. } = namespace.settings;
     line(out, "netns", &place(namespace))?;
-    let parity = match namespace.settings.ends_of_equal_parity {
-        true => "; its ends are of equal parity, so connect may miss a port",
-        false => "",
+    let parity = if namespace.settings.ends_of_equal_parity {
+        "; its ends are of equal parity, so connect may miss a port"
+    } else {
+        ""
     };
     let text = format!("{low}-{high}: {usable} ports usable, half mark at {half_mark}{parity}");
     line(out, "range", &text)?;
@@ -150,8 +151,8 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         None => "unknown (sock_diag of Linux 6.8 lists them)".to_owned(),
     };
     let connected = match connected {
+        None | Some(0) => String::new(),
         Some(n) => format!("; {n} more seen to be bound, then connected"),
-        None => String::new(),
     };
     let text = format!(
         "{ports} ports, taken for every destination: {listening} listening \
@@ -331,7 +332,10 @@ fn clean(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Never 100 % unless it is all.
+/// Never 100 % unless it is all, nor 0 % unless it is nothing.
 fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.001 {
+        return "<0.1 %".to_owned();
+    }
     format!("{:.1} %", (share * 1000.0).floor() / 10.0)
 }

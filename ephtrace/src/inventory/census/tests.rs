@@ -223,9 +223,10 @@ fn old_kernels_do_not_list_bound_sockets() {
 fn any_socket() -> impl Strategy<Value = Socket> {
     let state = (1..=13_u8).prop_filter_map("no state", State::from_kernel);
     (1..5_u8, 39_990..40_030_u16, state, 0..40_u32).prop_map(|(last, sport, state, inode)| {
-        match is_bound_only(state) {
-            true => bound(sport, state, inode),
-            false => socket(last, sport, state, inode),
+        if is_bound_only(state) {
+            bound(sport, state, inode)
+        } else {
+            socket(last, sport, state, inode)
         }
     })
 }
