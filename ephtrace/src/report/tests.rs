@@ -61,7 +61,7 @@ fn failure() -> &'static str {
 fn a_report_for_people() {
     insta::assert_snapshot!(text(&(double_hash(300) + failure())), @r##"
     test.ndjson: 301 assignments in 900.0 ms (334.4/s), 1 failed: 1 EADDRNOTAVAIL
-    critical: a process finds no free port (connect) for 10.0.0.1 -> 10.0.1.1:443 [exhausted]
+    critical: no port is free (connect) for 10.0.0.1 -> 10.0.1.1:443 [exhausted]
       evidence: 1 of 121 assignments failed for want of a port; the range has 28232 ports
       remedy:   keep connections and use them again: a pool, HTTP keep-alive
       remedy:   sysctl -w net.ipv4.ip_local_port_range="10240 65535"
@@ -138,7 +138,7 @@ fn a_report_as_data() {
     for list in ["processes", "origins", "destinations"] {
         report.as_object_mut().unwrap().remove(list);
     }
-    insta::assert_snapshot!(report, @r##"{"assignments":301,"cpu":null,"destinations_evicted":0,"destinations_known":3,"duration_ns":900000000,"errors":[{"count":1,"errno":99,"error":"EADDRNOTAVAIL"}],"explicit":0,"failures":1,"findings":[{"evidence":"1 of 121 assignments failed for want of a port; the range has 28232 ports","remedies":["keep connections and use them again: a pool, HTTP keep-alive","sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"a process finds no free port (connect) for 10.0.0.1 -> 10.0.1.1:443","severity":"critical"}],"first_ns":1795000000000000000,"format":"ndjson","hook":null,"kernel":null,"kernel_cost":null,"lanes_evicted":0,"last_ns":1795000000900000000,"latency_ns":null,"losses":{"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":3,"undecodable":0,"unreadable":0},"other_assignments":0,"overflow":null,"per_second":334.44444444444446,"processes_evicted":0,"repeated":0,"reuse":{"assignments":null,"forgotten":0,"reuses":0,"soonest":null,"time_ns":null,"warning":null},"self_connects":{"at_risk":0,"count":0,"explanation":null,"risk":null},"source":"test.ndjson","verdict":null}"##);
+    insta::assert_snapshot!(report, @r##"{"assignments":301,"cpu":null,"destinations_evicted":0,"destinations_known":3,"duration_ns":900000000,"errors":[{"count":1,"errno":99,"error":"EADDRNOTAVAIL"}],"explicit":0,"failures":1,"findings":[{"evidence":"1 of 121 assignments failed for want of a port; the range has 28232 ports","remedies":["keep connections and use them again: a pool, HTTP keep-alive","sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 10.0.0.1 -> 10.0.1.1:443","severity":"critical"}],"first_ns":1795000000000000000,"format":"ndjson","hook":null,"kernel":null,"kernel_cost":null,"lanes_evicted":0,"last_ns":1795000000900000000,"latency_ns":null,"losses":{"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":3,"undecodable":0,"unreadable":0},"other_assignments":0,"overflow":null,"per_second":334.44444444444446,"processes_evicted":0,"repeated":0,"reuse":{"assignments":null,"forgotten":0,"reuses":0,"soonest":null,"time_ns":null,"warning":null},"self_connects":{"at_risk":0,"count":0,"explanation":null,"risk":null},"source":"test.ndjson","verdict":null}"##);
 }
 
 /// The searches of a recording tell how far the kernel's counters moved, without the counters.

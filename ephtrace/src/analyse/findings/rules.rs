@@ -59,7 +59,6 @@ fn exhausted(facts: &Facts) -> Vec<Finding> {
 }
 
 fn exhausted_one(d: &DestinationFacts) -> Finding {
-    let who = d.process.as_deref().unwrap_or("a process");
     let origin = d.origin.unwrap_or("connect");
     let mut evidence =
         format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
@@ -70,7 +69,10 @@ fn exhausted_one(d: &DestinationFacts) -> Finding {
     Finding {
         rule: "exhausted",
         severity: Severity::Critical,
-        sentence: format!("{who} finds no free port ({origin}) for {d}"),
+        sentence: match &d.process {
+            Some(who) => format!("{who} finds no free port ({origin}) for {d}"),
+            None => format!("no port is free ({origin}) for {d}"),
+        },
         evidence,
         remedies: more_ports(d),
     }
@@ -83,7 +85,7 @@ fn full(facts: &Facts) -> Vec<Finding> {
         rule: "full",
         severity: Severity::Critical,
         sentence: format!("no port is left for {d}: the next connect fails"),
-        evidence: used(d).trim_start_matches("; ").to_owned(),
+        evidence: (used(d) + &mostly(d)).trim_start_matches("; ").to_owned(),
         remedies: more_ports(d),
     })
     .collect()
@@ -110,9 +112,7 @@ fn runs_out(facts: &Facts) -> Vec<Finding> {
             Finding {
                 rule: "runs-out",
                 severity: Severity::Warning,
-                sentence: format!(
-                    "at this rate the ports for {d} run out in about {seconds:.0} seconds"
-                ),
+                sentence: format!("at this rate the ports for {d} run out in about {seconds:.0} s"),
                 evidence,
                 remedies: more_ports(d),
             }
@@ -136,7 +136,7 @@ fn half_mark(facts: &Facts) -> Vec<Finding> {
         if let Some(ns) = d.latency_p99_ns {
             evidence.push(format!("one in a hundred took {} us or more", ns / 1000));
         }
-        let evidence = evidence.join("; ") + &used(d);
+        let evidence = evidence.join("; ") + &used(d) + &mostly(d);
         Finding {
             rule: "half-mark",
             severity: Severity::Warning,
@@ -177,6 +177,11 @@ fn used(d: &DestinationFacts) -> String {
         _ => String::new(),
     };
     format!("; {in_use} of {usable} ports in use ({:.0} %){wait}", share * 100.0)
+}
+
+/// `; mostly curl (4711)`, if it is known.
+fn mostly(d: &DestinationFacts) -> String {
+    d.process.as_ref().map_or_else(String::new, |who| format!("; mostly {who}"))
 }
 
 /// What gives a destination more ports.
