@@ -72,6 +72,8 @@ pub(crate) mod site {
     pub(crate) const PING: u32 = 4;
     /// `inet_csk_get_port` or `udp_lib_get_port`, seen by programs on the root cgroup.
     pub(crate) const BIND_CGROUP: u32 = 5;
+    /// `sctp_get_port_local`.
+    pub(crate) const SCTP: u32 = 6;
 }
 
 /// A search that has begun.
@@ -81,6 +83,8 @@ pub(crate) struct InFlight {
     pub(crate) sk: u64,
     /// Address of the socket that the kernel itself binds, ahead of a connect or a send; else 0.
     pub(crate) autobind: u64,
+    /// Address of what the program asked to bind an SCTP socket to last.
+    pub(crate) asked: u64,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub(crate) start_ns: u64,
     /// Address of the word of `table_perturb` that the search uses, 0 if not known.

@@ -224,7 +224,7 @@ fn errno(slot: *mut InFlight, ret: i32) -> u32 {
     match (ret, slot.site) {
         (0, _) => 0,
         (_, site::CONNECT) => ret.unsigned_abs(),
-        (_, site::UDP | site::PING) if is_own_accord => EAGAIN,
+        (_, site::UDP | site::PING | site::SCTP) if is_own_accord => EAGAIN,
         _ => EADDRINUSE,
     }
 }
@@ -238,6 +238,24 @@ pub(crate) fn autobind<const TRUSTED: bool>(sk: *const u8) {
     let Some(slot) = slot(task::current()) else { return };
     // SAFETY: as in `begin`.
     unsafe { (*slot).autobind = sk as u64 };
+}
+
+/// The program asks to bind an SCTP socket to what is at `addr`.
+#[inline(always)]
+pub(crate) fn asked_to_bind(addr: *const u8) {
+    let Some(slot) = slot(task::current()) else { return };
+    // SAFETY: as in `begin`.
+    unsafe { (*slot).asked = addr as u64 };
+}
+
+/// A search for the SCTP socket `sk` has begun, to bind it to what is at `addr`: the kernel's own
+/// accord, unless the program asked for exactly that.
+#[inline(always)]
+pub(crate) fn own_accord(sk: *const u8, addr: *const u8) {
+    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
+    // SAFETY: as in `begin`.
+    let slot = unsafe { &mut *slot };
+    slot.autobind = if slot.asked == addr as u64 { 0 } else { sk as u64 };
 }
 
 /// The current task connects on `sk`, but there is no search to follow: its end is none to miss.

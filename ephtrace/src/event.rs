@@ -311,6 +311,7 @@ pub fn origin_name(origin: Origin) -> &'static str {
         Origin::Udp => "udp",
         Origin::Explicit => "explicit",
         Origin::Ping => "ping",
+        Origin::Sctp => "sctp",
     }
 }
 

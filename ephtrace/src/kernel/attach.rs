@@ -71,7 +71,7 @@ pub fn attach_one(
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     precheck(hook, support)?;
-    let (mut sites, mut unseen) = sites(hook, btf, options.filter.origins)?;
+    let (mut sites, mut unseen) = sites(hook, support, btf, options.filter.origins)?;
     let mut settings = settings(hook, btf, options.filter)?;
     settings.features.has_spares = u32::from(support.is_preemptible && hook != Hook::Kprobe);
     // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
@@ -91,7 +91,7 @@ pub fn attach_one(
         .take_map("COUNTERS")
         .and_then(|map| PerCpuArray::try_from(map).ok())
         .ok_or_else(|| AttachError::Unsupported("the eBPF object has no COUNTERS".into()))?;
-    Ok(Tracer {
+    let mut tracer = Tracer {
         hook,
         passed_over: Vec::new(),
         own_range_steps_by_one: offsets::own_range_steps_by_one(btf),
@@ -103,9 +103,17 @@ pub fn attach_one(
         programs,
         logger: if options.log_level > 0 { EbpfLogger::init(&mut ebpf).ok() } else { None },
         ebpf,
+        waiting: None,
         counters,
         missed: Missed::Counting { before: 0 },
-    })
+    };
+    if sites.contains(&Site::Sctp)
+        && let Err(error) = tracer.add_module(support)
+    {
+        let unseen = give_up(&mut sites, Site::Sctp.function(), error)?;
+        tracer.unseen.push(unseen);
+    }
+    Ok(tracer)
 }
 
 /// Goes on without the function `to`, unless it is the one that matters most, or the only one.
@@ -125,10 +133,15 @@ fn give_up(
 pub type Unseen = Vec<(Site, String)>;
 
 /// The functions that `hook` is to see for `origins`, and those that it can't.
-fn sites(hook: Hook, btf: &Btf, origins: u32) -> Result<(Vec<Site>, Unseen), AttachError> {
+fn sites(
+    hook: Hook,
+    support: &Support,
+    btf: &Btf,
+    origins: u32,
+) -> Result<(Vec<Site>, Unseen), AttachError> {
     let (mut seen, mut unseen) = (Vec::new(), Vec::new());
     for site in Site::ALL.into_iter().filter(|site| site.is_wanted(origins)) {
-        match check_site(hook, site, btf) {
+        match check_site(hook, site, support, btf) {
             Ok(()) => seen.push(site),
             Err(why) => unseen.push((site, why)),
         }
@@ -140,12 +153,18 @@ fn sites(hook: Hook, btf: &Btf, origins: u32) -> Result<(Vec<Site>, Unseen), Att
 }
 
 /// Whether `hook` can see what `site` assigns, as far as can be told without a trial.
-pub fn check_site(hook: Hook, site: Site, btf: &Btf) -> Result<(), String> {
+pub fn check_site(hook: Hook, site: Site, support: &Support, btf: &Btf) -> Result<(), String> {
     if hook == Hook::SockOps {
         return match site {
             Site::Ping => Err("no program on a cgroup sees ping sockets".into()),
+            Site::Sctp => Err("no program on a cgroup sees SCTP sockets".into()),
             _ => Ok(()),
         };
+    }
+    if site == Site::Sctp {
+        // In no BTF that ephtrace reads, and maybe not in the kernel yet.
+        let why = "functions of the module sctp take kprobes, which this kernel has not";
+        return if support.has_kprobes { Ok(()) } else { Err(why.into()) };
     }
     let function = site.function();
     match btf.function(function) {
@@ -292,11 +311,29 @@ fn start_program(
     support: &Support,
     types: &KernelTypes,
 ) -> Result<(), AttachError> {
-    let program = ebpf.program_mut(name).ok_or_else(|| {
-        AttachError::Unsupported(format!("the eBPF object has no program {name}"))
-    })?;
+    let program = ebpf.program_mut(name).ok_or_else(|| no_program(name))?;
     load_and_attach(program, to, support, types)
         .map_err(|error| explain(name, program, &error, support))
+}
+
+/// Loads a program on a function of a module, or attaches it (`is_there`) once that is loaded.
+pub(super) fn start_late(
+    ebpf: &mut Ebpf,
+    Attachment { program: name, to }: Attachment,
+    support: &Support,
+    is_there: bool,
+) -> Result<(), AttachError> {
+    let program = ebpf.program_mut(name).ok_or_else(|| no_program(name))?;
+    let started = match program {
+        Program::KProbe(program) if is_there => program.attach(to, 0).map(drop),
+        Program::KProbe(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    started.map_err(|error| explain(name, program, &error, support))
+}
+
+fn no_program(name: &str) -> AttachError {
+    AttachError::Unsupported(format!("the eBPF object has no program {name}"))
 }
 
 fn root_cgroup(support: &Support) -> io::Result<File> {

@@ -23,7 +23,7 @@ pub const HOOKS: [HookRow; 3] = [
     HookRow {
         hook: Hook::Fentry,
         attaches: "fentry and fexit on __inet_hash_connect, inet_csk_get_port, udp_lib_get_port, \
-                   ping_get_port",
+                   ping_get_port; kprobe and kretprobe on sctp_get_port_local",
         needs: "BTF, function tracing",
         gives: "everything",
     },
@@ -61,11 +61,13 @@ pub enum Site {
     Udp,
     /// Ping sockets.
     Ping,
+    /// SCTP: part of a module, hooked by kprobes (see `kernel::module`).
+    Sctp,
 }
 
 impl Site {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Connect, Self::Bind, Self::Udp, Self::Ping];
+    pub const ALL: [Self; 5] = [Self::Connect, Self::Bind, Self::Udp, Self::Ping, Self::Sctp];
 
     /// What the function is called.
     pub fn function(self) -> &'static str {
@@ -74,6 +76,7 @@ impl Site {
             Self::Bind => "inet_csk_get_port",
             Self::Udp => "udp_lib_get_port",
             Self::Ping => "ping_get_port",
+            Self::Sctp => "sctp_get_port_local",
         }
     }
 
@@ -81,7 +84,7 @@ impl Site {
     pub fn arguments(self) -> &'static [usize] {
         match self {
             Self::Connect => &[4, 5],
-            Self::Bind | Self::Ping => &[2],
+            Self::Bind | Self::Ping | Self::Sctp => &[2],
             Self::Udp => &[3],
         }
     }
@@ -93,6 +96,7 @@ impl Site {
             Self::Bind => &[Origin::Bind, Origin::Listen, Origin::Explicit],
             Self::Udp => &[Origin::Udp, Origin::Explicit],
             Self::Ping => &[Origin::Ping, Origin::Explicit],
+            Self::Sctp => &[Origin::Sctp, Origin::Explicit],
         }
     }
 
@@ -156,6 +160,19 @@ pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
     programs
 }
 
+/// The programs that see SCTP's ports, with `fentry` and `kprobe` alike: aya reads no types of modules,
+/// which fentry takes. A start comes before the one that needs it.
+pub fn module_programs() -> Programs {
+    let mut programs = Programs::default();
+    programs.add(&["eph_ksctp_x"], &[], Site::Sctp.function(), false);
+    programs.add(&[], &["eph_ksbind"], SCTP_BIND, false);
+    programs.add(&[], &["eph_ksctp"], Site::Sctp.function(), false);
+    programs
+}
+
+/// The function by which a program binds an SCTP socket.
+const SCTP_BIND: &str = "sctp_bind";
+
 /// The programs of the hook `sock_ops`: a tracepoint, and programs on the root cgroup, which the
 /// kernel never leaves out.
 fn by_cgroup(sites: &[Site], fit: Fit) -> Programs {
@@ -204,7 +221,8 @@ fn names(hook: Hook, site: Site, fit: Fit) -> (&'static [&'static str], &'static
         (Hook::Kprobe, Site::Bind) => (&["eph_kbind_x"], &["eph_kbind"]),
         (Hook::Kprobe, Site::Udp) => (&["eph_kudp_x"], &["eph_kudp"]),
         (Hook::Kprobe, Site::Ping) => (&["eph_kping_x"], &["eph_kping"]),
-        (Hook::SockOps, _) => (&[], &[]),
+        // Of its own, see `module_programs`.
+        (_, Site::Sctp) | (Hook::SockOps, _) => (&[], &[]),
     }
 }
 
@@ -236,6 +254,12 @@ impl Programs {
         }
     }
 
+    /// Adds `more`, attached after these.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.ends.extend(more.ends);
+        self.starts.extend(more.starts);
+    }
+
     /// All of them, in the order in which they are attached.
     pub fn all(&self) -> impl Iterator<Item = &Attachment> {
         self.ends.iter().chain(&self.starts)
@@ -263,6 +287,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn module_programs_fit_too() {
+        let programs = module_programs();
+        assert!(programs.all().all(|attachment| attachment.program.len() <= 15));
+        let to: Vec<_> = programs.all().map(|attachment| attachment.to).collect();
+        assert_eq!(to, ["sctp_get_port_local", "sctp_bind", "sctp_get_port_local"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod exits;
 mod filters;
 mod patterns;
 mod refusals;
+mod sctp;
 mod search;
 mod setup;
 mod storm;

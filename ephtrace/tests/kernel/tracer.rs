@@ -193,6 +193,11 @@ impl Tracer {
         self.stderr.wait_for(ATTACHED)
     }
 
+    /// Waits for a line on standard error that begins with `start`.
+    pub(crate) fn wait_for(&mut self, start: &str) -> Result<String> {
+        self.stderr.wait_for(start)
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> Pid {
         pid(&self.child)
