@@ -20,6 +20,7 @@ mod refusals;
 mod sctp;
 mod search;
 mod setup;
+mod step_width;
 mod storm;
 mod tracer;
 mod ways;

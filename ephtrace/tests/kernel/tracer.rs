@@ -59,6 +59,7 @@ pub(crate) struct Event {
     pub(crate) first_candidate: Option<u16>,
     pub(crate) tried: Option<u32>,
     pub(crate) pass: Option<String>,
+    pub(crate) search_unknown: Option<String>,
     pub(crate) self_connect: bool,
     pub(crate) cookie: Option<u64>,
     pub(crate) hook: Option<String>,
