@@ -162,8 +162,8 @@ impl Machine {
         }
         output.tests.finish();
         fs::remove_file(&initramfs).context("cannot remove the guest's initramfs")?;
-        let log = fs::read(&log_file)
-            .with_context(|| format!("cannot read {}", log_file.display()))?;
+        let log =
+            fs::read(&log_file).with_context(|| format!("cannot read {}", log_file.display()))?;
         let log = String::from_utf8_lossy(&log);
         let verdict = ended.unwrap_or_else(|| Verdict::Died(cause_of_death(&log)));
         let peaceful = matches!(verdict, Verdict::Exited(_));

@@ -83,7 +83,11 @@ fn stage(suite: &Suite, staging: &Path) -> Result<()> {
     say(format_args!("kernel of Debian's {}: reading its package list", suite.name));
     apt.update().or_else(|error| renew_keys(&error).and_then(|()| apt.update()))?;
     let (packages, version) = apt.resolve()?;
-    say(format_args!("kernel of Debian's {}: downloading {} {version}", suite.name, packages.join(" ")));
+    say(format_args!(
+        "kernel of Debian's {}: downloading {} {version}",
+        suite.name,
+        packages.join(" ")
+    ));
     let unpacked = apt.download(&packages)?;
     let image = find(&unpacked, |name| name.starts_with("vmlinuz"))?;
     std::fs::rename(image, staging.join("vmlinuz")).context("cannot move the kernel")?;
