@@ -61,7 +61,12 @@ fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
     // The socket's own address is set once it has its port.
     let ends = sock::named_by(addr);
     let protocol = sock::protocol::<false>(sk).unwrap_or(0);
-    let start = search::Start { hook: Hook::Kprobe, origin, site: site::SCTP };
+    let start = search::Start {
+        hook: Hook::Kprobe,
+        origin,
+        site: site::SCTP,
+        principal: core::ptr::null(),
+    };
     search::begin_for::<false>(start, &owner, &ends, sk, protocol, None);
     search::own_accord(sk, addr);
 }

@@ -18,7 +18,8 @@ use crate::{
     emit::emit,
     filter,
     globals::setting,
-    maps::{EMPTY, IN_FLIGHT, InFlight, count, site, state},
+    maps::{EMPTY, IN_FLIGHT, InFlight, Principal, count, site, state},
+    mptcp,
     sock::{self, Endpoints},
     task::{self, Owner},
     word,
@@ -33,6 +34,8 @@ pub(crate) struct Start {
     pub(crate) origin: Origin,
     /// One of [`crate::maps::site`].
     pub(crate) site: u32,
+    /// Whom the current task does it for; null for itself.
+    pub(crate) principal: *const Principal,
 }
 
 /// A search begins: remembers who, where to and since when, if the filter wants it.
@@ -41,7 +44,7 @@ pub(crate) struct Start {
 #[inline(always)]
 pub(crate) fn begin<const TRUSTED: bool>(
     ctx: &impl EbpfContext,
-    start: Start,
+    mut start: Start,
     sk: *const u8,
     protocol: u16,
     hash_offset: Option<u64>,
@@ -51,7 +54,15 @@ pub(crate) fn begin<const TRUSTED: bool>(
         return;
     }
     count(Counter::Seen);
-    let owner = task::owner(ctx);
+    let mut owner = task::owner(ctx);
+    if matches!(start.origin, Origin::Bind | Origin::Explicit) {
+        start.principal = mptcp::principal(sk);
+    }
+    if !start.principal.is_null() {
+        // SAFETY: a live map value.
+        let principal = unsafe { &*start.principal };
+        owner = Owner { pid: principal.pid, tid: principal.tid, uid: principal.uid };
+    }
     let ends = match start.site {
         site::CONNECT => sock::endpoints::<TRUSTED>(sk),
         _ => sock::local_end::<TRUSTED>(sk),
@@ -75,7 +86,8 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     let task = task::current();
     let is_tentative = start.site == site::BIND_CGROUP;
     let net = sock::net::<TRUSTED>(sk);
-    let is_wanted = ends.family != 0 && filter::keep_start::<TRUSTED>(task, owner, ends, net);
+    let is_wanted =
+        ends.family != 0 && filter::keep_start::<TRUSTED>(task, owner, start.principal, ends, net);
     if is_tentative && !is_wanted {
         return true;
     }
@@ -110,7 +122,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         return true;
     }
     fill_fixed(&mut slot.record, start, protocol, ends, owner);
-    fill_task(&mut slot.record, task, owner);
+    fill_task(&mut slot.record, task, owner, start.principal);
     fill_netns::<TRUSTED>(&mut slot.record, net);
     // A ping socket's port is an identifier, of which there is no range.
     if start.site != site::PING {
@@ -334,11 +346,20 @@ fn fill_fixed(
 }
 
 #[inline(always)]
-fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner) {
-    record.cgroup_id = task::cgroup_id();
+fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner, principal: *const Principal) {
     // SAFETY: takes no argument and cannot fail.
     record.jiffies = unsafe { bpf_jiffies64() };
     record.known |= known::CGROUP | known::JIFFIES;
+    if !principal.is_null() {
+        // SAFETY: a live map value; the name is 16 bytes at an offset that is a multiple of 8.
+        unsafe {
+            record.cgroup_id = (*principal).cgroup_id;
+            (&raw mut record.comm).cast::<[u64; 2]>().write((*principal).comm);
+        }
+        record.known |= known::COMM;
+        return;
+    }
+    record.cgroup_id = task::cgroup_id();
     match task::process_name(task, owner) {
         // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
         Some(name) => unsafe {

@@ -9,14 +9,14 @@ use aya::{
     sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
-use ephtrace_common::{Filter, Settings};
+use ephtrace_common::{Filter, Offsets, Settings};
 use zerocopy::IntoBytes as _;
 
 use super::{
     btf::Btf,
     config,
     error::{AttachError, chain, errno, explain},
-    hooks::{self, Attachment, Fit, Hook, OWN_ACCORD, Programs, Site},
+    hooks::{self, Attachment, Fit, Hook, Programs, Site},
     object, offsets,
     support::{Support, VMLINUX},
     symbols,
@@ -199,11 +199,11 @@ fn load_and_attach_all(
     let types = KernelTypes::default();
     for &attachment in programs.all() {
         match start_program(&mut ebpf, attachment, support, &types) {
-            // A static function, which a compiler may have made part of others.
-            Err(AttachError::Unsupported(why)) if attachment.to == OWN_ACCORD => {
-                log::info!("a UDP connect without a port is told as EADDRINUSE: {why}");
-            }
-            result => result.map_err(|error| (attachment.to, error))?,
+            Ok(()) => {}
+            Err(error) => match (&error, hooks::unknown_without(attachment.to)) {
+                (AttachError::Unsupported(why), Some(unknown)) => log::info!("{unknown}: {why}"),
+                _ => return Err((attachment.to, error)),
+            },
         }
     }
     Ok(ebpf)
@@ -214,6 +214,7 @@ fn programs(hook: Hook, sites: &[Site], settings: &Settings) -> Programs {
         arguments: settings.features.hash_connect_args,
         is_typed: Path::new(VMLINUX).exists(),
         is_preemptible: settings.features.has_spares != 0,
+        has_mptcp: settings.offsets.subflow_conn != Offsets::ABSENT,
     };
     hooks::programs(hook, sites, fit)
 }
@@ -255,7 +256,6 @@ fn settings(hook: Hook, btf: &Btf, filter: &Filter) -> Result<Settings, AttachEr
         table_mask: table_perturb.map_or(0, |_| config::table_mask()),
         offsets,
         features,
-        reserved: 0,
     })
 }
 

@@ -139,10 +139,26 @@ pub struct Fit {
     pub is_typed: bool,
     /// The kernel may preempt a program, and leaves it out for other tasks meanwhile.
     pub is_preemptible: bool,
+    /// The kernel has MPTCP.
+    pub has_mptcp: bool,
 }
 
 /// The function by which the kernel binds a socket of its own accord.
-pub const OWN_ACCORD: &str = "inet_autobind";
+const OWN_ACCORD: &str = "inet_autobind";
+
+/// The function by which a process that connects an MPTCP socket is known; it tells for whom a kernel
+/// thread binds further subflows.
+const JOINED_BY: &str = "mptcp_token_new_connect";
+
+/// What is not known without a function that a hook can do without.
+pub fn unknown_without(function: &str) -> Option<&'static str> {
+    match function {
+        // A static function, which a compiler may have made part of others.
+        OWN_ACCORD => Some("a UDP connect without a port is told as EADDRINUSE"),
+        JOINED_BY => Some("of MPTCP subflows that join later, the kernel's thread is shown"),
+        _ => None,
+    }
+}
 
 /// The programs with which `hook` sees `sites`.
 pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
@@ -155,6 +171,9 @@ pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
         programs.add(ends, starts, site.function(), fit.is_preemptible);
         if matches!(site, Site::Udp | Site::Ping) {
             programs.add(&[], own_accord(hook), OWN_ACCORD, fit.is_preemptible);
+        }
+        if site == Site::Bind && fit.has_mptcp {
+            programs.add(&[], joined_by(hook), JOINED_BY, fit.is_preemptible);
         }
     }
     programs
@@ -234,6 +253,14 @@ fn own_accord(hook: Hook) -> &'static [&'static str] {
     }
 }
 
+/// What sees a process connect an MPTCP socket.
+fn joined_by(hook: Hook) -> &'static [&'static str] {
+    match hook {
+        Hook::Kprobe => &["eph_kmptcp"],
+        _ => &["eph_mptcp", "eph_mptcp_spare"],
+    }
+}
+
 impl Programs {
     /// Adds programs on function `to`, the spare copies only `with_spares`.
     fn add(
@@ -281,7 +308,7 @@ mod tests {
     fn program_names_fit_the_kernel_s_limit() {
         for row in &HOOKS {
             for (arguments, is_typed) in [(4, false), (5, true)] {
-                let fit = Fit { arguments, is_typed, is_preemptible: true };
+                let fit = Fit { arguments, is_typed, is_preemptible: true, has_mptcp: true };
                 for Attachment { program, .. } in programs(row.hook, &Site::ALL, fit).all() {
                     assert!(program.len() <= 15, "{program}");
                 }
@@ -299,12 +326,12 @@ mod tests {
 
     #[test]
     fn every_program_is_attached_once() {
-        let fit = Fit { arguments: 5, is_typed: true, is_preemptible: true };
+        let fit = Fit { arguments: 5, is_typed: true, is_preemptible: true, has_mptcp: true };
         let programs = programs(Hook::Fentry, &Site::ALL, fit);
         let mut names: Vec<_> = programs.all().map(|attachment| attachment.program).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), count), (18, 18));
+        assert_eq!((names.len(), count), (20, 20));
     }
 }

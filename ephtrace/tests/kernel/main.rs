@@ -15,6 +15,7 @@ mod bpf;
 mod compare;
 mod exits;
 mod filters;
+mod mptcp;
 mod patterns;
 mod refusals;
 mod sctp;

@@ -2,6 +2,7 @@
 
 mod bound;
 mod fastopen;
+mod mptcp;
 mod plain;
 mod ranges;
 mod sctp;
@@ -97,8 +98,10 @@ const WAYS: &[Way] = &[
     ("bind_two_threads", unconnected::two_threads),
 ];
 
-/// Ways that are gone only where they are asked for: an SCTP socket makes the kernel load a module.
+/// Ways that are gone only where they are asked for: an SCTP socket makes the kernel load a module,
+/// and a subflow of MPTCP joins when it likes.
 const ON_REQUEST: &[Way] = &[
+    ("mptcp_join", mptcp::join),
     ("sctp_bind", sctp::bind),
     ("sctp_bind_ipv6", sctp::bind_ipv6),
     ("sctp_bind_second", sctp::bind_second),
