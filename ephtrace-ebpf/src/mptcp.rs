@@ -63,7 +63,7 @@ fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
         is_kept: u32::from(filter::keep_task(task, &owner)),
     };
     // Without room for it, the kernel thread is shown.
-    let _ = PRINCIPALS.insert(&(parent as u64), &principal, 0);
+    let _ = PRINCIPALS.insert(parent as u64, principal, 0);
 }
 
 /// The process for which the current task, a kernel thread, binds `subflow`; null if it is none, or
@@ -74,7 +74,7 @@ pub(crate) fn principal(subflow: *const u8) -> *const Principal {
         return core::ptr::null();
     }
     let parent = parent(subflow);
-    let Some(principal) = PRINCIPALS.get_ptr(&(parent as u64)) else { return core::ptr::null() };
+    let Some(principal) = PRINCIPALS.get_ptr(parent as u64) else { return core::ptr::null() };
     // The parent's memory may have been another socket's before.
     // SAFETY: a live map value.
     if unsafe { (*principal).inode } == inode(parent) { principal } else { core::ptr::null() }

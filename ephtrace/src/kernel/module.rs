@@ -6,13 +6,7 @@
 
 use std::{fs, path::Path};
 
-use super::{
-    attach::start_late,
-    error::AttachError,
-    hooks::{self, Site},
-    support::Support,
-    tracer::Tracer,
-};
+use super::{attach::start_late, error::AttachError, hooks, support::Support, tracer::Tracer};
 
 /// Where the kernel tells of the module; also where it is built in.
 const MODULE: &str = "/sys/module/sctp";
@@ -86,7 +80,6 @@ impl Tracer {
             if let Err(error) = start_late(&mut self.ebpf, attachment, &support, true) {
                 // None of them without the others: a start whose end is not seen is a loss.
                 programs.all().for_each(|attachment| self.unload(attachment.program));
-                self.unseen.push((Site::Sctp, error.to_string()));
                 return Some(Change::Failed(error));
             }
         }

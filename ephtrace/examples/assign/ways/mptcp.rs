@@ -1,7 +1,7 @@
 //! MPTCP: a second subflow, which a kernel thread makes some time after the connect.
 //!
 //! Who is told where from to join is the kernel's own path manager, by generic netlink
-//! (linux/mptcp_pm.h).
+//! (`linux/mptcp_pm.h`).
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -146,7 +146,7 @@ fn subflows(client: &Socket) -> io::Result<Vec<(Ipv4Addr, u16)>> {
 const CONTROL: (u16, u8) = (16, 3);
 const CTRL_ATTR_FAMILY_ID: u16 = 1;
 const CTRL_ATTR_FAMILY_NAME: u16 = 2;
-/// Commands, attributes and the flag of linux/mptcp_pm.h.
+/// Commands, attributes and the flag of `linux/mptcp_pm.h`.
 const ADD_ADDR: u8 = 1;
 const SET_LIMITS: u8 = 5;
 const ATTR_ADDR: u16 = 1 | NESTED;
