@@ -25,10 +25,11 @@ fn is_loaded() -> bool {
     Path::new("/sys/module/sctp").exists()
 }
 
-/// Loads the module, where this machine gives it to tests; false where it does not.
-fn load() -> Result<bool> {
-    let Ok(folder) = fs::read_dir(MODULES) else { return Ok(false) };
+/// Loads the module, which this machine gives to tests.
+fn load() -> Result<()> {
+    let folder = fs::read_dir(MODULES)?;
     let mut files = folder.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|path| path.extension().is_some_and(|end| end == "ko"));
     files.sort_unstable();
     for path in &files {
         let file = fs::File::open(path)?;
@@ -37,18 +38,20 @@ fn load() -> Result<bool> {
             Err(e) => return Err(e).with_context(|| format!("loading {}", path.display())),
         }
     }
-    Ok(is_loaded())
+    ensure!(is_loaded(), "the module is not there");
+    Ok(())
 }
 
 /// Starts ephtrace, and sees to it that the module is there and is seen.
 fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Option<Tracer>> {
     let was_loaded = is_loaded();
+    if !was_loaded && !Path::new(MODULES).exists() {
+        say("not applicable: no module sctp here that a test may load");
+        return Ok(None);
+    }
     let mut tracer = Tracer::start(scratch, hook, args)?;
     if !was_loaded {
-        if !load()? {
-            say("not applicable: no module sctp here that a test may load");
-            return Ok(None);
-        }
+        load()?;
         if hook != "sock_ops" {
             let line = tracer.wait_for(ATTACHED_LATE)?;
             ensure!(line.contains("seen from now on"), "{line}");
@@ -96,7 +99,8 @@ fn every_way_of_sctp_is_reported_once() -> Result<()> {
 #[ignore = "needs root and a kernel to trace"]
 fn named_ports_of_sctp_are_told_on_request() -> Result<()> {
     each_hook(|hook| {
-        if hook == "sock_ops" {
+        if !["fentry", "kprobe"].contains(&hook) {
+            // With sock_ops, there is nothing to see, and ephtrace says so and ends.
             return Ok(());
         }
         let scratch = Scratch::new()?;
