@@ -138,6 +138,8 @@ wire_enum! {
         Explicit = 5,
         /// `bind()` to 0, `connect()` or first send on a ping socket: the port is an ICMP identifier.
         Ping = 6,
+        /// `bind()` to port 0, `listen()`, `connect()` or first send on an unbound SCTP socket.
+        Sctp = 7,
     }
 }
 

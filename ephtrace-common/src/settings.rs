@@ -89,6 +89,16 @@ pub struct Offsets {
     pub cgroup_level: u32,
     /// `cgroup.ancestor_ids`; up to Linux 6.0.
     pub cgroup_ancestor_ids: u32,
+    /// `task_struct.flags`.
+    pub task_flags: u32,
+    /// `sock.sk_socket`.
+    pub sk_socket: u32,
+    /// `socket_alloc.vfs_inode.i_ino`: of a socket's file, from the `socket` on.
+    pub socket_inode: u32,
+    /// `inet_connection_sock.icsk_ulp_data`.
+    pub icsk_ulp_data: u32,
+    /// `mptcp_subflow_context.conn`; absent without `CONFIG_MPTCP`.
+    pub subflow_conn: u32,
 }
 
 impl Offsets {
@@ -115,8 +125,6 @@ pub struct Features {
     pub has_spares: u32,
     /// `IP_LOCAL_PORT_RANGE` makes the search walk both parities at once (Linux 6.8).
     pub own_range_by_one: u32,
-    /// Always zero: keeps the size a multiple of eight.
-    pub reserved: u32,
 }
 
 /// Which assignments to keep. An empty list keeps all.

@@ -78,7 +78,12 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     let uid = unsafe { bpf_get_current_uid_gid() } as u32;
     let (pid, tid) = task::ids();
     let owner = Owner { pid, tid, uid };
-    let start = Start { hook: Hook::SockOps, origin, site: site::BIND_CGROUP };
+    let start = Start {
+        hook: Hook::SockOps,
+        origin,
+        site: site::BIND_CGROUP,
+        principal: core::ptr::null(),
+    };
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);
 }
 

@@ -92,7 +92,8 @@ fn begin<const TRUSTED: bool, const SPARE: bool>(
     sk: *const u8,
     hash_offset: u64,
 ) {
-    let mut start = Start { hook, origin: Origin::Connect, site: site::CONNECT };
+    let mut start =
+        Start { hook, origin: Origin::Connect, site: site::CONNECT, principal: core::ptr::null() };
     let mut hash_offset = match setting!(features.hash_offset_bytes) {
         8 => Some(hash_offset),
         _ => None,

@@ -6,6 +6,7 @@ use ephtrace_common::{Cidr, Origin, PortSpan, bounds};
 
 use crate::{
     globals::{SETTINGS, setting},
+    maps::Principal,
     sock::{self, Endpoints},
     task::{self, Owner},
 };
@@ -15,14 +16,27 @@ use crate::{
 pub(crate) fn keep_start<const TRUSTED: bool>(
     task: u64,
     owner: &Owner,
+    principal: *const Principal,
     ends: &Endpoints,
     net: *const u8,
 ) -> bool {
+    if !principal.is_null() {
+        // SAFETY: a live map value.
+        return unsafe { (*principal).is_kept != 0 }
+            && keep_destination(ends)
+            && keep_netns::<TRUSTED>(net);
+    }
     keep_owner(owner)
         && keep_destination(ends)
         && keep_netns::<TRUSTED>(net)
         && keep_name(task, owner)
         && keep_cgroup()
+}
+
+/// Whether anything that the current task does is wanted.
+#[inline(always)]
+pub(crate) fn keep_task(task: u64, owner: &Owner) -> bool {
+    keep_owner(owner) && keep_name(task, owner) && keep_cgroup()
 }
 
 /// Whether assignments of this origin are wanted at all.

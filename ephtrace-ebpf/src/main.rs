@@ -1,6 +1,6 @@
 //! The kernel half: sees the search for a port begin and end, and emits one record for each.
 //!
-//! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sock_ops`], [`bind_cgroup`]) call [`search`],
+//! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`], [`bind_cgroup`]) call [`search`],
 //! which asks [`filter`] first, keeps the state of a search in flight and hands the finished record to
 //! [`emit`], which writes it to the ring buffer or adds it to the [`totals`]. What each module reads from kernel memory goes through [`read`], at offsets that the loader
 //! took from the running kernel's BTF ([`globals`]).
@@ -33,9 +33,11 @@ mod emit;
 mod filter;
 mod globals;
 mod maps;
+mod mptcp;
 mod ping;
 mod programs;
 mod read;
+mod sctp;
 mod search;
 mod sock;
 mod sock_ops;

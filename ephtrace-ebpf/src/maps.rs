@@ -36,6 +36,35 @@ pub(crate) static WORDS: Array<WordUse> = Array::with_max_entries(MAX_WORDS, 0);
 /// As many as `table_perturb` has (`CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless in expert mode).
 pub(crate) const MAX_WORDS: u32 = 1 << 16;
 
+/// The process behind an MPTCP socket, by the address of that socket. LRU, as nobody tells when one
+/// goes.
+#[map]
+pub(crate) static PRINCIPALS: LruHashMap<u64, Principal> =
+    LruHashMap::with_max_entries(MAX_PRINCIPALS, 0);
+
+/// MPTCP sockets that were connected last, 0.5 MB of kernel memory. Subflows join within moments.
+const MAX_PRINCIPALS: u32 = 4096;
+
+/// A process for which a kernel thread acts.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Principal {
+    /// Inode number of the socket's file.
+    pub(crate) inode: u64,
+    /// cgroup v2 id.
+    pub(crate) cgroup_id: u64,
+    /// Name of the process.
+    pub(crate) comm: [u64; 2],
+    /// Process id.
+    pub(crate) pid: u32,
+    /// Id of the thread that connected.
+    pub(crate) tid: u32,
+    /// Real user id.
+    pub(crate) uid: u32,
+    /// 1 if the filter wants what it does.
+    pub(crate) is_kept: u32,
+}
+
 /// How often a word of `table_perturb` has been in use.
 #[repr(C)]
 pub(crate) struct WordUse {
@@ -72,6 +101,8 @@ pub(crate) mod site {
     pub(crate) const PING: u32 = 4;
     /// `inet_csk_get_port` or `udp_lib_get_port`, seen by programs on the root cgroup.
     pub(crate) const BIND_CGROUP: u32 = 5;
+    /// `sctp_get_port_local`.
+    pub(crate) const SCTP: u32 = 6;
 }
 
 /// A search that has begun.
@@ -81,6 +112,8 @@ pub(crate) struct InFlight {
     pub(crate) sk: u64,
     /// Address of the socket that the kernel itself binds, ahead of a connect or a send; else 0.
     pub(crate) autobind: u64,
+    /// Address of what the program asked to bind an SCTP socket to last.
+    pub(crate) asked: u64,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub(crate) start_ns: u64,
     /// Address of the word of `table_perturb` that the search uses, 0 if not known.

@@ -53,7 +53,12 @@ macro_rules! programs {
             let Some(origin) = origin::<TRUSTED>(sk, snum) else { return };
             if crate::filter::keep_origin(origin) {
                 let protocol = crate::sock::protocol::<TRUSTED>(sk).unwrap_or(0);
-                let start = crate::search::Start { hook, origin, site: $site };
+                let start = crate::search::Start {
+                    hook,
+                    origin,
+                    site: $site,
+                    principal: core::ptr::null(),
+                };
                 crate::search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
             }
         }

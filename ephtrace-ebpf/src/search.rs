@@ -18,7 +18,8 @@ use crate::{
     emit::emit,
     filter,
     globals::setting,
-    maps::{EMPTY, IN_FLIGHT, InFlight, count, site, state},
+    maps::{EMPTY, IN_FLIGHT, InFlight, Principal, count, site, state},
+    mptcp,
     sock::{self, Endpoints},
     task::{self, Owner},
     word,
@@ -33,6 +34,8 @@ pub(crate) struct Start {
     pub(crate) origin: Origin,
     /// One of [`crate::maps::site`].
     pub(crate) site: u32,
+    /// Whom the current task does it for; null for itself.
+    pub(crate) principal: *const Principal,
 }
 
 /// A search begins: remembers who, where to and since when, if the filter wants it.
@@ -41,7 +44,7 @@ pub(crate) struct Start {
 #[inline(always)]
 pub(crate) fn begin<const TRUSTED: bool>(
     ctx: &impl EbpfContext,
-    start: Start,
+    mut start: Start,
     sk: *const u8,
     protocol: u16,
     hash_offset: Option<u64>,
@@ -51,7 +54,15 @@ pub(crate) fn begin<const TRUSTED: bool>(
         return;
     }
     count(Counter::Seen);
-    let owner = task::owner(ctx);
+    let mut owner = task::owner(ctx);
+    if matches!(start.origin, Origin::Bind | Origin::Explicit) {
+        start.principal = mptcp::principal(sk);
+    }
+    if !start.principal.is_null() {
+        // SAFETY: a live map value.
+        let principal = unsafe { &*start.principal };
+        owner = Owner { pid: principal.pid, tid: principal.tid, uid: principal.uid };
+    }
     let ends = match start.site {
         site::CONNECT => sock::endpoints::<TRUSTED>(sk),
         _ => sock::local_end::<TRUSTED>(sk),
@@ -75,7 +86,8 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     let task = task::current();
     let is_tentative = start.site == site::BIND_CGROUP;
     let net = sock::net::<TRUSTED>(sk);
-    let is_wanted = ends.family != 0 && filter::keep_start::<TRUSTED>(task, owner, ends, net);
+    let is_wanted =
+        ends.family != 0 && filter::keep_start::<TRUSTED>(task, owner, start.principal, ends, net);
     if is_tentative && !is_wanted {
         return true;
     }
@@ -110,11 +122,12 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         return true;
     }
     fill_fixed(&mut slot.record, start, protocol, ends, owner);
-    // Here, as not every program may ask for it at the end (on cgroups, up to Linux 6.1).
-    slot.record.cgroup_id = task::cgroup_id();
-    // The totals ask for the rest once for each row.
-    if setting!(totals) != mode::ONLY {
-        fill_task(&mut slot.record, task, owner);
+    // The totals ask for the name once for each row, and for the time not at all.
+    if setting!(totals) != mode::ONLY || !start.principal.is_null() {
+        fill_task(&mut slot.record, task, owner, start.principal);
+    } else {
+        // Here, as not every program may ask for it at the end (on cgroups, up to Linux 6.1).
+        slot.record.cgroup_id = task::cgroup_id();
     }
     fill_netns::<TRUSTED>(&mut slot.record, net);
     // A ping socket's port is an identifier, of which there is no range.
@@ -229,7 +242,7 @@ fn errno(slot: *mut InFlight, ret: i32) -> u32 {
     match (ret, slot.site) {
         (0, _) => 0,
         (_, site::CONNECT) => ret.unsigned_abs(),
-        (_, site::UDP | site::PING) if is_own_accord => EAGAIN,
+        (_, site::UDP | site::PING | site::SCTP) if is_own_accord => EAGAIN,
         _ => EADDRINUSE,
     }
 }
@@ -243,6 +256,24 @@ pub(crate) fn autobind<const TRUSTED: bool>(sk: *const u8) {
     let Some(slot) = slot(task::current()) else { return };
     // SAFETY: as in `begin`.
     unsafe { (*slot).autobind = sk as u64 };
+}
+
+/// The program asks to bind an SCTP socket to what is at `addr`.
+#[inline(always)]
+pub(crate) fn asked_to_bind(addr: *const u8) {
+    let Some(slot) = slot(task::current()) else { return };
+    // SAFETY: as in `begin`.
+    unsafe { (*slot).asked = addr as u64 };
+}
+
+/// A search for the SCTP socket `sk` has begun, to bind it to what is at `addr`: the kernel's own
+/// accord, unless the program asked for exactly that.
+#[inline(always)]
+pub(crate) fn own_accord(sk: *const u8, addr: *const u8) {
+    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
+    // SAFETY: as in `begin`.
+    let slot = unsafe { &mut *slot };
+    slot.autobind = if slot.asked == addr as u64 { 0 } else { sk as u64 };
 }
 
 /// The current task connects on `sk`, but there is no search to follow: its end is none to miss.
@@ -321,10 +352,20 @@ fn fill_fixed(
 }
 
 #[inline(always)]
-fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner) {
+fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner, principal: *const Principal) {
     // SAFETY: takes no argument and cannot fail.
     record.jiffies = unsafe { bpf_jiffies64() };
     record.known |= known::CGROUP | known::JIFFIES;
+    if !principal.is_null() {
+        // SAFETY: a live map value; the name is 16 bytes at an offset that is a multiple of 8.
+        unsafe {
+            record.cgroup_id = (*principal).cgroup_id;
+            (&raw mut record.comm).cast::<[u64; 2]>().write((*principal).comm);
+        }
+        record.known |= known::COMM;
+        return;
+    }
+    record.cgroup_id = task::cgroup_id();
     match task::process_name(task, owner) {
         // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
         Some(name) => unsafe {

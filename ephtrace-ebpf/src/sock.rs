@@ -92,6 +92,16 @@ pub(crate) fn local_end<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     }
 }
 
+/// The same for a socket that is bound to what is at `addr`, a `sockaddr_in` or `sockaddr_in6`.
+#[inline(always)]
+pub(crate) fn named_by(addr: *const u8) -> Endpoints {
+    match read::probe::<u16>(addr, 0) {
+        Some(AF_INET6) => bound_to(words::<false>(addr, 8)),
+        Some(AF_INET) => bound_to_ipv4(read::probe::<u32>(addr, 4).unwrap_or(0)),
+        _ => Endpoints { saddr: [0; 2], daddr: [0; 2], dport: 0, family: 0 },
+    }
+}
+
 /// The ends of a socket that is bound to this address of IPv6, or of IPv4 in its mapped form.
 #[inline(always)]
 pub(crate) fn bound_to(saddr: [u64; 2]) -> Endpoints {

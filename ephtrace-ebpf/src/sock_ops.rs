@@ -102,7 +102,7 @@ fn started<const TRUSTED: bool, const SPARE: bool>(
     if sock::protocol::<TRUSTED>(sk) != Some(protocol) {
         return;
     }
-    let mut start = Start { hook: Hook::SockOps, origin, site };
+    let mut start = Start { hook: Hook::SockOps, origin, site, principal: core::ptr::null() };
     let is_connect = site == site::CONNECT;
     if sock::num::<TRUSTED>(sk) != Some(0) {
         if is_connect && !SPARE {

@@ -102,9 +102,14 @@ fn entry(map: &'static PerCpuHashMap<TotalsKey, Totals>, key: &TotalsKey) -> Opt
 /// `row` is a live map value.
 #[inline(always)]
 unsafe fn introduce(row: *mut Totals, record: &AssignmentRecord) {
-    let owner = Owner { pid: record.pid, tid: record.tid, uid: record.uid };
-    let name = task::process_name(task::current(), &owner).unwrap_or([0; 2]);
-    // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
+    let name = if record.known & known::COMM != 0 {
+        // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
+        unsafe { (&raw const record.comm).cast::<[u64; 2]>().read() }
+    } else {
+        let owner = Owner { pid: record.pid, tid: record.tid, uid: record.uid };
+        task::process_name(task::current(), &owner).unwrap_or([0; 2])
+    };
+    // SAFETY: as above.
     unsafe {
         (&raw mut (*row).comm).cast::<[u64; 2]>().write(name);
         (*row).cgroup_id = record.cgroup_id;

@@ -16,6 +16,7 @@ use crate::{
         btf::Btf,
         error::AttachError,
         hooks::{HOOKS, HookRow, Site},
+        module,
         support::Support,
     },
     settings::chosen_by_kernel,
@@ -119,7 +120,7 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
         Err((available, error)) => (available, Some(error.to_string()), None),
     };
     let HookRow { hook, attaches, needs, gives } = *row;
-    let origins = origins(hook, available, btf, &unseen);
+    let origins = origins(hook, available, support, btf, &unseen);
     let hook = hook_name(hook);
     HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
 }
@@ -128,6 +129,7 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
 fn origins(
     hook: Hook,
     works: Option<bool>,
+    support: &Support,
     btf: Result<&Btf, &String>,
     unseen: &Unseen,
 ) -> Vec<OriginReport> {
@@ -135,7 +137,13 @@ fn origins(
     for site in Site::ALL {
         let found = match unseen.iter().find(|(one, _)| *one == site) {
             Some((_, why)) => Err(why.clone()),
-            None => btf.map_err(Clone::clone).and_then(|btf| attach::check_site(hook, site, btf)),
+            None => btf
+                .map_err(Clone::clone)
+                .and_then(|btf| attach::check_site(hook, site, support, btf)),
+        };
+        let absent = match site {
+            Site::Sctp => module::absence(&support.release),
+            _ => None,
         };
         for &origin in site.origins().iter().filter(|&&origin| origin != Origin::Explicit) {
             reports.push(OriginReport {
@@ -144,6 +152,7 @@ fn origins(
                 reason: found
                     .clone()
                     .err()
+                    .or_else(|| absent.clone())
                     .or_else(|| attach::blind_spot(hook, site).map(str::to_owned))
                     // listen() is seen by other means than bind().
                     .filter(|_| found.is_err() || origin != Origin::Listen),

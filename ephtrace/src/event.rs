@@ -212,7 +212,7 @@ pub enum Unknown {
     Rule,
     /// `net.ipv4.ip_local_port_step_width` is on: the number of candidates can't be told.
     RandomSteps,
-    /// bind, listen and UDP draw where to begin for each search anew, in a local variable.
+    /// bind, listen, UDP and SCTP draw where to begin for each search anew, in a local variable.
     RandomStart,
 }
 
@@ -311,6 +311,7 @@ pub fn origin_name(origin: Origin) -> &'static str {
         Origin::Udp => "udp",
         Origin::Explicit => "explicit",
         Origin::Ping => "ping",
+        Origin::Sctp => "sctp",
     }
 }
 

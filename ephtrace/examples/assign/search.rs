@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Ports of it that are reserved, as the sysctl takes them
     #[arg(long, value_name = "PORTS")]
     reserved: Option<String>,
+    /// Most by which a search may step from candidate to candidate at random (Linux 7.1)
+    #[arg(long, value_name = "PORTS")]
+    step_width: Option<u32>,
     /// Whom to connect to
     #[arg(long, value_enum, default_value_t = To::Ipv4)]
     to: To,
@@ -114,6 +117,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn search(args: &Args, truth: &Truth) -> Result<()> {
     if let Some(ports) = &args.reserved {
         netns::set("ip_local_reserved_ports", ports)?;
+    }
+    if let Some(width) = args.step_width {
+        netns::set("ip_local_port_step_width", &width.to_string())
+            .map_err(|e| Skip(format!("searches don't step at random here: {e:#}")))?;
     }
     let server = args.to.server()?;
     let to = args.to.address(&server);

@@ -30,6 +30,8 @@ pub(crate) enum Origin {
     Udp,
     /// The kernel, for a ping socket.
     Ping,
+    /// The kernel, for an SCTP socket.
+    Sctp,
     /// The program; or it connects with a port that it has already.
     Explicit,
     /// Nobody: the attempt ended before a port was looked for.
@@ -43,7 +45,7 @@ pub(crate) struct Attempt {
     pub(crate) way: String,
     /// 4 or 6; an IPv4-mapped destination is 4.
     pub(crate) family: u8,
-    /// `tcp`, `udp`, `icmp`, `icmpv6`.
+    /// `tcp`, `udp`, `sctp`, `icmp`, `icmpv6`.
     pub(crate) protocol: &'static str,
     /// Source address, also where the attempt failed.
     pub(crate) saddr: IpAddr,

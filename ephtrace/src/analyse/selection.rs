@@ -64,7 +64,7 @@ pub fn select(assignment: &Assignment, rules: Rules) -> Result<Selection, Unknow
 pub fn apply(assignment: &mut Assignment, rules: Rules) {
     match assignment.origin {
         Some(Origin::Connect) | None => {}
-        Some(Origin::Bind | Origin::Listen | Origin::Udp) => {
+        Some(Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp) => {
             assignment.search_unknown = Some(Unknown::RandomStart);
             return;
         }

@@ -357,6 +357,8 @@ pub enum OriginArg {
     Udp,
     /// Ping socket: bind to 0, connect or first send
     Ping,
+    /// SCTP: bind to port 0, listen, connect or first send on an unbound socket
+    Sctp,
     /// The program named the port, or connects from one that it had bound before
     Explicit,
 }

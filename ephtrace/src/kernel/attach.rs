@@ -9,14 +9,14 @@ use aya::{
     sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
-use ephtrace_common::{Filter, Settings, totals::mode as totals_mode};
+use ephtrace_common::{Filter, Offsets, Settings, totals::mode as totals_mode};
 use zerocopy::IntoBytes as _;
 
 use super::{
     btf::Btf,
     config,
     error::{AttachError, chain, errno, explain},
-    hooks::{self, Attachment, Fit, Hook, OWN_ACCORD, Programs, Site},
+    hooks::{self, Attachment, Fit, Hook, Programs, Site},
     object, offsets,
     support::{Support, VMLINUX},
     symbols, totals,
@@ -84,7 +84,7 @@ pub fn attach_one(
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     precheck(hook, support)?;
-    let (mut sites, mut unseen) = sites(hook, btf, options.filter.origins)?;
+    let (mut sites, mut unseen) = sites(hook, support, btf, options.filter.origins)?;
     let mut settings = settings(hook, btf, options)?;
     settings.features.has_spares = u32::from(support.is_preemptible && hook != Hook::Kprobe);
     // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
@@ -104,7 +104,7 @@ pub fn attach_one(
         .take_map("COUNTERS")
         .and_then(|map| PerCpuArray::try_from(map).ok())
         .ok_or_else(|| AttachError::Unsupported("the eBPF object has no COUNTERS".into()))?;
-    Ok(Tracer {
+    let mut tracer = Tracer {
         hook,
         passed_over: Vec::new(),
         own_range_steps_by_one: offsets::own_range_steps_by_one(btf),
@@ -116,9 +116,17 @@ pub fn attach_one(
         programs,
         logger: if options.log_level > 0 { EbpfLogger::init(&mut ebpf).ok() } else { None },
         ebpf,
+        waiting: None,
         counters,
         missed: Missed::Counting { before: 0 },
-    })
+    };
+    if sites.contains(&Site::Sctp)
+        && let Err(error) = tracer.add_module(support)
+    {
+        let unseen = give_up(&mut sites, Site::Sctp.function(), error)?;
+        tracer.unseen.push(unseen);
+    }
+    Ok(tracer)
 }
 
 /// Goes on without the function `to`, unless it is the one that matters most, or the only one.
@@ -138,10 +146,15 @@ fn give_up(
 pub type Unseen = Vec<(Site, String)>;
 
 /// The functions that `hook` is to see for `origins`, and those that it can't.
-fn sites(hook: Hook, btf: &Btf, origins: u32) -> Result<(Vec<Site>, Unseen), AttachError> {
+fn sites(
+    hook: Hook,
+    support: &Support,
+    btf: &Btf,
+    origins: u32,
+) -> Result<(Vec<Site>, Unseen), AttachError> {
     let (mut seen, mut unseen) = (Vec::new(), Vec::new());
     for site in Site::ALL.into_iter().filter(|site| site.is_wanted(origins)) {
-        match check_site(hook, site, btf) {
+        match check_site(hook, site, support, btf) {
             Ok(()) => seen.push(site),
             Err(why) => unseen.push((site, why)),
         }
@@ -153,12 +166,18 @@ fn sites(hook: Hook, btf: &Btf, origins: u32) -> Result<(Vec<Site>, Unseen), Att
 }
 
 /// Whether `hook` can see what `site` assigns, as far as can be told without a trial.
-pub fn check_site(hook: Hook, site: Site, btf: &Btf) -> Result<(), String> {
+pub fn check_site(hook: Hook, site: Site, support: &Support, btf: &Btf) -> Result<(), String> {
     if hook == Hook::SockOps {
         return match site {
             Site::Ping => Err("no program on a cgroup sees ping sockets".into()),
+            Site::Sctp => Err("no program on a cgroup sees SCTP sockets".into()),
             _ => Ok(()),
         };
+    }
+    if site == Site::Sctp {
+        // In no BTF that ephtrace reads, and maybe not in the kernel yet.
+        let why = "functions of the module sctp take kprobes, which this kernel has not";
+        return if support.has_kprobes { Ok(()) } else { Err(why.into()) };
     }
     let function = site.function();
     match btf.function(function) {
@@ -193,11 +212,11 @@ fn load_and_attach_all(
     let types = KernelTypes::default();
     for &attachment in programs.all() {
         match start_program(&mut ebpf, attachment, support, &types) {
-            // A static function, which a compiler may have made part of others.
-            Err(AttachError::Unsupported(why)) if attachment.to == OWN_ACCORD => {
-                log::info!("a UDP connect without a port is told as EADDRINUSE: {why}");
-            }
-            result => result.map_err(|error| (attachment.to, error))?,
+            Ok(()) => {}
+            Err(error) => match (&error, hooks::unknown_without(attachment.to)) {
+                (AttachError::Unsupported(why), Some(unknown)) => log::info!("{unknown}: {why}"),
+                _ => return Err((attachment.to, error)),
+            },
         }
     }
     Ok(ebpf)
@@ -208,6 +227,7 @@ fn programs(hook: Hook, sites: &[Site], settings: &Settings) -> Programs {
         arguments: settings.features.hash_connect_args,
         is_typed: Path::new(VMLINUX).exists(),
         is_preemptible: settings.features.has_spares != 0,
+        has_mptcp: settings.offsets.subflow_conn != Offsets::ABSENT,
     };
     hooks::programs(hook, sites, fit)
 }
@@ -317,11 +337,29 @@ fn start_program(
     support: &Support,
     types: &KernelTypes,
 ) -> Result<(), AttachError> {
-    let program = ebpf.program_mut(name).ok_or_else(|| {
-        AttachError::Unsupported(format!("the eBPF object has no program {name}"))
-    })?;
+    let program = ebpf.program_mut(name).ok_or_else(|| no_program(name))?;
     load_and_attach(program, to, support, types)
         .map_err(|error| explain(name, program, &error, support))
+}
+
+/// Loads a program on a function of a module, or attaches it (`is_there`) once that is loaded.
+pub(super) fn start_late(
+    ebpf: &mut Ebpf,
+    Attachment { program: name, to }: Attachment,
+    support: &Support,
+    is_there: bool,
+) -> Result<(), AttachError> {
+    let program = ebpf.program_mut(name).ok_or_else(|| no_program(name))?;
+    let started = match program {
+        Program::KProbe(program) if is_there => program.attach(to, 0).map(drop),
+        Program::KProbe(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    started.map_err(|error| explain(name, program, &error, support))
+}
+
+fn no_program(name: &str) -> AttachError {
+    AttachError::Unsupported(format!("the eBPF object has no program {name}"))
 }
 
 fn root_cgroup(support: &Support) -> io::Result<File> {

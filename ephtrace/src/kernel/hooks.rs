@@ -23,7 +23,7 @@ pub const HOOKS: [HookRow; 3] = [
     HookRow {
         hook: Hook::Fentry,
         attaches: "fentry and fexit on __inet_hash_connect, inet_csk_get_port, udp_lib_get_port, \
-                   ping_get_port",
+                   ping_get_port; kprobe and kretprobe on sctp_get_port_local",
         needs: "BTF, function tracing",
         gives: "everything",
     },
@@ -61,11 +61,13 @@ pub enum Site {
     Udp,
     /// Ping sockets.
     Ping,
+    /// SCTP: part of a module, hooked by kprobes (see `kernel::module`).
+    Sctp,
 }
 
 impl Site {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Connect, Self::Bind, Self::Udp, Self::Ping];
+    pub const ALL: [Self; 5] = [Self::Connect, Self::Bind, Self::Udp, Self::Ping, Self::Sctp];
 
     /// What the function is called.
     pub fn function(self) -> &'static str {
@@ -74,6 +76,7 @@ impl Site {
             Self::Bind => "inet_csk_get_port",
             Self::Udp => "udp_lib_get_port",
             Self::Ping => "ping_get_port",
+            Self::Sctp => "sctp_get_port_local",
         }
     }
 
@@ -81,7 +84,7 @@ impl Site {
     pub fn arguments(self) -> &'static [usize] {
         match self {
             Self::Connect => &[4, 5],
-            Self::Bind | Self::Ping => &[2],
+            Self::Bind | Self::Ping | Self::Sctp => &[2],
             Self::Udp => &[3],
         }
     }
@@ -93,6 +96,7 @@ impl Site {
             Self::Bind => &[Origin::Bind, Origin::Listen, Origin::Explicit],
             Self::Udp => &[Origin::Udp, Origin::Explicit],
             Self::Ping => &[Origin::Ping, Origin::Explicit],
+            Self::Sctp => &[Origin::Sctp, Origin::Explicit],
         }
     }
 
@@ -135,10 +139,26 @@ pub struct Fit {
     pub is_typed: bool,
     /// The kernel may preempt a program, and leaves it out for other tasks meanwhile.
     pub is_preemptible: bool,
+    /// The kernel has MPTCP.
+    pub has_mptcp: bool,
 }
 
 /// The function by which the kernel binds a socket of its own accord.
-pub const OWN_ACCORD: &str = "inet_autobind";
+const OWN_ACCORD: &str = "inet_autobind";
+
+/// The function by which a process that connects an MPTCP socket is known; it tells for whom a kernel
+/// thread binds further subflows.
+const JOINED_BY: &str = "mptcp_token_new_connect";
+
+/// What is not known without a function that a hook can do without.
+pub fn unknown_without(function: &str) -> Option<&'static str> {
+    match function {
+        // A static function, which a compiler may have made part of others.
+        OWN_ACCORD => Some("a UDP connect without a port is told as EADDRINUSE"),
+        JOINED_BY => Some("of MPTCP subflows that join later, the kernel's thread is shown"),
+        _ => None,
+    }
+}
 
 /// The programs with which `hook` sees `sites`.
 pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
@@ -152,9 +172,25 @@ pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
         if matches!(site, Site::Udp | Site::Ping) {
             programs.add(&[], own_accord(hook), OWN_ACCORD, fit.is_preemptible);
         }
+        if site == Site::Bind && fit.has_mptcp {
+            programs.add(&[], joined_by(hook), JOINED_BY, fit.is_preemptible);
+        }
     }
     programs
 }
+
+/// The programs that see SCTP's ports, with `fentry` and `kprobe` alike: aya reads no types of modules,
+/// which fentry takes. A start comes before the one that needs it.
+pub fn module_programs() -> Programs {
+    let mut programs = Programs::default();
+    programs.add(&["eph_ksctp_x"], &[], Site::Sctp.function(), false);
+    programs.add(&[], &["eph_ksbind"], SCTP_BIND, false);
+    programs.add(&[], &["eph_ksctp"], Site::Sctp.function(), false);
+    programs
+}
+
+/// The function by which a program binds an SCTP socket.
+const SCTP_BIND: &str = "sctp_bind";
 
 /// The programs of the hook `sock_ops`: a tracepoint, and programs on the root cgroup, which the
 /// kernel never leaves out.
@@ -204,7 +240,8 @@ fn names(hook: Hook, site: Site, fit: Fit) -> (&'static [&'static str], &'static
         (Hook::Kprobe, Site::Bind) => (&["eph_kbind_x"], &["eph_kbind"]),
         (Hook::Kprobe, Site::Udp) => (&["eph_kudp_x"], &["eph_kudp"]),
         (Hook::Kprobe, Site::Ping) => (&["eph_kping_x"], &["eph_kping"]),
-        (Hook::SockOps, _) => (&[], &[]),
+        // Of its own, see `module_programs`.
+        (_, Site::Sctp) | (Hook::SockOps, _) => (&[], &[]),
     }
 }
 
@@ -213,6 +250,14 @@ fn own_accord(hook: Hook) -> &'static [&'static str] {
     match hook {
         Hook::Kprobe => &["eph_kauto"],
         _ => &["eph_auto", "eph_auto_spare"],
+    }
+}
+
+/// What sees a process connect an MPTCP socket.
+fn joined_by(hook: Hook) -> &'static [&'static str] {
+    match hook {
+        Hook::Kprobe => &["eph_kmptcp"],
+        _ => &["eph_mptcp", "eph_mptcp_spare"],
     }
 }
 
@@ -236,6 +281,12 @@ impl Programs {
         }
     }
 
+    /// Adds `more`, attached after these.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.ends.extend(more.ends);
+        self.starts.extend(more.starts);
+    }
+
     /// All of them, in the order in which they are attached.
     pub fn all(&self) -> impl Iterator<Item = &Attachment> {
         self.ends.iter().chain(&self.starts)
@@ -257,7 +308,7 @@ mod tests {
     fn program_names_fit_the_kernel_s_limit() {
         for row in &HOOKS {
             for (arguments, is_typed) in [(4, false), (5, true)] {
-                let fit = Fit { arguments, is_typed, is_preemptible: true };
+                let fit = Fit { arguments, is_typed, is_preemptible: true, has_mptcp: true };
                 for Attachment { program, .. } in programs(row.hook, &Site::ALL, fit).all() {
                     assert!(program.len() <= 15, "{program}");
                 }
@@ -266,13 +317,21 @@ mod tests {
     }
 
     #[test]
+    fn module_programs_fit_too() {
+        let programs = module_programs();
+        assert!(programs.all().all(|attachment| attachment.program.len() <= 15));
+        let to: Vec<_> = programs.all().map(|attachment| attachment.to).collect();
+        assert_eq!(to, ["sctp_get_port_local", "sctp_bind", "sctp_get_port_local"]);
+    }
+
+    #[test]
     fn every_program_is_attached_once() {
-        let fit = Fit { arguments: 5, is_typed: true, is_preemptible: true };
+        let fit = Fit { arguments: 5, is_typed: true, is_preemptible: true, has_mptcp: true };
         let programs = programs(Hook::Fentry, &Site::ALL, fit);
         let mut names: Vec<_> = programs.all().map(|attachment| attachment.program).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), count), (18, 18));
+        assert_eq!((names.len(), count), (20, 20));
     }
 }

@@ -12,6 +12,7 @@ mod config;
 pub mod cost;
 pub mod error;
 pub mod hooks;
+pub mod module;
 mod object;
 pub mod offsets;
 pub mod ring;

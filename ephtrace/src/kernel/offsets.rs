@@ -49,6 +49,11 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         css_set_dfl_cgrp: optional("css_set", "dfl_cgrp"),
         cgroup_level: optional("cgroup", "level"),
         cgroup_ancestor_ids: optional("cgroup", "ancestor_ids"),
+        task_flags: optional("task_struct", "flags"),
+        sk_socket: optional("sock", "sk_socket"),
+        socket_inode: optional("socket_alloc", "vfs_inode.i_ino"),
+        icsk_ulp_data: optional("inet_connection_sock", "icsk_ulp_data"),
+        subflow_conn: optional("mptcp_subflow_context", "conn"),
     })
 }
 
@@ -65,7 +70,6 @@ pub fn features(btf: &Btf) -> Features {
         ancestor_cgroup: 0,
         has_spares: 0,
         own_range_by_one: u32::from(own_range_steps_by_one(btf)),
-        reserved: 0,
     }
 }
 

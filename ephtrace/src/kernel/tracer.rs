@@ -15,6 +15,7 @@ use super::{
     attach::Unseen,
     cost::Cost,
     hooks::{Hook, Programs, Site},
+    module::Waiting,
     totals::TotalsReader,
 };
 
@@ -32,6 +33,8 @@ pub struct Tracer {
     pub seen_in_part: Vec<(Site, &'static str)>,
     pub(super) programs: Programs,
     pub(super) ebpf: Ebpf,
+    /// What is attached once the module with its functions is there.
+    pub(super) waiting: Option<Waiting>,
     /// Reads what the kernel half logs; only where that was asked for.
     pub(super) logger: Option<EbpfLogger<&'static dyn Log>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
@@ -115,6 +118,8 @@ impl Tracer {
     /// Detaches what sees a search begin. What is in flight may still end; what ends without a start
     /// from now on was not missed.
     pub fn detach_start(&mut self) {
+        // Nothing new from now on.
+        self.waiting = None;
         let missed = self.counts().map_or(0, |counts| counts[Counter::HookMissed as usize]);
         self.missed = Missed::Stopped { missed };
         let starts = std::mem::take(&mut self.programs.starts);
@@ -131,7 +136,7 @@ impl Tracer {
         }
     }
 
-    fn unload(&mut self, name: &str) {
+    pub(super) fn unload(&mut self, name: &str) {
         let Some(program) = self.ebpf.program_mut(name) else { return };
         let unloaded = match program {
             Program::FEntry(program) => program.unload(),

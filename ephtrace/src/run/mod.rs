@@ -28,6 +28,7 @@ use crate::{
     kernel::{
         attach::{self, Options, Totals},
         hooks::{self, Hook, Site},
+        module::Change,
         support::Support,
         tracer::Tracer,
     },
@@ -91,7 +92,10 @@ async fn run(settings: &Settings, log_level: u8) -> Result<()> {
             _ = terminated.recv() => break,
             () = at(end) => break,
             _ = look.tick() => pipeline.look()?,
-            _ = drain.tick() => pipeline.drain()?,
+            _ = drain.tick() => {
+                pipeline.drain()?;
+                tell_module(pipeline.follow_module(), settings.view.quiet);
+            }
         }
     }
     pipeline.detach_start();
@@ -122,6 +126,19 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
         names.push("udp without bind");
     }
     names
+}
+
+/// One line once the module of SCTP is there.
+fn tell_module(change: Option<Change>, quiet: bool) {
+    let line = match change {
+        None => return,
+        Some(Change::Attached) => "its ports are seen from now on, by kprobe".to_owned(),
+        Some(Change::Failed(error)) => format!("its ports are not seen: {error}"),
+    };
+    if !quiet {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "ephtrace: module sctp was loaded: {line}");
+    }
 }
 
 /// One line: the hook, and what it can't see.

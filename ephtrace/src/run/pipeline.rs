@@ -25,6 +25,7 @@ use crate::{
     },
     kernel::{
         cost::Meter,
+        module::Change,
         ring::Ring,
         totals::{Taken, TotalsReader},
         tracer::{Counts, Tracer},
@@ -111,6 +112,11 @@ impl Pipeline {
     /// Nothing is in flight any more that began while the hook was attached half.
     pub(super) fn settle(&mut self) -> Result<()> {
         Ok(self.tracer.settle()?)
+    }
+
+    /// What has become of a module whose functions are to be hooked.
+    pub(super) fn follow_module(&mut self) -> Option<Change> {
+        self.tracer.follow_module()
     }
 
     /// Takes what waits in the ring through all stages.

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 
-use super::{GRACE, SETTLE, announce, counts, occupancy::Occupancy};
+use super::{GRACE, SETTLE, announce, counts, occupancy::Occupancy, tell_module};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Finding, findings},
@@ -153,6 +153,7 @@ impl<'a> Storm<'a> {
         let found = findings(&facts);
         let losses = counts::losses(&self.tracer.counts()?);
         self.tracer.flush_log();
+        tell_module(self.tracer.follow_module(), self.settings.quiet);
         let look = Look::new("storm", self.tracer.hook, &interval, &found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {

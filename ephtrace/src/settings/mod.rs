@@ -153,6 +153,7 @@ fn origin(origin: OriginArg) -> Origin {
         OriginArg::Listen => Origin::Listen,
         OriginArg::Udp => Origin::Udp,
         OriginArg::Ping => Origin::Ping,
+        OriginArg::Sctp => Origin::Sctp,
         OriginArg::Explicit => Origin::Explicit,
     }
 }

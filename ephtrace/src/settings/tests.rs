@@ -31,7 +31,7 @@ fn network(bytes: [u8; 16]) -> [u64; 2] {
 fn defaults_keep_all() {
     let Settings { mut filter, hook, ring_bytes, view, count, duration, output, .. } =
         settings("").unwrap();
-    assert_eq!(filter.origins, 0b101_1110, "all but explicit");
+    assert_eq!(filter.origins, 0b1101_1110, "all but explicit");
     filter.origins = 0;
     assert!(zerocopy::IntoBytes::as_bytes(&filter).iter().all(|&byte| byte == 0));
     assert_eq!((hook, ring_bytes, count, duration, output), (None, 8 << 20, None, None, None));

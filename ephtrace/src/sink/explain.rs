@@ -11,7 +11,7 @@ pub(super) fn explain(out: &mut Vec<u8>, assignment: &Assignment) {
     let mut parts = Vec::new();
     parts.extend(assignment.step.map(|step| moved(step, assignment.resalted)));
     parts.push(match assignment.origin {
-        Some(Origin::Bind | Origin::Listen | Origin::Udp) => {
+        Some(Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp) => {
             format!("{} at random", if assignment.is_failed() { "sought" } else { "chosen" })
         }
         Some(Origin::Ping) => "an identifier, counted up from the last one of anybody".to_owned(),

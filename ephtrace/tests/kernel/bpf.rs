@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io,
+    fs, io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
@@ -39,7 +39,9 @@ struct InfoAttr {
 struct ProgInfo {
     before_name: [u64; 8],
     name: [u8; 16],
-    before_misses: [u64; 16],
+    before_run_time: [u64; 14],
+    run_time_ns: u64,
+    run_count: u64,
     recursion_misses: u64,
 }
 
@@ -64,6 +66,33 @@ pub(crate) fn programs() -> Result<BTreeSet<u32>> {
 pub(crate) fn misses(programs: &BTreeSet<u32>) -> Result<u64> {
     let infos = programs.iter().map(|&id| info(id)).collect::<Result<Vec<_>>>()?;
     Ok(infos.iter().flatten().map(|info| info.recursion_misses).sum())
+}
+
+/// Has the kernel measure how long programs run, until this is dropped.
+pub(crate) struct Stats(String);
+
+impl Stats {
+    const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+    /// Switches the measurement on.
+    pub(crate) fn on() -> Result<Self> {
+        let before = fs::read_to_string(Self::SWITCH).context(Self::SWITCH)?;
+        fs::write(Self::SWITCH, "1").context(Self::SWITCH)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Stats {
+    fn drop(&mut self) {
+        // Left on, it costs time and nothing else.
+        let _ = fs::write(Self::SWITCH, &self.0);
+    }
+}
+
+/// How long these programs ran in nanoseconds, while that was measured.
+pub(crate) fn run_time_ns(programs: &BTreeSet<u32>) -> Result<u64> {
+    let infos = programs.iter().map(|&id| info(id)).collect::<Result<Vec<_>>>()?;
+    Ok(infos.iter().flatten().map(|info| info.run_time_ns).sum())
 }
 
 /// What the kernel says of a program; `None` if it is gone.

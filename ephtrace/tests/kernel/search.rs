@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// One search: what happened, what was reported, and the calls that the kernel counted in it.
-struct Search<'a> {
-    attempt: &'a Attempt,
-    event: &'a Event,
-    refused: Option<u64>,
+pub(crate) struct Search<'a> {
+    pub(crate) attempt: &'a Attempt,
+    pub(crate) event: &'a Event,
+    pub(crate) refused: Option<u64>,
 }
 
 impl Search<'_> {
@@ -30,7 +30,7 @@ impl Search<'_> {
     }
 
     /// The range's ports, the one that an odd range leaves out taken off.
-    fn ports(&self) -> u32 {
+    pub(crate) fn ports(&self) -> u32 {
         let (low, high) = self.range();
         let ports = u32::from(high - low) + 1;
         if ports > 1 { ports & !1 } else { ports }
@@ -157,12 +157,12 @@ fn left_out_in_races(trace: &Trace, hook: &str) -> Result<u64> {
 }
 
 /// The kernel fills its table in the first search after boot, of which nothing can be told.
-fn fill_the_table() {
+pub(crate) fn fill_the_table() {
     // Nobody listens there, as a rule; a port is looked for in any case.
     let _ = TcpStream::connect("127.0.0.1:9");
 }
 
-fn search(scratch: &Scratch, args: &str) -> Result<Vec<Attempt>> {
+pub(crate) fn search(scratch: &Scratch, args: &str) -> Result<Vec<Attempt>> {
     let args: Vec<&str> = ["search"].into_iter().chain(args.split_whitespace()).collect();
     Assign::start(scratch, &args)?.truth()
 }
@@ -234,7 +234,7 @@ fn judge_race(truth: &[Attempt], trace: &Trace, hook: &str) -> Result<()> {
 
 /// The searches of one thread, in order. Those that the tracer is known to have left out are not
 /// among them.
-fn searches<'a>(truth: &'a [Attempt], trace: &'a Trace) -> Result<Vec<Search<'a>>> {
+pub(crate) fn searches<'a>(truth: &'a [Attempt], trace: &'a Trace) -> Result<Vec<Search<'a>>> {
     let pid = truth.first().map(|a| a.pid);
     let mut events: VecDeque<&Event> = trace.events.iter().filter(|e| e.pid == pid).collect();
     let mut searches = Vec::new();

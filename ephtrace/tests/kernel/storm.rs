@@ -38,6 +38,48 @@ fn a_storm_loses_nothing() -> Result<()> {
     })
 }
 
+/// As a resolver gets ports: a UDP socket for each question. What the kernel half costs is said beside
+/// what it costs for TCP, of which it looks at more.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_storm_of_datagrams_loses_nothing() -> Result<()> {
+    each_hook(|hook| {
+        for (by, origin) in [("connect", "connect"), ("udp-bind", "udp"), ("udp", "udp")] {
+            // No program on a cgroup sees a UDP socket that the kernel binds of its own accord.
+            if (hook, by) != ("sock_ops", "udp") {
+                storm_by(hook, by, origin)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn storm_by(hook: &str, by: &str, origin: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = (setup::storm()? / 2).to_string();
+    let storm = Assign::start(&scratch, &["storm", "--wait", "--by", by, "--connects", &connects])?;
+    let before = bpf::programs()?;
+    let args = ["-p", &storm.pid().to_string(), "--origin", origin];
+    let tracer = Tracer::start(&scratch, hook, &args)?;
+    let ours = &bpf::programs()? - &before;
+    let stats = bpf::Stats::on()?;
+    let report = storm.storm()?;
+    let run_time_ns = bpf::run_time_ns(&ours)?;
+    drop(stats);
+    let trace = tracer.stop()?;
+    let summary = trace.complete()?;
+    ensure!(report.failures == 0, "{report:?}");
+    let told = report.connects - trace.left_out();
+    let counts = (summary.kernel.emitted, summary.assignments);
+    if summary.hook.as_deref() == Some("sock_ops") && by == "udp" {
+        return Ok(());
+    }
+    ensure!(counts == (told, told), "by {by}: {report:?}, but {summary:?}");
+    let each_ns = run_time_ns / report.connects.max(1);
+    say(&format!("hook {hook}: by {by}: {:.0}/s, {each_ns} ns in programs each", report.rate));
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs root and a kernel to trace"]
 fn a_storm_is_told_port_by_port() -> Result<()> {

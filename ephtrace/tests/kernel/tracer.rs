@@ -59,6 +59,7 @@ pub(crate) struct Event {
     pub(crate) first_candidate: Option<u16>,
     pub(crate) tried: Option<u32>,
     pub(crate) pass: Option<String>,
+    pub(crate) search_unknown: Option<String>,
     pub(crate) self_connect: bool,
     pub(crate) cookie: Option<u64>,
     pub(crate) hook: Option<String>,
@@ -216,6 +217,11 @@ impl Tracer {
     /// Waits until it says that it is attached, and returns what it says.
     pub(crate) fn wait_attached(&mut self) -> Result<String> {
         self.stderr.wait_for(ATTACHED)
+    }
+
+    /// Waits for a line on standard error that begins with `start`.
+    pub(crate) fn wait_for(&mut self, start: &str) -> Result<String> {
+        self.stderr.wait_for(start)
     }
 
     /// Its process id.

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use super::kernel::Kernel;
 use crate::{artifacts::Executables, cpio::Archive, process, say::say, workspace};
 
 /// Enough for programs that turn user ids into names.
@@ -98,6 +99,22 @@ impl Plan {
         }
         Ok(lines.join("\n"))
     }
+}
+
+/// A copy of an initramfs, and the kernel's modules in /modules: two archives in a row, of which the
+/// kernel unpacks both.
+pub(super) fn with_modules(initramfs: &Path, kernel: &Kernel) -> Result<PathBuf> {
+    let cannot_read = || format!("cannot read {}", initramfs.display());
+    let mut bytes = std::fs::read(initramfs).with_context(cannot_read)?;
+    let mut modules = Archive::default();
+    for module in &kernel.modules {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        modules.copy(&format!("/modules/{name}"), module)?;
+    }
+    bytes.extend(modules.finish()?);
+    let path = initramfs.with_extension(format!("{}.cpio", kernel.version));
+    std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// The path in a line of ldd: `name => /path (address)` or `/path (address)`.

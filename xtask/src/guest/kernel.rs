@@ -12,6 +12,8 @@ pub(super) struct Kernel {
     /// Its version, as output names it.
     pub(super) version: String,
     pub(super) image: PathBuf,
+    /// What tests load into it, in that order.
+    pub(super) modules: Vec<PathBuf>,
 }
 
 /// The kernels that were asked for, all of Debian's if none was; fetches what is not here yet.
@@ -33,7 +35,7 @@ fn one(name: &str, update: bool) -> Result<Kernel> {
     }
     let version = version_of(image)?;
     say(format_args!("kernel {version} from {name}"));
-    Ok(Kernel { version, image: image.to_owned() })
+    Ok(Kernel { version, image: image.to_owned(), modules: Vec::new() })
 }
 
 /// The version that a bzImage has in its header (the x86 boot protocol's `kernel_version`).

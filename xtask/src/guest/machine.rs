@@ -4,6 +4,7 @@
 //! through QEMU's stdout.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
@@ -15,6 +16,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
+    initramfs,
     kernel::Kernel,
     verdict::{Outcome, Verdict},
 };
@@ -142,7 +144,8 @@ impl Machine {
         let log_file = workspace::target().join(name);
         say(format_args!("booting {}", kernel.version));
         let start = Instant::now();
-        let mut child = self.start(kernel, &log_file)?;
+        let initramfs = initramfs::with_modules(&self.initramfs, kernel)?;
+        let mut child = self.start(kernel, &initramfs, &log_file)?;
         let stdout = child.stdout.take().context("QEMU has no stdout")?;
         let mut output = Output {
             version: self.prefixed.then_some(&kernel.version),
@@ -158,8 +161,9 @@ impl Machine {
             output.show_rest(&lines);
         }
         output.tests.finish();
-        let log = std::fs::read(&log_file)
-            .with_context(|| format!("cannot read {}", log_file.display()))?;
+        fs::remove_file(&initramfs).context("cannot remove the guest's initramfs")?;
+        let log =
+            fs::read(&log_file).with_context(|| format!("cannot read {}", log_file.display()))?;
         let log = String::from_utf8_lossy(&log);
         let verdict = ended.unwrap_or_else(|| Verdict::Died(cause_of_death(&log)));
         let peaceful = matches!(verdict, Verdict::Exited(_));
@@ -167,7 +171,7 @@ impl Machine {
             log.lines().filter(|line| is_warning(line)).map(str::to_owned).collect();
         let worth_keeping = !peaceful || !warnings.is_empty();
         if !worth_keeping {
-            std::fs::remove_file(&log_file).context("cannot remove a guest's log")?;
+            fs::remove_file(&log_file).context("cannot remove a guest's log")?;
         }
         let outcome = Outcome {
             kernel: kernel.version.clone(),
@@ -184,11 +188,11 @@ impl Machine {
         Ok(outcome)
     }
 
-    fn start(&self, kernel: &Kernel, log: &Path) -> Result<Child> {
+    fn start(&self, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<Child> {
         // An oops that went on could pass for a success.
         let command_line = "console=ttyS0 loglevel=5 oops=panic panic=-1";
         let mut qemu = qemu(self.accelerator, &kernel.image, command_line);
-        qemu.arg("-initrd").arg(&self.initramfs);
+        qemu.arg("-initrd").arg(initramfs);
         qemu.args(["-m", &self.memory_mib.to_string()]);
         qemu.arg("-serial").arg(format!("file:{}", log.display()));
         qemu.args(["-serial", "stdio"]);

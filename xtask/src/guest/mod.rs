@@ -6,6 +6,7 @@
 mod initramfs;
 mod kernel;
 mod machine;
+mod modules;
 mod registry;
 mod verdict;
 

@@ -2,7 +2,7 @@
 //!
 //! Works in a private apt configuration (own sources, lists and cache), so the machine's own stays
 //! as it is and no root is needed; signatures are checked as always. What arrives is kept as
-//! `<cache>/guests/<suite>/{vmlinuz,version}`.
+//! `<cache>/guests/<suite>/{vmlinuz,version,modules}`.
 
 use std::{
     fmt::Write as _,
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::kernel::Kernel;
+use super::{kernel::Kernel, modules};
 use crate::{apt, process, say::say, workspace};
 
 /// A suite of Debian's and the kernel series it keeps.
@@ -50,13 +50,16 @@ const KEYRINGS: [&str; 4] = [
 /// A suite's kernel, fetched unless it is here.
 pub(super) fn kernel(suite: &Suite, update: bool) -> Result<Kernel> {
     let folder = workspace::cache()?.join("guests").join(suite.name);
-    if update || !folder.join("version").is_file() {
+    // Kernels that came before modules were kept have none.
+    let is_whole = ["version", "modules"].iter().all(|part| folder.join(part).exists());
+    if update || !is_whole {
         fetch(suite, &folder)
             .with_context(|| format!("cannot fetch the kernel of Debian's {}", suite.name))?;
     }
     let version = std::fs::read_to_string(folder.join("version"))
         .with_context(|| format!("cannot read {}/version", folder.display()))?;
-    Ok(Kernel { version, image: folder.join("vmlinuz") })
+    let modules = modules::kept(&folder.join("modules"))?;
+    Ok(Kernel { version, image: folder.join("vmlinuz"), modules })
 }
 
 /// Downloads into a folder beside the final one, which is replaced when all is there.
@@ -79,10 +82,16 @@ fn stage(suite: &Suite, staging: &Path) -> Result<()> {
     let apt = Apt::new(&staging.join("apt"), suite)?;
     say(format_args!("kernel of Debian's {}: reading its package list", suite.name));
     apt.update().or_else(|error| renew_keys(&error).and_then(|()| apt.update()))?;
-    let (package, version) = apt.resolve()?;
-    say(format_args!("kernel of Debian's {}: downloading {package} {version}", suite.name));
-    let image = apt.download(&package)?;
+    let (packages, version) = apt.resolve()?;
+    say(format_args!(
+        "kernel of Debian's {}: downloading {} {version}",
+        suite.name,
+        packages.join(" ")
+    ));
+    let unpacked = apt.download(&packages)?;
+    let image = find(&unpacked, |name| name.starts_with("vmlinuz"))?;
     std::fs::rename(image, staging.join("vmlinuz")).context("cannot move the kernel")?;
+    modules::keep(modules::WANTED, &unpacked, &staging.join("modules"))?;
     std::fs::remove_dir_all(staging.join("apt")).context("cannot tidy up")?;
     std::fs::write(staging.join("version"), upstream(&version)).context("cannot write the version")
 }
@@ -148,33 +157,40 @@ impl Apt {
         Ok(())
     }
 
-    /// The package with the image, and its version, through the suite's dependencies.
-    fn resolve(&self) -> Result<(String, String)> {
+    /// The packages with the image and its modules, and its version, through the suite's dependencies.
+    fn resolve(&self) -> Result<(Vec<String>, String)> {
         let meta = self.show(PACKAGE)?;
         let image = dependency(&meta, "linux-image-")
             .with_context(|| format!("{PACKAGE} names no image"))?;
         let image = self.show(&image)?;
         let version = field(&image, "Version").context("the image has no version")?.to_owned();
-        // From 7.x on the image is in a package of its own.
-        let package = dependency(&image, "linux-binary-")
-            .or_else(|| field(&image, "Package").map(str::to_owned))
-            .context("the image has no name")?;
-        Ok((package, version))
+        // From 7.x on the image and the modules are in packages of their own.
+        let own = field(&image, "Package").context("the image has no name")?;
+        let parts = ["linux-binary-", "linux-modules-"];
+        let mut packages: Vec<_> =
+            parts.iter().filter_map(|part| dependency(&image, part)).collect();
+        if packages.is_empty() {
+            packages.push(own.to_owned());
+        }
+        Ok((packages, version))
     }
 
     fn show(&self, package: &str) -> Result<String> {
         process::output(self.command("apt-cache").args(["show", "--no-all-versions", package]))
     }
 
-    /// The kernel image of a package.
-    fn download(&self, package: &str) -> Result<PathBuf> {
-        process::output(self.command("apt-get").args(["-q", "download", package]))?;
-        let archive = find(&self.folder, |name| {
-            name.rsplit_once('.').is_some_and(|(_, kind)| kind == "deb")
-        })?;
+    /// Downloads packages, and returns the folder with all that is in them.
+    fn download(&self, packages: &[String]) -> Result<PathBuf> {
         let unpacked = self.folder.join("unpacked");
-        process::output(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&unpacked))?;
-        find(&unpacked, |name| name.starts_with("vmlinuz"))
+        for package in packages {
+            process::output(self.command("apt-get").args(["-q", "download", package]))?;
+            let archive = find(&self.folder, |name| {
+                name.starts_with(package.as_str())
+                    && name.rsplit_once('.').is_some_and(|(_, kind)| kind == "deb")
+            })?;
+            process::output(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&unpacked))?;
+        }
+        Ok(unpacked)
     }
 }
 

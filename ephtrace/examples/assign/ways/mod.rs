@@ -2,8 +2,10 @@
 
 mod bound;
 mod fastopen;
+mod mptcp;
 mod plain;
 mod ranges;
+mod sctp;
 mod tasks;
 mod unconnected;
 
@@ -96,6 +98,24 @@ const WAYS: &[Way] = &[
     ("bind_two_threads", unconnected::two_threads),
 ];
 
+/// Ways that are gone only where they are asked for: an SCTP socket makes the kernel load a module,
+/// and a subflow of MPTCP joins when it likes.
+const ON_REQUEST: &[Way] = &[
+    ("mptcp_join", mptcp::join),
+    ("sctp_bind", sctp::bind),
+    ("sctp_bind_ipv6", sctp::bind_ipv6),
+    ("sctp_bind_second", sctp::bind_second),
+    ("sctp_bind_explicit", sctp::bind_explicit),
+    ("sctp_listen", sctp::listen),
+    ("sctp_listen_ipv6", sctp::listen_ipv6),
+    ("sctp_connect", sctp::connect),
+    ("sctp_connect_ipv6", sctp::connect_ipv6),
+    ("sctp_send", sctp::send),
+    ("sctp_send_ipv6", sctp::send_ipv6),
+    ("exhausted_sctp", sctp::exhausted),
+    ("exhausted_sctp_ipv6", sctp::exhausted_ipv6),
+];
+
 /// What a way needs to know.
 pub(crate) struct Context<'a> {
     truth: &'a Truth,
@@ -130,7 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let ways = selected(&args.only)?;
     if args.list {
-        ways.iter().try_for_each(|(way, _)| truth.line(way))?;
+        ways.iter().chain(ON_REQUEST).try_for_each(|(way, _)| truth.line(way))?;
         return truth.flush();
     }
     if args.new_netns {
@@ -150,8 +170,9 @@ fn selected(only: &[String]) -> Result<Vec<Way>> {
     if only.is_empty() {
         return Ok(WAYS.to_vec());
     }
-    if let Some(unknown) = only.iter().find(|o| !WAYS.iter().any(|(name, _)| name == o)) {
+    let all = || WAYS.iter().chain(ON_REQUEST);
+    if let Some(unknown) = only.iter().find(|o| !all().any(|(name, _)| name == o)) {
         bail!("there is no way {unknown:?}: `assign ways --list` shows them all");
     }
-    Ok(WAYS.iter().filter(|(name, _)| only.iter().any(|o| o == name)).copied().collect())
+    Ok(all().filter(|(name, _)| only.iter().any(|o| o == name)).copied().collect())
 }

@@ -11,18 +11,18 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::{Context, Skip, plain};
 use crate::{netns, truth::Origin};
 
-const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
-const ANY4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+pub(super) const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(super) const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+pub(super) const ANY4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(super) const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// What kind of socket, and what to call it.
 #[derive(Clone, Copy)]
-struct Kind {
-    r#type: Type,
-    protocol: Option<Protocol>,
-    name: &'static str,
-    origin: Origin,
+pub(super) struct Kind {
+    pub(super) r#type: Type,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) name: &'static str,
+    pub(super) origin: Origin,
 }
 
 const TCP: Kind = Kind { r#type: Type::STREAM, protocol: None, name: "tcp", origin: Origin::Bind };
@@ -37,21 +37,26 @@ fn ping(ip: IpAddr) -> Kind {
 }
 
 impl Kind {
-    fn socket(self, ip: IpAddr) -> Result<Socket> {
+    pub(super) fn socket(self, ip: IpAddr) -> Result<Socket> {
         let domain = Domain::for_address(SocketAddr::new(ip, 0));
         Socket::new(domain, self.r#type, self.protocol).context("socket")
     }
 }
 
 /// `bind()` to port 0 of an address.
-fn bind(context: &Context<'_>, kind: Kind, ip: IpAddr) -> Result<()> {
+pub(super) fn bind(context: &Context<'_>, kind: Kind, ip: IpAddr) -> Result<()> {
     for _ in 0..context.times {
         bind_once(context, kind, ip, &kind.socket(ip)?)?;
     }
     Ok(())
 }
 
-fn bind_once(context: &Context<'_>, kind: Kind, ip: IpAddr, socket: &Socket) -> Result<i32> {
+pub(super) fn bind_once(
+    context: &Context<'_>,
+    kind: Kind,
+    ip: IpAddr,
+    socket: &Socket,
+) -> Result<i32> {
     let to = SocketAddr::new(ip, 0);
     let probe = context.probe(to).origin(kind.origin);
     Ok(probe.bind(socket, kind.name, || socket.bind(&SockAddr::from(to)))?.errno)
@@ -161,7 +166,7 @@ fn send_twice(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
 }
 
 /// The kernel binds the socket of its own accord while `act` makes it talk to `ip`.
-fn autobind(
+pub(super) fn autobind(
     context: &Context<'_>,
     kind: Kind,
     ip: IpAddr,
@@ -173,7 +178,7 @@ fn autobind(
     Ok(())
 }
 
-fn autobind_once(
+pub(super) fn autobind_once(
     context: &Context<'_>,
     kind: Kind,
     ip: IpAddr,
@@ -212,7 +217,7 @@ pub(super) fn exhausted_udp(context: &Context<'_>) -> Result<()> {
 
 /// Gets a port for more sockets than a narrow range has ports: for the last ones that ends with
 /// `errno`.
-fn use_up(
+pub(super) fn use_up(
     errno: i32,
     kind: Kind,
     ip: IpAddr,

@@ -1,4 +1,4 @@
-//! Judges by origin: connect, bind and UDP follow rules of their own, and judged together they
+//! Judges by origin: connect, bind, UDP and SCTP follow rules of their own, and judged together they
 //! look like a mixture.
 
 use std::fmt::Display;
@@ -23,6 +23,8 @@ pub enum Stream {
     Udp,
     /// Ping sockets (`ping_get_port`).
     Ping,
+    /// SCTP, however it came about (`sctp_get_port_local`).
+    Sctp,
     /// The source does not tell.
     Unknown,
 }
@@ -33,6 +35,7 @@ impl Stream {
         match (event.origin, event.protocol) {
             (Some(Origin::Explicit), _) => None,
             (Some(Origin::Ping), _) => Some(Self::Ping),
+            (Some(Origin::Sctp), _) | (_, Some(Protocol::Sctp)) => Some(Self::Sctp),
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
@@ -49,6 +52,7 @@ impl Stream {
             Self::Bind => "bind",
             Self::Udp => "udp",
             Self::Ping => "ping",
+            Self::Sctp => "sctp",
             Self::Unknown => "unknown origin",
         }
     }

@@ -10,7 +10,7 @@ use super::{
     Algorithm, Clock, History, Judge, MAX_DESTINATIONS, MAX_HISTORY, Observation, Pattern, Search,
     Verdict, WHOLE,
 };
-use crate::event::{Origin, PortRange};
+use crate::event::{Origin, PortRange, Protocol};
 
 const RANGE: PortRange = PortRange { low: 32768, high: 60999, by_socket: false };
 const MS: u64 = 1_000_000;
@@ -142,6 +142,23 @@ fn connect_and_bind_side_by_side_are_mixed_until_the_origin_is_known() {
     let by_origin: Vec<_> = judge.by_origin().iter().map(|(_, v)| v.algorithm).collect();
     assert_eq!(by_origin, [Algorithm::LinuxDhash64k, Algorithm::RandomOdd]);
     assert_eq!(judge.verdict().pattern, Pattern::Mixed);
+}
+
+#[test]
+fn sctp_is_judged_by_itself_and_expected_to_be_uniform() {
+    let mut judge = Judge::new(WHOLE);
+    let connects = by_lane(200, 3, |rng| 2 * rng.u32(1..=8));
+    let others = stream(400, 1, |_, rng| rng.u32(..RANGE.len()));
+    for (connect, sctp) in connects.iter().zip(others.chunks(2)) {
+        judge.observe(&Observation { origin: Some(Origin::Connect), ..*connect });
+        judge.observe(&Observation { origin: Some(Origin::Sctp), ..sctp[0] });
+        // Captures tell the protocol only.
+        judge.observe(&Observation { protocol: Some(Protocol::Sctp), ..sctp[1] });
+    }
+    let verdicts = judge.by_origin();
+    let told: Vec<_> = verdicts.iter().map(|(stream, v)| (stream.as_str(), v.n)).collect();
+    assert_eq!(told, [("connect", 200), ("sctp", 400)]);
+    assert_eq!(verdicts[1].1.algorithm, Algorithm::RandomUniform);
 }
 
 #[test]

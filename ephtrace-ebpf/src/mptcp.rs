@@ -1,0 +1,113 @@
+//! MPTCP: the process behind a subflow that joins later.
+//!
+//! A kernel thread makes it (`__mptcp_subflow_connect`): `bind()` to port 0 of the subflow's own
+//! socket, then connect. Whom it does so for is known from the first subflow, which the process
+//! itself connects: `int mptcp_token_new_connect(struct sock *ssk)` is called for each, and both
+//! have the same parent socket.
+//!
+//! <https://github.com/torvalds/linux/blob/v6.12/net/mptcp/subflow.c>
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{fentry, kprobe},
+    programs::{FEntryContext, ProbeContext},
+};
+use ephtrace_common::Offsets;
+
+use crate::{
+    filter,
+    globals::setting,
+    maps::{PRINCIPALS, Principal},
+    read, task,
+};
+
+/// A process connects an MPTCP socket.
+#[fentry(function = "mptcp_token_new_connect")]
+pub(crate) fn eph_mptcp(ctx: FEntryContext) {
+    remember(&ctx, ctx.arg(0));
+}
+
+/// Spare copy of [`eph_mptcp`], see `Features::has_spares`.
+#[fentry(function = "mptcp_token_new_connect")]
+pub(crate) fn eph_mptcp_spare(ctx: FEntryContext) {
+    remember(&ctx, ctx.arg(0));
+}
+
+/// The same where fentry can't be had.
+#[kprobe(function = "mptcp_token_new_connect")]
+pub(crate) fn eph_kmptcp(ctx: ProbeContext) {
+    if let Some(subflow) = ctx.arg(0) {
+        remember(&ctx, subflow);
+    }
+}
+
+#[inline(always)]
+fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
+    if setting!(offsets.subflow_conn) == Offsets::ABSENT || is_kernel_thread() {
+        return;
+    }
+    let parent = parent(subflow);
+    let inode = inode(parent);
+    if inode == 0 {
+        return;
+    }
+    let (owner, task) = (task::owner(ctx), task::current());
+    let Some(comm) = task::process_name(task, &owner) else { return };
+    let principal = Principal {
+        inode,
+        cgroup_id: task::cgroup_id(),
+        comm,
+        pid: owner.pid,
+        tid: owner.tid,
+        uid: owner.uid,
+        is_kept: u32::from(filter::keep_task(task, &owner)),
+    };
+    // Without room for it, the kernel thread is shown.
+    let _ = PRINCIPALS.insert(parent as u64, principal, 0);
+}
+
+/// The process for which the current task, a kernel thread, binds `subflow`; null if it is none, or
+/// if nobody knows.
+#[inline(always)]
+pub(crate) fn principal(subflow: *const u8) -> *const Principal {
+    if setting!(offsets.subflow_conn) == Offsets::ABSENT || !is_kernel_thread() {
+        return core::ptr::null();
+    }
+    let parent = parent(subflow);
+    let Some(principal) = PRINCIPALS.get_ptr(parent as u64) else { return core::ptr::null() };
+    // The parent's memory may have been another socket's before.
+    // SAFETY: a live map value.
+    if unsafe { (*principal).inode } == inode(parent) { principal } else { core::ptr::null() }
+}
+
+/// `PF_KTHREAD` (linux/sched.h).
+const PF_KTHREAD: u32 = 0x0020_0000;
+
+#[inline(always)]
+fn is_kernel_thread() -> bool {
+    let flags = read::probe::<u32>(task::current() as *const u8, setting!(offsets.task_flags));
+    flags.unwrap_or(0) & PF_KTHREAD != 0
+}
+
+/// The MPTCP socket that a subflow is part of. Whatever else a TCP socket has at this place is no key
+/// of the map.
+#[inline(always)]
+fn parent(subflow: *const u8) -> *const u8 {
+    match read::probe::<*const u8>(subflow, setting!(offsets.icsk_ulp_data)) {
+        Some(context) => read::probe::<*const u8>(context, setting!(offsets.subflow_conn))
+            .unwrap_or(core::ptr::null()),
+        None => core::ptr::null(),
+    }
+}
+
+/// Inode number of a socket's file, which no other socket has at the same time nor soon after; 0
+/// where there is none.
+#[inline(always)]
+fn inode(sk: *const u8) -> u64 {
+    match read::probe::<*const u8>(sk, setting!(offsets.sk_socket)) {
+        Some(socket) if !socket.is_null() => {
+            read::probe::<u64>(socket, setting!(offsets.socket_inode)).unwrap_or(0)
+        }
+        _ => 0,
+    }
+}

@@ -1,0 +1,72 @@
+//! SCTP: `bind()` to port 0, and `listen()`, `connect()` or first send on an unbound socket.
+//!
+//! `static int sctp_get_port_local(struct sock *sk, union sctp_addr *addr)`: port 0 in `addr` asks
+//! the kernel to choose. It is part of a module, whose types aya does not read: kprobes whatever
+//! the hook. A socket that has its port comes here too, for a second address or to listen.
+//!
+//! Linux 5.10 to 7.2 never call `sctp_autobind`, which compilers make part of its callers, so that
+//! `sctp_bind` is hooked in its place: without it before, the kernel binds of its own accord.
+//!
+//! <https://github.com/torvalds/linux/blob/v6.12/net/sctp/socket.c>
+
+use aya_ebpf::{
+    macros::{kprobe, kretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+use ephtrace_common::{Counter, Hook, Origin};
+
+use crate::{
+    filter,
+    maps::{count, site},
+    read, search, sock, task,
+};
+
+/// `sockaddr_in.sin_port` and `sockaddr_in6.sin6_port`, network order.
+const PORT: u32 = 2;
+
+/// A search begins.
+#[kprobe(function = "sctp_get_port_local")]
+pub(crate) fn eph_ksctp(ctx: ProbeContext) {
+    if let (Some(sk), Some(addr)) = (ctx.arg(0), ctx.arg(1)) {
+        begin(&ctx, sk, addr);
+    }
+}
+
+/// It ends.
+#[kretprobe(function = "sctp_get_port_local")]
+pub(crate) fn eph_ksctp_x(ctx: RetProbeContext) {
+    search::end_probed(site::SCTP, ctx.ret());
+}
+
+/// `static int sctp_bind(struct sock *sk, struct sockaddr *addr, int addr_len)`: the program asks.
+#[kprobe(function = "sctp_bind")]
+pub(crate) fn eph_ksbind(ctx: ProbeContext) {
+    if let Some(addr) = ctx.arg(1) {
+        search::asked_to_bind(addr);
+    }
+}
+
+#[inline(always)]
+fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
+    if sock::num::<false>(sk) != Some(0) {
+        return;
+    }
+    let Some(port) = read::probe::<u16>(addr, PORT) else { return };
+    let origin = if port == 0 { Origin::Sctp } else { Origin::Explicit };
+    if !filter::keep_origin(origin) {
+        return;
+    }
+    count(Counter::Seen);
+    let owner = task::owner(ctx);
+    // The socket's own address is set once it has its port.
+    let ends = sock::named_by(addr);
+    let protocol = sock::protocol::<false>(sk).unwrap_or(0);
+    let start = search::Start {
+        hook: Hook::Kprobe,
+        origin,
+        site: site::SCTP,
+        principal: core::ptr::null(),
+    };
+    search::begin_for::<false>(start, &owner, &ends, sk, protocol, None);
+    search::own_accord(sk, addr);
+}

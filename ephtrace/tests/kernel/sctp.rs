@@ -1,0 +1,129 @@
+//! SCTP: a module, loaded after ephtrace was started.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::{
+    errno::Errno,
+    kmod::{ModuleInitFlags, finit_module},
+};
+
+use crate::{
+    assign::{Assign, say},
+    compare::{compare, compare_events},
+    setup::{self, Scratch, each_hook},
+    tracer::{Event, Tracer},
+};
+
+/// Where a guest has the module and what it depends on, in the order in which they are loaded.
+const MODULES: &str = "/modules";
+
+/// What ephtrace says once it sees the module.
+const ATTACHED_LATE: &str = "ephtrace: module sctp was loaded";
+
+fn is_loaded() -> bool {
+    Path::new("/sys/module/sctp").exists()
+}
+
+/// Loads the module, which this machine gives to tests.
+fn load() -> Result<()> {
+    let folder = fs::read_dir(MODULES)?;
+    let mut files = folder.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|path| path.extension().is_some_and(|end| end == "ko"));
+    files.sort_unstable();
+    for path in &files {
+        let file = fs::File::open(path)?;
+        match finit_module(&file, c"", ModuleInitFlags::empty()) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(e) => return Err(e).with_context(|| format!("loading {}", path.display())),
+        }
+    }
+    ensure!(is_loaded(), "the module is not there");
+    Ok(())
+}
+
+/// Starts ephtrace, and sees to it that the module is there and is seen.
+fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Option<Tracer>> {
+    let was_loaded = is_loaded();
+    if !was_loaded && !Path::new(MODULES).exists() {
+        say("not applicable: no module sctp here that a test may load");
+        return Ok(None);
+    }
+    let mut tracer = Tracer::start(scratch, hook, args)?;
+    if !was_loaded {
+        load()?;
+        if hook != "sock_ops" {
+            let line = tracer.wait_for(ATTACHED_LATE)?;
+            ensure!(line.contains("seen from now on"), "{line}");
+            say(&format!("hook {hook}: attached after the module was loaded"));
+        }
+    }
+    Ok(Some(tracer))
+}
+
+const WAYS: &str = "sctp_bind,sctp_bind_ipv6,sctp_bind_second,sctp_bind_explicit,sctp_listen,\
+    sctp_listen_ipv6,sctp_connect,sctp_connect_ipv6,sctp_send,sctp_send_ipv6,exhausted_sctp,\
+    exhausted_sctp_ipv6";
+
+fn ways(scratch: &Scratch) -> Result<Vec<crate::assign::Attempt>> {
+    let times = setup::times()?.to_string();
+    Assign::start(scratch, &["ways", "--times", &times, "--only", WAYS])?.truth()
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn every_way_of_sctp_is_reported_once() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let Some(tracer) = start(&scratch, hook, &[])? else { return Ok(()) };
+        let truth = ways(&scratch)?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        compare(&truth, &trace, |_| true)?;
+        let sctp = || trace.events.iter().filter(|e| e.origin.as_deref() == Some("sctp"));
+        if trace.summary.as_ref().and_then(|s| s.hook.as_deref()) == Some("sock_ops") {
+            ensure!(sctp().count() == 0, "sock_ops saw SCTP");
+            return Ok(());
+        }
+        let failures = sctp().filter(|e| e.sport.is_none()).count();
+        let assigned = sctp().count() - failures;
+        ensure!(failures > 10 && assigned > 10, "{assigned} assigned, {failures} failed");
+        ensure!(sctp().all(|e| e.hook.as_deref() == Some("kprobe")), "seen by another hook");
+        say(&format!("hook {hook}: {assigned} ports of SCTP assigned, {failures} not"));
+        Ok(())
+    })
+}
+
+/// `--origin sctp` alone, and `explicit`.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn named_ports_of_sctp_are_told_on_request() -> Result<()> {
+    each_hook(|hook| {
+        if !["fentry", "kprobe"].contains(&hook) {
+            // With sock_ops, there is nothing to see, and ephtrace says so and ends.
+            return Ok(());
+        }
+        let scratch = Scratch::new()?;
+        for origin in ["sctp", "explicit"] {
+            let args = ["--origin", origin];
+            let Some(tracer) = start(&scratch, hook, &args)? else { return Ok(()) };
+            let truth = ways(&scratch)?;
+            let trace = tracer.stop()?;
+            trace.complete()?;
+            let sctp = |e: &&Event| e.protocol.as_deref() == Some("sctp");
+            let events: Vec<Event> = trace.events.iter().filter(sctp).cloned().collect();
+            let pid = truth.first().map(|a| a.pid);
+            // Servers name their port too, and assign does not log it.
+            let events: Vec<Event> = events
+                .into_iter()
+                .filter(|e| e.pid == pid && e.sport != Some(SERVER_PORT))
+                .collect();
+            compare_events(&truth, &events, trace.left_out(), |a| a.origin == origin)?;
+            ensure!(!events.is_empty(), "no event of origin {origin}");
+        }
+        Ok(())
+    })
+}
+
+/// Where `assign` has its servers.
+const SERVER_PORT: u16 = 20_132;
