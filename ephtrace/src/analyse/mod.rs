@@ -1,5 +1,6 @@
 //! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
 
+pub mod charts;
 pub mod destinations;
 pub mod lanes;
 pub mod pattern;
