@@ -20,6 +20,6 @@ mod tests;
 
 /// A count as a real number: exact up to 2^53, which is all the same for a rate or a share.
 #[expect(clippy::cast_precision_loss, reason = "rates and shares need no 16th digit")]
-fn real(count: u64) -> f64 {
+pub(crate) fn real(count: u64) -> f64 {
     count as f64
 }
