@@ -2,7 +2,7 @@
 //! and as counts in two dimensions however many there are.
 //!
 //! It collects and does not judge, as [`Picture`](super::picture::Picture) does for the terminal.
-//! One pass, some 12 MiB at most: grids of fixed size whose cells grow ([`Axis`]), no sampling.
+//! One pass, some 20 MiB at most: grids of fixed size whose cells grow ([`Axis`]), no sampling.
 
 mod axis;
 mod grid;
@@ -28,7 +28,7 @@ pub const MAX_MARKS: usize = 1500;
 pub const COLUMNS: usize = 320;
 
 /// Rows of a grid, and columns of the return map.
-pub const ROWS: usize = 160;
+pub const ROWS: usize = 256;
 
 /// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are to
 /// explain, so none is drawn then.
@@ -119,6 +119,8 @@ pub struct Charts {
     returns: Grid,
     latency: Grid,
     tried: Grid,
+    latency_ends: Option<[u64; 2]>,
+    tried_ends: Option<[u64; 2]>,
     failures: Grid,
     errors: Vec<Option<u16>>,
     occupancy: Occupancy,
@@ -143,6 +145,8 @@ impl Default for Charts {
             returns: Grid::new(ROWS, ROWS),
             latency: wide(),
             tried: wide(),
+            latency_ends: None,
+            tried_ends: None,
             failures: Grid::new(COLUMNS, MAX_ERRORS),
             errors: Vec::new(),
             occupancy: Occupancy { counts: vec![0; PORTS].into(), range: None },
@@ -165,9 +169,11 @@ impl Charts {
         self.follow_epoch(assignment);
         if let Some(ns) = assignment.latency_ns {
             self.latency.add(self.events, magnitude(ns), id);
+            widen(&mut self.latency_ends, ns);
         }
         if let Some(tried) = assignment.tried {
             self.tried.add(self.events, magnitude(u64::from(tried)), id);
+            widen(&mut self.tried_ends, u64::from(tried));
         }
         if assignment.is_failed() {
             let slot = self.error_slot(assignment.errno);
@@ -299,6 +305,16 @@ impl Charts {
         &self.tried
     }
 
+    /// The shortest and the longest search, in nanoseconds.
+    pub fn latency_ends(&self) -> Option<[u64; 2]> {
+        self.latency_ends
+    }
+
+    /// The fewest and the most candidates that were tried.
+    pub fn tried_ends(&self) -> Option<[u64; 2]> {
+        self.tried_ends
+    }
+
     /// Failed assignments by time; the rows are [`Charts::errors`], the last one all others.
     pub fn failures(&self) -> &Grid {
         &self.failures
@@ -323,6 +339,11 @@ impl Charts {
     pub fn epochs(&self) -> Option<&[Epoch]> {
         (self.epoch_count == self.epochs.len() as u64).then_some(&self.epochs)
     }
+}
+
+fn widen(ends: &mut Option<[u64; 2]>, value: u64) {
+    let [lowest, highest] = ends.unwrap_or([value; 2]);
+    *ends = Some([lowest.min(value), highest.max(value)]);
 }
 
 /// The bin of `value` on a scale with eight bins for each doubling; 0 for 0 and 1.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    plot::{Drawing, HEIGHT, Plot, WIDTH},
+    plot::{Drawing, HEIGHT, Plot, Shape, WIDTH},
     scale::{Scale, Unit, count},
     tables::errno,
 };
@@ -74,7 +74,7 @@ pub(super) fn near_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
     let reading = format!(
         "{} steps within a destination, {} of them farther than {NEAR} ports.{}",
         count(same.total()),
-        percent(share(far, same.total())),
+        if far == 0 { "none".to_owned() } else { count(far) },
         commonest(&sizes, same.total()),
     );
     let hint = html! {
@@ -130,7 +130,7 @@ impl Parts {
     fn plot(self, id: &'static str, title: &'static str, hint: Markup, reading: String) -> Plot {
         let Self { x, y, drawing, table } = self;
         let (x, y) = ((x, "step, in ports"), (y, "share of all steps"));
-        Plot { id, title, hint, reading, x, y, drawing, square: false, table }
+        Plot { id, title, hint, reading, x, y, drawing, shape: Shape::Half, table }
     }
 }
 
@@ -259,7 +259,7 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
             &all,
             &html! { path.limit d=(format!("M0 {:.1}H{WIDTH}", (1.0 - y.place(0.0)) * HEIGHT)) {} },
         ),
-        square: false,
+        shape: Shape::Half,
         table: pieces_table(&pieces, wide),
     })
 }
@@ -363,7 +363,7 @@ pub(super) fn failures(charts: &Charts) -> Option<Plot> {
         x: (x, "seconds since the first assignment"),
         y: (y, "failures"),
         drawing: bars(&drawn, &html! {}),
-        square: false,
+        shape: Shape::Half,
         table: failures_table(&columns, &seconds, &names, &totals),
     })
 }

@@ -28,7 +28,12 @@ mod time;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::{findings::Finding, hues::Hues, plot::Plot, text::shown};
+use self::{
+    findings::Finding,
+    hues::Hues,
+    plot::Plot,
+    text::{capital, shown},
+};
 use crate::analyse::{charts::Charts, summary::Summary};
 
 const STYLE: &str = include_str!("style.css");
@@ -97,7 +102,7 @@ impl Page<'_> {
                 section #charts aria-labelledby="charts-title" {
                     h2 #charts-title { "Charts" }
                     (hues.legend())
-                    @for plot in &charts.drawn { (plot.render()) }
+                    div.charts { @for plot in &charts.drawn { (plot.render()) } }
                     @for line in &charts.missing { p.missing { (line) } }
                 }
                 section #destinations aria-labelledby="destinations-title" {
@@ -145,7 +150,7 @@ fn list(findings: &[Finding]) -> Markup {
             ul.findings {
                 @for Finding { severity, sentence, evidence, remedy } in findings {
                     li class=(severity.as_str()) {
-                        strong { (severity.as_str()) } " " (shown(sentence))
+                        strong { (severity.as_str()) } " " (capital(&shown(sentence)))
                         @if let Some(evidence) = evidence { p { (shown(evidence)) } }
                         @if let Some(remedy) = remedy { p.remedy { (shown(remedy)) } }
                     }
@@ -165,13 +170,13 @@ fn plots(summary: &Summary, charts: &Charts, hues: &Hues) -> Plots {
     let picture = &summary.picture;
     let all = [
         (scatter::by_number(charts, hues), "No port was assigned, so there is none to be drawn."),
+        (scatter::by_time(charts, hues), ""),
         (bars::near_steps(picture, charts), "There are no two ports, so there is no step."),
         (
             scatter::returns(charts, hues),
             "No destination was returned to, so there is no return map.",
         ),
         (bars::far_steps(picture, charts), ""),
-        (scatter::by_time(charts, hues), ""),
         (bars::occupancy(charts), ""),
         (scatter::latency(charts, hues), "The recording does not tell how long searches took."),
         (

@@ -36,10 +36,21 @@ pub(super) struct Plot {
     pub(super) y: (Scale, &'static str),
     /// The drawing.
     pub(super) drawing: Drawing,
-    /// Whether both axes are the same, so that it is to be square.
-    pub(super) square: bool,
+    /// Its outline.
+    pub(super) shape: Shape,
     /// The same in numbers.
     pub(super) table: Markup,
+}
+
+/// How much of the page's width a chart takes; on a phone all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// All of it.
+    Wide,
+    /// Half of it.
+    Half,
+    /// Half of it, and as high as wide: both axes are the same.
+    Square,
 }
 
 /// What is inside of the axes.
@@ -66,22 +77,22 @@ pub(super) struct Cells {
 impl Plot {
     /// As a figure.
     pub(super) fn render(&self) -> Markup {
-        let Self { id, title, hint, reading, x, y, drawing, square, table } = self;
+        let Self { id, title, hint, reading, x, y, drawing, shape, table } = self;
         let caption = format!("{id}-title");
         html! {
-            figure id=(id) aria-labelledby=(caption) {
+            figure.wide[*shape == Shape::Wide] id=(id) aria-labelledby=(caption) {
                 figcaption {
                     h3 id=(caption) { (title) }
                     p { (hint) }
                 }
-                div.plot.square[*square]
+                div.plot.square[*shape == Shape::Square]
                     data-x=(ends(&x.0)) data-y=(ends(&y.0))
                     data-x-unit=(x.0.unit.name()) data-y-unit=(y.0.unit.name())
                     data-x-name=(x.1) data-y-name=(y.1)
                 {
                     div.name.up aria-hidden="true" { (y.1) }
                     div.axis.up aria-hidden="true" { (ticks(&y.0.ticks(TICKS_UP), true)) }
-                    div.area {
+                    div.frame { div.area {
                         svg role="img" viewBox=(format!("0 0 {WIDTH} {HEIGHT}"))
                             preserveAspectRatio="none" aria-label=(format!("{title}: {reading}"))
                         {
@@ -95,7 +106,7 @@ impl Plot {
                                 style=(format!("left:{:.2}%;top:{:.2}%", x * 100.0, 100.0 - y * 100.0))
                             { (super::hues::Hues::letter(hue)) }
                         }
-                    }
+                    } }
                     div.axis.across aria-hidden="true" { (ticks(&x.0.ticks(TICKS_ACROSS), false)) }
                     div.name.across aria-hidden="true" { (x.1) }
                 }

@@ -7,7 +7,7 @@ use super::{
     density::{Density, Value},
     hues::Hues,
     marks::{self, Dot},
-    plot::{Drawing, HEIGHT, Plot, WIDTH},
+    plot::{Drawing, HEIGHT, Plot, Shape, WIDTH},
     scale::{Scale, Unit, count},
     slices,
 };
@@ -37,6 +37,9 @@ fn of_magnitude(value: u64, _zero: u64) -> f64 {
     least(value)
 }
 
+/// Where a mark lies on the scales.
+type At = fn(&Mark, u64) -> Option<(f64, f64)>;
+
 /// What is common to these charts.
 struct Scatter<'a> {
     charts: &'a Charts,
@@ -45,8 +48,8 @@ struct Scatter<'a> {
     x: Scale,
     y: Scale,
     value: (Value, Value),
-    /// Where a mark lies, as values of the axes.
-    at: fn(&Mark) -> Option<(u64, u64)>,
+    /// Where a mark lies on the scales; the number is where zero is on the axis of time.
+    at: At,
     lettered: bool,
 }
 
@@ -63,8 +66,8 @@ impl Scatter<'_> {
             let dots: Vec<Dot<'_>> = marks
                 .iter()
                 .filter_map(|mark| {
-                    let (x, y) = (self.at)(mark)?;
-                    Some(Dot { mark, x: (value.0)(x, zero), y: (value.1)(y, zero) })
+                    let (x, y) = (self.at)(mark, zero)?;
+                    Some(Dot { mark, x, y })
                 })
                 .collect();
             let mut drawing = marks::draw(&dots, scales, hues, behind);
@@ -96,7 +99,7 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
     let x = numbers(charts);
     let rules = charts.epochs().unwrap_or(&[]);
     let rules = rules.iter().map(|epoch| x.place(real(epoch.number))).collect::<Vec<_>>();
-    let at: fn(&Mark) -> _ = |mark| Some((mark.number, u64::from(mark.port?)));
+    let at: At = |mark, _| Some((real(mark.number), f64::from(mark.port?)));
     let scatter = Scatter { charts, hues, grid, x, y, value: (plain, plain), at, lettered: true };
     Some(Plot {
         id: "by-number",
@@ -109,7 +112,7 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
         x: (x, "number of the assignment"),
         y: (y, "port"),
         drawing: scatter.draw(&behind(charts, &y, &rules)),
-        square: false,
+        shape: Shape::Wide,
         table: scatter.table("Assignments", "ports"),
     })
 }
@@ -122,7 +125,7 @@ pub(super) fn by_time(charts: &Charts, hues: &Hues) -> Option<Plot> {
     let x = Scale::linear(0.0, seconds(last, first).max(1e-6), Unit::Seconds);
     let rules = charts.epochs().unwrap_or(&[]);
     let rules = rules.iter().map(|e| x.place(seconds(e.ts_ns, first))).collect::<Vec<_>>();
-    let at: fn(&Mark) -> _ = |mark| Some((mark.ts_ns, u64::from(mark.port?)));
+    let at: At = |mark, zero| Some((seconds(mark.ts_ns, zero), f64::from(mark.port?)));
     let scatter = Scatter { charts, hues, grid, x, y, value: (seconds, plain), at, lettered: true };
     Some(Plot {
         id: "by-time",
@@ -135,7 +138,7 @@ pub(super) fn by_time(charts: &Charts, hues: &Hues) -> Option<Plot> {
         x: (x, "seconds since the first assignment"),
         y: (y, "port"),
         drawing: scatter.draw(&behind(charts, &y, &rules)),
-        square: false,
+        shape: Shape::Wide,
         table: scatter.table("Time", "ports"),
     })
 }
@@ -145,7 +148,7 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
     let grid = charts.returns();
     let y = ports(charts, charts.by_number())?;
     grid.x().seen()?;
-    let at: fn(&Mark) -> _ = |mark| Some((u64::from(mark.before?), u64::from(mark.port?)));
+    let at: At = |mark, _| Some((f64::from(mark.before?), f64::from(mark.port?)));
     let scatter =
         Scatter { charts, hues, grid, x: y, y, value: (plain, plain), at, lettered: false };
     Some(Plot {
@@ -158,65 +161,91 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
         x: (y, "port before, of the same destination"),
         y: (y, "port"),
         drawing: scatter.draw(&html! { path.rule d=(format!("M0 {HEIGHT}L{WIDTH} 0")) {} }),
-        square: true,
+        shape: Shape::Square,
         table: scatter.table("Ports before", "ports"),
     })
 }
 
 /// How long each search took.
 pub(super) fn latency(charts: &Charts, hues: &Hues) -> Option<Plot> {
+    let at: At = |mark, _| Some((real(mark.number), real(mark.latency_ns?.max(1))));
     let grid = charts.latency();
-    let at: fn(&Mark) -> _ =
-        |mark| Some((mark.number, crate::analyse::charts::magnitude(mark.latency_ns?)));
-    magnitudes(charts, hues, grid, at, Unit::Nanoseconds).map(|(scatter, [low, high])| Plot {
-        id: "latency",
-        title: "Time of the search",
-        hint: html! { "How long the kernel looked for each port. Each line of the scale is ten times the one below." },
-        reading: format!(
-            "{} searches, from {low} to {high} (to 9 %).",
-            count(grid.total())
-        ),
-        x: (scatter.x, "number of the assignment"),
-        y: (scatter.y, "time of the search"),
-        drawing: scatter.draw(&html! {}),
-        square: false,
-        table: scatter.table("Assignments", "times"),
-    })
+    let ends = charts.latency_ends()?;
+    let y = magnitudes(grid, Unit::Nanoseconds, 0.0)?;
+    Some(searches(charts, hues, (grid, at), y).plot(
+        ("latency", "Time of the search", "time of the search"),
+        html! { "How long the kernel looked for each port. The scale is by ratio." },
+        grid.total(),
+        ends.map(|end| Unit::Nanoseconds.label(real(end))),
+        "",
+    ))
 }
 
 /// How many candidates each search looked at.
 pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
+    let at: At = |mark, _| Some((real(mark.number), f64::from(mark.tried?.max(1))));
     let grid = charts.tried();
-    let at: fn(&Mark) -> _ =
-        |mark| Some((mark.number, crate::analyse::charts::magnitude(u64::from(mark.tried?))));
-    magnitudes(charts, hues, grid, at, Unit::Count).map(|(scatter, [low, high])| Plot {
-        id: "tried",
-        title: "Candidates tried",
-        hint: html! {
-            "How many ports each search looked at; 1 means that the first was free. From half of the range in use for one destination on, each connect walks through half of the range first."
+    let ends = charts.tried_ends()?;
+    let y = magnitudes(grid, Unit::Count, 12.0)?;
+    Some(searches(charts, hues, (grid, at), y).plot(
+        ("tried", "Candidates tried", "candidates tried"),
+        html! {
+            "How many ports each search looked at; 1 means that the first was free. From half of the range in use for one destination on, each connect walks through half of the range first. The scale is by ratio."
         },
-        reading: format!("{} searches, from {low} to {high} candidates (to 9 %).", count(grid.total())),
-        x: (scatter.x, "number of the assignment"),
-        y: (scatter.y, "candidates tried"),
-        drawing: scatter.draw(&html! {}),
-        square: false,
-        table: scatter.table("Assignments", "candidates"),
-    })
+        grid.total(),
+        ends.map(count),
+        " tried",
+    ))
 }
 
-fn magnitudes<'a>(
+fn searches<'a>(
     charts: &'a Charts,
     hues: &'a Hues,
-    grid: &'a Grid,
-    at: fn(&Mark) -> Option<(u64, u64)>,
-    unit: Unit,
-) -> Option<(Scatter<'a>, [String; 2])> {
+    (grid, at): (&'a Grid, At),
+    y: Scale,
+) -> Scatter<'a> {
+    let (x, value): (_, (Value, Value)) = (numbers(charts), (plain, of_magnitude));
+    Scatter { charts, hues, grid, x, y, value, at, lettered: false }
+}
+
+impl Scatter<'_> {
+    fn plot(
+        &self,
+        (id, title, y_name): (&'static str, &'static str, &'static str),
+        hint: Markup,
+        total: u64,
+        [low, high]: [String; 2],
+        what: &str,
+    ) -> Plot {
+        let span = if low == high {
+            format!("{low}{what} each")
+        } else {
+            format!("{low} to {high}{what}")
+        };
+        Plot {
+            id,
+            title,
+            hint,
+            reading: format!(
+                "{} {}, {span}.",
+                count(total),
+                if total == 1 { "search" } else { "searches" }
+            ),
+            x: (self.x, "number of the assignment"),
+            y: (self.y, y_name),
+            drawing: self.draw(&html! {}),
+            shape: Shape::Half,
+            table: self.table("Assignments", "values"),
+        }
+    }
+}
+
+/// The scale of a grid's magnitudes, up to `least_high` at least.
+fn magnitudes(grid: &Grid, unit: Unit, least_high: f64) -> Option<Scale> {
     let (lowest, highest) = grid.y().seen()?;
     // Some room below and above, so that nothing lies on the edge.
-    let y = Scale::log(least(lowest) / 1.3, least(highest + 1) * 1.3, unit);
-    let ends = [lowest, highest].map(|end| unit.label(least(end).round()));
-    let (x, value): (_, (Value, Value)) = (numbers(charts), (plain, of_magnitude));
-    Some((Scatter { charts, hues, grid, x, y, value, at, lettered: false }, ends))
+    let high = (least(highest + 1) * 1.3).max(least_high);
+    Some(Scale::log(least(lowest) / 1.3, high, unit))
 }
 
 /// All events from the first to the last.
@@ -274,6 +303,6 @@ fn reading(charts: &Charts, grid: &Grid) -> String {
         count(grid.total()),
         count(used as u64),
         count(lanes as u64),
-        slices::plural(lanes as u64, "lane"),
+        slices::plural(lanes as u64, "destination"),
     )
 }

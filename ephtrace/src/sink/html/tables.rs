@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{
     scale::{Unit, count},
-    text::shown,
+    text::{capital, shown},
 };
 use crate::{
     analyse::{
@@ -44,7 +44,7 @@ pub(super) fn numbers(summary: &Summary) -> Markup {
         dl.numbers {
             div { dt { "Assignments" } dd { (count(*assignments)) } }
             div { dt { "Failed" } dd { (count(*failures)) } }
-            div { dt { "In" } dd { (Span(summary.duration_ns)) small { (format!("{:.1}/s", summary.per_second)) } } }
+            div { dt { "Duration" } dd { (Span(summary.duration_ns)) small { (format!("{:.1}/s", summary.per_second)) } } }
             div { dt { "Destinations" } dd { (count(*destinations_known)) } }
             @if let Some(latency) = summary.latency_ns {
                 div { dt { "Time to choose" } dd { (ns(latency.p50)) small { "p99 " (ns(latency.p99)) ", max " (ns(latency.max)) } } }
@@ -58,7 +58,7 @@ pub(super) fn numbers(summary: &Summary) -> Markup {
 pub(super) fn verdict(summary: &Summary) -> Markup {
     let Verdict { evidence, algorithms, .. } = &summary.verdict;
     html! {
-        p.verdict { (crate::sink::words::whole(summary)) }
+        p.verdict { (capital(&crate::sink::words::whole(summary))) }
         @if !evidence.is_empty() {
             ul.evidence { @for line in evidence { li { (shown(line)) } } }
         }
@@ -84,7 +84,7 @@ pub(super) fn origins(summary: &Summary) -> Markup {
         @if summary.origins.len() > 1 {
             div.scroll { table {
                 caption { "By origin" }
-                thead { tr { th scope="col" { "Origin" } th scope="col" { "Judged by" } th scope="col" { "Verdict" } } }
+                thead { tr { th scope="col" { "Origin" } th scope="col" { "Judged by" } th.text scope="col" { "Verdict" } } }
                 tbody {
                     @for one in &summary.origins {
                         tr { th scope="row" { (one.origin) } td { (count(one.verdict.n)) } td.text { code { (word(&one.verdict)) } } }
@@ -103,15 +103,13 @@ pub(super) fn destinations(summary: &Summary) -> Markup {
     let rows: u64 = listed.iter().map(|one| one.assignments).sum();
     let others = summary.assignments.saturating_sub(rows);
     html! {
-        div.scroll { table.wide {
+        div.scroll tabindex="0" role="region" aria-label="Table of destinations" { table.wide {
             caption {
-                (count(listed.len() as u64)) " busiest of "
-                @if summary.destinations_evicted > 0 { "more than " }
-                (count(summary.destinations_known))
+                (busiest(listed.len(), summary.destinations_known, summary.destinations_evicted))
             }
             thead { tr {
                 th scope="col" { "Destination" } th scope="col" { "Assignments" } th scope="col" { "Failed" }
-                th scope="col" { "Usual step" } th scope="col" { "Ports of range" } th scope="col" { "Verdict" }
+                th scope="col" { "Usual step" } th scope="col" { "Ports of range" } th.text scope="col" { "Verdict" }
             } }
             tbody {
                 @for one in listed {
@@ -128,6 +126,16 @@ pub(super) fn destinations(summary: &Summary) -> Markup {
         } }
         @if others > 0 { p { (count(others)) " assignments to others." } }
     }
+}
+
+/// How many of how many are listed.
+fn busiest(listed: usize, known: u64, evicted: u64) -> String {
+    let listed = listed as u64;
+    if listed == known && evicted == 0 {
+        return format!("All {}, busiest first", count(known));
+    }
+    let more = if evicted > 0 { "more than " } else { "" };
+    format!("The {} busiest of {more}{}", count(listed), count(known))
 }
 
 fn destination(one: &DestinationSummary, netns: bool) -> Markup {
@@ -156,15 +164,13 @@ pub(super) fn processes(summary: &Summary) -> Markup {
     let listed = &all[..all.len().min(PROCESSES)];
     let most = listed.iter().map(|one| one.assignments).max().unwrap_or(1);
     html! {
-        div.scroll { table.wide {
+        div.scroll tabindex="0" role="region" aria-label="Table of processes" { table.wide {
             caption {
-                (count(listed.len() as u64)) " busiest of "
-                @if summary.processes_evicted > 0 { "more than " }
-                (count(all.len() as u64))
+                (busiest(listed.len(), all.len() as u64, summary.processes_evicted))
             }
             thead { tr {
                 th scope="col" { "Process" } th scope="col" { "Pid" } th scope="col" { "Assignments" }
-                th scope="col" { "Failed" } th scope="col" { "Verdict" }
+                th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
             } }
             tbody {
                 @for ProcessSummary { pid, comm, assignments, complete, failures, verdict } in listed {

@@ -8,3 +8,9 @@ pub(super) fn shown(text: &str) -> String {
     printable(&mut bytes, text);
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+/// A sentence begins with a capital letter.
+pub(super) fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
