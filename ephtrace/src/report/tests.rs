@@ -275,3 +275,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_page() {
+    let lines = double_hash(300) + failure();
+    let recording = Recording::from_reader("test.ndjson", Cursor::new(lines)).unwrap();
+    let page = page::make(recording, &mut io::sink()).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    assert!(page.contains("Ports follow the last one given to the same destination"));
+    assert!(page.contains("3 events are missing"));
+    assert!(page.trim_end().ends_with("</html>"));
+}
+
+#[test]
+fn a_page_does_not_overwrite_its_recording() {
+    let path = std::env::temp_dir().join(format!("ephtrace-page-{}", std::process::id()));
+    std::fs::write(&path, double_hash(2)).unwrap();
+    let refused = page::write(&path, &path, Recording::open(&path).unwrap()).unwrap_err();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), double_hash(2));
+    std::fs::remove_file(&path).unwrap();
+    assert!(
+        refused.to_string().ends_with("is the recording itself; name another file for the page")
+    );
+}

@@ -79,6 +79,8 @@ fn magnitudes_are_eight_to_a_doubling() {
 }
 
 proptest! {
+    // Grids of full size take their time without optimization.
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn each_event_is_counted_once_in_each_chart(
         events in prop::collection::vec(

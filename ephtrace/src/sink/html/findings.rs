@@ -54,7 +54,7 @@ fn failures(summary: &Summary) -> Option<Finding> {
     (*failures > 0).then(|| {
         let errors = summary.errors.iter().map(error).collect::<Vec<_>>().join(", ");
         let worst = summary.destinations.iter().max_by_key(|one| one.failures);
-        let whose = worst.filter(|one| one.failures > 0).and_then(|one| {
+        let whose = worst.filter(|one| one.failures > 1).and_then(|one| {
             let to = std::net::SocketAddr::new(one.daddr?, one.dport?);
             Some(format!("; the most, {}, from {} to {to}", count(one.failures), one.saddr))
         });
