@@ -30,9 +30,9 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure()?;
     if args.check {
-        check()?
+        check()?;
     } else {
-        write()?
+        write()?;
     }
     Ok(ExitCode::SUCCESS)
 }

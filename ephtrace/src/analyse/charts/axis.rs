@@ -55,7 +55,7 @@ impl Axis {
 
     /// The lowest value of bin `bin`, or of the one after the last.
     pub fn start(&self, bin: usize) -> u64 {
-        self.first.saturating_add(bin as u64).checked_mul(self.width()).unwrap_or(u64::MAX)
+        self.first.saturating_add(bin as u64).saturating_mul(self.width())
     }
 
     /// How many values a bin has room for.

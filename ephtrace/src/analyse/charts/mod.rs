@@ -37,6 +37,9 @@ pub const MAX_EPOCHS: usize = 60;
 /// Errors that are told apart. A search for a port has three or four ways to fail.
 pub const MAX_ERRORS: usize = 8;
 
+/// Columns of the failures over time, wide enough for bars.
+const FAILURE_COLUMNS: usize = 96;
+
 /// Bins of [`magnitude`] for each doubling: 9 % wide.
 const PER_DOUBLING: f64 = 8.0;
 
@@ -147,7 +150,7 @@ impl Default for Charts {
             tried: wide(),
             latency_ends: None,
             tried_ends: None,
-            failures: Grid::new(COLUMNS, MAX_ERRORS),
+            failures: Grid::new(FAILURE_COLUMNS, MAX_ERRORS),
             errors: Vec::new(),
             occupancy: Occupancy { counts: vec![0; PORTS].into(), range: None },
             any_steps: Steps::default(),

@@ -63,28 +63,24 @@ fn sentence(mark: &Mark, hues: &Hues) -> String {
     } else {
         hues.name(hue).to_owned()
     };
-    let mut text = format!("#{}: ", count(mark.number));
-    match (mark.port, mark.errno) {
-        (Some(port), _) => text += &format!("port {port}"),
+    let what = match (mark.port, mark.errno) {
+        (Some(port), _) => format!("port {port}"),
         (None, Some(errno)) => {
-            text += &errno_name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned);
+            errno_name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned)
         }
-        (None, None) => text += "no port that the kernel chose",
-    }
-    text += &format!(", {} {name}", Hues::letter(hue));
-    if let Some((before, step)) = mark.before.zip(mark.step) {
-        text += &format!(", {} from {before}", Unit::Step.label(f64::from(step)));
-    }
-    if let Some(ns) = mark.latency_ns {
-        text += &format!(", in {}", Unit::Nanoseconds.label(real(ns)));
-    }
-    if let Some(tried) = mark.tried {
-        text += &format!(", tried {}", count(tried.into()));
-    }
-    match (mark.comm, mark.pid) {
-        (Some(comm), Some(pid)) => text += &format!(", {} ({pid})", shown(comm.as_str())),
-        (None, Some(pid)) => text += &format!(", process {pid}"),
-        _ => {}
-    }
-    text
+        (None, None) => "no port that the kernel chose".to_owned(),
+    };
+    let step = mark.before.zip(mark.step).map(|(before, step)| {
+        let step = Unit::Step.label(f64::from(step));
+        format!("{step} from {before}")
+    });
+    let latency = mark.latency_ns.map(|ns| format!("in {}", Unit::Nanoseconds.label(real(ns))));
+    let tried = mark.tried.map(|tried| format!("tried {}", count(tried.into())));
+    let process = mark.pid.map(|pid| match mark.comm {
+        Some(comm) => format!("{} ({pid})", shown(comm.as_str())),
+        None => format!("process {pid}"),
+    });
+    let first = format!("#{}: {what}, {} {name}", count(mark.number), Hues::letter(hue));
+    let parts = [Some(first), step, latency, tried, process];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

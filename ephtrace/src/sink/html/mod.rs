@@ -41,7 +41,7 @@ const SCRIPT: &str = include_str!("script.js");
 
 /// SHA-256 of [`SCRIPT`], in base 64: the policy allows this script and no other. A test says what
 /// it has to be.
-const SCRIPT_HASH: &str = "fspkeXlDtw0485ICf6AK2bk+aTAN+dBbJC7I3IhTId4=";
+const SCRIPT_HASH: &str = "GGaiBLpWiBfNCBYOp6seaewMrH60ph9Y+xQLEPVWWaY=";
 
 /// What a page is made of.
 pub struct Page<'a> {
@@ -101,6 +101,8 @@ impl Page<'_> {
                 }
                 section #charts aria-labelledby="charts-title" {
                     h2 #charts-title { "Charts" }
+                    // For the script to show.
+                    p.howto hidden { "To zoom, drag over a part of a chart, pinch, or turn the wheel with Ctrl held; shift and drag to move; double-click to see all again. By keyboard: +, −, arrows, 0." }
                     (hues.legend())
                     div.charts { @for plot in &charts.drawn { (plot.render()) } }
                     @for line in &charts.missing { p.missing { (line) } }

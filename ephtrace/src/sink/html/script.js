@@ -136,6 +136,7 @@ function chart(plot) {
     const at = inside(e);
     if (!fingers.has(e.pointerId) || !start) return say(e);
     const before = fingers.get(e.pointerId);
+    tip.hidden = true;
     if (fingers.size === 2) {
       const other = [...fingers].find(([id]) => id !== e.pointerId)[1];
       const apart = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1e-3;
@@ -187,3 +188,4 @@ function chart(plot) {
   plot.prepend(tools);
 }
 document.querySelectorAll(".plot").forEach(chart);
+document.querySelector(".howto").hidden = false;

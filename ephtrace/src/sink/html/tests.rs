@@ -171,7 +171,7 @@ fn a_chart_of_few_events() {
 
 #[test]
 fn a_legend_that_switches_destinations() {
-    insta::assert_snapshot!(part(&page((0..5).map(connect)), r#"<fieldset"#, "</fieldset>"), @r##"
+    insta::assert_snapshot!(part(&page((0..5).map(connect)), "<fieldset", "</fieldset>"), @r##"
     <fieldset class="legend"><legend>Destinations, to be shown in the charts</legend>
     <div>
     <label class="h0"><input type="checkbox" checked id="show0"><b>A</b>
