@@ -13,13 +13,24 @@ pub type Id = u16;
 pub struct Cell {
     /// How many events.
     pub count: u64,
-    /// The lane that most of them belong to, if one has more than half of them.
-    pub id: Id,
-    /// By how much `id` leads over all others (Boyer and Moore's majority vote).
+    /// The lane that more than half of them belong to, if there is such a one.
+    id: Id,
+    /// How many events of `id` are left when each event of another lane cancels one out (Boyer and
+    /// Moore's majority vote).
     lead: u32,
 }
 
+/// A lane that has not this share of a cell left does not own it: where several are about equally
+/// busy, chance would paint it in the colour of one.
+const OWNER_LEADS_BY: u64 = 4;
+
 impl Cell {
+    /// The lane that nearly all of them belong to: one that leads all others together by a quarter
+    /// of the events.
+    pub fn owner(&self) -> Option<Id> {
+        (u64::from(self.lead) * OWNER_LEADS_BY >= self.count.max(1)).then_some(self.id)
+    }
+
     fn add(&mut self, id: Id) {
         self.count += 1;
         self.vote(id, 1);
@@ -129,6 +140,15 @@ mod tests {
             grid.add(n as u64, 0, id);
         }
         assert_eq!(grid.cell(0, 0), Cell { count: 4, id: 7, lead: 2 });
+        assert_eq!(grid.cell(0, 0).owner(), Some(7));
+    }
+
+    #[test]
+    fn a_cell_of_several_is_of_nobody() {
+        let mut grid = Grid::new(2, 2);
+        (0..600).for_each(|n| grid.add(0, 0, n % 6));
+        assert_eq!(grid.cell(0, 0).owner(), None);
+        assert_eq!(Cell::default().owner(), None);
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write as _, ops::Range};
 use maud::{Markup, html};
 
 use super::{
-    hues::Hues,
+    hues::{COLOURS, Hues},
     plot::{Cells, Drawing, HEIGHT, WIDTH},
     scale::Scale,
 };
@@ -66,10 +66,10 @@ impl Density<'_> {
     pub(super) fn letters(&self, hues: &Hues) -> Vec<(usize, f64, f64)> {
         let mut last = BTreeMap::new();
         self.each(|column, row, cell| {
-            let at: &mut (usize, usize) = last.entry(hues.hue(cell.id)).or_default();
+            let at: &mut (usize, usize) = last.entry(hues.of_cell(cell)).or_default();
             *at = (*at).max((column, row));
         });
-        last.remove(&super::hues::COLOURS);
+        last.retain(|&hue, _| hue < COLOURS);
         let [left, top, width, height] = self.place();
         let (columns, rows) = self.used();
         let places = last.into_iter().map(|(hue, (column, row))| {
@@ -116,7 +116,7 @@ impl Density<'_> {
         let mut paths = BTreeMap::<_, String>::new();
         let mut run = Run::default();
         self.each(|column, row, cell| {
-            let look = (hues.hue(cell.id), level(cell.count, most));
+            let look = (hues.of_cell(cell), level(cell.count, most));
             if !run.extend(look, column, row) {
                 run.write(&mut paths);
                 run = Run { look, column, row, length: 1 };
@@ -136,7 +136,7 @@ impl Density<'_> {
             if is_lone(self.grid, at) {
                 let x = left + (real(column as u64) + 0.5) * width / size(&columns);
                 let y = top + (real(row as u64) + 0.5) * height / size(&rows);
-                let path = paths.entry(hues.hue(cell.id)).or_default();
+                let path = paths.entry(hues.of_cell(cell)).or_default();
                 let _ = write!(path, "M{x:.1} {y:.1}h0");
             }
         });

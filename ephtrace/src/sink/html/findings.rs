@@ -118,9 +118,9 @@ fn self_connects(summary: &Summary) -> Vec<Finding> {
 /// What was left out to keep memory bounded.
 fn no_room(summary: &Summary) -> Option<Finding> {
     let left_out = [
-        (summary.destinations_evicted, "quieter destinations"),
-        (summary.processes_evicted, "quieter processes"),
-        (summary.lanes_evicted, "lanes, so that as many steps may be missing"),
+        (summary.destinations_evicted, "times a quieter destination"),
+        (summary.processes_evicted, "times a quieter process"),
+        (summary.lanes_evicted, "times a lane, so that as many steps may be missing"),
     ];
     let told: Vec<_> = left_out
         .into_iter()
@@ -129,7 +129,7 @@ fn no_room(summary: &Summary) -> Option<Finding> {
         .collect();
     (!told.is_empty()).then(|| Finding {
         severity: Severity::Note,
-        sentence: "Some of it was left out for lack of room".to_owned(),
+        sentence: "Some of it was forgotten to make room for the rest".to_owned(),
         evidence: Some(told.join("; ")),
         remedy: None,
     })

@@ -10,7 +10,7 @@ use rustc_hash::FxBuildHasher;
 use super::{scale::count, text::shown};
 use crate::{
     analyse::{
-        charts::{Charts, Id},
+        charts::{Cell, Charts, Id},
         lanes::Lane,
     },
     sink::plots::hues,
@@ -19,6 +19,9 @@ use crate::{
 /// Colours that are told apart in dark and light, also by those who see fewer (Okabe and Ito's, less
 /// yellow and black, with violet and olive). The style sheet has them.
 pub(super) const COLOURS: usize = 8;
+
+/// Cells in which no destination prevails.
+pub(super) const SEVERAL: Hue = COLOURS + 1;
 
 /// Index of a colour; [`COLOURS`] is grey.
 pub(super) type Hue = usize;
@@ -29,6 +32,8 @@ pub(super) struct Hues {
     named: Vec<(String, u64)>,
     others: u64,
     other_lanes: usize,
+    /// Whether cells of several destinations may be drawn.
+    dense: bool,
 }
 
 impl Hues {
@@ -41,12 +46,18 @@ impl Hues {
         let named: Vec<_> = names(&lanes).into_iter().zip(counts).collect();
         let listed: u64 = named.iter().map(|(_, count)| count).sum();
         let others = charts.events().saturating_sub(listed);
-        Self { of, others, other_lanes: roster.len().saturating_sub(named.len()), named }
+        let dense = charts.marks().is_none();
+        Self { of, dense, others, other_lanes: roster.len().saturating_sub(named.len()), named }
     }
 
     /// The colour of lane number `id`.
     pub(super) fn hue(&self, id: Id) -> Hue {
         self.of.get(&id).copied().unwrap_or(COLOURS)
+    }
+
+    /// The colour of a cell.
+    pub(super) fn of_cell(&self, cell: Cell) -> Hue {
+        cell.owner().map_or(SEVERAL, |id| self.hue(id))
     }
 
     /// The letter of a colour.
@@ -56,7 +67,11 @@ impl Hues {
 
     /// The name of a lane with that colour.
     pub(super) fn name(&self, hue: Hue) -> &str {
-        self.named.get(hue).map_or("another destination", |(name, _)| name)
+        match self.named.get(hue) {
+            Some((name, _)) => name,
+            None if hue == SEVERAL => "several",
+            None => "others",
+        }
     }
 
     /// Whether there is more than one destination.
@@ -72,11 +87,12 @@ impl Hues {
                     legend { "Destinations, to be shown in the charts" }
                     div {
                         @for (hue, (name, n)) in self.named.iter().enumerate() {
-                            (entry(hue, name, *n))
+                            (entry(hue, name, Some(*n)))
                         }
                         @if self.other_lanes > 0 {
-                            (entry(COLOURS, &format!("{} others", count(self.other_lanes as u64)), self.others))
+                            (entry(COLOURS, &format!("{} others", count(self.other_lanes as u64)), Some(self.others)))
                         }
+                        @if self.dense { (entry(SEVERAL, "several in one place", None)) }
                     }
                 }
             }
@@ -84,13 +100,13 @@ impl Hues {
     }
 }
 
-fn entry(hue: Hue, name: &str, n: u64) -> Markup {
+fn entry(hue: Hue, name: &str, n: Option<u64>) -> Markup {
     html! {
         label class=(format!("h{hue}")) {
             input type="checkbox" checked id=(format!("show{hue}"));
             b { (Hues::letter(hue)) }
             span { (shown(name)) }
-            small { (count(n)) }
+            @if let Some(n) = n { small { (count(n)) } }
         }
     }
 }

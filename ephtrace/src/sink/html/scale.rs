@@ -39,6 +39,10 @@ impl Unit {
     pub(super) fn label(self, value: f64) -> String {
         let plain = short(value);
         match self {
+            // Short, for there is little room at the end of an axis.
+            Self::Count if value >= 1e6 && value % 1e5 == 0.0 => {
+                format!("{} M", short(value / 1e6))
+            }
             Self::Count => separated(&plain),
             Self::Size => separated(&short(value.abs())),
             Self::Port => plain,
@@ -191,7 +195,7 @@ mod tests {
             Scale::linear(7.0, 7.0, Unit::Count),
         ];
         insta::assert_snapshot!(shown.map(labels).join("\n"), @r##"
-        500,000@0.49  1,000,000@0.98
+        500,000@0.49  1 M@0.98
         40000@0.26  50000@0.61  60000@0.96
         −40@0.01  −20@0.25  0@0.50  +20@0.75  +40@0.99
         0 %@0.00  5 %@0.38  10 %@0.77

@@ -10,7 +10,7 @@ const time = (ns) => {
   return Number((ns / unit).toPrecision(3)) + " " + name;
 };
 const LABELS = {
-  count: commas, port: short, size: (v) => commas(Math.abs(v)), s: (v) => commas(v) + " s", ns: time,
+  count: (v) => (v >= 1e6 && v % 1e5 === 0 ? short(v / 1e6) + " M" : commas(v)), port: short, size: (v) => commas(Math.abs(v)), s: (v) => commas(v) + " s", ns: time,
   share: (v) => short(v * 100) + " %", step: (v) => (v > 0 ? "+" : "") + short(v).replace("-", "−"),
 };
 
@@ -118,7 +118,7 @@ function chart(plot) {
     };
     const hue = /\bh(\d)\b/.exec(target.getAttribute?.("class") || "");
     const name = hue && document.querySelector(`.legend .h${hue[1]} span`)?.textContent;
-    return `${commas(n)} ${n === 1 ? "event" : "events"}, ${d.xName} ${span(x, left, right)}, ${d.yName} ${span(y, 1 - bottom, 1 - top)}` + (name ? `, most to ${name}` : "");
+    return `${commas(n)} ${n === 1 ? "event" : "events"}, ${d.xName} ${span(x, left, right)}, ${d.yName} ${span(y, 1 - bottom, 1 - top)}` + (!name ? "" : hue[1] === "9" ? ", to several destinations" : `, most to ${name}`);
   }
 
   area.addEventListener("wheel", (e) => {

@@ -43,12 +43,12 @@ impl Slices<'_> {
                 thead { tr {
                     th scope="col" { (x) } th scope="col" { "Events" }
                     th scope="col" { "Lowest of the " (y) } th scope="col" { "Highest" }
-                    @if self.hues.several() { th scope="col" { "Busiest destination" } }
+                    @if self.hues.several() { th.text scope="col" { "Mostly to" } }
                 } }
                 tbody {
                     @for slice in self.slices() {
                         tr {
-                            th scope="row" { (slice.from) " to " (slice.to) }
+                            th scope="row" { (slice.from) @if slice.from != slice.to { " to " (slice.to) } }
                             td { (count(slice.count)) } td { (slice.lowest) } td { (slice.highest) }
                             @if self.hues.several() {
                                 td.text { @if let Some(hue) = slice.busiest { (shown(self.hues.name(hue))) } }
@@ -72,12 +72,12 @@ impl Slices<'_> {
     fn slice(&self, columns: std::ops::Range<usize>) -> Option<Slice> {
         let (x, y) = (self.grid.x(), self.grid.y());
         let (mut total, mut rows) = (0, None::<(usize, usize)>);
-        let mut by_hue = [0; super::hues::COLOURS + 1];
+        let mut by_hue = [0; super::hues::SEVERAL + 1];
         for row in y.used() {
             for cell in columns.clone().map(|column| self.grid.cell(column, row)) {
                 if cell.count > 0 {
                     total += cell.count;
-                    by_hue[self.hues.hue(cell.id)] += cell.count;
+                    by_hue[self.hues.of_cell(cell)] += cell.count;
                     rows = Some((rows.map_or(row, |(low, _)| low), row));
                 }
             }

@@ -162,10 +162,10 @@ fn a_chart_of_few_events() {
     <details><summary>The same as a table</summary>
     <div class="scroll">
     <table><caption>Lowest and highest to the cells of the drawing.</caption><thead>
-    <tr><th scope="col">Assignments</th><th scope="col">Events</th><th scope="col">Lowest of the ports</th><th scope="col">Highest</th><th scope="col">Busiest destination</th></tr></thead><tbody>
-    <tr><th scope="row">1 to 1</th><td>1</td><td>40000</td><td>40001</td><td class="text">10.0.1.1:443</td></tr>
-    <tr><th scope="row">2 to 2</th><td>1</td><td>40502</td><td>40502</td><td class="text">10.0.1.1:444</td></tr>
-    <tr><th scope="row">3 to 3</th><td>1</td><td>40004</td><td>40005</td><td class="text">10.0.1.1:443</td></tr></tbody></table></div></details></figure>
+    <tr><th scope="col">Assignments</th><th scope="col">Events</th><th scope="col">Lowest of the ports</th><th scope="col">Highest</th><th class="text" scope="col">Mostly to</th></tr></thead><tbody>
+    <tr><th scope="row">1</th><td>1</td><td>40000</td><td>40001</td><td class="text">10.0.1.1:443</td></tr>
+    <tr><th scope="row">2</th><td>1</td><td>40502</td><td>40502</td><td class="text">10.0.1.1:444</td></tr>
+    <tr><th scope="row">3</th><td>1</td><td>40004</td><td>40005</td><td class="text">10.0.1.1:443</td></tr></tbody></table></div></details></figure>
     "##);
 }
 
