@@ -245,6 +245,18 @@ fn ten_million_rows_take_bounded_memory() {
     assert!(resident < 96 << 10, "{resident} KiB");
 }
 
+#[test]
+#[ignore = "takes half a minute in a release build"]
+fn ten_million_rows_make_a_page_of_bounded_size() {
+    let endless = Endless { rows: 10_000_000, line: Cursor::default() };
+    let recording = Recording::from_reader("endless", endless).unwrap();
+    let page = page::make(recording, &mut io::sink()).unwrap();
+    assert!(page.contains("10,000,000 ports"));
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    let resident = resident_kib();
+    assert!(resident < 128 << 10, "{resident} KiB");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever the numbers: ports outside of the range, ranges of one port, time that goes back.

@@ -8,6 +8,8 @@ mod axis;
 mod grid;
 mod roster;
 
+use std::collections::VecDeque;
+
 pub use self::{
     axis::Axis,
     grid::{Cell, Grid, Id},
@@ -19,8 +21,8 @@ use super::{
 };
 use crate::event::{Assignment, Comm, Origin, PortRange};
 
-/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn. A
-/// page with five charts of so many marks has about 1.5 MB.
+/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn, and
+/// the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
 pub const MAX_MARKS: usize = 1500;
 
 /// Columns of a grid: at least half of them are in use, so that a column is some three to six pixels
@@ -46,7 +48,7 @@ const PER_DOUBLING: f64 = 8.0;
 /// How many ports there are.
 const PORTS: usize = 1 << 16;
 
-/// One event of a recording with few of them.
+/// One event, as far as it can be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
     /// Its number in the recording, from 1 on.
@@ -115,7 +117,8 @@ impl Occupancy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Charts {
     events: u64,
-    marks: Option<Vec<Mark>>,
+    /// The last [`MAX_MARKS`].
+    marks: VecDeque<Mark>,
     roster: Roster,
     by_number: Grid,
     by_time: Grid,
@@ -141,7 +144,7 @@ impl Default for Charts {
         let wide = || Grid::new(COLUMNS, ROWS);
         Self {
             events: 0,
-            marks: Some(Vec::new()),
+            marks: VecDeque::new(),
             roster: Roster::default(),
             by_number: wide(),
             by_time: wide(),
@@ -223,11 +226,10 @@ impl Charts {
         port: Option<u16>,
         before: Option<u16>,
     ) {
-        let Some(marks) = self.marks.as_mut().filter(|marks| marks.len() < MAX_MARKS) else {
-            self.marks = None;
-            return;
-        };
-        marks.push(Mark {
+        if self.marks.len() == MAX_MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(Mark {
             number: self.events,
             ts_ns: assignment.ts_ns,
             id,
@@ -274,8 +276,13 @@ impl Charts {
     }
 
     /// Each event, if there are at most [`MAX_MARKS`].
-    pub fn marks(&self) -> Option<&[Mark]> {
-        self.marks.as_deref()
+    pub fn marks(&self) -> Option<&VecDeque<Mark>> {
+        (self.events <= MAX_MARKS as u64).then_some(&self.marks)
+    }
+
+    /// The last events, at most [`MAX_MARKS`], in order.
+    pub fn last(&self) -> &VecDeque<Mark> {
+        &self.marks
     }
 
     /// The lanes.

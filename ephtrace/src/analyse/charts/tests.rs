@@ -58,6 +58,7 @@ fn few_events_are_kept_one_by_one() {
 fn many_events_are_only_counted() {
     let all = charts((0..=MAX_MARKS).map(|_| event(Some(40_000), 80)));
     assert_eq!(all.marks(), None);
+    assert_eq!((all.last().len(), all.last()[0].number), (MAX_MARKS, 2));
     assert_eq!(all.by_number().total(), MAX_MARKS as u64 + 1);
 }
 

@@ -1,4 +1,4 @@
-//! Very many events: how many there are in each cell of a grid, by strength of colour.
+//! Very many events: how many there are in each cell of a grid, by strength of colour, a step for each doubling.
 //!
 //! A cell with one event is drawn at nearly half of the full strength, and one that lies apart gets
 //! a dot of fixed size besides, so that it is seen on a phone too.
@@ -187,16 +187,10 @@ impl Run {
     }
 }
 
-/// 0 for a single event, up to [`LEVELS`] for the most in one cell, by ratio.
+/// 0 for a single event, [`LEVELS`] for more than half of the most in one cell, and one less for each
+/// halving.
 fn level(count: u64, most: u64) -> u32 {
-    if count <= 1 {
-        return 0;
-    }
-    let share = real(count).ln() / real(most.max(2)).ln();
-    (1..LEVELS)
-        .rev()
-        .find(|&level| share * f64::from(LEVELS) > f64::from(level))
-        .map_or(1, |l| l + 1)
+    if count <= 1 { 0 } else { LEVELS.saturating_sub((most / count).ilog2()).max(1) }
 }
 
 /// Letters that leave each other room.

@@ -172,6 +172,7 @@ fn plots(summary: &Summary, charts: &Charts, hues: &Hues) -> Plots {
     let picture = &summary.picture;
     let all = [
         (scatter::by_number(charts, hues), "No port was assigned, so there is none to be drawn."),
+        (scatter::last(charts, hues), ""),
         (scatter::by_time(charts, hues), ""),
         (bars::near_steps(picture, charts), "There are no two ports, so there is no step."),
         (

@@ -1,6 +1,8 @@
 //! The charts with a place for each event: ports by order and by time, the return map, the time of
 //! the search and how many candidates it tried.
 
+use std::collections::VecDeque;
+
 use maud::{Markup, html};
 
 use super::{
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     analyse::{
-        charts::{Charts, Grid, Mark, least},
+        charts::{Charts, Grid, Mark, ROWS, least},
         real,
     },
     sink::html::slices::Slices,
@@ -42,11 +44,14 @@ type At = fn(&Mark, u64) -> Option<(f64, f64)>;
 
 /// What is common to these charts.
 struct Scatter<'a> {
-    charts: &'a Charts,
+    /// Events to be drawn one by one, if they are few.
+    marks: Option<&'a VecDeque<Mark>>,
     hues: &'a Hues,
     grid: &'a Grid,
     x: Scale,
     y: Scale,
+    /// Where zero is on the axis of time.
+    zero: u64,
     value: (Value, Value),
     /// Where a mark lies on the scales; the number is where zero is on the axis of time.
     at: At,
@@ -54,15 +59,10 @@ struct Scatter<'a> {
 }
 
 impl Scatter<'_> {
-    fn zero(&self) -> u64 {
-        self.charts.by_time().x().seen().map_or(0, |(first, _)| first)
-    }
-
     fn draw(&self, behind: &Markup) -> Drawing {
-        let Self { hues, grid, x, y, value, .. } = *self;
+        let Self { hues, grid, x, y, value, zero, .. } = *self;
         let scales = (&self.x, &self.y);
-        let zero = self.zero();
-        if let Some(marks) = self.charts.marks() {
+        if let Some(marks) = self.marks {
             let dots: Vec<Dot<'_>> = marks
                 .iter()
                 .filter_map(|mark| {
@@ -85,9 +85,8 @@ impl Scatter<'_> {
     }
 
     fn table(&self, x: &'static str, y: &'static str) -> Markup {
-        let Self { hues, grid, value, .. } = *self;
-        let slices =
-            Slices { grid, hues, value, zero: self.zero(), units: (self.x.unit, self.y.unit) };
+        let Self { hues, grid, value, zero, .. } = *self;
+        let slices = Slices { grid, hues, value, zero, units: (self.x.unit, self.y.unit) };
         slices.table(x, y)
     }
 }
@@ -100,7 +99,17 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
     let rules = charts.epochs().unwrap_or(&[]);
     let rules = rules.iter().map(|epoch| x.place(real(epoch.number))).collect::<Vec<_>>();
     let at: At = |mark, _| Some((real(mark.number), f64::from(mark.port?)));
-    let scatter = Scatter { charts, hues, grid, x, y, value: (plain, plain), at, lettered: true };
+    let scatter = Scatter {
+        marks: charts.marks(),
+        hues,
+        grid,
+        x,
+        y,
+        zero: 0,
+        value: (plain, plain),
+        at,
+        lettered: true,
+    };
     Some(Plot {
         id: "by-number",
         title: "Ports in the order of their assignment",
@@ -109,6 +118,41 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
             (epochs(charts, "Dashed"))
         },
         reading: reading(charts, grid),
+        x: (x, "number of the assignment"),
+        y: (y, "port"),
+        drawing: scatter.draw(&behind(charts, &y, &rules)),
+        shape: Shape::Wide,
+        table: scatter.table("Assignments", "ports"),
+    })
+}
+
+/// Of very many, the last ones one by one: what the density of all can't show any more.
+pub(super) fn last(charts: &Charts, hues: &Hues) -> Option<Plot> {
+    let (None, marks) = (charts.marks(), charts.last()) else { return None };
+    let mut grid = Grid::new(marks.len(), ROWS);
+    for mark in marks {
+        if let Some(port) = mark.port {
+            grid.add(mark.number, port.into(), mark.id);
+        }
+    }
+    let y = ports(charts, &grid)?;
+    let (first, last) = (marks.front()?.number, marks.back()?.number);
+    let x = Scale::linear(real(first), real(last) + 1.0, Unit::Count);
+    let rules = charts.epochs().unwrap_or(&[]);
+    let rules = rules.iter().filter(|epoch| epoch.number >= first);
+    let rules = rules.map(|epoch| x.place(real(epoch.number))).collect::<Vec<_>>();
+    let at: At = |mark, _| Some((real(mark.number), f64::from(mark.port?)));
+    let (marks, value): (_, (Value, Value)) = (Some(marks), (plain, plain));
+    let scatter = Scatter { marks, hues, grid: &grid, x, y, zero: 0, value, at, lettered: true };
+    Some(Plot {
+        id: "last",
+        title: "The last ports, one by one",
+        hint: html! { "The end of the recording magnified, each port with a tooltip of its own." },
+        reading: format!(
+            "{} ports of the last {} assignments.",
+            count(grid.total()),
+            count(last - first + 1)
+        ),
         x: (x, "number of the assignment"),
         y: (y, "port"),
         drawing: scatter.draw(&behind(charts, &y, &rules)),
@@ -126,7 +170,17 @@ pub(super) fn by_time(charts: &Charts, hues: &Hues) -> Option<Plot> {
     let rules = charts.epochs().unwrap_or(&[]);
     let rules = rules.iter().map(|e| x.place(seconds(e.ts_ns, first))).collect::<Vec<_>>();
     let at: At = |mark, zero| Some((seconds(mark.ts_ns, zero), f64::from(mark.port?)));
-    let scatter = Scatter { charts, hues, grid, x, y, value: (seconds, plain), at, lettered: true };
+    let scatter = Scatter {
+        marks: charts.marks(),
+        hues,
+        grid,
+        x,
+        y,
+        zero: first,
+        value: (seconds, plain),
+        at,
+        lettered: true,
+    };
     Some(Plot {
         id: "by-time",
         title: "Ports over time",
@@ -149,8 +203,17 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
     let y = ports(charts, charts.by_number())?;
     grid.x().seen()?;
     let at: At = |mark, _| Some((f64::from(mark.before?), f64::from(mark.port?)));
-    let scatter =
-        Scatter { charts, hues, grid, x: y, y, value: (plain, plain), at, lettered: false };
+    let scatter = Scatter {
+        marks: charts.marks(),
+        hues,
+        grid,
+        x: y,
+        y,
+        zero: 0,
+        value: (plain, plain),
+        at,
+        lettered: false,
+    };
     Some(Plot {
         id: "returns",
         title: "Return map of each destination",
@@ -205,7 +268,7 @@ fn searches<'a>(
     y: Scale,
 ) -> Scatter<'a> {
     let (x, value): (_, (Value, Value)) = (numbers(charts), (plain, of_magnitude));
-    Scatter { charts, hues, grid, x, y, value, at, lettered: false }
+    Scatter { marks: charts.marks(), hues, grid, x, y, zero: 0, value, at, lettered: false }
 }
 
 impl Scatter<'_> {
