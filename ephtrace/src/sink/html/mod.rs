@@ -1,10 +1,10 @@
 //! A report as one page of HTML: verdict and findings first, then charts, then tables.
 //!
 //! ```text
-//! Summary, findings ─→ tables ──────────────────────────────┐
-//! Charts ─┬ few events ─→ marks ───┐                        ├─→ one file
-//!         └ many ─→ density ───────┴→ scatter ─┐            │
-//!         └ counts ─→ bars ────────────────────┴→ plot ─────┘
+//! Summary, findings ─→ tables ───────────────────────────┐
+//! Charts ─┬ few, last ─→ marks ────┐                     ├─→ one file
+//!         ├ many ─→ density ───────┴→ scatter ─┐         │
+//!         └ counts ─→ bars, failures ──────────┴→ plot ──┘
 //! ```
 //!
 //! The page loads nothing, and its policy (`Content-Security-Policy`) forbids it to. Charts are SVG
@@ -13,6 +13,7 @@
 
 mod bars;
 mod density;
+mod failures;
 pub mod findings;
 mod hues;
 mod marks;
@@ -186,7 +187,7 @@ fn plots(summary: &Summary, charts: &Charts, hues: &Hues) -> Plots {
             scatter::tried(charts, hues),
             "The recording does not tell how many candidates were tried: the hook did not see it.",
         ),
-        (bars::failures(charts), "No assignment failed."),
+        (failures::over_time(charts), "No assignment failed."),
     ];
     let mut plots = Plots { drawn: Vec::new(), missing: Vec::new() };
     for (plot, why) in all {
