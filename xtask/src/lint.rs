@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{process, say, say::say, setup, workspace};
+use crate::{assets, process, say, say::say, setup, workspace};
 
 const BPF: &str = "bpfel-unknown-none";
 
@@ -30,6 +30,11 @@ pub(crate) fn main() -> Result<ExitCode> {
             say::error(&error);
             failed.push(what);
         }
+    }
+    say("man pages and completions");
+    if let Err(error) = assets::check() {
+        say::error(&error);
+        failed.push("man pages and completions");
     }
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));

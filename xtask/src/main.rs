@@ -5,6 +5,7 @@
 
 mod apt;
 mod artifacts;
+mod assets;
 mod bench;
 mod cpio;
 mod dist;
@@ -45,6 +46,8 @@ enum Command {
     Guest(guest::Args),
     /// Measure what tracing costs, against untraced and peers.
     Bench(bench::Args),
+    /// Write the man pages and completions to `assets/`.
+    Assets(assets::Args),
     /// Build one static file for other hosts.
     Dist,
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::main(&args),
         Command::Guest(args) => guest::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Assets(args) => assets::main(&args),
         Command::Dist => dist::main(),
     };
     result.unwrap_or_else(|error| {

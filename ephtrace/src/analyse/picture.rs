@@ -191,7 +191,7 @@ impl Steps {
         self.bins[BINS / 2 - 1] + self.bins[BINS / 2]
     }
 
-    fn add(&mut self, step: i32, range: Option<PortRange>) {
+    pub(super) fn add(&mut self, step: i32, range: Option<PortRange>) {
         self.total += 1;
         self.width = width(range);
         let near = step.checked_add(NEAR).and_then(|index| usize::try_from(index).ok());

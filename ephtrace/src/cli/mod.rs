@@ -58,6 +58,7 @@ Examples:
   zstd -dc ports.zst | ephtrace report -   from standard input
   ephtrace report ports.ndjson --plot | less
   ephtrace report ports.ndjson --json | jq .verdict.algorithm
+  ephtrace report ports.ndjson --html ports.html     a page with charts, one file
 
 A recording of another tool or system needs one JSON object a line, with the keys
 ts_ns, saddr, sport, daddr, dport (and protocol, netns, errno, origin, range, where
@@ -306,6 +307,10 @@ pub struct ReportArgs {
     /// Print data (one JSON object), not text
     #[arg(long)]
     pub json: bool,
+
+    /// Write a page with charts to this file, in place of the text; - is standard output
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "plot"])]
+    pub html: Option<PathBuf>,
 
     /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,

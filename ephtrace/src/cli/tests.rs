@@ -50,6 +50,8 @@ fn what_contradicts_itself_is_refused() {
         "ephtrace --origin guess",
         "ephtrace --hook uprobe",
         "ephtrace frobnicate",
+        "ephtrace report f --html p --json",
+        "ephtrace report f --html",
     ] {
         assert_eq!(typed(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
     }

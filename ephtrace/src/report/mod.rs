@@ -2,11 +2,14 @@
 //! destination, what failed, what is missing.
 //!
 //! ```text
-//! replay ─→ lanes ─→ tally ─→ Report ─→ text, JSON
+//! replay ─→ lanes ─┬→ tally ─→ Report ─→ text, JSON
+//!                  └→ charts (if a page is wanted) ─→ page
 //! ```
 //!
 //! One pass, in bounded memory however long the recording: [`MAX_DESTINATIONS`],
 //! [`MAX_PROCESSES`](crate::analyse::processes::MAX_PROCESSES).
+
+mod page;
 
 use std::io::{self, Write};
 
@@ -21,6 +24,7 @@ use crate::{
         tally::Tally,
     },
     cli::ReportArgs,
+    event::Assignment,
     replay::{Broken, Item, Recording},
     sink::{Screen, printable, words},
 };
@@ -66,10 +70,14 @@ impl Report {
     }
 }
 
-/// Reads the recording, and writes the report to standard output; what can't be read is said on
-/// standard error.
+/// Reads the recording, and writes the report to standard output, or as a page to a file; what can't
+/// be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<()> {
-    let report = read(Recording::open(&args.file)?, &mut io::stderr())?;
+    let recording = Recording::open(&args.file)?;
+    if let Some(path) = &args.html {
+        return page::write(path, &args.file, recording);
+    }
+    let report = read(recording, &mut io::stderr())?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;
@@ -82,7 +90,16 @@ pub fn run(args: &ReportArgs) -> Result<()> {
 }
 
 /// Reads all of `recording`; what can't be read is said on `notices`.
-pub fn read(mut recording: Recording, notices: &mut impl Write) -> Result<Report> {
+pub fn read(recording: Recording, notices: &mut impl Write) -> Result<Report> {
+    read_with(recording, notices, |_| ())
+}
+
+/// The same; `watch` sees each assignment, its `step` set.
+fn read_with(
+    mut recording: Recording,
+    notices: &mut impl Write,
+    mut watch: impl FnMut(&Assignment),
+) -> Result<Report> {
     let mut tally = Tally::new(None);
     let mut lanes = Lanes::default();
     let mut first: Option<Broken> = None;
@@ -92,6 +109,7 @@ pub fn read(mut recording: Recording, notices: &mut impl Write) -> Result<Report
             Item::Assignment(mut assignment) => {
                 lanes.follow(&mut assignment);
                 tally.observe(&assignment);
+                watch(&assignment);
             }
             Item::Broken(broken) => {
                 broken_count += 1;

@@ -250,6 +250,18 @@ fn ten_million_rows_take_bounded_memory() {
     assert!(resident < 96 << 10, "{resident} KiB");
 }
 
+#[test]
+#[ignore = "takes half a minute in a release build"]
+fn ten_million_rows_make_a_page_of_bounded_size() {
+    let endless = Endless { rows: 10_000_000, line: Cursor::default() };
+    let recording = Recording::from_reader("endless", endless).unwrap();
+    let page = page::make(recording, &mut io::sink()).unwrap();
+    assert!(page.contains("10,000,000 ports"));
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    let resident = resident_kib();
+    assert!(resident < 128 << 10, "{resident} KiB");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever the numbers: ports outside of the range, ranges of one port, time that goes back.
@@ -279,4 +291,27 @@ proptest! {
             prop_assert!(report.write_json(&mut Vec::new()).is_ok());
         }
     }
+}
+
+#[test]
+fn a_page() {
+    let lines = double_hash(300) + failure();
+    let recording = Recording::from_reader("test.ndjson", Cursor::new(lines)).unwrap();
+    let page = page::make(recording, &mut io::sink()).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    assert!(page.contains("Ports follow the last one given to the same destination"));
+    assert!(page.contains("3 events are missing"));
+    assert!(page.trim_end().ends_with("</html>"));
+}
+
+#[test]
+fn a_page_does_not_overwrite_its_recording() {
+    let path = std::env::temp_dir().join(format!("ephtrace-page-{}", std::process::id()));
+    std::fs::write(&path, double_hash(2)).unwrap();
+    let refused = page::write(&path, &path, Recording::open(&path).unwrap()).unwrap_err();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), double_hash(2));
+    std::fs::remove_file(&path).unwrap();
+    assert!(
+        refused.to_string().ends_with("is the recording itself; name another file for the page")
+    );
 }

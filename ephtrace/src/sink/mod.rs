@@ -5,6 +5,7 @@
 
 mod csv;
 mod explain;
+pub mod html;
 mod json;
 mod lines;
 mod notices;

@@ -26,7 +26,7 @@ const LISTED_PROCESSES: usize = 5;
 
 /// A step that is rarer than this among all of a destination is not usual. Linux has eight that are
 /// equally likely.
-const USUAL: f64 = 0.1;
+pub(super) const USUAL: f64 = 0.1;
 
 /// Writes all of it.
 pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
@@ -89,20 +89,21 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 }
 
 fn verdict(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    let Verdict { pattern, pattern_confidence, .. } = summary.verdict;
-    if summary.origins.len() > 1 && pattern == Pattern::Mixed {
-        let likely = percent(pattern_confidence);
-        writeln!(
-            out,
-            "verdict: each way to get a port has a rule of its own ({pattern}, {likely})"
-        )?;
-    } else {
-        writeln!(out, "{}", sentence(&summary.verdict))?;
-    }
+    writeln!(out, "verdict: {}", whole(summary))?;
     for line in &summary.verdict.evidence {
         writeln!(out, "  {line}")?;
     }
     Ok(())
+}
+
+/// The verdict over all in one sentence.
+pub(super) fn whole(summary: &Summary) -> String {
+    let Verdict { pattern, pattern_confidence, .. } = summary.verdict;
+    if summary.origins.len() > 1 && pattern == Pattern::Mixed {
+        let likely = percent(pattern_confidence);
+        return format!("each way to get a port has a rule of its own ({pattern}, {likely})");
+    }
+    sentence(&summary.verdict)
 }
 
 /// The verdict in one sentence.
@@ -122,26 +123,26 @@ fn sentence(verdict: &Verdict) -> String {
             format!("{} ({algorithm}, {likely})", algorithm.in_words())
         }
     };
-    format!("verdict: {pattern} ({}, {likely}): {rule}", verdict.pattern)
+    format!("{pattern} ({}, {likely}): {rule}", verdict.pattern)
 }
 
 fn undetermined(verdict: &Verdict) -> String {
     match verdict.patterns.first() {
         Some(best) if verdict.n > 0 => {
             let likely = percent(best.probability);
-            format!("verdict: undetermined (best guess {}, {likely})", best.name)
+            format!("undetermined (best guess {}, {likely})", best.name)
         }
-        _ => "verdict: undetermined, for there are no ports to judge by".to_owned(),
+        _ => "undetermined, for there are no ports to judge by".to_owned(),
     }
 }
 
 /// Never claims to be certain.
-fn percent(probability: f64) -> String {
+pub(super) fn percent(probability: f64) -> String {
     if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
 }
 
 /// The finest word that a verdict allows, for a column.
-fn word(verdict: &Verdict) -> &'static str {
+pub(super) fn word(verdict: &Verdict) -> &'static str {
     match (verdict.algorithm, verdict.pattern) {
         (Algorithm::Undetermined, pattern) => pattern.as_str(),
         (algorithm, _) => algorithm.as_str(),

@@ -110,7 +110,7 @@ fn is_without(lane: &Lane) -> bool {
     lane.destination.dport == 0 && lane.destination.daddr.is_unspecified()
 }
 
-fn name(lane: &Lane) -> String {
+pub(in crate::sink) fn name(lane: &Lane) -> String {
     let to = SocketAddr::new(lane.destination.daddr, lane.destination.dport);
     match lane.origin {
         Some(origin) if is_without(lane) => origin_name(origin).to_owned(),

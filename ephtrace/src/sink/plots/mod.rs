@@ -13,7 +13,7 @@
 
 mod ansi;
 mod bars;
-mod hues;
+pub(super) mod hues;
 mod ports;
 mod scatter;
 #[cfg(test)]

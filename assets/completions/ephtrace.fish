@@ -1,0 +1,130 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_ephtrace_global_optspecs
+    string join \n p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= ring-size= v/verbose q/quiet h/help V/version
+end
+
+function __fish_ephtrace_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_ephtrace_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_ephtrace_using_subcommand
+    set -l cmd (__fish_ephtrace_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s p -l pid -d 'Only these processes' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s u -l uid -d 'Only processes of these users (number or name)' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s P -l port -d 'Only these destination ports, such as 80,443,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l src -d 'Only sources in these networks' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+bind\t'TCP bind to port 0'
+listen\t'TCP listen on an unbound socket'
+udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
+ping\t'Ping socket: bind to 0, connect or first send'
+explicit\t'The program named the port, or connects from one that it had bound before'"
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table, for people'
+json\t'One JSON object a line'
+csv\t'Comma-separated values with a header'"
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l plot -d 'Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
+always\t'Into pipes and files, too'
+never\t'Not at all'"
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l output -d 'Write the events to this file, not to standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l count -d 'Stop after so many events' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l duration -d 'Stop after so long, such as 30s or 5m' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+fentry\t'fentry and fexit on the search; needs BTF'
+kprobe\t'kprobe and kretprobe on the search'
+sock_ops\t'Tracepoint and sock_ops program; tells less'"
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s t -l timestamp -d 'Column TIME(s), seconds since the start (default, unless -T)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Column TIME, wall clock; together with -t both'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Column UID'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'Room for long IPv6 addresses from the start'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s V -l version -d 'Print version'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "doctor" -d 'Say what this kernel and user allow, and what would change it'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s p -l pid -d 'Only these processes' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s u -l uid -d 'Only processes of these users (number or name)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s P -l port -d 'Only these destination ports, such as 80,443,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l src -d 'Only sources in these networks' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+bind\t'TCP bind to port 0'
+listen\t'TCP listen on an unbound socket'
+udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
+ping\t'Ping socket: bind to 0, connect or first send'
+explicit\t'The program named the port, or connects from one that it had bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table, for people'
+json\t'One JSON object a line'
+csv\t'Comma-separated values with a header'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l plot -d 'Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
+always\t'Into pipes and files, too'
+never\t'Not at all'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l output -d 'Write the events to this file, not to standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l count -d 'Stop after so many events' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l duration -d 'Stop after so long, such as 30s or 5m' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+fentry\t'fentry and fexit on the search; needs BTF'
+kprobe\t'kprobe and kretprobe on the search'
+sock_ops\t'Tracepoint and sock_ops program; tells less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s t -l timestamp -d 'Column TIME(s), seconds since the start (default, unless -T)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d 'Column TIME, wall clock; together with -t both'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Column UID'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'Room for long IPv6 addresses from the start'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l json -d 'Print data (one JSON object), not a table'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Write a page with charts to this file, in place of the text; - is standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
+always\t'Into pipes and files, too'
+never\t'Not at all'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l json -d 'Print data (one JSON object), not text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "doctor" -d 'Say what this kernel and user allow, and what would change it'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

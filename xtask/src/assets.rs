@@ -1,0 +1,121 @@
+//! `cargo xtask assets`: man pages and completions, kept in `assets/` so that whoever packages
+//! ephtrace needs no build for them. `cargo xtask lint` tells when they are not current.
+//!
+//! They come out of the definition of the command line (`ephtrace/examples/assets.rs`), so a new
+//! command has its page and its completions without a word here.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{process, say::result, setup, workspace};
+
+/// What is written, below both the folder of the checkout and that of a check.
+const FOLDERS: [&str; 2] = ["man", "completions"];
+
+/// Write the man pages and completions to `assets/`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only tell whether they are current
+    #[arg(long)]
+    check: bool,
+}
+
+/// Writes or checks them.
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    setup::ensure()?;
+    if args.check {
+        check()?;
+    } else {
+        write()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write() -> Result<()> {
+    let assets = workspace::root().join("assets");
+    for folder in FOLDERS.map(|folder| assets.join(folder)) {
+        // So that a command that is gone leaves no page.
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+    }
+    generate(&assets)?;
+    let n: usize =
+        FOLDERS.iter().map(|folder| files(&assets.join(folder)).map_or(0, |all| all.len())).sum();
+    result(format_args!("{n} files in {}", assets.display()));
+    Ok(())
+}
+
+/// An error that names each file that is not as it would be written now.
+pub(crate) fn check() -> Result<()> {
+    let fresh = workspace::target().join("assets");
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh).with_context(|| format!("cannot remove {}", fresh.display()))?;
+    }
+    generate(&fresh)?;
+    let assets = workspace::root().join("assets");
+    let mut stale = Vec::new();
+    for folder in FOLDERS {
+        stale.extend(differing(&files(&assets.join(folder))?, &files(&fresh.join(folder))?));
+    }
+    if !stale.is_empty() {
+        bail!("not current: {}; run `cargo xtask assets`", stale.join(", "));
+    }
+    Ok(())
+}
+
+fn generate(folder: &Path) -> Result<()> {
+    let mut cargo = Command::new(process::cargo());
+    cargo
+        .current_dir(workspace::root())
+        .args(["run", "--quiet", "-p", "ephtrace", "--example", "assets", "--"])
+        .arg(folder);
+    process::run_aside(&mut cargo)
+}
+
+/// The names and texts of the files in `folder`; none if it is not there.
+fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let failed = || format!("cannot read {}", folder.display());
+    if !folder.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        let text = fs::read(&path).with_context(failed)?;
+        files.insert(path.file_name().map_or_else(PathBuf::new, PathBuf::from), text);
+    }
+    Ok(files)
+}
+
+/// The names of files that only one of both has, or that are not the same in both.
+fn differing(kept: &BTreeMap<PathBuf, Vec<u8>>, fresh: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<String> {
+    let names = kept.keys().chain(fresh.keys().filter(|name| !kept.contains_key(*name)));
+    names
+        .filter(|name| kept.get(*name) != fresh.get(*name))
+        .map(|name| name.display().to_string())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_is_missing_superfluous_or_changed() {
+        let files = |all: &[(&str, &str)]| {
+            all.iter().map(|(name, text)| (PathBuf::from(name), text.as_bytes().to_vec())).collect()
+        };
+        let kept = files(&[("same", "1"), ("changed", "1"), ("gone", "1")]);
+        let fresh = files(&[("same", "1"), ("changed", "2"), ("new", "1")]);
+        assert_eq!(differing(&kept, &fresh), ["changed", "gone", "new"]);
+        assert!(differing(&kept, &kept).is_empty());
+    }
+}
