@@ -8,6 +8,7 @@ mod explain;
 mod json;
 mod lines;
 mod notices;
+pub mod parquet;
 mod pen;
 pub mod plots;
 mod screen;
