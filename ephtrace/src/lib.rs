@@ -24,6 +24,7 @@ mod jiffies;
 pub mod kernel;
 pub mod losses;
 pub mod messages;
+pub mod record;
 pub mod replay;
 pub mod report;
 pub mod run;

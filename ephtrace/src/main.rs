@@ -11,7 +11,7 @@ use ephtrace::{
     cli::{Cli, Command, DoctorArgs},
     doctor,
     kernel::support::Support,
-    messages, report, run,
+    messages, record, report, run,
     settings::{Settings, UsageError},
 };
 use log::LevelFilter;
@@ -36,6 +36,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
             run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?;
         }
         Command::Doctor(args) => return diagnose(&args),
+        Command::Record(args) => record::run(args, messages::kernel_log_level(level))?,
         Command::Report(args) => report::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

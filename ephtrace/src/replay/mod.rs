@@ -9,6 +9,7 @@
 //! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics whatever the file holds. What can't be
 //! read is an [`Item::Broken`] with its place, and counted; the rest goes on.
 
+pub mod keep;
 mod names;
 pub mod ndjson;
 pub mod parquet;
@@ -16,7 +17,7 @@ pub mod pcap;
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Cursor, Read},
+    io::{self, BufRead, BufReader, Cursor, Read, Write},
     os::unix::fs::FileExt as _,
     path::Path,
 };
@@ -87,7 +88,7 @@ pub enum ReplayError {
     /// A Parquet file of something else.
     #[error(
         "{file} is a Parquet file {what}: a recording has at least the columns ts_ns, saddr, sport, \
-         daddr, dport; rename yours to these"
+         daddr, dport; rename or convert yours"
     )]
     Columns {
         /// Its path.
@@ -230,6 +231,19 @@ impl Iterator for Recording {
     }
 }
 
+/// How many broken pieces are shown; the others are only counted.
+const MAX_TOLD: u64 = 10;
+
+/// Says what can't be read, the first times. Where standard error is closed there is nobody to tell.
+pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Broken) {
+    if nth <= MAX_TOLD {
+        let _ = writeln!(notices, "ephtrace: {name}: {broken}");
+    }
+    if nth == MAX_TOLD {
+        let _ = writeln!(notices, "ephtrace: what else can't be read is only counted");
+    }
+}
+
 /// On Linux a directory opens like a file and fails only when it is read.
 fn refuse_directory(file: File) -> io::Result<File> {
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
@@ -275,7 +289,7 @@ fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
         [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
         magic if magic == parquet::MAGIC => Some((
             "a Parquet file, which is read from its end",
-            "name the file: a pipe has no end to begin with",
+            "name the file: a pipe can't be read backwards",
         )),
         _ => None,
     }

@@ -21,12 +21,9 @@ use crate::{
         tally::Tally,
     },
     cli::ReportArgs,
-    replay::{Broken, Item, Recording},
+    replay::{self, Broken, Item, Recording},
     sink::{Screen, printable, words},
 };
-
-/// How many broken lines are shown; the others are only counted.
-const MAX_TOLD: u64 = 10;
 
 /// What is said of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,7 +66,7 @@ impl Report {
 /// Reads the recording, and writes the report to standard output; what can't be read is said on
 /// standard error.
 pub fn run(args: &ReportArgs) -> Result<()> {
-    let report = read(Recording::open(&args.file)?, &mut io::stderr())?;
+    let report = read(Recording::open(&args.recording())?, &mut io::stderr())?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;
@@ -95,7 +92,7 @@ pub fn read(mut recording: Recording, notices: &mut impl Write) -> Result<Report
             }
             Item::Broken(broken) => {
                 broken_count += 1;
-                tell(notices, &recording, broken_count, &broken);
+                replay::tell(notices, recording.name(), broken_count, &broken);
                 first.get_or_insert(broken);
             }
         }
@@ -103,8 +100,8 @@ pub fn read(mut recording: Recording, notices: &mut impl Write) -> Result<Report
     if let (0, Some(broken)) = (tally.assignments(), first) {
         bail!(
             "{}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
-             pcapng), or NDJSON with at least the keys ts_ns, saddr, sport, daddr, dport, as \
-             `ephtrace -o json` writes it",
+             pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as \
+             `ephtrace record` and `ephtrace -o json` write them",
             recording.name()
         );
     }
@@ -116,16 +113,6 @@ pub fn read(mut recording: Recording, notices: &mut impl Write) -> Result<Report
         repeated: recording.repeated(),
         summary: tally.summary(None, MAX_DESTINATIONS, around),
     })
-}
-
-/// Where standard error is closed there is nobody to tell.
-fn tell(notices: &mut impl Write, recording: &Recording, nth: u64, broken: &Broken) {
-    if nth <= MAX_TOLD {
-        let _ = writeln!(notices, "ephtrace: {}: {broken}", recording.name());
-    }
-    if nth == MAX_TOLD {
-        let _ = writeln!(notices, "ephtrace: what else can't be read is only counted");
-    }
 }
 
 #[cfg(test)]

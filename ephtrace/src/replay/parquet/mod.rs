@@ -55,6 +55,12 @@ struct Open {
     taken: usize,
 }
 
+/// Whether the file at `path` is a Parquet file with its end.
+pub fn is_whole(path: &Path) -> io::Result<bool> {
+    let source = Source::file(File::open(path)?)?;
+    Ok(guarded(|| SerializedFileReader::new(source)).is_ok())
+}
+
 impl Reader {
     /// Opens the recording at `path`, called `name` in messages.
     pub fn open(name: &str, path: &Path, file: File) -> Result<Self, ReplayError> {

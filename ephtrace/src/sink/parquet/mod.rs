@@ -207,13 +207,13 @@ impl Ages {
 impl Sink for ParquetSink {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
         self.clock.tick(assignment.ts_ns);
+        self.rotate_if_due()?;
         if self.clock.group_ns == 0 {
             self.clock.group_ns = self.clock.now_ns;
         }
         self.rows.push(assignment);
         if self.rows.len() >= rows::MAX_ROWS {
             self.write_end(true)?;
-            self.rotate_if_due()?;
         }
         Ok(())
     }

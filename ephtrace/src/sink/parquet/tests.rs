@@ -181,7 +181,11 @@ fn files_of_a_size() {
     let scratch = Scratch::new("size");
     let mut sink = sink(&scratch.path(), Some(Rotate::Bytes(100_000)));
     for n in 0..rows::MAX_ROWS as u64 * 4 {
-        sink.event(&Assignment { cookie: Some(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..numbered(n) }).unwrap();
+        sink.event(&Assignment {
+            cookie: Some(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            ..numbered(n)
+        })
+        .unwrap();
     }
     sink.finish().unwrap();
     let rows: usize = scratch.names().iter().map(|name| read(&scratch.0.join(name)).0.len()).sum();
