@@ -100,7 +100,7 @@ for sql in [
     "SELECT max(cgroup_id), min(step), bool_or(self_connect), max(container) FROM f",
 ]:
     print(duckdb.sql(sql.replace("FROM f", f"FROM '{path}'")).fetchall())
-print(duckdb.sql(f"SELECT decode(value) FROM parquet_kv_metadata('{path}') WHERE decode(key) = 'ephtrace.losses'").fetchone()[0])
+print(duckdb.sql(f"SELECT decode(value) FROM parquet_kv_metadata('{path}') WHERE decode(key) = 'ephtrace.losses'").fetchall()[0][0])
 "#;
     let expected = "[(70000, 69300, 1795000000000000000, 69999, -27232)]\n\
                     [('nginx', '10.0.1.4', 700)]\n\
