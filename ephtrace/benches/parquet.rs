@@ -113,12 +113,12 @@ impl Storm {
 fn storm() -> Vec<Assignment> {
     let mut storm = Storm::new();
     let mut lanes = Lanes::default();
-    let mut next = |_| {
+    let next = |_| {
         let mut assignment = storm.next();
         lanes.follow(&mut assignment);
         assignment
     };
-    (0..ROWS).map(|n| next(n)).collect()
+    (0..ROWS).map(next).collect()
 }
 
 fn record(path: &Path, assignments: &[Assignment]) -> io::Result<()> {

@@ -14,7 +14,7 @@ impl TryFrom<RecordArgs> for Settings {
 
     fn try_from(args: RecordArgs) -> Result<Self, UsageError> {
         let RecordArgs { file, rotate, from, repair: _, filter, stop, kernel, verbosity } = args;
-        let trace = TraceArgs { filter, stop, kernel, verbosity, from, ..TraceArgs::default() };
+        let trace = TraceArgs { from, filter, stop, kernel, verbosity, ..TraceArgs::default() };
         let rotate = rotate.map(|text| rotation(&text)).transpose()?;
         let record = Some(Options { path: file, rotate });
         Ok(Self { record, ..Self::try_from(trace)? })
@@ -60,8 +60,8 @@ mod tests {
         assert_eq!(is("256M"), Ok(Rotate::Bytes(256 << 20)));
         assert_eq!(is("2G"), Ok(Rotate::Bytes(2 << 30)));
         assert_eq!(is("1048576"), Ok(Rotate::Bytes(1 << 20)));
-        assert_eq!(is("10m"), Ok(Rotate::Time(Duration::from_secs(600))));
-        assert_eq!(is("1h"), Ok(Rotate::Time(Duration::from_secs(3600))));
+        assert_eq!(is("10m"), Ok(Rotate::Time(Duration::from_mins(10))));
+        assert_eq!(is("1h"), Ok(Rotate::Time(Duration::from_hours(1))));
         for text in ["", "M", "10", "1K", "x", "-1M", "99999999999999999999M", "20000000000G", "0s"]
         {
             assert!(is(text).unwrap_err().starts_with(&format!("'{text}'")), "{text}");

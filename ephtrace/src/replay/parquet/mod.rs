@@ -81,7 +81,7 @@ impl Reader {
             );
             return Self::new(name, file);
         }
-        Err(damaged(name, &source, reason))
+        Err(damaged(name, &source, &reason))
     }
 
     /// Reads what is in memory, called `name` in messages.
@@ -89,7 +89,7 @@ impl Reader {
         let source = Source::memory(bytes);
         match guarded(|| SerializedFileReader::new(source.clone())) {
             Ok(file) => Self::new(name, file),
-            Err(reason) => Err(damaged(name, &source, reason)),
+            Err(reason) => Err(damaged(name, &source, &reason)),
         }
     }
 
@@ -194,7 +194,7 @@ fn losses(file: &SerializedFileReader<Source>) -> Losses {
     losses
 }
 
-fn damaged(name: &str, source: &Source, reason: String) -> ReplayError {
+fn damaged(name: &str, source: &Source, reason: &str) -> ReplayError {
     let is_cut = source.ending().ok() != Some(MAGIC);
     let (what, advice) = if is_cut {
         (

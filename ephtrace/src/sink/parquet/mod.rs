@@ -75,6 +75,7 @@ pub struct ParquetSink {
 }
 
 /// Points in time, in nanoseconds since the Unix epoch, from events and ticks: 0 for none yet.
+#[expect(clippy::struct_field_names, reason = "units in names")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Ages {
     now_ns: u64,

@@ -150,10 +150,10 @@ impl Values {
     fn push(&mut self, value: Value<'_>) {
         match (self, value) {
             (Self::Int32(values), Value::U64(n)) => {
-                values.push(i32::try_from(n).unwrap_or(i32::MAX))
+                values.push(i32::try_from(n).unwrap_or(i32::MAX));
             }
             (Self::Int32(values), Value::I64(n)) => {
-                values.push(i32::try_from(n).unwrap_or(i32::MAX))
+                values.push(i32::try_from(n).unwrap_or(i32::MAX));
             }
             (Self::Int64(values), Value::U64(n) | Value::Time(n)) => values.push(n.cast_signed()),
             (Self::Int64(values), Value::I64(n)) => values.push(n),

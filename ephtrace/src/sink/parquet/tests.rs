@@ -106,7 +106,9 @@ fn what_was_recorded_is_read_back() {
     let unknown = Assignment { sport: Some(1), ..Assignment::default() };
     let all = [full(), failed, unknown, full()];
     let mut sink = sink(&scratch.path(), None);
-    all.iter().for_each(|assignment| sink.event(assignment).unwrap());
+    for assignment in &all {
+        sink.event(assignment).unwrap();
+    }
     let lost = Losses { ring_full: 7, hook_missed: 1, ..Losses::default() };
     sink.losses(START_NS, &lost).unwrap();
     sink.finish().unwrap();
@@ -128,7 +130,9 @@ fn several_row_groups_stay_in_order() {
     let rows = rows::MAX_ROWS as u64 * 2 + 10;
     let all: Vec<Assignment> = (0..rows).map(numbered).collect();
     let mut sink = sink(&scratch.path(), None);
-    all.iter().for_each(|assignment| sink.event(assignment).unwrap());
+    for assignment in &all {
+        sink.event(assignment).unwrap();
+    }
     assert_eq!(sink.groups.len(), 2);
     // Not finished: the last ten are not in the file yet.
     assert!(read(&scratch.path()).0 == all[..rows::MAX_ROWS * 2]);
