@@ -9,20 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::{Result, bail};
 use ephtrace::replay::{Item, Recording};
 
 const EPHTRACE: &str = env!("CARGO_BIN_EXE_ephtrace");
 
 /// How long to wait for what comes within two seconds on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    fn new(name: &str) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
+        fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
     }
 
     fn path(&self, name: &str) -> String {
@@ -56,35 +57,34 @@ fn noise(n: u64) -> u64 {
     (z ^ (z >> 27)) >> 24
 }
 
-fn ephtrace(args: &[&str]) -> Output {
-    Command::new(EPHTRACE).args(args).output().unwrap()
+fn ephtrace(args: &[&str]) -> Result<Output> {
+    Ok(Command::new(EPHTRACE).args(args).output()?)
 }
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// When each row was; panics if any can't be read.
-fn times(path: &str) -> Vec<u64> {
-    let recording = Recording::open(Path::new(path)).unwrap();
+/// When each row was; an error if any can't be read.
+fn times(path: &str) -> Result<Vec<u64>> {
     let time = |item: Item| match item {
-        Item::Assignment(assignment) => assignment.ts_ns,
-        Item::Broken(broken) => panic!("{broken}"),
+        Item::Assignment(assignment) => Ok(assignment.ts_ns),
+        Item::Broken(broken) => bail!("{broken}"),
     };
-    recording.map(|item| time(item.unwrap())).collect()
+    Recording::open(Path::new(path))?.map(|item| time(item?)).collect()
 }
 
 #[test]
 fn a_recording_and_its_conversion_have_the_same_report() {
-    let scratch = Scratch::new("same");
+    let scratch = Scratch::new("same").unwrap();
     let (ndjson, parquet) = (scratch.path("a.ndjson"), scratch.path("a.parquet"));
     let loss = "{\"type\":\"loss\",\"stage\":\"ring_full\",\"lost\":3,\"total\":3}\n";
     let lines: String = (0..5000).map(|n| line(n, 1_000_000)).collect();
     fs::write(&ndjson, lines + loss).unwrap();
-    let converted = ephtrace(&["record", "--from", &ndjson, &parquet, "-q"]);
+    let converted = ephtrace(&["record", "--from", &ndjson, &parquet, "-q"]).unwrap();
     assert!(converted.status.success(), "{}", said(&converted));
     let report = |path: &str| {
-        let output = ephtrace(&["report", "--json", "--from", path]);
+        let output = ephtrace(&["report", "--json", "--from", path]).unwrap();
         assert!(output.status.success(), "{}", said(&output));
         let text = String::from_utf8(output.stdout).unwrap();
         text.replace(path, "FILE").replace("\"parquet\"", "\"ndjson\"")
@@ -95,26 +95,26 @@ fn a_recording_and_its_conversion_have_the_same_report() {
 
 #[test]
 fn trace_shows_a_recording_through_its_filters() {
-    let scratch = Scratch::new("trace");
+    let scratch = Scratch::new("trace").unwrap();
     let (ndjson, parquet) = (scratch.path("a.ndjson"), scratch.path("a.parquet"));
     fs::write(&ndjson, (0..100).map(|n| line(n, 1_000_000)).collect::<String>()).unwrap();
-    assert!(ephtrace(&["record", "--from", &ndjson, &parquet, "-q"]).status.success());
+    assert!(ephtrace(&["record", "--from", &ndjson, &parquet, "-q"]).unwrap().status.success());
     for from in [&ndjson, &parquet] {
         let args = ["trace", "--from", from, "-p", "100", "--dst", "10.0.1.2", "-o", "csv", "-q"];
-        let output = ephtrace(&args);
+        let output = ephtrace(&args).unwrap();
         assert!(output.status.success(), "{}", said(&output));
         assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1 + 17);
     }
-    let refused = ephtrace(&["trace", "--from", &parquet, "--cgroup", "/"]);
+    let refused = ephtrace(&["trace", "--from", &parquet, "--cgroup", "/"]).unwrap();
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
-    let itself = ephtrace(&["record", "--from", &parquet, &parquet]);
+    let itself = ephtrace(&["record", "--from", &parquet, &parquet]).unwrap();
     assert!(said(&itself).contains("can't be read and written at once"), "{}", said(&itself));
-    assert_eq!(times(&parquet).len(), 100);
+    assert_eq!(times(&parquet).unwrap().len(), 100);
 }
 
 #[test]
 fn a_killed_recording_has_all_but_the_last_seconds() {
-    let scratch = Scratch::new("kill");
+    let scratch = Scratch::new("kill").unwrap();
     let path = scratch.path("a.parquet");
     let mut child = Command::new(EPHTRACE)
         .args(["record", "--from", "-", &path, "-q"])
@@ -135,12 +135,12 @@ fn a_killed_recording_has_all_but_the_last_seconds() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let times = times(&path);
+    let times = times(&path).unwrap();
     assert!(times.len() >= 10);
     assert!((0..).zip(&times).all(|(n, &ts)| ts == 1_795_000_000_000_000_000 + n * every_ns));
-    let report = ephtrace(&["report", &path]);
+    let report = ephtrace(&["report", &path]).unwrap();
     assert!(report.status.success(), "{}", said(&report));
-    let repair = ephtrace(&["record", "--repair", &path]);
+    let repair = ephtrace(&["record", "--repair", &path]).unwrap();
     assert!(said(&repair).contains("nothing to repair"), "{}", said(&repair));
 }
 
@@ -151,7 +151,7 @@ fn rows(path: &str) -> usize {
 
 #[test]
 fn a_full_disk_ends_the_recording_and_leaves_it_readable() {
-    let scratch = Scratch::new("full");
+    let scratch = Scratch::new("full").unwrap();
     let (ndjson, disk) = (scratch.path("a.ndjson"), scratch.path("disk"));
     fs::create_dir(&disk).unwrap();
     fs::write(&ndjson, (0..220_000).map(|n| line(n, 1000)).collect::<String>()).unwrap();
@@ -180,19 +180,19 @@ fn skipped(why: &str) {
 
 #[test]
 fn what_can_not_be_written_or_read_is_said() {
-    let scratch = Scratch::new("said");
+    let scratch = Scratch::new("said").unwrap();
     let (ndjson, nowhere) = (scratch.path("a.ndjson"), scratch.path("none/a.parquet"));
     fs::write(&ndjson, line(0, 1)).unwrap();
-    let output = ephtrace(&["record", "--from", &ndjson, &nowhere]);
+    let output = ephtrace(&["record", "--from", &ndjson, &nowhere]).unwrap();
     assert!(said(&output).contains("for writing: No such file or directory"), "{}", said(&output));
-    let output = ephtrace(&["record", "--from", &ndjson, "/dev/null"]);
+    let output = ephtrace(&["record", "--from", &ndjson, "/dev/null"]).unwrap();
     assert!(said(&output).contains("no regular file"), "{}", said(&output));
     let cut = scratch.path("cut.parquet");
     fs::write(&cut, "PAR1 and no end").unwrap();
     for args in [["report", &cut], ["record", "--repair"]] {
         let mut args = args.to_vec();
         args.extend((args[0] == "record").then_some(&*cut));
-        let output = ephtrace(&args);
+        let output = ephtrace(&args).unwrap();
         assert!(!output.status.success());
         assert!(said(&output).contains("without its end"), "{}", said(&output));
     }

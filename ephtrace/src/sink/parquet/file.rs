@@ -160,7 +160,8 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("ephtrace-end-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         folder.join("file")
     }

@@ -19,7 +19,8 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("ephtrace-sink-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -185,11 +186,9 @@ fn files_of_a_size() {
     let scratch = Scratch::new("size");
     let mut sink = sink(&scratch.path(), Some(Rotate::Bytes(100_000)));
     for n in 0..rows::MAX_ROWS as u64 * 4 {
-        sink.event(&Assignment {
-            cookie: Some(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            ..numbered(n)
-        })
-        .unwrap();
+        let noise = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let noise = (noise ^ (noise >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        sink.event(&Assignment { cookie: Some(noise), ..numbered(n) }).unwrap();
     }
     sink.finish().unwrap();
     let rows: usize = scratch.names().iter().map(|name| read(&scratch.0.join(name)).0.len()).sum();
