@@ -16,6 +16,7 @@ mod compare;
 mod exits;
 mod filters;
 mod patterns;
+mod record;
 mod refusals;
 mod search;
 mod setup;
