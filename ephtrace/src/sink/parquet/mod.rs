@@ -29,8 +29,7 @@ pub use self::{
 use super::{Notices, Sink};
 use crate::{analyse::summary::Summary, event::Assignment, losses::Losses};
 
-/// How much of a recording may be lost when ephtrace is killed, in nanoseconds: few seconds, in
-/// which a busy host fills a row group of its own.
+/// How much of a recording may be lost when ephtrace is killed, in nanoseconds.
 pub const CHECKPOINT_NS: u64 = 2_000_000_000;
 
 /// How long the last row group grows before the next one is begun, in nanoseconds: what it has is
@@ -41,9 +40,16 @@ const GROUP_AGE_NS: u64 = 60_000_000_000;
 /// host's footer, which names all row groups and is written at each checkpoint, stays short.
 const GROUP_SHARE: u64 = 64;
 
-/// Rows that are a row group of their own at a checkpoint: to write them twice costs more than a
-/// group that is not full.
-const ENOUGH_ROWS: usize = rows::MAX_ROWS / 4;
+/// Rows that are a row group of their own at a checkpoint. Fewer are written again at the next one,
+/// which costs less than a footer with many row groups.
+const ENOUGH_ROWS: usize = rows::MAX_ROWS / 4 * 3;
+
+/// Row groups, 3 MiB of footer, that make checkpoints rarer by [`CHECKPOINT_NS`], so that no more than
+/// 2 MiB of footer is written in a second: full ones are 67 million rows.
+const MANY_GROUPS: u64 = 1024;
+
+/// Bytes of row groups that wait in memory for a checkpoint: some seconds of a storm.
+const MAX_PENDING_BYTES: usize = 4 << 20;
 
 /// What a recording is written to, and when to the next file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +70,12 @@ pub struct ParquetSink {
     /// Rows of `rows` that are in the file already.
     checked: usize,
     file: Rewritten,
-    /// The row groups that stay.
+    /// Row groups that stay and are not in the file yet.
+    pending: Vec<u8>,
+    /// All row groups that stay.
     groups: Vec<RowGroupMetaData>,
+    /// How many of them are in the file.
+    written: usize,
     /// Number of the file, if they are numbered.
     number: Option<u32>,
     clock: Ages,
@@ -97,7 +107,9 @@ impl ParquetSink {
             rows: Rows::new(),
             checked: 0,
             file,
+            pending: Vec::new(),
             groups: Vec::new(),
+            written: 0,
             number,
             clock: Ages::default(),
             losses: Losses::default(),
@@ -115,46 +127,66 @@ impl ParquetSink {
     /// Four bytes, and a footer without row groups.
     fn begin_file(&mut self) -> io::Result<()> {
         self.file.replace(footer::MAGIC.to_vec(), footer::MAGIC.len())?;
-        self.write_end(false)
+        self.write_end()
     }
 
-    /// Writes the rows and the footer in place of the end; if they are to `stay`, as a row group of
-    /// their own.
-    fn write_end(&mut self, stay: bool) -> io::Result<()> {
-        self.footer.losses = self.losses.since(&self.losses_before);
-        let Self { rows, plan, groups, file, footer, .. } = self;
-        let mut tail = Vec::new();
-        if rows.len() > 0 {
-            let ordinal = i32::try_from(groups.len()).map_err(io::Error::other)?;
-            let (bytes, group) = rows.encode(plan, ordinal, file.at()).map_err(in_words)?;
-            tail = bytes;
-            groups.push(group);
-        }
-        let group_bytes = tail.len();
-        let ended = footer.write(plan, groups, &mut tail).map_err(in_words);
-        if rows.len() > 0 && !stay {
-            groups.pop();
-        }
-        ended?;
-        file.replace(tail, if stay { group_bytes } else { 0 })?;
-        self.checked = rows.len();
-        self.clock.checkpoint_ns = self.clock.now_ns;
-        if stay {
+    /// Makes the rows a row group that stays, to be written with the next end.
+    fn seal(&mut self) -> io::Result<()> {
+        if self.rows.len() > 0 {
+            let (bytes, group) = self.encode()?;
+            self.pending.extend_from_slice(&bytes);
+            self.groups.push(group);
             self.rows.clear();
-            self.checked = 0;
             self.clock.group_ns = 0;
         }
         Ok(())
     }
 
+    fn encode(&self) -> io::Result<(Vec<u8>, RowGroupMetaData)> {
+        let ordinal = i32::try_from(self.groups.len()).map_err(io::Error::other)?;
+        let at = self.file.at() + self.pending.len() as u64;
+        self.rows.encode(&self.plan, ordinal, at).map_err(in_words)
+    }
+
+    /// Replaces the end of the file by the row groups that stay, the rows and the footer.
+    fn write_end(&mut self) -> io::Result<()> {
+        self.footer.losses = self.losses.since(&self.losses_before);
+        let last = if self.rows.len() > 0 { Some(self.encode()?) } else { None };
+        let mut tail = std::mem::take(&mut self.pending);
+        let stays = tail.len();
+        let groups = self.groups.len();
+        if let Some((bytes, group)) = last {
+            tail.extend_from_slice(&bytes);
+            self.groups.push(group);
+        }
+        let written = self.footer.write(&self.plan, &self.groups, &mut tail);
+        self.groups.truncate(groups);
+        written.map_err(in_words)?;
+        // What could not be written is in no later footer.
+        self.file.replace(tail, stays).inspect_err(|_| self.groups.truncate(self.written))?;
+        self.written = self.groups.len();
+        self.checked = self.rows.len();
+        self.clock.checkpoint_ns = self.clock.now_ns;
+        Ok(())
+    }
+
+    /// How long until the end is written again.
+    fn pause_ns(&self) -> u64 {
+        CHECKPOINT_NS.saturating_mul(1 + self.groups.len() as u64 / MANY_GROUPS)
+    }
+
     /// At a tick: writes what is new, if that is due.
     fn checkpoint(&mut self) -> io::Result<()> {
-        let has_news = self.rows.len() > self.checked
+        let has_news = self.rows.len() != self.checked
+            || !self.pending.is_empty()
             || self.footer.losses != self.losses.since(&self.losses_before);
-        if has_news && self.clock.since(self.clock.checkpoint_ns) >= CHECKPOINT_NS {
+        if has_news && self.clock.since(self.clock.checkpoint_ns) >= self.pause_ns() {
             let longest_ns = (self.clock.since(self.clock.file_ns) / GROUP_SHARE).max(GROUP_AGE_NS);
             let is_old = self.clock.since(self.clock.group_ns) >= longest_ns;
-            self.write_end(self.rows.len() >= ENOUGH_ROWS || is_old)?;
+            if self.rows.len() >= ENOUGH_ROWS || is_old {
+                self.seal()?;
+            }
+            self.write_end()?;
         }
         self.rotate_if_due()
     }
@@ -162,7 +194,7 @@ impl ParquetSink {
     fn rotate_if_due(&mut self) -> io::Result<()> {
         let is_due = match self.options.rotate {
             None => false,
-            Some(Rotate::Bytes(bytes)) => self.file.len() >= bytes,
+            Some(Rotate::Bytes(bytes)) => self.file.len() + self.pending.len() as u64 >= bytes,
             Some(Rotate::Time(time)) => {
                 u128::from(self.clock.since(self.clock.file_ns)) >= time.as_nanos()
             }
@@ -177,6 +209,7 @@ impl ParquetSink {
         self.number = Some(rotate::first_free(&self.options.path, next));
         self.file = Rewritten::create(&rotate::path(&self.options.path, self.number))?;
         self.groups.clear();
+        self.written = 0;
         self.footer.is_complete = false;
         self.losses_before = self.losses;
         self.clock = Ages { now_ns: self.clock.now_ns, ..Ages::default() };
@@ -185,7 +218,8 @@ impl ParquetSink {
 
     fn complete(&mut self) -> io::Result<()> {
         self.footer.is_complete = true;
-        self.write_end(true)
+        self.seal()?;
+        self.write_end()
     }
 }
 
@@ -214,7 +248,11 @@ impl Sink for ParquetSink {
         }
         self.rows.push(assignment);
         if self.rows.len() >= rows::MAX_ROWS {
-            self.write_end(true)?;
+            self.seal()?;
+            let is_due = self.clock.since(self.clock.checkpoint_ns) >= self.pause_ns();
+            if is_due || self.pending.len() >= MAX_PENDING_BYTES {
+                self.write_end()?;
+            }
         }
         Ok(())
     }
