@@ -22,8 +22,7 @@ use crate::{
 
 /// A recording of so many rows.
 fn recorded(rows: u64) -> Vec<u8> {
-    let folder = scratch();
-    let path = folder.join(format!("{rows}-{:?}.parquet", std::thread::current().id()));
+    let path = scratch("recorded");
     let options = Options { path: path.clone(), rotate: None };
     let mut sink = ParquetSink::create(options, Notices::new(io::sink(), true)).unwrap();
     (0..rows).for_each(|n| sink.event(&assignment(n)).unwrap());
@@ -33,10 +32,11 @@ fn recorded(rows: u64) -> Vec<u8> {
     bytes
 }
 
-fn scratch() -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("ephtrace-foreign-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+/// A file that no other test has.
+fn scratch(name: &str) -> std::path::PathBuf {
+    let thread = std::thread::current().id();
+    std::env::temp_dir()
+        .join(format!("ephtrace-foreign-{}-{thread:?}-{name}.parquet", std::process::id()))
 }
 
 fn assignment(n: u64) -> Assignment {
@@ -206,7 +206,7 @@ fn a_damaged_row_group_is_counted_row_by_row() {
 
 #[test]
 fn the_journal_gives_the_end_that_is_missing() {
-    let path = scratch().join("killed.parquet");
+    let path = scratch("killed");
     let whole = recorded(20);
     // Killed after some bytes of a new end were written over the old one.
     let at = 4;
@@ -230,6 +230,7 @@ fn the_journal_gives_the_end_that_is_missing() {
     Journal::beside(&path).unwrap().restore(&path).unwrap();
     assert!(is_whole(&path).unwrap() && !journal_path(&path).exists());
     assert_eq!(std::fs::read(&path).unwrap(), whole);
+    std::fs::remove_file(path).unwrap();
 }
 
 proptest! {

@@ -177,6 +177,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"PAR1group!");
         assert_eq!((file.at(), file.len()), (9, 10));
         assert!(!journal_path(&path).exists());
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
     #[test]
@@ -193,6 +194,7 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), before, "killed after {written} bytes");
             assert!(Journal::beside(&path).is_none());
         }
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
     #[test]
@@ -206,6 +208,7 @@ mod tests {
         for len in 0..whole.len() {
             assert_eq!(Journal::parse(&whole[..len]), None, "{len} bytes");
         }
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
     #[test]
