@@ -17,7 +17,7 @@ Examples:
   duckdb -c \"SELECT comm, count(*) FROM 'ports.parquet' GROUP BY comm\"
 
 The file can be read at any time, also while it is written and after ephtrace was
-killed: at most the last two seconds are missing.";
+killed: at most the last three seconds are missing.";
 
 /// What `record` was asked for.
 #[derive(Clone, Debug, Default, Args)]
