@@ -28,6 +28,7 @@ pub mod losses;
 pub mod messages;
 mod mounts;
 pub mod ports;
+pub mod record;
 pub mod replay;
 pub mod report;
 pub mod run;

@@ -32,6 +32,19 @@ impl Losses {
         ]
     }
 
+    /// What came after `before`, stage by stage.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            ring_full: self.ring_full.saturating_sub(before.ring_full),
+            in_flight_full: self.in_flight_full.saturating_sub(before.in_flight_full),
+            return_missed: self.return_missed.saturating_sub(before.return_missed),
+            hook_missed: self.hook_missed.saturating_sub(before.hook_missed),
+            undecodable: self.undecodable.saturating_sub(before.undecodable),
+            unreadable: self.unreadable.saturating_sub(before.unreadable),
+        }
+    }
+
     /// All stages together.
     pub fn total(&self) -> u64 {
         self.stages().iter().map(|(_, n)| n).sum()

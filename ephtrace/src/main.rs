@@ -11,7 +11,7 @@ use ephtrace::{
     cli::{Cli, Command, DoctorArgs},
     doctor,
     kernel::support::Support,
-    messages, ports, report, run,
+    messages, ports, record, report, run,
     settings::{Settings, UsageError, check::CheckSettings},
     whatif,
 };
@@ -48,6 +48,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         Command::Whatif(args) => whatif::run(&args)?,
         Command::Doctor(args) => return diagnose(&args),
         Command::Ports(args) => ports::run(&args)?,
+        Command::Record(args) => record::run(args, messages::kernel_log_level(level))?,
         Command::Report(args) => report::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@
 
 mod check;
 mod ports;
+mod record;
 mod storm;
 mod whatif;
 
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::{
     check::CheckArgs,
     ports::PortsArgs,
+    record::RecordArgs,
     storm::StormArgs,
     whatif::{Nat, Preset, WhatifArgs},
 };
@@ -35,13 +37,15 @@ Examples:
   sudo ephtrace storm                  connects are slow or fail: who, where to, why
   sudo ephtrace ports                  what is in use now, and who holds it
   ephtrace doctor                      what this kernel and user allow, and why not
-  ephtrace report ports.ndjson         how the ports of a recording were handed out";
+  sudo ephtrace record ports.parquet   for report, DuckDB, Polars and Spark
+  ephtrace report ports.parquet        how the ports of a recording were handed out";
 
 const TRACE_EXAMPLES: &str = "\
 Examples:
   sudo ephtrace trace -c nginx -P 8080         who is given which port by nginx
   sudo ephtrace trace --cgroup system.slice/app.service -o csv
   sudo ephtrace trace -o json --count 1000 | jq .sport
+  ephtrace trace --from ports.parquet -x -o csv   the failures of a recording
 
 A flag that takes several values takes them as a list (-P 80,443) and repeated
 (-P 80 -P 443). Different flags must all hold.";
@@ -54,6 +58,7 @@ Examples:
 const REPORT_EXAMPLES: &str = "\
 Examples:
   ephtrace report ports.ndjson             what `ephtrace -o json` recorded
+  ephtrace report ports.parquet            what `ephtrace record` recorded
   ephtrace report host.pcap                the SYN packets of `tcpdump -w` or Wireshark
   zstd -dc ports.zst | ephtrace report -   from standard input
   ephtrace report ports.ndjson --plot | less
@@ -108,6 +113,9 @@ pub enum Command {
     /// Say what is in use now: by destination, state and process, and how near the range is to its end
     #[command(after_help = ports::EXAMPLES)]
     Ports(PortsArgs),
+    /// Record into a Parquet file, for `report`, DuckDB, Polars and Spark
+    #[command(after_help = record::EXAMPLES)]
+    Record(RecordArgs),
     /// Judge a recording: how ports are handed out, what failed, what is missing; needs no root
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
@@ -124,6 +132,7 @@ impl Command {
             Self::Whatif(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
             Self::Ports(args) => args.verbosity,
+            Self::Record(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
         }
     }
@@ -132,6 +141,9 @@ impl Command {
 /// What `trace` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TraceArgs {
+    /// Read this recording (NDJSON, Parquet, pcap; - is standard input) in place of the kernel
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hook", "btf", "ring_size"])]
+    pub from: Option<PathBuf>,
     /// Which assignments to keep.
     #[command(flatten)]
     pub filter: FilterArgs,
@@ -300,9 +312,13 @@ pub struct DoctorArgs {
 /// What `report` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ReportArgs {
-    /// The recording; - is standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// The recording: Parquet, NDJSON or a capture; - is standard input
+    #[arg(value_name = "FILE", required_unless_present = "from")]
+    pub file: Option<PathBuf>,
+
+    /// The same, as other commands take it
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub from: Option<PathBuf>,
 
     /// Print data (one JSON object), not text
     #[arg(long)]
@@ -320,6 +336,13 @@ pub struct ReportArgs {
     /// How much to say.
     #[command(flatten)]
     pub verbosity: Verbosity,
+}
+
+impl ReportArgs {
+    /// The recording, however it was named; clap asks for one of the two.
+    pub fn recording(&self) -> PathBuf {
+        self.file.clone().or_else(|| self.from.clone()).unwrap_or_default()
+    }
 }
 
 /// How much to say on standard error.

@@ -85,7 +85,7 @@ fn report_takes_one_file() {
     let Command::Report(args) = typed("ephtrace report - --json -q").unwrap() else {
         panic!("not report");
     };
-    assert!(args.json && args.file.as_os_str() == "-" && args.verbosity.quiet);
+    assert!(args.json && args.recording().as_os_str() == "-" && args.verbosity.quiet);
     assert_eq!(typed("ephtrace report").map(|_| ()).unwrap_err().exit_code(), 2);
 }
 

@@ -1,19 +1,24 @@
-//! A recording read back: NDJSON of ephtrace or of anybody else, captures of packets.
+//! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
 //!
 //! ```text
-//! file or standard input ─ magic bytes ─┬─ ndjson ─┬→ Item: event::Assignment, or what was broken
-//!                                       └─ pcap ───┘
+//! file or standard input ─ magic bytes ─┬─ ndjson ──┬→ Item: event::Assignment, or what was broken
+//!                                       ├─ parquet ─┤  (a file only)
+//!                                       └─ pcap ────┘
 //! ```
 //!
-//! Needs no root, holds a line or a few packets at a time, and never panics whatever the file holds. What can't be
+//! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics whatever the file holds. What can't be
 //! read is an [`Item::Broken`] with its place, and counted; the rest goes on.
 
+pub mod keep;
+mod names;
 pub mod ndjson;
+pub mod parquet;
 pub mod pcap;
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Cursor, Read},
+    io::{self, BufRead, BufReader, Cursor, Read, Write},
+    os::unix::fs::FileExt as _,
     path::Path,
 };
 
@@ -80,6 +85,17 @@ pub enum ReplayError {
         /// What to do.
         advice: &'static str,
     },
+    /// A Parquet file of something else.
+    #[error(
+        "{file} is a Parquet file {what}: a recording has at least the columns ts_ns, saddr, sport, \
+         daddr, dport; rename or convert yours"
+    )]
+    Columns {
+        /// Its path.
+        file: String,
+        /// What is missing, or has another type.
+        what: String,
+    },
 }
 
 /// The formats of recordings.
@@ -87,6 +103,8 @@ pub enum ReplayError {
 pub enum Format {
     /// One JSON object a line.
     Ndjson,
+    /// Rows in columns (`ephtrace record`).
+    Parquet,
     /// A capture of packets (`tcpdump -w`).
     Pcap,
     /// A capture of packets of the newer kind (Wireshark).
@@ -98,6 +116,7 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
         }
@@ -113,6 +132,7 @@ pub struct Recording {
 
 enum Source {
     Ndjson(ndjson::Reader<Box<dyn BufRead>>),
+    Parquet(Box<parquet::Reader>),
     Pcap(Box<pcap::Reader<Box<dyn Read>>>),
 }
 
@@ -125,9 +145,22 @@ impl Recording {
         let name = path.display().to_string();
         let file = File::open(path).and_then(refuse_directory);
         match file {
+            Ok(file) if is_parquet(&file) => {
+                parquet::Reader::open(&name, path, file).map(|reader| Self::parquet(name, reader))
+            }
             Ok(file) => Self::from_reader(&name, file),
             Err(cause) => Err(ReplayError::Open { file: name, advice: advice(&cause), cause }),
         }
+    }
+
+    /// Reads a Parquet file in memory, called `name` in messages.
+    pub fn from_parquet(name: &str, bytes: Vec<u8>) -> Result<Self, ReplayError> {
+        let reader = parquet::Reader::from_bytes(name, bytes)?;
+        Ok(Self::parquet(name.to_owned(), reader))
+    }
+
+    fn parquet(name: String, reader: parquet::Reader) -> Self {
+        Self { name, format: Format::Parquet, source: Source::Parquet(Box::new(reader)) }
     }
 
     /// Reads `input`, called `name` in messages; the first bytes tell the format.
@@ -143,7 +176,8 @@ impl Recording {
         let format = format(&magic);
         let input = Cursor::new(magic).chain(input);
         let source = match format {
-            Format::Ndjson => {
+            // Told apart above: it is read from its end.
+            Format::Ndjson | Format::Parquet => {
                 let input = BufReader::with_capacity(READ_BYTES, input);
                 Source::Ndjson(ndjson::Reader::new(Box::new(input)))
             }
@@ -169,7 +203,7 @@ impl Recording {
     /// How many packets were left out because they were sent again.
     pub fn repeated(&self) -> u64 {
         match &self.source {
-            Source::Ndjson(_) => 0,
+            Source::Ndjson(_) | Source::Parquet(_) => 0,
             Source::Pcap(reader) => reader.repeated(),
         }
     }
@@ -178,6 +212,7 @@ impl Recording {
     pub fn losses(&self) -> Losses {
         match &self.source {
             Source::Ndjson(reader) => reader.losses(),
+            Source::Parquet(reader) => reader.losses(),
             Source::Pcap(reader) => reader.losses(),
         }
     }
@@ -189,9 +224,23 @@ impl Iterator for Recording {
     fn next(&mut self) -> Option<Self::Item> {
         let item = match &mut self.source {
             Source::Ndjson(reader) => reader.next()?,
+            Source::Parquet(reader) => reader.next()?,
             Source::Pcap(reader) => reader.next()?,
         };
         Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
+    }
+}
+
+/// How many broken pieces are shown; the others are only counted.
+const MAX_TOLD: u64 = 10;
+
+/// Says what can't be read, the first times. Where standard error is closed there is nobody to tell.
+pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Broken) {
+    if nth <= MAX_TOLD {
+        let _ = writeln!(notices, "ephtrace: {name}: {broken}");
+    }
+    if nth == MAX_TOLD {
+        let _ = writeln!(notices, "ephtrace: what else can't be read is only counted");
     }
 }
 
@@ -200,9 +249,15 @@ fn refuse_directory(file: File) -> io::Result<File> {
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
+/// A file that can't be read here fails, and says so, where it is read as something else.
+fn is_parquet(file: &File) -> bool {
+    let mut magic = [0; 4];
+    file.read_exact_at(&mut magic, 0).is_ok() && magic == parquet::MAGIC
+}
+
 fn advice(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        io::ErrorKind::NotFound => "make a recording with `sudo ephtrace -o json --output FILE`",
+        io::ErrorKind::NotFound => "make a recording with `sudo ephtrace record FILE`",
         io::ErrorKind::PermissionDenied => "read it as its owner, or pass it on standard input",
         io::ErrorKind::IsADirectory => "name a file in it",
         _ => "pass it on standard input with `-`",
@@ -232,7 +287,10 @@ fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
         [0x1f, 0x8b, ..] => Some(("compressed", "use `gzip -dc FILE | ephtrace report -`")),
         [0x28, 0xb5, 0x2f, 0xfd] => Some(("compressed", "use `zstd -dc FILE | ephtrace report -`")),
         [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
-        b"PAR1" => Some(("a Parquet file", "record with `-o json` to report on it")),
+        magic if magic == parquet::MAGIC => Some((
+            "a Parquet file, which is read from its end",
+            "name the file: a pipe can't be read backwards",
+        )),
         _ => None,
     }
 }

@@ -174,9 +174,9 @@ fn what_is_no_recording_is_refused_with_advice() {
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
     insta::assert_snapshot!(refused(&[0x1f, 0x8b, 8, 0, 0]), @"f is compressed; use `gzip -dc FILE | ephtrace report -`");
-    insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file; record with `-o json` to report on it");
+    insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which is read from its end; name the file: a pipe can't be read backwards");
     let missing = Recording::open(Path::new("/nonexistent/f")).err().unwrap().to_string();
-    insta::assert_snapshot!(missing, @"can't open /nonexistent/f: No such file or directory (os error 2); make a recording with `sudo ephtrace -o json --output FILE`");
+    insta::assert_snapshot!(missing, @"can't open /nonexistent/f: No such file or directory (os error 2); make a recording with `sudo ephtrace record FILE`");
     let directory = Recording::open(Path::new("/")).err().unwrap().to_string();
     insta::assert_snapshot!(directory, @"can't open /: is a directory; name a file in it");
 }

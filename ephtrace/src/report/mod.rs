@@ -25,12 +25,9 @@ use crate::{
     },
     cli::ReportArgs,
     event::Assignment,
-    replay::{Broken, Item, Recording},
+    replay::{self, Broken, Item, Recording},
     sink::{Screen, printable, words},
 };
-
-/// How many broken lines are shown; the others are only counted.
-const MAX_TOLD: u64 = 10;
 
 /// What is said of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -73,9 +70,10 @@ impl Report {
 /// Reads the recording, and writes the report to standard output, or as a page to a file; what can't
 /// be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<()> {
-    let recording = Recording::open(&args.file)?;
-    if let Some(path) = &args.html {
-        return page::write(path, &args.file, recording);
+    let path = args.recording();
+    let recording = Recording::open(&path)?;
+    if let Some(page) = &args.html {
+        return page::write(page, &path, recording);
     }
     let report = read(recording, &mut io::stderr())?;
     let mut out = io::stdout().lock();
@@ -113,7 +111,7 @@ fn read_with(
             }
             Item::Broken(broken) => {
                 broken_count += 1;
-                tell(notices, &recording, broken_count, &broken);
+                replay::tell(notices, recording.name(), broken_count, &broken);
                 first.get_or_insert(broken);
             }
         }
@@ -121,8 +119,8 @@ fn read_with(
     if let (0, Some(broken)) = (tally.assignments(), first) {
         bail!(
             "{}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
-             pcapng), or NDJSON with at least the keys ts_ns, saddr, sport, daddr, dport, as \
-             `ephtrace -o json` writes it",
+             pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as \
+             `ephtrace record` and `ephtrace -o json` write them",
             recording.name()
         );
     }
@@ -134,16 +132,6 @@ fn read_with(
         repeated: recording.repeated(),
         summary: tally.summary(None, MAX_DESTINATIONS, around),
     })
-}
-
-/// Where standard error is closed there is nobody to tell.
-fn tell(notices: &mut impl Write, recording: &Recording, nth: u64, broken: &Broken) {
-    if nth <= MAX_TOLD {
-        let _ = writeln!(notices, "ephtrace: {}: {broken}", recording.name());
-    }
-    if nth == MAX_TOLD {
-        let _ = writeln!(notices, "ephtrace: what else can't be read is only counted");
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@
 
 mod check;
 mod counts;
+mod facts;
 mod occupancy;
 mod pipeline;
+mod recording;
 mod storm;
 
 use std::{
@@ -48,10 +50,13 @@ const SETTLE: Duration = Duration::from_millis(5);
 /// How long searches in flight get to end: the longest one walks a whole range, some milliseconds.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// Traces until a signal, the end that was asked for, or an error.
+/// Traces until a signal, the end that was asked for, or an error; or plays a recording.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn trace(settings: &Settings, log_level: u8) -> Result<()> {
+    if let Some(from) = &settings.from {
+        return recording::play(settings, from);
+    }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

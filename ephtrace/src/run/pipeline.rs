@@ -1,6 +1,6 @@
 //! What one record goes through: ring → decode → enrich → analyse → sink.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{fs::File, io};
 
 use anyhow::{Context as _, Result};
 use ephtrace_common::Counter;
@@ -9,7 +9,7 @@ use nix::sys::{
     time::TimeValLike as _,
 };
 
-use super::counts;
+use super::{counts, facts};
 use crate::{
     analyse::{
         lanes::Lanes,
@@ -32,7 +32,7 @@ use crate::{
     },
     losses::Losses,
     settings::Settings,
-    sink::{self, Sink},
+    sink::{self, Notices, Sink, parquet::ParquetSink},
 };
 
 /// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
@@ -46,7 +46,8 @@ pub(super) struct Pipeline {
     stages: Stages,
     meter: Meter,
     totals: TotalsReader,
-    output: String,
+    /// What to say when the output fails.
+    failure: String,
     looks: u64,
 }
 
@@ -63,27 +64,58 @@ struct Stages {
     stop_after: Option<u64>,
 }
 
+/// Where events go.
+pub(super) enum Output {
+    /// As text, NDJSON or CSV.
+    Events(File),
+    /// As rows.
+    Recording(Box<ParquetSink>),
+}
+
 /// Opens where events go.
-pub(super) fn open_output(settings: &Settings) -> Result<File> {
-    sink::open(settings.output.as_deref()).with_context(|| {
-        format!("can't open {} for writing", output_name(settings.output.as_ref()))
-    })
+pub(super) fn open_output(settings: &Settings) -> Result<Output> {
+    let opened = match &settings.record {
+        Some(options) => {
+            let notices = Notices::new(io::stderr(), settings.view.quiet);
+            let notices = notices.with_plots(settings.view.plot);
+            let sink = ParquetSink::create(options.clone(), notices);
+            sink.map(|sink| Output::Recording(Box::new(sink)))
+        }
+        None => sink::open(settings.output.as_deref()).map(Output::Events),
+    };
+    opened.with_context(|| format!("can't open {} for writing", output_name(settings)))
 }
 
-fn output_name(output: Option<&PathBuf>) -> String {
-    output.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+fn output_name(settings: &Settings) -> String {
+    let recorded = settings.record.as_ref().map(|record| &record.path);
+    let path = recorded.or(settings.output.as_ref());
+    path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
 }
 
-fn not_written(output: &str) -> String {
+pub(super) fn not_written(settings: &Settings) -> String {
+    let output = output_name(settings);
+    if settings.record.is_some() {
+        return format!(
+            "can't record to {output} (what was recorded up to a few seconds ago is in it and can be \
+             read; make room, or name another file)"
+        );
+    }
     format!("can't write events to {output} (all lines before are intact; try another --output)")
 }
 
 impl Pipeline {
-    pub(super) fn new(settings: &Settings, mut tracer: Tracer, output: File) -> Result<Self> {
+    pub(super) fn new(settings: &Settings, mut tracer: Tracer, output: Output) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let totals = tracer.take_totals().context("the eBPF object has no totals")?;
         let clock = Clock::read().context("can't read the clocks")?;
         let started_ns = clock.unix_ns(monotonic_ns()?);
+        let sink: Box<dyn Sink> = match output {
+            Output::Events(file) => sink::build(&settings.view, started_ns, file, io::stderr()),
+            Output::Recording(mut sink) => {
+                sink.set_facts(facts::gather(tracer.hook, started_ns));
+                sink
+            }
+        };
         let stages = Stages {
             clock,
             machine: machine(clock),
@@ -91,13 +123,13 @@ impl Pipeline {
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
             tally: Tally::live(started_ns),
-            sink: sink::build(&settings.view, started_ns, output, io::stderr()),
+            sink,
             undecodable: 0,
             stop_after: settings.count,
         };
-        let output = output_name(settings.output.as_ref());
+        let failure = not_written(settings);
         let (ring, meter) = (Ring::new(ring), Meter::default());
-        Ok(Self { tracer, ring, stages, meter, totals, output, looks: 0 })
+        Ok(Self { tracer, ring, stages, meter, totals, failure, looks: 0 })
     }
 
     pub(super) fn tracer(&self) -> &Tracer {
@@ -121,17 +153,17 @@ impl Pipeline {
 
     /// Takes what waits in the ring through all stages.
     pub(super) fn drain(&mut self) -> Result<()> {
-        let Self { ring, stages, meter, tracer, output, .. } = self;
+        let Self { ring, stages, meter, tracer, failure, .. } = self;
         ring.drain(|bytes| stages.take(bytes))
             .and_then(|_| stages.sink.flush())
-            .with_context(|| not_written(output))?;
+            .with_context(|| failure.clone())?;
         meter.close_if_due(|| tracer.cost());
         Ok(())
     }
 
     /// What is due once a second.
     pub(super) fn look(&mut self) -> Result<()> {
-        let Self { tracer, stages, meter, output, looks, .. } = self;
+        let Self { tracer, stages, meter, failure, looks, .. } = self;
         stages.clock = Clock::read().context("can't read the clocks")?;
         stages.machine = machine(stages.clock);
         if *looks % MEASURE_EVERY == 0 {
@@ -141,7 +173,7 @@ impl Pipeline {
         tracer.flush_log();
         let losses = stages.losses(&tracer.counts()?);
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
-        stages.sink.losses(now_ns, &losses).with_context(|| not_written(output))
+        stages.sink.losses(now_ns, &losses).with_context(|| failure.clone())
     }
 
     /// No search that begins from now on is seen.
@@ -156,7 +188,7 @@ impl Pipeline {
     pub(super) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
         self.drain()?;
-        let Self { mut tracer, mut stages, meter, totals, output, .. } = self;
+        let Self { mut tracer, mut stages, meter, totals, failure, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
         let mut losses = stages.losses(&counts);
@@ -180,7 +212,7 @@ impl Pipeline {
         sink.losses(now_ns, &losses)
             .and_then(|()| sink.summary(now_ns, &summary))
             .and_then(|()| sink.finish())
-            .with_context(|| not_written(&output))
+            .context(failure)
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod check;
 mod lookup;
 mod parse;
+mod record;
 pub mod storm;
 
 use std::{path::PathBuf, time::Duration};
@@ -20,7 +21,7 @@ use crate::{
     event::{Hook, Origin},
     inventory::{Named, Which},
     kernel::hooks::origin_bit,
-    sink::{Format, Plot, View},
+    sink::{Format, Plot, View, parquet},
 };
 
 /// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
@@ -93,13 +94,17 @@ pub struct Settings {
     pub count: Option<u64>,
     /// Stop after so long.
     pub duration: Option<Duration>,
+    /// The recording to read in place of the kernel.
+    pub from: Option<PathBuf>,
+    /// Where rows go, in place of `output`.
+    pub record: Option<parquet::Options>,
 }
 
 impl TryFrom<TraceArgs> for Settings {
     type Error = UsageError;
 
     fn try_from(args: TraceArgs) -> Result<Self, UsageError> {
-        let TraceArgs { filter, view, stop, kernel, verbosity } = args;
+        let TraceArgs { from, filter, view, stop, kernel, verbosity } = args;
         let KernelArgs { hook, btf, ring_size } = kernel;
         let ring_bytes = match ring_size {
             Some(size) => parse::ring_bytes("--ring-size", &size)?,
@@ -115,8 +120,12 @@ impl TryFrom<TraceArgs> for Settings {
             plot: view.plot.into(),
             quiet: verbosity.quiet,
         };
+        let mut built = build_filter(&filter)?;
+        if from.is_some() {
+            keep_recorded(&mut built, &filter)?;
+        }
         Ok(Self {
-            filter: build_filter(&filter)?,
+            filter: built,
             hook: named_hook(hook),
             btf,
             ring_bytes,
@@ -124,6 +133,8 @@ impl TryFrom<TraceArgs> for Settings {
             output: view.output,
             count: stop.count,
             duration: stop.duration.map(|d| parse::duration("--duration", &d)).transpose()?,
+            from,
+            record: None,
         })
     }
 }
@@ -203,6 +214,23 @@ pub(crate) fn which(netns: &[String]) -> Result<Which, UsageError> {
         Ok(Named { text: text.clone(), netns, path })
     });
     Ok(Which::These(named.collect::<Result<_, UsageError>>()?))
+}
+
+/// Of a recording all origins are kept that were recorded, unless asked otherwise.
+fn keep_recorded(filter: &mut Filter, args: &FilterArgs) -> Result<(), UsageError> {
+    if args.origin.is_empty() {
+        filter.origins = u32::MAX;
+    }
+    args.cgroup.first().map_or(Ok(()), |path| {
+        Err(UsageError::Value {
+            flag: "--cgroup",
+            value: path.display().to_string(),
+            reason:
+                "a recording does not tell which cgroups are below it; filter by --pid, --comm \
+                     or --uid"
+                    .to_owned(),
+        })
+    })
 }
 
 /// Bits of all origins but `explicit`: there the kernel chose nothing.

@@ -9,6 +9,7 @@ pub mod html;
 mod json;
 mod lines;
 mod notices;
+pub mod parquet;
 mod pen;
 pub mod plots;
 mod screen;

@@ -18,6 +18,7 @@ mod filters;
 mod mptcp;
 mod patterns;
 mod ports;
+mod record;
 mod refusals;
 mod sctp;
 mod search;

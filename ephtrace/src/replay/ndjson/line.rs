@@ -1,20 +1,15 @@
 //! One line as serde reads it, and what it means.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
 
-use crate::event::{
-    Assignment, Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, SearchState, Unknown,
-    hook_name, origin_name, protocol_name,
+use crate::{
+    event::{Assignment, Comm, Destination, SearchState},
+    replay::names,
 };
 
 /// The keys that are read. What has a `deserialize_with` must be there, if only as null.
@@ -88,10 +83,10 @@ impl Line<'_> {
         if sport.is_none() && self.errno == Some(0) {
             return Err("no port (`sport`), but no error (`errno`) either".into());
         }
-        let saddr = self.saddr.map_or(ANY, |address| address.0);
-        let none = if saddr.is_ipv4() { ANY } else { ANY_V6 };
+        let saddr = self.saddr.map_or(names::ANY, |address| address.0);
+        let none = names::unspecified(saddr);
         let by_socket = self.range_source.is_some_and(|source| source.as_str() == "socket");
-        let container = self.container.map(|name| shared(name.as_str(), last));
+        let container = self.container.map(|name| names::shared(name.as_str(), last));
         Ok(Assignment {
             ts_ns: self.ts_ns,
             pid: self.pid,
@@ -106,59 +101,24 @@ impl Line<'_> {
                 daddr: self.daddr.map_or(none, |address| address.0),
                 dport: self.dport.unwrap_or(0),
             },
-            protocol: self.protocol.and_then(|text| protocol(text.as_str())),
-            origin: self.origin.and_then(|text| origin(text.as_str())),
+            protocol: self.protocol.and_then(|text| names::protocol(text.as_str())),
+            origin: self.origin.and_then(|text| names::origin(text.as_str())),
             sport,
             errno: self.errno,
             latency_ns: self.latency_ns,
-            range: self.range.and_then(|ends| range(ends, by_socket)),
+            range: self.range.and_then(|ends| names::range(ends, by_socket)),
             search: SearchState::default(),
             salt_epoch: self.salt_epoch,
             first_candidate: self.first_candidate,
             tried: self.tried,
-            pass: self.pass.and_then(|text| pass(text.as_str())),
-            search_unknown: self.search_unknown.and_then(|text| unknown(text.as_str())),
+            pass: self.pass.and_then(|text| names::pass(text.as_str())),
+            search_unknown: self.search_unknown.and_then(|text| names::unknown(text.as_str())),
             step: self.step,
             resalted: None,
             cookie: self.cookie,
-            hook: self.hook.and_then(|text| hook(text.as_str())),
+            hook: self.hook.and_then(|text| names::hook(text.as_str())),
         })
     }
-}
-
-const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-const ANY_V6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-
-/// `name`, taken from `last` if that is the same.
-fn shared(name: &str, last: &mut Option<Arc<str>>) -> Arc<str> {
-    match last {
-        Some(known) if **known == *name => Arc::clone(known),
-        _ => Arc::clone(last.insert(Arc::from(name))),
-    }
-}
-
-fn range((low, high): (u16, u16), by_socket: bool) -> Option<PortRange> {
-    (low <= high).then_some(PortRange { low, high, by_socket })
-}
-
-fn protocol(name: &str) -> Option<Protocol> {
-    Protocol::ALL.iter().copied().find(|&p| protocol_name(p) == name)
-}
-
-fn origin(name: &str) -> Option<Origin> {
-    Origin::ALL.iter().copied().find(|&o| origin_name(o) == name)
-}
-
-fn hook(name: &str) -> Option<Hook> {
-    Hook::ALL.iter().copied().find(|&h| hook_name(h) == name)
-}
-
-fn pass(name: &str) -> Option<Pass> {
-    [Pass::First, Pass::Second].into_iter().find(|&p| p.as_str() == name)
-}
-
-fn unknown(name: &str) -> Option<Unknown> {
-    Unknown::ALL.into_iter().find(|unknown| unknown.as_str() == name)
 }
 
 /// Text that is borrowed from the line unless it has escapes; serde alone would copy it.
@@ -190,11 +150,7 @@ impl Visitor<'_> for AddressVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
-        // A link-local address may name its interface.
-        let address = text.split_once('%').map_or(text, |(address, _)| address);
-        match address.parse::<IpAddr>() {
-            Ok(address) => Ok(Address(address.to_canonical())),
-            Err(_) => Err(E::custom(format_args!("'{text}' is no IP address"))),
-        }
+        let wrong = || E::custom(format_args!("'{text}' is no IP address"));
+        names::address(text).map(Address).ok_or_else(wrong)
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use serde::Deserialize;
 
 use self::line::Line;
-use super::{Broken, Item};
+use super::{Broken, Item, names};
 use crate::{event::Assignment, losses::Losses};
 
 /// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
@@ -84,7 +84,9 @@ impl<R: BufRead> Reader<R> {
         };
         match (other(text), reason) {
             (Some((stage, lost)), _) => {
-                add_loss(&mut self.losses, stage.as_deref(), lost);
+                if let Some(stage) = stage {
+                    names::add_loss(&mut self.losses, &stage, lost);
+                }
                 None
             }
             (None, reason) => reason.map(|reason| self.broken(reason)),
@@ -135,21 +137,6 @@ fn other(text: &[u8]) -> Option<(Option<String>, u64)> {
         "loss" => Some((other.stage.map(|stage| stage.as_str().to_owned()), other.lost)),
         _ => Some((None, 0)),
     }
-}
-
-fn add_loss(losses: &mut Losses, stage: Option<&str>, lost: u64) {
-    let Losses { ring_full, in_flight_full, return_missed, hook_missed, undecodable, unreadable } =
-        losses;
-    let counter = match stage {
-        Some("ring_full") => ring_full,
-        Some("in_flight_full") => in_flight_full,
-        Some("return_missed") => return_missed,
-        Some("hook_missed") => hook_missed,
-        Some("undecodable") => undecodable,
-        Some(_) => unreadable,
-        None => return,
-    };
-    *counter = counter.saturating_add(lost);
 }
 
 /// What serde says, without its idea of the line: it sees but one.

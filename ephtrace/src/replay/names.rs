@@ -1,0 +1,74 @@
+//! The words of a recording and what they mean: the same in every format.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use crate::{
+    event::{
+        Hook, Origin, Pass, PortRange, Protocol, Unknown, hook_name, origin_name, protocol_name,
+    },
+    losses::Losses,
+};
+
+/// No address of IPv4.
+pub(super) const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// No address of the family of `other`.
+pub(super) fn unspecified(other: IpAddr) -> IpAddr {
+    if other.is_ipv4() { ANY } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) }
+}
+
+/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its interface.
+pub(super) fn address(text: &str) -> Option<IpAddr> {
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// `name`, taken from `last` if that is the same.
+pub(super) fn shared(name: &str, last: &mut Option<Arc<str>>) -> Arc<str> {
+    match last {
+        Some(known) if **known == *name => Arc::clone(known),
+        _ => Arc::clone(last.insert(Arc::from(name))),
+    }
+}
+
+pub(super) fn range((low, high): (u16, u16), by_socket: bool) -> Option<PortRange> {
+    (low <= high).then_some(PortRange { low, high, by_socket })
+}
+
+pub(super) fn protocol(name: &str) -> Option<Protocol> {
+    Protocol::ALL.iter().copied().find(|&p| protocol_name(p) == name)
+}
+
+pub(super) fn origin(name: &str) -> Option<Origin> {
+    Origin::ALL.iter().copied().find(|&o| origin_name(o) == name)
+}
+
+pub(super) fn hook(name: &str) -> Option<Hook> {
+    Hook::ALL.iter().copied().find(|&h| hook_name(h) == name)
+}
+
+pub(super) fn pass(name: &str) -> Option<Pass> {
+    [Pass::First, Pass::Second].into_iter().find(|&p| p.as_str() == name)
+}
+
+pub(super) fn unknown(name: &str) -> Option<Unknown> {
+    Unknown::ALL.into_iter().find(|unknown| unknown.as_str() == name)
+}
+
+/// Adds what was lost at a stage; at one of another version to what can't be read.
+pub(super) fn add_loss(losses: &mut Losses, stage: &str, lost: u64) {
+    let Losses { ring_full, in_flight_full, return_missed, hook_missed, undecodable, unreadable } =
+        losses;
+    let counter = match stage {
+        "ring_full" => ring_full,
+        "in_flight_full" => in_flight_full,
+        "return_missed" => return_missed,
+        "hook_missed" => hook_missed,
+        "undecodable" => undecodable,
+        _ => unreadable,
+    };
+    *counter = counter.saturating_add(lost);
+}

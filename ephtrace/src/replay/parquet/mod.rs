@@ -1,0 +1,213 @@
+//! Parquet: recordings of `ephtrace record`, and files of anybody with the five columns `ts_ns`,
+//! `saddr`, `sport`, `daddr`, `dport`.
+//!
+//! Other columns may be missing or null, unknown ones are skipped; numbers may have any width. Row
+//! group by row group, some thousand rows at a time. What can't be read of a row group is counted
+//! row by row. A recording whose writer was killed while it replaced the end is read with the end
+//! from the journal beside it.
+
+mod columns;
+mod guard;
+mod row;
+mod source;
+
+use std::{fs::File, io, path::Path};
+
+use parquet::file::{reader::FileReader as _, serialized_reader::SerializedFileReader};
+use serde_json::{Map, Value};
+
+use self::{
+    columns::{Columns, Layout},
+    guard::guarded,
+    row::Words,
+    source::Source,
+};
+use super::{Broken, Item, ReplayError, names};
+use crate::{
+    losses::Losses,
+    sink::parquet::{Journal, KEY_LOSSES},
+};
+
+/// The first bytes of a Parquet file.
+pub const MAGIC: [u8; 4] = *b"PAR1";
+
+/// Reads assignments from rows.
+pub struct Reader {
+    file: SerializedFileReader<Source>,
+    layout: Layout,
+    words: Words,
+    losses: Losses,
+    /// The next row group.
+    group: usize,
+    /// The row group that is being read.
+    open: Option<Open>,
+    /// Rows so far, those that could not be read included.
+    rows: u64,
+}
+
+/// A row group of which some rows were taken.
+struct Open {
+    columns: Columns,
+    /// Rows that the footer promises and that were not taken yet.
+    promised: u64,
+    /// Of the rows that were taken last.
+    next: usize,
+    taken: usize,
+}
+
+/// Whether the file at `path` is a Parquet file with its end.
+pub fn is_whole(path: &Path) -> io::Result<bool> {
+    let source = Source::file(File::open(path)?)?;
+    Ok(guarded(|| SerializedFileReader::new(source)).is_ok())
+}
+
+impl Reader {
+    /// Opens the recording at `path`, called `name` in messages.
+    pub fn open(name: &str, path: &Path, file: File) -> Result<Self, ReplayError> {
+        let unreadable = |cause| ReplayError::Read { file: name.to_owned(), cause };
+        let again = file.try_clone().map_err(unreadable)?;
+        let source = Source::file(file).map_err(unreadable)?;
+        let reason = match guarded(|| SerializedFileReader::new(source.clone())) {
+            Ok(file) => return Self::new(name, file),
+            Err(reason) => reason,
+        };
+        if let Some(journal) = Journal::beside(path)
+            && let Some(restored) = Source::restored(again, journal).map_err(unreadable)?
+            && let Ok(file) = guarded(|| SerializedFileReader::new(restored))
+        {
+            log::warn!(
+                "{name}: its end was being replaced when the recording was killed; read with the \
+                 one before, from its journal (`ephtrace record --repair FILE` puts it back)"
+            );
+            return Self::new(name, file);
+        }
+        Err(damaged(name, &source, &reason))
+    }
+
+    /// Reads what is in memory, called `name` in messages.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, ReplayError> {
+        let source = Source::memory(bytes);
+        match guarded(|| SerializedFileReader::new(source.clone())) {
+            Ok(file) => Self::new(name, file),
+            Err(reason) => Err(damaged(name, &source, &reason)),
+        }
+    }
+
+    fn new(name: &str, file: SerializedFileReader<Source>) -> Result<Self, ReplayError> {
+        let metadata = file.metadata().file_metadata();
+        let layout = guarded(|| Layout::of(metadata.schema_descr()))
+            .map_err(|what| ReplayError::Columns { file: name.to_owned(), what })?;
+        let losses = losses(&file);
+        let words = Words::default();
+        Ok(Self { file, layout, words, losses, group: 0, open: None, rows: 0 })
+    }
+
+    /// What is missing so far: what the recording says was lost, and what can't be read.
+    pub fn losses(&self) -> Losses {
+        self.losses
+    }
+
+    fn item(&mut self) -> Option<Item> {
+        let open = self.open.as_mut().filter(|open| open.next < open.taken)?;
+        let row = open.next;
+        open.next += 1;
+        self.rows += 1;
+        Some(match row::assignment(&open.columns, row, &mut self.words) {
+            Ok(assignment) => Item::Assignment(assignment),
+            Err(reason) => {
+                self.losses.unreadable = self.losses.unreadable.saturating_add(1);
+                Item::Broken(Broken { unit: "row", number: self.rows, reason })
+            }
+        })
+    }
+
+    /// Takes the next rows; `None` at the end of the file.
+    fn take(&mut self) -> Option<Result<(), String>> {
+        let Some(open) = &mut self.open else {
+            if self.group >= self.file.num_row_groups() {
+                return None;
+            }
+            self.group += 1;
+            return Some(self.open_group());
+        };
+        match guarded(|| open.columns.next_batch()) {
+            Ok(0) if open.promised == 0 => {
+                self.open = None;
+                Some(Ok(()))
+            }
+            Ok(0) => Some(Err(format!("it ends {} rows too early", open.promised))),
+            Ok(rows) => {
+                (open.next, open.taken) = (0, rows);
+                open.promised = open.promised.saturating_sub(rows as u64);
+                Some(Ok(()))
+            }
+            Err(reason) => Some(Err(reason)),
+        }
+    }
+
+    fn open_group(&mut self) -> Result<(), String> {
+        let Self { file, layout, group, .. } = self;
+        let columns = guarded(|| Columns::open(&*file.get_row_group(*group - 1)?, layout));
+        let promised = u64::try_from(file.metadata().row_group(*group - 1).num_rows()).unwrap_or(0);
+        // Also when it can't be opened: its rows are missing.
+        let columns = columns.inspect_err(|_| {
+            self.losses.unreadable = self.losses.unreadable.saturating_add(promised.max(1));
+        })?;
+        self.open = Some(Open { columns, promised, next: 0, taken: 0 });
+        Ok(())
+    }
+
+    /// Gives the rest of the row group up.
+    fn broken(&mut self, reason: String) -> Item {
+        if let Some(open) = self.open.take() {
+            self.losses.unreadable = self.losses.unreadable.saturating_add(open.promised.max(1));
+            self.rows = self.rows.saturating_add(open.promised);
+        }
+        Item::Broken(Broken { unit: "row group", number: self.group as u64, reason })
+    }
+}
+
+impl Iterator for Reader {
+    type Item = io::Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.item() {
+                return Some(Ok(item));
+            }
+            if let Err(reason) = self.take()? {
+                return Some(Ok(self.broken(reason)));
+            }
+        }
+    }
+}
+
+/// What the recording itself says was lost.
+fn losses(file: &SerializedFileReader<Source>) -> Losses {
+    let mut losses = Losses::default();
+    let pairs = file.metadata().file_metadata().key_value_metadata();
+    let text = pairs.into_iter().flatten().find(|pair| pair.key == KEY_LOSSES);
+    let text = text.and_then(|pair| pair.value.as_deref()).unwrap_or_default();
+    for (stage, lost) in serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default() {
+        names::add_loss(&mut losses, &stage, lost.as_u64().unwrap_or(0));
+    }
+    losses
+}
+
+fn damaged(name: &str, source: &Source, reason: &str) -> ReplayError {
+    let is_cut = source.ending().ok() != Some(MAGIC);
+    let (what, advice) = if is_cut {
+        (
+            "a Parquet file without its end",
+            "it was cut short, or copied while it was written: copy it again, with FILE.journal if \
+             there is one",
+        )
+    } else {
+        ("a Parquet file with a damaged footer", "copy it again")
+    };
+    log::info!("{name}: {reason}");
+    ReplayError::Format { file: name.to_owned(), what, advice }
+}
+
+#[cfg(test)]
+mod tests;

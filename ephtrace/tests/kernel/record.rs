@@ -1,0 +1,139 @@
+//! `ephtrace record` on a real kernel: the same ports, the same report, and what a kill leaves.
+
+use std::{
+    fs::File,
+    path::Path,
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use ephtrace::{
+    event::Assignment,
+    replay::{Item, Recording},
+    sink::parquet::journal_path,
+};
+use nix::sys::signal::{Signal, kill};
+use parquet::file::{reader::FileReader as _, serialized_reader::SerializedFileReader};
+use serde_json::Value;
+
+use crate::{
+    assign::{self, Assign},
+    setup::{self, Scratch, each_hook},
+    tracer::{PATIENCE, Stderr, pid, spawn, wait_exit},
+};
+
+/// What is the same live and from the recording. Times differ (a run begins before its first event), and
+/// what only the live run knows is null.
+const ALIKE: [&str; 12] = [
+    "/assignments",
+    "/failures",
+    "/errors",
+    "/latency_ns",
+    "/losses",
+    "/verdict/pattern",
+    "/verdict/algorithm",
+    "/verdict/n",
+    "/verdict/informative_pairs",
+    "/destinations_known",
+    "/reuse",
+    "/self_connects",
+];
+
+/// Records the connects of a process, attached.
+fn start(file: &Path, hook: &str, pid: u32) -> Result<(Child, Stderr)> {
+    let mut command = Command::new(setup::ephtrace());
+    command.arg("record").arg(file).args(["--hook", hook, "--origin", "connect"]);
+    let (child, mut stderr) = spawn(command.args(["-p", &pid.to_string()]))?;
+    stderr.wait_for("ephtrace: tracing")?;
+    Ok((child, stderr))
+}
+
+fn read(file: &Path) -> Result<Vec<Assignment>> {
+    let assignments = Recording::open(file)?.map(|item| match item? {
+        Item::Assignment(assignment) => Ok(assignment),
+        Item::Broken(broken) => Err(broken.into()),
+    });
+    assignments.collect()
+}
+
+/// The summary of the live run.
+fn live_summary(file: &Path) -> Result<Value> {
+    let reader = SerializedFileReader::new(File::open(file)?)?;
+    let pairs = reader.metadata().file_metadata().key_value_metadata();
+    let summary = pairs.into_iter().flatten().find(|pair| pair.key == "ephtrace.summary");
+    let text = summary.and_then(|pair| pair.value.as_deref()).context("no summary in it")?;
+    Ok(serde_json::from_str(text)?)
+}
+
+fn report(file: &Path) -> Result<Value> {
+    let output = Command::new(setup::ephtrace()).args(["report", "--json"]).arg(file).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Ports in their order, by destination port.
+fn ports<T>(all: &[T], destination: impl Fn(&T) -> (u16, Option<u16>)) -> Vec<(u16, Option<u16>)> {
+    let mut ports: Vec<_> = all.iter().map(destination).collect();
+    ports.sort_unstable();
+    ports
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_recording_has_every_port_and_the_same_report() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let (file, log) = (scratch.file("parquet"), scratch.file("truth"));
+        let connects = (setup::storm()? / 4).to_string();
+        let log_name = log.display().to_string();
+        let args = ["storm", "--wait", "--threads", "2", "--destinations", "3"];
+        let more = ["--connects", &connects, "--truth", &log_name];
+        let storm = Assign::start(&scratch, &[args.as_slice(), more.as_slice()].concat())?;
+        let (mut child, mut stderr) = start(&file, hook, storm.pid())?;
+        storm.storm()?;
+        kill(pid(&child), Signal::SIGINT)?;
+        let status = wait_exit(&mut child)?;
+        ensure!(status.success(), "{}", stderr.rest());
+        let truth = assign::read(&std::fs::read_to_string(&log)?)?;
+        let recorded = read(&file)?;
+        if !setup::kernel_preempts() {
+            let truth = ports(&truth, |attempt| (attempt.dport, attempt.sport));
+            let recorded = ports(&recorded, |a| (a.destination.dport, a.sport));
+            ensure!(recorded == truth, "{} of {}", recorded.len(), truth.len());
+        }
+        let (live, replayed) = (live_summary(&file)?, report(&file)?);
+        for key in ALIKE {
+            let (live, replayed) = (live.pointer(key), replayed.pointer(key));
+            ensure!(live.is_some() && live == replayed, "{key}: {live:?}, but {replayed:?}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_kill_leaves_what_was_recorded_seconds_before() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let file = scratch.file("parquet");
+        let connects = (setup::storm()? / 4).to_string();
+        let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
+        let (mut child, _stderr) = start(&file, hook, storm.pid())?;
+        let made = storm.storm()?.connects;
+        // All but what a kernel that preempts itself left out.
+        let expected = made - if setup::kernel_preempts() { 2 + made / 100 } else { 0 };
+        let end = Instant::now() + PATIENCE;
+        while (read(&file).map_or(0, |rows| rows.len()) as u64) < expected {
+            ensure!(Instant::now() < end, "{:?} of {made}", read(&file).map(|rows| rows.len()));
+            thread::sleep(Duration::from_millis(200));
+        }
+        kill(pid(&child), Signal::SIGKILL)?;
+        wait_exit(&mut child)?;
+        ensure!(read(&file)?.len() as u64 >= expected);
+        ensure!(!journal_path(&file).exists(), "a journal is left");
+        ensure!(report(&file)?["assignments"].as_u64() >= Some(expected));
+        Ok(())
+    })
+}

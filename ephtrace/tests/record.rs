@@ -1,0 +1,199 @@
+//! `ephtrace record` as a user runs it, without root: on a recording, killed, on a full disk.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use ephtrace::replay::{Item, Recording};
+
+const EPHTRACE: &str = env!("CARGO_BIN_EXE_ephtrace");
+
+/// How long to wait for what comes within two seconds on an idle machine.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn line(n: u64, every_ns: u64) -> String {
+    format!(
+        "{{\"ts_ns\":{},\"saddr\":\"10.0.0.1\",\"sport\":{},\"daddr\":\"10.0.1.{}\",\"dport\":443,\
+         \"protocol\":\"tcp\",\"origin\":\"connect\",\"range\":[32768,60999],\"pid\":{},\
+         \"comm\":\"curl\",\"errno\":0,\"cookie\":{}}}\n",
+        1_795_000_000_000_000_000 + n * every_ns,
+        32_768 + n * 7919 % 28_232,
+        n % 3,
+        100 + n % 2,
+        noise(n),
+    )
+}
+
+/// What can't be packed: 40 bits of a hash.
+fn noise(n: u64) -> u64 {
+    let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (z ^ (z >> 27)) >> 24
+}
+
+fn ephtrace(args: &[&str]) -> Result<Output> {
+    Ok(Command::new(EPHTRACE).args(args).output()?)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// When each row was; an error if any can't be read.
+fn times(path: &str) -> Result<Vec<u64>> {
+    let time = |item: Item| match item {
+        Item::Assignment(assignment) => Ok(assignment.ts_ns),
+        Item::Broken(broken) => bail!("{broken}"),
+    };
+    Recording::open(Path::new(path))?.map(|item| time(item?)).collect()
+}
+
+#[test]
+fn a_recording_and_its_conversion_have_the_same_report() {
+    let scratch = Scratch::new("same").unwrap();
+    let (ndjson, parquet) = (scratch.path("a.ndjson"), scratch.path("a.parquet"));
+    let loss = "{\"type\":\"loss\",\"stage\":\"ring_full\",\"lost\":3,\"total\":3}\n";
+    let lines: String = (0..5000).map(|n| line(n, 1_000_000)).collect();
+    fs::write(&ndjson, lines + loss).unwrap();
+    let converted = ephtrace(&["record", "--from", &ndjson, &parquet, "-q"]).unwrap();
+    assert!(converted.status.success(), "{}", said(&converted));
+    let report = |path: &str| {
+        let output = ephtrace(&["report", "--json", "--from", path]).unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.replace(path, "FILE").replace("\"parquet\"", "\"ndjson\"")
+    };
+    assert_eq!(report(&parquet), report(&ndjson));
+    assert!(report(&parquet).contains("\"ring_full\":3"));
+}
+
+#[test]
+fn trace_shows_a_recording_through_its_filters() {
+    let scratch = Scratch::new("trace").unwrap();
+    let (ndjson, parquet) = (scratch.path("a.ndjson"), scratch.path("a.parquet"));
+    fs::write(&ndjson, (0..100).map(|n| line(n, 1_000_000)).collect::<String>()).unwrap();
+    assert!(ephtrace(&["record", "--from", &ndjson, &parquet, "-q"]).unwrap().status.success());
+    for from in [&ndjson, &parquet] {
+        let args = ["trace", "--from", from, "-p", "100", "--dst", "10.0.1.2", "-o", "csv", "-q"];
+        let output = ephtrace(&args).unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1 + 17);
+    }
+    let refused = ephtrace(&["trace", "--from", &parquet, "--cgroup", "/"]).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    let itself = ephtrace(&["record", "--from", &parquet, &parquet]).unwrap();
+    assert!(said(&itself).contains("can't be read and written at once"), "{}", said(&itself));
+    assert_eq!(times(&parquet).unwrap().len(), 100);
+}
+
+#[test]
+fn a_killed_recording_has_all_but_the_last_seconds() {
+    let scratch = Scratch::new("kill").unwrap();
+    let path = scratch.path("a.parquet");
+    let mut child = Command::new(EPHTRACE)
+        .args(["record", "--from", "-", &path, "-q"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let started = Instant::now();
+    let every_ns = 100_000_000;
+    let mut written = 0;
+    // Until some rows are in the file, while it goes on being written to.
+    while fs::metadata(&path).map_or(0, |_| rows(&path)) < 10 {
+        input.write_all(line(written, every_ns).as_bytes()).unwrap();
+        written += 1;
+        thread::sleep(Duration::from_millis(5));
+        assert!(started.elapsed() < PATIENCE, "nothing in the file after {written} lines");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let times = times(&path).unwrap();
+    assert!(times.len() >= 10);
+    assert!((0..).zip(&times).all(|(n, &ts)| ts == 1_795_000_000_000_000_000 + n * every_ns));
+    let report = ephtrace(&["report", &path]).unwrap();
+    assert!(report.status.success(), "{}", said(&report));
+    let repair = ephtrace(&["record", "--repair", &path]).unwrap();
+    assert!(said(&repair).contains("nothing to repair"), "{}", said(&repair));
+}
+
+/// 0 where it was being replaced just now.
+fn rows(path: &str) -> usize {
+    Recording::open(Path::new(path)).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_leaves_it_readable() {
+    let scratch = Scratch::new("full").unwrap();
+    let (ndjson, disk) = (scratch.path("a.ndjson"), scratch.path("disk"));
+    fs::create_dir(&disk).unwrap();
+    fs::write(&ndjson, (0..220_000).map(|n| line(n, 100_000)).collect::<String>()).unwrap();
+    // A small disk that only this process tree sees.
+    let script = "mount -t tmpfs -o size=800k none \"$1\" || exit 77
+        \"$2\" record --from \"$3\" \"$1/a.parquet\" -q; echo \"exit $?\"
+        ls \"$1\"; \"$2\" report --json \"$1/a.parquet\" | grep -o '\"assignments\":[0-9]*' | head -1";
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh", &disk, EPHTRACE, &ndjson])
+        .output();
+    let Ok(output) = output else { return skipped("unshare is not installed") };
+    if matches!(output.status.code(), Some(77)) || said(&output).starts_with("unshare:") {
+        return skipped(&said(&output));
+    }
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let (lines, said) = (text.lines().collect::<Vec<_>>(), said(&output));
+    assert_eq!(lines[..2], ["exit 1", "a.parquet"], "{text}{said}");
+    assert!(said.contains("No space left on device") && said.contains("can be read"), "{said}");
+    let rows: u32 = lines[2].rsplit_once(':').unwrap().1.parse().unwrap();
+    assert!(rows > 0 && rows < 220_000, "{rows}");
+}
+
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: no disk to fill ({})", why.trim());
+}
+
+#[test]
+fn what_can_not_be_written_or_read_is_said() {
+    let scratch = Scratch::new("said").unwrap();
+    let (ndjson, nowhere) = (scratch.path("a.ndjson"), scratch.path("none/a.parquet"));
+    fs::write(&ndjson, line(0, 1)).unwrap();
+    let output = ephtrace(&["record", "--from", &ndjson, &nowhere]).unwrap();
+    assert!(said(&output).contains("for writing: No such file or directory"), "{}", said(&output));
+    let output = ephtrace(&["record", "--from", &ndjson, "/dev/null"]).unwrap();
+    assert!(said(&output).contains("no regular file"), "{}", said(&output));
+    let cut = scratch.path("cut.parquet");
+    fs::write(&cut, "PAR1 and no end").unwrap();
+    for args in [["report", &cut], ["record", "--repair"]] {
+        let mut args = args.to_vec();
+        args.extend((args[0] == "record").then_some(&*cut));
+        let output = ephtrace(&args).unwrap();
+        assert!(!output.status.success());
+        assert!(said(&output).contains("without its end"), "{}", said(&output));
+    }
+}
