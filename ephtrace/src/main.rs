@@ -35,6 +35,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         Command::Trace(args) => {
             run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?;
         }
+        Command::Top(args) => run::top(args, messages::kernel_log_level(level))?,
         Command::Doctor(args) => return diagnose(&args),
         Command::Report(args) => report::run(&args)?,
     }

@@ -12,7 +12,7 @@ pub mod self_connect;
 mod steps;
 pub mod summary;
 pub mod tally;
-mod top;
+pub(crate) mod top;
 
 #[cfg(test)]
 mod tests;

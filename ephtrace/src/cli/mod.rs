@@ -4,9 +4,13 @@
 //! may include it to write the manual page and the completions.
 #![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
+mod top;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::top::TopArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +23,7 @@ Examples:
   sudo ephtrace --min-latency 100us    only where the search for a port took long
   sudo ephtrace --origin udp,bind      only these ways to get a port
   sudo ephtrace -o json --duration 60s --output ports.ndjson
+  sudo ephtrace top                    what happens now, on a whole terminal
   sudo ephtrace -v                     with a sentence on each: where the search began
   ephtrace doctor                      what this kernel and user allow, and why not
   ephtrace report ports.ndjson         how the ports of a recording were handed out";
@@ -79,6 +84,9 @@ pub enum Command {
     /// Stream every assignment as it happens (what ephtrace does without a command)
     #[command(after_help = TRACE_EXAMPLES)]
     Trace(TraceArgs),
+    /// Show what happens now, on a whole terminal: ports, destinations, processes, failures
+    #[command(after_help = top::EXAMPLES)]
+    Top(TopArgs),
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
@@ -92,6 +100,7 @@ impl Command {
     pub fn verbosity(&self) -> Verbosity {
         match self {
             Self::Trace(args) => args.verbosity,
+            Self::Top(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
         }

@@ -5,6 +5,9 @@
 //! in flight end, detach the rest, drain, sum up.
 
 mod pipeline;
+mod playback;
+mod top;
+mod view;
 
 use std::{
     io::{self, Write as _},
@@ -18,6 +21,7 @@ use tokio::{
 };
 
 use self::pipeline::Pipeline;
+pub use self::{playback::play, top::top};
 use crate::{
     event::{Origin, hook_name, origin_name},
     kernel::{
@@ -46,11 +50,16 @@ const GRACE: Duration = Duration::from_millis(50);
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn trace(settings: &Settings, log_level: u8) -> Result<()> {
+    block_on(run(settings, log_level))
+}
+
+/// Runs `task` to its end, on this thread.
+fn block_on(task: impl Future<Output = Result<()>>) -> Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("can't start the event loop")?
-        .block_on(run(settings, log_level))
+        .block_on(task)
 }
 
 async fn run(settings: &Settings, log_level: u8) -> Result<()> {

@@ -9,9 +9,10 @@ use nix::sys::{
     time::TimeValLike as _,
 };
 
+use super::view;
 use crate::{
     analyse::{
-        lanes::Lanes,
+        lanes::{Lane, Lanes},
         selection::{self, Rules},
         summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
         tally::Tally,
@@ -28,7 +29,7 @@ use crate::{
     },
     losses::Losses,
     settings::Settings,
-    sink::{self, Sink},
+    sink::{self, Sink, live::Glance},
 };
 
 /// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
@@ -74,7 +75,17 @@ fn not_written(output: &str) -> String {
 }
 
 impl Pipeline {
-    pub(super) fn new(settings: &Settings, mut tracer: Tracer, output: File) -> Result<Self> {
+    pub(super) fn new(settings: &Settings, tracer: Tracer, output: File) -> Result<Self> {
+        let sink = |started_ns| sink::build(&settings.view, started_ns, output, io::stderr());
+        Self::with_sink(settings, tracer, sink)
+    }
+
+    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix epoch.
+    pub(super) fn with_sink(
+        settings: &Settings,
+        mut tracer: Tracer,
+        make: impl FnOnce(u64) -> Box<dyn Sink>,
+    ) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let clock = Clock::read().context("can't read the clocks")?;
         let started_ns = clock.unix_ns(monotonic_ns()?);
@@ -85,7 +96,7 @@ impl Pipeline {
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
             tally: Tally::new(Some(started_ns)),
-            sink: sink::build(&settings.view, started_ns, output, io::stderr()),
+            sink: make(started_ns),
             undecodable: 0,
             stop_after: settings.count,
         };
@@ -131,6 +142,33 @@ impl Pipeline {
         let losses = stages.losses(&tracer.counts()?);
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         stages.sink.losses(now_ns, &losses).with_context(|| not_written(output))
+    }
+
+    /// What a live view is to show of the run so far, with the destinations that it wants.
+    pub(super) fn glance(&self, wanted: &[Lane]) -> Result<Glance> {
+        let Self { tracer, stages, .. } = self;
+        let counts = tracer.counts()?;
+        let around = Circumstances {
+            losses: stages.losses(&counts),
+            kernel: Some(kernel_counts(&counts)),
+            hook: Some(tracer.hook),
+            cpu: cpu_time(),
+            kernel_cost: None,
+            lanes_evicted: stages.lanes.evicted(),
+        };
+        Ok(view::glance(&stages.tally, stages.clock.unix_ns(monotonic_ns()?), wanted, around))
+    }
+
+    /// Now, in nanoseconds since the Unix epoch.
+    pub(super) fn now_ns(&self) -> Result<u64> {
+        Ok(self.stages.clock.unix_ns(monotonic_ns()?))
+    }
+
+    /// Counts from now on, for the final summary, too.
+    pub(super) fn reset(&mut self) -> Result<()> {
+        let now_ns = self.now_ns()?;
+        self.stages.tally = Tally::new(Some(now_ns));
+        Ok(())
     }
 
     /// No search that begins from now on is seen.

@@ -7,6 +7,7 @@ mod csv;
 mod explain;
 mod json;
 mod lines;
+pub mod live;
 mod notices;
 mod pen;
 pub mod plots;

@@ -19,26 +19,26 @@ use crate::{
 };
 
 /// The colours that are easy to tell apart, on black as on white.
-pub(super) const PALETTE: [Color; 6] =
+pub(in crate::sink) const PALETTE: [Color; 6] =
     [Color::Cyan, Color::Magenta, Color::Green, Color::Yellow, Color::Red, Color::LightBlue];
 
 /// Index into [`PALETTE`]; `None` is grey.
-pub(super) type Hue = Option<usize>;
+pub(in crate::sink) type Hue = Option<usize>;
 
 /// The colour of a hue.
-pub(super) fn colour(hue: Hue) -> Color {
+pub(in crate::sink) fn colour(hue: Hue) -> Color {
     hue.and_then(|index| PALETTE.get(index)).copied().unwrap_or(Color::DarkGray)
 }
 
 /// The colours of some points.
-pub(super) struct Hues {
+pub(in crate::sink) struct Hues {
     each: Vec<Hue>,
     /// All lanes, busiest first.
     busiest: Vec<Lane>,
 }
 
 impl Hues {
-    pub(super) fn of(points: &[Point]) -> Self {
+    pub(in crate::sink) fn of(points: &[Point]) -> Self {
         let mut counts = HashMap::<Lane, (usize, usize), FxBuildHasher>::default();
         for (n, point) in points.iter().enumerate() {
             counts.entry(point.lane).or_insert((0, n)).0 += 1;
@@ -54,19 +54,19 @@ impl Hues {
     }
 
     /// The hue of each point, in their order.
-    pub(super) fn each(&self) -> &[Hue] {
+    pub(in crate::sink) fn each(&self) -> &[Hue] {
         &self.each
     }
 
     /// How many destinations there are; bind has none.
-    pub(super) fn destinations(&self) -> Option<String> {
+    pub(in crate::sink) fn destinations(&self) -> Option<String> {
         let lanes = self.busiest.iter().filter(|lane| !is_without(lane));
         let n = lanes.map(|lane| lane.destination).collect::<HashSet<_>>().len();
         (n > 0).then(|| counted(n as u64, "destination"))
     }
 
     /// Which colour is what, as many as fit into `width`; nothing if all is of one colour.
-    pub(super) fn legend(&self, width: u16) -> Option<Line<'static>> {
+    pub(in crate::sink) fn legend(&self, width: u16) -> Option<Line<'static>> {
         let all = self.busiest.len();
         if all < 2 {
             return None;
@@ -106,11 +106,13 @@ fn others(n: usize) -> String {
     if n == 0 { String::new() } else { format!("and {}", counted(n as u64, "other")) }
 }
 
-fn is_without(lane: &Lane) -> bool {
+/// Whether there is no destination yet.
+pub(in crate::sink) fn is_without(lane: &Lane) -> bool {
     lane.destination.dport == 0 && lane.destination.daddr.is_unspecified()
 }
 
-fn name(lane: &Lane) -> String {
+/// What a destination is called; a port without one by how it came about.
+pub(in crate::sink) fn name(lane: &Lane) -> String {
     let to = SocketAddr::new(lane.destination.daddr, lane.destination.dport);
     match lane.origin {
         Some(origin) if is_without(lane) => origin_name(origin).to_owned(),

@@ -13,9 +13,9 @@
 
 mod ansi;
 mod bars;
-mod hues;
-mod ports;
-mod scatter;
+pub(super) mod hues;
+pub(super) mod ports;
+pub(super) mod scatter;
 #[cfg(test)]
 mod tests;
 
@@ -81,17 +81,26 @@ pub fn draw(picture: &Picture, width: u16, colour: bool, out: &mut impl Write) -
             counted(picture.assignments(), "assignment")
         );
     }
+    for (n, row) in rows(picture, width, colour).iter().enumerate() {
+        if n > 0 {
+            writeln!(out)?;
+        }
+        ansi::write(row, colour, out)?;
+    }
+    Ok(())
+}
+
+/// The plots of `picture` in rows from top to bottom, two in each if there is room; none if there is
+/// too little to be seen.
+pub(super) fn rows(picture: &Picture, width: u16, colour: bool) -> Vec<Buffer> {
+    if picture.len() < FEWEST {
+        return Vec::new();
+    }
     let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
     let columns = if width < TWO_COLUMNS { 1 } else { 2 };
     let each = (width - GAP * (columns - 1)) / columns;
     let panels = View::new(picture, each, colour).panels();
-    for (n, row) in panels.chunks(usize::from(columns)).enumerate() {
-        if n > 0 {
-            writeln!(out)?;
-        }
-        ansi::write(&side_by_side(row, each), colour, out)?;
-    }
-    Ok(())
+    panels.chunks(usize::from(columns)).map(|row| side_by_side(row, each)).collect()
 }
 
 fn side_by_side(row: &[Panel], each: u16) -> Buffer {
