@@ -12,7 +12,7 @@ fn settings(line: &str) -> Result<Settings, UsageError> {
     let words = format!("ephtrace {line}");
     match Cli::parse_from(words.split_whitespace()).into_command() {
         Command::Trace(args) => Settings::try_from(args),
-        Command::Doctor(_) | Command::Report(_) => panic!("not trace"),
+        Command::Top(_) | Command::Doctor(_) | Command::Report(_) => panic!("not trace"),
     }
 }
 

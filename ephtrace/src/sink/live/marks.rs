@@ -18,6 +18,11 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// The rows that have a mark, in the order of the letters.
+    pub(super) fn holders(&self) -> impl Iterator<Item = Option<u32>> {
+        self.holders.iter().copied()
+    }
+
     /// Index of the mark of a row, if it has one.
     pub(super) fn of(&self, serial: u32) -> Option<usize> {
         self.holders.iter().position(|holder| *holder == Some(serial))

@@ -135,6 +135,13 @@ impl Seen {
         self.findings.push_front(finding);
     }
 
+    /// Who has which mark.
+    pub(super) fn marked(&self) -> Vec<Option<Lane>> {
+        let lane =
+            |holder: u32| self.rows.iter().find(|(_, e)| e.serial == holder).map(|(l, _)| *l);
+        self.marks.holders().map(|holder| holder.and_then(lane)).collect()
+    }
+
     /// How much of its range is in use for a destination, if anybody told.
     pub(super) fn in_use(&self, lane: &Lane) -> Option<InUse> {
         self.in_use.get(&lane.destination).copied()

@@ -1,1 +1,407 @@
+//! The view as it is looked at: scripted keys and recordings in, pictures out; and that nothing
+//! breaks it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use fastrand::Rng;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use ratatui::{Terminal, backend::TestBackend, style::Color};
+
+use super::{state::Page, *};
+use crate::{
+    analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
+    event::{Comm, Destination, Hook, Origin, PortRange, Protocol},
+};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// 2026-01-01 12:00:00 UTC.
+const START_NS: u64 = 1_767_268_800 * SECOND_NS;
+
+const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+
+/// A view with all that feeds it, as `run` does.
+struct Scene {
+    state: State,
+    lanes: Lanes,
+    tally: Tally,
+    now_ns: u64,
+    effect: Effect,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let about = About {
+            source: "hook fentry".to_owned(),
+            host: Some("web1".to_owned()),
+            started_ns: Some(START_NS),
+            now_ns: START_NS,
+            zone: TimeZone::UTC,
+            colour: true,
+        };
+        Self {
+            state: State::new(about),
+            lanes: Lanes::default(),
+            tally: Tally::new(Some(START_NS)),
+            now_ns: START_NS,
+            effect: Effect::None,
+        }
+    }
+
+    fn event(&mut self, mut assignment: Assignment) {
+        self.lanes.follow(&mut assignment);
+        self.tally.observe(&assignment);
+        self.state.apply(Input::Event(&assignment));
+    }
+
+    /// What `run` does once a second.
+    fn look(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+        self.state.apply(Input::Tick(now_ns));
+        let losses = Losses { ring_full: 3, ..Losses::default() };
+        let around = Circumstances { losses, ..Circumstances::default() };
+        let wanted = self.state.wanted();
+        let destinations =
+            wanted.iter().filter_map(|lane| Some((*lane, self.tally.destination(lane)?))).collect();
+        let summary = self.tally.summary(Some(now_ns), 0, around);
+        self.state.apply(Input::Glance(Glance { now_ns, summary, destinations }));
+    }
+
+    /// Presses the keys of `typed`, where `\n`, `\t`, `\x1b` and `\x7f` are keys of their own.
+    fn press(&mut self, typed: &str) {
+        for c in typed.chars() {
+            let key = match c {
+                '\n' => Key::Enter,
+                '\t' => Key::Tab,
+                '\x1b' => Key::Esc,
+                '\x7f' => Key::Backspace,
+                c => Key::Char(c),
+            };
+            self.effect = self.state.apply(Input::Key(key));
+        }
+    }
+
+    fn draw(&mut self, width: u16, height: u16) -> TestBackend {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let mut drawn = Drawn::default();
+        terminal.draw(|frame| drawn = draw(frame, &self.state)).unwrap();
+        self.state.set_drawn(drawn);
+        terminal.backend().clone()
+    }
+
+    /// What it looks like, without colours. The verdicts on what the screen shows come first.
+    fn text(&mut self, width: u16, height: u16) -> String {
+        self.draw(width, height);
+        self.look(self.now_ns);
+        let screen = self.draw(width, height);
+        let rows = screen.buffer().content.chunks(usize::from(width));
+        let text = |row: &[ratatui::buffer::Cell]| {
+            row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned()
+        };
+        rows.map(text).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn assignment(ts_ns: u64, last_octet: u8, dport: u16, sport: Option<u16>) -> Assignment {
+    let address = |d| IpAddr::V4(Ipv4Addr::new(10, 0, 0, d));
+    Assignment {
+        ts_ns,
+        pid: Some(180 + u32::from(last_octet)),
+        comm: Some(Comm::new(if last_octet == 9 { "backup" } else { "app" })),
+        destination: Destination {
+            netns: 4_026_531_840,
+            saddr: address(1),
+            daddr: address(last_octet),
+            dport,
+        },
+        protocol: Some(Protocol::Tcp),
+        origin: Some(Origin::Connect),
+        sport,
+        errno: Some(if sport.is_none() { 99 } else { 0 }),
+        latency_ns: Some(1500 + u64::from(dport)),
+        range: Some(RANGE),
+        tried: Some(1),
+        hook: Some(Hook::Fentry),
+        ..Assignment::default()
+    }
+}
+
+/// Forty seconds: three destinations with counters as in Linux 5.18 and later, one that draws at random,
+/// and failures at the end.
+fn recording() -> Scene {
+    let (mut scene, mut rng) = (Scene::new(), Rng::with_seed(7));
+    let mut counters = [34_000, 42_000, 52_000];
+    for second in 0..40 {
+        for n in 0..30 {
+            let ts_ns = START_NS + second * SECOND_NS + n * 33_000_000;
+            let to = [0, 0, 0, 1, 1, 2][rng.usize(..6)];
+            counters[to] += 2 * rng.u16(1..=8);
+            let (octet, dport) = [(2, 5432), (3, 443), (4, 6379)][to];
+            scene.event(assignment(ts_ns, octet, dport, Some(counters[to])));
+            if n == 0 {
+                scene.event(assignment(ts_ns, 9, 873, Some(rng.u16(RANGE.low..=RANGE.high))));
+            }
+            if second > 34 && n % 10 == 0 {
+                scene.event(assignment(ts_ns, 4, 6379, None));
+            }
+        }
+        scene.look(START_NS + (second + 1) * SECOND_NS);
+    }
+    scene
+}
+
+#[test]
+fn the_first_screen() {
+    insta::assert_snapshot!(recording().text(80, 24), @"");
+}
+
+#[test]
+fn with_more_room_more_is_shown() {
+    insta::assert_snapshot!(recording().text(120, 40), @"");
+}
+
+#[test]
+fn one_destination() {
+    let mut scene = recording();
+    scene.press("/3:443\n\n");
+    insta::assert_snapshot!(scene.text(80, 24), @"");
+}
+
+#[test]
+fn processes_by_count_and_failures() {
+    let mut scene = recording();
+    scene.press("\tsf");
+    let list = |scene: &mut Scene| {
+        let text = scene.text(80, 24);
+        text.lines().skip(14).map(|line| line.to_owned() + "\n").collect::<String>()
+    };
+    insta::assert_snapshot!(list(&mut scene), @"");
+    scene.press("\t");
+    insta::assert_snapshot!(list(&mut scene), @"");
+}
+
+#[test]
+fn help_fits_the_smallest_screen() {
+    let mut scene = Scene::new();
+    scene.press("?");
+    insta::assert_snapshot!(scene.text(80, 24), @"");
+}
+
+#[test]
+fn use_has_two_marks_and_findings_come_up() {
+    let mut scene = recording();
+    let of = |octet, dport| assignment(0, octet, dport, None).destination;
+    let use_of = |ports| InUse { ports, of: 28_232 };
+    scene.state.apply(Input::InUse(vec![
+        (of(2, 5432), use_of(14_116)),
+        (of(3, 443), use_of(1000)),
+        (of(4, 6379), use_of(28_232)),
+    ]));
+    scene.state.apply(Input::Finding("10.0.0.4:6379 has no port left".to_owned()));
+    let text = scene.text(80, 24);
+    let line = |text: &str, start: &str| {
+        text.lines().find(|line| line.starts_with(start)).map(str::to_owned)
+    };
+    assert_eq!(line(&text, "!").as_deref(), Some("! 10.0.0.4:6379 has no port left"));
+    let found = |word: &str| text.contains(word);
+    assert!(found(" 50%½ ") && found("  3%") && found(" 100%! ") && found(" –  "), "{text}");
+    scene.press("ss");
+    let by_use: Vec<String> = {
+        let destinations = scene.state.destinations();
+        destinations.iter().map(|(lane, _)| filter::title(lane)).collect()
+    };
+    assert_eq!(by_use, ["10.0.0.4:6379", "10.0.0.2:5432", "10.0.0.3:443", "10.0.0.9:873"]);
+}
+
+#[test]
+fn a_frozen_view_stands_and_nothing_is_missed() {
+    let mut scene = recording();
+    scene.press(" ");
+    let frozen = scene.text(80, 24);
+    assert!(frozen.contains(" FROZEN "), "{frozen}");
+    for n in 0..500 {
+        scene.event(assignment(START_NS + 41 * SECOND_NS + n, 7, 80, Some(40_000)));
+    }
+    scene.look(START_NS + 42 * SECOND_NS);
+    assert_eq!(scene.text(80, 24), frozen);
+    scene.press(" ");
+    let on = scene.text(80, 24);
+    assert!(on.contains("10.0.0.7:80") && !on.contains("FROZEN"), "{on}");
+}
+
+#[test]
+fn a_filter_holds_while_it_is_typed_and_esc_drops_it() {
+    let mut scene = recording();
+    let shown = |scene: &Scene| scene.state.destinations().len();
+    scene.press("/backuX\x7f");
+    assert_eq!(shown(&scene), 1);
+    assert!(scene.text(80, 24).ends_with("filter: backu   Enter keep  Esc drop"));
+    scene.press("\x1b");
+    assert_eq!(shown(&scene), 4);
+    scene.press("/443 10.0.0.3 app\n");
+    assert_eq!((shown(&scene), scene.effect), (1, Effect::None));
+    scene.press("\x1bf");
+    assert_eq!(shown(&scene), 1);
+    scene.press("\x1b/q");
+    assert_eq!((shown(&scene), scene.effect), (0, Effect::None));
+}
+
+#[test]
+fn the_cursor_goes_where_its_destination_goes() {
+    let mut scene = recording();
+    scene.draw(80, 24);
+    scene.press("jj");
+    let under = |scene: &Scene| {
+        let rows = scene.state.destinations();
+        filter::title(rows[scene.state.cursor_in(&rows)].0)
+    };
+    assert_eq!(under(&scene), "10.0.0.3:443");
+    scene.press("S");
+    assert_eq!(under(&scene), "10.0.0.3:443");
+    scene.press("\n");
+    assert!(
+        matches!(scene.state.page, Some(Page::Destination(lane)) if lane.destination.dport == 443)
+    );
+}
+
+#[test]
+fn reset_begins_anew_and_keys_end_it() {
+    let mut scene = recording();
+    scene.press("r");
+    assert_eq!((scene.effect, scene.state.destinations().len()), (Effect::Reset, 0));
+    scene.press("q");
+    assert_eq!(scene.effect, Effect::Quit);
+    scene.press("/");
+    assert_eq!(scene.state.apply(Input::Key(Key::Ctrl('c'))), Effect::Quit);
+}
+
+#[test]
+fn without_colour_letters_tell_destinations_apart() {
+    let mut scene = recording();
+    let coloured = |screen: &TestBackend| {
+        screen.buffer().content.iter().filter(|cell| cell.fg != Color::Reset).count()
+    };
+    let in_colour = scene.draw(80, 24);
+    assert!(coloured(&in_colour) > 100);
+    scene.state.about.colour = false;
+    let plain = scene.draw(80, 24);
+    assert_eq!(coloured(&plain), 0);
+    let right = |y| plain.buffer().cell((79, y)).map(|cell| cell.symbol().to_owned());
+    let letters: String = (4..11).filter_map(right).collect();
+    assert_eq!(letters.split_whitespace().collect::<String>().len(), 4, "{letters:?}");
+}
+
+#[test]
+fn colours_are_those_that_show_on_black_and_on_white() {
+    let mut scene = recording();
+    for keys in ["", "\t", "\t", "\t", "1\n"] {
+        scene.press(keys);
+        for cell in &scene.draw(120, 40).buffer().content {
+            assert!(!matches!(cell.fg, Color::White | Color::Black | Color::Gray), "{cell:?}");
+            assert_eq!(cell.bg, Color::Reset);
+        }
+    }
+}
+
+#[test]
+fn a_small_terminal_is_told_so() {
+    let mut scene = recording();
+    assert!(
+        scene.text(79, 24).starts_with("ephtrace top needs 80 columns and 24 lines;\nhere are 79")
+    );
+}
+
+/// Keys that do something, and one that does nothing.
+fn key() -> impl Strategy<Value = Key> {
+    let chars = prop::sample::select(
+        "q?/sSfr jkgG1234h443a\u{202e}".chars().map(Key::Char).collect::<Vec<_>>(),
+    );
+    let others = prop::sample::select(vec![
+        Key::Enter,
+        Key::Esc,
+        Key::Tab,
+        Key::BackTab,
+        Key::Backspace,
+        Key::Up,
+        Key::Down,
+        Key::PageUp,
+        Key::PageDown,
+        Key::Home,
+        Key::End,
+        Key::Ctrl('x'),
+    ]);
+    prop_oneof![chars, others]
+}
+
+fn any_assignment() -> impl Strategy<Value = Assignment> {
+    let address = prop_oneof![
+        any::<u32>().prop_map(|n| IpAddr::V4(n.into())),
+        any::<u128>().prop_map(|n| IpAddr::V6(n.into()))
+    ];
+    let range = prop::option::of((any::<u16>(), any::<u16>()));
+    let place = (address.clone(), address, any::<u16>(), any::<u32>());
+    let numbers = (
+        prop::option::of(any::<u32>()),
+        prop::option::of(any::<u64>()),
+        prop::option::of(any::<u32>()),
+    );
+    let times = prop_oneof![Just(0), Just(u64::MAX), START_NS..START_NS + 90 * SECOND_NS];
+    (times, place, prop::option::of(any::<u16>()), range, numbers, any::<[u8; 16]>()).prop_map(
+        |(ts_ns, (saddr, daddr, dport, netns), sport, range, (pid, latency_ns, tried), comm)| {
+            Assignment {
+                ts_ns,
+                pid,
+                comm: Some(Comm::from_kernel(comm)),
+                destination: Destination { netns, saddr, daddr, dport },
+                sport,
+                latency_ns,
+                tried,
+                range: range.map(|(low, high)| PortRange { low, high, by_socket: false }),
+                ..Assignment::default()
+            }
+        },
+    )
+}
+
+#[derive(Clone, Debug)]
+enum Doing {
+    Press(Key),
+    See(Box<Assignment>),
+    Look(u64),
+    Draw(u16, u16),
+}
+
+fn doing() -> impl Strategy<Value = Doing> {
+    let sizes =
+        prop_oneof![(1_u16..=200, 1_u16..=60), Just((80, 24)), Just((120, 40)), Just((1, 1)),];
+    let times = prop_oneof![Just(0), Just(u64::MAX), START_NS..START_NS + 200 * SECOND_NS];
+    prop_oneof![
+        4 => key().prop_map(Doing::Press),
+        4 => any_assignment().prop_map(|assignment| Doing::See(Box::new(assignment))),
+        1 => times.prop_map(Doing::Look),
+        2 => sizes.prop_map(|(width, height)| Doing::Draw(width, height)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn nothing_breaks_it(doings in prop::collection::vec(doing(), 1..80)) {
+        let mut scene = Scene::new();
+        for doing in doings {
+            match doing {
+                Doing::Press(key) => {
+                    scene.state.apply(Input::Key(key));
+                }
+                Doing::See(assignment) => scene.event(*assignment),
+                Doing::Look(now_ns) => scene.look(now_ns),
+                Doing::Draw(width, height) => {
+                    scene.draw(width, height);
+                }
+            }
+        }
+        scene.draw(80, 24);
+    }
+}

@@ -19,6 +19,7 @@ fn tenths(n: u64, unit: &str) -> String {
 /// A rate or a mean: with a tenth below ten, in five characters at most up to 999 million.
 pub(super) fn mean(value: f64) -> String {
     match value {
+        value if value <= 0.0 => "0".to_owned(),
         value if value < 9.95 => format!("{value:.1}"),
         value if value < 99_999.5 => format!("{value:.0}"),
         value if value < 999_500.0 => format!("{:.0}k", value / 1e3),
@@ -67,24 +68,24 @@ pub(super) fn cut_middle(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// Lines of at most `width` characters, broken at blanks; those that follow are indented by two.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let (last, length) = match lines.last_mut() {
-            Some(last) => (last.chars().count() + 1 + word.chars().count(), last.trim().len()),
-            None => (0, 0),
-        };
-        if last > width && length > 0 {
-            lines.push("  ".to_owned());
+/// Lines of at most `width` characters, broken at blanks, each with `indent` blanks before it, and
+/// two more where a sentence goes on.
+pub(super) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = " ".repeat(indent);
+    let mut is_fresh = true;
+    for word in text.split_whitespace() {
+        if !is_fresh && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent + 2)));
+            is_fresh = true;
         }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() && !line.ends_with("  ") || line.len() > 2 {
-                line.push(' ');
-            }
-            line.push_str(word);
+        if !is_fresh {
+            line.push(' ');
         }
+        line.push_str(word);
+        is_fresh = false;
     }
+    lines.push(line);
     lines
 }
 
@@ -113,7 +114,7 @@ mod tests {
         let counts = [0, 999_999, 1_000_000, 123_456_789, u64::MAX / 1_000_000].map(count);
         assert_eq!(counts, ["0", "999999", "1.0M", "123M", "18446G"]);
         let means = [0.0, 9.94, 9.96, 99_999.4, 123_456.0, 9e8].map(mean);
-        assert_eq!(means, ["0.0", "9.9", "10", "99999", "123k", "900M"]);
+        assert_eq!(means, ["0", "9.9", "10", "99999", "123k", "900M"]);
         assert_eq!([840.0, 9_247_900.0, 6e10].map(micros), ["0.8", "9248", "60000k"]);
         assert_eq!(clock(3723), "1:02:03");
     }
@@ -127,8 +128,8 @@ mod tests {
 
     #[test]
     fn long_sentences_are_broken_at_blanks() {
-        assert_eq!(wrap("one two three four", 9), ["one two", "  three", "  four"]);
-        assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
+        assert_eq!(wrap("one two three four", 0, 9), ["one two", "  three", "  four"]);
+        assert_eq!(wrap("unbreakable", 2, 4), ["  unbreakable"]);
     }
 
     #[test]

@@ -10,7 +10,10 @@ use ratatui::{
 
 use super::{ALARM, CURSOR, QUIET, STRONG, figures, safe};
 use crate::{
-    analyse::{pattern::Verdict, summary::Summary},
+    analyse::{
+        pattern::{Algorithm, Pattern, Verdict},
+        summary::Summary,
+    },
     sink::{
         live::{seen::Seen, state::State},
         notices::Span as Time,
@@ -25,9 +28,9 @@ const BARS: u64 = 10;
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     let seen = state.seen();
     let lines = [
-        (source(state), standing(state, seen)),
-        (numbers(seen), latency(seen)),
-        (verdict(seen), choices(state, seen)),
+        (source(state, seen), standing(state, seen)),
+        (numbers(seen), Line::default()),
+        (verdict(seen), latency(seen)),
     ];
     let mut y = area.y;
     for (left, right) in lines {
@@ -40,13 +43,16 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     y
 }
 
-fn source(state: &State) -> Line<'static> {
+fn source(state: &State, seen: &Seen) -> Line<'static> {
     let mut line = Line::from(vec![
         Span::styled("ephtrace top", STRONG),
         Span::raw(format!("  {}", safe(&state.about.source))),
     ]);
     if let Some(host) = &state.about.host {
         line.push_span(Span::raw(format!("  {}", safe(host))));
+    }
+    if let Some(cost) = seen.own_cost {
+        line.push_span(Span::styled(format!("  own cost {:.1} %", cost * 100.0), QUIET));
     }
     line
 }
@@ -103,8 +109,8 @@ fn failed(summary: &Summary) -> Span<'static> {
 
 fn latency(seen: &Seen) -> Line<'static> {
     let latency = seen.summary.as_ref().and_then(|summary| summary.latency_ns);
-    let text = latency
-        .map_or(String::new(), |ns| format!("choice p50 {}, p99 {}", Time(ns.p50), Time(ns.p99)));
+    let text =
+        latency.map_or(String::new(), |ns| format!("p50 {}, p99 {}", Time(ns.p50), Time(ns.p99)));
     Line::from(text)
 }
 
@@ -116,34 +122,21 @@ fn verdict(seen: &Seen) -> Line<'static> {
     Line::from(vec![Span::styled("verdict ", QUIET), Span::raw(text)])
 }
 
-/// Pattern and algorithm with how sure they are.
-pub(super) fn in_short(verdict: &Verdict) -> String {
-    let pattern = format!("{} {}", verdict.pattern, words::percent(verdict.pattern_confidence));
-    if verdict.pattern.as_str() == verdict.algorithm.as_str() {
-        return match verdict.patterns.first() {
-            Some(best) if verdict.n > 0 => {
-                format!("{} (likeliest {})", verdict.pattern, best.name)
-            }
-            _ => verdict.pattern.to_string(),
-        };
+/// Pattern and algorithm, and how sure both are.
+fn in_short(verdict: &Verdict) -> String {
+    let Verdict { pattern, pattern_confidence, algorithm, algorithm_confidence, .. } = verdict;
+    let sure = |confidence: f64| words::percent(confidence);
+    match (pattern, algorithm, verdict.patterns.first()) {
+        (Pattern::Undetermined, Algorithm::Undetermined, Some(likeliest)) if verdict.n > 0 => {
+            format!("undetermined, likeliest {} {}", likeliest.name, sure(likeliest.probability))
+        }
+        (_, Algorithm::Undetermined, _) => format!("{pattern} {}", sure(*pattern_confidence)),
+        _ if pattern.as_str() == algorithm.as_str() => {
+            format!("{pattern} {}", sure(*pattern_confidence))
+        }
+        _ => format!(
+            "{pattern}, {algorithm} {}",
+            sure(pattern_confidence.min(*algorithm_confidence))
+        ),
     }
-    format!("{pattern}, {} {}", verdict.algorithm, words::percent(verdict.algorithm_confidence))
-}
-
-/// What the user chose to see, and what it costs.
-fn choices(state: &State, seen: &Seen) -> Line<'static> {
-    let mut line = Line::default();
-    if state.failed_only {
-        line.push_span(Span::styled("failed only  ", STRONG));
-    }
-    if !state.filter.is_empty() {
-        line.push_span(Span::styled(
-            format!("/{}  ", figures::cut(&safe(&state.filter.text), 20)),
-            STRONG,
-        ));
-    }
-    if let Some(cost) = seen.own_cost {
-        line.push_span(Span::styled(format!("own cost {:.1} %", cost * 100.0), QUIET));
-    }
-    line
 }

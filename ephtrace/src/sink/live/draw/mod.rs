@@ -45,6 +45,12 @@ const AROUND: u16 = 9;
 /// Most lines of the area of the dots.
 const MAX_GRAPH: u16 = 18;
 
+/// From this width on the keys in the footer stand apart.
+const WITH_GAPS: u16 = 90;
+
+/// Characters of the filter that are shown beside the tabs.
+const FILTER: usize = 12;
+
 /// Findings that are shown at once.
 const FINDINGS: u16 = 2;
 
@@ -73,10 +79,11 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) -> Drawn {
 fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     let mut top = header::draw(area, buffer, state);
     top += findings(Rect { y: top, ..area }, buffer, state);
-    footer(Rect { y: area.bottom() - 1, height: 1, ..area }, buffer, state);
+    let bottom = Rect { y: area.bottom() - 1, height: 1, ..area };
+    footer(bottom, buffer, state);
     let body = Rect { y: top, height: area.bottom() - 1 - top, ..area };
-    match (state.page, state.panel) {
-        (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help(state)),
+    let drawn = match (state.page, state.panel) {
+        (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help()),
         (Some(Page::Destination(lane)), _) => {
             pages::draw(body, buffer, state, &pages::destination(state, &lane, body.width))
         }
@@ -86,7 +93,14 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
             pages::draw(rest, buffer, state, &pages::plots(state, rest.width))
         }
         (None, panel) => list(body, buffer, state, panel),
+    };
+    let below = drawn.last.saturating_sub(state.scroll);
+    if below > 0 && state.typing.is_none() {
+        Line::styled(format!(" {below} more lines below"), STRONG)
+            .right_aligned()
+            .render(bottom, buffer);
     }
+    drawn
 }
 
 fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
@@ -166,7 +180,16 @@ fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
         Panel::Failures => "newest first".to_owned(),
         Panel::Plots => "by order of assignment".to_owned(),
     };
-    Line::styled(sorted, QUIET).right_aligned().render(Rect { height: 1, ..area }, buffer);
+    let mut right = Line::default();
+    if !state.filter.is_empty() {
+        let filter = figures::cut(&safe(&state.filter.text), FILTER);
+        right.push_span(Span::styled(format!("/{filter} "), STRONG));
+    }
+    if state.failed_only {
+        right.push_span(Span::styled("failed ", STRONG));
+    }
+    right.push_span(Span::styled(sorted, QUIET));
+    right.right_aligned().render(Rect { height: 1, ..area }, buffer);
 }
 
 fn footer(area: Rect, buffer: &mut Buffer, state: &State) {
@@ -188,7 +211,7 @@ fn footer(area: Rect, buffer: &mut Buffer, state: &State) {
             ("?", "help"),
             ("/", "filter"),
             ("f", "failed"),
-            ("s S", "sort"),
+            ("s", "sort"),
             ("Tab", "list"),
             ("Enter", "open"),
             ("Space", "freeze"),
@@ -196,8 +219,9 @@ fn footer(area: Rect, buffer: &mut Buffer, state: &State) {
         ],
     };
     let mut line = Line::default();
+    let gap = if area.width < WITH_GAPS { " " } else { "  " };
     for (n, (key, does)) in keys.iter().enumerate() {
-        let gap = if n == 0 { "" } else { "  " };
+        let gap = if n == 0 { "" } else { gap };
         line.push_span(Span::styled(format!("{gap}{key}"), STRONG));
         line.push_span(Span::styled(format!(" {does}"), QUIET));
     }

@@ -8,7 +8,7 @@ use ratatui::{
     widgets::Widget as _,
 };
 
-use super::{QUIET, STRONG, destinations::in_use, figures, figures::known, safe};
+use super::{STRONG, destinations::in_use, figures, figures::known, safe};
 use crate::{
     analyse::{lanes::Lane, picture::Picture, summary::DestinationSummary, top::Entry},
     event::{origin_name, protocol_name},
@@ -58,10 +58,6 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, page: &[Piece
             at = at.saturating_add(1);
         }
     }
-    if scroll < last {
-        let more = Line::styled(format!(" {} more lines ", last - scroll), QUIET);
-        more.right_aligned().render(Rect { y: area.bottom() - 1, height: 1, ..area }, buffer);
-    }
     Drawn { rows: usize::from(area.height), last }
 }
 
@@ -83,13 +79,13 @@ fn row(piece: &Piece, line: u16, area: Rect, buffer: &mut Buffer) {
 /// The plots of the last assignments.
 pub(super) fn plots(state: &State, width: u16) -> Vec<Piece> {
     match &state.seen().summary {
-        Some(summary) => picture(&summary.picture, width, state.about.colour),
+        Some(summary) => picture(&summary.picture, width, state),
         None => vec![text("nothing to draw yet")],
     }
 }
 
-fn picture(picture: &Picture, width: u16, colour: bool) -> Vec<Piece> {
-    let rows = plots::rows(picture, width, colour);
+fn picture(picture: &Picture, width: u16, state: &State) -> Vec<Piece> {
+    let rows = plots::rows(picture, width, state.about.colour, &state.seen().marked());
     if rows.is_empty() {
         return vec![text("too few assignments to draw")];
     }
@@ -134,7 +130,7 @@ pub(super) fn destination(state: &State, lane: &Lane, width: u16) -> Vec<Piece> 
     }
     page.push(text(""));
     if let Some(summary) = &seen.summary {
-        page.extend(picture(&summary.picture.of_lane(lane), width, state.about.colour));
+        page.extend(picture(&summary.picture.of_lane(lane), width, state));
     }
     page
 }
@@ -172,47 +168,44 @@ fn search(entry: &Entry<Row>, in_use: String) -> String {
 
 fn verdict(said: &DestinationSummary, width: u16) -> Vec<Piece> {
     let width = usize::from(width);
-    let mut lines = figures::wrap(&words::sentence(&said.verdict), width);
+    let mut lines = figures::wrap(&words::sentence(&said.verdict), 0, width);
     for evidence in &said.verdict.evidence {
-        lines.extend(figures::wrap(&format!("  {evidence}"), width));
+        lines.extend(figures::wrap(evidence, 2, width));
     }
     lines.into_iter().map(text).collect()
 }
 
 const HELP: &[(&str, &str)] = &[
     ("", "Keys"),
-    ("q, Ctrl-C", "quit; the summary of the run is printed"),
-    ("Tab, 1 to 4", "next list: destinations, processes, failures, plots"),
-    ("j k, arrows, PgUp PgDn, g G", "move"),
-    ("Enter", "open what the cursor is on; on a process: its destinations"),
-    ("Esc", "back; drop the filter"),
-    ("/", "filter by address, port, name or number of a process, while it runs"),
-    ("f", "only destinations and processes with failures"),
+    ("q Ctrl-C", "quit; the summary of the run is printed"),
+    ("Tab 1 2 3 4", "next list: destinations, processes, failures, plots"),
+    ("j k g G", "move, as arrows, PgUp, PgDn, Home and End do"),
+    ("Enter", "open what the cursor is on; of a process, its destinations"),
+    ("Esc", "back; at last, drop the filter"),
+    ("/", "filter by address, port, name or number of a process"),
+    ("f", "only what failed"),
     ("s S", "sort by the next column; the other way round"),
     ("Space", "freeze what is shown, or go on; nothing is missed meanwhile"),
-    ("r", "reset: count from now on, for the summary at the end, too"),
-    ("", ""),
+    ("r", "reset: count from now on, in the summary at the end, too"),
     ("", "Columns"),
-    ("a to f", "the busiest destinations, in the plots at the right end, too"),
+    ("a … f", "the busiest destinations; at the right of the plot, their last port"),
     ("RATE/s", "assignments in the last second, failed ones included"),
-    ("USE", "ports in use now, of the range: ½ past half, where each search first"),
-    ("", "walks half of the range in vain; ! all, where the next connect fails"),
-    ("STEP", "from a port to the next of the same destination: middle of the last 16"),
-    ("TRIED", "candidates that the kernel looked at for each port, in the last second"),
-    ("LAT(us)", "time that it took to choose, likewise"),
-    ("VERDICT", "how ports are handed out; undetermined where the last 64 don't tell"),
-    ("×", "on the axis of time: an assignment failed"),
-    ("–", "not known, or not to be seen with this hook"),
+    ("USE", "of the range now; ½: each search walks half of it in vain; !: all"),
+    ("STEP", "from port to port of the same destination, middle of the last 16"),
+    ("TRIED", "candidates that a search looked at, mean of the last second"),
+    ("LAT(us)", "time that a search took, mean of the last second"),
+    ("VERDICT", "how ports are handed out, by the last 64"),
+    ("× –", "on the axis: an assignment failed; in a column: not known"),
 ];
 
 /// What keys do and columns mean.
-pub(super) fn help(_state: &State) -> Vec<Piece> {
+pub(super) fn help() -> Vec<Piece> {
     let line = |(key, means): &(&str, &str)| {
-        if key.is_empty() && !means.starts_with(char::is_lowercase) {
+        if key.is_empty() && means.starts_with(char::is_uppercase) {
             return Piece::Text(Line::styled((*means).to_owned(), STRONG));
         }
         let key = Span::styled(
-            format!("{key:>28}  "),
+            format!("{key:>11}  "),
             Style::new().add_modifier(ratatui::style::Modifier::BOLD),
         );
         Piece::Text(Line::from(vec![key, Span::raw((*means).to_owned())]))

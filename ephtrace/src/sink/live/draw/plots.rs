@@ -185,7 +185,7 @@ fn by_port_before(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
         scatter.dot(seen.marks.of(serial), x, y);
     }
     scatter.render(Rect { y: area.y + 1, height: area.height - 1, ..area }, buffer);
-    title(area, buffer, "port by the one before", "diagonal: counter");
+    title(area, buffer, "port by the one before", "a line: counter");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a plot needs no 16th digit")]

@@ -6,11 +6,13 @@ use super::{
     ALARM, CURSOR, figures,
     figures::known,
     grid::{Cell, Column, heading, line},
-    header::in_short,
     safe,
 };
 use crate::{
-    analyse::summary::ProcessSummary,
+    analyse::{
+        pattern::{Algorithm, Pattern, Verdict},
+        summary::ProcessSummary,
+    },
     sink::{
         live::{
             sort::ByProcess,
@@ -33,16 +35,15 @@ pub(super) fn title(by: ByProcess) -> &'static str {
 }
 
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
-    let mut columns = [
+    let columns = [
         Column::right("PID", 8),
         Column::left("COMM", 16),
         Column::right("RATE/s", 6),
         Column::right("COUNT", 8),
         Column::right("FAILED", 6),
-        Column::left("VERDICT", 0),
+        Column::left("VERDICT", 15),
+        Column::left("CONFIDENCE", 10),
     ];
-    let taken: u16 = columns.iter().map(|column| column.width + 1).sum();
-    columns[5].width = (area.width + 1).saturating_sub(taken);
     heading(&columns, title(state.by_process.by)).render(area, buffer);
     let processes = state.processes();
     let cursor = state.cursor_of(processes.len());
@@ -57,6 +58,15 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
     }
 }
 
+/// How sure the word is; nothing is said of how sure it is that there is none.
+fn confidence(verdict: &Verdict) -> String {
+    match (verdict.algorithm, verdict.pattern) {
+        (Algorithm::Undetermined, Pattern::Undetermined) => figures::UNKNOWN.to_owned(),
+        (Algorithm::Undetermined, _) => words::percent(verdict.pattern_confidence),
+        _ => words::percent(verdict.algorithm_confidence),
+    }
+}
+
 fn cells(state: &State, one: &ProcessSummary) -> Vec<Cell> {
     let failed_style = if one.failures > 0 { ALARM } else { Style::new() };
     vec![
@@ -65,6 +75,7 @@ fn cells(state: &State, one: &ProcessSummary) -> Vec<Cell> {
         known(state.process_rate(one), figures::mean).into(),
         words::at_least(one.assignments, one.complete).into(),
         Cell::styled(figures::count(one.failures), failed_style),
-        in_short(&one.verdict).into(),
+        words::word(&one.verdict).to_owned().into(),
+        confidence(&one.verdict).into(),
     ]
 }
