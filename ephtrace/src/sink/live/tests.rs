@@ -153,19 +153,110 @@ fn recording() -> Scene {
 
 #[test]
 fn the_first_screen() {
-    insta::assert_snapshot!(recording().text(80, 24), @"");
+    insta::assert_snapshot!(recording().text(80, 24), @r##"
+    ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
+        34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k >99.9 %           p50 6.9 us, p99 7.8 us
+    port by time
+    60999│                                 ⠠               ⠄     ⠂       ⠂
+         │                              ⠁⠁⠂ ⢀                ⠂ ⢀  ⠂⣀⣀⡀⣀⣀ ⣀⣀⣀⣀⡀⣀⡀⣀⡀
+    51588│                        ⠒⠒⠊⠉⠉⠉⠉⠉⠈⠁⠉⠉⠉⠁⡀⠠⠐⠉⠉⠉⠉⠐⠁⠉⠉⠉⠉⠉⠉⠉ ⠉⠉    ⠄  ⢀ ⠠ ⠄    b
+         │                          ⠂ ⢀       ⠄    ⠈          ⠐       ⢀⣀⠄⣀⣀⣀⣀⣀⣀⣀⣀⣀ c
+    42178│                        ⠁⠤⠤⠈⠤⠤⠤⠤⠤⠤⠖⠒⠒⠁⠒⠒⠒⠒⠒⠒⠒⠒⠒⠠⠚⠉⠂⠉⠉⠉⠉⠉⠉⠉⠉⠈⠉        ⠄
+         │                         ⡀                   ⣀⣀⣀⣀⣀⣀⣀⣀⣠⠤⠤⠤⠂⠤⠤⠤⠤⠤⠖⠒⠒⠒⠒⠒⠒⠒⠒ a
+    32768│                        ⠤⠤⠴⠒⠒⠒⠒⠒⠒⠒⠒⠋⠉⠉⠉⠉⠉⠉⠉⠂⡀⠁⠠           ⠈      ⠠    ⠠  d
+         └─────────────────────────────────────────────────────────────────××××××─
+         -60 s                              -30 s                              now
+    [1 destinations 4] 2 processes 4  3 failures 15  4 plots               by RATE/s
+      DESTINATION           RATE/s FAILED   USE   STEP TRIED LAT(us) VERDICT
+    a 10.0.0.2:5432             16      0     –    +10   1.0     6.9 linux_dhash64k
+    b 10.0.0.4:6379            9.0     15     –    +10   1.0     7.9 linux_dhash64k
+    c 10.0.0.3:443             8.0      0     –     +8   1.0     1.9 linux_dhash64k
+    d 10.0.0.9:873             1.0      0     –   +754   1.0     2.4 mixed
+
+
+
+
+    q quit ? help / filter f failed s sort Tab list Enter open Space freeze r reset
+    "##);
 }
 
 #[test]
 fn with_more_room_more_is_shown() {
-    insta::assert_snapshot!(recording().text(120, 40), @"");
+    insta::assert_snapshot!(recording().text(120, 40), @r##"
+    ephtrace top  hook fentry  web1                                                                3 lost  0:00:40  12:00:40
+        34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k >99.9 %                                                   p50 6.9 us, p99 7.8 us
+    port by time                                                                    port by the one before  a line: counter
+    60999│                                                     ⢀       ⠠            60999│                ⠠        ⡀
+         │                                ⠈              ⠈                               │           ⠁               ⠈
+         │                             ⠂⠂⠠                  ⡀   ⢀                        │            ⡀ ⠐             ⠰   ⡀
+         │                                                    ⡀              ⢀⣀⡀         │                 ⡀      ⢀⡀
+         │                       ⢀⣀⣀⡠⠤⠤⠤⠤⠠⠄⠈⠤⠤⠄⠄⠄⢀⠤⠖⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠂⠘⠉⠉⠉⠁⠈⠉⠁⠉⠉⠉⠉⠉⠉⠁   b       │                     ⡀ ⡴⠋      ⠁
+    51588│                                      ⠄     ⠁              ⠂     ⡀⠂       51588│⠈⢀           ⠐     ⠄⠐
+         │                                     ⠂  ⢀                     ⠈                │              ⠂        ⡀        ⠈
+         │                         ⠈         ⡀               ⠂        ⠄                  │     ⠁               ⠠  ⢀  ⠂
+         │                       ⡀  ⢀ ⠂       ⠄              ⣀⣀⣀⣀⣀⡤⠤⡀⠤⠔⠒⠒⠒⠒⠒⠒⠉⠉⠉ c       │   ⢀         ⠐⡴⠋⠄⢀
+         │                         ⢀⣀⣀⣀⣀⣀⣠⠤⠤⠤⠤⠤⠖⠒⠒⠒⠒⠒⠚⠉⠈⠉⠉⠠⠉⠉⠁               ⡀           │           ⣠⠖⠋       ⢀         ⠄
+    42178│                       ⠉⠉⠉                    ⠈                           42178│ ⠈         ⠁
+         │                                                       ⠠   ⣀⣀⣀⣀⣠⠤⠤⠤⠖⠒⠒ a       │      ⢀⡴⠂                  ⠠
+         │                        ⠠                  ⣀⣀⣀⡤⠤⠤⠤⠴⠒⠒⠒⠒⠋⠉⠉⠉                    │    ⢀⡴⠋      ⠠
+         │                          ⢀⣀⣀⣀⣠⠤⠤⠤⠖⠒⠒⠒⠚⠉⠉⢀⠉⠁             ⠂                     │  ⣠⠞⠉  ⠐          ⡀
+    32768│                       ⠉⠉⠉⠉                ⠄ ⠂                 ⠐    ⠐  d  32768│ ⠈⠄        ⠐        ⠂ ⠂
+         └───────────────────────────────────────────────────────────────××××××─         └──────────────────────────────────
+         -60 s                            -30 s                              now         32768                         60999
+    [1 destinations 4] 2 processes 4  3 failures 15  4 plots                                                       by RATE/s
+      DESTINATION                       RATE/s    COUNT FAILED   USE   STEP TRIED LAT(us) VERDICT         LAST PROCESS
+    a 10.0.0.2:5432                         16      608      0     –    +10   1.0     6.9 linux_dhash64k  182 app
+    b 10.0.0.4:6379                        9.0      204     15     –    +10   1.0     7.9 linux_dhash64k  184 app
+    c 10.0.0.3:443                         8.0      403      0     –     +8   1.0     1.9 linux_dhash64k  183 app
+    d 10.0.0.9:873                         1.0       40      0     –   +754   1.0     2.4 mixed           189 backup
+
+
+
+
+
+
+
+
+
+
+
+
+    q quit  ? help  / filter  f failed  s sort  Tab list  Enter open  Space freeze  r reset
+    "##);
 }
 
 #[test]
 fn one_destination() {
     let mut scene = recording();
     scene.press("/3:443\n\n");
-    insta::assert_snapshot!(scene.text(80, 24), @"");
+    insta::assert_snapshot!(scene.text(80, 24), @r##"
+    ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
+        34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k >99.9 %           p50 6.9 us, p99 7.8 us
+    c 10.0.0.3:443  from 10.0.0.1  tcp connect  netns 4026531840
+    403 assignments, 8.0/s now, 0 failed; 403 of 28232 ports were given so far
+    mean choice 1.9 us, candidates tried 1.0, middle step +8; in use now: unknown
+    last used by 183 app
+
+    verdict: ports follow the last one given to the same destination
+      (per_destination, >99.9 %): double hash with random increments, Linux 5.18 or
+      later (linux_dhash64k, >99.9 %)
+      63 of 63 returns to a destination moved +2 to +16 (chance 0.06 %); global
+        steps 63 of 63; 64 of 64 even: double hash with random increments, Linux
+        5.18 or later
+      the next port of a destination whose last one is known is 3.0 bits from
+        certain: one guess in 8 hits
+      judged by the last 64 of 403
+
+    Port by order of assignment: 403
+    one line: a counter; several: by destination; cloud: chance
+    45666│                                                                   ⢀⣀⡠⠤⠒⠒⠉
+         │                                                            ⢀⣀⡠⠤⠖⠒⠉⠁
+         │                                                     ⢀⣀⠤⠤⠒⠚⠉⠁
+    q quit Esc back j k scroll Space freeze ? help               37 more lines below
+    "##);
 }
 
 #[test]
@@ -176,16 +267,63 @@ fn processes_by_count_and_failures() {
         let text = scene.text(80, 24);
         text.lines().skip(14).map(|line| line.to_owned() + "\n").collect::<String>()
     };
-    insta::assert_snapshot!(list(&mut scene), @"");
+    insta::assert_snapshot!(list(&mut scene), @r##"
+         PID COMM             RATE/s    COUNT FAILED VERDICT         CONFIDENCE
+         184 app                 9.0      204     15 linux_dhash64k  >99.9 %
+
+
+
+
+
+
+
+    q quit ? help / filter f failed s sort Tab list Enter open Space freeze r reset
+    "##);
     scene.press("\t");
-    insta::assert_snapshot!(list(&mut scene), @"");
+    insta::assert_snapshot!(list(&mut scene), @r##"
+    TIME             PID COMM        DESTINATION               ERROR         LAT(us)
+    12:00:39.660     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    12:00:39.330     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    12:00:39.000     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    12:00:38.660     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    12:00:38.330     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    12:00:38.000     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    12:00:37.660     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    12:00:37.330     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
+    q quit ? help / filter f failed s sort Tab list Enter open Space freeze r reset
+    "##);
 }
 
 #[test]
 fn help_fits_the_smallest_screen() {
     let mut scene = Scene::new();
     scene.press("?");
-    insta::assert_snapshot!(scene.text(80, 24), @"");
+    insta::assert_snapshot!(scene.text(80, 24), @r##"
+    ephtrace top  hook fentry  web1                        3 lost  0:00:00  12:00:00
+         0/s             0 assignments, 0 failed
+    verdict waiting for the first assignment
+    Keys
+       q Ctrl-C  quit; the summary of the run is printed
+    Tab 1 2 3 4  next list: destinations, processes, failures, plots
+        j k g G  move, as arrows, PgUp, PgDn, Home and End do
+          Enter  open what the cursor is on; of a process, its destinations
+            Esc  back; at last, drop the filter
+              /  filter by address, port, name or number of a process
+              f  only what failed
+            s S  sort by the next column; the other way round
+          Space  freeze what is shown, or go on; nothing is missed meanwhile
+              r  reset: count from now on, in the summary at the end, too
+    Columns
+          a … f  the busiest destinations; at the right of the plot, their last port
+         RATE/s  assignments in the last second, failed ones included
+            USE  of the range now; ½: each search walks half of it in vain; !: all
+           STEP  from port to port of the same destination, middle of the last 16
+          TRIED  candidates that a search looked at, mean of the last second
+        LAT(us)  time that a search took, mean of the last second
+        VERDICT  how ports are handed out, by the last 64
+            × –  on the axis: an assignment failed; in a column: not known
+    q quit Esc back j k scroll Space freeze ? help
+    "##);
 }
 
 #[test]

@@ -39,11 +39,14 @@ pub const MIN_WIDTH: u16 = 80;
 /// Fewest lines in which plot and table both show something.
 pub const MIN_HEIGHT: u16 = 24;
 
-/// Lines that are neither plot nor list: header, title and axis of the plot, tabs, headings, footer.
-const AROUND: u16 = 9;
+/// Lines that are neither dots nor rows: title and axis of the plot, tabs, headings.
+const AROUND: u16 = 5;
+
+/// Fewest rows that the list has room for.
+const FEWEST_ROWS: u16 = 5;
 
 /// Most lines of the area of the dots.
-const MAX_GRAPH: u16 = 18;
+const MAX_GRAPH: u16 = 24;
 
 /// From this width on the keys in the footer stand apart.
 const WITH_GAPS: u16 = 90;
@@ -104,8 +107,10 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
 }
 
 fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
-    // What the header has grown by goes off the plot.
-    let graph = ((body.height + 4 - AROUND) / 2).min(MAX_GRAPH);
+    // Half of the room for each, unless the list needs less. All lists have the same.
+    let room = body.height - AROUND;
+    let known = u16::try_from(state.seen().rows.len()).unwrap_or(u16::MAX);
+    let graph = (room - known.clamp(FEWEST_ROWS, room.div_ceil(2))).min(MAX_GRAPH);
     let plot = Rect { height: graph + 3, ..body };
     let rows = state.destinations();
     plots::draw(plot, buffer, state, &rows);

@@ -39,8 +39,13 @@ const GUTTER: u16 = 2;
 /// Lines of title and x axis.
 const AROUND: u16 = 3;
 
+/// How many seconds are plotted: the fewest that hold the whole run, else a minute.
+const SPANS: [u64; 4] = [10, 20, 30, SECONDS];
+
 /// Columns between the two plots.
 const GAP: u16 = 2;
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 type Serials = HashSet<u32, FxBuildHasher>;
 
@@ -90,11 +95,10 @@ fn by_time(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
     }
     let ports: Vec<u16> = dots.iter().map(|dot| dot.port).collect();
     let axis = Ports::over(&ports, plotted.ranges());
-    let span = seconds(SECONDS * 1_000_000_000);
-    let mut scatter = Scatter::new([[-span, 0.0], axis.ends()]);
+    let span = span(seen);
+    let mut scatter = Scatter::new([[-seconds(span * SECOND_NS), 0.0], axis.ends()]);
     scatter.graph = area.height.saturating_sub(AROUND);
-    scatter.x_labels =
-        vec![format!("-{SECONDS} s"), format!("-{} s", SECONDS / 2), "now".to_owned()];
+    scatter.x_labels = vec![format!("-{span} s"), format!("-{} s", span / 2), "now".to_owned()];
     scatter.y_labels = axis.labels(LABELS);
     let mut last = [None; PALETTE.len()];
     for dot in &dots {
@@ -115,6 +119,11 @@ fn by_time(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
     title(area, buffer, "port by time", &hint.collect::<Vec<_>>().join("; "));
     letters(area, buffer, &last, axis.shown());
     crosses(chart, buffer, seen, &scatter.y_labels);
+}
+
+fn span(seen: &Seen) -> u64 {
+    let since_ns = seen.started_ns.map_or(0, |started_ns| seen.now_ns.saturating_sub(started_ns));
+    SPANS.into_iter().find(|span| span * SECOND_NS >= since_ns).unwrap_or(SECONDS)
 }
 
 fn title(area: Rect, buffer: &mut Buffer, title: &str, hint: &str) {
@@ -149,10 +158,11 @@ fn crosses(chart: Rect, buffer: &mut Buffer, seen: &Seen, labels: &[String]) {
     let labels = labels.iter().map(String::len).max().unwrap_or(0);
     let left = chart.x + u16::try_from(labels).unwrap_or(0) + 1;
     let width = u64::from(chart.right().saturating_sub(left)).max(1);
-    let from_ns = seen.now_ns.saturating_sub(SECONDS * 1_000_000_000);
+    let span_ns = span(seen) * SECOND_NS;
+    let from_ns = seen.now_ns.saturating_sub(span_ns);
     for at_ns in seen.timeline.failures() {
         let Some(since_ns) = at_ns.checked_sub(from_ns) else { continue };
-        let column = (since_ns * (width - 1) / (SECONDS * 1_000_000_000)).min(width - 1);
+        let column = (since_ns * (width - 1) / span_ns).min(width - 1);
         let x = left + u16::try_from(column).unwrap_or(0);
         buffer.set_string(x, chart.bottom().saturating_sub(2), "×", ALARM);
     }
