@@ -6,6 +6,7 @@
 
 mod pipeline;
 mod playback;
+mod reader;
 mod top;
 mod view;
 

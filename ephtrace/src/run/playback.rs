@@ -8,7 +8,7 @@
 //! the last one.
 
 use std::{
-    io,
+    io, mem,
     path::Path,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     DRAIN_EVERY, LOOK_EVERY, block_on,
+    reader::{Next, Reader},
     view::{self, Ends, View},
 };
 use crate::{
@@ -28,7 +29,6 @@ use crate::{
         tally::Tally,
     },
     event::Assignment,
-    replay::{Item, Recording},
     sink::{
         Notices, Plot, Sink as _,
         live::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
@@ -40,9 +40,9 @@ const STRETCH: Duration = Duration::from_millis(15);
 
 /// Plays the recording at `file`, `speed` times as fast as it happened; 0 is as fast as it goes.
 pub fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
-    let recording = Recording::open(file)?;
+    let reader = Reader::open(file)?;
     let about = About {
-        source: format!("recording {}", recording.name()),
+        source: format!("recording {}", reader.name()),
         host: None,
         started_ns: None,
         now_ns: 0,
@@ -50,7 +50,7 @@ pub fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
         colour: Terminal::has_colour(),
     };
     let state = view::shared(about);
-    let mut player = Player::new(recording, state.clone(), speed)?;
+    let mut player = Player::new(reader, state.clone(), speed)?;
     block_on(show(&mut player, state.clone()))?;
     let plot = if quiet { Plot::Never } else { Plot::Auto };
     let notices = Notices::new(io::stderr(), quiet).with_plots(plot);
@@ -96,70 +96,70 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
 
 /// A recording that is being played.
 struct Player {
-    recording: Recording,
+    reader: Reader,
     lanes: Lanes,
     tally: Tally,
     state: Shared,
     speed: f64,
-    /// What comes next; `None` once there is nothing more.
-    next: Option<Assignment>,
+    /// What comes next, as far as it is known.
+    next: Next,
     first_ns: u64,
     last_ns: u64,
     started: Instant,
 }
 
 impl Player {
-    fn new(recording: Recording, state: Shared, speed: f64) -> Result<Self> {
-        let mut player = Self {
-            recording,
+    fn new(reader: Reader, state: Shared, speed: f64) -> Result<Self> {
+        let Some(first) = reader.wait()? else {
+            bail!(
+                "{}: there is no assignment in it that can be read; `ephtrace report` says more",
+                reader.name()
+            );
+        };
+        Ok(Self {
+            reader,
             lanes: Lanes::default(),
             tally: Tally::new(None),
             state,
             speed,
-            next: None,
-            first_ns: 0,
-            last_ns: 0,
+            first_ns: first.ts_ns,
+            last_ns: first.ts_ns,
+            next: Next::Assignment(first),
             started: Instant::now(),
-        };
-        player.next = player.read()?;
-        match &player.next {
-            Some(first) => (player.first_ns, player.last_ns) = (first.ts_ns, first.ts_ns),
-            None => bail!(
-                "{}: there is no assignment in it that can be read; `ephtrace report` says more",
-                player.recording.name()
-            ),
-        }
-        Ok(player)
-    }
-
-    /// The next assignment; what can't be read is counted by the recording.
-    fn read(&mut self) -> Result<Option<Assignment>> {
-        for item in self.recording.by_ref() {
-            if let Item::Assignment(assignment) = item? {
-                return Ok(Some(assignment));
-            }
-        }
-        Ok(None)
+        })
     }
 
     /// Plays what is due; whether that was all.
     fn play(&mut self) -> Result<bool> {
         let (until_ns, stretch) = (self.due_ns(), Instant::now());
-        while let Some(mut assignment) = self.next.take_if(|next| next.ts_ns <= until_ns) {
-            self.lanes.follow(&mut assignment);
-            self.tally.observe(&assignment);
-            self.last_ns = self.last_ns.max(assignment.ts_ns);
-            let mut state = self.state.borrow_mut();
-            // Where much is played at once, seconds pass in between.
-            state.apply(Input::Tick(assignment.ts_ns));
-            state.apply(Input::Event(&assignment));
-            drop(state);
-            self.next = self.read()?;
-            if stretch.elapsed() >= STRETCH {
-                break;
+        loop {
+            match mem::replace(&mut self.next, Next::Later) {
+                Next::Assignment(next) if next.ts_ns > until_ns => {
+                    self.next = Next::Assignment(next);
+                    return Ok(false);
+                }
+                Next::Assignment(next) => self.show(*next),
+                Next::Later => {}
+                Next::End => {
+                    self.next = Next::End;
+                    return Ok(true);
+                }
+            }
+            self.next = self.reader.next()?;
+            if matches!(self.next, Next::Later) || stretch.elapsed() >= STRETCH {
+                return Ok(false);
             }
         }
-        Ok(self.next.is_none())
+    }
+
+    fn show(&mut self, mut assignment: Assignment) {
+        self.lanes.follow(&mut assignment);
+        self.tally.observe(&assignment);
+        self.last_ns = self.last_ns.max(assignment.ts_ns);
+        let mut state = self.state.borrow_mut();
+        // Where much is played at once, seconds pass in between.
+        state.apply(Input::Tick(assignment.ts_ns));
+        state.apply(Input::Event(&assignment));
     }
 
     /// Up to when the recording is to be played by now, in nanoseconds since the Unix epoch.
@@ -174,11 +174,12 @@ impl Player {
 
     /// The time in the recording.
     fn now_ns(&self) -> u64 {
-        if self.next.is_none() || self.speed == 0.0 { self.last_ns } else { self.due_ns() }
+        let is_over = matches!(self.next, Next::End);
+        if is_over || self.speed == 0.0 { self.last_ns } else { self.due_ns() }
     }
 
     fn around(&self) -> Circumstances {
-        let (losses, lanes_evicted) = (self.recording.losses(), self.lanes.evicted());
+        let (losses, lanes_evicted) = (self.reader.losses(), self.lanes.evicted());
         Circumstances { losses, lanes_evicted, ..Circumstances::default() }
     }
 }

@@ -162,10 +162,10 @@ fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
     let failures = seen.summary.as_ref().map_or(0, |summary| summary.failures);
     let mut line = Line::default();
     for (panel, name) in Panel::ALL.into_iter().zip([
-        format!("1 destinations {}", seen.rows.len()),
-        format!("2 processes {processes}"),
-        format!("3 failures {failures}"),
-        "4 plots".to_owned(),
+        format!("destinations {}", seen.rows.len()),
+        format!("processes {processes}"),
+        format!("failures {failures}"),
+        "plots".to_owned(),
     ]) {
         if panel == state.panel {
             line.push_span(Span::styled(format!("[{name}]"), STRONG));
