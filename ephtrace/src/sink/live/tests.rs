@@ -158,24 +158,24 @@ fn the_first_screen() {
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
     verdict per_destination, linux_dhash64k >99.9 %           p50 6.9 us, p99 7.8 us
     port by time
-    60999│                                 ⠠               ⠄     ⠂       ⠂
-         │                              ⠁⠁⠂ ⢀                ⠂ ⢀  ⠂⣀⣀⡀⣀⣀ ⣀⣀⣀⣀⡀⣀⡀⣀⡀
-    51588│                        ⠒⠒⠊⠉⠉⠉⠉⠉⠈⠁⠉⠉⠉⠁⡀⠠⠐⠉⠉⠉⠉⠐⠁⠉⠉⠉⠉⠉⠉⠉ ⠉⠉    ⠄  ⢀ ⠠ ⠄    b
-         │                          ⠂ ⢀       ⠄    ⠈          ⠐       ⢀⣀⠄⣀⣀⣀⣀⣀⣀⣀⣀⣀ c
-    42178│                        ⠁⠤⠤⠈⠤⠤⠤⠤⠤⠤⠖⠒⠒⠁⠒⠒⠒⠒⠒⠒⠒⠒⠒⠠⠚⠉⠂⠉⠉⠉⠉⠉⠉⠉⠉⠈⠉        ⠄
-         │                         ⡀                   ⣀⣀⣀⣀⣀⣀⣀⣀⣠⠤⠤⠤⠂⠤⠤⠤⠤⠤⠖⠒⠒⠒⠒⠒⠒⠒⠒ a
-    32768│                        ⠤⠤⠴⠒⠒⠒⠒⠒⠒⠒⠒⠋⠉⠉⠉⠉⠉⠉⠉⠂⡀⠁⠠           ⠈      ⠠    ⠠  d
+    60999│                                 ⢀               ⡀     ⠄       ⠂
+         │                              ⠄⠄⡀                  ⡀    ⡀
+         │                                  ⠠        ⢀⣀⣀⡀⣀⣀⣀⣀⣀⣀⠠ ⣀⣀⣀⣀⡀⣀⣀ ⣀⣠⠤⠤⠄⠤⠄⠤⠄ b
+    51588│                        ⠉⠉⠉⠉⠉⠉⠉⠉⠈⠁⠉⠉⠉⠁⠉⠠⠐⠉⠉⠁ ⠐               ⠄    ⢀ ⠄
+         │                          ⠄           ⠂  ⠠          ⢀           ⠈
+         │                        ⡀  ⢀⠠       ⠁⡀              ⣀⣀⣀⣀⣀⣀⣀⢀⠤⠤⠁⠤⠤⠤⠤⠤⠴⠒⠒⠒ c
+    42178│                        ⠤⠤⠤⠤⠤⠤⠤⠤⠖⠒⠒⠒⠒⠒⠒⠒⠒⠉⠉⠉⠉⠉⠉⠠⠉⠉⠂⠉⠁                ⠄
+         │                                                         ⠄  ⣀⣀⣀⣀⣀⣀⣀⠤⠤⠤⠤⠤ a
+         │                         ⠂        ⢀⣀⣀⣀⣀⣀⣀⣠⠤⠤⠤⠤⠤⠖⠒⠒⠒⠒⠒⠚⠉⠉⠉⠉⢀⠉
+    32768│                        ⠒⠒⠒⠒⠚⠉⠉⠉⠉⠉⠉        ⠂⡀ ⠐                  ⠐    ⠠  d
          └─────────────────────────────────────────────────────────────────××××××─
          -60 s                              -30 s                              now
-    [1 destinations 4] 2 processes 4  3 failures 15  4 plots               by RATE/s
+    [destinations 4] processes 4  failures 15  plots                       by RATE/s
       DESTINATION           RATE/s FAILED   USE   STEP TRIED LAT(us) VERDICT
     a 10.0.0.2:5432             16      0     –    +10   1.0     6.9 linux_dhash64k
     b 10.0.0.4:6379            9.0     15     –    +10   1.0     7.9 linux_dhash64k
     c 10.0.0.3:443             8.0      0     –     +8   1.0     1.9 linux_dhash64k
     d 10.0.0.9:873             1.0      0     –   +754   1.0     2.4 mixed
-
-
-
 
     q quit ? help / filter f failed s sort Tab list Enter open Space freeze r reset
     "##);
@@ -188,38 +188,38 @@ fn with_more_room_more_is_shown() {
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
     verdict per_destination, linux_dhash64k >99.9 %                                                   p50 6.9 us, p99 7.8 us
     port by time                                                                    port by the one before  a line: counter
-    60999│                                                     ⢀       ⠠            60999│                ⠠        ⡀
-         │                                ⠈              ⠈                               │           ⠁               ⠈
-         │                             ⠂⠂⠠                  ⡀   ⢀                        │            ⡀ ⠐             ⠰   ⡀
-         │                                                    ⡀              ⢀⣀⡀         │                 ⡀      ⢀⡀
-         │                       ⢀⣀⣀⡠⠤⠤⠤⠤⠠⠄⠈⠤⠤⠄⠄⠄⢀⠤⠖⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠂⠘⠉⠉⠉⠁⠈⠉⠁⠉⠉⠉⠉⠉⠉⠁   b       │                     ⡀ ⡴⠋      ⠁
-    51588│                                      ⠄     ⠁              ⠂     ⡀⠂       51588│⠈⢀           ⠐     ⠄⠐
-         │                                     ⠂  ⢀                     ⠈                │              ⠂        ⡀        ⠈
-         │                         ⠈         ⡀               ⠂        ⠄                  │     ⠁               ⠠  ⢀  ⠂
-         │                       ⡀  ⢀ ⠂       ⠄              ⣀⣀⣀⣀⣀⡤⠤⡀⠤⠔⠒⠒⠒⠒⠒⠒⠉⠉⠉ c       │   ⢀         ⠐⡴⠋⠄⢀
-         │                         ⢀⣀⣀⣀⣀⣀⣠⠤⠤⠤⠤⠤⠖⠒⠒⠒⠒⠒⠚⠉⠈⠉⠉⠠⠉⠉⠁               ⡀           │           ⣠⠖⠋       ⢀         ⠄
+    60999│                                                             ⢀            60999│                ⢀
+         │                                ⢀              ⢀     ⠐                         │           ⡀             ⠂ ⢀
+         │                                                                               │
+         │                             ⠄⠄                                                │              ⠠             ⠠
+         │                               ⠈                  ⠄   ⠐                        │            ⠄               ⠈   ⠂
+         │                                                                               │
+         │                                 ⠐            ⢀⣀⣀⣀⣀⣀⠁⢀⡤⠤⠤⠄⠠⠤⠄⠤⠤⠔⠒⠒⠒⠒⠒⠂ b       │                 ⠁      ⡴⠂     ⠂
+         │                       ⠠⠤⠤⠤⠤⠤⠤⠖⠐⠂⠒⠒⠒⠂⠂⠂⠠⠉⠉⠉⠉⠉⠉⠉                                │                     ⠄ ⠞⠁
+    51588│                                      ⡀     ⠁              ⠂      ⠄       51588│⠈            ⠐     ⡀⠠
+         │                                                              ⠠  ⠂             │ ⠐                              ⠠
+         │                                     ⠁                                         │              ⠁
+         │                         ⠐              ⠈          ⡀                           │     ⠂                 ⠁   ⡀
+         │                                   ⠂                        ⠁          c       │                     ⠈  ⠐
+         │                            ⠄       ⡀                   ⢀⣀⣀⠤⠤⠤⠖⠒⠒⠒⠊⠉⠉⠉         │             ⠠⣰⠋⡀
+         │                       ⠂  ⠐             ⣀⣀⣀⣀⣀⠠⠤⠤⠤⠴⠒⠒⠚⠉⠉⠉⠉ ⠂                    │   ⠐        ⢀⡞⠁  ⠐
+         │                         ⢀⣀⣀⣀⣀⠤⠤⠤⠖⠒⠒⠚⠉⠉⠉⠁       ⠐                  ⠄           │           ⣠⠏        ⠠         ⠂
     42178│                       ⠉⠉⠉                    ⠈                           42178│ ⠈         ⠁
-         │                                                       ⠠   ⣀⣀⣀⣀⣠⠤⠤⠤⠖⠒⠒ a       │      ⢀⡴⠂                  ⠠
-         │                        ⠠                  ⣀⣀⣀⡤⠤⠤⠤⠴⠒⠒⠒⠒⠋⠉⠉⠉                    │    ⢀⡴⠋      ⠠
-         │                          ⢀⣀⣀⣀⣠⠤⠤⠤⠖⠒⠒⠒⠚⠉⠉⢀⠉⠁             ⠂                     │  ⣠⠞⠉  ⠐          ⡀
-    32768│                       ⠉⠉⠉⠉                ⠄ ⠂                 ⠐    ⠐  d  32768│ ⠈⠄        ⠐        ⠂ ⠂
+         │                                                                       a       │
+         │                                                       ⠠      ⣀⣀⡤⠤⠖⠒⠒⠋         │       ⡴⠃                  ⠠
+         │                                                  ⢀⣀⣀⣀⡤⠤⠖⠒⠒⠉⠉⠉⠁                │     ⢀⡞⠁
+         │                        ⠐                 ⣀⣀⠤⠴⠒⠒⠋⠉⠉                            │    ⣠⠋       ⠐
+         │                               ⣀⣀⣠⠤⠤⠴⠒⠒⠉⠉⠉⠁              ⠂                     │  ⢀⡼⠁  ⠐
+         │                       ⣀⡤⠤⠴⠒⠚⠉⠉⠁         ⠐   ⡀                 ⢀       d       │ ⢠⠞               ⠂ ⡀ ⡀
+    32768│                                           ⠄                        ⠈     32768│  ⠄        ⠈
          └───────────────────────────────────────────────────────────────××××××─         └──────────────────────────────────
          -60 s                            -30 s                              now         32768                         60999
-    [1 destinations 4] 2 processes 4  3 failures 15  4 plots                                                       by RATE/s
+    [destinations 4] processes 4  failures 15  plots                                                               by RATE/s
       DESTINATION                       RATE/s    COUNT FAILED   USE   STEP TRIED LAT(us) VERDICT         LAST PROCESS
     a 10.0.0.2:5432                         16      608      0     –    +10   1.0     6.9 linux_dhash64k  182 app
     b 10.0.0.4:6379                        9.0      204     15     –    +10   1.0     7.9 linux_dhash64k  184 app
     c 10.0.0.3:443                         8.0      403      0     –     +8   1.0     1.9 linux_dhash64k  183 app
     d 10.0.0.9:873                         1.0       40      0     –   +754   1.0     2.4 mixed           189 backup
-
-
-
-
-
-
-
-
-
 
 
 
@@ -268,11 +268,11 @@ fn processes_by_count_and_failures() {
         text.lines().skip(14).map(|line| line.to_owned() + "\n").collect::<String>()
     };
     insta::assert_snapshot!(list(&mut scene), @r##"
+         └─────────────────────────────────────────────────────────────────××××××─
+         -60 s                              -30 s                              now
+     destinations 4 [processes 4] failures 15  plots                 failed by COUNT
          PID COMM             RATE/s    COUNT FAILED VERDICT         CONFIDENCE
          184 app                 9.0      204     15 linux_dhash64k  >99.9 %
-
-
-
 
 
 
@@ -281,15 +281,15 @@ fn processes_by_count_and_failures() {
     "##);
     scene.press("\t");
     insta::assert_snapshot!(list(&mut scene), @r##"
+         └─────────────────────────────────────────────────────────────────××××××─
+         -60 s                              -30 s                              now
+     destinations 4  processes 4 [failures 15] plots             failed newest first
     TIME             PID COMM        DESTINATION               ERROR         LAT(us)
     12:00:39.660     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
     12:00:39.330     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
     12:00:39.000     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
     12:00:38.660     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
     12:00:38.330     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
-    12:00:38.000     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
-    12:00:37.660     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
-    12:00:37.330     184 app         10.0.0.4:6379             EADDRNOTAVAIL     7.9
     q quit ? help / filter f failed s sort Tab list Enter open Space freeze r reset
     "##);
 }
@@ -426,7 +426,7 @@ fn without_colour_letters_tell_destinations_apart() {
     let plain = scene.draw(80, 24);
     assert_eq!(coloured(&plain), 0);
     let right = |y| plain.buffer().cell((79, y)).map(|cell| cell.symbol().to_owned());
-    let letters: String = (4..11).filter_map(right).collect();
+    let letters: String = (4..14).filter_map(right).collect();
     assert_eq!(letters.split_whitespace().collect::<String>().len(), 4, "{letters:?}");
 }
 
