@@ -1,6 +1,7 @@
 //! `ephtrace top` on a terminal of its own: however it ends, the terminal is as it was before.
 //!
 //! Plays a recording, which needs no root.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{
     env, fs,

@@ -78,7 +78,6 @@ impl Cli {
 }
 
 /// The commands.
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved once")]
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Stream every assignment as it happens (what ephtrace does without a command)

@@ -2,7 +2,7 @@
 //! and keys must work meanwhile.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, SyncSender, TryRecvError},
@@ -80,7 +80,7 @@ impl Reader {
 
 /// Reads all of it, until nobody listens any more; what can't be read is counted.
 fn read(
-    path: &PathBuf,
+    path: &Path,
     opened: &SyncSender<Result<String, ReplayError>>,
     items: &SyncSender<Result<Box<Assignment>, ReplayError>>,
     losses: &Mutex<Losses>,

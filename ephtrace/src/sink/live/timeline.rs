@@ -114,7 +114,7 @@ impl Slot {
             return;
         };
         let nth = self.seen - self.failed - 1;
-        if nth % self.stride.max(1) != 0 {
+        if !nth.is_multiple_of(self.stride.max(1)) {
             return;
         }
         if self.dots.len() == KEPT {

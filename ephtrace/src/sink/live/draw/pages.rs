@@ -16,7 +16,7 @@ use crate::{
         live::{
             filter::{title, user},
             marks::Marks,
-            rows::Row,
+            rows::{InUse, Row},
             state::{Drawn, State},
         },
         plots::{self, hues::colour},
@@ -106,20 +106,7 @@ pub(super) fn destination(state: &State, lane: &Lane, width: u16) -> Vec<Piece> 
         Span::raw(from(lane)),
     ]))];
     page.push(text(counts(entry)));
-    page.push(text(search(
-        entry,
-        state.seen().in_use(lane).map_or_else(
-            || "in use now: unknown".to_owned(),
-            |use_| {
-                format!(
-                    "in use now: {} of {} ports ({})",
-                    use_.ports,
-                    use_.of,
-                    in_use(Some(use_)).text
-                )
-            },
-        ),
-    )));
+    page.push(text(search(entry, &used(seen.in_use(lane)))));
     page.push(text(format!(
         "last used by {}",
         safe(&user(entry.value.pid, entry.value.comm.as_ref()))
@@ -158,12 +145,21 @@ fn counts(entry: &Entry<Row>) -> String {
     )
 }
 
-fn search(entry: &Entry<Row>, in_use: String) -> String {
+fn search(entry: &Entry<Row>, in_use: &str) -> String {
     let row = &entry.value;
     let latency = known(row.latency_ns, figures::micros);
     let (tried, step) =
         (known(row.tried, figures::mean), known(row.step(), |step| format!("{step:+}")));
     format!("mean choice {latency} us, candidates tried {tried}, middle step {step}; {in_use}")
+}
+
+fn used(now: Option<InUse>) -> String {
+    match now {
+        None => "in use now: unknown".to_owned(),
+        Some(now) => {
+            format!("in use now: {} of {} ports ({})", now.ports, now.of, in_use(Some(now)).text)
+        }
+    }
 }
 
 fn verdict(said: &DestinationSummary, width: u16) -> Vec<Piece> {
