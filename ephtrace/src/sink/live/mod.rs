@@ -14,6 +14,7 @@ mod failures;
 mod filter;
 mod keys;
 mod marks;
+mod press;
 mod rows;
 mod seen;
 mod sort;
