@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    thread,
     time::Duration,
 };
 
@@ -76,7 +77,11 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         // Where the terminal is gone, there is nothing to put back.
         let _ = self.terminal.show_cursor();
-        let _ = ratatui::try_restore();
+        // The panic hook has put it back already: doing it again would move the cursor back up over
+        // what the panic said.
+        if !thread::panicking() {
+            let _ = ratatui::try_restore();
+        }
         log::set_max_level(self.log_level);
     }
 }
