@@ -78,9 +78,7 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
         }
         let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
         if (is_due && !was_over) || is_over != was_over || (is_due && !view.wanted().is_empty()) {
-            let wanted = view.wanted();
-            let now_ns = player.now_ns();
-            view.tell(Input::Glance(view::glance(&player.tally, now_ns, &wanted, player.around())));
+            player.glance(&view);
             looked = Some(Instant::now());
         }
         if is_over && !was_over {
@@ -89,7 +87,10 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
         match view.turn(player.now_ns())? {
             Effect::None => {}
             Effect::Quit => return Ok(()),
-            Effect::Reset => player.tally = Tally::new(Some(player.now_ns())),
+            Effect::Reset => {
+                player.tally = Tally::new(Some(player.now_ns()));
+                player.glance(&view);
+            }
         }
     }
 }
@@ -176,6 +177,12 @@ impl Player {
     fn now_ns(&self) -> u64 {
         let is_over = matches!(self.next, Next::End);
         if is_over || self.speed == 0.0 { self.last_ns } else { self.due_ns() }
+    }
+
+    /// Tells the view what the tally says.
+    fn glance(&self, view: &View) {
+        let (wanted, now_ns) = (view.wanted(), self.now_ns());
+        view.tell(Input::Glance(view::glance(&self.tally, now_ns, &wanted, self.around())));
     }
 
     fn around(&self) -> Circumstances {

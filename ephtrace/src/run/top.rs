@@ -102,7 +102,10 @@ async fn show(
                 match view.turn(pipeline.now_ns()?)? {
                     Effect::None => {}
                     Effect::Quit => break,
-                    Effect::Reset => pipeline.reset()?,
+                    Effect::Reset => {
+                        pipeline.reset()?;
+                        view.tell(Input::Glance(pipeline.glance(&[])?));
+                    }
                 }
             }
         }
