@@ -1,7 +1,8 @@
 //! The last minute: which port when, for which destination; and how many assignments there were.
 //!
-//! Bounded whatever the rate: time is cut into slots, and each keeps every n-th of its assignments,
-//! evenly, so that a slot of a storm looks like the whole of it. What was left out is known.
+//! Bounded whatever the rate: time is cut into slots, and each keeps one of n of its assignments, by a
+//! hash of the assignment, so that a slot of a storm looks like the whole of it: every n-th would, of
+//! destinations that take turns, show the same one each time. What was left out is known.
 
 use std::collections::VecDeque;
 
@@ -19,6 +20,9 @@ const SLOTS: u64 = SECONDS * SLOTS_A_SECOND;
 
 /// How many assignments a slot keeps, 16 bytes each: there are not more rows of dots in a plot.
 const KEPT: usize = 64;
+
+/// At most one of so many is kept, which is more than there can be in a slot.
+const MAX_STRIDE: u64 = 1 << 40;
 
 /// One assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,7 @@ struct Slot {
     number: u64,
     seen: u64,
     failed: u64,
-    /// Every so many assignments, one is kept; 0 stands for 1.
+    /// One of so many assignments is kept, a power of two; 0 stands for 1.
     stride: u64,
     dots: Vec<Dot>,
 }
@@ -113,19 +117,28 @@ impl Slot {
             self.failed += 1;
             return;
         };
-        let nth = self.seen - self.failed - 1;
-        if !nth.is_multiple_of(self.stride.max(1)) {
-            return;
+        self.stride = self.stride.max(1);
+        while self.dots.len() == KEPT && self.stride < MAX_STRIDE {
+            self.stride *= 2;
+            let stride = self.stride;
+            self.dots.retain(|dot| dot.is_one_of(stride));
         }
-        if self.dots.len() == KEPT {
-            let mut nth = 0;
-            self.dots.retain(|_| {
-                nth += 1;
-                nth % 2 == 1
-            });
-            self.stride = self.stride.max(1) * 2;
+        if self.dots.len() < KEPT && dot.is_one_of(self.stride) {
+            self.dots.push(dot);
         }
-        self.dots.push(dot);
+    }
+}
+
+impl Dot {
+    /// Whether it is one of those that are kept where one of `stride` is.
+    fn is_one_of(&self, stride: u64) -> bool {
+        // The finalizer of SplitMix64: all bits depend on all others.
+        let mut bits = self.ts_ns
+            ^ u64::from(self.port).rotate_left(48)
+            ^ u64::from(self.serial).rotate_left(24);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ (bits >> 31)).is_multiple_of(stride)
     }
 }
 
@@ -139,14 +152,25 @@ mod tests {
     fn a_storm_is_thinned_evenly() {
         let mut timeline = Timeline::default();
         for n in 0..10_000_u16 {
-            timeline.observe(START_NS + u64::from(n), 1, Some(n));
+            timeline.observe(START_NS + u64::from(n) * 20_000, u32::from(n % 4), Some(n));
         }
-        let ports: Vec<u16> = timeline.dots(START_NS + SLOT_NS).map(|dot| dot.port).collect();
-        assert!((KEPT / 2..=KEPT).contains(&ports.len()), "{}", ports.len());
-        let gaps: Vec<u16> = ports.windows(2).map(|two| two[1] - two[0]).collect();
-        assert!(gaps.iter().all(|gap| gap.is_power_of_two() && *gap == gaps[0]), "{gaps:?}");
-        assert!(*ports.last().unwrap() > 9_700, "{ports:?}");
-        assert_eq!(timeline.stride(), 10_000 / ports.len() as u64);
+        let dots: Vec<&Dot> = timeline.dots(START_NS + SLOT_NS).collect();
+        assert!((KEPT / 4..=KEPT).contains(&dots.len()), "{}", dots.len());
+        for serial in 0..4 {
+            assert!(dots.iter().filter(|dot| dot.serial == serial).count() > 2, "{dots:?}");
+        }
+        assert!(dots.iter().any(|dot| dot.port < 1000), "{dots:?}");
+        assert!(dots.iter().any(|dot| dot.port >= 9000), "{dots:?}");
+        assert_eq!(timeline.stride(), 10_000 / dots.len() as u64);
+    }
+
+    #[test]
+    fn many_at_once_are_bounded() {
+        let mut timeline = Timeline::default();
+        for _ in 0..1000 {
+            timeline.observe(START_NS, 1, Some(40_000));
+        }
+        assert!(timeline.dots(START_NS).count() <= KEPT);
     }
 
     #[test]
