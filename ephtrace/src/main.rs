@@ -46,6 +46,7 @@ fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
             run::storm(&args.try_into()?, messages::kernel_log_level(level))?;
         }
         Command::Whatif(args) => whatif::run(&args)?,
+        Command::Top(args) => run::top(args, messages::kernel_log_level(level))?,
         Command::Doctor(args) => return diagnose(&args),
         Command::Ports(args) => ports::run(&args)?,
         Command::Record(args) => record::run(args, messages::kernel_log_level(level))?,

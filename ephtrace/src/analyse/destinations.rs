@@ -74,6 +74,11 @@ impl Destinations {
         self.known.evicted()
     }
 
+    /// What is said of `lane`, if it is known.
+    pub(super) fn one(&self, lane: &Lane) -> Option<DestinationSummary> {
+        self.known.get(lane).map(|entry| summary(lane, entry))
+    }
+
     /// The `limit` busiest, busiest first.
     pub(super) fn summaries(&self, limit: usize) -> Vec<DestinationSummary> {
         let ranked = self.known.ranked().into_iter().take(limit);

@@ -16,7 +16,7 @@ mod steps;
 pub mod storm;
 pub mod summary;
 pub mod tally;
-mod top;
+pub(crate) mod top;
 
 #[cfg(test)]
 mod tests;

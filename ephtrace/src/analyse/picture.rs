@@ -139,6 +139,20 @@ impl Picture {
         self.points().map(&mut climb).collect()
     }
 
+    /// The picture of one lane alone, as far as its assignments are among the last ones.
+    #[must_use]
+    pub fn of_lane(&self, lane: &Lane) -> Self {
+        let mut one = Self::default();
+        for point in self.points().filter(|point| point.lane == *lane) {
+            if let Some(step) = point.step {
+                one.steps.add(step, point.range);
+            }
+            one.keep(*point);
+            one.assignments += 1;
+        }
+        one
+    }
+
     /// The steps of the whole run.
     pub fn steps(&self) -> &Steps {
         &self.steps

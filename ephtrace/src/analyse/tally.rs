@@ -16,12 +16,13 @@ use hdrhistogram::Histogram;
 use super::{
     destinations::Destinations,
     findings::{DestinationFacts, Facts, findings},
+    lanes::Lane,
     pattern::{Judge, Observation, Stream, Verdict, WHOLE},
     picture::Picture,
     processes::Processes,
     real,
     self_connect::SelfConnects,
-    summary::{Circumstances, ErrorCount, Latency, OriginSummary, Summary},
+    summary::{Circumstances, DestinationSummary, ErrorCount, Latency, OriginSummary, Summary},
 };
 use crate::event::{Assignment, errno_name};
 
@@ -110,6 +111,11 @@ impl Tally {
     /// How many assignments there were so far, failed ones included.
     pub fn assignments(&self) -> u64 {
         self.assignments
+    }
+
+    /// What is said of one destination; `None` if it is not known, or was left out for lack of room.
+    pub fn destination(&self, lane: &Lane) -> Option<DestinationSummary> {
+        self.destinations.one(lane)
     }
 
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,

@@ -9,7 +9,8 @@ use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 use rustc_hash::FxBuildHasher;
 
 /// The busiest keys with what is known of each.
-pub(super) struct Top<K, V> {
+#[derive(Clone)]
+pub(crate) struct Top<K, V> {
     kept: HashMap<K, Entry<V>, FxBuildHasher>,
     limit: usize,
     created: u32,
@@ -17,25 +18,26 @@ pub(super) struct Top<K, V> {
 }
 
 /// One key's.
-pub(super) struct Entry<V> {
+#[derive(Clone)]
+pub(crate) struct Entry<V> {
     /// Stands for the key; a key that was dropped and came back has another.
-    pub(super) serial: u32,
+    pub(crate) serial: u32,
     /// How often it was seen, failed assignments included.
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// None can have been missed.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
     /// What is known of it.
-    pub(super) value: V,
+    pub(crate) value: V,
 }
 
 impl<K: Copy + Eq + Hash + Ord, V: Default> Top<K, V> {
     /// Keeps at most `limit`.
-    pub(super) fn with_limit(limit: usize) -> Self {
+    pub(crate) fn with_limit(limit: usize) -> Self {
         Self { kept: HashMap::default(), limit: limit.max(2), created: 0, evicted: 0 }
     }
 
     /// What is known of `key`, this time counted.
-    pub(super) fn see(&mut self, key: K) -> &mut Entry<V> {
+    pub(crate) fn see(&mut self, key: K) -> &mut Entry<V> {
         if self.kept.len() >= self.limit && !self.kept.contains_key(&key) {
             self.drop_quieter_half();
         }
@@ -48,20 +50,40 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Top<K, V> {
         entry
     }
 
+    /// What is known of `key`, if it is kept; not counted.
+    pub(crate) fn get(&self, key: &K) -> Option<&Entry<V>> {
+        self.kept.get(key)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut Entry<V>> {
+        self.kept.get_mut(key)
+    }
+
+    /// All that are kept, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &Entry<V>)> {
+        self.kept.iter()
+    }
+
+    /// What is known of each, in no order, to be changed.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry<V>> {
+        self.kept.values_mut()
+    }
+
     /// How many are kept.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
 
     /// All that are kept, busiest first.
-    pub(super) fn ranked(&self) -> Vec<(&K, &Entry<V>)> {
+    pub(crate) fn ranked(&self) -> Vec<(&K, &Entry<V>)> {
         let mut all: Vec<_> = self.kept.iter().collect();
         all.sort_unstable_by_key(|(key, entry)| (Reverse(entry.count), **key));
         all
     }
 
     /// How many were dropped to make room; one that came back counts again.
-    pub(super) fn evicted(&self) -> u64 {
+    pub(crate) fn evicted(&self) -> u64 {
         self.evicted
     }
 

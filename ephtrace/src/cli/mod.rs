@@ -8,6 +8,7 @@ mod check;
 mod ports;
 mod record;
 mod storm;
+mod top;
 mod whatif;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use self::{
     ports::PortsArgs,
     record::RecordArgs,
     storm::StormArgs,
+    top::TopArgs,
     whatif::{Nat, Preset, WhatifArgs},
 };
 
@@ -33,6 +35,7 @@ Examples:
   sudo ephtrace --min-latency 100us    only where the search for a port took long
   sudo ephtrace --origin udp,bind      only these ways to get a port
   sudo ephtrace -o json --duration 60s --output ports.ndjson
+  sudo ephtrace top                    what happens now, on a whole terminal
   sudo ephtrace -v                     with a sentence on each: where the search began
   sudo ephtrace storm                  connects are slow or fail: who, where to, why
   sudo ephtrace ports                  what is in use now, and who holds it
@@ -107,6 +110,9 @@ pub enum Command {
     /// Work out how many connections a range, a NAT or more addresses can carry; needs no root
     #[command(after_help = whatif::EXAMPLES)]
     Whatif(WhatifArgs),
+    /// Show what happens now, on a whole terminal: ports, destinations, processes, failures
+    #[command(after_help = top::EXAMPLES)]
+    Top(TopArgs),
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
@@ -130,6 +136,7 @@ impl Command {
             // Its one line is all that it says.
             Self::Check(_) => Verbosity { quiet: true, verbose: 0 },
             Self::Whatif(args) => args.verbosity,
+            Self::Top(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
             Self::Ports(args) => args.verbosity,
             Self::Record(args) => args.verbosity,

@@ -37,6 +37,14 @@ fn flags_work_with_and_without_the_command() {
 }
 
 #[test]
+fn top_takes_the_filters_of_trace_or_a_recording() {
+    let Ok(Command::Top(live)) = typed("ephtrace top -p 1 -x --duration 1s -q") else { panic!() };
+    assert_eq!((live.filter.pid, live.filter.failed, live.speed), (vec![1], true, 1.0));
+    let Ok(Command::Top(played)) = typed("ephtrace top --from - --speed 0") else { panic!() };
+    assert_eq!((played.from, played.speed), (Some("-".into()), 0.0));
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     for line in [
         "ephtrace -x -L 40000",
@@ -52,6 +60,11 @@ fn what_contradicts_itself_is_refused() {
         "ephtrace frobnicate",
         "ephtrace report f --html p --json",
         "ephtrace report f --html",
+        "ephtrace top --from f -p 1",
+        "ephtrace top --from f --hook kprobe",
+        "ephtrace top --speed 2",
+        "ephtrace top --from f --speed nan",
+        "ephtrace top -o json",
     ] {
         assert_eq!(typed(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
     }

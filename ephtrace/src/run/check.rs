@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::time::sleep;
 
-use super::{GRACE, SETTLE};
+use super::{GRACE, SETTLE, block_on};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, findings},
@@ -43,13 +43,7 @@ pub fn check(settings: Result<CheckSettings>) -> Result<ExitCode> {
 fn look(settings: &CheckSettings) -> Result<Seen> {
     let interval = match settings.count_for {
         None => None,
-        Some(_) => Some(
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .context("can't start the event loop")?
-                .block_on(count(settings))?,
-        ),
+        Some(_) => Some(block_on(count(settings))?),
     };
     let inventory = inventory::snapshot(&settings.which, LISTED, &Openers::default())?;
     let rows = interval.iter().flat_map(|interval| &interval.rows);

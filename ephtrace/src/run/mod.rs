@@ -9,8 +9,12 @@ mod counts;
 mod facts;
 mod occupancy;
 mod pipeline;
+mod playback;
+mod reader;
 mod recording;
 mod storm;
+mod top;
+mod view;
 
 use std::{
     io::{self, Write as _},
@@ -24,7 +28,7 @@ use tokio::{
 };
 
 use self::pipeline::Pipeline;
-pub use self::{check::check, storm::storm};
+pub use self::{check::check, playback::play, storm::storm, top::top};
 use crate::{
     event::{Origin, hook_name, origin_name},
     kernel::{
@@ -57,11 +61,16 @@ pub fn trace(settings: &Settings, log_level: u8) -> Result<()> {
     if let Some(from) = &settings.from {
         return recording::play(settings, from);
     }
+    block_on(run(settings, log_level))
+}
+
+/// Runs `task` to its end, on this thread.
+fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("can't start the event loop")?
-        .block_on(run(settings, log_level))
+        .block_on(task)
 }
 
 async fn run(settings: &Settings, log_level: u8) -> Result<()> {

@@ -38,12 +38,49 @@ const MAX_REST: u32 = 60;
 /// Source address, destination, and its network namespace.
 type Key = (u32, IpAddr, IpAddr, u16);
 
-/// Follows destinations.
-pub(super) struct Occupancy {
+/// Looks at what is in use, again and again, but not at any price.
+pub(super) struct Looker {
     interval: Duration,
-    followed: HashMap<Key, Followed>,
     /// Looks to leave out, as the last one took long.
     rest: u32,
+}
+
+impl Looker {
+    /// To be asked once each `interval`.
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, rest: 0 }
+    }
+
+    /// What is in use in these namespaces, each with a process that is in it, if one is known. Empty if
+    /// it is not the time. A namespace that can't be looked at is left out.
+    pub(super) fn look(
+        &mut self,
+        places: impl Iterator<Item = (u32, Option<u32>)>,
+    ) -> Vec<Inventory> {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return Vec::new();
+        }
+        let began = Instant::now();
+        let mut seen = BTreeSet::new();
+        let places = places.filter(|&(netns, _)| seen.insert(netns)).take(MAX_NAMESPACES);
+        let inventories = places.filter_map(|(netns, pid)| glance(netns, pid)).collect();
+        self.rest = rest(began.elapsed(), self.interval);
+        inventories
+    }
+}
+
+fn glance(netns: u32, pid: Option<u32>) -> Option<Inventory> {
+    let path = pid.and_then(|pid| door(pid, netns));
+    let these = vec![Named { text: netns.to_string(), netns, path }];
+    let glance = inventory::glance(&Which::These(these), LISTED);
+    glance.inspect_err(|error| log::info!("use not known: {error}")).ok()
+}
+
+/// Follows destinations.
+pub(super) struct Occupancy {
+    looker: Looker,
+    followed: HashMap<Key, Followed>,
 }
 
 #[derive(Default)]
@@ -55,21 +92,16 @@ struct Followed {
 
 impl Occupancy {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, followed: HashMap::new(), rest: 0 }
+        Self { looker: Looker::new(interval), followed: HashMap::new() }
     }
 
     /// Looks at what is in use, and notes it in the rows and among the facts.
     pub(super) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
         self.count(&interval.rows);
-        if self.rest > 0 {
-            self.rest -= 1;
-        } else {
-            let began = Instant::now();
-            for inventory in inventories(&interval.rows) {
-                self.note(&inventory);
-                situation::add_inventory(facts, &inventory);
-            }
-            self.rest = rest(began.elapsed(), self.interval);
+        let places = interval.rows.iter().filter_map(|row| Some((row.netns?, Some(row.pid))));
+        for inventory in self.looker.look(places) {
+            self.note(&inventory);
+            situation::add_inventory(facts, &inventory);
         }
         for row in &mut interval.rows {
             row.capacity = key(row).and_then(|key| self.followed.get(&key)?.capacity);
@@ -120,20 +152,6 @@ fn key(row: &Row) -> Option<Key> {
 fn key_of(one: &DestinationFacts) -> Option<Key> {
     let (daddr, dport) = one.to?;
     Some((one.netns.filter(|_| one.origin == Some("connect"))?, one.saddr?, daddr, dport))
-}
-
-/// Of the namespaces that connect most. One that can't be looked at is left out.
-fn inventories(rows: &[Row]) -> Vec<Inventory> {
-    let mut seen = BTreeSet::new();
-    let places = rows.iter().filter_map(|row| Some((row.netns?, row.pid)));
-    let places = places.filter(|&(netns, _)| seen.insert(netns));
-    let glance = |(netns, pid): (u32, u32)| {
-        let path = door(pid, netns);
-        let these = vec![Named { text: netns.to_string(), netns, path }];
-        let glance = inventory::glance(&Which::These(these), LISTED);
-        glance.inspect_err(|error| log::info!("use not known: {error}")).ok()
-    };
-    places.take(MAX_NAMESPACES).filter_map(glance).collect()
 }
 
 /// The file by which a namespace can be entered that a process, or one of its threads, is in; `None`

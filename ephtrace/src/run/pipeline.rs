@@ -9,10 +9,10 @@ use nix::sys::{
     time::TimeValLike as _,
 };
 
-use super::{counts, facts};
+use super::{counts, facts, view};
 use crate::{
     analyse::{
-        lanes::Lanes,
+        lanes::{Lane, Lanes},
         selection::{self, Rules},
         storm::Interval,
         summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
@@ -32,7 +32,7 @@ use crate::{
     },
     losses::Losses,
     settings::Settings,
-    sink::{self, Notices, Sink, parquet::ParquetSink},
+    sink::{self, Notices, Sink, live::Glance, parquet::ParquetSink},
 };
 
 /// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
@@ -104,18 +104,27 @@ pub(super) fn not_written(settings: &Settings) -> String {
 }
 
 impl Pipeline {
-    pub(super) fn new(settings: &Settings, mut tracer: Tracer, output: Output) -> Result<Self> {
+    pub(super) fn new(settings: &Settings, tracer: Tracer, output: Output) -> Result<Self> {
+        let hook = tracer.hook;
+        Self::with_sink(settings, tracer, |started_ns| match output {
+            Output::Events(file) => sink::build(&settings.view, started_ns, file, io::stderr()),
+            Output::Recording(mut sink) => {
+                sink.set_facts(facts::gather(hook, started_ns));
+                sink
+            }
+        })
+    }
+
+    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix epoch.
+    pub(super) fn with_sink(
+        settings: &Settings,
+        mut tracer: Tracer,
+        make: impl FnOnce(u64) -> Box<dyn Sink>,
+    ) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let totals = tracer.take_totals().context("the eBPF object has no totals")?;
         let clock = Clock::read().context("can't read the clocks")?;
         let started_ns = clock.unix_ns(monotonic_ns()?);
-        let sink: Box<dyn Sink> = match output {
-            Output::Events(file) => sink::build(&settings.view, started_ns, file, io::stderr()),
-            Output::Recording(mut sink) => {
-                sink.set_facts(facts::gather(tracer.hook, started_ns));
-                sink
-            }
-        };
         let stages = Stages {
             clock,
             machine: machine(clock),
@@ -123,7 +132,7 @@ impl Pipeline {
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
             tally: Tally::live(started_ns),
-            sink,
+            sink: make(started_ns),
             undecodable: 0,
             stop_after: settings.count,
         };
@@ -174,6 +183,34 @@ impl Pipeline {
         let losses = stages.losses(&tracer.counts()?);
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         stages.sink.losses(now_ns, &losses).with_context(|| failure.clone())
+    }
+
+    /// What a live view is to show of the run so far, with the destinations that it wants.
+    pub(super) fn glance(&self, wanted: &[Lane]) -> Result<Glance> {
+        let Self { tracer, stages, .. } = self;
+        let counts = tracer.counts()?;
+        let around = Circumstances {
+            losses: stages.losses(&counts),
+            kernel: Some(kernel_counts(&counts)),
+            hook: Some(tracer.hook),
+            cpu: cpu_time(),
+            kernel_cost: None,
+            lanes_evicted: stages.lanes.evicted(),
+            overflow: None,
+        };
+        Ok(view::glance(&stages.tally, stages.clock.unix_ns(monotonic_ns()?), wanted, around))
+    }
+
+    /// Now, in nanoseconds since the Unix epoch.
+    pub(super) fn now_ns(&self) -> Result<u64> {
+        Ok(self.stages.clock.unix_ns(monotonic_ns()?))
+    }
+
+    /// Counts from now on, for the final summary, too.
+    pub(super) fn reset(&mut self) -> Result<()> {
+        let now_ns = self.now_ns()?;
+        self.stages.tally = Tally::live(now_ns);
+        Ok(())
     }
 
     /// No search that begins from now on is seen.

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 
-use super::{GRACE, SETTLE, announce, counts, occupancy::Occupancy, tell_module};
+use super::{GRACE, SETTLE, announce, block_on, counts, occupancy::Occupancy, tell_module};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Finding, findings},
@@ -46,11 +46,7 @@ pub(super) const RING_BYTES: u32 = 4 << 10;
 
 /// Looks until a signal, the end that was asked for, or an error.
 pub fn storm(settings: &StormSettings, log_level: u8) -> Result<()> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("can't start the event loop")?
-        .block_on(run(settings, log_level))
+    block_on(run(settings, log_level))
 }
 
 async fn run(settings: &StormSettings, log_level: u8) -> Result<()> {

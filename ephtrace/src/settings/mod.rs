@@ -61,6 +61,9 @@ pub enum UsageError {
         /// What to do.
         advice: &'static str,
     },
+    /// There is no terminal to draw on.
+    #[error("top draws on a terminal, and standard output is none; `ephtrace trace` writes lines")]
+    NoTerminal,
     /// A name stands for nothing on this machine.
     #[error("{flag} {name}: {reason}; {advice}")]
     Unknown {

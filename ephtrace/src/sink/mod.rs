@@ -8,6 +8,7 @@ mod explain;
 pub mod html;
 mod json;
 mod lines;
+pub mod live;
 mod notices;
 pub mod parquet;
 mod pen;

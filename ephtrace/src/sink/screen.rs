@@ -45,7 +45,7 @@ impl Screen {
 }
 
 /// <https://no-color.org>, and terminals that have none.
-fn wants_colour() -> bool {
+pub(super) fn wants_colour() -> bool {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
 }

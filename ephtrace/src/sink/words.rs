@@ -107,7 +107,7 @@ pub(super) fn whole(summary: &Summary) -> String {
 }
 
 /// The verdict in one sentence.
-fn sentence(verdict: &Verdict) -> String {
+pub(crate) fn sentence(verdict: &Verdict) -> String {
     let likely = percent(verdict.pattern_confidence);
     let pattern = match verdict.pattern {
         Pattern::Sequential => "ports come in sequence, each after the last one given to anybody",
@@ -137,12 +137,12 @@ fn undetermined(verdict: &Verdict) -> String {
 }
 
 /// Never claims to be certain.
-pub(super) fn percent(probability: f64) -> String {
+pub(crate) fn percent(probability: f64) -> String {
     if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
 }
 
 /// The finest word that a verdict allows, for a column.
-pub(super) fn word(verdict: &Verdict) -> &'static str {
+pub(crate) fn word(verdict: &Verdict) -> &'static str {
     match (verdict.algorithm, verdict.pattern) {
         (Algorithm::Undetermined, pattern) => pattern.as_str(),
         (algorithm, _) => algorithm.as_str(),
@@ -216,7 +216,7 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
     writeln!(out)
 }
 
-fn at_least(count: u64, complete: bool) -> String {
+pub(crate) fn at_least(count: u64, complete: bool) -> String {
     format!("{}{count}", if complete { "" } else { ">" })
 }
 

@@ -19,26 +19,29 @@ use crate::{
 };
 
 /// The colours that are easy to tell apart, on black as on white.
-pub(super) const PALETTE: [Color; 6] =
+pub(in crate::sink) const PALETTE: [Color; 6] =
     [Color::Cyan, Color::Magenta, Color::Green, Color::Yellow, Color::Red, Color::LightBlue];
 
 /// Index into [`PALETTE`]; `None` is grey.
-pub(super) type Hue = Option<usize>;
+pub(in crate::sink) type Hue = Option<usize>;
 
 /// The colour of a hue.
-pub(super) fn colour(hue: Hue) -> Color {
+pub(in crate::sink) fn colour(hue: Hue) -> Color {
     hue.and_then(|index| PALETTE.get(index)).copied().unwrap_or(Color::DarkGray)
 }
 
 /// The colours of some points.
-pub(super) struct Hues {
+pub(in crate::sink) struct Hues {
     each: Vec<Hue>,
+    /// Who has which colour.
+    coloured: Vec<Option<Lane>>,
     /// All lanes, busiest first.
     busiest: Vec<Lane>,
 }
 
 impl Hues {
-    pub(super) fn of(points: &[Point]) -> Self {
+    /// With colours as in `marked`, or if there are none, for the busiest.
+    pub(in crate::sink) fn of(points: &[Point], marked: &[Option<Lane>]) -> Self {
         let mut counts = HashMap::<Lane, (usize, usize), FxBuildHasher>::default();
         for (n, point) in points.iter().enumerate() {
             counts.entry(point.lane).or_insert((0, n)).0 += 1;
@@ -46,39 +49,45 @@ impl Hues {
         let mut busiest: Vec<_> = counts.into_iter().collect();
         // Equally busy ones in the order in which they came, so that each run looks the same.
         busiest.sort_unstable_by_key(|&(_, (count, first))| (Reverse(count), first));
-        let busiest: Vec<_> = busiest.into_iter().map(|(lane, _)| lane).collect();
-        let coloured = &busiest[..busiest.len().min(PALETTE.len())];
-        let hue = |lane| coloured.iter().position(|&other| other == lane);
+        let mut busiest: Vec<_> = busiest.into_iter().map(|(lane, _)| lane).collect();
+        let coloured: Vec<_> = if marked.iter().any(Option::is_some) {
+            marked.to_vec()
+        } else {
+            busiest.iter().take(PALETTE.len()).copied().map(Some).collect()
+        };
+        let hue = |lane| coloured.iter().position(|&other| other == Some(lane));
         let each = points.iter().map(|point| hue(point.lane)).collect();
-        Self { each, busiest }
+        // Those with a colour first, in the order of the colours.
+        busiest.sort_by_key(|&lane| hue(lane).unwrap_or(usize::MAX));
+        Self { each, coloured, busiest }
     }
 
     /// The hue of each point, in their order.
-    pub(super) fn each(&self) -> &[Hue] {
+    pub(in crate::sink) fn each(&self) -> &[Hue] {
         &self.each
     }
 
     /// How many destinations there are; bind has none.
-    pub(super) fn destinations(&self) -> Option<String> {
+    pub(in crate::sink) fn destinations(&self) -> Option<String> {
         let lanes = self.busiest.iter().filter(|lane| !is_without(lane));
         let n = lanes.map(|lane| lane.destination).collect::<HashSet<_>>().len();
         (n > 0).then(|| counted(n as u64, "destination"))
     }
 
     /// Which colour is what, as many as fit into `width`; nothing if all is of one colour.
-    pub(super) fn legend(&self, width: u16) -> Option<Line<'static>> {
+    pub(in crate::sink) fn legend(&self, width: u16) -> Option<Line<'static>> {
         let all = self.busiest.len();
         if all < 2 {
             return None;
         }
         let mut legend = Line::default();
         let mut named = 0;
-        for name in self.names() {
+        for (hue, name) in self.names() {
             let needed = legend.width() + 2 + name.len() + 2 + others(all - named - 1).len();
             if needed > usize::from(width) {
                 break;
             }
-            legend.push_span(Span::styled("● ", colour(Some(named))));
+            legend.push_span(Span::styled("● ", colour(hue)));
             legend.push_span(Span::raw(name + "  "));
             named += 1;
         }
@@ -88,15 +97,17 @@ impl Hues {
 
     /// The names of the lanes that have a colour, with their source if they are not told apart
     /// without.
-    fn names(&self) -> Vec<String> {
-        let lanes = || self.busiest.iter().take(PALETTE.len());
+    fn names(&self) -> Vec<(Hue, String)> {
+        let hue = |lane: &Lane| self.coloured.iter().position(|&other| other == Some(*lane));
+        let lanes = || self.busiest.iter().take_while(|lane| hue(lane).is_some());
         let names: Vec<_> = lanes().map(name).collect();
         let is_twice = |name| names.iter().filter(|other| *other == name).count() > 1;
         lanes()
             .zip(&names)
             .map(|(lane, name)| {
                 let saddr = lane.destination.saddr;
-                if is_twice(name) { format!("{saddr} -> {name}") } else { name.clone() }
+                let full = || format!("{saddr} -> {name}");
+                (hue(lane), if is_twice(name) { full() } else { name.clone() })
             })
             .collect()
     }
@@ -106,10 +117,12 @@ fn others(n: usize) -> String {
     if n == 0 { String::new() } else { format!("and {}", counted(n as u64, "other")) }
 }
 
-fn is_without(lane: &Lane) -> bool {
+/// Whether there is no destination yet.
+pub(in crate::sink) fn is_without(lane: &Lane) -> bool {
     lane.destination.dport == 0 && lane.destination.daddr.is_unspecified()
 }
 
+/// What a destination is called; a port without one by how it came about.
 pub(in crate::sink) fn name(lane: &Lane) -> String {
     let to = SocketAddr::new(lane.destination.daddr, lane.destination.dport);
     match lane.origin {

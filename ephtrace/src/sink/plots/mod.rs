@@ -14,8 +14,8 @@
 mod ansi;
 mod bars;
 pub(super) mod hues;
-mod ports;
-mod scatter;
+pub(super) mod ports;
+pub(super) mod scatter;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +30,10 @@ use ratatui::{
 };
 
 use self::{bars::Bars, hues::Hues, ports::Ports, scatter::Scatter};
-use crate::analyse::picture::{Picture, Point};
+use crate::analyse::{
+    lanes::Lane,
+    picture::{Picture, Point},
+};
 
 /// Columns to draw in where nobody knows the width of the terminal.
 pub const DEFAULT_WIDTH: u16 = 80;
@@ -81,17 +84,31 @@ pub fn draw(picture: &Picture, width: u16, colour: bool, out: &mut impl Write) -
             counted(picture.assignments(), "assignment")
         );
     }
-    let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
-    let columns = if width < TWO_COLUMNS { 1 } else { 2 };
-    let each = (width - GAP * (columns - 1)) / columns;
-    let panels = View::new(picture, each, colour).panels();
-    for (n, row) in panels.chunks(usize::from(columns)).enumerate() {
+    for (n, row) in rows(picture, width, colour, &[]).iter().enumerate() {
         if n > 0 {
             writeln!(out)?;
         }
-        ansi::write(&side_by_side(row, each), colour, out)?;
+        ansi::write(row, colour, out)?;
     }
     Ok(())
+}
+
+/// The plots of `picture` in rows from top to bottom, two in each if there is room; none if there is
+/// too little to be seen. The lanes that are `marked` have the colours of their places.
+pub(super) fn rows(
+    picture: &Picture,
+    width: u16,
+    colour: bool,
+    marked: &[Option<Lane>],
+) -> Vec<Buffer> {
+    if picture.len() < FEWEST {
+        return Vec::new();
+    }
+    let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
+    let columns = if width < TWO_COLUMNS { 1 } else { 2 };
+    let each = (width - GAP * (columns - 1)) / columns;
+    let panels = View::new(picture, each, colour, marked).panels();
+    panels.chunks(usize::from(columns)).map(|row| side_by_side(row, each)).collect()
 }
 
 fn side_by_side(row: &[Panel], each: u16) -> Buffer {
@@ -118,9 +135,9 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(picture: &'a Picture, width: u16, colour: bool) -> Self {
+    fn new(picture: &'a Picture, width: u16, colour: bool, marked: &[Option<Lane>]) -> Self {
         let points: Vec<Point> = picture.points().copied().collect();
-        let (hues, ports) = (Hues::of(&points), Ports::of(&points));
+        let (hues, ports) = (Hues::of(&points, marked), Ports::of(&points));
         Self { picture, climbs: picture.climbs(), points, hues, ports, width, colour }
     }
 

@@ -4,11 +4,11 @@
 //! quarters of that circle, it is left out, and a counter that passed the end of the range is still
 //! one line. No plot and no widget here.
 
-use crate::analyse::picture::Point;
+use crate::{analyse::picture::Point, event::PortRange};
 
 /// The part of a circle of ports that is shown.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ports {
+pub(in crate::sink) struct Ports {
     /// The lowest port of the circle.
     low: u32,
     /// How many ports it has.
@@ -21,16 +21,20 @@ pub(super) struct Ports {
 
 impl Ports {
     /// The axis that all of `points` fit on, with the ranges that were in force.
-    pub(super) fn of(points: &[Point]) -> Self {
-        let ranges = points.iter().filter_map(|point| point.range);
+    pub(in crate::sink) fn of(points: &[Point]) -> Self {
+        let ports: Vec<u16> = points.iter().map(|point| point.port).collect();
+        Self::over(&ports, points.iter().filter_map(|point| point.range))
+    }
+
+    /// The axis that all of `ports` fit on, with the ranges that were in force.
+    pub(in crate::sink) fn over(ports: &[u16], ranges: impl Iterator<Item = PortRange>) -> Self {
         let ends = ranges.flat_map(|range| [range.low, range.high]);
-        let ports = points.iter().map(|point| point.port);
         let (low, high) = ends
-            .chain(ports)
+            .chain(ports.iter().copied())
             .fold((u16::MAX, u16::MIN), |(low, high), port| (low.min(port), high.max(port)));
         let low = u32::from(low.min(high));
         let len = u32::from(high) - low + 1;
-        let (start, gap) = widest_gap(points, low, len);
+        let (start, gap) = widest_gap(ports, low, len);
         if gap > len / 4 * 3 {
             // At least two, so that the axis has two ends.
             Self { low, len, start, shown: (len - gap + 1).max(2) }
@@ -40,30 +44,30 @@ impl Ports {
     }
 
     /// How many ports are shown.
-    pub(super) fn shown(&self) -> u32 {
+    pub(in crate::sink) fn shown(&self) -> u32 {
         self.shown
     }
 
     /// Where the axis begins and ends.
-    pub(super) fn ends(&self) -> [f64; 2] {
+    pub(in crate::sink) fn ends(&self) -> [f64; 2] {
         [0.0, f64::from(self.shown - 1)]
     }
 
     /// What the axis does where it passes the end of the range, if it does.
-    pub(super) fn passed_end(&self) -> Option<String> {
+    pub(in crate::sink) fn passed_end(&self) -> Option<String> {
         let last = self.low + self.len - 1;
         let passes = self.start + self.shown > self.len;
         passes.then(|| format!("{last} is followed by {}", self.low))
     }
 
     /// The place of `port` on the axis, counted from where it begins.
-    pub(super) fn place(&self, port: u16) -> u32 {
+    pub(in crate::sink) fn place(&self, port: u16) -> u32 {
         let above = u32::from(port).saturating_sub(self.low);
         (above + self.len - self.start) % self.len
     }
 
     /// The ports at `n` places from end to end, at least two.
-    pub(super) fn labels(&self, n: u32) -> Vec<String> {
+    pub(in crate::sink) fn labels(&self, n: u32) -> Vec<String> {
         (0..n)
             .map(|place| (self.shown - 1) * place / (n - 1).max(1))
             .map(|place| (self.low + (self.start + place) % self.len).to_string())
@@ -73,8 +77,8 @@ impl Ports {
 
 /// Where the widest part of the circle without a point ends, counted from `low`, and the distance
 /// between the two ports on its sides.
-fn widest_gap(points: &[Point], low: u32, len: u32) -> (u32, u32) {
-    let mut places: Vec<u32> = points.iter().map(|point| u32::from(point.port) - low).collect();
+fn widest_gap(ports: &[u16], low: u32, len: u32) -> (u32, u32) {
+    let mut places: Vec<u32> = ports.iter().map(|&port| u32::from(port) - low).collect();
     places.sort_unstable();
     let (Some(first), Some(last)) = (places.first(), places.last()) else { return (0, 0) };
     let round = (*first, len - last + first);

@@ -15,31 +15,33 @@ use super::hues::{Hue, PALETTE, colour};
 const GRAPH: u16 = 10;
 
 /// How many labels the y axis has: one on each third line, so that they are where they belong.
-pub(super) const LABELS: u32 = 4;
+pub(in crate::sink) const LABELS: u32 = 4;
 
 /// Dots of several colours, and their axes.
-pub(super) struct Scatter {
+pub(in crate::sink) struct Scatter {
     x: [f64; 2],
     y: [f64; 2],
     /// Of both ends and the middle.
-    pub(super) x_labels: Vec<String>,
+    pub(in crate::sink) x_labels: Vec<String>,
+    /// Lines of the area of the dots.
+    pub(in crate::sink) graph: u16,
     /// From the lowest to the highest.
-    pub(super) y_labels: Vec<String>,
+    pub(in crate::sink) y_labels: Vec<String>,
     /// What is said under it.
-    pub(super) below: Vec<Line<'static>>,
+    pub(in crate::sink) below: Vec<Line<'static>>,
     /// By colour; the last are the grey ones.
     dots: [Vec<(f64, f64)>; PALETTE.len() + 1],
 }
 
 impl Scatter {
     /// With the ends of both axes, x first.
-    pub(super) fn new([x, y]: [[f64; 2]; 2]) -> Self {
+    pub(in crate::sink) fn new([x, y]: [[f64; 2]; 2]) -> Self {
         let (x_labels, y_labels, below) = (Vec::new(), Vec::new(), Vec::new());
-        Self { x, y, x_labels, y_labels, below, dots: Default::default() }
+        Self { x, y, graph: GRAPH, x_labels, y_labels, below, dots: Default::default() }
     }
 
     /// The x axis is the number of an assignment, from `first` on, and has its labels.
-    pub(super) fn by_order(first: u64, len: usize, y: [f64; 2]) -> Self {
+    pub(in crate::sink) fn by_order(first: u64, len: usize, y: [f64; 2]) -> Self {
         let last = len.saturating_sub(1) as u64;
         let end = f64::from(u32::try_from(last).unwrap_or(u32::MAX));
         let x_labels = [0, last / 2, last].map(|n| (first + n).to_string()).into();
@@ -47,18 +49,18 @@ impl Scatter {
     }
 
     /// Adds a dot.
-    pub(super) fn dot(&mut self, hue: Hue, x: f64, y: f64) {
+    pub(in crate::sink) fn dot(&mut self, hue: Hue, x: f64, y: f64) {
         let hue = hue.unwrap_or(PALETTE.len()).min(PALETTE.len());
         self.dots[hue].push((x, y));
     }
 
     /// Lines that it takes: two are for the x axis.
-    pub(super) fn height(&self) -> u16 {
-        GRAPH + 2 + u16::try_from(self.below.len()).unwrap_or(u16::MAX)
+    pub(in crate::sink) fn height(&self) -> u16 {
+        self.graph + 2 + u16::try_from(self.below.len()).unwrap_or(u16::MAX)
     }
 
-    pub(super) fn render(&self, area: Rect, buffer: &mut Buffer) {
-        let graph = Rect { height: GRAPH + 2, ..area };
+    pub(in crate::sink) fn render(&self, area: Rect, buffer: &mut Buffer) {
+        let graph = Rect { height: self.graph + 2, ..area };
         for (line, y) in self.below.iter().zip(graph.bottom()..) {
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
@@ -89,7 +91,7 @@ impl Scatter {
 }
 
 /// Labels from `low` to `high`, with a sign.
-pub(super) fn signed(low: f64, high: f64) -> Vec<String> {
+pub(in crate::sink) fn signed(low: f64, high: f64) -> Vec<String> {
     let value = |n| low + (high - low) * f64::from(n) / f64::from(LABELS - 1);
     let label = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{value:+.0}") };
     (0..LABELS).map(value).map(label).collect()

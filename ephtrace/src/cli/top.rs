@@ -1,0 +1,58 @@
+//! What `ephtrace top` takes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{FilterArgs, KernelArgs, StopArgs, TraceArgs, Verbosity, ViewArgs};
+
+/// Shown under the help.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sudo ephtrace top                          the whole host
+  sudo ephtrace top -P 5432 -c app           only what the filters keep
+  ephtrace top --from ports.ndjson           a recording, as fast as it happened
+  ephtrace top --from host.pcap --speed 10   ten times as fast
+  ephtrace top --from ports.ndjson --speed 0 its end, at once
+
+? shows the keys.";
+
+/// What `top` was asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TopArgs {
+    /// Play this recording in place of what the kernel does; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["FilterArgs", "KernelArgs", "StopArgs"])]
+    pub from: Option<PathBuf>,
+
+    /// Play so many times as fast as it happened; 0 is as fast as it goes
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed, requires = "from")]
+    pub speed: f64,
+
+    /// Which assignments to keep.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// When to stop.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// How to see them.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+impl From<TopArgs> for TraceArgs {
+    /// What `trace` would be asked for to see the same.
+    fn from(args: TopArgs) -> Self {
+        let TopArgs { filter, stop, kernel, verbosity, .. } = args;
+        Self { filter, view: ViewArgs::default(), stop, kernel, verbosity, from: None }
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed >= 0.0 => Ok(speed),
+        _ => Err("it takes a number from 0 on, such as 10 or 0.5".to_owned()),
+    }
+}

@@ -1,0 +1,158 @@
+//! `ephtrace top`: the live trace into the live view.
+
+use std::{fs, io};
+
+use anyhow::Result;
+use jiff::tz::TimeZone;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
+
+use super::{
+    DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, announce, at, block_on,
+    occupancy::Looker,
+    pipeline::Pipeline,
+    playback::play,
+    view::{self, Ends, View},
+};
+use crate::{
+    analyse::findings::{DestinationFacts, Facts, Severity, findings},
+    cli::TopArgs,
+    event::{self, hook_name},
+    inventory::Destination,
+    kernel::{
+        attach::{self, Options, Totals},
+        support::Support,
+    },
+    settings::{Settings, UsageError},
+    sink::{
+        Notices,
+        live::{About, Effect, Glance, InUse, Input, LiveSink, terminal::Terminal},
+    },
+    situation,
+};
+
+/// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or an
+/// error.
+///
+/// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
+pub fn top(args: TopArgs, log_level: u8) -> Result<()> {
+    if !Terminal::is_there() {
+        return Err(UsageError::NoTerminal.into());
+    }
+    match &args.from {
+        Some(file) => play(file, args.speed, args.verbosity.quiet),
+        None => block_on(watch(&Settings::try_from(crate::cli::TraceArgs::from(args))?, log_level)),
+    }
+}
+
+async fn watch(settings: &Settings, log_level: u8) -> Result<()> {
+    let mut ends = Ends::new()?;
+    let support = Support::gather(settings.btf.as_deref());
+    let options = Options {
+        filter: &settings.filter,
+        ring_bytes: settings.ring_bytes,
+        totals: Totals::Fallback,
+        log_level,
+    };
+    let tracer = attach::attach(settings.hook, &support, &options)?;
+    let about = About {
+        source: format!("hook {}", hook_name(tracer.hook)),
+        host: host(),
+        started_ns: None,
+        now_ns: 0,
+        zone: TimeZone::system(),
+        colour: Terminal::has_colour(),
+    };
+    let mut state = None;
+    let mut pipeline = Pipeline::with_sink(settings, tracer, |started_ns| {
+        let about = About { started_ns: Some(started_ns), now_ns: started_ns, ..about };
+        let shared = state.insert(view::shared(about));
+        let notices =
+            Notices::new(io::stderr(), settings.view.quiet).with_plots(settings.view.plot);
+        Box::new(LiveSink::new(shared.clone(), notices))
+    })?;
+    // What was in flight while the hook was attached half ends now, and is none of ours.
+    sleep(SETTLE).await;
+    pipeline.settle()?;
+    if !settings.view.quiet {
+        announce(pipeline.tracer());
+    }
+    if let Some(state) = state {
+        let view = View::open(state)?;
+        show(&mut pipeline, view, &mut ends, settings).await?;
+    }
+    pipeline.detach_start();
+    sleep(GRACE).await;
+    pipeline.finish()
+}
+
+/// Shows until the end. The terminal is as before when this returns, with an error, too.
+async fn show(
+    pipeline: &mut Pipeline,
+    mut view: View,
+    ends: &mut Ends,
+    settings: &Settings,
+) -> Result<()> {
+    let end = settings.duration.map(|duration| Instant::now() + duration);
+    let mut looker = Looker::new(LOOK_EVERY);
+    let mut drain = interval(DRAIN_EVERY);
+    drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval_at(Instant::now(), LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !pipeline.is_full() {
+        tokio::select! {
+            biased;
+            () = ends.recv() => break,
+            () = at(end) => break,
+            _ = look.tick() => {
+                pipeline.look()?;
+                let glance = pipeline.glance(&view.wanted())?;
+                tell_use(&view, &mut looker, &glance);
+                view.tell(Input::Glance(glance));
+            }
+            _ = drain.tick() => {
+                pipeline.drain()?;
+                match view.turn(pipeline.now_ns()?)? {
+                    Effect::None => {}
+                    Effect::Quit => break,
+                    Effect::Reset => {
+                        pipeline.reset()?;
+                        view.tell(Input::Glance(pipeline.glance(&[])?));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells the view what is in use for the destinations that it shows, and what is wrong.
+fn tell_use(view: &View, looker: &mut Looker, glance: &Glance) {
+    let shown = &glance.destinations;
+    let facts = shown.iter().map(|(_, one)| DestinationFacts::of_summary(one));
+    let mut facts = Facts { destinations: facts.collect(), ..Facts::default() };
+    let places = shown.iter().map(|(lane, _)| (lane.destination.netns, None));
+    let inventories = looker.look(places.filter(|(netns, _)| *netns != 0));
+    let mut in_use = Vec::new();
+    for inventory in &inventories {
+        situation::add_inventory(&mut facts, inventory);
+        for namespace in &inventory.namespaces {
+            let (netns, of) = (namespace.place.netns, namespace.settings.usable);
+            in_use.extend(namespace.destinations.iter().map(|one| {
+                let Destination { saddr, daddr, dport, in_use: ports, .. } = *one;
+                (event::Destination { netns, saddr, daddr, dport }, InUse { ports, of })
+            }));
+        }
+    }
+    if !inventories.is_empty() {
+        view.tell(Input::InUse(in_use));
+    }
+    for finding in findings(&facts).into_iter().filter(|f| f.severity != Severity::Note) {
+        view.tell(Input::Finding(finding.sentence));
+    }
+}
+
+/// The name of this host.
+fn host() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}

@@ -1,0 +1,178 @@
+//! What the view knows: all that a frozen picture has to keep.
+
+use std::collections::{HashMap, VecDeque};
+
+use rustc_hash::FxBuildHasher;
+
+use super::{
+    failures::Failures,
+    marks::Marks,
+    rows::{InUse, Row},
+    timeline::Timeline,
+};
+use crate::{
+    analyse::{
+        destinations::MAX_DESTINATIONS,
+        lanes::Lane,
+        summary::{DestinationSummary, Summary},
+        top::Top,
+    },
+    event::{Assignment, Destination},
+    losses::Losses,
+};
+
+/// Rates are those of so many nanoseconds.
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// How many findings are kept: more than a screen has lines for.
+const MAX_FINDINGS: usize = 16;
+
+/// What the tally says, asked about once a second.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// When, in nanoseconds since the Unix epoch.
+    pub now_ns: u64,
+    /// Over all; it need not list any destination.
+    pub summary: Summary,
+    /// Each destination that [`State::wanted`](super::State::wanted) named.
+    pub destinations: Vec<(Lane, DestinationSummary)>,
+}
+
+/// What was seen so far.
+#[derive(Clone)]
+pub(super) struct Seen {
+    pub(super) now_ns: u64,
+    pub(super) started_ns: Option<u64>,
+    pub(super) rows: Top<Lane, Row>,
+    pub(super) timeline: Timeline,
+    pub(super) failures: Failures,
+    pub(super) marks: Marks,
+    pub(super) losses: Losses,
+    pub(super) summary: Option<Summary>,
+    /// Assignments a second of each process that is listed, by its number and name.
+    pub(super) process_rates: HashMap<(u32, Option<String>), f64>,
+    /// Share of one processor that this process took in the last second, 0 to 1 and more.
+    pub(super) own_cost: Option<f64>,
+    pub(super) in_use: HashMap<Destination, InUse, FxBuildHasher>,
+    pub(super) findings: VecDeque<String>,
+    glanced_ns: u64,
+    rolled_ns: u64,
+}
+
+impl Seen {
+    pub(super) fn new(now_ns: u64, started_ns: Option<u64>) -> Self {
+        Self {
+            now_ns,
+            started_ns,
+            rows: Top::with_limit(MAX_DESTINATIONS),
+            timeline: Timeline::default(),
+            failures: Failures::default(),
+            marks: Marks::default(),
+            losses: Losses::default(),
+            summary: None,
+            process_rates: HashMap::new(),
+            own_cost: None,
+            in_use: HashMap::default(),
+            findings: VecDeque::new(),
+            glanced_ns: now_ns,
+            rolled_ns: now_ns,
+        }
+    }
+
+    pub(super) fn observe(&mut self, assignment: &Assignment) {
+        let entry = self.rows.see(Lane::of(assignment));
+        entry.value.observe(assignment);
+        self.timeline.observe(assignment.ts_ns, entry.serial, assignment.sport);
+        self.failures.observe(assignment);
+        if self.started_ns.is_none() {
+            (self.started_ns, self.rolled_ns) = (Some(assignment.ts_ns), assignment.ts_ns);
+        }
+        self.now_ns = self.now_ns.max(assignment.ts_ns);
+    }
+
+    /// The time is `now_ns`.
+    pub(super) fn tick(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+        let elapsed_ns = self.now_ns.saturating_sub(self.rolled_ns);
+        if elapsed_ns < SECOND_NS {
+            return;
+        }
+        self.rolled_ns = self.now_ns;
+        self.rows.values_mut().for_each(|entry| entry.value.roll(elapsed_ns));
+        let busy = |rate: Option<f64>| rate.map_or(0, whole);
+        let rows: Vec<_> =
+            self.rows.iter().map(|(_, entry)| (entry.serial, busy(entry.value.rate))).collect();
+        self.marks.update(&rows);
+    }
+
+    pub(super) fn glance(&mut self, glance: Glance) {
+        let Glance { now_ns, summary, destinations } = glance;
+        let elapsed_ns = now_ns.saturating_sub(self.glanced_ns);
+        if let Some(before) = self.summary.as_ref().filter(|_| elapsed_ns > 0) {
+            self.process_rates = process_rates(before, &summary, elapsed_ns);
+            let cpu_ns = |summary: &Summary| summary.cpu.map(|cpu| cpu.user_ns + cpu.system_ns);
+            let used_ns = cpu_ns(&summary).zip(cpu_ns(before));
+            self.own_cost =
+                used_ns.map(|(now, then)| real(now.saturating_sub(then)) / real(elapsed_ns));
+        }
+        self.glanced_ns = now_ns;
+        self.losses = summary.losses;
+        self.summary = Some(summary);
+        for (lane, said) in destinations {
+            if let Some(entry) = self.rows.get_mut(&lane) {
+                entry.value.said = Some(Box::new(said));
+            }
+        }
+    }
+
+    pub(super) fn find(&mut self, finding: String) {
+        if self.findings.contains(&finding) {
+            return;
+        }
+        if self.findings.len() == MAX_FINDINGS {
+            self.findings.pop_back();
+        }
+        self.findings.push_front(finding);
+    }
+
+    /// Who has which mark.
+    pub(super) fn marked(&self) -> Vec<Option<Lane>> {
+        let lane =
+            |holder: u32| self.rows.iter().find(|(_, e)| e.serial == holder).map(|(l, _)| *l);
+        self.marks.holders().map(|holder| holder.and_then(lane)).collect()
+    }
+
+    /// How much of its range is in use for a destination, if anybody told.
+    pub(super) fn in_use(&self, lane: &Lane) -> Option<InUse> {
+        self.in_use.get(&lane.destination).copied()
+    }
+}
+
+fn process_rates(
+    before: &Summary,
+    now: &Summary,
+    elapsed_ns: u64,
+) -> HashMap<(u32, Option<String>), f64> {
+    let then: HashMap<_, _> =
+        before.processes.iter().map(|one| ((one.pid, &one.comm), one.assignments)).collect();
+    let rate = |one: &crate::analyse::summary::ProcessSummary| {
+        let grown = one.assignments.saturating_sub(*then.get(&(one.pid, &one.comm)).unwrap_or(&0));
+        ((one.pid, one.comm.clone()), real(grown) * 1e9 / real(elapsed_ns))
+    };
+    now.processes.iter().map(rate).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates need no 16th digit")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+/// A rate as a whole number, to rank by.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and is not negative"
+)]
+fn whole(rate: f64) -> u64 {
+    rate.round() as u64
+}
