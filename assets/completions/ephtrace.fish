@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= ring-size= v/verbose q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= ring-size= v/verbose q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -24,6 +24,7 @@ function __fish_ephtrace_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l from -d 'Read this recording (NDJSON, Parquet, pcap; - is standard input) in place of the kernel' -r -F
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
@@ -38,6 +39,7 @@ bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
+sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
 explicit\t'The program named the port, or connects from one that it had bound before'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table, for people'
@@ -67,9 +69,16 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Only e
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s V -l version -d 'Print version'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "storm" -d 'Count in the kernel who connects where, what fails and what it costs; name the cause'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "check" -d 'Say in one line whether ports run short, with the exit codes of monitoring plugins'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "whatif" -d 'Work out how many connections a range, a NAT or more addresses can carry; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "top" -d 'Show what happens now, on a whole terminal: ports, destinations, processes, failures'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "doctor" -d 'Say what this kernel and user allow, and what would change it'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "ports" -d 'Say what is in use now: by destination, state and process, and how near the range is to its end'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "record" -d 'Record into a Parquet file, for `report`, DuckDB, Polars and Spark'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l from -d 'Read this recording (NDJSON, Parquet, pcap; - is standard input) in place of the kernel' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
@@ -84,6 +93,7 @@ bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
+sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
 explicit\t'The program named the port, or connects from one that it had bound before'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table, for people'
@@ -111,11 +121,145 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'How many rows to show; 0 for all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l rows -d 'How many rows the kernel keeps room for in each look' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s p -l pid -d 'Only these processes' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s u -l uid -d 'Only processes of these users (number or name)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s P -l port -d 'Only these destination ports, such as 80,443,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l src -d 'Only sources in these networks' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+bind\t'TCP bind to port 0'
+listen\t'TCP listen on an unbound socket'
+udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
+ping\t'Ping socket: bind to 0, connect or first send'
+sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
+explicit\t'The program named the port, or connects from one that it had bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+fentry\t'fentry and fexit on the search; needs BTF'
+kprobe\t'kprobe and kretprobe on the search'
+sock_ops\t'Tracepoint and sock_ops program; tells less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l json -d 'Print data (one JSON object for each look, with all rows), not tables'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l use -d 'Ports in use for the fullest destination, in percent of those that can be used' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l failures -d 'Assignments that fail, in percent of all; 0 warns of any' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l p99 -d 'Time that 99 of 100 searches for a port stay below' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l for -d 'How long to count assignments' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l netns -d 'These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+fentry\t'fentry and fexit on the search; needs BTF'
+kprobe\t'kprobe and kretprobe on the search'
+sock_ops\t'Tracepoint and sock_ops program; tells less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Look at what is in use only, and count nothing'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l range -d 'The range, such as 10240-65535; without it, that of this network namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l reserved -d 'How many ports of the range are reserved; without it, as many as here' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l sources -d 'How many source addresses connects are spread over' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l destinations -d 'How many destinations (address and port) connects are spread over' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l rate -d 'Requests a second that are to be carried' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l requests -d 'Requests that one connection carries; 1 without keep-alive' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l lifetime -d 'How long a connection lives, in seconds' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l closes-first -d 'Share of the connections that this side closes first, which then wait for 60 seconds (TIME_WAIT): 0 to 1' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat -d 'A NAT on the way: aws, azure, gcp, or how many ports it has for one destination' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse -d 'net.ipv4.tcp_tw_reuse=1: ports in TIME_WAIT can be used again after a second'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l json -d 'Print data (one JSON object), not text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s h -l help -d 'Print help'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l from -d 'Play this recording in place of what the kernel does; - is standard input' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l speed -d 'Play so many times as fast as it happened; 0 is as fast as it goes' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s p -l pid -d 'Only these processes' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s u -l uid -d 'Only processes of these users (number or name)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s P -l port -d 'Only these destination ports, such as 80,443,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l src -d 'Only sources in these networks' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+bind\t'TCP bind to port 0'
+listen\t'TCP listen on an unbound socket'
+udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
+ping\t'Ping socket: bind to 0, connect or first send'
+sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
+explicit\t'The program named the port, or connects from one that it had bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l count -d 'Stop after so many events' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l duration -d 'Stop after so long, such as 30s or 5m' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+fentry\t'fentry and fexit on the search; needs BTF'
+kprobe\t'kprobe and kretprobe on the search'
+sock_ops\t'Tracepoint and sock_ops program; tells less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l json -d 'Print data (one JSON object), not a table'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l limit -d 'List so many destinations of each namespace; the others are summed up' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l from -d 'Tell who opened connections by this recording (`ephtrace -o json`); - is standard input' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l json -d 'Print data (one JSON object), not text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Begin a new file at this size (256M, 2G) or after this time (10m, 1h): FILE-000001 and so on, before the extension; none is overwritten' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording (NDJSON, Parquet, pcap) in place of tracing; needs no root' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s u -l uid -d 'Only processes of these users (number or name)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s P -l port -d 'Only these destination ports, such as 80,443,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l src -d 'Only sources in these networks' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+bind\t'TCP bind to port 0'
+listen\t'TCP listen on an unbound socket'
+udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
+ping\t'Ping socket: bind to 0, connect or first send'
+sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
+explicit\t'The program named the port, or connects from one that it had bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l count -d 'Stop after so many events' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l duration -d 'Stop after so long, such as 30s or 5m' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+fentry\t'fentry and fexit on the search; needs BTF'
+kprobe\t'kprobe and kretprobe on the search'
+sock_ops\t'Tracepoint and sock_ops program; tells less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d 'Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l from -d 'The same, as other commands take it' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Write a page with charts to this file, in place of the text; - is standard output' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
@@ -124,7 +268,13 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l json -d 'Pr
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "doctor" -d 'Say what this kernel and user allow, and what would change it'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace doctor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "storm" -d 'Count in the kernel who connects where, what fails and what it costs; name the cause'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "check" -d 'Say in one line whether ports run short, with the exit codes of monitoring plugins'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "whatif" -d 'Work out how many connections a range, a NAT or more addresses can carry; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "top" -d 'Show what happens now, on a whole terminal: ports, destinations, processes, failures'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "doctor" -d 'Say what this kernel and user allow, and what would change it'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "ports" -d 'Say what is in use now: by destination, state and process, and how near the range is to its end'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "record" -d 'Record into a Parquet file, for `report`, DuckDB, Polars and Spark'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

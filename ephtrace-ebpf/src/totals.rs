@@ -151,6 +151,9 @@ fn errno_slot(errno: u32) -> usize {
     }
 }
 
+/// What has to be known of a search to tell how far it went.
+const NEEDED: u32 = known::HASH_OFFSET | known::WORD_BEFORE | known::WORD_AFTER;
+
 /// How far the search went, where that is known.
 ///
 /// # Safety
@@ -172,7 +175,6 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
     }
     // SAFETY: a live map value.
     unsafe { (*row).range = [low, high] };
-    const NEEDED: u32 = known::HASH_OFFSET | known::WORD_BEFORE | known::WORD_AFTER;
     if record.known & (NEEDED | known::RACED) != NEEDED || record.step_width != 0 {
         return;
     }
@@ -214,7 +216,7 @@ unsafe fn bump(to: *mut u64, value: u64) {
     if setting!(features.has_spares) != 0 {
         // SAFETY: one instruction on memory that the caller vouches for; changes no register.
         unsafe {
-            asm!("lock *(u64 *)({to} + 0) += {value}", to = in(reg) to, value = in(reg) value)
+            asm!("lock *(u64 *)({to} + 0) += {value}", to = in(reg) to, value = in(reg) value);
         };
     } else {
         // SAFETY: the caller vouches for `to`.
@@ -231,7 +233,9 @@ unsafe fn bump(to: *mut u64, value: u64) {
 unsafe fn bump_small(to: *mut u32) {
     if setting!(features.has_spares) != 0 {
         // SAFETY: as in `bump`.
-        unsafe { asm!("lock *(u32 *)({to} + 0) += {one}", to = in(reg) to, one = in(reg) 1_u64) };
+        unsafe {
+            asm!("lock *(u32 *)({to} + 0) += {one}", to = in(reg) to, one = in(reg) 1_u64);
+        };
     } else {
         // SAFETY: as in `bump`.
         unsafe { *to = (*to).wrapping_add(1) };

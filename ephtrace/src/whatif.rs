@@ -249,7 +249,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::Parser as _;
     use insta::assert_snapshot;
 
     use super::*;

@@ -116,7 +116,7 @@ fn the_end_is_foretold() -> Result<()> {
             else {
                 continue;
             };
-            if look["type"] != "storm" || in_use < PORTS / 2 || in_use >= PORTS {
+            if look["type"] != "storm" || !(PORTS / 2..PORTS).contains(&in_use) {
                 continue;
             }
             let at_ns = capacity["at_ns"].as_u64().context("no time")?;
