@@ -112,7 +112,7 @@ pub(crate) struct InFlight {
     pub(crate) sk: u64,
     /// Address of the socket that the kernel itself binds, ahead of a connect or a send; else 0.
     pub(crate) autobind: u64,
-    /// Address of what the program asked to bind an SCTP socket to last.
+    /// Which SCTP socket the program asked to bind last, and where its address stands, in one.
     pub(crate) asked: u64,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub(crate) start_ns: u64,

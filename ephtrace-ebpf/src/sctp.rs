@@ -41,8 +41,8 @@ pub(crate) fn eph_ksctp_x(ctx: RetProbeContext) {
 /// `static int sctp_bind(struct sock *sk, struct sockaddr *addr, int addr_len)`: the program asks.
 #[kprobe(function = "sctp_bind")]
 pub(crate) fn eph_ksbind(ctx: ProbeContext) {
-    if let Some(addr) = ctx.arg(1) {
-        search::asked_to_bind(addr);
+    if let (Some(sk), Some(addr)) = (ctx.arg(0), ctx.arg(1)) {
+        search::asked_to_bind(sk, addr);
     }
 }
 

@@ -260,10 +260,17 @@ pub(crate) fn autobind<const TRUSTED: bool>(sk: *const u8) {
 
 /// The program asks to bind an SCTP socket to what is at `addr`.
 #[inline(always)]
-pub(crate) fn asked_to_bind(addr: *const u8) {
+pub(crate) fn asked_to_bind(sk: *const u8, addr: *const u8) {
     let Some(slot) = slot(task::current()) else { return };
     // SAFETY: as in `begin`.
-    unsafe { (*slot).asked = addr as u64 };
+    unsafe { (*slot).asked = asked(sk, addr) };
+}
+
+/// Which socket is to be bound to the address that stands where: the place alone, on the stack, may
+/// be that of another call.
+#[inline(always)]
+fn asked(sk: *const u8, addr: *const u8) -> u64 {
+    (sk as u64) ^ (addr as u64)
 }
 
 /// A search for the SCTP socket `sk` has begun, to bind it to what is at `addr`: the kernel's own
@@ -273,7 +280,8 @@ pub(crate) fn own_accord(sk: *const u8, addr: *const u8) {
     let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
     // SAFETY: as in `begin`.
     let slot = unsafe { &mut *slot };
-    slot.autobind = if slot.asked == addr as u64 { 0 } else { sk as u64 };
+    slot.autobind = if slot.asked == asked(sk, addr) { 0 } else { sk as u64 };
+    slot.asked = 0;
 }
 
 /// The current task connects on `sk`, but there is no search to follow: its end is none to miss.

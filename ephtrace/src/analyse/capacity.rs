@@ -12,6 +12,9 @@ const MAX_SAMPLES: usize = 120;
 /// Fewer looks than this give no trend.
 const MIN_SAMPLES: usize = 3;
 
+/// Fewer releases than this share of the assignments are a matter of what was looked at first.
+const NOISE: f64 = 0.05;
+
 /// A time so far ahead is no forecast any more.
 const HORIZON_S: f64 = 24.0 * 3600.0;
 
@@ -78,8 +81,9 @@ impl Series {
             assigned.map(|rate| (rate - grown / seconds).max(0.0)).filter(|rate| rate.is_finite());
         let mean = self.samples.iter().map(|s| f64::from(s.in_use)).sum::<f64>()
             / real(self.samples.len() as u64);
-        let hold_s = released.filter(|&rate| rate > 0.0).map(|rate| mean / rate);
-        let until = |mark: f64| until(f64::from(last.in_use), mark, growth);
+        let least = assigned.unwrap_or(0.0) * NOISE;
+        let hold_s = released.filter(|&rate| rate > least).map(|rate| mean / rate);
+        let until = |mark: f64| until(f64::from(last.in_use), mark, self.trend());
         Some(Capacity {
             at_ns: last.at_ns,
             in_use: last.in_use,
@@ -95,6 +99,13 @@ impl Series {
             half_in_s: until(f64::from(usable) / 2.0),
             full_in_s: until(f64::from(usable)),
         })
+    }
+
+    /// What a forecast goes by: the growth, unless it has ended.
+    fn trend(&self) -> Option<f64> {
+        let recent = self.samples.len().saturating_sub(MIN_SAMPLES);
+        let grows = self.samples.iter().skip(recent).is_sorted_by(|a, b| a.in_use < b.in_use);
+        self.growth().filter(|_| grows)
     }
 
     /// The median of the slopes between any two looks (Theil and Sen): a burst or a gap moves it
@@ -243,6 +254,15 @@ mod tests {
         let capacity = series.capacity(28_232).unwrap();
         assert_eq!((capacity.hold_s, capacity.full_in_s), (Some(60.0), None));
         assert!((capacity.sustainable_per_second.unwrap() - 470.5).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_load_that_has_ended_has_no_end() {
+        let mut series = leak(100, 11, |_| 0);
+        series.push(11 * SECOND, 1000, 1000);
+        let capacity = series.capacity(2000).unwrap();
+        assert_eq!((capacity.full_in_s, capacity.hold_s), (None, None));
+        assert!(capacity.growth_per_second.unwrap() > 50.0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Each process, and how its ports are handed out.
 
 use super::{
-    pattern::{Judge, Observation, Verdict},
+    pattern::{Judge, Observation, Verdict, WHOLE},
     summary::ProcessSummary,
     top::{Entry, Top},
 };
@@ -17,7 +17,6 @@ const MAX_WAITING: usize = 32;
 /// The busiest processes.
 pub(super) struct Processes {
     known: Top<(u32, Name), Known>,
-    whole: u64,
 }
 
 /// Sorts by the text.
@@ -50,9 +49,8 @@ impl Name {
 }
 
 impl Processes {
-    /// Of each process the first `whole` assignments are all judged.
-    pub(super) fn new(whole: u64) -> Self {
-        Self { known: Top::with_limit(MAX_PROCESSES), whole }
+    pub(super) fn new() -> Self {
+        Self { known: Top::with_limit(MAX_PROCESSES) }
     }
 
     /// Takes note of one assignment; `event` is `None` for a failed one.
@@ -60,7 +58,7 @@ impl Processes {
         let Some(pid) = assignment.pid else { return };
         let known = &mut self.known.see((pid, Name(assignment.comm))).value;
         match event {
-            Some(event) => known.observe(event, self.whole),
+            Some(event) => known.observe(event),
             None => known.failures += 1,
         }
     }
@@ -77,34 +75,34 @@ impl Processes {
             assignments: entry.count,
             complete: entry.complete,
             failures: entry.value.failures,
-            verdict: entry.value.verdict(self.whole),
+            verdict: entry.value.verdict(),
         };
         self.known.ranked().into_iter().map(summary).collect()
     }
 }
 
 impl Known {
-    fn observe(&mut self, event: &Observation, whole: u64) {
+    fn observe(&mut self, event: &Observation) {
         if let Some(judge) = &mut self.judge {
             judge.observe(event);
             return;
         }
         self.waiting.push(*event);
         if self.waiting.len() == MAX_WAITING {
-            self.judge = Some(judged(&std::mem::take(&mut self.waiting), whole));
+            self.judge = Some(judged(&std::mem::take(&mut self.waiting)));
         }
     }
 
-    fn verdict(&self, whole: u64) -> Verdict {
+    fn verdict(&self) -> Verdict {
         match &self.judge {
             Some(judge) => judge.verdict(),
-            None => judged(&self.waiting, whole).verdict(),
+            None => judged(&self.waiting).verdict(),
         }
     }
 }
 
-fn judged(events: &[Observation], whole: u64) -> Judge {
-    let mut judge = Judge::new(whole);
+fn judged(events: &[Observation]) -> Judge {
+    let mut judge = Judge::new(WHOLE);
     for event in events {
         judge.observe(event);
     }

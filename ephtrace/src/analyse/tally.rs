@@ -29,10 +29,6 @@ use crate::event::{Assignment, errno_name};
 /// Longest latency that is told apart: a minute, in nanoseconds.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
 
-/// Of each stream of a live trace, so many assignments are all judged. Against [`WHOLE`] this costs
-/// 0.005 of the accuracy at 10,000 assignments (`docs/patterns.md`) and spares a microsecond each.
-const LIVE_WHOLE: u64 = 1 << 11;
-
 /// Collects what a [`Summary`] says, in constant time per assignment and bounded memory.
 pub struct Tally {
     started_ns: Option<u64>,
@@ -54,15 +50,6 @@ impl Tally {
     /// Nothing yet; the run began at `started_ns`, in nanoseconds since the Unix epoch, or with its
     /// first assignment.
     pub fn new(started_ns: Option<u64>) -> Self {
-        Self::judging(started_ns, WHOLE)
-    }
-
-    /// The same beside a storm that is not to be slowed down: fewer assignments are judged.
-    pub fn live(started_ns: u64) -> Self {
-        Self::judging(Some(started_ns), LIVE_WHOLE)
-    }
-
-    fn judging(started_ns: Option<u64>, whole: u64) -> Self {
         Self {
             started_ns,
             assignments: 0,
@@ -72,9 +59,9 @@ impl Tally {
             longest_ns: 0,
             first_ns: None,
             last_ns: None,
-            judge: Judge::new(whole),
+            judge: Judge::new(WHOLE),
             destinations: Destinations::new(),
-            processes: Processes::new(whole),
+            processes: Processes::new(),
             self_connects: SelfConnects::default(),
             picture: Picture::default(),
         }

@@ -16,7 +16,7 @@ use crate::{
         findings::{DestinationFacts, Facts},
         storm::{Interval, Row},
     },
-    inventory::{self, Inventory, Named, Which},
+    inventory::{self, Inventory, Named, Which, namespace::Settings},
     situation,
 };
 
@@ -87,6 +87,8 @@ pub(super) struct Occupancy {
 struct Followed {
     series: Series,
     assigned: u64,
+    /// The range in force for the latest assignment.
+    range: Option<(u16, u16)>,
     capacity: Option<Capacity>,
 }
 
@@ -120,6 +122,7 @@ impl Occupancy {
                 let numbers = &row.numbers;
                 let followed = self.followed.entry(key).or_default();
                 followed.assigned += numbers.assignments - numbers.failed;
+                followed.range = numbers.range.or(followed.range);
             }
         }
     }
@@ -137,10 +140,19 @@ impl Occupancy {
             for (key, followed) in here {
                 let count = in_use.get(key).copied().unwrap_or(0);
                 followed.series.push(inventory.ts_ns, count, followed.assigned);
-                followed.capacity = followed.series.capacity(namespace.settings.usable);
+                let usable = usable(followed.range, &namespace.settings);
+                followed.capacity = followed.series.capacity(usable);
             }
         }
     }
+}
+
+/// Ports that can be used: those of the namespace, or fewer where a socket has a range of its own.
+pub(super) fn usable(range: Option<(u16, u16)>, settings: &Settings) -> u32 {
+    let [low, high] = settings.range;
+    let own = range.filter(|&range| range != (low, high));
+    let own = own.map(|(low, high)| u32::from(high.saturating_sub(low)) + 1);
+    own.map_or(settings.usable, |own| own.min(settings.usable))
 }
 
 /// A connect's destination in a namespace that is known.

@@ -131,7 +131,7 @@ impl Pipeline {
             enricher: Enricher::default(),
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
-            tally: Tally::live(started_ns),
+            tally: Tally::new(Some(started_ns)),
             sink: make(started_ns),
             undecodable: 0,
             stop_after: settings.count,
@@ -209,7 +209,7 @@ impl Pipeline {
     /// Counts from now on, for the final summary, too.
     pub(super) fn reset(&mut self) -> Result<()> {
         let now_ns = self.now_ns()?;
-        self.stages.tally = Tally::live(now_ns);
+        self.stages.tally = Tally::new(Some(now_ns));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 
 use super::{
     DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, announce, at, block_on,
-    occupancy::Looker,
+    occupancy::{Looker, usable},
     pipeline::Pipeline,
     playback::play,
     view::{self, Ends, View},
@@ -136,10 +136,13 @@ fn tell_use(view: &View, looker: &mut Looker, glance: &Glance) {
     for inventory in &inventories {
         situation::add_inventory(&mut facts, inventory);
         for namespace in &inventory.namespaces {
-            let (netns, of) = (namespace.place.netns, namespace.settings.usable);
+            let netns = namespace.place.netns;
             in_use.extend(namespace.destinations.iter().map(|one| {
                 let Destination { saddr, daddr, dport, in_use: ports, .. } = *one;
-                (event::Destination { netns, saddr, daddr, dport }, InUse { ports, of })
+                let to = event::Destination { netns, saddr, daddr, dport };
+                let range = shown.iter().find(|(lane, _)| lane.destination == to);
+                let range = range.and_then(|(_, one)| one.range);
+                (to, InUse { ports, of: usable(range, &namespace.settings) })
             }));
         }
     }

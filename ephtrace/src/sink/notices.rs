@@ -54,7 +54,12 @@ impl Notices {
             .filter(|loss| loss.lost > 0)
             .collect();
         for Loss { stage, lost, total } in &grown {
-            let _ = writeln!(self.out, "ephtrace: lost {lost} events ({stage}, {total} so far)");
+            let more = match *stage {
+                "ring_full" => ": only counted, by process and destination, in the summary",
+                _ => "",
+            };
+            let _ =
+                writeln!(self.out, "ephtrace: lost {lost} events ({stage}, {total} so far){more}");
         }
         grown
     }

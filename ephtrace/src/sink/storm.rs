@@ -1,6 +1,7 @@
 //! Totals of a storm as tables or as data: one look after the other, then the whole.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write},
     net::SocketAddr,
@@ -98,12 +99,13 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Findings in words: what, the evidence, the remedies.
+/// Findings in words: what, the evidence, the remedies, each of these once.
 pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+    let mut told = BTreeSet::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings {
         writeln!(out, "{severity}: {sentence} [{rule}]")?;
         writeln!(out, "  evidence: {evidence}")?;
-        for remedy in remedies {
+        for remedy in remedies.iter().filter(|remedy| told.insert(*remedy)) {
             writeln!(out, "  remedy:   {remedy}")?;
         }
     }

@@ -120,6 +120,9 @@ fn the_end_is_foretold() -> Result<()> {
                 continue;
             }
             let at_ns = capacity["at_ns"].as_u64().context("no time")?;
+            if at_ns >= end {
+                continue;
+            }
             let real_s = Duration::from_nanos(end.saturating_sub(at_ns)).as_secs_f64();
             let whole_s = Duration::from_nanos(end - start).as_secs_f64();
             say(&format!("hook {hook}: {in_use} in use, {left_s:.2} s told, {real_s:.2} s left"));

@@ -5,11 +5,13 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    os::fd::AsFd as _,
     thread,
     time::Duration,
 };
 
 use log::LevelFilter;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
@@ -54,12 +56,16 @@ impl Terminal {
     /// What was typed since the last call, without waiting for more.
     pub fn inputs(&mut self) -> io::Result<Vec<Input<'static>>> {
         let mut inputs = Vec::new();
-        while inputs.len() < MAX_KEYS && event::poll(Duration::ZERO)? {
+        // On a terminal that was closed, crossterm would read nothing for ever.
+        while inputs.len() < MAX_KEYS && !is_gone() && event::poll(Duration::ZERO)? {
             match event::read()? {
                 Event::Key(key) => inputs.extend(translate(key).map(Input::Key)),
                 Event::Resize(..) => inputs.push(Input::Resize),
                 _ => {}
             }
+        }
+        if is_gone() {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the terminal was closed"));
         }
         Ok(inputs)
     }
@@ -71,6 +77,14 @@ impl Terminal {
         state.set_drawn(drawn);
         Ok(())
     }
+}
+
+/// Whether the terminal was closed: a window that is gone, a connection that broke.
+fn is_gone() -> bool {
+    let stdout = io::stdout();
+    let mut watched = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let polled = poll(&mut watched, PollTimeout::ZERO);
+    polled.is_ok() && watched[0].revents().is_some_and(|told| !told.is_empty())
 }
 
 impl Drop for Terminal {
