@@ -97,7 +97,7 @@ fn compare_destination(found: &Value, books: &Books, to: SocketAddr) -> Result<(
     ensure!((share - expected).abs() < 1e-9, "share {share}, not {expected}");
     // Before Linux 6.8 the kernel does not list what is bound and nothing else.
     let lists_bound = setup::kernel()? >= (6, 8);
-    let is_listed = |state: &&str| lists_bound || **state == "listen";
+    let is_listed = |state: &str| lists_bound || state == "listen";
     let bound = books.bound.iter().filter(|(port, _)| !RESERVED.contains(port));
     let bound = bound.filter(|(_, state)| is_listed(state)).count();
     same("left", &found["left"], usable - ports.len() - bound)?;

@@ -240,9 +240,9 @@ fn one_destination() {
     mean choice 1.9 us, candidates tried 1.0, middle step +8; in use now: unknown
     last used by 183 app
 
-    verdict: ports follow the last one given to the same destination
-      (per_destination, >99.9 %): double hash with random increments, Linux 5.18 or
-      later (linux_dhash64k, >99.9 %)
+    ports follow the last one given to the same destination (per_destination, >99.9
+      %): double hash with random increments, Linux 5.18 or later (linux_dhash64k,
+      >99.9 %)
       63 of 63 returns to a destination moved +2 to +16 (chance 0.06 %); global
         steps 63 of 63; 64 of 64 even: double hash with random increments, Linux
         5.18 or later
