@@ -9,7 +9,8 @@ pub struct Losses {
     pub in_flight_full: u64,
     /// Kernel: the end of a search was never seen (missed return probe, evicted state).
     pub return_missed: u64,
-    /// Kernel: a hook was left out, as it was being run on that processor for another task.
+    /// Kernel: a hook was left out, as it was being run on that processor for another task. With
+    /// kprobes, of searches that no filter would have kept, too.
     pub hook_missed: u64,
     /// User side: a record that could not be decoded.
     pub undecodable: u64,

@@ -1,6 +1,9 @@
 //! The attached kernel half: its ring, counters and cost, and how it is detached.
 
-use std::io;
+use std::{
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+};
 
 use aya::{
     Ebpf,
@@ -96,7 +99,23 @@ impl Tracer {
             let per_cpu = self.counters.get(&(*counter as u32), 0).map_err(io::Error::other)?;
             *count = per_cpu.iter().sum();
         }
+        counts[Counter::HookMissed as usize] += self.starts_left_out();
         Ok(counts)
+    }
+
+    /// How often the kernel left out a kprobe on the start of a search, as its processor was in the
+    /// middle of a program or of a change to a map (`bpf_prog_active`): a preemptible kernel may put
+    /// that off for another task, whose return probes it leaves out too, so that no program notices.
+    /// Searches that no filter would have kept are in the number. `trace_call_bpf` counts since Linux
+    /// 6.7.
+    fn starts_left_out(&self) -> u64 {
+        let starts = self.programs.starts.iter();
+        let searches = starts.filter(|start| Site::ALL.iter().any(|s| s.function() == start.to));
+        let misses = searches.filter_map(|start| match self.ebpf.program(start.program)? {
+            Program::KProbe(program) => recursion_misses(program.fd().ok()?.as_fd()),
+            _ => None,
+        });
+        misses.sum()
     }
 
     /// The attached programs' totals, as far as the kernel counted them.
@@ -153,4 +172,11 @@ impl Tracer {
             log::warn!("{name} can't be detached: {error}; it goes when ephtrace ends");
         }
     }
+}
+
+/// How often the kernel left out a program: a line of its file descriptor's text (Linux 5.12), which
+/// aya does not read.
+fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
 }

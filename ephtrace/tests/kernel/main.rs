@@ -15,6 +15,7 @@ mod bpf;
 mod compare;
 mod exits;
 mod filters;
+mod modules;
 mod mptcp;
 mod patterns;
 mod ports;

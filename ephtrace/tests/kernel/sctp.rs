@@ -1,22 +1,16 @@
 //! SCTP: a module, loaded after ephtrace was started.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
-use nix::{
-    errno::Errno,
-    kmod::{ModuleInitFlags, finit_module},
-};
+use anyhow::{Result, ensure};
 
 use crate::{
     assign::{Assign, say},
     compare::{compare, compare_events},
+    modules,
     setup::{self, Scratch, each_hook},
     tracer::{Event, Tracer},
 };
-
-/// Where a guest has the module and what it depends on, in the order in which they are loaded.
-const MODULES: &str = "/modules";
 
 /// What ephtrace says once it sees the module.
 const ATTACHED_LATE: &str = "ephtrace: module sctp was loaded";
@@ -25,33 +19,17 @@ fn is_loaded() -> bool {
     Path::new("/sys/module/sctp").exists()
 }
 
-/// Loads the module, which this machine gives to tests.
-fn load() -> Result<()> {
-    let folder = fs::read_dir(MODULES)?;
-    let mut files = folder.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    files.retain(|path| path.extension().is_some_and(|end| end == "ko"));
-    files.sort_unstable();
-    for path in &files {
-        let file = fs::File::open(path)?;
-        match finit_module(&file, c"", ModuleInitFlags::empty()) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(e) => return Err(e).with_context(|| format!("loading {}", path.display())),
-        }
-    }
-    ensure!(is_loaded(), "the module is not there");
-    Ok(())
-}
-
 /// Starts ephtrace, and sees to it that the module is there and is seen.
 fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Option<Tracer>> {
     let was_loaded = is_loaded();
-    if !was_loaded && !Path::new(MODULES).exists() {
+    if !was_loaded && !modules::are_here("sctp") {
         say("not applicable: no module sctp here that a test may load");
         return Ok(None);
     }
     let mut tracer = Tracer::start(scratch, hook, args)?;
     if !was_loaded {
-        load()?;
+        modules::load("sctp")?;
+        ensure!(is_loaded(), "the module is not there");
         if hook != "sock_ops" {
             let line = tracer.wait_for(ATTACHED_LATE)?;
             ensure!(line.contains("seen from now on"), "{line}");

@@ -126,7 +126,10 @@ fn totals_are_the_program_s_own() -> Result<()> {
         ensure!(whole.rows.iter().all(|row| row.pid == pid && row.dport.is_some()), "{whole:?}");
         ensure!(whole.all.latency_max_ns > 0, "{:?}", whole.all);
         let known = whole.all.searches_known;
-        say(&format!("hook {hook}: {} looks, {known} of {connects} searches known", parts.len()));
+        say(&format!(
+            "hook {hook}: {} looks, {known} of {connects} searches known, {lost} lost",
+            parts.len()
+        ));
         match whole.hook.as_str() {
             "sock_ops" => ensure!((known, whole.all.tried_max) == (0, None), "{:?}", whole.all),
             // Without KALLSYMS_ALL there is no table to read; all kernels of the matrix have it.

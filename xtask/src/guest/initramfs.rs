@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::kernel::Kernel;
+use super::{kernel::Kernel, modules};
 use crate::{artifacts::Executables, cpio::Archive, process, say::say, workspace};
 
 /// Enough for programs that turn user ids into names.
@@ -106,12 +106,13 @@ impl Plan {
 pub(super) fn with_modules(initramfs: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let cannot_read = || format!("cannot read {}", initramfs.display());
     let mut bytes = std::fs::read(initramfs).with_context(cannot_read)?;
-    let mut modules = Archive::default();
-    for module in &kernel.modules {
-        let name = module.file_name().unwrap_or_default().to_string_lossy();
-        modules.copy(&format!("/modules/{name}"), module)?;
+    let mut archive = Archive::default();
+    if let Some(folder) = &kernel.modules {
+        for path in modules::kept(folder)? {
+            archive.copy(&format!("/modules/{}", path.display()), &folder.join(path))?;
+        }
     }
-    bytes.extend(modules.finish()?);
+    bytes.extend(archive.finish()?);
     let path = initramfs.with_extension(format!("{}.cpio", kernel.version));
     std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)

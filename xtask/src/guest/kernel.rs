@@ -12,8 +12,8 @@ pub(super) struct Kernel {
     /// Its version, as output names it.
     pub(super) version: String,
     pub(super) image: PathBuf,
-    /// What tests load into it, in that order.
-    pub(super) modules: Vec<PathBuf>,
+    /// A folder of what tests load into it, if there is one.
+    pub(super) modules: Option<PathBuf>,
 }
 
 /// The kernels that were asked for, all of Debian's if none was; fetches what is not here yet.
@@ -35,7 +35,7 @@ fn one(name: &str, update: bool) -> Result<Kernel> {
     }
     let version = version_of(image)?;
     say(format_args!("kernel {version} from {name}"));
-    Ok(Kernel { version, image: image.to_owned(), modules: Vec::new() })
+    Ok(Kernel { version, image: image.to_owned(), modules: None })
 }
 
 /// The version that a bzImage has in its header (the x86 boot protocol's `kernel_version`).

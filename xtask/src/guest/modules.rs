@@ -12,16 +12,27 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 
-/// What the kernel tests load: Debian's kernels have SCTP as a module.
-pub(super) const WANTED: &str = "sctp";
+/// A folder each, with the modules that the kernel tests load together: Debian's kernels have SCTP
+/// and the listing of sockets by netlink as modules.
+pub(super) const SETS: [(&str, &[&str]); 2] =
+    [("sctp", &["sctp"]), ("sock_diag", &["tcp_diag", "udp_diag"])];
 
-/// Copies module `name` and what it depends on from below `unpacked` to `folder`: `0-first.ko`,
-/// `1-second.ko` and so on.
-pub(super) fn keep(name: &str, unpacked: &Path, folder: &Path) -> Result<()> {
+/// Whether [`keep_all`] made the folder, and no earlier version of it did.
+pub(super) fn are_kept(folder: &Path) -> bool {
+    SETS.iter().all(|(set, _)| folder.join(set).exists())
+}
+
+/// Copies the modules of all [`SETS`] and what they depend on from below `unpacked` to `folder`:
+/// `set/0-first.ko`, `set/1-second.ko` and so on.
+pub(super) fn keep_all(unpacked: &Path, folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     list(unpacked, &mut files)?;
+    SETS.iter().try_for_each(|(set, names)| keep(names, &files, &folder.join(set)))
+}
+
+fn keep(names: &[&str], files: &[PathBuf], folder: &Path) -> Result<()> {
     let mut order = Vec::new();
-    require(name, &files, &mut order)?;
+    names.iter().try_for_each(|name| require(name, files, &mut order))?;
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     for (nth, (name, content)) in order.iter().enumerate() {
         let path = folder.join(format!("{nth}-{name}.ko"));
@@ -30,12 +41,11 @@ pub(super) fn keep(name: &str, unpacked: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The modules in a folder that [`keep`] made, in their order.
+/// The modules in a folder that [`keep_all`] made: relative paths of files in it.
 pub(super) fn kept(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     list(folder, &mut files)?;
-    files.sort_unstable();
-    Ok(files)
+    files.iter().map(|file| Ok(file.strip_prefix(folder)?.to_owned())).collect()
 }
 
 /// Adds a module to `order`, after what it depends on.

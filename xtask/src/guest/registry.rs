@@ -50,15 +50,14 @@ const KEYRINGS: [&str; 4] = [
 /// A suite's kernel, fetched unless it is here.
 pub(super) fn kernel(suite: &Suite, update: bool) -> Result<Kernel> {
     let folder = workspace::cache()?.join("guests").join(suite.name);
-    // Kernels that came before modules were kept have none.
-    let is_whole = ["version", "modules"].iter().all(|part| folder.join(part).exists());
+    let is_whole = folder.join("version").exists() && modules::are_kept(&folder.join("modules"));
     if update || !is_whole {
         fetch(suite, &folder)
             .with_context(|| format!("cannot fetch the kernel of Debian's {}", suite.name))?;
     }
     let version = std::fs::read_to_string(folder.join("version"))
         .with_context(|| format!("cannot read {}/version", folder.display()))?;
-    let modules = modules::kept(&folder.join("modules"))?;
+    let modules = Some(folder.join("modules"));
     Ok(Kernel { version, image: folder.join("vmlinuz"), modules })
 }
 
@@ -91,7 +90,7 @@ fn stage(suite: &Suite, staging: &Path) -> Result<()> {
     let unpacked = apt.download(&packages)?;
     let image = find(&unpacked, |name| name.starts_with("vmlinuz"))?;
     std::fs::rename(image, staging.join("vmlinuz")).context("cannot move the kernel")?;
-    modules::keep(modules::WANTED, &unpacked, &staging.join("modules"))?;
+    modules::keep_all(&unpacked, &staging.join("modules"))?;
     std::fs::remove_dir_all(staging.join("apt")).context("cannot tidy up")?;
     std::fs::write(staging.join("version"), upstream(&version)).context("cannot write the version")
 }

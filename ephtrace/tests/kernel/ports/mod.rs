@@ -26,6 +26,7 @@ use serde_json::Value;
 use self::books::{Books, RANGE, RESERVED, in_new_netns, on_a_thread};
 use crate::{
     assign::say,
+    modules,
     setup::{self, Scratch},
 };
 
@@ -81,7 +82,17 @@ fn list<'a>(value: &'a Value, what: &str) -> Result<&'a Vec<Value>> {
     value[what].as_array().with_context(|| format!("no list {what} in {value}"))
 }
 
-fn compare_destination(found: &Value, books: &Books, to: SocketAddr) -> Result<()> {
+/// Whether what is bound and nothing else is listed: by Linux 6.8 and later, and not in `/proc`.
+fn lists_bound(namespace: &Value) -> Result<bool> {
+    Ok(setup::kernel()? >= (6, 8) && namespace["source"] == "sock_diag")
+}
+
+fn compare_destination(
+    found: &Value,
+    books: &Books,
+    to: SocketAddr,
+    lists_bound: bool,
+) -> Result<()> {
     let ports = books.of(to);
     let (even, odd) = parity(&ports);
     same("in use", &found["in_use"], ports.len())?;
@@ -95,8 +106,6 @@ fn compare_destination(found: &Value, books: &Books, to: SocketAddr) -> Result<(
     let share = found["share"].as_f64().context("no share")?;
     let expected = f64::from(u32::try_from(ports.len())?) / f64::from(u32::try_from(usable)?);
     ensure!((share - expected).abs() < 1e-9, "share {share}, not {expected}");
-    // Before Linux 6.8 the kernel does not list what is bound and nothing else.
-    let lists_bound = setup::kernel()? >= (6, 8);
     let is_listed = |state: &str| lists_bound || state == "listen";
     let bound = books.bound.iter().filter(|(port, _)| !RESERVED.contains(port));
     let bound = bound.filter(|(_, state)| is_listed(state)).count();
@@ -122,7 +131,8 @@ fn compare(found: &Value, books: &Books) -> Result<()> {
         };
         let mut shown = list(found, "destinations")?.iter();
         let one = shown.find(is_to).with_context(|| format!("{to} is not shown"))?;
-        compare_destination(one, books, to).with_context(|| format!("destination {to}"))?;
+        compare_destination(one, books, to, lists_bound(found)?)
+            .with_context(|| format!("destination {to}"))?;
     }
     compare_bound(found, books)?;
     let (even, odd) = parity(&books.udp);
@@ -132,7 +142,7 @@ fn compare(found: &Value, books: &Books) -> Result<()> {
 }
 
 fn compare_bound(found: &Value, books: &Books) -> Result<()> {
-    let lists_bound = setup::kernel()? >= (6, 8) && found["source"] == "sock_diag";
+    let lists_bound = lists_bound(found)?;
     let found = &found["bound"];
     let listening = books.bound.values().filter(|state| **state == "listen").count();
     same("listening", &found["listening"], listening)?;
@@ -150,13 +160,26 @@ fn compare_bound(found: &Value, books: &Books) -> Result<()> {
     held.iter().try_for_each(|one| same("holder", &one["holder"]["pid"], process::id()))
 }
 
+/// From `/proc` first, where the kernel can do without the modules that list sockets by netlink.
 #[test]
 #[ignore = "needs root"]
 fn figures_are_those_of_the_books() -> Result<()> {
+    if modules::are_here("sock_diag") {
+        compare_all(Some("proc"))?;
+        modules::load("sock_diag")?;
+        return compare_all(Some("sock_diag"));
+    }
+    compare_all(None)
+}
+
+fn compare_all(source: Option<&str>) -> Result<()> {
     in_new_netns(|| {
         let mut books = Books::default();
         books.fill()?;
         let found = settled(&books, &[])?;
+        if let Some(source) = source {
+            same("source", &found["source"], source)?;
+        }
         compare(&found, &books).with_context(|| found.to_string())?;
         compare_with_ss(&found)?;
         // The first only, and the others summed up.
