@@ -21,6 +21,7 @@ use ephtrace_common::{
 use crate::{
     globals::setting,
     task::{self, Owner},
+    word,
 };
 
 /// The loader sets how many entries there are.
@@ -214,10 +215,8 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
 #[inline(always)]
 unsafe fn bump(to: *mut u64, value: u64) {
     if setting!(features.has_spares) != 0 {
-        // SAFETY: one instruction on memory that the caller vouches for; changes no register.
-        unsafe {
-            asm!("lock *(u64 *)({to} + 0) += {value}", to = in(reg) to, value = in(reg) value);
-        };
+        // SAFETY: the caller vouches for `to`.
+        unsafe { word::add(to, value) };
     } else {
         // SAFETY: the caller vouches for `to`.
         unsafe { *to = (*to).wrapping_add(value) };
@@ -232,7 +231,7 @@ unsafe fn bump(to: *mut u64, value: u64) {
 #[inline(always)]
 unsafe fn bump_small(to: *mut u32) {
     if setting!(features.has_spares) != 0 {
-        // SAFETY: as in `bump`.
+        // SAFETY: one instruction on memory that the caller vouches for; changes no register.
         unsafe {
             asm!("lock *(u32 *)({to} + 0) += {one}", to = in(reg) to, one = in(reg) 1_u64);
         };

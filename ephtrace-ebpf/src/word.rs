@@ -93,7 +93,7 @@ pub(crate) fn leave(slot: &mut InFlight) {
 ///
 /// `to` is a live and aligned map value.
 #[inline(always)]
-unsafe fn add(to: *mut u64, value: u64) {
+pub(crate) unsafe fn add(to: *mut u64, value: u64) {
     // SAFETY: one instruction on memory that the caller vouches for; changes no register.
     unsafe { asm!("lock *(u64 *)({to} + 0) += {value}", to = in(reg) to, value = in(reg) value) };
 }

@@ -89,6 +89,8 @@ pub struct Seen {
     pub fullest: Option<DestinationFacts>,
     /// What was counted; `None` if nobody counted.
     pub counted: Option<Numbers>,
+    /// What was lost, and is not in `counted`.
+    pub lost: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -122,6 +124,9 @@ impl Answer {
             state = state.max(limits.failures.judge(failed)).max(limits.p99_ns.judge(p99_ns));
             text.push(counted_text(counted));
             data.extend(counted_data(counted, failed, limits));
+        }
+        if seen.lost > 0 {
+            text.push(format!("{} more were not seen", seen.lost));
         }
         let worst = seen.findings.iter().find(|finding| finding.severity != Severity::Note);
         text.extend(worst.filter(|_| state != State::Ok).map(|finding| finding.sentence.clone()));
@@ -210,6 +215,7 @@ mod tests {
                 latency_p99_ns,
                 ..Numbers::default()
             }),
+            lost: 0,
             findings: Vec::new(),
         }
     }
@@ -236,6 +242,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let mut seen = seen(28_232, 300, 2_000_000);
+        seen.lost = 4;
         seen.findings = vec![Finding {
             rule: "exhausted",
             severity: Severity::Critical,
@@ -243,7 +250,7 @@ mod tests {
             evidence: String::new(),
             remedies: Vec::new(),
         }];
-        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, most by curl (4711)); 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms; curl 4711 finds no free port | use=100.00%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
+        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, most by curl (4711)); 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
     }
 
     #[test]

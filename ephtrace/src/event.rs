@@ -121,6 +121,11 @@ pub struct PortRange {
     pub by_socket: bool,
 }
 
+/// Number of ports from the first to the second, both inclusive; 0 if they are the wrong way round.
+pub fn ports_between((low, high): (u16, u16)) -> u32 {
+    (u32::from(high) + 1).saturating_sub(u32::from(low))
+}
+
 impl PortRange {
     /// The namespace's range, narrowed by the socket's `IP_LOCAL_PORT_RANGE` (0, 0 if unset).
     ///
@@ -139,7 +144,14 @@ impl PortRange {
 
     /// Number of ports in it.
     pub fn len(&self) -> u32 {
-        (u32::from(self.high) + 1).saturating_sub(u32::from(self.low))
+        ports_between((self.low, self.high))
+    }
+
+    /// Ports that connect can use with a socket's `range`, if one is known, where its namespace has
+    /// the range `netns`, of which `usable` ports are not reserved: a range of its own has fewer.
+    pub fn usable(range: Option<(u16, u16)>, netns: (u16, u16), usable: u32) -> u32 {
+        let own = range.filter(|&range| range != netns).map(ports_between);
+        own.map_or(usable, |own| own.min(usable))
     }
 
     /// Who narrowed it last: `socket` (`IP_LOCAL_PORT_RANGE`) or `netns` (the sysctl), as it stands

@@ -4,6 +4,7 @@
 
 use crate::{
     analyse::findings::{DestinationFacts, Facts, Listener, NetnsFacts},
+    event::PortRange,
     inventory::{Inventory, Namespace, namespace::Destination, owners::Owner},
 };
 
@@ -32,7 +33,10 @@ pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
         let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&one));
         for mine in same.filter(|mine| mine.origin == Some("connect")) {
             mine.in_use = one.in_use;
-            mine.usable = usable(mine, &one);
+            mine.usable = one
+                .range
+                .zip(one.usable)
+                .map(|(netns, usable)| PortRange::usable(mine.range, netns, usable));
             mine.time_wait = one.time_wait;
             mine.reusable = one.reusable;
             is_known = true;
@@ -43,13 +47,6 @@ pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
     }
     facts.namespaces.extend(namespaces);
     facts.conntrack = facts.conntrack.max(conntrack);
-}
-
-/// A socket's own range (`IP_LOCAL_PORT_RANGE`) has fewer ports than that of its namespace.
-fn usable(mine: &DestinationFacts, namespace: &DestinationFacts) -> Option<u32> {
-    let own = mine.range.filter(|_| mine.range != namespace.range);
-    let own = own.map(|(low, high)| u32::from(high.saturating_sub(low)) + 1);
-    own.into_iter().chain(namespace.usable).min()
 }
 
 fn in_use(namespace: &Namespace, one: &Destination) -> DestinationFacts {

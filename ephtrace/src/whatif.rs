@@ -3,7 +3,10 @@
 //! Needs no root and looks at nothing but this namespace's range and reserved ports; the arithmetic
 //! is in `analyse::capacity`.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -11,6 +14,8 @@ use serde::Serialize;
 use crate::{
     analyse::capacity::{Ceiling, Setup},
     cli::{Nat, Preset, WhatifArgs},
+    event::ports_between,
+    inventory::sysctl::{PROC_SYS_NET, Sysctls},
     settings::UsageError,
 };
 
@@ -47,7 +52,7 @@ pub struct Answer {
 
 /// Answers on standard output.
 pub fn run(args: &WhatifArgs) -> Result<()> {
-    let answer = answer(args, &Here::read())?;
+    let answer = answer(args, Here::read())?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &answer).map_err(io::Error::from)?;
@@ -58,50 +63,27 @@ pub fn run(args: &WhatifArgs) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// This namespace's settings, as far as they can be read.
-#[derive(Clone, Copy, Debug, Default)]
+/// This namespace's settings.
+#[derive(Clone, Copy, Debug)]
 struct Here {
-    range: Option<(u16, u16)>,
-    reserved: Option<u32>,
+    range: (u16, u16),
+    reserved: u32,
 }
 
 impl Here {
-    fn read() -> Self {
-        let read = |name| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok();
-        let range = read("ip_local_port_range").and_then(|text| pair(&text, char::is_whitespace));
-        let reserved = read("ip_local_reserved_ports");
-        Self {
-            range,
-            reserved: reserved.zip(range).map(|(text, range)| reserved_inside(&text, range)),
-        }
+    /// `None` if they can't be read.
+    fn read() -> Option<Self> {
+        let Sysctls { range, reserved, .. } = Sysctls::read(Path::new(PROC_SYS_NET)).ok()?;
+        Some(Self { range: (range.low, range.high), reserved: reserved.count(range) })
     }
 }
 
-/// Two numbers with something in between.
-fn pair(text: &str, is_between: impl Fn(char) -> bool) -> Option<(u16, u16)> {
-    let mut numbers = text.split(is_between).filter(|word| !word.is_empty());
-    let pair = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-    numbers.next().is_none().then_some(pair)
-}
-
-/// How many ports of the range a list such as `8080,9000-9010` holds.
-fn reserved_inside(list: &str, (low, high): (u16, u16)) -> u32 {
-    let spans = list.trim().split(',').filter_map(|span| {
-        pair(span, |c| c == '-').or_else(|| span.parse().ok().map(|port: u16| (port, port)))
-    });
-    spans
-        .map(|(from, to)| (from.max(low), to.min(high)))
-        .filter(|(from, to)| from <= to)
-        .map(|(from, to)| u32::from(to - from) + 1)
-        .sum()
-}
-
-fn answer(args: &WhatifArgs, here: &Here) -> Result<Answer, UsageError> {
+fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
     check(args)?;
     let mut assumptions = Vec::new();
-    let (low, high) = range(args, here, &mut assumptions)?;
-    let all = u32::from(high - low) + 1;
-    let reserved = args.reserved.or(here.reserved.filter(|_| args.range.is_none())).unwrap_or(0);
+    let all = ports_between(range(args, here, &mut assumptions)?);
+    let of_here = here.filter(|_| args.range.is_none()).map(|here| here.reserved);
+    let reserved = args.reserved.or(of_here).unwrap_or(0);
     let setup = Setup {
         ports: all.saturating_sub(reserved),
         sources: args.sources,
@@ -146,19 +128,19 @@ fn check(args: &WhatifArgs) -> Result<(), UsageError> {
 
 fn range(
     args: &WhatifArgs,
-    here: &Here,
+    here: Option<Here>,
     assumptions: &mut Vec<String>,
 ) -> Result<(u16, u16), UsageError> {
-    let (low, high) = match (&args.range, here.range) {
+    let (low, high) = match (&args.range, here) {
         (Some(text), _) => {
-            let range = pair(text, |c| c == '-').filter(|(low, high)| low <= high && *low > 0);
-            range.ok_or_else(|| UsageError::Value {
+            let ends = text.split_once('-').and_then(|(a, b)| a.parse().ok().zip(b.parse().ok()));
+            ends.filter(|(low, high)| low <= high && *low > 0).ok_or_else(|| UsageError::Value {
                 flag: "--range",
                 value: text.clone(),
                 reason: "it takes two ports, such as 10240-65535".to_owned(),
             })?
         }
-        (None, Some(range)) => range,
+        (None, Some(here)) => here.range,
         (None, None) => {
             assumptions.push("the range here can't be read: that of Linux is taken".to_owned());
             (32_768, 60_999)
@@ -255,13 +237,13 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
-    const HERE: Here = Here { range: Some((32_768, 60_999)), reserved: Some(232) };
+    const HERE: Here = Here { range: (32_768, 60_999), reserved: 232 };
 
     fn ask(line: &str) -> Result<Answer, UsageError> {
         let words = format!("ephtrace whatif {line}");
         let command = Cli::parse_from(words.split_whitespace()).into_command();
         let Command::Whatif(args) = command else { panic!("not whatif") };
-        answer(&args, &HERE)
+        answer(&args, Some(HERE))
     }
 
     fn text(line: &str) -> String {
@@ -325,11 +307,5 @@ mod tests {
             assert!(ask(line).is_err(), "{line}");
         }
         assert!(ask("--lifetime 0 --closes-first 0").is_err());
-    }
-
-    #[test]
-    fn lists_of_reserved_ports_are_counted_inside_the_range() {
-        let count = |list| reserved_inside(list, (40_000, 40_009));
-        assert_eq!(["", "40000", "39999-40001,50000", "1-65535\n"].map(count), [0, 1, 2, 10]);
     }
 }

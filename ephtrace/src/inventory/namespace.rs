@@ -10,6 +10,7 @@ use super::{
     socket::ByState,
     sysctl::{Conntrack, Sysctls},
 };
+use crate::event::PortRange;
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -115,6 +116,11 @@ impl Settings {
             tw_reuse_delay_ms: sysctls.tw_reuse_delay_ms,
             conntrack: sysctls.conntrack,
         }
+    }
+
+    /// Ports that connect can use with a socket's `range`, if one is known.
+    pub fn usable_in(&self, range: Option<(u16, u16)>) -> u32 {
+        PortRange::usable(range, (self.range[0], self.range[1]), self.usable)
     }
 }
 

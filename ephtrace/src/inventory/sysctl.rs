@@ -162,6 +162,8 @@ mod tests {
         let some = sysctls(32768, 60999, "22,80,32768-32770,40001");
         assert_eq!((some.usable(), some.tried_first()), (28228, 14114));
         assert!(!some.is_usable(32769) && some.is_usable(32771) && !some.is_usable(22));
+        let count = |list| 10 - sysctls(40_000, 40_009, list).usable();
+        assert_eq!(["", "40000", "39999-40001,50000", "1-65535"].map(count), [0, 1, 2, 10]);
         // Ends of equal parity, both odd.
         assert_eq!(sysctls(40001, 40005, "").tried_first(), 3);
         assert_eq!(sysctls(40001, 40005, "40001").tried_first(), 2);

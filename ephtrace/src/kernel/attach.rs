@@ -107,7 +107,7 @@ pub fn attach_one(
     let mut tracer = Tracer {
         hook,
         passed_over: Vec::new(),
-        own_range_steps_by_one: offsets::own_range_steps_by_one(btf),
+        own_range_steps_by_one: settings.features.own_range_by_one != 0,
         unseen,
         seen_in_part: sites
             .iter()

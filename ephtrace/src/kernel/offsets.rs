@@ -76,6 +76,6 @@ pub fn features(btf: &Btf) -> Features {
 /// Whether `IP_LOCAL_PORT_RANGE` makes the search step by one and walk both parities (Linux 6.8).
 ///
 /// `inet_sk_get_local_port_range` tells its caller so since then, and returned nothing before.
-pub fn own_range_steps_by_one(btf: &Btf) -> bool {
+fn own_range_steps_by_one(btf: &Btf) -> bool {
     btf.function("inet_sk_get_local_port_range").is_some_and(|f| !f.returns_void)
 }

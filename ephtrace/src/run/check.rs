@@ -5,10 +5,14 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::time::sleep;
 
-use super::{GRACE, SETTLE, block_on};
+use super::{
+    block_on,
+    counting::{Counting, What},
+    storm::Whole,
+};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, findings},
@@ -17,11 +21,6 @@ use crate::{
     check::{Answer, Seen},
     enrich::clock::monotonic_ns,
     inventory::{self, Openers},
-    kernel::{
-        attach::{self, Options, Totals},
-        support::Support,
-        totals,
-    },
     settings::check::CheckSettings,
     situation,
 };
@@ -41,40 +40,37 @@ pub fn check(settings: Result<CheckSettings>) -> Result<ExitCode> {
 }
 
 fn look(settings: &CheckSettings) -> Result<Seen> {
-    let interval = match settings.count_for {
+    let counted = match settings.count_for {
         None => None,
         Some(_) => Some(block_on(count(settings))?),
     };
     let inventory = inventory::snapshot(&settings.which, LISTED, &Openers::default())?;
-    let rows = interval.iter().flat_map(|interval| &interval.rows);
+    let rows = counted.iter().flat_map(|(interval, _)| &interval.rows);
     let destinations = rows.map(DestinationFacts::of_row).collect();
     let mut facts = Facts { destinations, ..Facts::default() };
     situation::add_inventory(&mut facts, &inventory);
     let fullest = situation::of_inventory(&inventory).destinations.into_iter().next();
-    let counted = interval.map(|interval| interval.all);
-    Ok(Seen { fullest, counted, findings: findings(&facts) })
+    let lost = counted.as_ref().map_or(0, |(_, lost)| *lost);
+    let counted = counted.map(|(interval, _)| interval.all);
+    Ok(Seen { fullest, counted, lost, findings: findings(&facts) })
 }
 
-/// Adds up in the kernel for as long as was asked.
-async fn count(settings: &CheckSettings) -> Result<Interval> {
-    let support = Support::gather(settings.btf.as_deref());
-    let options = Options {
+/// Adds up in the kernel for as long as was asked. Returns what was lost, too.
+async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
+    let what = What {
+        hook: settings.hook,
+        btf: settings.btf.as_deref(),
         filter: &settings.filter,
-        ring_bytes: super::storm::RING_BYTES,
-        totals: Totals::Only(None),
+        rows: None,
         log_level: 0,
     };
-    let mut tracer = attach::attach(settings.hook, &support, &options)?;
-    let mut reader = tracer.take_totals().context("the eBPF object has no totals")?;
-    sleep(SETTLE).await;
-    let began_ns = monotonic_ns()?;
+    let mut counting = Counting::start(what).await?;
+    let mut whole = Whole::since(counting.since_ns);
     sleep(settings.count_for.unwrap_or_default()).await;
-    let duration_ns = monotonic_ns()?.saturating_sub(began_ns);
-    tracer.detach_start();
-    sleep(GRACE).await;
-    tracer.detach_end();
-    reader.switch()?;
-    sleep(totals::GRACE).await;
-    let taken = reader.take()?;
-    Ok(Interval::new(0, duration_ns, &taken.rows, taken.other.as_ref()))
+    let now_ns = monotonic_ns()?;
+    let (rest, losses) = counting.finish().await?;
+    for taken in &rest {
+        whole.add(taken);
+    }
+    Ok((whole.interval(0, now_ns), losses.total()))
 }

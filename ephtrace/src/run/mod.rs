@@ -5,7 +5,9 @@
 //! in flight end, detach the rest, drain, sum up.
 
 mod check;
+mod counting;
 mod counts;
+mod ends;
 mod facts;
 mod occupancy;
 mod pipeline;
@@ -22,13 +24,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until};
 
-use self::pipeline::Pipeline;
 pub use self::{check::check, playback::play, storm::storm, top::top};
+use self::{ends::Ends, pipeline::Pipeline};
 use crate::{
     event::{Origin, hook_name, origin_name},
     kernel::{
@@ -76,8 +75,7 @@ fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
 async fn run(settings: &Settings, log_level: u8) -> Result<()> {
     // Before anything is attached: a bad path must not cost a single event.
     let output = pipeline::open_output(settings)?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut ends = Ends::new()?;
     let support = Support::gather(settings.btf.as_deref());
     let options = Options {
         filter: &settings.filter,
@@ -102,8 +100,7 @@ async fn run(settings: &Settings, log_level: u8) -> Result<()> {
     while !pipeline.is_full() {
         tokio::select! {
             biased;
-            _ = interrupted.recv() => break,
-            _ = terminated.recv() => break,
+            () = ends.wait() => break,
             () = at(end) => break,
             _ = look.tick() => pipeline.look()?,
             _ = drain.tick() => {

@@ -16,7 +16,7 @@ use crate::{
         findings::{DestinationFacts, Facts},
         storm::{Interval, Row},
     },
-    inventory::{self, Inventory, Named, Which, namespace::Settings},
+    inventory::{self, Inventory, Named, Which},
     situation,
 };
 
@@ -140,19 +140,11 @@ impl Occupancy {
             for (key, followed) in here {
                 let count = in_use.get(key).copied().unwrap_or(0);
                 followed.series.push(inventory.ts_ns, count, followed.assigned);
-                let usable = usable(followed.range, &namespace.settings);
+                let usable = namespace.settings.usable_in(followed.range);
                 followed.capacity = followed.series.capacity(usable);
             }
         }
     }
-}
-
-/// Ports that can be used: those of the namespace, or fewer where a socket has a range of its own.
-pub(super) fn usable(range: Option<(u16, u16)>, settings: &Settings) -> u32 {
-    let [low, high] = settings.range;
-    let own = range.filter(|&range| range != (low, high));
-    let own = own.map(|(low, high)| u32::from(high.saturating_sub(low)) + 1);
-    own.map_or(settings.usable, |own| own.min(settings.usable))
 }
 
 /// A connect's destination in a namespace that is known.

@@ -19,8 +19,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     DRAIN_EVERY, LOOK_EVERY, block_on,
+    ends::Ends,
     reader::{Next, Reader},
-    view::{self, Ends, View},
+    view::{self, View},
 };
 use crate::{
     analyse::{
@@ -59,7 +60,7 @@ pub fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
 }
 
 async fn show(player: &mut Player, state: Shared) -> Result<()> {
-    let mut ends = Ends::new()?;
+    let mut ends = Ends::of_terminal()?;
     let mut view = View::open(state)?;
     let mut turn = interval(DRAIN_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +70,7 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
     loop {
         tokio::select! {
             biased;
-            () = ends.recv() => return Ok(()),
+            () = ends.wait() => return Ok(()),
             _ = turn.tick() => {}
         }
         let was_over = is_over;

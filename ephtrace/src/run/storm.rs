@@ -1,38 +1,32 @@
 //! `ephtrace storm`: the kernel half adds up, this looks at the sums from time to time.
 //!
 //! ```text
-//! totals (per CPU) ─ switch, wait, take ─→ analyse::storm ─→ analyse::findings ─→ sink::storm
+//! run::counting ─→ analyse::storm ─→ analyse::findings ─→ sink::storm
 //! ```
 
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
     io::{self, Write as _},
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use ephtrace_common::totals::{Totals as Sums, TotalsKey};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval_at, sleep},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::{GRACE, SETTLE, announce, block_on, counts, occupancy::Occupancy, tell_module};
+use super::{
+    announce, block_on,
+    counting::{Counting, What},
+    ends::Ends,
+    occupancy::Occupancy,
+    tell_module,
+};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Finding, findings},
         storm::{Detector, Interval},
     },
-    enrich::{
-        clock::{Clock, monotonic_ns},
-        container::Containers,
-    },
-    kernel::{
-        attach::{self, Options, Totals},
-        support::Support,
-        totals::{self, Taken, TotalsReader},
-        tracer::Tracer,
-    },
+    enrich::{clock::Clock, container::Containers},
+    kernel::totals::Taken,
     losses::Losses,
     settings::storm::StormSettings,
     sink::storm::{Look, WHOLE, write_findings},
@@ -41,9 +35,6 @@ use crate::{
 /// Rows that are remembered for the last table: beyond, they are summed up as others. 30 MiB.
 const MAX_ROWS: usize = 1 << 16;
 
-/// The ring buffer is not used, but there has to be one: the smallest.
-pub(super) const RING_BYTES: u32 = 4 << 10;
-
 /// Looks until a signal, the end that was asked for, or an error.
 pub fn storm(settings: &StormSettings, log_level: u8) -> Result<()> {
     block_on(run(settings, log_level))
@@ -51,106 +42,76 @@ pub fn storm(settings: &StormSettings, log_level: u8) -> Result<()> {
 
 async fn run(settings: &StormSettings, log_level: u8) -> Result<()> {
     let mut ends = Ends::new()?;
-    let support = Support::gather(settings.btf.as_deref());
-    let options = Options {
+    let what = What {
+        hook: settings.hook,
+        btf: settings.btf.as_deref(),
         filter: &settings.filter,
-        ring_bytes: RING_BYTES,
-        totals: Totals::Only(settings.rows),
+        rows: settings.rows,
         log_level,
     };
-    let mut tracer = attach::attach(settings.hook, &support, &options)?;
-    let reader = tracer.take_totals().context("the eBPF object has no totals")?;
-    sleep(SETTLE).await;
-    tracer.settle()?;
+    let counting = Counting::start(what).await?;
     if !settings.quiet {
-        announce(&tracer);
+        announce(&counting.tracer);
     }
-    let mut storm = Storm::new(settings, tracer, reader)?;
+    let mut storm = Storm::new(settings, counting);
     let mut ticks = interval_at(Instant::now() + settings.interval, settings.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for _ in 0..settings.count.unwrap_or(u64::MAX) {
         tokio::select! {
             biased;
             () = ends.wait() => break,
-            _ = ticks.tick() => storm.look(totals::GRACE).await?,
+            _ = ticks.tick() => storm.look().await?,
         }
     }
     storm.finish().await
 }
 
-/// What ends the run from outside.
-struct Ends {
-    interrupted: Signal,
-    terminated: Signal,
-}
-
-impl Ends {
-    fn new() -> Result<Self> {
-        let interrupted = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupted, terminated: signal(SignalKind::terminate())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupted.recv() => {},
-            _ = self.terminated.recv() => {},
-        }
-    }
-}
-
 struct Storm<'a> {
     settings: &'a StormSettings,
-    tracer: Tracer,
-    reader: TotalsReader,
+    counting: Counting,
     containers: Containers,
     detector: Detector,
     occupancy: Occupancy,
     whole: Whole,
-    since_ns: u64,
     told: BTreeSet<String>,
 }
 
 /// All looks together.
 #[derive(Default)]
-struct Whole {
+pub(super) struct Whole {
     began_ns: u64,
     rows: HashMap<TotalsKey, Sums>,
     other: Option<Sums>,
 }
 
 impl<'a> Storm<'a> {
-    fn new(settings: &'a StormSettings, tracer: Tracer, reader: TotalsReader) -> Result<Self> {
-        let since_ns = monotonic_ns()?;
-        let whole = Whole { began_ns: since_ns, ..Whole::default() };
-        let (containers, detector) = (Containers::new("/proc"), Detector::default());
-        let (occupancy, told) = (Occupancy::new(settings.interval), BTreeSet::new());
-        Ok(Self {
+    fn new(settings: &'a StormSettings, counting: Counting) -> Self {
+        Self {
             settings,
-            tracer,
-            reader,
-            containers,
-            detector,
-            occupancy,
-            whole,
-            since_ns,
-            told,
-        })
+            whole: Whole::since(counting.since_ns),
+            counting,
+            containers: Containers::new("/proc"),
+            detector: Detector::default(),
+            occupancy: Occupancy::new(settings.interval),
+            told: BTreeSet::new(),
+        }
     }
 
     /// Takes what was added up since the last look, and shows it.
-    async fn look(&mut self, grace: Duration) -> Result<()> {
-        let (taken, duration_ns) = self.take(grace).await?;
-        let end_ns = unix_ns(self.since_ns)?;
+    async fn look(&mut self) -> Result<()> {
+        let (taken, duration_ns) = self.counting.take().await?;
+        let end_ns = unix_ns(self.counting.since_ns)?;
         let mut interval = Interval::new(end_ns, duration_ns, &taken.rows, taken.other.as_ref());
         self.whole.add(&taken);
         self.name_containers(&mut interval);
         let mut facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
-        let losses = counts::losses(&self.tracer.counts()?);
-        self.tracer.flush_log();
-        tell_module(self.tracer.follow_module(), self.settings.quiet);
-        let look = Look::new("storm", self.tracer.hook, &interval, &found, losses);
+        let losses = self.counting.losses()?;
+        let tracer = &mut self.counting.tracer;
+        tracer.flush_log();
+        tell_module(tracer.follow_module(), self.settings.quiet);
+        let look = Look::new("storm", tracer.hook, &interval, &found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;
@@ -160,15 +121,6 @@ impl<'a> Storm<'a> {
             writeln!(out)?;
         }
         Ok(out.flush()?)
-    }
-
-    async fn take(&mut self, grace: Duration) -> Result<(Taken, u64)> {
-        self.reader.switch()?;
-        let now_ns = monotonic_ns()?;
-        let duration_ns = now_ns.saturating_sub(self.since_ns);
-        self.since_ns = now_ns;
-        sleep(grace).await;
-        Ok((self.reader.take()?, duration_ns))
     }
 
     /// Findings that were not told before: their evidence changes from look to look.
@@ -187,19 +139,12 @@ impl<'a> Storm<'a> {
 
     /// Detaches, takes the rest, and shows the whole.
     async fn finish(mut self) -> Result<()> {
-        self.tracer.detach_start();
-        sleep(GRACE).await;
-        self.tracer.detach_end();
-        // Both pairs of maps may hold something: that in use, and what came late to the other.
-        for _ in 0..2 {
-            let (taken, _) = self.take(totals::GRACE).await?;
-            self.whole.add(&taken);
+        let (rest, losses) = self.counting.finish().await?;
+        for taken in &rest {
+            self.whole.add(taken);
         }
-        let counts = self.tracer.counts()?;
-        let mut losses = counts::losses(&counts);
-        losses.return_missed += counts::never_ended(&counts);
-        let end_ns = unix_ns(self.since_ns)?;
-        let mut interval = self.whole.interval(end_ns, self.since_ns);
+        let now_ns = self.counting.since_ns;
+        let mut interval = self.whole.interval(unix_ns(now_ns)?, now_ns);
         self.name_containers(&mut interval);
         let mut facts = facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
@@ -208,7 +153,7 @@ impl<'a> Storm<'a> {
     }
 
     fn show_whole(&self, interval: &Interval, found: &[Finding], losses: Losses) -> Result<()> {
-        let look = Look::new(WHOLE, self.tracer.hook, interval, found, losses);
+        let look = Look::new(WHOLE, self.counting.tracer.hook, interval, found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;
@@ -224,7 +169,12 @@ impl<'a> Storm<'a> {
 }
 
 impl Whole {
-    fn add(&mut self, taken: &Taken) {
+    /// Nothing yet.
+    pub(super) fn since(began_ns: u64) -> Self {
+        Self { began_ns, ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, taken: &Taken) {
         for (key, sums) in &taken.rows {
             let has_room = self.rows.len() < MAX_ROWS;
             match self.rows.entry(*key) {
@@ -245,7 +195,8 @@ impl Whole {
         }
     }
 
-    fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
+    /// `end_ns` is that of the wall clock, `now_ns` the same moment in the clock of `began_ns`.
+    pub(super) fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
         let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
         Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other.as_ref())
     }

@@ -8,10 +8,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 
 use super::{
     DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, announce, at, block_on,
-    occupancy::{Looker, usable},
+    ends::Ends,
+    occupancy::Looker,
     pipeline::Pipeline,
     playback::play,
-    view::{self, Ends, View},
+    view::{self, View},
 };
 use crate::{
     analyse::findings::{DestinationFacts, Facts, Severity, findings},
@@ -45,7 +46,7 @@ pub fn top(args: TopArgs, log_level: u8) -> Result<()> {
 }
 
 async fn watch(settings: &Settings, log_level: u8) -> Result<()> {
-    let mut ends = Ends::new()?;
+    let mut ends = Ends::of_terminal()?;
     let support = Support::gather(settings.btf.as_deref());
     let options = Options {
         filter: &settings.filter,
@@ -101,7 +102,7 @@ async fn show(
     while !pipeline.is_full() {
         tokio::select! {
             biased;
-            () = ends.recv() => break,
+            () = ends.wait() => break,
             () = at(end) => break,
             _ = look.tick() => {
                 pipeline.look()?;
@@ -142,7 +143,7 @@ fn tell_use(view: &View, looker: &mut Looker, glance: &Glance) {
                 let to = event::Destination { netns, saddr, daddr, dport };
                 let range = shown.iter().find(|(lane, _)| lane.destination == to);
                 let range = range.and_then(|(_, one)| one.range);
-                (to, InUse { ports, of: usable(range, &namespace.settings) })
+                (to, InUse { ports, of: namespace.settings.usable_in(range) })
             }));
         }
     }

@@ -6,13 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::{
     analyse::{lanes::Lane, summary::Circumstances, tally::Tally},
     sink::live::{About, Effect, Glance, Input, Shared, State, terminal::Terminal},
 };
+use anyhow::{Context as _, Result};
 
 /// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a plot
 /// of a minute in 80 columns can show, and each drawing costs a millisecond or so.
@@ -78,32 +76,5 @@ pub(super) fn glance(tally: &Tally, now_ns: u64, wanted: &[Lane], around: Circum
         now_ns,
         summary: tally.summary(Some(now_ns), 0, around),
         destinations: wanted.iter().filter_map(said).collect(),
-    }
-}
-
-/// The signals that end a run: from the keyboard of another terminal, from `kill`, and from a terminal
-/// that is gone.
-pub(super) struct Ends([Signal; 4]);
-
-impl Ends {
-    pub(super) fn new() -> Result<Self> {
-        let listen = |kind: SignalKind| signal(kind).context("can't wait for signals");
-        Ok(Self([
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-            listen(SignalKind::quit())?,
-        ]))
-    }
-
-    /// Waits for one of them.
-    pub(super) async fn recv(&mut self) {
-        let [interrupt, terminate, hangup, quit] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-            _ = quit.recv() => {}
-        }
     }
 }

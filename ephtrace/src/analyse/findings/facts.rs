@@ -2,9 +2,12 @@
 
 use std::{fmt, net::IpAddr};
 
-use crate::analyse::{
-    capacity::Capacity, real, reuse::Reuse, self_connect::SelfConnect, storm::Row,
-    summary::DestinationSummary,
+use crate::{
+    analyse::{
+        capacity::Capacity, real, reuse::Reuse, self_connect::SelfConnect, storm::Row,
+        summary::DestinationSummary,
+    },
+    event::ports_between,
 };
 
 /// What is known of a host, as far as it is.
@@ -164,7 +167,7 @@ impl DestinationFacts {
 
     /// Ports of its range, the reserved ones included.
     pub(super) fn range_ports(&self) -> Option<u32> {
-        self.range.map(|(low, high)| u32::from(high.saturating_sub(low)) + 1)
+        self.range.map(ports_between)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity};
-use crate::analyse::real;
+use crate::{analyse::real, event::ports_between};
 
 /// A rule.
 type Rule = fn(&Facts) -> Vec<Finding>;
@@ -266,8 +266,8 @@ fn bind_zero(facts: &Facts) -> Vec<Finding> {
 
 fn reserved_block(facts: &Facts) -> Vec<Finding> {
     let blocks = facts.namespaces.iter().filter_map(|n| {
-        let longest = n.reserved.iter().max_by_key(|span| span_ports(**span))?;
-        (span_ports(*longest) >= LONG_BLOCK).then_some((n, *longest))
+        let longest = n.reserved.iter().max_by_key(|span| ports_between(**span))?;
+        (ports_between(*longest) >= LONG_BLOCK).then_some((n, *longest))
     });
     blocks
         .map(|(n, (low, high))| Finding {
@@ -276,7 +276,7 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
             sentence: format!("a block of reserved ports inside the range makes connects in {} slow now and then", n.name),
             evidence: format!(
                 "{} ports from {low} to {high} are reserved: a search that begins among them walks to their end, and the port behind them is used far too often",
-                u32::from(high - low) + 1
+                ports_between((low, high))
             ),
             remedies: vec![
                 format!("end the range below the block, or begin it above: sysctl -w net.ipv4.ip_local_port_range=\"{} {}\"", u32::from(high) + 1, n.range.map_or(65_535, |range| range.1)),
@@ -284,10 +284,6 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
             ],
         })
         .collect()
-}
-
-fn span_ports((low, high): (u16, u16)) -> u32 {
-    u32::from(high.saturating_sub(low)) + 1
 }
 
 fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
