@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::{
     assign::{self, Assign},
-    setup::{self, Scratch, each_hook},
+    setup::{self, Scratch, one_hook},
     tracer::{PATIENCE, Stderr, pid, spawn, wait_exit},
 };
 
@@ -83,7 +83,7 @@ fn ports<T>(all: &[T], destination: impl Fn(&T) -> (u16, Option<u16>)) -> Vec<(u
 #[test]
 #[ignore = "needs root and a kernel to trace"]
 fn a_recording_has_every_port_and_the_same_report() -> Result<()> {
-    each_hook(|hook| {
+    one_hook(|hook| {
         let scratch = Scratch::new()?;
         let (file, log) = (scratch.file("parquet"), scratch.file("truth"));
         let connects = (setup::storm()? / 4).to_string();
@@ -115,7 +115,7 @@ fn a_recording_has_every_port_and_the_same_report() -> Result<()> {
 #[test]
 #[ignore = "needs root and a kernel to trace"]
 fn a_kill_leaves_what_was_recorded_seconds_before() -> Result<()> {
-    each_hook(|hook| {
+    one_hook(|hook| {
         let scratch = Scratch::new()?;
         let file = scratch.file("parquet");
         let connects = (setup::storm()? / 4).to_string();

@@ -95,6 +95,13 @@ pub(crate) fn each_hook(test: impl Fn(&str) -> Result<()>) -> Result<()> {
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n\n")) }
 }
 
+/// Runs a test with the first of the hooks, as what it is about comes after the kernel half, and
+/// emulated guests are slow.
+pub(crate) fn one_hook(test: impl Fn(&str) -> Result<()>) -> Result<()> {
+    let hook = some_hook();
+    test(&hook).with_context(|| format!("hook {hook}"))
+}
+
 /// How many hooks there are, and which of them this is: to share out work that is alike for all.
 pub(crate) fn share(hook: &str) -> (usize, usize) {
     let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_default();

@@ -12,14 +12,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{
-    assign::{Assign, say},
-    setup::{self, Scratch, each_hook},
+    assign::{Assign, Attempt, say},
+    setup::{self, Scratch, one_hook},
     tracer::{PATIENCE, Tracer},
 };
-
-/// The range of the namespace that is used up, and how many ports it has.
-const RANGE: &str = "40000-40999";
-const PORTS: u64 = 1000;
 
 /// The network namespace that a thread of the process has made, as a file.
 fn door(pid: u32) -> Result<String> {
@@ -92,46 +88,77 @@ fn marks_are_named() -> Result<()> {
     named(FEW, "full", 2, "full")
 }
 
+/// The range of the namespace that leaks away, how many ports it has, and how many go each second: few
+/// enough for an emulated guest, which takes milliseconds for a search through half of them.
+const RANGE: &str = "40000-40399";
+const PORTS: u64 = 400;
+const PACE: u32 = 50;
+
+/// Runs of a leak that are tried until one is steady: a busy machine can't keep the pace.
+const RUNS: usize = 4;
+
 /// A leak of a known rate: from half way on, the end is foretold within a tenth.
 #[test]
 #[ignore = "needs root and a kernel to trace"]
 fn the_end_is_foretold() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let args = ["exhaust", "--wait", "--range", RANGE, "--pace", "125", "--attempts", "1010"];
-        let assign = Assign::start(&scratch, &args)?;
-        let pid = assign.pid().to_string();
-        let args = ["0.5", "-p", &pid, "--origin", "connect"];
-        let tracer = Tracer::start_storm(&scratch, hook, &args)?;
-        let truth = assign.truth()?;
-        let looks = tracer.stop_text()?;
-        let end = truth.iter().find(|attempt| attempt.errno != 0).context("no end")?.start_ns;
-        let start = truth.first().context("no start")?.start_ns;
-        let mut told = 0;
-        for look in looks.lines().map(serde_json::from_str::<Value>) {
-            let look = look?;
-            let capacity = &look["rows"][0]["capacity"];
-            let (Some(in_use), Some(left_s)) =
-                (capacity["in_use"].as_u64(), capacity["full_in_s"].as_f64())
-            else {
-                continue;
-            };
-            if look["type"] != "storm" || !(PORTS / 2..PORTS).contains(&in_use) {
-                continue;
+    one_hook(|hook| {
+        for _ in 0..RUNS {
+            let (looks, truth) = leak(hook)?;
+            if is_steady(&truth) {
+                return foretold(&looks, &truth);
             }
-            let at_ns = capacity["at_ns"].as_u64().context("no time")?;
-            if at_ns >= end {
-                continue;
-            }
-            let real_s = Duration::from_nanos(end.saturating_sub(at_ns)).as_secs_f64();
-            let whole_s = Duration::from_nanos(end - start).as_secs_f64();
-            say(&format!("hook {hook}: {in_use} in use, {left_s:.2} s told, {real_s:.2} s left"));
-            // A tenth, and a hundredth of the whole for what moves while it is looked at.
-            let allowed_s = real_s / 10.0 + whole_s / 100.0;
-            ensure!((left_s - real_s).abs() <= allowed_s, "{left_s} told, {real_s} left: {look}");
-            told += 1;
+            say("this machine did not keep the pace of the leak: once more");
         }
-        ensure!(told >= 3, "told {told} times only:\n{looks}");
-        Ok(())
+        bail!("the leak was not steady in any of {RUNS} runs")
     })
+}
+
+/// What was said of a leak, and what it did.
+fn leak(hook: &str) -> Result<(String, Vec<Attempt>)> {
+    let scratch = Scratch::new()?;
+    let pace = PACE.to_string();
+    let args = ["exhaust", "--wait", "--range", RANGE, "--pace", &pace, "--attempts", "404"];
+    let assign = Assign::start(&scratch, &args)?;
+    let pid = assign.pid().to_string();
+    let tracer = Tracer::start_storm(&scratch, hook, &["0.5", "-p", &pid, "--origin", "connect"])?;
+    let truth = assign.truth()?;
+    Ok((tracer.stop_text()?, truth))
+}
+
+/// Whether the leak kept its pace, but for a twentieth of a second.
+fn is_steady(truth: &[Attempt]) -> bool {
+    let Some(first) = truth.first() else { return false };
+    let due = |nth: u64| Duration::from_secs(nth) / PACE;
+    (0..).zip(truth).all(|(nth, attempt)| {
+        let at = Duration::from_nanos(attempt.start_ns.saturating_sub(first.start_ns));
+        at.abs_diff(due(nth)) < Duration::from_millis(50)
+    })
+}
+
+fn foretold(looks: &str, truth: &[Attempt]) -> Result<()> {
+    let end = truth.iter().find(|attempt| attempt.errno != 0).context("no end")?.start_ns;
+    let start = truth.first().context("no start")?.start_ns;
+    let mut told = 0;
+    for look in looks.lines().map(serde_json::from_str::<Value>) {
+        let look = look?;
+        let capacity = &look["rows"][0]["capacity"];
+        let (Some(in_use), Some(left_s)) =
+            (capacity["in_use"].as_u64(), capacity["full_in_s"].as_f64())
+        else {
+            continue;
+        };
+        let at_ns = capacity["at_ns"].as_u64().context("no time")?;
+        if look["type"] != "storm" || !(PORTS / 2..PORTS).contains(&in_use) || at_ns >= end {
+            continue;
+        }
+        let real_s = Duration::from_nanos(end - at_ns).as_secs_f64();
+        let whole_s = Duration::from_nanos(end - start).as_secs_f64();
+        say(&format!("{in_use} in use, {left_s:.2} s told, {real_s:.2} s left"));
+        // A tenth, and a hundredth of the whole for what moves while it is looked at.
+        let allowed_s = real_s / 10.0 + whole_s / 100.0;
+        ensure!((left_s - real_s).abs() <= allowed_s, "{left_s} told, {real_s} left: {look}");
+        told += 1;
+    }
+    ensure!(told >= 3, "told {told} times only:\n{looks}");
+    Ok(())
 }

@@ -120,8 +120,8 @@ impl Books {
         let v6 = self.listen((Ipv6Addr::LOCALHOST, 2002))?;
         let inside = self.listen(localhost(40_060))?;
         self.listen(localhost(40_050))?;
-        self.bind(0)?;
         self.bind(40_071)?;
+        self.bind(0)?;
         self.connect(Domain::IPV4, plain, 12)?;
         self.connect(Domain::IPV6, plain, 3)?;
         self.connect_and_close(plain, 4)?;
