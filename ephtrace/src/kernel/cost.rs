@@ -10,8 +10,11 @@ use std::{
 
 use aya::sys::{Stats, enable_stats};
 
-/// How long a window is.
+/// How long a window is at most.
 const WINDOW: Duration = Duration::from_millis(40);
+
+/// Searches that are enough for one.
+const ENOUGH: u64 = 100;
 
 /// What was measured, in all windows so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,9 +76,14 @@ impl Meter {
         }
     }
 
-    /// Ends a window that has been open for long enough.
-    pub fn close_if_due(&mut self, now: impl FnOnce() -> Cost) {
-        if self.open.as_ref().is_some_and(|window| window.since.elapsed() >= WINDOW) {
+    /// Ends a window that has been open for long enough, or has seen enough. `searches` tells how many
+    /// there were so far.
+    pub fn close_if_due(&mut self, searches: impl FnOnce() -> u64, now: impl FnOnce() -> Cost) {
+        let is_due = self.open.as_ref().is_some_and(|window| {
+            let seen = || searches().saturating_sub(window.before.searches);
+            window.since.elapsed() >= WINDOW || seen() >= ENOUGH
+        });
+        if is_due {
             self.close(now);
         }
     }

@@ -96,11 +96,16 @@ impl Tracer {
     fn raw_counts(&self) -> io::Result<Counts> {
         let mut counts = [0; Counter::COUNT as usize];
         for (counter, count) in Counter::ALL.iter().zip(&mut counts) {
-            let per_cpu = self.counters.get(&(*counter as u32), 0).map_err(io::Error::other)?;
-            *count = per_cpu.iter().sum();
+            *count = self.counter(*counter)?;
         }
         counts[Counter::HookMissed as usize] += self.starts_left_out();
         Ok(counts)
+    }
+
+    /// Summed over all CPUs.
+    fn counter(&self, counter: Counter) -> io::Result<u64> {
+        let per_cpu = self.counters.get(&(counter as u32), 0).map_err(io::Error::other)?;
+        Ok(per_cpu.iter().sum())
     }
 
     /// How often the kernel left out a kprobe on the start of a search, as its processor was in the
@@ -118,12 +123,14 @@ impl Tracer {
         misses.sum()
     }
 
+    /// Searches that began so far.
+    pub fn searches(&self) -> u64 {
+        self.counter(Counter::Seen).unwrap_or(0)
+    }
+
     /// The attached programs' totals, as far as the kernel counted them.
     pub fn cost(&self) -> Cost {
-        let mut cost = Cost {
-            searches: self.counts().map_or(0, |counts| counts[Counter::Seen as usize]),
-            ..Cost::default()
-        };
+        let mut cost = Cost { searches: self.searches(), ..Cost::default() };
         for attachment in self.programs.all() {
             let program = self.ebpf.program(attachment.program);
             let Some(Ok(info)) = program.map(Program::info) else { continue };

@@ -166,7 +166,7 @@ impl Pipeline {
         ring.drain(|bytes| stages.take(bytes))
             .and_then(|_| stages.sink.flush())
             .with_context(|| failure.clone())?;
-        meter.close_if_due(|| tracer.cost());
+        meter.close_if_due(|| tracer.searches(), || tracer.cost());
         Ok(())
     }
 

@@ -22,8 +22,11 @@ pub(super) struct StormArgs {
     #[arg(long, default_value_t = 15)]
     pairs: usize,
     /// How many connects each storm makes
-    #[arg(long, default_value_t = 30_000)]
+    #[arg(long, default_value_t = 60_000)]
     connects: u64,
+    /// How many threads connect
+    #[arg(long, default_value_t = 2)]
+    threads: u32,
     /// How the storm gets ports: connect, bind, udp-bind, udp
     #[arg(long, default_value = "connect")]
     by: String,
@@ -62,8 +65,8 @@ pub(super) fn compare(args: &StormArgs) -> Result<()> {
         }
     }
     result(format_args!(
-        "storms of {} ports by {} in two threads; medians of {} alternating pairs",
-        args.connects, args.by, args.pairs
+        "storms of {} ports by {}, threads: {}; medians of {} alternating pairs",
+        args.connects, args.by, args.threads, args.pairs
     ));
     result(format_args!(
         "{:<26} {:>7} {:>15} {:>12} {:>14} {:>9} {:>9} {:>8}",
@@ -71,7 +74,7 @@ pub(super) fn compare(args: &StormArgs) -> Result<()> {
         "rate",
         "(quartiles)",
         "CPU/connect",
-        "tracer CPU/ev",
+        "tracer CPU",
         "kernel ns",
         "peak KiB",
         "lost"
@@ -92,7 +95,7 @@ fn pair(tracer: &Tracer, assign: &Path, args: &StormArgs, folder: &Path) -> Resu
 
 fn storm(assign: &Path, args: &StormArgs) -> Result<Storm> {
     let mut command = Command::new(assign);
-    command.args(["storm", "--threads", "2", "--by", &args.by]);
+    command.args(["storm", "--threads", &args.threads.to_string(), "--by", &args.by]);
     command.args(["--connects", &args.connects.to_string()]);
     let report: Value = serde_json::from_str(&process::output(&mut command)?)?;
     let number = |name: &str| {
@@ -118,7 +121,7 @@ fn row(name: &str, pairs: &[Pair], connects: u64) -> String {
         format!("({:.1}-{:.1})", rate.low, rate.high),
         cpu.median,
         tracer_ns.median,
-        if is_ours { format!("{:.0}", kernel.median) } else { "-".into() },
+        if kernel.median.is_nan() { "-".into() } else { format!("{:.0}", kernel.median) },
         peak.median,
         if is_ours { lost.to_string() } else { "?".into() },
     ) + &if is_ours {

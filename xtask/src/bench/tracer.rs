@@ -17,9 +17,6 @@ use crate::{process, say::say};
 /// How long a peer, which does not say when it is attached, gets for it.
 const PEER_START: Duration = Duration::from_secs(2);
 
-/// Clock ticks a second in `/proc/PID/stat` (`USER_HZ`, the same on every Linux).
-const TICKS: f64 = 100.0;
-
 /// One way to trace.
 pub(crate) struct Tracer {
     pub(crate) name: &'static str,
@@ -49,7 +46,8 @@ pub(crate) struct Work {
     pub(crate) summary: Option<Value>,
 }
 
-/// ephtrace in its modes, then peers, as far as they are installed.
+/// ephtrace in its modes, a process that does nothing (how far two equal storms are apart), then peers,
+/// as far as they are installed.
 pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
     let ours = |name, args: &str| Tracer {
         name,
@@ -61,6 +59,12 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
         ours("ephtrace -o json", "-o json"),
         ours("ephtrace storm", "storm 1 --json"),
         ours("ephtrace -P 1 (filtered)", "-o json -P 1"),
+        Tracer {
+            name: "nothing at all",
+            program: "sleep".into(),
+            args: vec!["infinity".into()],
+            is_ours: false,
+        },
     ];
     for name in ["tcpstates", "tcplife"] {
         // Debian's libbpf-tools install under this name, in a folder that only root has on PATH.
@@ -135,13 +139,12 @@ impl Running {
     }
 }
 
-/// Processor time of a process so far, in seconds.
+/// Processor time of a process so far, in seconds: of its main thread, which is the only one that each
+/// of the tracers has. Told to the nanosecond, unlike that in `/proc/PID/stat`.
 fn cpu_s(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in brackets may hold blanks; utime and stime are fields 14 and 15.
-    let after = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok());
-    ticks.sum::<f64>() / TICKS
+    let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let ns = stat.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok());
+    ns.map_or(f64::NAN, |ns| ns / 1e9)
 }
 
 /// Largest resident memory of a process so far, in KiB.
