@@ -24,6 +24,8 @@ pub(crate) struct Tracer {
     args: Vec<String>,
     /// It says on stderr when it is attached, and ends with a summary.
     is_ours: bool,
+    /// The signal that ends it well.
+    end_by: &'static str,
 }
 
 /// A tracer at work.
@@ -31,6 +33,7 @@ pub(crate) struct Running {
     child: Child,
     output: PathBuf,
     is_ours: bool,
+    end_by: &'static str,
     cpu_before: f64,
 }
 
@@ -54,6 +57,7 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
         program: ephtrace.to_path_buf(),
         args: args.split(' ').map(Into::into).collect(),
         is_ours: true,
+        end_by: "-INT",
     };
     let mut tracers = vec![
         ours("ephtrace -o json", "-o json"),
@@ -64,13 +68,15 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
             program: "sleep".into(),
             args: vec!["infinity".into()],
             is_ours: false,
+            // It may have inherited that SIGINT is ignored, and handles none.
+            end_by: "-TERM",
         },
     ];
     for name in ["tcpstates", "tcplife"] {
         // Debian's libbpf-tools install under this name, in a folder that only root has on PATH.
         let places = process::find(name).into_iter().chain([Path::new("/usr/sbin").join(name)]);
         if let Some(program) = places.into_iter().find(|path| path.is_file()) {
-            let peer = Tracer { name, program, args: Vec::new(), is_ours: false };
+            let peer = Tracer { name, program, args: Vec::new(), is_ours: false, end_by: "-INT" };
             match peer.trial() {
                 Ok(()) => tracers.push(peer),
                 Err(why) => say(format_args!("left out: {why:#}")),
@@ -119,7 +125,8 @@ impl Tracer {
             None => thread::sleep(PEER_START),
         }
         let cpu_before = cpu_s(child.id());
-        Ok(Running { child, output, is_ours: self.is_ours, cpu_before })
+        let Self { is_ours, end_by, .. } = *self;
+        Ok(Running { child, output, is_ours, end_by, cpu_before })
     }
 }
 
@@ -131,7 +138,7 @@ impl Running {
         let pid = self.child.id();
         let cpu_s = cpu_s(pid) - self.cpu_before;
         let peak_kib = peak_kib(pid);
-        process::run(process::as_root("kill").args(["-INT", &pid.to_string()]))?;
+        process::run(process::as_root("kill").args([self.end_by, &pid.to_string()]))?;
         self.child.wait()?;
         let (lines, last) = count_lines(&self.output)?;
         let summary = self.is_ours.then(|| serde_json::from_str(&last)).transpose()?;
