@@ -1,6 +1,6 @@
 //! Recordings read by DuckDB, Polars and pyarrow, from their Python packages.
 //!
-//! Skipped with a message where none is installed. `EPHTRACE_PYTHON` names the interpreter, such as
+//! Skipped with a message where none is installed. `EPHTRACE_PYTHON` names the interpreter, which `cargo xtask test` sets up, such as
 //! that of a virtual environment with `pip install duckdb polars pyarrow`. Spark is not run.
 
 use std::{

@@ -61,6 +61,11 @@ fn stage(what: &str, run: impl FnOnce() -> Result<Tally>) -> Tally {
 fn host() -> Result<Tally> {
     let mut cargo = Command::new(process::cargo());
     cargo.current_dir(workspace::root()).args(["test", "--no-fail-fast", "--workspace"]);
+    match setup::python::ensure() {
+        Ok(python) => drop(cargo.env("EPHTRACE_PYTHON", python)),
+        // The test says what it could not try.
+        Err(error) => say(format_args!("no other readers of recordings: {error:#}")),
+    }
     follow(cargo.args(["--exclude", "ephtrace-ebpf"]))
 }
 

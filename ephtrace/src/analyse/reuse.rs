@@ -43,7 +43,7 @@ pub struct Uses {
 type Table = HashMap<u64, Use, BuildHasherDefault<Neighbours>>;
 
 /// Puts the ports of a lane beside each other, in their order. Most ports are handed out in sequence, so
-/// that the next one is found in memory that the processor has at hand: 80 ns in place of 320 in a
+/// that the next one is found in memory that the processor has at hand: 160 ns in place of 320 in a
 /// storm, where other work has driven everything else from its caches.
 #[derive(Default)]
 struct Neighbours(u64);

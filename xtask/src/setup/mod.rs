@@ -6,6 +6,7 @@
 
 pub(crate) mod compiler;
 mod linker;
+pub(crate) mod python;
 pub(crate) mod version;
 
 use std::process::ExitCode;

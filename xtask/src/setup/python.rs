@@ -1,0 +1,35 @@
+//! Other readers of Parquet, which recordings are tried with: DuckDB, Polars and pyarrow, from `PyPI`, in a
+//! virtual environment of their own in the cache.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
+
+use super::require;
+use crate::{process, say::say, workspace};
+
+const READERS: [&str; 3] = ["duckdb", "polars", "pyarrow"];
+
+/// The interpreter that has them. Made unless it is there; ephtrace itself needs none of this.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    let home = workspace::cache()?.join("python");
+    let (python, whole) = (home.join("bin/python"), home.join("whole"));
+    if whole.exists() {
+        return Ok(python);
+    }
+    if !has_venv() {
+        require("other readers of recordings", &["python3-venv"])?;
+    }
+    say(format_args!("installing {} from PyPI, to try recordings with", READERS.join(", ")));
+    process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    process::output(pip.args(READERS))?;
+    fs::write(&whole, "").with_context(|| format!("cannot write {}", whole.display()))?;
+    Ok(python)
+}
+
+/// Debian has what venv installs pip from in a package of its own.
+fn has_venv() -> bool {
+    process::output(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_ok()
+}
