@@ -1,7 +1,8 @@
 //! Recordings read by DuckDB, Polars and pyarrow, from their Python packages.
 //!
-//! Skipped with a message where none is installed. `EPHTRACE_PYTHON` names the interpreter, which `cargo xtask test` sets up, such as
-//! that of a virtual environment with `pip install duckdb polars pyarrow`. Spark is not run.
+//! Skipped with a message where none is installed. `EPHTRACE_PYTHON` names the interpreter, such as
+//! that of a virtual environment with `pip install duckdb polars pyarrow`, which `cargo xtask test`
+//! makes. Spark is not run.
 
 use std::{
     fs,

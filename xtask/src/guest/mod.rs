@@ -10,9 +10,7 @@ mod modules;
 mod registry;
 mod verdict;
 
-use std::{
-    collections::VecDeque, path::PathBuf, process::ExitCode, sync::Mutex, thread, time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Mutex, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -146,11 +144,12 @@ fn plan(args: &Args) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Some machines at a time, each with the next kernel that nobody has taken yet.
+/// Some machines at a time, each with the next kernel that nobody has taken yet: the newest first, as
+/// they take the longest, and what is left to the end leaves the other machines idle.
 fn boot_all(machine: &Machine, kernels: Vec<Kernel>, jobs: usize) -> Result<Vec<Outcome>> {
     let jobs = jobs.clamp(1, kernels.len().max(1));
-    let waiting = Mutex::new(VecDeque::from(kernels));
-    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.pop_front());
+    let waiting = Mutex::new(kernels);
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.pop());
     let work = || {
         let mut outcomes = Vec::new();
         while let Some(kernel) = next() {
