@@ -182,6 +182,10 @@ pub(super) fn processes(proc: &Path) -> io::Result<Vec<PathBuf>> {
 fn inode(path: &Path) -> io::Result<u32> {
     // The link, not what it leads to: that is quicker and takes no more rights.
     let link = fs::read_link(path)?;
+    if link.as_os_str().is_empty() {
+        // What Linux 5.10 answers in place of an error (`proc_ns_readlink`).
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
     netns_of(link.as_os_str().as_bytes())
         .ok_or_else(|| io::Error::other(format!("{} is no namespace", path.display())))
 }
