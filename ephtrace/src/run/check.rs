@@ -10,8 +10,7 @@ use tokio::time::sleep;
 
 use super::{
     block_on,
-    counting::{Counting, What},
-    storm::Whole,
+    counting::{Counting, What, Whole},
 };
 use crate::{
     analyse::{

@@ -1,17 +1,24 @@
 //! The kernel half adding up, and what it has added up taken from it.
 //!
 //! ```text
-//! totals (per CPU) ─ switch, wait, take
+//! totals (per CPU) ─ switch, wait, take ─→ Whole
 //! ```
 
-use std::path::Path;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::Filter;
+use ephtrace_common::{
+    Filter,
+    totals::{Totals as Sums, TotalsKey},
+};
 use tokio::time::sleep;
 
 use super::{GRACE, SETTLE, counts};
 use crate::{
+    analyse::storm::Interval,
     enrich::clock::monotonic_ns,
     kernel::{
         attach::{self, Options, Totals},
@@ -25,6 +32,9 @@ use crate::{
 
 /// The ring buffer is not used, but there has to be one: the smallest.
 const RING_BYTES: u32 = 4 << 10;
+
+/// Rows that are remembered for the last table: beyond, they are summed up as others. 30 MiB.
+const MAX_ROWS: usize = 1 << 16;
 
 /// A tracer that only counts.
 pub(super) struct Counting {
@@ -85,5 +95,47 @@ impl Counting {
         let mut losses = counts::losses(&counts);
         losses.return_missed += counts::never_ended(&counts);
         Ok((rest, losses))
+    }
+}
+
+/// All that was taken, together.
+#[derive(Default)]
+pub(super) struct Whole {
+    began_ns: u64,
+    rows: HashMap<TotalsKey, Sums>,
+    other: Option<Sums>,
+}
+
+impl Whole {
+    /// Nothing yet.
+    pub(super) fn since(began_ns: u64) -> Self {
+        Self { began_ns, ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, taken: &Taken) {
+        for (key, sums) in &taken.rows {
+            let has_room = self.rows.len() < MAX_ROWS;
+            match self.rows.entry(*key) {
+                Entry::Occupied(mut mine) => mine.get_mut().merge(sums),
+                Entry::Vacant(place) if has_room => drop(place.insert(*sums)),
+                Entry::Vacant(_) => self.add_other(sums),
+            }
+        }
+        if let Some(other) = &taken.other {
+            self.add_other(other);
+        }
+    }
+
+    fn add_other(&mut self, sums: &Sums) {
+        match &mut self.other {
+            Some(other) => other.merge(sums),
+            None => self.other = Some(*sums),
+        }
+    }
+
+    /// `end_ns` is that of the wall clock, `now_ns` the same moment in the clock of `began_ns`.
+    pub(super) fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
+        let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
+        Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other.as_ref())
     }
 }

@@ -5,17 +5,16 @@
 //! ```
 
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::BTreeSet,
     io::{self, Write as _},
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::totals::{Totals as Sums, TotalsKey};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{
     announce, block_on,
-    counting::{Counting, What},
+    counting::{Counting, What, Whole},
     ends::Ends,
     occupancy::Occupancy,
     tell_module,
@@ -26,14 +25,10 @@ use crate::{
         storm::{Detector, Interval},
     },
     enrich::{clock::Clock, container::Containers},
-    kernel::totals::Taken,
     losses::Losses,
     settings::storm::StormSettings,
     sink::storm::{Look, WHOLE, write_findings},
 };
-
-/// Rows that are remembered for the last table: beyond, they are summed up as others. 30 MiB.
-const MAX_ROWS: usize = 1 << 16;
 
 /// Looks until a signal, the end that was asked for, or an error.
 pub fn storm(settings: &StormSettings, log_level: u8) -> Result<()> {
@@ -74,14 +69,6 @@ struct Storm<'a> {
     occupancy: Occupancy,
     whole: Whole,
     told: BTreeSet<String>,
-}
-
-/// All looks together.
-#[derive(Default)]
-pub(super) struct Whole {
-    began_ns: u64,
-    rows: HashMap<TotalsKey, Sums>,
-    other: Option<Sums>,
 }
 
 impl<'a> Storm<'a> {
@@ -165,40 +152,6 @@ impl<'a> Storm<'a> {
             }
         }
         Ok(out.flush()?)
-    }
-}
-
-impl Whole {
-    /// Nothing yet.
-    pub(super) fn since(began_ns: u64) -> Self {
-        Self { began_ns, ..Self::default() }
-    }
-
-    pub(super) fn add(&mut self, taken: &Taken) {
-        for (key, sums) in &taken.rows {
-            let has_room = self.rows.len() < MAX_ROWS;
-            match self.rows.entry(*key) {
-                Entry::Occupied(mut mine) => mine.get_mut().merge(sums),
-                Entry::Vacant(place) if has_room => drop(place.insert(*sums)),
-                Entry::Vacant(_) => self.add_other(sums),
-            }
-        }
-        if let Some(other) = &taken.other {
-            self.add_other(other);
-        }
-    }
-
-    fn add_other(&mut self, sums: &Sums) {
-        match &mut self.other {
-            Some(other) => other.merge(sums),
-            None => self.other = Some(*sums),
-        }
-    }
-
-    /// `end_ns` is that of the wall clock, `now_ns` the same moment in the clock of `began_ns`.
-    pub(super) fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
-        let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
-        Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other.as_ref())
     }
 }
 
