@@ -107,21 +107,22 @@ impl<const N: usize> Frontiers<N> {
     }
 
     /// Moves the frontier that was hit, or begins a new one; `restart` where the old reference is
-    /// known to be worthless, so that the new one is on top at once.
+    /// known to be worthless: the new one is then on top at once, and a port just behind the old
+    /// one is not late, but where the counter goes on.
     pub(super) fn advance(&mut self, frame: &Frame, sight: &Sight, at: u64, restart: bool) {
         for item in &mut self.items[..usize::from(self.len)] {
             item.score *= FADE;
         }
         match sight.step {
-            Some(step) => self.hit(frame, sight.index, step, at),
+            Some(step) => self.hit(frame, sight.index, at, step > 0 || restart),
             None => self.begin(frame.port, at, restart),
         }
     }
 
-    fn hit(&mut self, frame: &Frame, index: usize, step: i32, at: u64) {
+    fn hit(&mut self, frame: &Frame, index: usize, at: u64, moves: bool) {
         let item = &mut self.items[index];
         item.score += 1.0;
-        if step > 0 {
+        if moves {
             item.port = frame.port;
             item.at = at;
             self.top = u8::try_from(index).unwrap_or(0);

@@ -340,3 +340,29 @@ proptest! {
         prop_assert_eq!(verdict(moved).algorithm, Algorithm::LinuxDhash64k);
     }
 }
+
+/// A new hash secret can begin anywhere, thus also just behind where the old one had got to: seen on
+/// Linux 6.12 in a socket's range of 2000 ports.
+#[test]
+fn a_new_secret_just_behind_the_old_counter_is_no_late_port() {
+    let mut rng = Rng::with_seed(11);
+    let range = PortRange { low: 45000, high: 46999, by_socket: true };
+    let mut offset = 400;
+    let events = (0..64).map(|i| {
+        let epoch = u64::from(i >= 8);
+        offset = if i == 8 { offset - 60 } else { offset + rng.u16(1..=8) };
+        Observation {
+            range: Some(range),
+            origin: Some(Origin::Connect),
+            clock: Clock::Epoch(7 + epoch),
+            linux: true,
+            ..event(i, 1, range.low + offset)
+        }
+    });
+    let verdict = verdict(events.collect::<Vec<_>>());
+    assert_eq!(
+        (verdict.pattern, verdict.algorithm),
+        (Pattern::PerDestination, Algorithm::LinuxLpr),
+        "{verdict:?}"
+    );
+}
