@@ -83,7 +83,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         name,
         is_host: namespace.place.own,
         range: Some((settings.range[0], settings.range[1])),
-        reserved: settings.longest_reserved.map(|[low, high]| (low, high)).into_iter().collect(),
+        reserved: settings.reserved_runs.iter().copied().map(<(u16, u16)>::from).collect(),
         tw_reuse: settings.tw_reuse,
         listeners,
         bound: Some(namespace.bound.ports),

@@ -84,7 +84,9 @@ pub struct Settings {
     pub ends_of_equal_parity: bool,
     /// Ports of the range that are reserved (`ip_local_reserved_ports`).
     pub reserved: u32,
-    /// The longest run of neighbours among them, both ends inclusive: connect walks over it.
+    /// All reserved ports, inside the range or not, as runs with both ends inclusive.
+    pub reserved_runs: Vec<[u16; 2]>,
+    /// The longest run of neighbours inside the range, both ends inclusive: connect walks over it.
     pub longest_reserved: Option<[u16; 2]>,
     /// Ports of the range that are not reserved: the full mark.
     pub usable: u32,
@@ -108,6 +110,12 @@ impl Settings {
             range: [range.low, range.high],
             ends_of_equal_parity: (range.low ^ range.high).is_multiple_of(2),
             reserved: sysctls.reserved.count(range),
+            reserved_runs: sysctls
+                .reserved
+                .runs(0..=u16::MAX)
+                .into_iter()
+                .map(<[u16; 2]>::from)
+                .collect(),
             longest_reserved: sysctls.reserved.longest_run(range).map(|(low, high)| [low, high]),
             usable: sysctls.usable(),
             half_mark: sysctls.tried_first(),

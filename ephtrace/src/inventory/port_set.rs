@@ -66,16 +66,19 @@ impl PortSet {
 
     /// The longest run of neighbours inside `range`, the lowest among equals.
     pub fn longest_run(&self, range: PortRange) -> Option<(u16, u16)> {
-        let mut longest: Option<(u16, u16)> = None;
-        let mut run: Option<(u16, u16)> = None;
-        for port in self.iter(range.low..=range.high) {
-            let low = run.filter(|run| run.1 + 1 == port).map_or(port, |run| run.0);
-            run = Some((low, port));
-            if longest.is_none_or(|(from, to)| port - low > to - from) {
-                longest = run;
+        self.runs(range.low..=range.high).into_iter().rev().max_by_key(|(low, high)| high - low)
+    }
+
+    /// Its runs of neighbours inside `ports`, both ends inclusive.
+    pub fn runs(&self, ports: RangeInclusive<u16>) -> Vec<(u16, u16)> {
+        let mut runs: Vec<(u16, u16)> = Vec::new();
+        for port in self.iter(ports) {
+            match runs.last_mut().filter(|(_, high)| high + 1 == port) {
+                Some((_, high)) => *high = port,
+                None => runs.push((port, port)),
             }
         }
-        longest
+        runs
     }
 }
 

@@ -148,7 +148,7 @@ fn json_has_all_keys_whatever_is_known() {
     let value: Value = serde_json::from_slice(&out).unwrap();
     assert_snapshot!(keys(&value, ""), @"hidden_holders hidden_processes namespaces openers_forgotten openers_known ts_ns type unreadable");
     assert_snapshot!(keys(&value, "/namespaces/0"), @"accepted bound by_state destinations destinations_known even name netns odd on_reserved others own ports processes settings sockets source tcp udp");
-    assert_snapshot!(keys(&value, "/namespaces/0/settings"), @"conntrack ends_of_equal_parity half_mark longest_reserved range reserved step_width tw_reuse tw_reuse_delay_ms usable");
+    assert_snapshot!(keys(&value, "/namespaces/0/settings"), @"conntrack ends_of_equal_parity half_mark longest_reserved range reserved reserved_runs step_width tw_reuse tw_reuse_delay_ms usable");
     assert_snapshot!(keys(&value, "/namespaces/0/destinations/0"), @"by_state daddr dport even first_left holders in_use left mark odd other_holders saddr share time_wait_reusable unknown_closed unknown_open");
     assert_snapshot!(keys(&value, "/namespaces/0/destinations/0/holders/0"), @"closed comm container open pid ports");
     assert_snapshot!(keys(&value, "/namespaces/0/bound"), @"bound_only connected held listening listening_unreserved others ports");

@@ -83,7 +83,7 @@ pub struct NetnsFacts {
     pub is_host: bool,
     /// `ip_local_port_range`.
     pub range: Option<(u16, u16)>,
-    /// `ip_local_reserved_ports` inside the range, as spans.
+    /// `ip_local_reserved_ports`, inside the range or not, as spans in order.
     pub reserved: Vec<(u16, u16)>,
     /// `tcp_tw_reuse`.
     pub tw_reuse: Option<u8>,

@@ -5,7 +5,8 @@
 //! wrong.
 
 mod facts;
-mod rules;
+mod load;
+mod settings;
 
 use std::fmt::{self, Write as _};
 
@@ -54,10 +55,32 @@ pub struct Finding {
 /// needs the worst of them.
 const MAX_PER_RULE: usize = 3;
 
+/// A rule.
+type Rule = fn(&Facts) -> Vec<Finding>;
+
+/// All of them, in the order of their worth.
+const RULES: [Rule; 15] = [
+    load::exhausted,
+    load::full,
+    load::runs_out,
+    load::half_mark,
+    load::retry_loop,
+    load::storm,
+    load::bind_zero,
+    settings::reserved_block,
+    settings::time_wait_not_reusable,
+    settings::conntrack,
+    load::self_connect,
+    load::short_reuse,
+    settings::listener_inside,
+    settings::equal_parity,
+    settings::other_range,
+];
+
 /// All findings, worst first.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut all = Vec::new();
-    for rule in rules::RULES {
+    for rule in RULES {
         let mut found = rule(facts);
         let more = found.len().saturating_sub(MAX_PER_RULE);
         found.truncate(MAX_PER_RULE);

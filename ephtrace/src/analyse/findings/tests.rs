@@ -140,14 +140,14 @@ fn of_settings() {
       -> look at what the initiator does: a deployment, a restart, a cache that is empty, retries
     note [reserved-block] a block of reserved ports inside the range makes connects in the host slow now and then
       5001 ports from 45000 to 50000 are reserved: a search that begins among them walks to their end, and the port behind them is used far too often
-      -> end the range below the block, or begin it above: sysctl -w net.ipv4.ip_local_port_range="50001 60998"
+      -> leave the block out of the range: sysctl -w net.ipv4.ip_local_port_range="32768 44999"
       -> Linux 7.1 and later: sysctl -w net.ipv4.ip_local_port_step_width=64
     note [self-connect] a risk
       0 sockets connected to themselves
-      -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,…
+      -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is replaced)
     note [listener-inside] services in the host listen inside the range: after a restart their port may be taken by a connection
       listening and not reserved: 33000 (etcd (7)), 34000
-      -> sysctl -w net.ipv4.ip_local_reserved_ports=33000,34000
+      -> sysctl -w net.ipv4.ip_local_reserved_ports=40000-40001,45000-50000,33000,34000
     note [equal-parity] the range of the host has ends of equal parity: each connect leaves one port of it out of its search
       net.ipv4.ip_local_port_range = 32768 60998: an odd number of ports, of which the search takes an even one
       -> sysctl -w net.ipv4.ip_local_port_range="32768 60999"
@@ -184,4 +184,26 @@ fn many_alike_are_told_once() {
     let found = findings(&Facts { destinations, ..Facts::default() });
     assert_eq!(found.len(), MAX_PER_RULE);
     assert!(found[2].evidence.ends_with("and 7 more like this"), "{}", found[2].evidence);
+}
+
+#[test]
+fn a_block_leaves_the_larger_part_of_the_range() {
+    let remedy = |reserved| {
+        let host = NetnsFacts { range: Some((32_768, 60_999)), reserved: vec![reserved], ..host() };
+        let found = findings(&Facts { namespaces: vec![host], ..Facts::default() });
+        let block = found.into_iter().find(|finding| finding.rule == "reserved-block");
+        block.map(|block| block.remedies)
+    };
+    let range = |reserved| {
+        let remedies = remedy(reserved)?;
+        let text = remedies.iter().find_map(|remedy| remedy.split_once("port_range="));
+        Some(text.map(|(_, range)| range.to_owned()))
+    };
+    let is = |text: &str| Some(Some(format!("{text:?}")));
+    assert_eq!(range((45_000, 60_999)), is("32768 44999"));
+    assert_eq!(range((45_000, 65_535)), is("32768 44999"));
+    assert_eq!(range((1024, 40_000)), is("40001 60999"));
+    assert_eq!(range((1, 65_535)), Some(None));
+    assert_eq!(range((1024, 33_000)), None);
+    assert_eq!(range((61_000, 65_535)), None);
 }

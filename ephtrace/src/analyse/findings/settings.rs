@@ -1,0 +1,157 @@
+//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a setting
+//! does, the kernel's `ip-sysctl` for each remedy.
+
+use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, load::HALF};
+use crate::{analyse::real, event::ports_between};
+
+/// A tracker that is fuller than this share is near its limit.
+const TRACKER_FULL: f64 = 0.8;
+
+/// A reserved block of so many ports is walked through in some microseconds.
+const LONG_BLOCK: u32 = 1000;
+
+pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
+    let blocks = facts.namespaces.iter().filter_map(|n| {
+        let range = n.range?;
+        let inside = n.reserved.iter().map(|&(low, high)| (low.max(range.0), high.min(range.1)));
+        let longest = inside.max_by_key(|span| ports_between(*span))?;
+        (ports_between(longest) >= LONG_BLOCK).then_some((n, range, longest))
+    });
+    blocks
+        .map(|(n, range, (low, high))| Finding {
+            rule: "reserved-block",
+            severity: Severity::Note,
+            sentence: format!("a block of reserved ports inside the range makes connects in {} slow now and then", n.name),
+            evidence: format!(
+                "{} ports from {low} to {high} are reserved: a search that begins among them walks to their end, and the port behind them is used far too often",
+                ports_between((low, high))
+            ),
+            remedies: beside_block(range, (low, high))
+                .into_iter()
+                .chain(["Linux 7.1 and later: sysctl -w net.ipv4.ip_local_port_step_width=64".to_owned()])
+                .collect(),
+        })
+        .collect()
+}
+
+/// The larger part of the range that the block leaves; none where it leaves nothing.
+fn beside_block(range: (u16, u16), block: (u16, u16)) -> Option<String> {
+    let below = block.0.checked_sub(1).map(|high| (range.0, high));
+    let above = block.1.checked_add(1).map(|low| (low, range.1));
+    let left = below.into_iter().chain(above).filter(|(low, high)| low <= high);
+    let (low, high) = left.max_by_key(|&part| ports_between(part))?;
+    Some(format!(
+        "leave the block out of the range: sysctl -w net.ipv4.ip_local_port_range=\"{low} {high}\""
+    ))
+}
+
+pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
+    let waiting = facts.destinations.iter().filter_map(|d| {
+        let (time_wait, usable) = d.time_wait.zip(d.usable)?;
+        let to = d.to?;
+        let n = facts.namespaces.iter().find(|n| Some(n.netns) == d.netns)?;
+        let many = f64::from(time_wait) >= f64::from(usable) * HALF / 2.0;
+        let is_loopback = to.0.is_loopback() || d.saddr.is_some_and(|saddr| saddr.is_loopback());
+        let off = match n.tw_reuse? {
+            0 => true,
+            2 => !is_loopback,
+            _ => false,
+        };
+        (many && off).then_some((d, n, time_wait))
+    });
+    waiting.map(|(d, n, time_wait)| not_reusable(d, n, time_wait)).collect()
+}
+
+fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding {
+    let value = n.tw_reuse.unwrap_or(0);
+    let why = if value == 2 { "2 holds for loopback only" } else { "0 is off" };
+    Finding {
+        rule: "tw-reuse",
+        severity: Severity::Warning,
+        sentence: format!("ports in TIME_WAIT for {d} can't be used again for 60 seconds"),
+        evidence: format!("{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why})", n.name),
+        remedies: vec![
+            "sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)".to_owned(),
+            "let the other side close first".to_owned(),
+        ],
+    }
+}
+
+pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
+    let Some((count, max)) = facts.conntrack.filter(|&(_, max)| max > 0) else { return Vec::new() };
+    let share = real(count) / real(max);
+    if share < TRACKER_FULL {
+        return Vec::new();
+    }
+    vec![Finding {
+        rule: "conntrack",
+        severity: if share >= 1.0 { Severity::Critical } else { Severity::Warning },
+        sentence:
+            "the connection tracker is nearly full: beyond its limit new connections are dropped"
+                .to_owned(),
+        evidence: format!("{count} of {max} entries ({:.0} %)", share * 100.0),
+        remedies: vec![
+            format!("sysctl -w net.netfilter.nf_conntrack_max={}", max * 2),
+            "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30".to_owned(),
+        ],
+    }]
+}
+
+pub(super) fn listener_inside(facts: &Facts) -> Vec<Finding> {
+    let namespaces = facts.namespaces.iter().filter(|n| !n.listeners.is_empty());
+    namespaces
+        .map(|n| {
+            let named = n.listeners.iter().map(|listener| match &listener.process {
+                Some(process) => format!("{} ({process})", listener.port),
+                None => listener.port.to_string(),
+            });
+            Finding {
+                rule: "listener-inside",
+                severity: Severity::Note,
+                sentence: format!("services in {} listen inside the range: after a restart their port may be taken by a connection", n.name),
+                evidence: format!("listening and not reserved: {}", named.collect::<Vec<_>>().join(", ")),
+                remedies: vec![format!("sysctl -w net.ipv4.ip_local_reserved_ports={}", also_reserved(n))],
+            }
+        })
+        .collect()
+}
+
+/// What is reserved already, for the kernel replaces the list, and the listeners.
+fn also_reserved(n: &NetnsFacts) -> String {
+    let reserved = n
+        .reserved
+        .iter()
+        .map(|&(low, high)| if low == high { low.to_string() } else { format!("{low}-{high}") });
+    let ports = n.listeners.iter().map(|listener| listener.port.to_string());
+    reserved.chain(ports).collect::<Vec<_>>().join(",")
+}
+
+pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
+    let equal = facts.namespaces.iter().filter_map(|n| Some((n, n.range?)));
+    equal
+        .filter(|(_, (low, high))| low < high && low % 2 == high % 2)
+        .map(|(n, (low, high))| Finding {
+            rule: "equal-parity",
+            severity: Severity::Note,
+            sentence: format!("the range of {} has ends of equal parity: each connect leaves one port of it out of its search", n.name),
+            evidence: format!("net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the search takes an even one"),
+            remedies: vec![format!("sysctl -w net.ipv4.ip_local_port_range=\"{low} {}\"", high.checked_add(1).unwrap_or(high - 1))],
+        })
+        .collect()
+}
+
+pub(super) fn other_range(facts: &Facts) -> Vec<Finding> {
+    let host = facts.namespaces.iter().find(|n| n.is_host).and_then(|n| n.range);
+    let Some(host) = host else { return Vec::new() };
+    let others = facts.namespaces.iter().filter(|n| !n.is_host);
+    let others = others.filter_map(|n| Some((n, n.range.filter(|&range| range != host)?)));
+    others
+        .map(|(n, (low, high))| Finding {
+            rule: "other-range",
+            severity: Severity::Note,
+            sentence: format!("{} has another range than the host: sysctl on the host does not reach it", n.name),
+            evidence: format!("{low} to {high} there, {} to {} on the host", host.0, host.1),
+            remedies: vec!["set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)".to_owned()],
+        })
+        .collect()
+}
