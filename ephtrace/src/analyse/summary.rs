@@ -127,8 +127,11 @@ pub struct Latency {
 /// What is said of one origin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OriginSummary {
-    /// Which: `connect`, `bind` (with listen), `udp`, `unknown origin`.
+    /// Which: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind` (with
+    /// listen), `udp`, `ping`, `sctp`, `unknown origin`.
     pub origin: &'static str,
+    /// Its assignments, of which a long run is judged in part.
+    pub assignments: u64,
     /// How its ports are handed out.
     #[serde(flatten)]
     pub verdict: Verdict,

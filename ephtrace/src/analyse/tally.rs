@@ -17,7 +17,7 @@ use super::{
     destinations::Destinations,
     findings::{DestinationFacts, Facts, findings},
     lanes::Lane,
-    pattern::{Judge, Observation, Stream, Verdict, WHOLE},
+    pattern::{Judge, Observation, StreamVerdict, WHOLE},
     picture::Picture,
     processes::Processes,
     real,
@@ -174,8 +174,9 @@ impl Tally {
     }
 }
 
-fn origin_summary((stream, verdict): (Stream, Verdict)) -> OriginSummary {
-    OriginSummary { origin: stream.as_str(), verdict }
+fn origin_summary(one: StreamVerdict) -> OriginSummary {
+    let StreamVerdict { stream, assignments, verdict } = one;
+    OriginSummary { origin: stream.as_str(), assignments, verdict }
 }
 
 fn per_second(count: u64, duration_ns: u64) -> f64 {

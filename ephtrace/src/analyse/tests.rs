@@ -221,7 +221,7 @@ fn a_summary_counts() {
     last_ns: 2000000000
     latency_ns: {"max":1000000,"p50":2007,"p99":1000000}
     losses: {"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":0,"undecodable":0,"unreadable":0}
-    origins: [{"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"origin":"connect","pattern":"per_destination"}]
+    origins: [{"algorithm":"undetermined","assignments":5,"confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"origin":"connect","pattern":"per_destination"}]
     other_assignments: 1
     overflow: null
     per_second: 4.5

@@ -156,7 +156,7 @@ fn origins(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     writeln!(out, "\nby origin:")?;
     writeln!(out, "{:>9}  {:15} ORIGIN", "COUNT", "VERDICT")?;
     for origin in &summary.origins {
-        let (n, word) = (origin.verdict.n, word(&origin.verdict));
+        let (n, word) = (origin.assignments, word(&origin.verdict));
         writeln!(out, "{n:>9}  {word:15} {}", origin.origin)?;
     }
     Ok(())

@@ -22,8 +22,9 @@ use super::{
 /// forgotten counts as a first visit, which costs evidence but never makes it wrong.
 pub const MAX_DESTINATIONS: usize = 4096;
 
-/// Network namespaces whose counters are told apart; beyond that they share.
-pub const MAX_NAMESPACES: usize = 16;
+/// Network namespaces, or hosts, whose counters are told apart; about 200 bytes each. One that was
+/// forgotten begins anew.
+pub const MAX_NAMESPACES: usize = 1024;
 
 /// Judges one stream of ports of a single origin.
 pub struct Classifier {
@@ -47,7 +48,7 @@ pub struct Classifier {
 /// A counter for each network namespace; begins with the second one, for up to then it is the
 /// same as a counter for the host.
 pub(super) struct Namespaces {
-    references: Vec<(u32, HostReference)>,
+    references: LruCache<u32, HostReference, FxBuildHasher>,
     pub(super) models: HostModels,
     /// Whether they do better than a counter for the host.
     better: bool,
@@ -164,11 +165,10 @@ impl Classifier {
     fn tell_namespaces_apart(&mut self, netns: u32) {
         let first = *self.first_netns.get_or_insert(netns);
         if self.namespaces.is_none() && netns != first {
-            self.namespaces = Some(Namespaces {
-                references: vec![(first, self.host_reference.clone())],
-                models: self.host.clone(),
-                better: false,
-            });
+            let mut references = LruCache::unbounded_with_hasher(FxBuildHasher);
+            references.put(first, self.host_reference.clone());
+            self.namespaces =
+                Some(Namespaces { references, models: self.host.clone(), better: false });
         }
     }
 
@@ -208,15 +208,11 @@ impl Classifier {
 
 impl Namespaces {
     fn observe(&mut self, netns: u32, frame: &Frame, rest: bool) -> HostSeen {
-        let index = match self.references.iter().position(|(id, _)| *id == netns) {
-            Some(index) => index,
-            None if self.references.len() < MAX_NAMESPACES => {
-                self.references.push((netns, HostReference::new()));
-                self.references.len() - 1
-            }
-            None => 0,
-        };
-        self.models.observe(&mut self.references[index].1, frame, rest)
+        if self.references.len() >= MAX_NAMESPACES && !self.references.contains(&netns) {
+            self.references.pop_lru();
+        }
+        let reference = self.references.get_or_insert_mut(netns, HostReference::new);
+        self.models.observe(reference, frame, rest)
     }
 }
 

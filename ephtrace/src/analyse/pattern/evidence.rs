@@ -45,7 +45,7 @@ fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> Option<String> 
                 "global steps {} of {}{}",
                 facts.near_pairs,
                 facts.pairs,
-                if sequential { chance(facts) } else { String::new() }
+                if sequential { chance(facts.chance_of_pair()) } else { String::new() }
             )
         };
         parts.push(steps);
@@ -69,12 +69,15 @@ fn returns(facts: &Facts) -> Option<String> {
     };
     (facts.returns > 0).then(|| {
         let (near, all) = (facts.near_returns, facts.returns);
-        format!("{near} of {all} returns to a destination {steps}{}", chance(facts))
+        format!(
+            "{near} of {all} returns to a destination {steps}{}",
+            chance(facts.chance_of_return())
+        )
     })
 }
 
-fn chance(facts: &Facts) -> String {
-    format!(" (chance {:.2} %)", 100.0 * facts.chance())
+fn chance(share: f64) -> String {
+    format!(" (chance {:.2} %)", 100.0 * share)
 }
 
 fn parity(facts: &Facts) -> Option<String> {

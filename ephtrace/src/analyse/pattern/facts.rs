@@ -24,7 +24,9 @@ pub(super) struct Facts {
     pub(super) interleaved: u64,
     /// Returns that moved by 1 to [`NEAR`].
     pub(super) near_returns: u64,
-    /// Smallest and largest step of those.
+    /// How many of the returns would be near by chance.
+    pub(super) near_by_chance: f64,
+    /// Smallest and largest step of the near returns.
     pub(super) near_steps: Option<(i32, i32)>,
     /// Returns with a new hash secret in between, by time.
     pub(super) resalted: u64,
@@ -52,8 +54,8 @@ pub(super) struct Facts {
     pub(super) linux: u64,
     /// Those whose origin is known to be connect.
     pub(super) connects: u64,
-    /// Sockets with `IP_LOCAL_PORT_RANGE`.
-    pub(super) by_socket: u64,
+    /// … and ping sockets.
+    pub(super) pings: u64,
     /// Assignments since the last one to the same destination, this event's.
     pub(super) gap: Option<u64>,
     /// Residuals of Algorithm 3, this event's.
@@ -75,7 +77,7 @@ impl Facts {
         self.linux += u64::from(event.linux);
         self.connects += u64::from(event.origin == Some(Origin::Connect));
         self.ranged += u64::from(event.range.is_some());
-        self.by_socket += u64::from(event.range.is_some_and(|range| range.by_socket));
+        self.pings += u64::from(event.origin == Some(Origin::Ping));
         if let Some(step) = host.step {
             self.pairs += 1;
             let near = u64::from((1..=NEAR).contains(&step.abs()));
@@ -87,11 +89,11 @@ impl Facts {
         }
         match lane.step {
             None => self.destinations += 1,
-            Some(_) => self.count_return(lane),
+            Some(_) => self.count_return(frame, lane),
         }
     }
 
-    fn count_return(&mut self, lane: &LaneSeen) {
+    fn count_return(&mut self, frame: &Frame, lane: &LaneSeen) {
         let interleaved = u64::from(self.gap.is_some_and(|gap| gap > 0));
         self.interleaved += interleaved;
         if lane.same < 0.5 {
@@ -100,6 +102,8 @@ impl Facts {
         } else {
             self.returns += 1;
             self.near_returns += u64::from(is_near(lane.near));
+            let near = f64::from(NEAR) * real(lane.places);
+            self.near_by_chance += (near / f64::from(frame.size.max(1))).min(1.0);
         }
         if is_near(lane.near) {
             let step = lane.near.unwrap_or(0);
@@ -111,12 +115,14 @@ impl Facts {
         }
     }
 
-    /// Chance that a random port is near a given one.
-    pub(super) fn chance(&self) -> f64 {
-        if self.events == 0 {
-            return 0.0;
-        }
-        f64::from(NEAR) * real(self.events) / self.sizes.max(1.0)
+    /// Chance that a random port is near the one before, up or down.
+    pub(super) fn chance_of_pair(&self) -> f64 {
+        (2.0 * f64::from(NEAR) * real(self.events) / self.sizes.max(1.0)).min(1.0)
+    }
+
+    /// Chance that a random port is just ahead of one of the places that its destination has got to.
+    pub(super) fn chance_of_return(&self) -> f64 {
+        self.near_by_chance / real(self.returns.max(1))
     }
 
     /// Whether the range was known at most assignments.

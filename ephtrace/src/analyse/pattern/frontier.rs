@@ -32,6 +32,8 @@ pub(super) struct Frontiers<const N: usize> {
 pub(super) struct Sight {
     /// There is a frontier at all.
     pub(super) any: bool,
+    /// How many there are.
+    pub(super) places: u64,
     /// Step from the nearest frontier, if one is near.
     pub(super) step: Option<i32>,
     /// Weight of that frontier if one counter is at work: the top one has nearly all of it.
@@ -76,7 +78,8 @@ impl<const N: usize> Frontiers<N> {
                 near.then_some((index, step))
             })
             .min_by_key(|&(index, step)| self.distance(index, step));
-        let mut sight = Sight { any: true, at: top.at, ..Sight::default() };
+        let places = u64::from(self.len);
+        let mut sight = Sight { any: true, places, at: top.at, ..Sight::default() };
         if let Some((index, step)) = nearest {
             sight.step = Some(step);
             sight.index = index;

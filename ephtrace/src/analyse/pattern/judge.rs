@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use super::{
     classifier::Classifier,
+    facts::real,
     names::{Algorithm, Pattern},
     observation::Observation,
     pace::{Pace, Turn},
@@ -17,6 +18,8 @@ use crate::event::{Origin, Protocol};
 pub enum Stream {
     /// `connect` (`inet_hash_connect`).
     Connect,
+    /// The same by a socket with `IP_LOCAL_PORT_RANGE`, which Linux 6.8 and later search by one.
+    ConnectSocketRange,
     /// `bind` to port 0 and `listen` on an unbound socket (`inet_csk_get_port`).
     Bind,
     /// UDP, however it came about (`udp_lib_get_port`).
@@ -39,6 +42,9 @@ impl Stream {
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
+            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.by_socket) => {
+                Some(Self::ConnectSocketRange)
+            }
             (Some(Origin::Connect), _) => Some(Self::Connect),
             (Some(Origin::Bind | Origin::Listen), _) => Some(Self::Bind),
             (None, _) => Some(Self::Unknown),
@@ -49,6 +55,7 @@ impl Stream {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::ConnectSocketRange => "connect, socket range",
             Self::Bind => "bind",
             Self::Udp => "udp",
             Self::Ping => "ping",
@@ -56,6 +63,17 @@ impl Stream {
             Self::Unknown => "unknown origin",
         }
     }
+}
+
+/// What is said of one stream.
+#[derive(Clone, Debug)]
+pub struct StreamVerdict {
+    /// Which rule.
+    pub stream: Stream,
+    /// Its assignments, whether they were judged or left out.
+    pub assignments: u64,
+    /// The verdict on those that were judged.
+    pub verdict: Verdict,
 }
 
 /// Assignments of a stream of which every one is judged, unless asked otherwise: more change no
@@ -109,15 +127,15 @@ impl Judge {
     }
 
     /// The verdict on each origin.
-    pub fn by_origin(&self) -> Vec<(Stream, Verdict)> {
-        self.streams.iter().map(|judged| (judged.stream, judged.verdict())).collect()
+    pub fn by_origin(&self) -> Vec<StreamVerdict> {
+        self.streams.iter().map(Judged::said).collect()
     }
 
     /// The verdict on the whole, out of those on each origin: theirs if they agree, else `mixed`.
-    pub fn whole(verdicts: &[(Stream, Verdict)]) -> Verdict {
+    pub fn whole(verdicts: &[StreamVerdict]) -> Verdict {
         match verdicts {
             [] => Classifier::new().verdict(),
-            [(_, one)] => one.clone(),
+            [one] => one.verdict.clone(),
             _ => combined(verdicts),
         }
     }
@@ -142,21 +160,18 @@ impl Judged {
         self.classifier.observe(event);
     }
 
-    fn verdict(&self) -> Verdict {
+    fn said(&self) -> StreamVerdict {
         let mut verdict = self.classifier.verdict();
         verdict.evidence.extend(self.pace.sentence());
-        verdict
+        StreamVerdict { stream: self.stream, assignments: self.pace.seen(), verdict }
     }
 }
 
-fn combined(verdicts: &[(Stream, Verdict)]) -> Verdict {
-    let n: u64 = verdicts.iter().map(|(_, verdict)| verdict.n).sum();
-    let least = MINOR * super::facts::real(n);
-    let major: Vec<&Verdict> = verdicts
-        .iter()
-        .map(|(_, verdict)| verdict)
-        .filter(|verdict| super::facts::real(verdict.n) >= least)
-        .collect();
+fn combined(verdicts: &[StreamVerdict]) -> Verdict {
+    let sum = |number: fn(&StreamVerdict) -> u64| verdicts.iter().map(number).sum::<u64>();
+    let least = MINOR * real(sum(|one| one.assignments));
+    let major = verdicts.iter().filter(|one| real(one.assignments) >= least);
+    let major: Vec<&Verdict> = major.map(|one| &one.verdict).collect();
     let patterns = agreed(&Pattern::ALL, Pattern::Mixed, &major, |verdict| &verdict.patterns);
     let algorithms =
         agreed(&Algorithm::ALL, Algorithm::Mixed, &major, |verdict| &verdict.algorithms);
@@ -165,9 +180,9 @@ fn combined(verdicts: &[(Stream, Verdict)]) -> Verdict {
         pattern_confidence: patterns[0].probability,
         algorithm: algorithms[0].name,
         algorithm_confidence: algorithms[0].probability,
-        n,
-        informative_pairs: verdicts.iter().map(|(_, verdict)| verdict.informative_pairs).sum(),
-        evidence: verdicts.iter().map(|(stream, verdict)| summary(*stream, verdict)).collect(),
+        n: sum(|one| one.verdict.n),
+        informative_pairs: sum(|one| one.verdict.informative_pairs),
+        evidence: verdicts.iter().map(summary).collect(),
         patterns,
         algorithms,
         confirmed_by_kernel: None,
@@ -210,10 +225,11 @@ fn agreed<T: Copy + PartialEq>(
     })
 }
 
-fn summary(stream: Stream, verdict: &Verdict) -> String {
+fn summary(one: &StreamVerdict) -> String {
+    let StreamVerdict { stream, assignments, verdict } = one;
     let first: &dyn Display = match verdict.evidence.first() {
         Some(sentence) => sentence,
         None => &"",
     };
-    format!("{} ({}): {}, {first}", stream.as_str(), verdict.n, verdict.pattern)
+    format!("{} ({assignments}): {}, {first}", stream.as_str(), verdict.pattern)
 }

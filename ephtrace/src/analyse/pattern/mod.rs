@@ -47,7 +47,7 @@ mod tests;
 
 pub use classifier::{Classifier, MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};
-pub use judge::{Judge, Stream, WHOLE};
+pub use judge::{Judge, Stream, StreamVerdict, WHOLE};
 pub use names::{Algorithm, Pattern};
 pub use observation::{Clock, Observation, Search};
 pub use verdict::{CONFIDENT, FEWEST_PAIRS, Named, Verdict};

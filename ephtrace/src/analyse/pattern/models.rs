@@ -162,7 +162,9 @@ pub(super) struct LaneSeen {
     pub(super) any: f64,
     /// Step from the last port of the destination.
     pub(super) step: Option<i32>,
-    /// Step from the nearest frontier, and the probability that no new secret came in between.
+    /// Number of places that the destination may have got to.
+    pub(super) places: u64,
+    /// Step from the nearest of them, and the probability that no new secret came in between.
     pub(super) near: Option<i32>,
     pub(super) same: f64,
 }
@@ -192,7 +194,8 @@ impl LaneModels {
         lane.frontiers.advance(frame, &sight, clock.stamp(), same < 0.5);
         let recent = lane.recent.ports(frame);
         let step = recent.first().map(|&port| frame.step_from(port));
-        let mut seen = LaneSeen { step, near: sight.step, same, ..LaneSeen::default() };
+        let (near, places) = (sight.step, sight.places);
+        let mut seen = LaneSeen { step, places, near, same, ..LaneSeen::default() };
         if !rest {
             seen.by_one = self.by_one.observe(frame, &sight, clock);
             seen.noisy_two = self.noisy_two.observe(frame, &sight, clock);

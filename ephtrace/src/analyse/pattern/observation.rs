@@ -14,7 +14,8 @@ pub struct Observation {
     /// Source address, destination address and destination port, hashed. Linux keys its counters
     /// on exactly these, without the namespace (`secure_ipv4_port_ephemeral`).
     pub key: u64,
-    /// Network namespace, which holds the occupied ports; 0 where unknown.
+    /// Network namespace, which holds the occupied ports; where unknown, the source address in its
+    /// place, as a recording may hold several hosts; 0 where neither is known.
     pub netns: u32,
     /// The range in force at the call, where known.
     pub range: Option<PortRange>,
@@ -64,7 +65,7 @@ impl Observation {
         Some(Self {
             port,
             key: lane_key(assignment),
-            netns: assignment.destination.netns,
+            netns: netns(assignment),
             range: assignment.range,
             origin: assignment.origin,
             protocol: assignment.protocol,
@@ -73,6 +74,17 @@ impl Observation {
             search: search_of(assignment),
         })
     }
+}
+
+fn netns(assignment: &Assignment) -> u32 {
+    let destination = &assignment.destination;
+    if destination.netns != 0 || destination.saddr.is_unspecified() {
+        return destination.netns;
+    }
+    let mut hasher = FxHasher::default();
+    destination.saddr.hash(&mut hasher);
+    // The upper half is the better one.
+    u32::try_from(hasher.finish() >> 32).unwrap_or(0)
 }
 
 fn lane_key(assignment: &Assignment) -> u64 {

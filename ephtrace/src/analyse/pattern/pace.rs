@@ -47,6 +47,11 @@ impl Pace {
         turn
     }
 
+    /// Assignments so far, judged or left out.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
+    }
+
     /// Says what was left out, if anything was.
     pub(super) fn sentence(&self) -> Option<String> {
         let Self { whole, seen, judged } = *self;

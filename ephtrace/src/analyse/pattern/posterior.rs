@@ -56,9 +56,13 @@ pub(super) fn members(c: &Classifier) -> Vec<Member> {
     }
     // Linux's connect is never random, however it looks.
     let connects = c.facts.connects == c.facts.events;
+    // Its ping sockets take the next port that is free (`ping_get_port`).
+    let pings = c.facts.pings == c.facts.events;
     if c.facts.linux > 0 && c.facts.linux == c.facts.events {
         for member in &mut members {
-            if !on_linux(member.algorithm) || connects && member.pattern == Pattern::Random {
+            let is_ping = pings && member.algorithm == Algorithm::SeqGlobal;
+            let is_random = connects && member.pattern == Pattern::Random;
+            if is_random || !on_linux(member.algorithm) && !is_ping {
                 member.prior *= FOREIGN;
             }
         }
@@ -72,7 +76,9 @@ pub(super) fn members(c: &Classifier) -> Vec<Member> {
 fn against_lanes(c: &Classifier) -> f64 {
     let (near, all) = (real(c.facts.near_entries), real(c.facts.entries));
     let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
-    (odds(c.facts.chance().clamp(1e-6, 0.5)) - odds(FOLLOWING)).min(0.0).exp()
+    // Where the range is hardly wider than what counts as near, this says nothing.
+    let chance = c.facts.chance_of_pair().clamp(1e-6, FOLLOWING);
+    (odds(chance) - odds(FOLLOWING)).min(0.0).exp()
 }
 
 fn on_linux(algorithm: Algorithm) -> bool {

@@ -1,6 +1,8 @@
 //! Whole verdicts on small, literal streams. How well they do under trouble is measured by
 //! `benches/patterns`, not here.
 
+mod streams;
+
 use std::collections::HashMap;
 
 use fastrand::Rng;
@@ -139,7 +141,7 @@ fn connect_and_bind_side_by_side_are_mixed_until_the_origin_is_known() {
     for event in &both {
         judge.observe(event);
     }
-    let by_origin: Vec<_> = judge.by_origin().iter().map(|(_, v)| v.algorithm).collect();
+    let by_origin: Vec<_> = judge.by_origin().iter().map(|one| one.verdict.algorithm).collect();
     assert_eq!(by_origin, [Algorithm::LinuxDhash64k, Algorithm::RandomOdd]);
     assert_eq!(judge.verdict().pattern, Pattern::Mixed);
 }
@@ -156,9 +158,9 @@ fn sctp_is_judged_by_itself_and_expected_to_be_uniform() {
         judge.observe(&Observation { protocol: Some(Protocol::Sctp), ..sctp[1] });
     }
     let verdicts = judge.by_origin();
-    let told: Vec<_> = verdicts.iter().map(|(stream, v)| (stream.as_str(), v.n)).collect();
+    let told: Vec<_> = verdicts.iter().map(|one| (one.stream.as_str(), one.assignments)).collect();
     assert_eq!(told, [("connect", 200), ("sctp", 400)]);
-    assert_eq!(verdicts[1].1.algorithm, Algorithm::RandomUniform);
+    assert_eq!(verdicts[1].verdict.algorithm, Algorithm::RandomUniform);
 }
 
 #[test]
