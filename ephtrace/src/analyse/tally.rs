@@ -105,8 +105,13 @@ impl Tally {
         self.destinations.one(lane)
     }
 
+    /// What findings are made from, of all destinations that are known.
+    pub fn facts(&self) -> Vec<DestinationFacts> {
+        self.destinations.facts()
+    }
+
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
-    /// with its `busiest` busiest destinations.
+    /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: Circumstances) -> Summary {
         let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, overflow } =
             around;
@@ -117,7 +122,7 @@ impl Tally {
         let by_origin = self.judge.by_origin();
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
-            destinations: destinations.iter().map(DestinationFacts::of_summary).collect(),
+            destinations: self.facts(),
             reuse: Some(reuse.clone()),
             self_connects: Some(self_connects.clone()),
             ..Facts::default()

@@ -279,3 +279,13 @@ fn ports_outside_of_the_range_do_not_count_as_its_ports() {
         assert_eq!(busiest.range_ports, Some(100));
     }
 }
+
+#[test]
+fn a_quiet_destination_without_a_port_is_told() {
+    let busy = (0..100).map(|n| assigned(destination(1 + n % 5), 40_000));
+    let quiet = (0..10).map(|_| failed(destination(9), Some(99)));
+    let summary = summarised(&busy.chain(quiet).collect::<Vec<_>>());
+    assert_eq!(summary.destinations.len(), 2);
+    let found = summary.findings.iter().find(|finding| finding.rule == "exhausted");
+    assert!(found.is_some_and(|found| found.sentence.ends_with("127.0.0.1 -> 10.0.0.9:443")));
+}

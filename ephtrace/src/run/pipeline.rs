@@ -12,6 +12,7 @@ use nix::sys::{
 use super::{counts, facts, view};
 use crate::{
     analyse::{
+        findings::DestinationFacts,
         lanes::{Lane, Lanes},
         selection::{self, Rules},
         storm::Interval,
@@ -199,6 +200,11 @@ impl Pipeline {
             overflow: None,
         };
         Ok(view::glance(&stages.tally, stages.clock.unix_ns(monotonic_ns()?), wanted, around))
+    }
+
+    /// What findings are made from, of all destinations that are known.
+    pub(super) fn facts(&self) -> Vec<DestinationFacts> {
+        self.stages.tally.facts()
     }
 
     /// Now, in nanoseconds since the Unix epoch.

@@ -3,10 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use crate::{
-    analyse::{
-        capacity::Capacity, real, reuse::Reuse, self_connect::SelfConnect, storm::Row,
-        summary::DestinationSummary,
-    },
+    analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
     event::ports_between,
 };
 
@@ -138,24 +135,6 @@ impl DestinationFacts {
             tried_p99: numbers.tried_p99,
             latency_p99_ns: Some(numbers.latency_p99_ns),
             search_cpus: Some(numbers.search_cpus),
-            ..Self::default()
-        }
-    }
-
-    /// As a summary tells it.
-    pub fn of_summary(one: &DestinationSummary) -> Self {
-        let seconds = real(one.last_ns.saturating_sub(one.first_ns)) / 1e9;
-        Self {
-            netns: one.netns,
-            saddr: Some(one.saddr),
-            to: one.daddr.zip(one.dport),
-            origin: one.origin,
-            range: one.range,
-            assignments: one.assignments,
-            per_second: (seconds > 0.0).then(|| real(one.assignments) / seconds),
-            no_port: one.no_port,
-            searches_known: one.searches_known,
-            second_pass: one.second_pass,
             ..Self::default()
         }
     }
