@@ -136,6 +136,7 @@ fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
         to: Some((daddr, dport)).filter(|_| has_destination(lane)),
         origin: origin.map(origin_name),
         range: range.map(|r| (r.low, r.high)),
+        by_socket: range.is_some_and(|r| r.by_socket),
         assignments: entry.count,
         per_second: (seconds > 0.0).then(|| real(entry.count) / seconds),
         no_port,

@@ -113,8 +113,8 @@ impl Tally {
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: Circumstances) -> Summary {
-        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, overflow } =
-            around;
+        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
+        let Circumstances { overflow, own_netns, .. } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
@@ -123,6 +123,7 @@ impl Tally {
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),
+            own_netns,
             reuse: Some(reuse.clone()),
             self_connects: Some(self_connects.clone()),
             ..Facts::default()

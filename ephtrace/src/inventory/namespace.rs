@@ -1,6 +1,6 @@
 //! What is in use in one network namespace, as data: the keys of `ephtrace ports --json`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use serde::Serialize;
 
@@ -23,6 +23,9 @@ pub struct Place {
     pub own: bool,
     /// Processes in it, as far as they may be looked at; null if nobody looked.
     pub processes: Option<u32>,
+    /// A file by which it can be entered, if one is known.
+    #[serde(skip)]
+    pub door: Option<PathBuf>,
 }
 
 /// What is in use in one network namespace.

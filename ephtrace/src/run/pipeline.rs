@@ -24,6 +24,7 @@ use crate::{
         Enricher,
         clock::{Clock, monotonic_ns},
     },
+    inventory::netns,
     kernel::{
         cost::Meter,
         module::Change,
@@ -198,6 +199,7 @@ impl Pipeline {
             kernel_cost: None,
             lanes_evicted: stages.lanes.evicted(),
             overflow: None,
+            own_netns: netns::own().ok(),
         };
         Ok(view::glance(&stages.tally, stages.clock.unix_ns(monotonic_ns()?), wanted, around))
     }
@@ -249,6 +251,7 @@ impl Pipeline {
             }),
             lanes_evicted: stages.lanes.evicted(),
             overflow: overflow(totals, now_ns)?,
+            own_netns: netns::own().ok(),
         };
         let summary = stages.tally.summary(Some(now_ns), BUSIEST, around);
         let Stages { sink, .. } = &mut stages;

@@ -18,7 +18,7 @@ use crate::{
     analyse::findings::{DestinationFacts, Facts, Severity, findings},
     cli::TopArgs,
     event::{self, hook_name},
-    inventory::Destination,
+    inventory::{Destination, netns},
     kernel::{
         attach::{self, Options, Totals},
         support::Support,
@@ -135,7 +135,7 @@ fn tell_use(
     destinations: Vec<DestinationFacts>,
 ) {
     let shown = &glance.destinations;
-    let mut facts = Facts { destinations, ..Facts::default() };
+    let mut facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
     let places = shown.iter().map(|(lane, _)| (lane.destination.netns, None));
     let inventories = looker.look(places.filter(|(netns, _)| *netns != 0));
     let mut in_use = Vec::new();
