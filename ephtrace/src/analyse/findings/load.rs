@@ -26,6 +26,12 @@ const SECOND_PASS: f64 = 0.05;
 /// As many failures a second of one process for one destination are no accident.
 const RETRIES_PER_SECOND: f64 = 5.0;
 
+/// Fewer failures may be of one request each.
+const MIN_RETRIES: u64 = 10;
+
+/// A shorter time gives no rate, in seconds: a second, and looks come a little early at times.
+const RETRIES_FOR_S: f64 = 0.95;
+
 pub(super) fn exhausted(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| d.no_port > 0);
     failing.map(|d| exhausted_one(facts, d)).collect()
@@ -159,15 +165,18 @@ fn mostly(d: &DestinationFacts) -> String {
 
 pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter_map(|d| {
-        let failures = d.per_second? * (real(d.no_port) / real(d.assignments.max(1)));
-        (failures >= RETRIES_PER_SECOND && 2 * d.no_port >= d.assignments).then_some((d, failures))
+        let per_second = d.per_second.filter(|_| d.assignments > 0)?;
+        let failures = per_second * (real(d.no_port) / real(d.assignments));
+        let is_long = real(d.assignments) >= per_second * RETRIES_FOR_S;
+        let is_most = d.no_port >= MIN_RETRIES && 2 * d.no_port >= d.assignments;
+        (failures >= RETRIES_PER_SECOND && is_most && is_long).then_some((d, failures))
     });
     failing
         .map(|(d, failures)| Finding {
             rule: "retry-loop",
             severity: Severity::Warning,
             sentence: format!(
-                "{} tries again without waiting after each failure",
+                "{} goes on trying although no port is free",
                 d.process.as_deref().unwrap_or("a process")
             ),
             evidence: format!("{failures:.0} failed attempts a second for {d}, each a search through the whole range"),

@@ -87,7 +87,7 @@ fn of_a_shortage() {
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    warning [retry-loop] curl (4711) tries again without waiting after each failure
+    warning [retry-loop] curl (4711) goes on trying although no port is free
       800 failed attempts a second for 10.0.0.1 -> 10.0.0.2:443, each a search through the whole range
       -> wait longer after each failure (exponential backoff with jitter)
     warning [bind-zero] curl (4711) binds to port 0: each such port is taken for all destinations at once
@@ -275,4 +275,21 @@ fn a_wide_range_is_not_made_narrower() {
     assert_eq!(of_rule(&facts(wide), "short-reuse"), [remedies::POOL]);
     let narrow = of_rule(&facts(destination()), "short-reuse");
     assert_eq!(narrow, ["sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""]);
+}
+
+#[test]
+fn two_failures_at_once_are_no_loop() {
+    let is_loop = |no_port, per_second| {
+        let d = DestinationFacts {
+            assignments: no_port,
+            no_port,
+            per_second: Some(per_second),
+            ..destination()
+        };
+        let found = findings(&Facts { destinations: vec![d], ..Facts::default() });
+        found.iter().any(|finding| finding.rule == "retry-loop")
+    };
+    assert!(!is_loop(2, 2000.0), "a millisecond apart");
+    assert!(!is_loop(9, 9.0) && !is_loop(50, 100.0), "too few, too short");
+    assert!(is_loop(10, 10.0) && is_loop(50, 10.0));
 }
