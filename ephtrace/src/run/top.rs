@@ -144,11 +144,13 @@ fn tell_use(
         for namespace in &inventory.namespaces {
             let netns = namespace.place.netns;
             in_use.extend(namespace.destinations.iter().map(|one| {
-                let Destination { saddr, daddr, dport, in_use: ports, .. } = *one;
+                let Destination { saddr, daddr, dport, .. } = *one;
                 let to = event::Destination { netns, saddr, daddr, dport };
                 let range = shown.iter().find(|(lane, _)| lane.destination == to);
                 let range = range.and_then(|(_, one)| one.range);
-                (to, InUse { ports, of: namespace.settings.usable_in(range) })
+                let part = namespace.settings.part(range);
+                let (ports, _) = one.in_use_in(part);
+                (to, InUse { ports, of: namespace.settings.usable_in(part) })
             }));
         }
     }
