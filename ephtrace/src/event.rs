@@ -147,13 +147,6 @@ impl PortRange {
         ports_between((self.low, self.high))
     }
 
-    /// Ports that connect can use with a socket's `range`, if one is known, where its namespace has
-    /// the range `netns`, of which `usable` ports are not reserved: a range of its own has fewer.
-    pub fn usable(range: Option<(u16, u16)>, netns: (u16, u16), usable: u32) -> u32 {
-        let own = range.filter(|&range| range != netns).map(ports_between);
-        own.map_or(usable, |own| own.min(usable))
-    }
-
     /// Who narrowed it last: `socket` (`IP_LOCAL_PORT_RANGE`) or `netns` (the sysctl), as it stands
     /// in every output.
     pub fn source(self) -> &'static str {

@@ -25,6 +25,11 @@ const TIME_WAIT_S: f64 = 60.0;
 /// How long with `tcp_tw_reuse=1`: the timestamp has to be a second older.
 const REUSED_S: f64 = 1.0;
 
+/// How long a NAT keeps a port behind a connection that was closed: Linux 120 s
+/// (`nf_conntrack_tcp_timeout_time_wait`), clouds from 30 s to 240 s; this is the peer's `TIME_WAIT`, which
+/// a NAT has to wait for.
+const NAT_WAIT_S: f64 = 60.0;
+
 /// Ports that an AWS NAT gateway has for one destination
 /// (`docs.aws.amazon.com/vpc`, NAT gateway basics).
 const AWS_PORTS: u32 = 55_000;
@@ -94,6 +99,7 @@ fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
         requests_per_second: args.rate,
         requests_per_connection: args.requests,
         nat_ports: args.nat.map(nat_ports),
+        nat_wait_s: NAT_WAIT_S,
     };
     assumptions.push(format!("{reserved} ports of the range are reserved"));
     assumptions.extend(assume(args, &setup));
@@ -178,7 +184,8 @@ fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
     }
     if let Some(ports) = setup.nat_ports {
         all.push(format!(
-            "the NAT has {ports} ports for one destination, used by this host alone, and frees them with the connection's TIME_WAIT (some clouds hold them up to four minutes)"
+            "the NAT has {ports} ports for one destination, used by this host alone, and keeps each for {} s behind its connection, whoever closed first (some for 30 s, some up to four minutes)",
+            setup.nat_wait_s
         ));
     }
     all.push("the load is even: no bursts, no ports bound by others".to_owned());
@@ -195,8 +202,7 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     };
     let (needed, ports) = (ceiling.needed_ports.unwrap_or(0.0), ceiling.ports);
     let connections = setup.requests_per_second.unwrap_or(0.0) / setup.requests_per_connection;
-    if share > 1.0 {
-        let seconds = crate::analyse::real(ports) / connections;
+    if let Some(seconds) = ceiling.full_in_s {
         return format!(
             "no: {needed:.0} ports would be in use, and there are {ports}; {scarce} run out after about {seconds:.0} s"
         );
@@ -286,7 +292,7 @@ mod tests {
           232 ports of the range are reserved
           a connection lives 0.1 s; in 100 of 100 this side closes first, and the port waits 60 s more
           each source address is used equally, by bind() with IP_BIND_ADDRESS_NO_PORT
-          the NAT has 1024 ports for one destination, used by this host alone, and frees them with the connection's TIME_WAIT (some clouds hold them up to four minutes)
+          the NAT has 1024 ports for one destination, used by this host alone, and keeps each for 60 s behind its connection, whoever closed first (some for 30 s, some up to four minutes)
           the load is even: no bursts, no ports bound by others
         "##);
     }
@@ -298,6 +304,9 @@ mod tests {
         assert_snapshot!(verdict("--lifetime 0 --rate 400"), @"yes, but slowly: 24000 of 28000 ports in use (86 %), beyond the half mark each connect searches through half of the range");
         assert_snapshot!(verdict("--lifetime 0 --rate 700"), @"no: 42000 ports would be in use, and there are 28000; the ports run out after about 40 s");
         assert_snapshot!(verdict("--lifetime 0 --rate 700 --tw-reuse"), @"yes: 700 of 28000 ports in use (2 %)");
+        assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
+        assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
+        assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate 1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
     }
 
     #[test]

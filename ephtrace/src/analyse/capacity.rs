@@ -161,17 +161,20 @@ pub struct Setup {
     pub requests_per_connection: f64,
     /// Ports that a NAT on the way has for one destination; `None` without one.
     pub nat_ports: Option<u32>,
+    /// How long the NAT keeps a port behind a connection, whoever closed first, in seconds.
+    pub nat_wait_s: f64,
 }
 
 /// What a set-up can do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ceiling {
-    /// Ports for all destinations together: the fewest of host and NAT.
+    /// Ports for all destinations together: those of the NAT if that is what is scarce, else of this
+    /// host.
     pub ports: u64,
     /// Whether the NAT is what is scarce.
     pub is_nat: bool,
-    /// How long a connection takes a port up, in seconds: lifetime, and TIME_WAIT where this side
-    /// closes first.
+    /// How long a connection takes one of these ports up on average, in seconds: lifetime, and what
+    /// the port waits behind it.
     pub hold_s: f64,
     /// Connections a second that can go on for ever.
     pub connections_per_second: f64,
@@ -183,128 +186,90 @@ pub struct Ceiling {
     pub needed_ports: Option<f64>,
     /// `needed_ports` as a share of `ports`.
     pub share: Option<f64>,
+    /// Seconds until no port is left, from none in use, with the requests that were asked for; null
+    /// if that does not come.
+    pub full_in_s: Option<f64>,
+}
+
+/// Ports, and how long connections hold them: those of a host, or of a NAT.
+#[derive(Clone, Copy, Debug)]
+struct Pool {
+    ports: u64,
+    lifetime_s: f64,
+    /// Share of the connections whose port waits when they are over.
+    waiting: f64,
+    wait_s: f64,
+}
+
+impl Pool {
+    fn hold_s(&self) -> f64 {
+        self.lifetime_s + self.waiting * self.wait_s
+    }
+
+    /// Connections a second that can go on for ever: `ports ÷ (lifetime + waiting × wait)`.
+    fn rate(&self) -> f64 {
+        real(self.ports) / self.hold_s()
+    }
+
+    /// Seconds until none is left at `rate` connections a second, which is more than it carries.
+    ///
+    /// Within a lifetime nothing comes back; from then on only as much as does not wait:
+    /// `ports = rate × lifetime + waiting × rate × (t − lifetime)`.
+    fn full_in_s(&self, rate: f64) -> f64 {
+        let alone = real(self.ports) / rate;
+        if alone <= self.lifetime_s || self.waiting <= 0.0 {
+            return alone;
+        }
+        self.lifetime_s + (alone - self.lifetime_s) / self.waiting
+    }
 }
 
 impl Setup {
-    /// `ports × sources × destinations ÷ (lifetime + closes_first × time_wait)`.
+    /// `ports × sources × destinations ÷ (lifetime + closes_first × time_wait)`, or what the NAT
+    /// carries if that is less: `ports × destinations ÷ (lifetime + wait)`.
     ///
     /// A NAT has one source address and so its ports for each destination once, whatever the number
-    /// of hosts behind it; TIME_WAIT does not hold the NAT's ports any longer than the host's.
+    /// of hosts behind it. It sees who closes first, but waits all the same, and knows nothing of the
+    /// host's `tcp_tw_reuse`.
     pub fn ceiling(&self) -> Ceiling {
-        let destinations = u64::from(self.destinations);
-        let own = u64::from(self.ports) * u64::from(self.sources) * destinations;
-        let nat = self.nat_ports.map(|ports| u64::from(ports) * destinations);
-        let ports = nat.map_or(own, |nat| nat.min(own));
-        let hold_s = self.lifetime_s + self.closes_first * self.time_wait_s;
-        let connections = real(ports) / hold_s;
-        let quick = (real(own) / 2.0 / hold_s).min(connections);
-        let needed =
-            self.requests_per_second.map(|rate| rate / self.requests_per_connection * hold_s);
+        let own = self.own();
+        let nat = self.nat().filter(|nat| nat.rate() < own.rate());
+        let scarce = nat.unwrap_or(own);
+        let connections = scarce.rate();
+        let wanted = self.requests_per_second.map(|rate| rate / self.requests_per_connection);
+        let needed = wanted.map(|rate| rate * scarce.hold_s());
+        let too_many = wanted.filter(|&rate| rate > connections);
         Ceiling {
-            ports,
-            is_nat: nat.is_some_and(|nat| nat < own),
-            hold_s,
+            ports: scarce.ports,
+            is_nat: nat.is_some(),
+            hold_s: scarce.hold_s(),
             connections_per_second: connections,
-            quick_connections_per_second: quick,
+            quick_connections_per_second: (own.rate() / 2.0).min(connections),
             requests_per_second: connections * self.requests_per_connection,
             needed_ports: needed,
-            share: needed.map(|needed| needed / real(ports.max(1))),
+            share: needed.map(|needed| needed / real(scarce.ports.max(1))),
+            full_in_s: too_many.map(|rate| scarce.full_in_s(rate)),
         }
+    }
+
+    fn own(&self) -> Pool {
+        Pool {
+            ports: u64::from(self.ports) * u64::from(self.sources) * u64::from(self.destinations),
+            lifetime_s: self.lifetime_s,
+            waiting: self.closes_first,
+            wait_s: self.time_wait_s,
+        }
+    }
+
+    fn nat(&self) -> Option<Pool> {
+        Some(Pool {
+            ports: u64::from(self.nat_ports?) * u64::from(self.destinations),
+            lifetime_s: self.lifetime_s,
+            waiting: 1.0,
+            wait_s: self.nat_wait_s,
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    /// A leak of `rate` ports a second, looked at each second.
-    fn leak(rate: u32, looks: u64, burst: impl Fn(u64) -> u32) -> Series {
-        let mut series = Series::default();
-        for n in 0..looks {
-            let in_use = rate * u32::try_from(n).unwrap() + burst(n);
-            series.push(n * SECOND, in_use, u64::from(in_use));
-        }
-        series
-    }
-
-    #[test]
-    fn a_steady_leak_is_foretold() {
-        let capacity = leak(100, 11, |_| 0).capacity(2000).unwrap();
-        assert_eq!((capacity.half_in_s, capacity.full_in_s), (Some(0.0), Some(10.0)));
-        assert_eq!((capacity.hold_s, capacity.sustainable_per_second), (None, None));
-        assert_eq!(capacity.released_per_second, Some(0.0));
-    }
-
-    #[test]
-    fn one_burst_does_not_move_the_trend() {
-        let capacity = leak(100, 11, |n| if n == 5 { 900 } else { 0 }).capacity(2000).unwrap();
-        assert_eq!(capacity.full_in_s, Some(10.0));
-    }
-
-    #[test]
-    fn a_steady_load_has_a_ceiling_and_no_end() {
-        let mut series = Series::default();
-        for n in 0..10 {
-            series.push(n * SECOND, 6000, n * 100);
-        }
-        let capacity = series.capacity(28_232).unwrap();
-        assert_eq!((capacity.hold_s, capacity.full_in_s), (Some(60.0), None));
-        assert!((capacity.sustainable_per_second.unwrap() - 470.5).abs() < 0.1);
-    }
-
-    #[test]
-    fn a_load_that_has_ended_has_no_end() {
-        let mut series = leak(100, 11, |_| 0);
-        series.push(11 * SECOND, 1000, 1000);
-        let capacity = series.capacity(2000).unwrap();
-        assert_eq!((capacity.full_in_s, capacity.hold_s), (None, None));
-        assert!(capacity.growth_per_second.unwrap() > 50.0);
-    }
-
-    #[test]
-    fn one_look_gives_no_trend() {
-        let capacity = leak(1, 1, |_| 0).capacity(100).unwrap();
-        assert_eq!((capacity.growth_per_second, capacity.assigned_per_second), (None, None));
-        assert_eq!(Series::default().capacity(100), None);
-    }
-
-    #[test]
-    fn the_default_range_carries_470_a_second() {
-        let setup = Setup {
-            ports: 28_232,
-            sources: 1,
-            destinations: 1,
-            lifetime_s: 0.0,
-            closes_first: 1.0,
-            time_wait_s: 60.0,
-            requests_per_second: Some(1000.0),
-            requests_per_connection: 10.0,
-            nat_ports: None,
-        };
-        let ceiling = setup.ceiling();
-        assert!((ceiling.connections_per_second - 470.53).abs() < 0.01);
-        assert_eq!(ceiling.needed_ports, Some(6000.0));
-        let nat = Setup { nat_ports: Some(1024), ..setup }.ceiling();
-        assert!(nat.is_nat && nat.ports == 1024);
-    }
-
-    proptest! {
-        /// From half way on, the forecast of a noisy leak is within a tenth.
-        #[test]
-        fn a_noisy_leak_is_foretold_within_a_tenth(
-            rate in 20_u32..400,
-            seed: u64,
-        ) {
-            let mut rng = fastrand::Rng::with_seed(seed);
-            let usable = rate * 40;
-            let noise: Vec<u32> = (0..21).map(|_| rng.u32(0..=rate / 2)).collect();
-            let series = leak(rate, 21, |n| noise[usize::try_from(n).unwrap()]);
-            let told = series.capacity(usable).unwrap().full_in_s.unwrap();
-            prop_assert!((told - 20.0).abs() <= 2.0, "{told}");
-        }
-    }
-}
+mod tests;

@@ -4,9 +4,11 @@
 //! are kept, with all that is said of them.
 
 use super::{
+    findings::DestinationFacts,
     lanes::Lane,
     pattern::{History, Observation},
     ports::Ports,
+    real,
     reuse::{Reuse, Used, Uses},
     steps::Steps,
     summary::{DestinationSummary, UsualStep},
@@ -84,6 +86,12 @@ impl Destinations {
         let ranked = self.known.ranked().into_iter().take(limit);
         ranked.map(|(lane, entry)| summary(lane, entry)).collect()
     }
+
+    /// What findings are made from, of all that are known, busiest first: the one in trouble need
+    /// not be busy. No verdict, which is what takes time.
+    pub(super) fn facts(&self) -> Vec<DestinationFacts> {
+        self.known.ranked().into_iter().map(|(lane, entry)| facts(lane, entry)).collect()
+    }
 }
 
 impl Tracked {
@@ -117,11 +125,37 @@ fn has_no_port(assignment: &Assignment) -> bool {
     is_chosen && matches!(error, Some("EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN"))
 }
 
+fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
+    let Lane { destination: Destination { netns, saddr, daddr, dport }, origin, .. } = *lane;
+    let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
+        entry.value;
+    let seconds = real(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
+    DestinationFacts {
+        netns: Some(netns).filter(|&netns| netns != 0),
+        saddr: Some(saddr),
+        to: Some((daddr, dport)).filter(|_| has_destination(lane)),
+        origin: origin.map(origin_name),
+        range: range.map(|r| (r.low, r.high)),
+        by_socket: range.is_some_and(|r| r.by_socket),
+        assignments: entry.count,
+        per_second: (seconds > 0.0).then(|| real(entry.count) / seconds),
+        no_port,
+        searches_known,
+        second_pass,
+        ..DestinationFacts::default()
+    }
+}
+
+fn has_destination(lane: &Lane) -> bool {
+    let Destination { daddr, dport, .. } = lane.destination;
+    dport != 0 || !daddr.is_unspecified()
+}
+
 fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
     let Lane { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *lane;
     let Tracked { failures, no_port, searches_known, second_pass, .. } = entry.value;
     let Tracked { steps, ports, range, first_ns, last_ns, history, .. } = &entry.value;
-    let has_destination = dport != 0 || !daddr.is_unspecified();
+    let has_destination = has_destination(lane);
     let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
     DestinationSummary {
         netns: Some(netns).filter(|&netns| netns != 0),

@@ -35,6 +35,8 @@ pub struct Circumstances {
     pub lanes_evicted: u64,
     /// What found no room in the ring buffer, and was only counted.
     pub overflow: Option<Interval>,
+    /// Inode number of the network namespace that remedies are typed in.
+    pub own_netns: Option<u32>,
 }
 
 /// A run in numbers and verdicts.

@@ -105,11 +105,16 @@ impl Tally {
         self.destinations.one(lane)
     }
 
+    /// What findings are made from, of all destinations that are known.
+    pub fn facts(&self) -> Vec<DestinationFacts> {
+        self.destinations.facts()
+    }
+
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
-    /// with its `busiest` busiest destinations.
+    /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: Circumstances) -> Summary {
-        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, overflow } =
-            around;
+        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
+        let Circumstances { overflow, own_netns, .. } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
@@ -117,7 +122,8 @@ impl Tally {
         let by_origin = self.judge.by_origin();
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
-            destinations: destinations.iter().map(DestinationFacts::of_summary).collect(),
+            destinations: self.facts(),
+            own_netns,
             reuse: Some(reuse.clone()),
             self_connects: Some(self_connects.clone()),
             ..Facts::default()

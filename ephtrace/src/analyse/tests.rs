@@ -212,7 +212,7 @@ fn a_summary_counts() {
     errors: [{"count":2,"errno":99,"error":"EADDRNOTAVAIL"},{"count":1,"errno":null,"error":null},{"count":1,"errno":12,"error":"ENOMEM"}]
     explicit: 0
     failures: 4
-    findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
+    findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
     first_ns: 1000000000
     hook: null
     kernel: null
@@ -278,4 +278,14 @@ fn ports_outside_of_the_range_do_not_count_as_its_ports() {
         assert_eq!(busiest.distinct_ports, u32::from(count));
         assert_eq!(busiest.range_ports, Some(100));
     }
+}
+
+#[test]
+fn a_quiet_destination_without_a_port_is_told() {
+    let busy = (0..100).map(|n| assigned(destination(1 + n % 5), 40_000));
+    let quiet = (0..10).map(|_| failed(destination(9), Some(99)));
+    let summary = summarised(&busy.chain(quiet).collect::<Vec<_>>());
+    assert_eq!(summary.destinations.len(), 2);
+    let found = summary.findings.iter().find(|finding| finding.rule == "exhausted");
+    assert!(found.is_some_and(|found| found.sentence.ends_with("127.0.0.1 -> 10.0.0.9:443")));
 }

@@ -194,7 +194,7 @@ impl Looked {
     fn own(&mut self) -> Result<(), InventoryError> {
         let netns = netns::own().map_err(InventoryError::Proc)?;
         let name = netns::name_of(netns);
-        self.censuses.push(take(Place { netns, name, own: true, processes: None })?);
+        self.censuses.push(take(Place { netns, name, own: true, ..Place::default() })?);
         Ok(())
     }
 
@@ -208,6 +208,7 @@ impl Looked {
                 name: found.name.clone(),
                 own: found.netns == own,
                 processes: Some(found.processes),
+                door: found.doors.first().cloned(),
             };
             let reason = match enter(found, place) {
                 Ok(Ok(census)) => {
@@ -243,7 +244,8 @@ impl Looked {
             };
             let own = named.netns == own;
             let name = found.name.clone();
-            let place = Place { netns: named.netns, name, own, processes: None };
+            let door = found.doors.first().cloned();
+            let place = Place { netns: named.netns, name, own, processes: None, door };
             let census = enter(&found, place)
                 .map_err(|cause| InventoryError::Enter { text: text.clone(), cause })?;
             self.censuses.push(census?);

@@ -1,6 +1,6 @@
 //! What is in use in one network namespace, as data: the keys of `ephtrace ports --json`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::{
     socket::ByState,
     sysctl::{Conntrack, Sysctls},
 };
-use crate::event::PortRange;
+use crate::event::ports_between;
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -23,6 +23,9 @@ pub struct Place {
     pub own: bool,
     /// Processes in it, as far as they may be looked at; null if nobody looked.
     pub processes: Option<u32>,
+    /// A file by which it can be entered, if one is known.
+    #[serde(skip)]
+    pub door: Option<PathBuf>,
 }
 
 /// What is in use in one network namespace.
@@ -126,9 +129,19 @@ impl Settings {
         }
     }
 
-    /// Ports that connect can use with a socket's `range`, if one is known.
-    pub fn usable_in(&self, range: Option<(u16, u16)>) -> u32 {
-        PortRange::usable(range, (self.range[0], self.range[1]), self.usable)
+    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if it
+    /// was another when the socket connected.
+    pub fn part(&self, range: Option<(u16, u16)>) -> (u16, u16) {
+        let [low, high] = self.range;
+        let inside = range.map(|range| (range.0.max(low), range.1.min(high)));
+        inside.filter(|(low, high)| low <= high).unwrap_or((low, high))
+    }
+
+    /// Ports of a [part](Self::part) that connect can use.
+    pub fn usable_in(&self, part: (u16, u16)) -> u32 {
+        let reserved = self.reserved_runs.iter();
+        let inside = reserved.map(|&[low, high]| (low.max(part.0), high.min(part.1)));
+        ports_between(part) - inside.map(ports_between).sum::<u32>()
     }
 }
 
@@ -168,6 +181,18 @@ pub struct Destination {
     pub unknown_open: u32,
     /// Ports that nobody has open any more, such as in `TIME_WAIT`, and whose opening was not seen.
     pub unknown_closed: u32,
+    /// The ports in use, in order, and whether each is in `TIME_WAIT`.
+    #[serde(skip)]
+    pub ports: Vec<(u16, bool)>,
+}
+
+impl Destination {
+    /// Ports in use in a part of the range, and how many of them are in `TIME_WAIT`.
+    pub fn in_use_in(&self, part: (u16, u16)) -> (u32, u32) {
+        let from = self.ports.partition_point(|(port, _)| *port < part.0);
+        let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.1);
+        inside.fold((0, 0), |(all, waiting), (_, waits)| (all + 1, waiting + u32::from(*waits)))
+    }
 }
 
 /// How much of a range is taken for one destination, what is bound included.

@@ -62,7 +62,8 @@ fn busy() -> Namespace {
     by_inode.insert(5, process(22, "nginx", None));
     let mut sysctls = sysctls(40000, 40009, &[40007]);
     sysctls.conntrack = Some(Conntrack { count: 12, max: 262_144 });
-    let place = Place { netns: 7, name: Some("blue".into()), own: true, processes: Some(3) };
+    let place =
+        Place { netns: 7, name: Some("blue".into()), own: true, processes: Some(3), door: None };
     let listing = Listing { in_range: sockets, lists_bound: true, ..Listing::default() };
     Census::new(place, sysctls, listing).describe(3, Owners { open: &by_inode, openers: &openers })
 }

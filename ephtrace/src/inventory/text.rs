@@ -300,7 +300,7 @@ fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
 }
 
 fn place(namespace: &Namespace) -> String {
-    let super::Place { netns, name, own, processes } = &namespace.place;
+    let super::Place { netns, name, own, processes, .. } = &namespace.place;
     let mut about: Vec<String> = name.iter().map(|name| clean(name)).collect();
     if *own {
         about.push("own".to_owned());

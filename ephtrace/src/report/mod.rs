@@ -25,6 +25,7 @@ use crate::{
     },
     cli::ReportArgs,
     event::Assignment,
+    inventory::netns,
     replay::{self, Broken, Item, Recording},
     sink::{Screen, printable, words},
 };
@@ -125,7 +126,8 @@ fn read_with(
         );
     }
     let (losses, lanes_evicted) = (recording.losses(), lanes.evicted());
-    let around = Circumstances { losses, lanes_evicted, ..Circumstances::default() };
+    let own_netns = netns::own().ok();
+    let around = Circumstances { losses, lanes_evicted, own_netns, ..Circumstances::default() };
     Ok(Report {
         source: recording.name().to_owned(),
         format: recording.format().as_str(),

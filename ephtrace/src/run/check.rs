@@ -19,7 +19,7 @@ use crate::{
     },
     check::{Answer, Seen},
     enrich::clock::monotonic_ns,
-    inventory::{self, Openers},
+    inventory::{self, Openers, netns},
     settings::check::CheckSettings,
     situation,
 };
@@ -46,7 +46,8 @@ fn look(settings: &CheckSettings) -> Result<Seen> {
     let inventory = inventory::snapshot(&settings.which, LISTED, &Openers::default())?;
     let rows = counted.iter().flat_map(|(interval, _)| &interval.rows);
     let destinations = rows.map(DestinationFacts::of_row).collect();
-    let mut facts = Facts { destinations, ..Facts::default() };
+    let own_netns = netns::own().ok();
+    let mut facts = Facts { destinations, own_netns, ..Facts::default() };
     situation::add_inventory(&mut facts, &inventory);
     let fullest = situation::of_inventory(&inventory).destinations.into_iter().next();
     let lost = counted.as_ref().map_or(0, |(_, lost)| *lost);

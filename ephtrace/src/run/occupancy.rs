@@ -16,7 +16,7 @@ use crate::{
         findings::{DestinationFacts, Facts},
         storm::{Interval, Row},
     },
-    inventory::{self, Inventory, Named, Which},
+    inventory::{self, Destination, Inventory, Named, Which},
     situation,
 };
 
@@ -87,7 +87,8 @@ pub(super) struct Occupancy {
 struct Followed {
     series: Series,
     assigned: u64,
-    /// The range in force for the latest assignment.
+    /// From the lowest to the highest port of the ranges that were in force: sockets may have their
+    /// own, and the rest of the ports is none of theirs.
     range: Option<(u16, u16)>,
     capacity: Option<Capacity>,
 }
@@ -106,11 +107,18 @@ impl Occupancy {
             situation::add_inventory(facts, &inventory);
         }
         for row in &mut interval.rows {
-            row.capacity = key(row).and_then(|key| self.followed.get(&key)?.capacity);
+            row.capacity = key(row).and_then(|key| self.capacity(&key, row.numbers.range));
         }
         for one in &mut facts.destinations {
-            one.capacity = key_of(one).and_then(|key| self.followed.get(&key)?.capacity);
+            one.capacity = key_of(one).and_then(|key| self.capacity(&key, one.range));
         }
+    }
+
+    /// That of a destination; not known for sockets with another range than all of its together.
+    fn capacity(&self, key: &Key, range: Option<(u16, u16)>) -> Option<Capacity> {
+        let followed = self.followed.get(key)?;
+        let is_other = range.zip(followed.range).is_some_and(|(one, all)| one != all);
+        followed.capacity.filter(|_| !is_other)
     }
 
     /// Takes note of what was assigned.
@@ -122,7 +130,7 @@ impl Occupancy {
                 let numbers = &row.numbers;
                 let followed = self.followed.entry(key).or_default();
                 followed.assigned += numbers.assignments - numbers.failed;
-                followed.range = numbers.range.or(followed.range);
+                followed.range = hull(numbers.range, followed.range);
             }
         }
     }
@@ -131,20 +139,25 @@ impl Occupancy {
     fn note(&mut self, inventory: &Inventory) {
         for namespace in &inventory.namespaces {
             let netns = namespace.place.netns;
-            let in_use: HashMap<Key, u32> = namespace
-                .destinations
-                .iter()
-                .map(|one| ((netns, one.saddr, one.daddr, one.dport), one.in_use))
-                .collect();
+            let listed = namespace.destinations.iter();
+            let in_use: HashMap<Key, &Destination> =
+                listed.map(|one| ((netns, one.saddr, one.daddr, one.dport), one)).collect();
             let here = self.followed.iter_mut().filter(|(key, _)| key.0 == netns);
             for (key, followed) in here {
-                let count = in_use.get(key).copied().unwrap_or(0);
+                let part = namespace.settings.part(followed.range);
+                followed.range = followed.range.map(|_| part);
+                let count = in_use.get(key).map_or(0, |one| one.in_use_in(part).0);
                 followed.series.push(inventory.ts_ns, count, followed.assigned);
-                let usable = namespace.settings.usable_in(followed.range);
-                followed.capacity = followed.series.capacity(usable);
+                followed.capacity = followed.series.capacity(namespace.settings.usable_in(part));
             }
         }
     }
+}
+
+/// From the lowest to the highest port of both.
+fn hull(one: Option<(u16, u16)>, other: Option<(u16, u16)>) -> Option<(u16, u16)> {
+    let Some((one, other)) = one.zip(other) else { return one.or(other) };
+    Some((one.0.min(other.0), one.1.max(other.1)))
 }
 
 /// A connect's destination in a namespace that is known.
@@ -172,4 +185,24 @@ fn door(pid: u32, netns: u32) -> Option<PathBuf> {
 fn rest(took: Duration, interval: Duration) -> u32 {
     let looks = (took * SHARE).as_millis() / interval.as_millis().max(1);
     u32::try_from(looks).unwrap_or(u32::MAX).min(MAX_REST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrower_range_than_others_has_no_forecast() {
+        let mut occupancy = Occupancy::new(Duration::from_secs(1));
+        let key = (7, [10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 443);
+        let mut followed = Followed { range: Some((40_000, 40_099)), ..Followed::default() };
+        followed.range = hull(Some((32_768, 60_999)), followed.range);
+        followed.series.push(0, 5010, 0);
+        followed.capacity = followed.series.capacity(28_232);
+        occupancy.followed.insert(key, followed);
+        assert_eq!(occupancy.capacity(&key, Some((40_000, 40_099))), None);
+        for range in [Some((32_768, 60_999)), None] {
+            assert_eq!(occupancy.capacity(&key, range).unwrap().in_use, 5010);
+        }
+    }
 }

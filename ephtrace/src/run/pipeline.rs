@@ -12,6 +12,7 @@ use nix::sys::{
 use super::{counts, facts, view};
 use crate::{
     analyse::{
+        findings::DestinationFacts,
         lanes::{Lane, Lanes},
         selection::{self, Rules},
         storm::Interval,
@@ -23,6 +24,7 @@ use crate::{
         Enricher,
         clock::{Clock, monotonic_ns},
     },
+    inventory::netns,
     kernel::{
         cost::Meter,
         module::Change,
@@ -197,8 +199,14 @@ impl Pipeline {
             kernel_cost: None,
             lanes_evicted: stages.lanes.evicted(),
             overflow: None,
+            own_netns: netns::own().ok(),
         };
         Ok(view::glance(&stages.tally, stages.clock.unix_ns(monotonic_ns()?), wanted, around))
+    }
+
+    /// What findings are made from, of all destinations that are known.
+    pub(super) fn facts(&self) -> Vec<DestinationFacts> {
+        self.stages.tally.facts()
     }
 
     /// Now, in nanoseconds since the Unix epoch.
@@ -243,6 +251,7 @@ impl Pipeline {
             }),
             lanes_evicted: stages.lanes.evicted(),
             overflow: overflow(totals, now_ns)?,
+            own_netns: netns::own().ok(),
         };
         let summary = stages.tally.summary(Some(now_ns), BUSIEST, around);
         let Stages { sink, .. } = &mut stages;

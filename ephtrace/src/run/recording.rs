@@ -21,6 +21,7 @@ use crate::{
         tally::Tally,
     },
     event::Assignment,
+    inventory::netns,
     losses::Losses,
     replay::{self, Item, Recording, keep},
     settings::Settings,
@@ -98,7 +99,8 @@ impl Stages<'_> {
 
     fn finish(mut self, recording: &Recording) -> io::Result<()> {
         let (losses, lanes_evicted) = (recording.losses(), self.lanes.evicted());
-        let around = Circumstances { losses, lanes_evicted, ..Circumstances::default() };
+        let own_netns = netns::own().ok();
+        let around = Circumstances { losses, lanes_evicted, own_netns, ..Circumstances::default() };
         let summary = self.tally.summary(None, BUSIEST, around);
         self.sink.flush()?;
         self.sink.losses(self.last_ns, &losses)?;

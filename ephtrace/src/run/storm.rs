@@ -25,6 +25,7 @@ use crate::{
         storm::{Detector, Interval},
     },
     enrich::{clock::Clock, container::Containers},
+    inventory::netns,
     losses::Losses,
     settings::storm::StormSettings,
     sink::storm::{Look, WHOLE, write_findings},
@@ -158,7 +159,7 @@ impl<'a> Storm<'a> {
 /// What a look tells of destinations.
 fn facts(interval: &Interval) -> Facts {
     let destinations = interval.rows.iter().map(DestinationFacts::of_row).collect();
-    Facts { destinations, ..Facts::default() }
+    Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() }
 }
 
 fn unix_ns(monotonic_ns: u64) -> Result<u64> {

@@ -18,7 +18,7 @@ use crate::{
     analyse::findings::{DestinationFacts, Facts, Severity, findings},
     cli::TopArgs,
     event::{self, hook_name},
-    inventory::Destination,
+    inventory::{Destination, netns},
     kernel::{
         attach::{self, Options, Totals},
         support::Support,
@@ -107,7 +107,7 @@ async fn show(
             _ = look.tick() => {
                 pipeline.look()?;
                 let glance = pipeline.glance(&view.wanted())?;
-                tell_use(&view, &mut looker, &glance);
+                tell_use(&view, &mut looker, &glance, pipeline.facts());
                 view.tell(Input::Glance(glance));
             }
             _ = drain.tick() => {
@@ -126,11 +126,16 @@ async fn show(
     Ok(())
 }
 
-/// Tells the view what is in use for the destinations that it shows, and what is wrong.
-fn tell_use(view: &View, looker: &mut Looker, glance: &Glance) {
+/// Tells the view what is in use for the destinations that it shows, and what is wrong, with those that
+/// it does not show, too.
+fn tell_use(
+    view: &View,
+    looker: &mut Looker,
+    glance: &Glance,
+    destinations: Vec<DestinationFacts>,
+) {
     let shown = &glance.destinations;
-    let facts = shown.iter().map(|(_, one)| DestinationFacts::of_summary(one));
-    let mut facts = Facts { destinations: facts.collect(), ..Facts::default() };
+    let mut facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
     let places = shown.iter().map(|(lane, _)| (lane.destination.netns, None));
     let inventories = looker.look(places.filter(|(netns, _)| *netns != 0));
     let mut in_use = Vec::new();
@@ -139,11 +144,13 @@ fn tell_use(view: &View, looker: &mut Looker, glance: &Glance) {
         for namespace in &inventory.namespaces {
             let netns = namespace.place.netns;
             in_use.extend(namespace.destinations.iter().map(|one| {
-                let Destination { saddr, daddr, dport, in_use: ports, .. } = *one;
+                let Destination { saddr, daddr, dport, .. } = *one;
                 let to = event::Destination { netns, saddr, daddr, dport };
                 let range = shown.iter().find(|(lane, _)| lane.destination == to);
                 let range = range.and_then(|(_, one)| one.range);
-                (to, InUse { ports, of: namespace.settings.usable_in(range) })
+                let part = namespace.settings.part(range);
+                let (ports, _) = one.in_use_in(part);
+                (to, InUse { ports, of: namespace.settings.usable_in(part) })
             }));
         }
     }

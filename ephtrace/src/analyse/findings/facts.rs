@@ -3,10 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use crate::{
-    analyse::{
-        capacity::Capacity, real, reuse::Reuse, self_connect::SelfConnect, storm::Row,
-        summary::DestinationSummary,
-    },
+    analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
     event::ports_between,
 };
 
@@ -17,8 +14,10 @@ pub struct Facts {
     pub destinations: Vec<DestinationFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,
-    /// Entries of the connection tracker, and how many there may be.
-    pub conntrack: Option<(u64, u64)>,
+    /// Inode number of the one that commands are typed in, if known.
+    pub own_netns: Option<u32>,
+    /// The fullest connection tracker.
+    pub conntrack: Option<Tracker>,
     /// Ports that come back to the same destination.
     pub reuse: Option<Reuse>,
     /// Sockets that are connected to themselves.
@@ -40,8 +39,12 @@ pub struct DestinationFacts {
     pub origin: Option<&'static str>,
     /// Who is behind most of it, such as `curl (4711)`.
     pub process: Option<String>,
+    /// A process behind it, which is in the namespace.
+    pub pid: Option<u32>,
     /// Lowest and highest port of the range.
     pub range: Option<(u16, u16)>,
+    /// The socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
+    pub by_socket: bool,
     /// Ports in use for it.
     pub in_use: Option<u32>,
     /// Ports of the range that are not reserved.
@@ -81,6 +84,8 @@ pub struct NetnsFacts {
     pub name: String,
     /// It is the host's own.
     pub is_host: bool,
+    /// What to type before a command so that it runs in there, if that is known.
+    pub enter: Option<String>,
     /// `ip_local_port_range`.
     pub range: Option<(u16, u16)>,
     /// `ip_local_reserved_ports`, inside the range or not, as spans in order.
@@ -91,6 +96,17 @@ pub struct NetnsFacts {
     pub listeners: Vec<Listener>,
     /// Ports inside the range that a bind without a destination holds against everybody.
     pub bound: Option<u32>,
+}
+
+/// A connection tracker. One table serves all namespaces: each tells its own entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tracker {
+    /// Its entries.
+    pub count: u64,
+    /// How many there may be.
+    pub max: u64,
+    /// Inode number of the namespace that they belong to.
+    pub netns: u32,
 }
 
 /// A listening socket.
@@ -128,6 +144,7 @@ impl DestinationFacts {
             to: row.daddr.zip(row.dport),
             origin: row.origin,
             process: Some(row.process()),
+            pid: Some(row.pid),
             range: numbers.range,
             assignments: numbers.assignments,
             per_second: Some(numbers.per_second),
@@ -138,24 +155,6 @@ impl DestinationFacts {
             tried_p99: numbers.tried_p99,
             latency_p99_ns: Some(numbers.latency_p99_ns),
             search_cpus: Some(numbers.search_cpus),
-            ..Self::default()
-        }
-    }
-
-    /// As a summary tells it.
-    pub fn of_summary(one: &DestinationSummary) -> Self {
-        let seconds = real(one.last_ns.saturating_sub(one.first_ns)) / 1e9;
-        Self {
-            netns: one.netns,
-            saddr: Some(one.saddr),
-            to: one.daddr.zip(one.dport),
-            origin: one.origin,
-            range: one.range,
-            assignments: one.assignments,
-            per_second: (seconds > 0.0).then(|| real(one.assignments) / seconds),
-            no_port: one.no_port,
-            searches_known: one.searches_known,
-            second_pass: one.second_pass,
             ..Self::default()
         }
     }

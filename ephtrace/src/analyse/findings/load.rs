@@ -4,8 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::{DestinationFacts, Facts, Finding, Severity};
-use crate::analyse::real;
+use super::{DestinationFacts, Facts, Finding, Severity, remedies::POOL};
+use crate::{
+    analyse::{real, reuse::Reuse},
+    event::Destination,
+};
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
@@ -23,15 +26,18 @@ const SECOND_PASS: f64 = 0.05;
 /// As many failures a second of one process for one destination are no accident.
 const RETRIES_PER_SECOND: f64 = 5.0;
 
-/// The widest range that leaves well-known and most registered ports alone.
-const WIDE_RANGE: &str = "sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"";
+/// Fewer failures may be of one request each.
+const MIN_RETRIES: u64 = 10;
+
+/// A shorter time gives no rate, in seconds: a second, and looks come a little early at times.
+const RETRIES_FOR_S: f64 = 0.95;
 
 pub(super) fn exhausted(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| d.no_port > 0);
-    failing.map(exhausted_one).collect()
+    failing.map(|d| exhausted_one(facts, d)).collect()
 }
 
-fn exhausted_one(d: &DestinationFacts) -> Finding {
+fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     let origin = d.origin.unwrap_or("connect");
     let mut evidence =
         format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
@@ -47,7 +53,7 @@ fn exhausted_one(d: &DestinationFacts) -> Finding {
             None => format!("no port is free ({origin}) for {d}"),
         },
         evidence,
-        remedies: more_ports(d),
+        remedies: facts.more_ports(d),
     }
 }
 
@@ -59,7 +65,7 @@ pub(super) fn full(facts: &Facts) -> Vec<Finding> {
         severity: Severity::Critical,
         sentence: format!("no port is left for {d}: the next connect fails"),
         evidence: (used(d) + &mostly(d)).trim_start_matches("; ").to_owned(),
-        remedies: more_ports(d),
+        remedies: facts.more_ports(d),
     })
     .collect()
 }
@@ -87,7 +93,7 @@ pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
                 severity: Severity::Warning,
                 sentence: format!("at this rate the ports for {d} run out in about {seconds:.0} s"),
                 evidence,
-                remedies: more_ports(d),
+                remedies: facts.more_ports(d),
             }
         })
         .collect()
@@ -119,7 +125,7 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
                 format!("more than half of the ports for {d} are in use: each connect searches through half of the range first")
             },
             evidence: evidence.trim_start_matches("; ").to_owned(),
-            remedies: more_ports(d),
+            remedies: facts.more_ports(d),
         }
     })
     .collect()
@@ -157,34 +163,20 @@ fn mostly(d: &DestinationFacts) -> String {
     d.process.as_ref().map_or_else(String::new, |who| format!("; mostly {who}"))
 }
 
-/// What gives a destination more ports.
-fn more_ports(d: &DestinationFacts) -> Vec<String> {
-    let mut remedies =
-        vec!["keep connections and use them again: a pool, HTTP keep-alive".to_owned()];
-    if d.range_ports().is_none_or(|ports| ports < 50_000) {
-        remedies.push(WIDE_RANGE.to_owned());
-    }
-    match d.origin {
-        Some("bind") => remedies.push(
-            "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared between destinations".to_owned(),
-        ),
-        Some("udp") => remedies.push("one connected socket for many datagrams".to_owned()),
-        _ => remedies.push("more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports".to_owned()),
-    }
-    remedies
-}
-
 pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter_map(|d| {
-        let failures = d.per_second? * (real(d.no_port) / real(d.assignments.max(1)));
-        (failures >= RETRIES_PER_SECOND && 2 * d.no_port >= d.assignments).then_some((d, failures))
+        let per_second = d.per_second.filter(|_| d.assignments > 0)?;
+        let failures = per_second * (real(d.no_port) / real(d.assignments));
+        let is_long = real(d.assignments) >= per_second * RETRIES_FOR_S;
+        let is_most = d.no_port >= MIN_RETRIES && 2 * d.no_port >= d.assignments;
+        (failures >= RETRIES_PER_SECOND && is_most && is_long).then_some((d, failures))
     });
     failing
         .map(|(d, failures)| Finding {
             rule: "retry-loop",
             severity: Severity::Warning,
             sentence: format!(
-                "{} tries again without waiting after each failure",
+                "{} goes on trying although no port is free",
                 d.process.as_deref().unwrap_or("a process")
             ),
             evidence: format!("{failures:.0} failed attempts a second for {d}, each a search through the whole range"),
@@ -264,6 +256,16 @@ pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
         severity: Severity::Note,
         sentence: warning.clone(),
         evidence,
-        remedies: vec![WIDE_RANGE.to_owned()],
+        remedies: vec![longer_until_reuse(facts, reuse).unwrap_or_else(|| POOL.to_owned())],
     }]
+}
+
+/// More ports to go round in for the destination that a port came back to.
+fn longer_until_reuse(facts: &Facts, reuse: &Reuse) -> Option<String> {
+    let Destination { netns, saddr, daddr, dport } = reuse.soonest?;
+    let netns = Some(netns).filter(|&netns| netns != 0);
+    let to = (netns, Some(saddr), Some((daddr, dport)));
+    let d = facts.destinations.iter().find(|d| (d.netns, d.saddr, d.to) == to);
+    let unknown = || DestinationFacts { netns, ..DestinationFacts::default() };
+    facts.wider(&d.cloned().unwrap_or_else(unknown))
 }

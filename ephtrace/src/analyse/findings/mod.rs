@@ -6,13 +6,14 @@
 
 mod facts;
 mod load;
+mod remedies;
 mod settings;
 
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-pub use self::facts::{DestinationFacts, Facts, Listener, NetnsFacts, Storm};
+pub use self::facts::{DestinationFacts, Facts, Listener, NetnsFacts, Storm, Tracker};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

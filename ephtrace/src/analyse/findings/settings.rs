@@ -1,7 +1,7 @@
 //! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a setting
 //! does, the kernel's `ip-sysctl` for each remedy.
 
-use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, load::HALF};
+use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
 use crate::{analyse::real, event::ports_between};
 
 /// A tracker that is fuller than this share is near its limit.
@@ -9,6 +9,9 @@ const TRACKER_FULL: f64 = 0.8;
 
 /// A reserved block of so many ports is walked through in some microseconds.
 const LONG_BLOCK: u32 = 1000;
+
+/// Up to this share of the usable ports may be given up to be rid of a reserved block.
+const GIVEN_UP: f64 = 0.1;
 
 pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
     let blocks = facts.namespaces.iter().filter_map(|n| {
@@ -26,30 +29,40 @@ pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
                 "{} ports from {low} to {high} are reserved: a search that begins among them walks to their end, and the port behind them is used far too often",
                 ports_between((low, high))
             ),
-            remedies: beside_block(range, (low, high))
+            remedies: beside_block(n, range, (low, high))
                 .into_iter()
-                .chain(["Linux 7.1 and later: sysctl -w net.ipv4.ip_local_port_step_width=64".to_owned()])
+                .chain([format!("Linux 7.1 and later: {}", n.sysctl("net.ipv4.ip_local_port_step_width=64"))])
                 .collect(),
         })
         .collect()
 }
 
-/// The larger part of the range that the block leaves; none where it leaves nothing.
-fn beside_block(range: (u16, u16), block: (u16, u16)) -> Option<String> {
+/// The part of the range at one side of the block, where nearly all ports are there: to give up many
+/// for even steps would be a bad trade.
+fn beside_block(n: &NetnsFacts, range: (u16, u16), block: (u16, u16)) -> Option<String> {
     let below = block.0.checked_sub(1).map(|high| (range.0, high));
     let above = block.1.checked_add(1).map(|low| (low, range.1));
     let left = below.into_iter().chain(above).filter(|(low, high)| low <= high);
-    let (low, high) = left.max_by_key(|&part| ports_between(part))?;
-    Some(format!(
-        "leave the block out of the range: sysctl -w net.ipv4.ip_local_port_range=\"{low} {high}\""
-    ))
+    let part = left.max_by_key(|&part| usable(n, part))?;
+    let (all, kept) = (usable(n, range), usable(n, part));
+    let is_small = f64::from(all - kept) < f64::from(all) * GIVEN_UP;
+    is_small.then(|| {
+        let setting = format!("net.ipv4.ip_local_port_range=\"{} {}\"", part.0, part.1);
+        format!("leave the block out of the range: {}", n.sysctl(&setting))
+    })
+}
+
+/// Ports of `span` that are not reserved.
+fn usable(n: &NetnsFacts, span: (u16, u16)) -> u32 {
+    let inside = n.reserved.iter().map(|&(low, high)| (low.max(span.0), high.min(span.1)));
+    ports_between(span).saturating_sub(inside.map(ports_between).sum())
 }
 
 pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
     let waiting = facts.destinations.iter().filter_map(|d| {
         let (time_wait, usable) = d.time_wait.zip(d.usable)?;
         let to = d.to?;
-        let n = facts.namespaces.iter().find(|n| Some(n.netns) == d.netns)?;
+        let n = facts.namespace(d.netns)?;
         let many = f64::from(time_wait) >= f64::from(usable) * HALF / 2.0;
         let is_loopback = to.0.is_loopback() || d.saddr.is_some_and(|saddr| saddr.is_loopback());
         let off = match n.tw_reuse? {
@@ -69,16 +82,24 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
         rule: "tw-reuse",
         severity: Severity::Warning,
         sentence: format!("ports in TIME_WAIT for {d} can't be used again for 60 seconds"),
-        evidence: format!("{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why})", n.name),
+        evidence: format!(
+            "{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why})",
+            n.name
+        ),
         remedies: vec![
-            "sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)".to_owned(),
+            n.sysctl("net.ipv4.tcp_tw_reuse=1")
+                + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
             "let the other side close first".to_owned(),
         ],
     }
 }
 
 pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
-    let Some((count, max)) = facts.conntrack.filter(|&(_, max)| max > 0) else { return Vec::new() };
+    let Some(tracker) = facts.conntrack.filter(|tracker| tracker.max > 0) else {
+        return Vec::new();
+    };
+    let Tracker { count, max, netns } = tracker;
+    let timeout = "net.netfilter.nf_conntrack_tcp_timeout_time_wait=30";
     let share = real(count) / real(max);
     if share < TRACKER_FULL {
         return Vec::new();
@@ -91,8 +112,11 @@ pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
                 .to_owned(),
         evidence: format!("{count} of {max} entries ({:.0} %)", share * 100.0),
         remedies: vec![
+            // The limit is that of the whole host, and can be set only there.
             format!("sysctl -w net.netfilter.nf_conntrack_max={}", max * 2),
-            "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30".to_owned(),
+            facts
+                .namespace(Some(netns))
+                .map_or_else(|| format!("sysctl -w {timeout}"), |n| n.sysctl(timeout)),
         ],
     }]
 }
@@ -110,7 +134,7 @@ pub(super) fn listener_inside(facts: &Facts) -> Vec<Finding> {
                 severity: Severity::Note,
                 sentence: format!("services in {} listen inside the range: after a restart their port may be taken by a connection", n.name),
                 evidence: format!("listening and not reserved: {}", named.collect::<Vec<_>>().join(", ")),
-                remedies: vec![format!("sysctl -w net.ipv4.ip_local_reserved_ports={}", also_reserved(n))],
+                remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n)))],
             }
         })
         .collect()
@@ -135,7 +159,7 @@ pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
             severity: Severity::Note,
             sentence: format!("the range of {} has ends of equal parity: each connect leaves one port of it out of its search", n.name),
             evidence: format!("net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the search takes an even one"),
-            remedies: vec![format!("sysctl -w net.ipv4.ip_local_port_range=\"{low} {}\"", high.checked_add(1).unwrap_or(high - 1))],
+            remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_port_range=\"{low} {}\"", high.checked_add(1).unwrap_or(high - 1)))],
         })
         .collect()
 }

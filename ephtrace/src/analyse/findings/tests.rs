@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::analyse::self_connect::SelfConnect;
+use crate::analyse::{reuse::Reuse, self_connect::SelfConnect};
 
 fn destination() -> DestinationFacts {
     DestinationFacts {
@@ -87,7 +87,7 @@ fn of_a_shortage() {
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    warning [retry-loop] curl (4711) tries again without waiting after each failure
+    warning [retry-loop] curl (4711) goes on trying although no port is free
       800 failed attempts a second for 10.0.0.1 -> 10.0.0.2:443, each a search through the whole range
       -> wait longer after each failure (exponential backoff with jitter)
     warning [bind-zero] curl (4711) binds to port 0: each such port is taken for all destinations at once
@@ -119,7 +119,7 @@ fn of_settings() {
         SelfConnect { count: 0, risk: Some("a risk".into()), ..SelfConnect::default() };
     let facts = Facts {
         namespaces: vec![host, own],
-        conntrack: Some((250_000, 262_144)),
+        conntrack: Some(Tracker { count: 250_000, max: 262_144, netns: 1 }),
         self_connects: Some(self_connects),
         storm: Some(Storm {
             before: 40.0,
@@ -140,7 +140,6 @@ fn of_settings() {
       -> look at what the initiator does: a deployment, a restart, a cache that is empty, retries
     note [reserved-block] a block of reserved ports inside the range makes connects in the host slow now and then
       5001 ports from 45000 to 50000 are reserved: a search that begins among them walks to their end, and the port behind them is used far too often
-      -> leave the block out of the range: sysctl -w net.ipv4.ip_local_port_range="32768 44999"
       -> Linux 7.1 and later: sysctl -w net.ipv4.ip_local_port_step_width=64
     note [self-connect] a risk
       0 sockets connected to themselves
@@ -153,7 +152,7 @@ fn of_settings() {
       -> sysctl -w net.ipv4.ip_local_port_range="32768 60999"
     note [equal-parity] the range of container web has ends of equal parity: each connect leaves one port of it out of its search
       net.ipv4.ip_local_port_range = 40000 50000: an odd number of ports, of which the search takes an even one
-      -> sysctl -w net.ipv4.ip_local_port_range="40000 50001"
+      -> inside container web: sysctl -w net.ipv4.ip_local_port_range="40000 50001"
     note [other-range] container web has another range than the host: sysctl on the host does not reach it
       40000 to 50000 there, 32768 to 60998 on the host
       -> set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)
@@ -187,7 +186,7 @@ fn many_alike_are_told_once() {
 }
 
 #[test]
-fn a_block_leaves_the_larger_part_of_the_range() {
+fn a_block_is_left_out_where_nearly_all_ports_are_beside_it() {
     let remedy = |reserved| {
         let host = NetnsFacts { range: Some((32_768, 60_999)), reserved: vec![reserved], ..host() };
         let found = findings(&Facts { namespaces: vec![host], ..Facts::default() });
@@ -203,7 +202,94 @@ fn a_block_leaves_the_larger_part_of_the_range() {
     assert_eq!(range((45_000, 60_999)), is("32768 44999"));
     assert_eq!(range((45_000, 65_535)), is("32768 44999"));
     assert_eq!(range((1024, 40_000)), is("40001 60999"));
+    assert_eq!(range((34_000, 36_000)), is("36001 60999"));
+    assert_eq!(range((40_000, 49_999)), Some(None));
     assert_eq!(range((1, 65_535)), Some(None));
     assert_eq!(range((1024, 33_000)), None);
     assert_eq!(range((61_000, 65_535)), None);
+}
+
+fn of_rule(facts: &Facts, rule: &str) -> Vec<String> {
+    let found = findings(facts).into_iter().find(|finding| finding.rule == rule);
+    found.unwrap().remedies
+}
+
+fn widened(d: DestinationFacts, facts: Facts) -> Option<String> {
+    let facts = Facts { destinations: vec![DestinationFacts { no_port: 20, ..d }], ..facts };
+    of_rule(&facts, "exhausted")
+        .into_iter()
+        .find(|remedy| remedy.contains("RANGE") || remedy.contains("range"))
+}
+
+#[test]
+fn a_sysctl_is_set_inside_of_its_namespace() {
+    let here = Facts { own_netns: Some(1), ..Facts::default() };
+    let told = |d, facts| widened(d, facts).unwrap().replace("net.ipv4.ip_local_port_range", "R");
+    let away = || DestinationFacts { netns: Some(7), ..destination() };
+    assert_snapshot!(told(destination(), here.clone()), @r##"sysctl -w R="10240 65535""##);
+    assert_snapshot!(told(away(), here.clone()), @r##"inside netns 7: sysctl -w R="10240 65535""##);
+    let process = DestinationFacts { pid: Some(4711), ..away() };
+    assert_snapshot!(told(process, here.clone()), @r##"nsenter --net=/proc/4711/ns/net sysctl -w R="10240 65535""##);
+    let named =
+        NetnsFacts { netns: 7, enter: Some("ip netns exec web".into()), ..NetnsFacts::default() };
+    let named = Facts { namespaces: vec![named], ..here.clone() };
+    assert_snapshot!(told(away(), named), @r##"ip netns exec web sysctl -w R="10240 65535""##);
+    let unknown = DestinationFacts { netns: None, ..destination() };
+    assert_snapshot!(told(unknown, here), @r##"sysctl -w R="10240 65535""##);
+}
+
+#[test]
+fn a_socket_s_own_range_is_widened_by_the_socket() {
+    let own = DestinationFacts { range: Some((40_000, 40_099)), ..destination() };
+    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)";
+    let by_socket = DestinationFacts { by_socket: true, ..own.clone() };
+    assert_eq!(widened(by_socket, Facts::default()).as_deref(), Some(expected));
+    let facts = Facts { namespaces: vec![host()], ..Facts::default() };
+    assert_eq!(widened(own, facts).as_deref(), Some(expected));
+}
+
+#[test]
+fn a_wide_range_is_not_made_narrower() {
+    let wide = DestinationFacts { range: Some((1024, 65_535)), ..destination() };
+    assert_eq!(widened(wide.clone(), Facts::default()), None);
+    let soonest = crate::event::Destination {
+        netns: 1,
+        saddr: wide.saddr.unwrap(),
+        daddr: wide.to.unwrap().0,
+        dport: 443,
+    };
+    let reuse = Reuse {
+        reuses: 1,
+        assignments: None,
+        time_ns: None,
+        soonest: Some(soonest),
+        forgotten: 0,
+        warning: Some("too soon".into()),
+    };
+    let facts = |d| Facts {
+        destinations: vec![d],
+        reuse: Some(reuse.clone()),
+        own_netns: Some(1),
+        ..Facts::default()
+    };
+    assert_eq!(of_rule(&facts(wide), "short-reuse"), [remedies::POOL]);
+    let narrow = of_rule(&facts(destination()), "short-reuse");
+    assert_eq!(narrow, ["sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""]);
+}
+
+#[test]
+fn two_failures_at_once_are_no_loop() {
+    let is_loop = |no_port, per_second| {
+        let d = DestinationFacts {
+            assignments: no_port,
+            no_port,
+            per_second: Some(per_second),
+            ..destination()
+        };
+        let found = findings(&Facts { destinations: vec![d], ..Facts::default() });
+        found.iter().any(|finding| finding.rule == "retry-loop")
+    };
+    assert!(!is_loop(2, 2000.0), "a millisecond apart");
+    assert!(!is_loop(9, 9.0) && !is_loop(50, 100.0), "too few, too short");
+    assert!(is_loop(10, 10.0) && is_loop(50, 10.0));
 }

@@ -155,6 +155,7 @@ impl Census {
             other_holders: held.others,
             unknown_open: held.unknown_open,
             unknown_closed: held.unknown_closed,
+            ports: sockets.iter().map(|s| (s.sport, s.state == State::TimeWait)).collect(),
         }
     }
 

@@ -264,7 +264,7 @@ fn the_summary_in_words() {
     critical: no port is free (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
       evidence: 1 of 3 assignments failed for want of a port; the range has 28232 ports
       remedy:   keep connections and use them again: a pool, HTTP keep-alive
-      remedy:   sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       remedy:   more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     verdict: undetermined (best guess per_destination, 51.4 %)
       connect (2): undetermined, global steps 0 of 1
