@@ -144,6 +144,27 @@ fn a_killed_recording_has_all_but_the_last_seconds() {
     assert!(said(&repair).contains("nothing to repair"), "{}", said(&repair));
 }
 
+#[test]
+fn what_is_in_a_file_stays_where_tracing_fails() {
+    let scratch = Scratch::new("fails").unwrap();
+    let (path, journal) = (scratch.path("a.parquet"), scratch.path("a.parquet.journal"));
+    for file in [&path, &journal] {
+        fs::write(file, "what was there").unwrap();
+    }
+    let new = scratch.path("new");
+    let bad = ["--btf", "/nowhere", "-q"];
+    for file in [&path, &new] {
+        for args in [&["record", file][..], &["trace", "--output", file]] {
+            let failed = ephtrace(&[args, &bad].concat()).unwrap();
+            assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+        }
+    }
+    for file in [&path, &journal] {
+        assert_eq!(fs::read(file).unwrap(), b"what was there");
+    }
+    assert!(!Path::new(&new).exists());
+}
+
 /// 0 where it was being replaced just now.
 fn rows(path: &str) -> usize {
     Recording::open(Path::new(path)).map_or(0, Iterator::count)

@@ -10,10 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    LOOK_EVERY,
-    pipeline::{self, Output},
-};
+use super::{LOOK_EVERY, pipeline};
 use crate::{
     analyse::{
         lanes::Lanes,
@@ -24,7 +21,7 @@ use crate::{
     losses::Losses,
     replay::{self, Item, Recording, keep},
     settings::Settings,
-    sink::{self, Sink},
+    sink::Sink,
 };
 
 /// Key of where the rows of a converted recording come from.
@@ -109,13 +106,7 @@ impl Stages<'_> {
 
 fn open_sink(settings: &Settings, recording: &Recording, started_ns: u64) -> Result<Box<dyn Sink>> {
     let source = format!("{} ({})", recording.name(), recording.format().as_str());
-    Ok(match pipeline::open_output(settings)? {
-        Output::Events(file) => sink::build(&settings.view, started_ns, file, io::stderr()),
-        Output::Recording(mut sink) => {
-            sink.set_facts(vec![(KEY_SOURCE, source)]);
-            sink
-        }
-    })
+    pipeline::open_output(settings)?.begin(settings, started_ns, || vec![(KEY_SOURCE, source)])
 }
 
 /// The next assignment; what can't be read is said and skipped.

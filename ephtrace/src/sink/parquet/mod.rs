@@ -26,7 +26,7 @@ pub use self::{
     rotate::Rotate,
     schema::SCHEMA_VERSION,
 };
-use super::{Notices, Sink};
+use super::{Notices, Prepared, Sink};
 use crate::{analyse::summary::Summary, event::Assignment, losses::Losses};
 
 /// How much of a recording may be lost when ephtrace is killed, in nanoseconds.
@@ -94,16 +94,33 @@ struct Ages {
     checkpoint_ns: u64,
 }
 
-impl ParquetSink {
-    /// Creates the file, with no row in it yet.
-    pub fn create(options: Options, notices: Notices) -> io::Result<Self> {
+/// A recording whose file is open and was not touched yet.
+pub struct PreparedRecording {
+    options: Options,
+    notices: Notices,
+    file: Prepared,
+    number: Option<u32>,
+}
+
+impl PreparedRecording {
+    /// Opens the file; what is in it stays until [`PreparedRecording::begin`].
+    pub fn open(options: Options, notices: Notices) -> io::Result<Self> {
         let number = options.rotate.map(|_| rotate::first_free(&options.path, 1));
-        let file = Rewritten::create(&rotate::path(&options.path, number))?;
-        let mut sink = Self {
+        let file = file::prepare(&rotate::path(&options.path, number))?;
+        Ok(Self { options, notices, file, number })
+    }
+
+    /// Empties the file, and begins it with no row in it yet. `facts` are what is known of the host
+    /// and of the way of recording, for the metadata.
+    pub fn begin(self, facts: Vec<Fact>) -> io::Result<ParquetSink> {
+        let Self { options, notices, file, number } = self;
+        let plan = schema::plan().map_err(in_words)?;
+        let file = Rewritten::begin(file)?;
+        let mut sink = ParquetSink {
             options,
             notices,
-            plan: schema::plan().map_err(in_words)?,
-            footer: Footer::default(),
+            plan,
+            footer: Footer { facts, ..Footer::default() },
             rows: Rows::new(),
             checked: 0,
             file,
@@ -118,10 +135,12 @@ impl ParquetSink {
         sink.begin_file()?;
         Ok(sink)
     }
+}
 
-    /// What is known of the host and of the way of recording, for the metadata.
-    pub fn set_facts(&mut self, facts: Vec<Fact>) {
-        self.footer.facts = facts;
+impl ParquetSink {
+    /// Creates or empties the file, with no row in it yet.
+    pub fn create(options: Options, notices: Notices) -> io::Result<Self> {
+        PreparedRecording::open(options, notices)?.begin(Vec::new())
     }
 
     /// Four bytes, and a footer without row groups.
@@ -207,7 +226,8 @@ impl ParquetSink {
         self.complete()?;
         let next = self.number.map_or(1, |number| number.saturating_add(1));
         self.number = Some(rotate::first_free(&self.options.path, next));
-        self.file = Rewritten::create(&rotate::path(&self.options.path, self.number))?;
+        let file = file::prepare(&rotate::path(&self.options.path, self.number))?;
+        self.file = Rewritten::begin(file)?;
         self.groups.clear();
         self.written = 0;
         self.footer.is_complete = false;
