@@ -1,9 +1,7 @@
 //! `ephtrace report --html`: the report as a page, written to a file.
 
 use std::{
-    fs::File,
     io::{self, Write},
-    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
@@ -12,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use super::read_with;
 use crate::{
     analyse::charts::Charts,
-    replay::Recording,
+    replay::{self, Recording},
     sink::{
         Prepared,
         html::{Page, findings},
@@ -59,16 +57,8 @@ fn open(path: &Path, from: &Path) -> Result<Option<Prepared>> {
     }
     let prepared =
         Prepared::open(path).with_context(|| format!("can't write {}", path.display()))?;
-    if is_same(prepared.file(), from) {
+    if prepared.file().metadata().is_ok_and(|page| replay::is_from(from, &page)) {
         bail!("{} is the recording itself; name another file for the page", path.display());
     }
     Ok(Some(prepared))
-}
-
-fn is_same(file: &File, from: &Path) -> bool {
-    let ids = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), std::fs::metadata(from)) {
-        (Ok(one), Ok(other)) => ids(one) == ids(other),
-        _ => false,
-    }
 }
