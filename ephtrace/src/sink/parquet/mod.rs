@@ -51,6 +51,10 @@ const MANY_GROUPS: u64 = 1024;
 /// Bytes of row groups that wait in memory for a checkpoint: some seconds of a storm.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 
+/// A tick that is behind by more, in nanoseconds, is by a clock that was set back: events come late by
+/// some milliseconds.
+const SET_BACK_NS: u64 = 1_000_000_000;
+
 /// What a recording is written to, and when to the next file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -249,7 +253,21 @@ impl Ages {
         if then_ns == 0 { 0 } else { self.now_ns.saturating_sub(then_ns) }
     }
 
+    /// The time is `now_ns`. If the clock was set back, all that happened is as long ago as before.
     fn tick(&mut self, now_ns: u64) {
+        let back_ns = self.now_ns.saturating_sub(now_ns);
+        if back_ns > SET_BACK_NS {
+            self.now_ns = now_ns;
+            let points = [&mut self.file_ns, &mut self.group_ns, &mut self.checkpoint_ns];
+            for then_ns in points.into_iter().filter(|then_ns| **then_ns != 0) {
+                *then_ns = then_ns.saturating_sub(back_ns).max(1);
+            }
+        }
+        self.reach(now_ns);
+    }
+
+    /// Something happened at `now_ns`; it may come late.
+    fn reach(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         for then_ns in [&mut self.file_ns, &mut self.checkpoint_ns] {
             if *then_ns == 0 {
@@ -261,7 +279,7 @@ impl Ages {
 
 impl Sink for ParquetSink {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
-        self.clock.tick(assignment.ts_ns);
+        self.clock.reach(assignment.ts_ns);
         self.rotate_if_due()?;
         if self.clock.group_ns == 0 {
             self.clock.group_ns = self.clock.now_ns;
