@@ -27,7 +27,7 @@ use std::{
 };
 
 pub(crate) use self::notices::Span;
-pub(crate) use self::text::printable;
+pub(crate) use self::text::{printable, shown};
 pub use self::{
     csv::CsvSink,
     json::JsonSink,
