@@ -23,8 +23,10 @@ const NAMED_HOLDERS: usize = 3;
 const HOLDER_WIDTH: usize = 20;
 
 /// Writes all of it.
-pub(super) fn write(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -> io::Result<()> {
     headline(out, inventory)?;
+    let mut inventory = inventory.clone();
+    inventory.cut(limit);
     for namespace in &inventory.namespaces {
         writeln!(out)?;
         settings(out, namespace)?;
@@ -40,7 +42,7 @@ pub(super) fn write(out: &mut impl Write, inventory: &Inventory) -> io::Result<(
         let (netns, name) = (one.netns, name.unwrap_or_default());
         writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
     }
-    notes(out, inventory)
+    notes(out, &inventory)
 }
 
 fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
