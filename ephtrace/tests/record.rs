@@ -202,6 +202,8 @@ fn a_signal_before_anything_came_leaves_the_file() {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
+    // Held, for to wait closes it, and an end is something that came.
+    let _input = child.stdin.take();
     thread::sleep(Duration::from_secs(1));
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
