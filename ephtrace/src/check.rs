@@ -11,7 +11,7 @@ use crate::{
         findings::{DestinationFacts, Finding, Severity},
         storm::Numbers,
     },
-    sink::Span,
+    sink::{Span, shown},
 };
 
 /// How it is.
@@ -180,9 +180,9 @@ fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] 
     ]
 }
 
-/// `|` begins the performance data, and a line ends the answer.
+/// `|` begins the performance data, and a line ends the answer; names of processes may hold anything.
 fn one_line(text: &str) -> String {
-    text.replace(['\n', '|'], " ")
+    shown(&text.replace(['\n', '|'], " "))
 }
 
 #[cfg(test)]
@@ -256,6 +256,7 @@ mod tests {
     #[test]
     fn nothing_in_use_and_nothing_counted() {
         assert_snapshot!(Answer::new(&Seen::default(), &LIMITS).line, @"EPHTRACE OK: no port of the range is in use | use=0.00%;50;90;0;100");
+        assert_snapshot!(Answer::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
         assert_snapshot!(Answer::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
     }
 }

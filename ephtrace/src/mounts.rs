@@ -1,5 +1,7 @@
 //! The kernel's lists of mounts (`/proc/PID/mounts`, `/proc/PID/mountinfo`): how they write paths.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+
 /// Undoes the octal escapes of a path (space, tab, newline, backslash).
 pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
@@ -14,6 +16,15 @@ pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Where cgroup v2 is mounted, from the text of `/proc/self/mounts`.
+pub(crate) fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
+    mounts.split(|&b| b == b'\n').find_map(|line| {
+        let mut fields = line.split(|&b| b == b' ');
+        let (_, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        (kind == b"cgroup2").then(|| PathBuf::from(OsStr::from_bytes(&unescape(path))))
+    })
 }
 
 fn octal(digits: &[u8]) -> Option<u8> {

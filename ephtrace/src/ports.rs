@@ -23,6 +23,10 @@ use crate::{
     situation,
 };
 
+/// Destinations of each namespace that are looked at, listed or not: what is wrong is so with the
+/// fullest.
+const LOOKED_AT: usize = 16;
+
 /// Looks, and writes what it sees to standard output.
 pub fn run(args: &PortsArgs) -> Result<()> {
     let which = settings::which(&args.netns)?;
@@ -30,15 +34,16 @@ pub fn run(args: &PortsArgs) -> Result<()> {
         Some(path) => read_openers(path)?,
         None => Openers::default(),
     };
-    let inventory = inventory::snapshot(&which, args.limit, &openers)?;
+    let mut inventory = inventory::snapshot(&which, args.limit.max(LOOKED_AT), &openers)?;
     let found = findings(&situation::of_inventory(&inventory));
     let mut text = Vec::new();
     if args.json {
+        inventory.cut(args.limit);
         let answer = Answer { inventory: &inventory, findings: &found };
         serde_json::to_writer(&mut text, &answer).map_err(io::Error::from)?;
         writeln!(text)?;
     } else {
-        inventory.write_text(&mut text)?;
+        inventory.write_text(&mut text, args.limit)?;
         if !found.is_empty() {
             writeln!(text)?;
             write_findings(&mut text, &found)?;

@@ -144,6 +144,139 @@ fn a_killed_recording_has_all_but_the_last_seconds() {
     assert!(said(&repair).contains("nothing to repair"), "{}", said(&repair));
 }
 
+#[test]
+fn what_is_in_a_file_stays_where_tracing_fails() {
+    let scratch = Scratch::new("fails").unwrap();
+    let (path, journal) = (scratch.path("a.parquet"), scratch.path("a.parquet.journal"));
+    for file in [&path, &journal] {
+        fs::write(file, "what was there").unwrap();
+    }
+    let new = scratch.path("new");
+    let bad = ["--btf", "/nowhere", "-q"];
+    for file in [&path, &new] {
+        for args in [&["record", file][..], &["trace", "--output", file]] {
+            let failed = ephtrace(&[args, &bad].concat()).unwrap();
+            assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+        }
+    }
+    for file in [&path, &journal] {
+        assert_eq!(fs::read(file).unwrap(), b"what was there");
+    }
+    assert!(!Path::new(&new).exists());
+}
+
+#[test]
+fn a_signal_ends_a_quiet_pipe_and_all_of_it_is_there() {
+    let scratch = Scratch::new("quiet").unwrap();
+    for signal in ["INT", "TERM"] {
+        let path = scratch.path(signal);
+        let mut child = Command::new(EPHTRACE)
+            .args(["record", "--from", "-", &path, "-q"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        (0..3).for_each(|n| input.write_all(line(n, 1_000_000).as_bytes()).unwrap());
+        let started = Instant::now();
+        // Nothing more comes, and yet the rows get into the file.
+        while rows(&path) < 3 {
+            thread::sleep(Duration::from_millis(50));
+            assert!(started.elapsed() < PATIENCE, "nothing in the file");
+        }
+        input.write_all(line(3, 1_000_000).as_bytes()).unwrap();
+        thread::sleep(Duration::from_millis(200));
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        assert!(child.wait().unwrap().success());
+        assert_eq!(times(&path).unwrap().len(), 4);
+    }
+}
+
+#[test]
+fn a_signal_before_anything_came_leaves_the_file() {
+    let scratch = Scratch::new("nothing").unwrap();
+    let path = scratch.path("a.parquet");
+    fs::write(&path, "what was there").unwrap();
+    let mut child = Command::new(EPHTRACE)
+        .args(["record", "--from", "-", &path, "-q"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Held, for to wait closes it, and an end is something that came.
+    let _input = child.stdin.take();
+    thread::sleep(Duration::from_secs(1));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    child.wait().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"what was there");
+}
+
+#[test]
+fn what_is_no_recording_empties_no_file() {
+    let scratch = Scratch::new("none").unwrap();
+    let (text, path) = (scratch.path("a.txt"), scratch.path("a.parquet"));
+    fs::write(&text, "no recording\n\nat all\n").unwrap();
+    fs::write(&path, "what was there").unwrap();
+    for args in
+        [&["record", "--from", &text, &path][..], &["trace", "--from", &text, "--output", &path]]
+    {
+        let failed = ephtrace(args).unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+        assert!(said(&failed).contains("nothing in it can be read"), "{}", said(&failed));
+        assert!(said(&failed).contains("line 3"), "{}", said(&failed));
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"what was there");
+}
+
+#[test]
+fn standard_input_is_not_written_over() {
+    let scratch = Scratch::new("stdin").unwrap();
+    let path = scratch.path("a.ndjson");
+    let lines: String = (0..10).map(|n| line(n, 1_000_000)).collect();
+    fs::write(&path, &lines).unwrap();
+    let commands: [&[&str]; 3] = [
+        &["record", "--from", "-", &path],
+        &["trace", "--from", "-", "--output", &path],
+        &["report", "-", "--html", &path],
+    ];
+    for args in commands {
+        let input = fs::File::open(&path).unwrap();
+        let refused = Command::new(EPHTRACE).args(args).stdin(input).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+        assert_eq!(fs::read_to_string(&path).unwrap(), lines);
+    }
+}
+
+#[test]
+fn a_step_is_that_from_the_one_before_whether_it_is_shown_or_not() {
+    let scratch = Scratch::new("step").unwrap();
+    let (ndjson, parquet) = (scratch.path("a.ndjson"), scratch.path("a.parquet"));
+    let lines = (0..4_u64).map(|n| {
+        format!(
+            "{{\"ts_ns\":{n},\"saddr\":\"10.0.0.1\",\"sport\":{},\"daddr\":\"10.0.0.2\",\
+             \"dport\":443,\"pid\":{}}}\n",
+            40_000 + n * n,
+            n % 2
+        )
+    });
+    fs::write(&ndjson, lines.collect::<String>()).unwrap();
+    let steps = |args: &[&str]| {
+        let output = ephtrace(args).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let step =
+            |line: &str| line.split("\"step\":").nth(1)?.split(',').next().map(str::to_owned);
+        let rows = text.lines().filter(|line| line.contains("\"type\":\"assignment\""));
+        rows.filter_map(step).collect::<Vec<_>>()
+    };
+    let filtered = ["trace", "--from", &ndjson, "-p", "1", "-o", "json", "-q"];
+    assert_eq!(steps(&filtered), ["1", "5"]);
+    // What was filtered out is not in the file, but the steps are.
+    assert!(
+        ephtrace(&["record", "--from", &ndjson, &parquet, "-p", "1"]).unwrap().status.success()
+    );
+    assert_eq!(steps(&["trace", "--from", &parquet, "-o", "json", "-q"]), ["1", "5"]);
+}
+
 /// 0 where it was being replaced just now.
 fn rows(path: &str) -> usize {
     Recording::open(Path::new(path)).map_or(0, Iterator::count)

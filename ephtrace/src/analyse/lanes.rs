@@ -81,14 +81,15 @@ impl Lanes {
     /// Sets the step to `assignment` from the one before in its lane, and whether the hash secret
     /// changed in between; takes note of it.
     ///
-    /// Both stay unknown for the first of a lane and for a failed assignment.
+    /// Both stay unknown for the first of a lane and for a failed assignment. A step that a recording
+    /// tells stays: whoever wrote it may have known assignments that the recording lacks.
     pub fn follow(&mut self, assignment: &mut Assignment) {
         let Some(port) = assignment.sport else { return };
         let salt_epoch = assignment.salt_epoch;
         let Some(last) = self.replace(Lane::of(assignment), Last { port, salt_epoch }) else {
             return;
         };
-        assignment.step = Some(step(last.port, port, assignment.range));
+        assignment.step.get_or_insert(step(last.port, port, assignment.range));
         assignment.resalted = last.salt_epoch.zip(salt_epoch).map(|(last, now)| last != now);
     }
 

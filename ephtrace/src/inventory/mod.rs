@@ -328,18 +328,16 @@ impl Listing {
     }
 }
 
-impl Namespace {
-    /// The share of the range that the fullest destination has in use: 0 to 1.
-    pub fn fullest(&self) -> f64 {
-        self.destinations.first().map_or(0.0, |destination| destination.share)
-    }
-}
-
 impl Inventory {
     /// The destination with the largest share of its range, and its namespace.
     pub fn fullest(&self) -> Option<(&Namespace, &Destination)> {
         let first = self.namespaces.first()?;
         Some((first, first.destinations.first()?))
+    }
+
+    /// Leaves the fullest `limit` destinations of each namespace; those behind go to the others.
+    pub fn cut(&mut self, limit: usize) {
+        self.namespaces.iter_mut().for_each(|namespace| namespace.cut(limit));
     }
 
     /// One JSON object.
@@ -348,9 +346,9 @@ impl Inventory {
         writeln!(out)
     }
 
-    /// For people.
-    pub fn write_text(&self, out: &mut impl io::Write) -> io::Result<()> {
-        text::write(out, self)
+    /// For people: what matters most, then each namespace with `limit` destinations.
+    pub fn write_text(&self, out: &mut impl io::Write, limit: usize) -> io::Result<()> {
+        text::write(out, self, limit)
     }
 }
 

@@ -67,6 +67,20 @@ pub struct Namespace {
     pub udp: UdpTotals,
 }
 
+impl Namespace {
+    /// The share of the range that the fullest destination has in use: 0 to 1.
+    pub fn fullest(&self) -> f64 {
+        self.destinations.first().map_or(0.0, |destination| destination.share)
+    }
+
+    /// Leaves the fullest `limit` destinations; those behind go to the others.
+    pub fn cut(&mut self, limit: usize) {
+        for one in self.destinations.drain(limit.min(self.destinations.len())..) {
+            self.others.get_or_insert_default().add(&one);
+        }
+    }
+}
+
 /// Where a list of sockets comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -245,6 +259,16 @@ pub struct Others {
     pub odd: u64,
     /// Sum of their `by_state`.
     pub by_state: ByState,
+}
+
+impl Others {
+    fn add(&mut self, one: &Destination) {
+        self.destinations += 1;
+        self.in_use += u64::from(one.in_use);
+        self.even += u64::from(one.even);
+        self.odd += u64::from(one.odd);
+        self.by_state.add_all(&one.by_state);
+    }
 }
 
 /// Ports of the range that bind or listen took: connect leaves them out whatever the destination.

@@ -28,8 +28,23 @@ fn inventory(namespaces: Vec<Namespace>) -> Inventory {
 
 fn text(inventory: &Inventory) -> String {
     let mut out = Vec::new();
-    inventory.write_text(&mut out).unwrap();
+    inventory.write_text(&mut out, usize::MAX).unwrap();
     String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_first_line_is_of_the_fullest_whatever_is_listed() {
+    let mut all = inventory(vec![busy()]);
+    let first = |limit| {
+        let mut out = Vec::new();
+        all.write_text(&mut out, limit).unwrap();
+        String::from_utf8(out).unwrap().lines().next().unwrap().to_owned()
+    };
+    assert_eq!(first(0), first(10));
+    assert!(first(0).contains("of the range in use"), "{}", first(0));
+    let sockets = all.namespaces[0].sockets;
+    all.cut(0);
+    assert_eq!(all.namespaces[0].others.unwrap().in_use, sockets);
 }
 
 /// Half of ten ports to one destination, by two processes and one that is gone.

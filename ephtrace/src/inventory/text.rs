@@ -11,7 +11,7 @@ use super::{
     owners::Owner,
     socket::ByState,
 };
-use crate::sink::printable;
+use crate::sink::shown;
 
 /// How many bound ports are listed of each namespace.
 const LISTED_BOUND: usize = 10;
@@ -23,8 +23,10 @@ const NAMED_HOLDERS: usize = 3;
 const HOLDER_WIDTH: usize = 20;
 
 /// Writes all of it.
-pub(super) fn write(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -> io::Result<()> {
     headline(out, inventory)?;
+    let mut inventory = inventory.clone();
+    inventory.cut(limit);
     for namespace in &inventory.namespaces {
         writeln!(out)?;
         settings(out, namespace)?;
@@ -36,11 +38,11 @@ pub(super) fn write(out: &mut impl Write, inventory: &Inventory) -> io::Result<(
         writeln!(out)?;
     }
     for one in &inventory.unreadable {
-        let name = one.name.as_deref().map(|name| format!(" ({})", clean(name)));
+        let name = one.name.as_deref().map(|name| format!(" ({})", shown(name)));
         let (netns, name) = (one.netns, name.unwrap_or_default());
         writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
     }
-    notes(out, inventory)
+    notes(out, &inventory)
 }
 
 fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
@@ -301,7 +303,7 @@ fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
 
 fn place(namespace: &Namespace) -> String {
     let super::Place { netns, name, own, processes, .. } = &namespace.place;
-    let mut about: Vec<String> = name.iter().map(|name| clean(name)).collect();
+    let mut about: Vec<String> = name.iter().map(|name| shown(name)).collect();
     if *own {
         about.push("own".to_owned());
     }
@@ -318,18 +320,12 @@ fn to(destination: &Destination) -> String {
 
 /// `pgbouncer (181)`, and its container.
 fn who(owner: &Owner) -> String {
-    let comm = owner.comm.as_deref().map_or("?".to_owned(), clean);
+    let comm = owner.comm.as_deref().map_or("?".to_owned(), shown);
     let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
     match &owner.container {
-        Some(container) => format!("{comm} ({pid}) {}", clean(container)),
+        Some(container) => format!("{comm} ({pid}) {}", shown(container)),
         None => format!("{comm} ({pid})"),
     }
-}
-
-fn clean(text: &str) -> String {
-    let mut bytes = Vec::new();
-    printable(&mut bytes, text);
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Never 100 % unless it is all, nor 0 % unless it is nothing.

@@ -16,9 +16,12 @@ pub mod parquet;
 pub mod pcap;
 
 use std::{
-    fs::File,
+    fs::{self, File, Metadata},
     io::{self, BufRead, BufReader, Cursor, Read, Write},
-    os::unix::fs::FileExt as _,
+    os::{
+        fd::AsFd as _,
+        unix::fs::{FileExt as _, MetadataExt as _},
+    },
     path::Path,
 };
 
@@ -242,6 +245,25 @@ pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Brok
     if nth == MAX_TOLD {
         let _ = writeln!(notices, "ephtrace: what else can't be read is only counted");
     }
+}
+
+/// Why a recording is none: nothing in it can be read, `broken` first of all.
+pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
+    format!(
+        "{name}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
+         pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as \
+         `ephtrace record` and `ephtrace -o json` write them"
+    )
+}
+
+/// Whether the recording at `path` is the file that `other` tells of; `-` is standard input.
+pub(crate) fn is_from(path: &Path, other: &Metadata) -> bool {
+    let metadata = if path.as_os_str() == "-" {
+        io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata())
+    } else {
+        fs::metadata(path)
+    };
+    metadata.is_ok_and(|one| (one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
 /// On Linux a directory opens like a file and fails only when it is read.

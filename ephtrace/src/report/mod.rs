@@ -118,12 +118,7 @@ fn read_with(
         }
     }
     if let (0, Some(broken)) = (tally.assignments(), first) {
-        bail!(
-            "{}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
-             pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as \
-             `ephtrace record` and `ephtrace -o json` write them",
-            recording.name()
-        );
+        bail!(replay::unreadable(recording.name(), &broken));
     }
     let (losses, lanes_evicted) = (recording.losses(), lanes.evicted());
     let own_netns = netns::own().ok();

@@ -1,9 +1,7 @@
 //! `ephtrace report --html`: the report as a page, written to a file.
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
@@ -12,22 +10,22 @@ use anyhow::{Context as _, Result, bail};
 use super::read_with;
 use crate::{
     analyse::charts::Charts,
-    replay::Recording,
-    sink::html::{Page, findings},
+    replay::{self, Recording},
+    sink::{
+        Prepared,
+        html::{Page, findings},
+    },
 };
 
 /// Reads `recording`, which is the file at `from`, and writes the page to `path`; `-` is standard
 /// output.
 pub(super) fn write(path: &Path, from: &Path, recording: Recording) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
-    let mut target = open(path, from)?;
+    let target = open(path, from)?;
     let page = make(recording, &mut io::stderr())?;
     let failed = || format!("can't write {}", path.display());
-    if let Some(file) = &mut target {
-        // A device, such as /dev/null, has no length.
-        if file.metadata().with_context(failed)?.is_file() {
-            file.set_len(0).with_context(failed)?;
-        }
+    if let Some(prepared) = target {
+        let mut file = prepared.begin().with_context(failed)?;
         file.write_all(page.as_bytes()).with_context(failed)?;
     } else {
         let mut out = io::stdout().lock();
@@ -53,22 +51,14 @@ pub(super) fn make(recording: Recording, notices: &mut impl Write) -> Result<Str
 }
 
 /// The file at `path`, as it is: what is in it is overwritten only once the page is there.
-fn open(path: &Path, from: &Path) -> Result<Option<File>> {
+fn open(path: &Path, from: &Path) -> Result<Option<Prepared>> {
     if path.as_os_str() == "-" {
         return Ok(None);
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    let file = file.with_context(|| format!("can't write {}", path.display()))?;
-    if is_same(&file, from) {
+    let prepared =
+        Prepared::open(path).with_context(|| format!("can't write {}", path.display()))?;
+    if prepared.file().metadata().is_ok_and(|page| replay::is_from(from, &page)) {
         bail!("{} is the recording itself; name another file for the page", path.display());
     }
-    Ok(Some(file))
-}
-
-fn is_same(file: &File, from: &Path) -> bool {
-    let ids = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), std::fs::metadata(from)) {
-        (Ok(one), Ok(other)) => ids(one) == ids(other),
-        _ => false,
-    }
+    Ok(Some(prepared))
 }

@@ -73,7 +73,8 @@ fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 async fn run(settings: &Settings, log_level: u8) -> Result<()> {
-    // Before anything is attached: a bad path must not cost a single event.
+    // Before anything is attached: a bad path must not cost a single event. What is in the file stays
+    // until it is known that there will be another.
     let output = pipeline::open_output(settings)?;
     let mut ends = Ends::new()?;
     let support = Support::gather(settings.btf.as_deref());

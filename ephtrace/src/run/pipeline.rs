@@ -1,6 +1,6 @@
 //! What one record goes through: ring → decode → enrich → analyse → sink.
 
-use std::{fs::File, io};
+use std::io;
 
 use anyhow::{Context as _, Result};
 use ephtrace_common::Counter;
@@ -34,7 +34,11 @@ use crate::{
     },
     losses::Losses,
     settings::Settings,
-    sink::{self, Notices, Sink, live::Glance, parquet::ParquetSink},
+    sink::{
+        self, Notices, Sink,
+        live::Glance,
+        parquet::{Fact, PreparedRecording},
+    },
 };
 
 /// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
@@ -66,12 +70,33 @@ struct Stages {
     stop_after: Option<u64>,
 }
 
-/// Where events go.
+/// Where events go. A file is as it was before until it is begun.
 pub(super) enum Output {
     /// As text, NDJSON or CSV.
-    Events(File),
+    Events(sink::Output),
     /// As rows.
-    Recording(Box<ParquetSink>),
+    Recording(Box<PreparedRecording>),
+}
+
+impl Output {
+    /// The sink, for a run that began at `started_ns`, in nanoseconds since the Unix epoch; `facts`
+    /// are for the metadata of a recording. A file is emptied.
+    pub(super) fn begin(
+        self,
+        settings: &Settings,
+        started_ns: u64,
+        facts: impl FnOnce() -> Vec<Fact>,
+    ) -> Result<Box<dyn Sink>> {
+        let sink = match self {
+            Self::Events(output) => output
+                .begin()
+                .map(|file| sink::build(&settings.view, started_ns, file, io::stderr())),
+            Self::Recording(prepared) => {
+                prepared.begin(facts()).map(|sink| Box::new(sink) as Box<dyn Sink>)
+            }
+        };
+        sink.with_context(|| not_opened(settings))
+    }
 }
 
 /// Opens where events go.
@@ -80,12 +105,16 @@ pub(super) fn open_output(settings: &Settings) -> Result<Output> {
         Some(options) => {
             let notices = Notices::new(io::stderr(), settings.view.quiet);
             let notices = notices.with_plots(settings.view.plot);
-            let sink = ParquetSink::create(options.clone(), notices);
-            sink.map(|sink| Output::Recording(Box::new(sink)))
+            let prepared = PreparedRecording::open(options.clone(), notices);
+            prepared.map(|prepared| Output::Recording(Box::new(prepared)))
         }
-        None => sink::open(settings.output.as_deref()).map(Output::Events),
+        None => sink::Output::open(settings.output.as_deref()).map(Output::Events),
     };
-    opened.with_context(|| format!("can't open {} for writing", output_name(settings)))
+    opened.with_context(|| not_opened(settings))
+}
+
+fn not_opened(settings: &Settings) -> String {
+    format!("can't open {} for writing", output_name(settings))
 }
 
 fn output_name(settings: &Settings) -> String {
@@ -108,12 +137,8 @@ pub(super) fn not_written(settings: &Settings) -> String {
 impl Pipeline {
     pub(super) fn new(settings: &Settings, tracer: Tracer, output: Output) -> Result<Self> {
         let hook = tracer.hook;
-        Self::with_sink(settings, tracer, |started_ns| match output {
-            Output::Events(file) => sink::build(&settings.view, started_ns, file, io::stderr()),
-            Output::Recording(mut sink) => {
-                sink.set_facts(facts::gather(hook, started_ns));
-                sink
-            }
+        Self::with_sink(settings, tracer, |started_ns| {
+            output.begin(settings, started_ns, || facts::gather(hook, started_ns))
         })
     }
 
@@ -121,7 +146,7 @@ impl Pipeline {
     pub(super) fn with_sink(
         settings: &Settings,
         mut tracer: Tracer,
-        make: impl FnOnce(u64) -> Box<dyn Sink>,
+        make: impl FnOnce(u64) -> Result<Box<dyn Sink>>,
     ) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let totals = tracer.take_totals().context("the eBPF object has no totals")?;
@@ -134,7 +159,7 @@ impl Pipeline {
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
             lanes: Lanes::default(),
             tally: Tally::new(Some(started_ns)),
-            sink: make(started_ns),
+            sink: make(started_ns)?,
             undecodable: 0,
             stop_after: settings.count,
         };

@@ -30,6 +30,7 @@ use crate::{
         tally::Tally,
     },
     event::Assignment,
+    replay::Item,
     sink::{
         Notices, Plot, Sink as _,
         live::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
@@ -41,7 +42,8 @@ const STRETCH: Duration = Duration::from_millis(15);
 
 /// Plays the recording at `file`, `speed` times as fast as it happened; 0 is as fast as it goes.
 pub fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
-    let reader = Reader::open(file)?;
+    let mut reader = block_on(Reader::open(file))?;
+    let first = block_on(first(&mut reader))?;
     let about = About {
         source: format!("recording {}", reader.name()),
         host: None,
@@ -51,12 +53,26 @@ pub fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
         colour: Terminal::has_colour(),
     };
     let state = view::shared(about);
-    let mut player = Player::new(reader, state.clone(), speed)?;
+    let mut player = Player::new(reader, first, state.clone(), speed);
     block_on(show(&mut player, state.clone()))?;
     let plot = if quiet { Plot::Never } else { Plot::Auto };
     let notices = Notices::new(io::stderr(), quiet).with_plots(plot);
     let summary = player.tally.summary(None, BUSIEST, player.around());
     Ok(LiveSink::new(state, notices).summary(player.last_ns, &summary)?)
+}
+
+/// The first assignment, which tells when the clock begins.
+async fn first(reader: &mut Reader) -> Result<Assignment> {
+    loop {
+        match reader.wait().await? {
+            Next::Item(Item::Assignment(first)) => return Ok(first),
+            Next::Item(Item::Broken(_)) | Next::Later => {}
+            Next::End => bail!(
+                "{}: there is no assignment in it that can be read; `ephtrace report` says more",
+                reader.name()
+            ),
+        }
+    }
 }
 
 async fn show(player: &mut Player, state: Shared) -> Result<()> {
@@ -77,6 +93,7 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
         if !is_over {
             is_over = player.play()?;
         }
+        player.ticked_ns = player.ticked_ns.max(player.now_ns());
         let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
         if (is_due && !was_over) || is_over != was_over || (is_due && !view.wanted().is_empty()) {
             player.glance(&view);
@@ -85,7 +102,7 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
         if is_over && !was_over {
             view.tell(Input::End);
         }
-        match view.turn(player.now_ns())? {
+        match view.turn(player.ticked_ns)? {
             Effect::None => {}
             Effect::Quit => return Ok(()),
             Effect::Reset => {
@@ -107,18 +124,14 @@ struct Player {
     next: Next,
     first_ns: u64,
     last_ns: u64,
+    /// The latest time that the view was told: what a pipe brings late does not set it back.
+    ticked_ns: u64,
     started: Instant,
 }
 
 impl Player {
-    fn new(reader: Reader, state: Shared, speed: f64) -> Result<Self> {
-        let Some(first) = reader.wait()? else {
-            bail!(
-                "{}: there is no assignment in it that can be read; `ephtrace report` says more",
-                reader.name()
-            );
-        };
-        Ok(Self {
+    fn new(reader: Reader, first: Assignment, state: Shared, speed: f64) -> Self {
+        Self {
             reader,
             lanes: Lanes::default(),
             tally: Tally::new(None),
@@ -126,9 +139,10 @@ impl Player {
             speed,
             first_ns: first.ts_ns,
             last_ns: first.ts_ns,
-            next: Next::Assignment(first),
+            ticked_ns: first.ts_ns,
+            next: Next::Item(Item::Assignment(first)),
             started: Instant::now(),
-        })
+        }
     }
 
     /// Plays what is due; whether that was all.
@@ -136,12 +150,12 @@ impl Player {
         let (until_ns, stretch) = (self.due_ns(), Instant::now());
         loop {
             match mem::replace(&mut self.next, Next::Later) {
-                Next::Assignment(next) if next.ts_ns > until_ns => {
-                    self.next = Next::Assignment(next);
+                Next::Item(Item::Assignment(next)) if next.ts_ns > until_ns => {
+                    self.next = Next::Item(Item::Assignment(next));
                     return Ok(false);
                 }
-                Next::Assignment(next) => self.show(*next),
-                Next::Later => {}
+                Next::Item(Item::Assignment(next)) => self.show(next),
+                Next::Item(Item::Broken(_)) | Next::Later => {}
                 Next::End => {
                     self.next = Next::End;
                     return Ok(true);
@@ -160,7 +174,8 @@ impl Player {
         self.last_ns = self.last_ns.max(assignment.ts_ns);
         let mut state = self.state.borrow_mut();
         // Where much is played at once, seconds pass in between.
-        state.apply(Input::Tick(assignment.ts_ns));
+        self.ticked_ns = self.ticked_ns.max(assignment.ts_ns);
+        state.apply(Input::Tick(self.ticked_ns));
         state.apply(Input::Event(&assignment));
     }
 

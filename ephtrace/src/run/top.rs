@@ -69,7 +69,7 @@ async fn watch(settings: &Settings, log_level: u8) -> Result<()> {
         let shared = state.insert(view::shared(about));
         let notices =
             Notices::new(io::stderr(), settings.view.quiet).with_plots(settings.view.plot);
-        Box::new(LiveSink::new(shared.clone(), notices))
+        Ok(Box::new(LiveSink::new(shared.clone(), notices)))
     })?;
     // What was in flight while the hook was attached half ends now, and is none of ours.
     sleep(SETTLE).await;

@@ -1,16 +1,15 @@
 //! From name to number, where the system has to be asked: users, network namespaces, cgroups.
 
 use std::{
-    ffi::OsStr,
     fs, io,
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
 
 use super::UsageError;
-use crate::mounts::unescape;
+pub(super) use crate::mounts::cgroup2_mount;
 
 /// Where users are listed.
 const USERS: &str = "/etc/passwd";
@@ -121,15 +120,6 @@ fn inside(mount: &Path, path: &Path) -> PathBuf {
 
 fn is_cgroup2(path: &Path) -> bool {
     statfs::statfs(path).is_ok_and(|stat| stat.filesystem_type() == CGROUP2_SUPER_MAGIC)
-}
-
-/// Where cgroup v2 is mounted, from the text of `/proc/self/mounts`.
-pub(super) fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
-    mounts.split(|&b| b == b'\n').find_map(|line| {
-        let mut fields = line.split(|&b| b == b' ');
-        let (_, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
-        (kind == b"cgroup2").then(|| PathBuf::from(OsStr::from_bytes(&unescape(path))))
-    })
 }
 
 fn no_path(path: &Path, error: &io::Error) -> String {

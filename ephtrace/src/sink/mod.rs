@@ -13,6 +13,7 @@ mod notices;
 pub mod parquet;
 mod pen;
 pub mod plots;
+mod prepared;
 mod screen;
 pub mod storm;
 mod text;
@@ -26,12 +27,13 @@ use std::{
 };
 
 pub(crate) use self::notices::Span;
-pub(crate) use self::text::printable;
+pub(crate) use self::text::{printable, shown};
 pub use self::{
     csv::CsvSink,
     json::JsonSink,
     lines::{Lines, Target},
     notices::Notices,
+    prepared::Prepared,
     screen::{Plot, Screen},
     text::TextSink,
 };
@@ -106,11 +108,30 @@ impl Default for View {
     }
 }
 
-/// Opens the output: creates or empties the file at `path`, or takes standard output.
-pub fn open(path: Option<&Path>) -> io::Result<File> {
-    match path {
-        Some(path) => File::create(path),
-        None => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+/// Where events go as text, NDJSON or CSV.
+#[derive(Debug)]
+pub enum Output {
+    /// Into a file.
+    File(Prepared),
+    /// To standard output, from where it is.
+    Stdout(File),
+}
+
+impl Output {
+    /// Opens the file at `path`, or takes standard output.
+    pub fn open(path: Option<&Path>) -> io::Result<Self> {
+        match path {
+            Some(path) => Prepared::open(path).map(Self::File),
+            None => Ok(Self::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?))),
+        }
+    }
+
+    /// What to write to: a file is emptied.
+    pub fn begin(self) -> io::Result<File> {
+        match self {
+            Self::File(prepared) => prepared.begin(),
+            Self::Stdout(file) => Ok(file),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use super::{Span, printable};
+use super::{Span, shown};
 use crate::{
     analyse::{
         capacity::Capacity,
@@ -99,14 +99,15 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Findings in words: what, the evidence, the remedies, each of these once.
+/// Findings in words: what, the evidence, the remedies, each of these once. They name processes and
+/// namespaces, whose names may hold anything.
 pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     let mut told = BTreeSet::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings {
-        writeln!(out, "{severity}: {sentence} [{rule}]")?;
-        writeln!(out, "  evidence: {evidence}")?;
+        writeln!(out, "{severity}: {} [{rule}]", shown(sentence))?;
+        writeln!(out, "  evidence: {}", shown(evidence))?;
         for remedy in remedies.iter().filter(|remedy| told.insert(*remedy)) {
-            writeln!(out, "  remedy:   {remedy}")?;
+            writeln!(out, "  remedy:   {}", shown(remedy))?;
         }
     }
     Ok(())
@@ -159,11 +160,9 @@ fn line(
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
 pub(super) fn place(row: &Row) -> String {
-    let mut name = Vec::new();
-    printable(&mut name, &row.process());
-    let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), String::from_utf8_lossy(&name));
+    let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), shown(&row.process()));
     if let Some(container) = &row.container {
-        let _ = write!(text, " in {container}");
+        let _ = write!(text, " in {}", shown(container));
     }
     let _ = write!(text, "  {}", row.saddr);
     if let Some((daddr, dport)) = row.daddr.zip(row.dport) {
@@ -213,4 +212,27 @@ fn timestamp(unix_ns: u64) -> Option<Timestamp> {
 fn clock(unix_ns: u64) -> String {
     let zoned = timestamp(unix_ns).map(|ts| ts.to_zoned(TimeZone::system()));
     zoned.map_or_else(|| "-".to_owned(), |zoned| zoned.strftime("%H:%M:%S").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::findings::Severity;
+
+    #[test]
+    fn names_can_not_steer_a_terminal() {
+        let evil = "\x1b[31mcurl\n";
+        let finding = Finding {
+            rule: "exhausted",
+            severity: Severity::Critical,
+            sentence: format!("{evil} finds no free port"),
+            evidence: evil.to_owned(),
+            remedies: vec![evil.to_owned()],
+        };
+        let mut out = Vec::new();
+        write_findings(&mut out, &[finding]).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(!text.contains('\x1b'), "{text}");
+    }
 }

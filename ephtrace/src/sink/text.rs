@@ -220,6 +220,13 @@ pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
     }
 }
 
+/// `text` as [`printable`] writes it.
+pub(crate) fn shown(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    printable(&mut bytes, text);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 impl<T: Target> Sink for TextSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
         for Cell { column, text, .. } in &mut self.cells {

@@ -1,14 +1,19 @@
 //! Which container a task runs in, from the path of its cgroup.
 
-use std::{fs, io, num::NonZeroUsize, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    num::NonZeroUsize,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use lru::LruCache;
 
-/// How many cgroups (or processes) are remembered: a big host runs some hundred containers.
-const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+use crate::mounts::cgroup2_mount;
 
-/// How often a cgroup is asked for again whose process was gone before it could be looked at.
-const MAX_ATTEMPTS: u8 = 3;
+/// How many cgroups and processes are remembered: a big host runs some hundred containers.
+const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// How long a look at a process stands, in nanoseconds: its id may be another's after that.
 const PID_STANDS_NS: u64 = 10_000_000_000;
@@ -26,20 +31,24 @@ const SHORT_ID: usize = 12;
 #[derive(Debug)]
 pub struct Containers {
     proc: PathBuf,
+    /// Where cgroup v2 is mounted.
+    cgroup2: Option<PathBuf>,
     remembered: LruCache<Key, Found>,
 }
 
+/// Whose container it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
+    /// That of all in a cgroup, for good: the cgroup's own path told.
     Cgroup(u64),
-    Pid(u32),
+    /// That of a process in a cgroup, if it has one, for a while.
+    Pid(u32, Option<u64>),
 }
 
 #[derive(Clone, Debug)]
 struct Found {
     container: Option<Arc<str>>,
     at_ns: u64,
-    attempts: u8,
 }
 
 impl Default for Containers {
@@ -51,43 +60,62 @@ impl Default for Containers {
 impl Containers {
     /// Looks at processes below `proc`.
     pub fn new(proc: impl Into<PathBuf>) -> Self {
-        Self { proc: proc.into(), remembered: LruCache::new(MAX_REMEMBERED) }
+        let proc = proc.into();
+        let mounts = fs::read(proc.join("self/mounts"));
+        let cgroup2 = mounts.ok().and_then(|mounts| cgroup2_mount(&mounts));
+        Self { proc, cgroup2, remembered: LruCache::new(MAX_REMEMBERED) }
     }
 
     /// Short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
     ///
-    /// Reads `/proc/PID/cgroup` once for each cgroup. Where the cgroup tells nothing, since all
-    /// tasks are in the root or it is unknown, once for each process.
+    /// Reads `/proc/PID/cgroup` once for each cgroup whose path tells. Where it does not, since all
+    /// tasks are in the root, cgroup v1 tells the container, or the process has moved meanwhile: once
+    /// for each process.
     pub fn container(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Option<Arc<str>> {
-        let key = match cgroup_id {
-            Some(id) if id > ROOT_CGROUP => Key::Cgroup(id),
-            _ => Key::Pid(pid),
-        };
-        let attempts = match self.remembered.get(&key) {
-            Some(found) if found.stands(key, now_ns) => return found.container.clone(),
-            Some(found) => found.attempts,
-            None => 0,
-        };
-        let (container, attempts) = match self.read(pid) {
-            Ok(container) => (container, MAX_ATTEMPTS),
-            Err(_) => (None, attempts.saturating_add(1)),
-        };
-        self.remembered.put(key, Found { container: container.clone(), at_ns: now_ns, attempts });
+        let cgroup_id = cgroup_id.filter(|id| *id > ROOT_CGROUP);
+        let of_cgroup = cgroup_id.map(Key::Cgroup);
+        let of_process = Key::Pid(pid, cgroup_id);
+        for key in of_cgroup.into_iter().chain([of_process]) {
+            if let Some(found) = self.remembered.get(&key).filter(|one| one.stands(key, now_ns)) {
+                return found.container.clone();
+            }
+        }
+        // A process that is gone is no answer for its cgroup.
+        let (container, of_all) = self.read(pid, cgroup_id).unwrap_or_default();
+        let key = of_cgroup.filter(|_| of_all).unwrap_or(of_process);
+        self.remembered.put(key, Found { container: container.clone(), at_ns: now_ns });
         container
     }
 
-    fn read(&self, pid: u32) -> io::Result<Option<Arc<str>>> {
+    /// The container of a process, and whether it is that of all in the cgroup.
+    fn read(&self, pid: u32, cgroup_id: Option<u64>) -> io::Result<(Option<Arc<str>>, bool)> {
         let text = fs::read(self.proc.join(pid.to_string()).join("cgroup"))?;
         let text = String::from_utf8_lossy(&text);
-        Ok(text.lines().filter_map(|line| line.splitn(3, ':').nth(2)).find_map(container_of))
+        let paths = || text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+        let own = text.lines().find_map(|line| line.strip_prefix("0::"));
+        if let Some(own) = own.filter(|own| cgroup_id.is_some_and(|id| self.is_at(own, id))) {
+            let container = container_of(own);
+            // Without cgroup v1 there is nobody else who could tell.
+            if container.is_some() || paths().count() == 1 {
+                return Ok((container, true));
+            }
+        }
+        Ok((paths().find_map(container_of), false))
+    }
+
+    /// Whether the cgroup at `path` has the id: a process may have moved since it was seen in it.
+    fn is_at(&self, path: &str, id: u64) -> bool {
+        let below = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
+        let folder = self.cgroup2.as_ref().map(|mount| fs::metadata(mount.join(below)));
+        folder.is_some_and(|folder| folder.is_ok_and(|folder| folder.ino() == id))
     }
 }
 
 impl Found {
     fn stands(&self, key: Key, now_ns: u64) -> bool {
         match key {
-            Key::Cgroup(_) => self.attempts >= MAX_ATTEMPTS,
-            Key::Pid(_) => now_ns.saturating_sub(self.at_ns) < PID_STANDS_NS,
+            Key::Cgroup(_) => true,
+            Key::Pid(..) => now_ns.saturating_sub(self.at_ns) < PID_STANDS_NS,
         }
     }
 }

@@ -77,8 +77,17 @@ struct Proc(PathBuf);
 impl Proc {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
+        fs::create_dir_all(path.join("self")).unwrap();
+        let mounts = format!("cgroup2 {}/cgroup cgroup2 rw 0 0\n", path.display());
+        fs::write(path.join("self/mounts"), mounts).unwrap();
         Self(path)
+    }
+
+    /// A cgroup; its id.
+    fn make(&self, path: &str) -> u64 {
+        let folder = self.0.join("cgroup").join(path.trim_start_matches('/'));
+        fs::create_dir_all(&folder).unwrap();
+        fs::metadata(folder).unwrap().ino()
     }
 
     fn put(&self, pid: u32, cgroup: &str) {
@@ -97,28 +106,60 @@ impl Drop for Proc {
 #[test]
 fn a_cgroup_is_looked_at_once() {
     let proc = Proc::new("once");
+    let (docker, ssh) = (format!("/docker/{ID}"), "/system.slice/ssh.service");
+    let (in_docker, in_ssh) = (proc.make(&docker), proc.make(ssh));
     let mut containers = Containers::new(&proc.0);
-    proc.put(1, &format!("0::/docker/{ID}\n"));
-    proc.put(2, "0::/system.slice/ssh.service\n");
-    assert_eq!(containers.container(1, Some(71), 0).as_deref(), Some("0123456789ab"));
-    assert_eq!(containers.container(2, Some(72), 0), None);
+    proc.put(1, &format!("0::{docker}\n"));
+    proc.put(2, &format!("0::{ssh}\n"));
+    assert_eq!(containers.container(1, Some(in_docker), 0).as_deref(), Some("0123456789ab"));
+    assert_eq!(containers.container(2, Some(in_ssh), 0), None);
     proc.put(1, "0::/other\n");
-    proc.put(2, &format!("0::/docker/{ID}\n"));
-    assert_eq!(containers.container(9, Some(71), u64::MAX).as_deref(), Some("0123456789ab"));
-    assert_eq!(containers.container(2, Some(72), u64::MAX), None);
+    proc.put(2, &format!("0::{docker}\n"));
+    let late = u64::MAX;
+    assert_eq!(containers.container(9, Some(in_docker), late).as_deref(), Some("0123456789ab"));
+    assert_eq!(containers.container(2, Some(in_ssh), late), None);
 }
 
 #[test]
 fn a_process_that_is_gone_is_no_answer_for_its_cgroup() {
     let proc = Proc::new("gone");
+    let docker = format!("/docker/{ID}");
+    let id = proc.make(&docker);
     let mut containers = Containers::new(&proc.0);
-    assert_eq!(containers.container(1, Some(71), 0), None);
-    proc.put(2, &format!("0::/docker/{ID}\n"));
-    assert_eq!(containers.container(2, Some(71), 0).as_deref(), Some("0123456789ab"));
-    for _ in 0..MAX_ATTEMPTS {
-        assert_eq!(containers.container(1, Some(72), 0), None);
+    for pid in 10..20 {
+        assert_eq!(containers.container(pid, Some(id), 0), None);
     }
-    assert_eq!(containers.container(2, Some(72), 0), None);
+    proc.put(2, &format!("0::{docker}\n"));
+    assert_eq!(containers.container(2, Some(id), 0).as_deref(), Some("0123456789ab"));
+    assert_eq!(containers.container(3, Some(id), 0).as_deref(), Some("0123456789ab"));
+}
+
+#[test]
+fn a_process_that_has_moved_is_no_answer_for_its_cgroup() {
+    let proc = Proc::new("moved");
+    let (docker, ssh) = (format!("/docker/{ID}"), "/system.slice/ssh.service");
+    let (_, in_ssh) = (proc.make(&docker), proc.make(ssh));
+    let mut containers = Containers::new(&proc.0);
+    proc.put(1, &format!("0::{docker}\n"));
+    proc.put(2, &format!("0::{ssh}\n"));
+    containers.container(1, Some(in_ssh), 0);
+    assert_eq!(containers.container(2, Some(in_ssh), 0), None);
+}
+
+#[test]
+fn where_cgroup_v1_tells_processes_of_one_cgroup_are_told_apart() {
+    let proc = Proc::new("hybrid");
+    let id = proc.make("/system.slice/containerd.service");
+    let other = ID.replace("0123", "feed");
+    let mut containers = Containers::new(&proc.0);
+    proc.put(1, &format!("4:memory:/docker/{ID}\n0::/system.slice/containerd.service\n"));
+    proc.put(2, &format!("4:memory:/docker/{other}\n0::/system.slice/containerd.service\n"));
+    proc.put(3, "4:memory:/system.slice\n0::/system.slice/containerd.service\n");
+    for _ in 0..2 {
+        assert_eq!(containers.container(3, Some(id), 0), None);
+        assert_eq!(containers.container(1, Some(id), 0).as_deref(), Some("0123456789ab"));
+        assert_eq!(containers.container(2, Some(id), 0).as_deref(), Some("feed456789ab"));
+    }
 }
 
 #[test]

@@ -243,7 +243,11 @@ proptest! {
         let usable = sysctls.usable();
         let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
         let openers = Openers::default();
+        let (sysctls_again, again) = (sysctls.clone(), sockets.clone());
         let all = census(sysctls, sockets).describe(limit, Owners { open: &open, openers: &openers });
+        let mut cut = census(sysctls_again, again).describe(usize::MAX, Owners { open: &open, openers: &openers });
+        cut.cut(limit);
+        prop_assert_eq!(&cut, &all);
         prop_assert_eq!(all.by_state.total(), all.sockets);
         prop_assert_eq!(all.even + all.odd, all.ports);
         prop_assert!(all.ports <= usable && u64::from(all.ports) <= all.sockets);

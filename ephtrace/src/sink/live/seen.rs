@@ -92,6 +92,7 @@ impl Seen {
 
     /// The time is `now_ns`.
     pub(super) fn tick(&mut self, now_ns: u64) {
+        self.follow_clock(now_ns);
         self.now_ns = self.now_ns.max(now_ns);
         let elapsed_ns = self.now_ns.saturating_sub(self.rolled_ns);
         if elapsed_ns < SECOND_NS {
@@ -105,8 +106,21 @@ impl Seen {
         self.marks.update(&rows);
     }
 
+    /// If the clock was set back: all that happened is as long ago as before.
+    fn follow_clock(&mut self, now_ns: u64) {
+        let back_ns = self.now_ns.saturating_sub(now_ns);
+        if back_ns <= SECOND_NS {
+            return;
+        }
+        self.now_ns = now_ns;
+        self.started_ns = self.started_ns.map(|ns| ns.saturating_sub(back_ns));
+        self.rolled_ns = self.rolled_ns.saturating_sub(back_ns);
+        self.timeline.set_back(back_ns);
+    }
+
     pub(super) fn glance(&mut self, glance: Glance) {
         let Glance { now_ns, summary, destinations } = glance;
+        // Where the clock was set back in between, the rates stay as they are this time.
         let elapsed_ns = now_ns.saturating_sub(self.glanced_ns);
         if let Some(before) = self.summary.as_ref().filter(|_| elapsed_ns > 0) {
             self.process_rates = process_rates(before, &summary, elapsed_ns);
@@ -175,4 +189,46 @@ fn real(count: u64) -> f64 {
 )]
 fn whole(rate: f64) -> u64 {
     rate.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START_NS: u64 = 1_795_000_000 * SECOND_NS;
+
+    /// Ten assignments in each of three seconds from `now_ns` on.
+    fn feed(seen: &mut Seen, now_ns: u64) {
+        for n in 0..30 {
+            let ts_ns = now_ns + n * SECOND_NS / 10;
+            seen.tick(ts_ns);
+            seen.observe(&Assignment { ts_ns, sport: Some(40_000), ..Assignment::default() });
+        }
+        seen.tick(now_ns + 3 * SECOND_NS);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_changes_no_rate() {
+        let mut seen = Seen::new(START_NS, Some(START_NS));
+        feed(&mut seen, START_NS);
+        let back_ns = START_NS - 3600 * SECOND_NS;
+        feed(&mut seen, back_ns);
+        let now_ns = back_ns + 3 * SECOND_NS;
+        assert_eq!(seen.now_ns, now_ns);
+        let rates: Vec<_> = seen.rows.iter().map(|(_, entry)| entry.value.rate).collect();
+        assert_eq!(rates, [Some(10.0)]);
+        assert_eq!(seen.timeline.rate(now_ns), 10);
+        assert_eq!(seen.timeline.dots(now_ns).count(), 60);
+        assert_eq!(now_ns - seen.started_ns.unwrap(), 6 * SECOND_NS);
+    }
+
+    #[test]
+    fn an_event_or_a_tick_that_is_a_little_late_sets_nothing_back() {
+        let mut seen = Seen::new(START_NS, None);
+        feed(&mut seen, START_NS);
+        let now_ns = START_NS + 3 * SECOND_NS;
+        seen.observe(&Assignment { ts_ns: START_NS, ..Assignment::default() });
+        seen.tick(now_ns - SECOND_NS);
+        assert_eq!(seen.now_ns, now_ns);
+    }
 }

@@ -69,6 +69,16 @@ impl Timeline {
         }
     }
 
+    /// The clock was set back by `back_ns`: what happened is as long ago as before.
+    pub(super) fn set_back(&mut self, back_ns: u64) {
+        for slot in &mut self.slots {
+            slot.number = slot.number.saturating_sub(back_ns / SLOT_NS);
+            for dot in &mut slot.dots {
+                dot.ts_ns = dot.ts_ns.saturating_sub(back_ns);
+            }
+        }
+    }
+
     /// What is kept of the last minute before `now_ns`, oldest slot first.
     pub(super) fn dots(&self, now_ns: u64) -> impl Iterator<Item = &Dot> {
         let from_ns = now_ns.saturating_sub(SECONDS * 1_000_000_000);

@@ -22,6 +22,8 @@ use std::{
 
 use flate2::Crc;
 
+use crate::sink::Prepared;
+
 const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
 
 /// Magic, offset, checksum.
@@ -41,16 +43,12 @@ pub(super) struct Rewritten {
 }
 
 impl Rewritten {
-    /// Creates or empties the file at `path`; a journal left by an earlier one goes.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        if !file.metadata()?.is_file() {
-            let why = "it is no regular file, and a recording can't be written to a pipe";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        let journal = journal_path(path);
+    /// Empties the file; a journal left by an earlier one goes.
+    pub(super) fn begin(prepared: Prepared) -> io::Result<Self> {
+        let journal = journal_path(prepared.path());
+        // First: beside an emptied file it would bring back the end of the one before.
         remove(&journal)?;
-        Ok(Self { file, journal, at: 0, tail: Vec::new() })
+        Ok(Self { file: prepared.begin()?, journal, at: 0, tail: Vec::new() })
     }
 
     /// Where the next end will begin.
@@ -96,6 +94,16 @@ impl Rewritten {
         bytes.extend_from_slice(&self.tail);
         fs::write(&self.journal, bytes)
     }
+}
+
+/// Opens the file at `path`, if a recording can be written to it; what is in it stays.
+pub(super) fn prepare(path: &Path) -> io::Result<Prepared> {
+    let prepared = Prepared::open(path)?;
+    if !prepared.file().metadata()?.is_file() {
+        let why = "it is no regular file, and a recording can't be written to a pipe";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(prepared)
 }
 
 /// The end that a killed writer was about to replace.
@@ -169,7 +177,7 @@ mod tests {
     #[test]
     fn the_end_is_replaced_and_what_is_kept_stays() {
         let path = scratch("replaced");
-        let mut file = Rewritten::create(&path).unwrap();
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
         file.replace(b"PAR1-old end".to_vec(), 4).unwrap();
         file.replace(b"group-longer end".to_vec(), 0).unwrap();
         file.replace(b"group-end".to_vec(), 5).unwrap();
@@ -183,7 +191,7 @@ mod tests {
     #[test]
     fn a_journal_brings_the_end_back_wherever_the_writer_was_killed() {
         let path = scratch("killed");
-        let mut file = Rewritten::create(&path).unwrap();
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
         file.replace(b"PAR1the end".to_vec(), 4).unwrap();
         let before = fs::read(&path).unwrap();
         let after = b"a new and longer end";
@@ -200,7 +208,7 @@ mod tests {
     #[test]
     fn a_torn_journal_is_none() {
         let path = scratch("torn");
-        let mut file = Rewritten::create(&path).unwrap();
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
         file.replace(b"PAR1the end".to_vec(), 4).unwrap();
         file.save().unwrap();
         let whole = fs::read(journal_path(&path)).unwrap();
@@ -213,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_pipe_is_refused() {
-        let error = Rewritten::create(Path::new("/dev/null")).err().unwrap();
+        let error = prepare(Path::new("/dev/null")).err().unwrap();
         assert!(error.to_string().contains("no regular file"), "{error}");
     }
 }

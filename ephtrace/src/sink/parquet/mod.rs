@@ -26,7 +26,7 @@ pub use self::{
     rotate::Rotate,
     schema::SCHEMA_VERSION,
 };
-use super::{Notices, Sink};
+use super::{Notices, Prepared, Sink};
 use crate::{analyse::summary::Summary, event::Assignment, losses::Losses};
 
 /// How much of a recording may be lost when ephtrace is killed, in nanoseconds.
@@ -50,6 +50,10 @@ const MANY_GROUPS: u64 = 1024;
 
 /// Bytes of row groups that wait in memory for a checkpoint: some seconds of a storm.
 const MAX_PENDING_BYTES: usize = 4 << 20;
+
+/// A tick that is behind by more, in nanoseconds, is by a clock that was set back: events come late by
+/// some milliseconds.
+const SET_BACK_NS: u64 = 1_000_000_000;
 
 /// What a recording is written to, and when to the next file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,16 +98,33 @@ struct Ages {
     checkpoint_ns: u64,
 }
 
-impl ParquetSink {
-    /// Creates the file, with no row in it yet.
-    pub fn create(options: Options, notices: Notices) -> io::Result<Self> {
+/// A recording whose file is open and was not touched yet.
+pub struct PreparedRecording {
+    options: Options,
+    notices: Notices,
+    file: Prepared,
+    number: Option<u32>,
+}
+
+impl PreparedRecording {
+    /// Opens the file; what is in it stays until [`PreparedRecording::begin`].
+    pub fn open(options: Options, notices: Notices) -> io::Result<Self> {
         let number = options.rotate.map(|_| rotate::first_free(&options.path, 1));
-        let file = Rewritten::create(&rotate::path(&options.path, number))?;
-        let mut sink = Self {
+        let file = file::prepare(&rotate::path(&options.path, number))?;
+        Ok(Self { options, notices, file, number })
+    }
+
+    /// Empties the file, and begins it with no row in it yet. `facts` are what is known of the host
+    /// and of the way of recording, for the metadata.
+    pub fn begin(self, facts: Vec<Fact>) -> io::Result<ParquetSink> {
+        let Self { options, notices, file, number } = self;
+        let plan = schema::plan().map_err(in_words)?;
+        let file = Rewritten::begin(file)?;
+        let mut sink = ParquetSink {
             options,
             notices,
-            plan: schema::plan().map_err(in_words)?,
-            footer: Footer::default(),
+            plan,
+            footer: Footer { facts, ..Footer::default() },
             rows: Rows::new(),
             checked: 0,
             file,
@@ -118,10 +139,12 @@ impl ParquetSink {
         sink.begin_file()?;
         Ok(sink)
     }
+}
 
-    /// What is known of the host and of the way of recording, for the metadata.
-    pub fn set_facts(&mut self, facts: Vec<Fact>) {
-        self.footer.facts = facts;
+impl ParquetSink {
+    /// Creates or empties the file, with no row in it yet.
+    pub fn create(options: Options, notices: Notices) -> io::Result<Self> {
+        PreparedRecording::open(options, notices)?.begin(Vec::new())
     }
 
     /// Four bytes, and a footer without row groups.
@@ -207,7 +230,8 @@ impl ParquetSink {
         self.complete()?;
         let next = self.number.map_or(1, |number| number.saturating_add(1));
         self.number = Some(rotate::first_free(&self.options.path, next));
-        self.file = Rewritten::create(&rotate::path(&self.options.path, self.number))?;
+        let file = file::prepare(&rotate::path(&self.options.path, self.number))?;
+        self.file = Rewritten::begin(file)?;
         self.groups.clear();
         self.written = 0;
         self.footer.is_complete = false;
@@ -229,7 +253,21 @@ impl Ages {
         if then_ns == 0 { 0 } else { self.now_ns.saturating_sub(then_ns) }
     }
 
+    /// The time is `now_ns`. If the clock was set back, all that happened is as long ago as before.
     fn tick(&mut self, now_ns: u64) {
+        let back_ns = self.now_ns.saturating_sub(now_ns);
+        if back_ns > SET_BACK_NS {
+            self.now_ns = now_ns;
+            let points = [&mut self.file_ns, &mut self.group_ns, &mut self.checkpoint_ns];
+            for then_ns in points.into_iter().filter(|then_ns| **then_ns != 0) {
+                *then_ns = then_ns.saturating_sub(back_ns).max(1);
+            }
+        }
+        self.reach(now_ns);
+    }
+
+    /// Something happened at `now_ns`; it may come late.
+    fn reach(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         for then_ns in [&mut self.file_ns, &mut self.checkpoint_ns] {
             if *then_ns == 0 {
@@ -241,7 +279,7 @@ impl Ages {
 
 impl Sink for ParquetSink {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
-        self.clock.tick(assignment.ts_ns);
+        self.clock.reach(assignment.ts_ns);
         self.rotate_if_due()?;
         if self.clock.group_ns == 0 {
             self.clock.group_ns = self.clock.now_ns;

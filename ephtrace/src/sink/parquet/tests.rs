@@ -161,6 +161,27 @@ fn a_checkpoint_writes_what_there_is() {
     assert_eq!(sink.groups.len(), 6);
 }
 
+/// A clock that was set back stops neither checkpoints nor the next file.
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
+    let scratch = Scratch::new("set-back");
+    let mut sink = sink(&scratch.path(), Some(Rotate::Time(Duration::from_secs(10))));
+    let second = 1_000_000_000;
+    for n in 0..25 {
+        let back = if n < 5 { 0 } else { 3600 };
+        let ts_ns = START_NS + n * second - back * second;
+        sink.event(&Assignment { ts_ns, ..full() }).unwrap();
+        // A late one is none of the clock's business.
+        sink.event(&Assignment { ts_ns: ts_ns - 3 * second, ..full() }).unwrap();
+        sink.losses(ts_ns, &Losses::default()).unwrap();
+        let rows: usize =
+            scratch.names().iter().map(|name| read(&scratch.0.join(name)).0.len()).sum();
+        assert!(rows as u64 + 4 > 2 * n, "{rows} of {n}");
+    }
+    sink.finish().unwrap();
+    assert_eq!(scratch.names().len(), 3);
+}
+
 #[test]
 fn files_are_numbered_and_none_is_overwritten() {
     let scratch = Scratch::new("rotate");
