@@ -70,6 +70,24 @@ fn two_tracers_at_once_see_the_same() -> Result<()> {
     })
 }
 
+/// A bind that no filter wants, in the middle of a connect whose SYN is put off: each is itself.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_filtered_bind_leaves_a_connect_alone() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        // A bind has no destination.
+        let args = ["--origin", "connect,bind", "--dst", "127.0.0.0/8"];
+        let tracer = Tracer::start(&scratch, hook, &args)?;
+        let times = setup::times()?.to_string();
+        let args = ["ways", "--times", &times, "--only", "fastopen_beside_bind"];
+        let truth = Assign::start(&scratch, &args)?.truth()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        compare(&truth, &trace, |_| true)
+    })
+}
+
 /// The kernel's types without the addresses of IPv6, as they are where `CONFIG_IPV6` is off.
 #[test]
 #[ignore = "needs root and a kernel to trace"]
