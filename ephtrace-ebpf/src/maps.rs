@@ -6,6 +6,8 @@ use aya_ebpf::{
 };
 use ephtrace_common::{AssignmentRecord, Counter};
 
+use crate::{globals::setting, word};
+
 /// Finished assignments, one [`AssignmentRecord`] each. The loader sets the size.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 23, 0);
@@ -154,7 +156,13 @@ const fn empty() -> InFlight {
 #[inline(always)]
 pub(crate) fn count(counter: Counter) {
     if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: the slot belongs to this CPU and no program of ours interrupts another on it.
-        unsafe { *slot = (*slot).wrapping_add(1) };
+        if setting!(features.has_spares) != 0 {
+            // SAFETY: a live map value of this CPU. Atomic: this program may be preempted by another.
+            unsafe { word::add(slot, 1) };
+        } else {
+            // SAFETY: a live map value of this CPU, on which no other program of ours runs before
+            // this one has ended: the kernel preempts neither of them.
+            unsafe { *slot = (*slot).wrapping_add(1) };
+        }
     }
 }

@@ -6,6 +6,7 @@
 use core::arch::asm;
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     helpers::generated::bpf_map_update_elem,
     macros::map,
     maps::{Array, PerCpuArray, PerCpuHashMap},
@@ -90,7 +91,8 @@ fn entry(map: &'static PerCpuHashMap<TotalsKey, Totals>, key: &TotalsKey) -> Opt
             core::ptr::from_ref(map).cast_mut().cast(),
             core::ptr::from_ref(key).cast_mut().cast(),
             (&raw const EMPTY).cast_mut().cast(),
-            0,
+            // Not over a row that whoever preempted this program has made meanwhile.
+            u64::from(BPF_NOEXIST),
         )
     };
     map.get_ptr_mut(key)
