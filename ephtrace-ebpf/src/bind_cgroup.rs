@@ -13,7 +13,7 @@ use ephtrace_common::{Hook, Origin, Protocol};
 
 use crate::{
     filter,
-    maps::{IN_FLIGHT, site, state},
+    maps::{IN_FLIGHT, copy, site, state},
     search::{self, Start},
     sock::{self, Endpoints},
     task::{self, Owner},
@@ -83,6 +83,7 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
         hook: Hook::SockOps,
         origin,
         site: site::BIND_CGROUP,
+        copy: copy::FIRST,
         principal: core::ptr::null(),
     };
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);

@@ -107,6 +107,14 @@ pub(crate) mod site {
     pub(crate) const SCTP: u32 = 6;
 }
 
+/// Copies of a program that sees a search begin, see `Features::has_spares`; in [`InFlight::seen_by`].
+pub(crate) mod copy {
+    /// The one that all kernels have.
+    pub(crate) const FIRST: u32 = 1;
+    /// The spare one.
+    pub(crate) const SPARE: u32 = 2;
+}
+
 /// A search that has begun.
 #[repr(C)]
 pub(crate) struct InFlight {
@@ -130,6 +138,8 @@ pub(crate) struct InFlight {
     pub(crate) state: u32,
     /// One of [`site`].
     pub(crate) site: u32,
+    /// Which copies of the program have seen it begin: bits of [`copy`].
+    pub(crate) seen_by: u32,
     /// `inet_sport` at the start: a socket that connects again still shows its last port there.
     pub(crate) stale_sport: u32,
     /// What is known of it so far.

@@ -20,7 +20,8 @@ use ephtrace_common::{Counter, Hook, Origin, Protocol};
 
 use crate::{
     filter,
-    maps::{count, site},
+    globals::setting,
+    maps::{copy, count, site},
     search::{self, Outcome, Start},
     sock,
 };
@@ -102,7 +103,13 @@ fn started<const TRUSTED: bool, const SPARE: bool>(
     if sock::protocol::<TRUSTED>(sk) != Some(protocol) {
         return;
     }
-    let mut start = Start { hook: Hook::SockOps, origin, site, principal: core::ptr::null() };
+    let mut start = Start {
+        hook: Hook::SockOps,
+        origin,
+        site,
+        copy: if SPARE { copy::SPARE } else { copy::FIRST },
+        principal: core::ptr::null(),
+    };
     let is_connect = site == site::CONNECT;
     if sock::num::<TRUSTED>(sk) != Some(0) {
         if is_connect && !SPARE {
@@ -145,7 +152,10 @@ fn found(ctx: &SockOpsContext) {
     // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
     let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
     let Some(slot) = search::in_flight(sk) else {
-        search::end_unseen(sk);
+        // There is one program that sees the end, and the kernel never leaves it out.
+        if setting!(features.has_spares) != 0 {
+            count(Counter::HookMissed);
+        }
         return;
     };
     // SAFETY: the context is the argument that the helper demands in this program type.
