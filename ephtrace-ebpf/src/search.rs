@@ -196,7 +196,9 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     record.latency_ns = now.wrapping_sub(slot.start_ns);
     record.sport = outcome.sport;
     record.errno = outcome.errno;
-    if !filter::keep_end(outcome.sport, outcome.errno != 0, record.latency_ns) {
+    // What is not known is not long.
+    let latency_ns = if record.known & known::DEFERRED != 0 { 0 } else { record.latency_ns };
+    if !filter::keep_end(outcome.sport, outcome.errno != 0, latency_ns) {
         count(Counter::Filtered);
         return;
     }

@@ -53,6 +53,16 @@ fn has_ipv6() -> bool {
         && setting!(offsets.skc_v6_rcv_saddr) != Offsets::ABSENT
 }
 
+/// Whether the SYN waits for the first write (TCP Fast Open), although the port has been chosen.
+#[inline(always)]
+pub(crate) fn is_deferred(sk: *const u8) -> bool {
+    if setting!(offsets.defer_connect) == Offsets::ABSENT {
+        return false;
+    }
+    let flags = read::probe::<u8>(sk, setting!(offsets.defer_connect)).unwrap_or(0);
+    u32::from(flags) & setting!(offsets.defer_connect_mask) != 0
+}
+
 /// Addresses and destination port; family 0 for another family or where they can't be read.
 ///
 /// Both are set before the search: `tcp_v4_connect` and `tcp_v6_connect` route first. Not an

@@ -16,12 +16,12 @@ use aya_ebpf::{
     macros::{btf_tracepoint, raw_tracepoint, sock_ops},
     programs::{BtfTracePointContext, RawTracePointContext, SockOpsContext},
 };
-use ephtrace_common::{Counter, Hook, Origin, Protocol};
+use ephtrace_common::{Counter, Hook, Origin, Protocol, known};
 
 use crate::{
     filter,
     globals::setting,
-    maps::{copy, count, site},
+    maps::{InFlight, copy, count, site},
     search::{self, Outcome, Start},
     sock,
 };
@@ -142,9 +142,23 @@ fn closed(sk: *const u8, errno: u32) {
     let outcome = if u32::from(sport) == was {
         Outcome { sport: 0, errno, cookie: 0 }
     } else {
+        note_deferral(slot);
         Outcome { sport: u16::from_be(sport), errno: 0, cookie: 0 }
     };
     search::end(slot, &outcome);
+}
+
+/// With TCP Fast Open, the SYN may wait for the first write: that the search has ended is seen then, or
+/// when the socket is closed without one, and not how long it took.
+#[inline(always)]
+fn note_deferral(slot: *mut InFlight) {
+    // SAFETY: the slot is a live map value, and only this task writes to it. The address by way of the
+    // map, as the verifier allows no arithmetic on what the context says.
+    unsafe {
+        if sock::is_deferred((&raw const (*slot).sk).read_volatile() as *const u8) {
+            (*slot).record.known |= known::DEFERRED;
+        }
+    }
 }
 
 #[inline(always)]
@@ -158,6 +172,7 @@ fn found(ctx: &SockOpsContext) {
         }
         return;
     };
+    note_deferral(slot);
     // SAFETY: the context is the argument that the helper demands in this program type.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     let sport = ctx.local_port() as u16;

@@ -129,12 +129,14 @@ unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
     // SAFETY: fields of a live map value, and slots inside its arrays.
     unsafe {
         bump(&raw mut (*row).assignments, 1);
-        bump(&raw mut (*row).search_ns, latency_ns);
-        if latency_ns > (*row).max_latency_ns {
-            (*row).max_latency_ns = latency_ns;
+        if record.known & known::DEFERRED == 0 {
+            bump(&raw mut (*row).search_ns, latency_ns);
+            if latency_ns > (*row).max_latency_ns {
+                (*row).max_latency_ns = latency_ns;
+            }
+            let slot = latency_slot(latency_ns) & (LATENCY_SLOTS - 1);
+            bump_small((&raw mut (*row).latency).cast::<u32>().add(slot));
         }
-        let slot = latency_slot(latency_ns) & (LATENCY_SLOTS - 1);
-        bump_small((&raw mut (*row).latency).cast::<u32>().add(slot));
         if record.errno != 0 {
             let slot = errno_slot(record.errno);
             bump((&raw mut (*row).failures).cast::<u64>().add(slot), 1);
