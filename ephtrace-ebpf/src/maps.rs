@@ -124,6 +124,8 @@ pub(crate) struct InFlight {
     pub(crate) autobind: u64,
     /// Which SCTP socket the program asked to bind last, and where its address stands, in one.
     pub(crate) asked: u64,
+    /// Address of the socket whose connect or listen was passed over last, 0 once its end was seen.
+    pub(crate) passed_over: u64,
     /// Address of a socket, on its way from a program's context to one that may be calculated with.
     pub(crate) passing: u64,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.

@@ -18,7 +18,7 @@ use crate::{
     emit::emit,
     filter,
     globals::setting,
-    maps::{EMPTY, IN_FLIGHT, InFlight, Principal, copy, count, site, state},
+    maps::{EMPTY, IN_FLIGHT, InFlight, Principal, count, site, state},
     mptcp,
     sock::{self, Endpoints},
     task::{self, Owner},
@@ -302,7 +302,8 @@ pub(crate) fn own_accord(sk: *const u8, addr: *const u8) {
     slot.asked = 0;
 }
 
-/// The current task connects on `sk`, but there is no search to follow: its end is none to miss.
+/// The current task connects on `sk`, or listens, but there is no search to follow: its end is none to
+/// miss. Another search of the task may be in flight.
 #[inline(always)]
 pub(crate) fn pass_over(sk: *const u8) {
     if setting!(features.has_spares) == 0 {
@@ -310,11 +311,24 @@ pub(crate) fn pass_over(sk: *const u8) {
     }
     let Some(slot) = slot(task::current()) else { return };
     // SAFETY: as in `begin`.
+    unsafe { (*slot).passed_over = sk as u64 };
+}
+
+/// The end of a search on `sk` that is not in flight, seen by a program of which there is one copy:
+/// it was passed over, or nobody saw its start.
+#[inline(always)]
+pub(crate) fn end_passed_over(sk: u64) {
+    if setting!(features.has_spares) == 0 {
+        return;
+    }
+    let Some(slot) = slot(task::current()) else { return };
+    // SAFETY: as in `begin`.
     let slot = unsafe { &mut *slot };
-    slot.sk = sk as u64;
-    slot.word_addr = 0;
-    slot.seen_by = copy::FIRST | copy::SPARE;
-    slot.state = state::UNWANTED;
+    if slot.passed_over == sk {
+        slot.passed_over = 0;
+    } else {
+        count(Counter::HookMissed);
+    }
 }
 
 /// The end of a search on `sk` that is not in flight: the other copy of the program has seen it, or

@@ -20,7 +20,6 @@ use ephtrace_common::{Counter, Hook, Origin, Protocol, known};
 
 use crate::{
     filter,
-    globals::setting,
     maps::{InFlight, copy, count, site},
     search::{self, Outcome, Start},
     sock,
@@ -166,10 +165,8 @@ fn found(ctx: &SockOpsContext) {
     // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
     let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
     let Some(slot) = search::in_flight(sk) else {
-        // There is one program that sees the end, and the kernel never leaves it out.
-        if setting!(features.has_spares) != 0 {
-            count(Counter::HookMissed);
-        }
+        // The kernel never leaves this program out.
+        search::end_passed_over(sk);
         return;
     };
     note_deferral(slot);
