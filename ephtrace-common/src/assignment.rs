@@ -94,6 +94,9 @@ pub mod known {
     pub const JIFFIES: u32 = 1 << 8;
     /// Another search on the same word of `table_perturb` was under way at the same time.
     pub const RACED: u32 = 1 << 9;
+    /// The end was seen long after it: `latency_ns` is how long ago the search began, and not known
+    /// to be the search's.
+    pub const DEFERRED: u32 = 1 << 10;
 }
 
 macro_rules! wire_enum {

@@ -99,6 +99,10 @@ pub struct Offsets {
     pub icsk_ulp_data: u32,
     /// `mptcp_subflow_context.conn`; absent without `CONFIG_MPTCP`.
     pub subflow_conn: u32,
+    /// The byte of `inet_sock` that has the flag `defer_connect`.
+    pub defer_connect: u32,
+    /// The flag's bit in that byte.
+    pub defer_connect_mask: u32,
 }
 
 impl Offsets {

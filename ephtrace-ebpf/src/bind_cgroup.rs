@@ -13,7 +13,7 @@ use ephtrace_common::{Hook, Origin, Protocol};
 
 use crate::{
     filter,
-    maps::{IN_FLIGHT, site, state},
+    maps::{IN_FLIGHT, copy, site, state},
     search::{self, Start},
     sock::{self, Endpoints},
     task::{self, Owner},
@@ -69,10 +69,11 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     }
     let Some(slot) = search::slot(task::current()) else { return };
     // SAFETY: the slot is a live map value, and only this task writes to it. By way of the map, as
-    // the verifier allows no arithmetic on what the context says.
+    // the verifier allows no arithmetic on what the context says. Not by `sk`: another search of this
+    // task may be in flight, and this bind may not be wanted.
     let sk = unsafe {
-        (&raw mut (*slot).sk).write_volatile((*ctx.sock_addr).__bindgen_anon_1.sk as u64);
-        (&raw const (*slot).sk).read_volatile() as *const u8
+        (&raw mut (*slot).passing).write_volatile((*ctx.sock_addr).__bindgen_anon_1.sk as u64);
+        (&raw const (*slot).passing).read_volatile() as *const u8
     };
     // SAFETY: takes no argument and cannot fail.
     let uid = unsafe { bpf_get_current_uid_gid() } as u32;
@@ -82,6 +83,7 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
         hook: Hook::SockOps,
         origin,
         site: site::BIND_CGROUP,
+        copy: copy::FIRST,
         principal: core::ptr::null(),
     };
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);

@@ -17,7 +17,7 @@ use ephtrace_common::{Counter, Hook, Origin};
 use crate::{
     filter,
     globals::setting,
-    maps::{count, site},
+    maps::{copy, count, site},
     search::{self, Start},
     sock,
 };
@@ -92,8 +92,13 @@ fn begin<const TRUSTED: bool, const SPARE: bool>(
     sk: *const u8,
     hash_offset: u64,
 ) {
-    let mut start =
-        Start { hook, origin: Origin::Connect, site: site::CONNECT, principal: core::ptr::null() };
+    let mut start = Start {
+        hook,
+        origin: Origin::Connect,
+        site: site::CONNECT,
+        copy: if SPARE { copy::SPARE } else { copy::FIRST },
+        principal: core::ptr::null(),
+    };
     let mut hash_offset = match setting!(features.hash_offset_bytes) {
         8 => Some(hash_offset),
         _ => None,

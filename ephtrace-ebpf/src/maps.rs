@@ -6,6 +6,8 @@ use aya_ebpf::{
 };
 use ephtrace_common::{AssignmentRecord, Counter};
 
+use crate::{globals::setting, word};
+
 /// Finished assignments, one [`AssignmentRecord`] each. The loader sets the size.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 23, 0);
@@ -105,6 +107,14 @@ pub(crate) mod site {
     pub(crate) const SCTP: u32 = 6;
 }
 
+/// Copies of a program that sees a search begin, see `Features::has_spares`; in [`InFlight::seen_by`].
+pub(crate) mod copy {
+    /// The one that all kernels have.
+    pub(crate) const FIRST: u32 = 1;
+    /// The spare one.
+    pub(crate) const SPARE: u32 = 2;
+}
+
 /// A search that has begun.
 #[repr(C)]
 pub(crate) struct InFlight {
@@ -114,6 +124,10 @@ pub(crate) struct InFlight {
     pub(crate) autobind: u64,
     /// Which SCTP socket the program asked to bind last, and where its address stands, in one.
     pub(crate) asked: u64,
+    /// Address of the socket whose connect or listen was passed over last, 0 once its end was seen.
+    pub(crate) passed_over: u64,
+    /// Address of a socket, on its way from a program's context to one that may be calculated with.
+    pub(crate) passing: u64,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub(crate) start_ns: u64,
     /// Address of the word of `table_perturb` that the search uses, 0 if not known.
@@ -126,6 +140,8 @@ pub(crate) struct InFlight {
     pub(crate) state: u32,
     /// One of [`site`].
     pub(crate) site: u32,
+    /// Which copies of the program have seen it begin: bits of [`copy`].
+    pub(crate) seen_by: u32,
     /// `inet_sport` at the start: a socket that connects again still shows its last port there.
     pub(crate) stale_sport: u32,
     /// What is known of it so far.
@@ -152,7 +168,13 @@ const fn empty() -> InFlight {
 #[inline(always)]
 pub(crate) fn count(counter: Counter) {
     if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: the slot belongs to this CPU and no program of ours interrupts another on it.
-        unsafe { *slot = (*slot).wrapping_add(1) };
+        if setting!(features.has_spares) != 0 {
+            // SAFETY: a live map value of this CPU. Atomic: this program may be preempted by another.
+            unsafe { word::add(slot, 1) };
+        } else {
+            // SAFETY: a live map value of this CPU, on which no other program of ours runs before
+            // this one has ended: the kernel preempts neither of them.
+            unsafe { *slot = (*slot).wrapping_add(1) };
+        }
     }
 }

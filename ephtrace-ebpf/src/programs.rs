@@ -14,12 +14,12 @@ macro_rules! programs {
     ) => {
         #[aya_ebpf::macros::fentry(function = $function)]
         pub(crate) fn $enter(ctx: aya_ebpf::programs::FEntryContext) {
-            begin::<true>(&ctx, ephtrace_common::Hook::Fentry, ctx.arg(0), ctx.arg(1));
+            begin::<true, false>(&ctx, ephtrace_common::Hook::Fentry, ctx.arg(0), ctx.arg(1));
         }
 
         #[aya_ebpf::macros::fentry(function = $function)]
         pub(crate) fn $enter_spare(ctx: aya_ebpf::programs::FEntryContext) {
-            begin::<true>(&ctx, ephtrace_common::Hook::Fentry, ctx.arg(0), ctx.arg(1));
+            begin::<true, true>(&ctx, ephtrace_common::Hook::Fentry, ctx.arg(0), ctx.arg(1));
         }
 
         #[aya_ebpf::macros::fexit(function = $function)]
@@ -35,7 +35,7 @@ macro_rules! programs {
         #[aya_ebpf::macros::kprobe(function = $function)]
         pub(crate) fn $probe(ctx: aya_ebpf::programs::ProbeContext) {
             let (Some(sk), Some(snum)) = (ctx.arg(0), ctx.arg(1)) else { return };
-            begin::<false>(&ctx, ephtrace_common::Hook::Kprobe, sk, snum);
+            begin::<false, false>(&ctx, ephtrace_common::Hook::Kprobe, sk, snum);
         }
 
         #[aya_ebpf::macros::kretprobe(function = $function)]
@@ -44,7 +44,7 @@ macro_rules! programs {
         }
 
         #[inline(always)]
-        fn begin<const TRUSTED: bool>(
+        fn begin<const TRUSTED: bool, const SPARE: bool>(
             ctx: &impl aya_ebpf::EbpfContext,
             hook: ephtrace_common::Hook,
             sk: *const u8,
@@ -57,6 +57,7 @@ macro_rules! programs {
                     hook,
                     origin,
                     site: $site,
+                    copy: if SPARE { crate::maps::copy::SPARE } else { crate::maps::copy::FIRST },
                     principal: core::ptr::null(),
                 };
                 crate::search::begin::<TRUSTED>(ctx, start, sk, protocol, None);

@@ -17,7 +17,7 @@ use ephtrace_common::{Counter, Hook, Origin};
 
 use crate::{
     filter,
-    maps::{count, site},
+    maps::{copy, count, site},
     read, search, sock, task,
 };
 
@@ -65,6 +65,7 @@ fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
         hook: Hook::Kprobe,
         origin,
         site: site::SCTP,
+        copy: copy::FIRST,
         principal: core::ptr::null(),
     };
     search::begin_for::<false>(start, &owner, &ends, sk, protocol, None);

@@ -34,6 +34,8 @@ pub(crate) struct Start {
     pub(crate) origin: Origin,
     /// One of [`crate::maps::site`].
     pub(crate) site: u32,
+    /// One of [`crate::maps::copy`]: which copy of the program sees it.
+    pub(crate) copy: u32,
     /// Whom the current task does it for; null for itself.
     pub(crate) principal: *const Principal,
 }
@@ -49,8 +51,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
     protocol: u16,
     hash_offset: Option<u64>,
 ) {
-    if setting!(features.has_spares) != 0 && in_flight(sk as u64).is_some() {
-        // The other copy of this program has seen it.
+    if setting!(features.has_spares) != 0 && is_seen(sk as u64, start.copy) {
         return;
     }
     count(Counter::Seen);
@@ -70,6 +71,18 @@ pub(crate) fn begin<const TRUSTED: bool>(
     if !begin_for::<TRUSTED>(start, &owner, &ends, sk, protocol, hash_offset) {
         debug!(ctx, "no room for the search of task {}", owner.tid);
     }
+}
+
+/// Whether the other copy of the program has seen this search begin. If this one has, it was another
+/// search on a socket at the same address, whose end both copies have missed.
+#[inline(always)]
+fn is_seen(sk: u64, copy: u32) -> bool {
+    let Some(slot) = in_flight(sk) else { return false };
+    // SAFETY: as in `begin_for`.
+    let slot = unsafe { &mut *slot };
+    let is_new = slot.seen_by & copy != 0;
+    slot.seen_by |= copy;
+    !is_new
 }
 
 /// The same for this owner and these ends, counted as seen by the caller; false if there was no room
@@ -114,6 +127,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     }
     slot.sk = sk as u64;
     slot.site = start.site;
+    slot.seen_by = start.copy;
     slot.stale_sport = 0;
     slot.record.known = 0;
     word::enter(slot, hash_offset);
@@ -169,7 +183,7 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     // SAFETY: takes no argument and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
     let was = slot.state;
-    slot.state = state::ENDED;
+    slot.state = state::IDLE;
     word::read_after(slot);
     word::leave(slot);
     if was == state::TENTATIVE {
@@ -182,7 +196,9 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     record.latency_ns = now.wrapping_sub(slot.start_ns);
     record.sport = outcome.sport;
     record.errno = outcome.errno;
-    if !filter::keep_end(outcome.sport, outcome.errno != 0, record.latency_ns) {
+    // What is not known is not long.
+    let latency_ns = if record.known & known::DEFERRED != 0 { 0 } else { record.latency_ns };
+    if !filter::keep_end(outcome.sport, outcome.errno != 0, latency_ns) {
         count(Counter::Filtered);
         return;
     }
@@ -205,6 +221,8 @@ pub(crate) fn end_traced(slot: *mut InFlight, sk: *const u8, ret: i32) {
     };
     let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
     end(slot, &Outcome { sport, errno, cookie });
+    // SAFETY: as in `begin_for`. The other copy of the program is still to see it.
+    unsafe { (*slot).state = state::ENDED };
 }
 
 /// The search that the task is in at `site` has ended: the function returned `ret`, and that is all
@@ -284,7 +302,8 @@ pub(crate) fn own_accord(sk: *const u8, addr: *const u8) {
     slot.asked = 0;
 }
 
-/// The current task connects on `sk`, but there is no search to follow: its end is none to miss.
+/// The current task connects on `sk`, or listens, but there is no search to follow: its end is none to
+/// miss. Another search of the task may be in flight.
 #[inline(always)]
 pub(crate) fn pass_over(sk: *const u8) {
     if setting!(features.has_spares) == 0 {
@@ -292,10 +311,24 @@ pub(crate) fn pass_over(sk: *const u8) {
     }
     let Some(slot) = slot(task::current()) else { return };
     // SAFETY: as in `begin`.
+    unsafe { (*slot).passed_over = sk as u64 };
+}
+
+/// The end of a search on `sk` that is not in flight, seen by a program of which there is one copy:
+/// it was passed over, or nobody saw its start.
+#[inline(always)]
+pub(crate) fn end_passed_over(sk: u64) {
+    if setting!(features.has_spares) == 0 {
+        return;
+    }
+    let Some(slot) = slot(task::current()) else { return };
+    // SAFETY: as in `begin`.
     let slot = unsafe { &mut *slot };
-    slot.sk = sk as u64;
-    slot.word_addr = 0;
-    slot.state = state::UNWANTED;
+    if slot.passed_over == sk {
+        slot.passed_over = 0;
+    } else {
+        count(Counter::HookMissed);
+    }
 }
 
 /// The end of a search on `sk` that is not in flight: the other copy of the program has seen it, or

@@ -46,6 +46,23 @@ pub(crate) fn stale_sport(sk: *const u8) -> u16 {
     read::probe::<u16>(sk, setting!(offsets.inet_sport)).unwrap_or(0)
 }
 
+/// Whether sockets have addresses of IPv6. Where they have none, the verifier refuses to load them.
+#[inline(always)]
+fn has_ipv6() -> bool {
+    setting!(offsets.skc_v6_daddr) != Offsets::ABSENT
+        && setting!(offsets.skc_v6_rcv_saddr) != Offsets::ABSENT
+}
+
+/// Whether the SYN waits for the first write (TCP Fast Open), although the port has been chosen.
+#[inline(always)]
+pub(crate) fn is_deferred(sk: *const u8) -> bool {
+    if setting!(offsets.defer_connect) == Offsets::ABSENT {
+        return false;
+    }
+    let flags = read::probe::<u8>(sk, setting!(offsets.defer_connect)).unwrap_or(0);
+    u32::from(flags) & setting!(offsets.defer_connect_mask) != 0
+}
+
 /// Addresses and destination port; family 0 for another family or where they can't be read.
 ///
 /// Both are set before the search: `tcp_v4_connect` and `tcp_v6_connect` route first. Not an
@@ -61,6 +78,9 @@ pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     };
     ends.dport = u16::from_be(dport);
     if family == AF_INET6 {
+        if !has_ipv6() {
+            return ends;
+        }
         ends.daddr = words::<TRUSTED>(sk, setting!(offsets.skc_v6_daddr));
         if !is_mapped(ends.daddr) {
             ends.saddr = words::<TRUSTED>(sk, setting!(offsets.skc_v6_rcv_saddr));
@@ -83,7 +103,9 @@ pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
 #[inline(always)]
 pub(crate) fn local_end<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     match read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_family)) {
-        Some(AF_INET6) => bound_to(words::<TRUSTED>(sk, setting!(offsets.skc_v6_rcv_saddr))),
+        Some(AF_INET6) if has_ipv6() => {
+            bound_to(words::<TRUSTED>(sk, setting!(offsets.skc_v6_rcv_saddr)))
+        }
         Some(AF_INET) => {
             let address = read::field::<u32, TRUSTED>(sk, setting!(offsets.skc_rcv_saddr));
             bound_to_ipv4(address.unwrap_or(0))

@@ -16,11 +16,11 @@ use aya_ebpf::{
     macros::{btf_tracepoint, raw_tracepoint, sock_ops},
     programs::{BtfTracePointContext, RawTracePointContext, SockOpsContext},
 };
-use ephtrace_common::{Counter, Hook, Origin, Protocol};
+use ephtrace_common::{Counter, Hook, Origin, Protocol, known};
 
 use crate::{
     filter,
-    maps::{count, site},
+    maps::{InFlight, copy, count, site},
     search::{self, Outcome, Start},
     sock,
 };
@@ -102,7 +102,13 @@ fn started<const TRUSTED: bool, const SPARE: bool>(
     if sock::protocol::<TRUSTED>(sk) != Some(protocol) {
         return;
     }
-    let mut start = Start { hook: Hook::SockOps, origin, site, principal: core::ptr::null() };
+    let mut start = Start {
+        hook: Hook::SockOps,
+        origin,
+        site,
+        copy: if SPARE { copy::SPARE } else { copy::FIRST },
+        principal: core::ptr::null(),
+    };
     let is_connect = site == site::CONNECT;
     if sock::num::<TRUSTED>(sk) != Some(0) {
         if is_connect && !SPARE {
@@ -135,9 +141,23 @@ fn closed(sk: *const u8, errno: u32) {
     let outcome = if u32::from(sport) == was {
         Outcome { sport: 0, errno, cookie: 0 }
     } else {
+        note_deferral(slot);
         Outcome { sport: u16::from_be(sport), errno: 0, cookie: 0 }
     };
     search::end(slot, &outcome);
+}
+
+/// With TCP Fast Open, the SYN may wait for the first write: that the search has ended is seen then, or
+/// when the socket is closed without one, and not how long it took.
+#[inline(always)]
+fn note_deferral(slot: *mut InFlight) {
+    // SAFETY: the slot is a live map value, and only this task writes to it. The address by way of the
+    // map, as the verifier allows no arithmetic on what the context says.
+    unsafe {
+        if sock::is_deferred((&raw const (*slot).sk).read_volatile() as *const u8) {
+            (*slot).record.known |= known::DEFERRED;
+        }
+    }
 }
 
 #[inline(always)]
@@ -145,9 +165,11 @@ fn found(ctx: &SockOpsContext) {
     // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
     let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
     let Some(slot) = search::in_flight(sk) else {
-        search::end_unseen(sk);
+        // The kernel never leaves this program out.
+        search::end_passed_over(sk);
         return;
     };
+    note_deferral(slot);
     // SAFETY: the context is the argument that the helper demands in this program type.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     let sport = ctx.local_port() as u16;

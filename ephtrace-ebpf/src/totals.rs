@@ -6,6 +6,7 @@
 use core::arch::asm;
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     helpers::generated::bpf_map_update_elem,
     macros::map,
     maps::{Array, PerCpuArray, PerCpuHashMap},
@@ -90,7 +91,8 @@ fn entry(map: &'static PerCpuHashMap<TotalsKey, Totals>, key: &TotalsKey) -> Opt
             core::ptr::from_ref(map).cast_mut().cast(),
             core::ptr::from_ref(key).cast_mut().cast(),
             (&raw const EMPTY).cast_mut().cast(),
-            0,
+            // Not over a row that whoever preempted this program has made meanwhile.
+            u64::from(BPF_NOEXIST),
         )
     };
     map.get_ptr_mut(key)
@@ -127,12 +129,14 @@ unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
     // SAFETY: fields of a live map value, and slots inside its arrays.
     unsafe {
         bump(&raw mut (*row).assignments, 1);
-        bump(&raw mut (*row).search_ns, latency_ns);
-        if latency_ns > (*row).max_latency_ns {
-            (*row).max_latency_ns = latency_ns;
+        if record.known & known::DEFERRED == 0 {
+            bump(&raw mut (*row).search_ns, latency_ns);
+            if latency_ns > (*row).max_latency_ns {
+                (*row).max_latency_ns = latency_ns;
+            }
+            let slot = latency_slot(latency_ns) & (LATENCY_SLOTS - 1);
+            bump_small((&raw mut (*row).latency).cast::<u32>().add(slot));
         }
-        let slot = latency_slot(latency_ns) & (LATENCY_SLOTS - 1);
-        bump_small((&raw mut (*row).latency).cast::<u32>().add(slot));
         if record.errno != 0 {
             let slot = errno_slot(record.errno);
             bump((&raw mut (*row).failures).cast::<u64>().add(slot), 1);

@@ -120,7 +120,7 @@ impl Answer {
         let mut data = vec![format!("use={used:.2}%;{warning};{critical};0;100")];
         if let Some(counted) = &seen.counted {
             let failed = percent(counted.failed, counted.assignments);
-            let p99_ns = real(counted.latency_p99_ns);
+            let p99_ns = real(counted.latency_p99_ns.unwrap_or(0));
             state = state.max(limits.failures.judge(failed)).max(limits.p99_ns.judge(p99_ns));
             text.push(counted_text(counted));
             data.extend(counted_data(counted, failed, limits));
@@ -161,7 +161,7 @@ fn counted_text(counted: &Numbers) -> String {
     let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
-    let p99 = Span(*latency_p99_ns);
+    let p99 = latency_p99_ns.map_or_else(|| "unknown".to_owned(), |ns| Span(ns).to_string());
     format!("{failed} of {assignments} assignments failed{errors}, search p99 {p99}")
 }
 
@@ -169,9 +169,9 @@ fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] 
     let Limits { failures, p99_ns, .. } = limits;
     let us = |ns: f64| ns / 1e3;
     // U: not known.
-    let p99 = match counted.assignments {
-        0 => "U".to_owned(),
-        _ => format!("{}us", us(real(counted.latency_p99_ns))),
+    let p99 = match counted.latency_p99_ns {
+        None => "U".to_owned(),
+        Some(ns) => format!("{}us", us(real(ns))),
     };
     [
         format!("failed={failed:.2}%;{};{};0;100", failures.warning, failures.critical),
@@ -212,7 +212,7 @@ mod tests {
                 failed,
                 errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
                 per_second: 500.0,
-                latency_p99_ns,
+                latency_p99_ns: Some(latency_p99_ns),
                 ..Numbers::default()
             }),
             lost: 0,

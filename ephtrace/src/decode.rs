@@ -56,7 +56,7 @@ pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError
         origin: Some(origin(record.origin)?),
         sport: has_port.then_some(record.sport),
         errno: u16::try_from(record.errno).ok(),
-        latency_ns: Some(record.latency_ns),
+        latency_ns: (!is_known(known::DEFERRED)).then_some(record.latency_ns),
         range: is_known(known::RANGE).then(|| {
             let netns = (record.netns_low, record.netns_high);
             PortRange::narrowed(netns, (record.socket_low, record.socket_high))
@@ -152,6 +152,14 @@ mod tests {
         assert_eq!(assignment.search, SearchState::default());
         assert_eq!(assignment.sport, Some(32_770));
         assert_eq!(assignment.ts_ns, 1_005);
+        assert_eq!(assignment.latency_ns, Some(0));
+    }
+
+    #[test]
+    fn an_end_that_was_seen_late_tells_no_latency() {
+        let mut record = record();
+        (record.latency_ns, record.known) = (1_500_000_000, known::DEFERRED);
+        assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap().latency_ns, None);
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub struct Losses {
     /// Kernel: a hook was left out, as it was being run on that processor for another task. With
     /// kprobes, of searches that no filter would have kept, too.
     pub hook_missed: u64,
-    /// User side: a record that could not be decoded.
+    /// User side: a record that could not be decoded, or that was in the ring buffer and never came
+    /// out of it.
     pub undecodable: u64,
     /// User side: a line of a recording that could not be read.
     pub unreadable: u64,

@@ -87,12 +87,12 @@ pub struct Numbers {
     pub search_ns: u64,
     /// The same as a share of one CPU.
     pub search_cpus: f64,
-    /// Half of the searches took at most so long, in nanoseconds.
-    pub latency_p50_ns: u64,
+    /// Half of the searches took at most so long, in nanoseconds; null if that is known of none.
+    pub latency_p50_ns: Option<u64>,
     /// 99 of 100 took at most so long.
-    pub latency_p99_ns: u64,
+    pub latency_p99_ns: Option<u64>,
     /// The longest one, exact.
-    pub latency_max_ns: u64,
+    pub latency_max_ns: Option<u64>,
     /// Searches of which it is known how far they went.
     pub searches_known: u64,
     /// Half of these looked at no more candidates; null if none is known.
@@ -229,6 +229,7 @@ impl Numbers {
         let (failed, walked) = (totals.failed(), totals.walked());
         let errors = ERRNOS.iter().zip(totals.failures).filter(|(_, count)| *count > 0);
         let is_known = walked > 0;
+        let is_timed = totals.latency.iter().any(|count| *count > 0);
         Self {
             assignments: totals.assignments,
             failed,
@@ -237,9 +238,9 @@ impl Numbers {
             failed_per_second: failed as f64 / seconds,
             search_ns: totals.search_ns,
             search_cpus: totals.search_ns as f64 / duration_ns.max(1) as f64,
-            latency_p50_ns: latency(totals, 0.5),
-            latency_p99_ns: latency(totals, 0.99),
-            latency_max_ns: totals.max_latency_ns,
+            latency_p50_ns: is_timed.then(|| latency(totals, 0.5)),
+            latency_p99_ns: is_timed.then(|| latency(totals, 0.99)),
+            latency_max_ns: is_timed.then_some(totals.max_latency_ns),
             searches_known: walked,
             tried_p50: is_known.then(|| tried(totals, 0.5)),
             tried_p99: is_known.then(|| tried(totals, 0.99)),

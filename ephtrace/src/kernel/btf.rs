@@ -119,14 +119,37 @@ impl Btf {
 
     /// The member at `path` (`skc_net.net`) of structure `name`; anonymous members are searched.
     pub fn member(&self, name: &str, path: &str) -> Option<Member> {
+        let (bits, id) = self.place(name, path)?;
+        Some(Member { offset: bits / 8, size: self.size(id, 0)? })
+    }
+
+    /// Where the member at `path` of structure `name` begins, in bits: for bit fields.
+    pub fn bit(&self, name: &str, path: &str) -> Option<u32> {
+        self.place(name, path).map(|(bits, _)| bits)
+    }
+
+    /// The value of `name`, a constant of an enumeration of 32 bits.
+    pub fn constant(&self, name: &str) -> Option<u32> {
+        let all = self.types.iter().filter_map(|&at| self.read(usize::try_from(at).ok()?).ok());
+        all.filter(|ty| ty.kind == kind::ENUM).find_map(|ty| {
+            (0..ty.count).map(|i| ty.tail + 8 * i).find_map(|at| {
+                let own = u32_at(&self.data, at, "constant").ok()?;
+                let value = u32_at(&self.data, at + 4, "constant").ok()?;
+                self.is_named(own, name).then_some(value)
+            })
+        })
+    }
+
+    /// Bit offset and type of the member at `path` of structure `name`.
+    fn place(&self, name: &str, path: &str) -> Option<(u32, u32)> {
         let mut id = self.find(name, &[kind::STRUCT])?;
-        let mut bits = 0;
+        let mut bits: u32 = 0;
         for part in path.split('.') {
             let (offset, member) = self.member_of(id, part, 0)?;
-            bits += offset;
+            bits = bits.checked_add(offset)?;
             id = member;
         }
-        Some(Member { offset: bits / 8, size: self.size(id, 0)? })
+        Some((bits, id))
     }
 
     /// What function `name` takes and returns.
@@ -272,9 +295,10 @@ mod tests {
 
     use super::*;
 
-    /// `struct s { int a; struct { int b; } [anonymous]; }` and `void f(int)`, by hand.
+    /// `struct s { int a; struct { int b; } [anonymous]; }`, `void f(int)` and `enum { K = 19 }`, by
+    /// hand.
     fn sample() -> Vec<u8> {
-        let strings = b"\0s\0a\0b\0int\0f\0";
+        let strings = b"\0s\0a\0b\0int\0f\0K\0";
         let types: &[u32] = &[
             7,
             1 << 24,
@@ -303,6 +327,11 @@ mod tests {
             11,
             12 << 24,
             4, // 5: f
+            0,
+            (6 << 24) | 1,
+            4,
+            13,
+            19, // 6: enum
         ];
         let len = u32::try_from(types.len() * 4).unwrap();
         let mut data = vec![0x9f, 0xeb, 1, 0];
@@ -321,6 +350,13 @@ mod tests {
         assert_eq!(btf.member("s", "b"), Some(Member { offset: 4, size: 4 }));
         assert_eq!(btf.member("s", "c"), None);
         assert_eq!(btf.member("t", "a"), None);
+        assert_eq!((btf.bit("s", "b"), btf.bit("s", "c")), (Some(32), None));
+    }
+
+    #[test]
+    fn knows_constants() {
+        let btf = Btf::parse(sample()).unwrap();
+        assert_eq!((btf.constant("K"), btf.constant("int")), (Some(19), None));
     }
 
     #[test]
@@ -349,6 +385,7 @@ mod tests {
             if let Ok(btf) = Btf::parse(data) {
                 let _ = btf.member("s", "b");
                 let _ = btf.function("f");
+                let _ = btf.constant("K");
             }
         }
     }

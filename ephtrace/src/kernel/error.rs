@@ -41,20 +41,24 @@ pub(super) fn explain(
     error: &ProgramError,
     support: &Support,
 ) -> AttachError {
+    let is_function = matches!(program, Program::FEntry(_) | Program::FExit(_));
+    let lockdown = support.lockdown.as_ref().map(|mode| mode.as_deref().filter(|m| forbids(m)));
+    let errno = errno(error);
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         let log = verifier_log.to_string();
+        // Under lockdown there is no such helper.
+        if let Ok(Some(mode)) = lockdown
+            && log.contains("bpf_probe_read_kernel#")
+        {
+            return locked_down(mode);
+        }
         // A refusal by the verifier comes with its reason in the log, one by policy without.
-        if io_error.raw_os_error() != Some(libc::EPERM) && !log.trim().is_empty() {
+        if errno != Some(libc::EPERM) && !log.trim().is_empty() {
             return AttachError::Refused { program: name, error: io_error.kind().to_string(), log };
         }
     }
-    let errno = errno(error);
-    let is_function = matches!(program, Program::FEntry(_) | Program::FExit(_));
-    let lockdown = support.lockdown.clone();
     match (errno, lockdown) {
-        (Some(libc::EPERM), Ok(Some(mode))) => AttachError::NotPermitted(format!(
-            "kernel lockdown ({mode}) forbids it; boot with secure boot off or lockdown=none"
-        )),
+        (Some(libc::EPERM), Ok(Some(mode))) if is_tracing(program) => locked_down(mode),
         (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => AttachError::NotPermitted(
             "the kernel forbids tracing functions, most likely by lockdown; `mount -t securityfs \
              none /sys/kernel/security` lets `ephtrace doctor` see, booting with lockdown=none \
@@ -72,6 +76,32 @@ pub(super) fn explain(
         )),
         _ => AttachError::Unsupported(format!("{name} can't be attached ({})", chain(error))),
     }
+}
+
+/// Whether it is attached to functions or tracepoints.
+fn is_tracing(program: &Program) -> bool {
+    matches!(
+        program,
+        Program::FEntry(_)
+            | Program::FExit(_)
+            | Program::KProbe(_)
+            | Program::BtfTracePoint(_)
+            | Program::RawTracePoint(_)
+    )
+}
+
+fn locked_down(mode: &str) -> AttachError {
+    AttachError::NotPermitted(format!(
+        "kernel lockdown ({mode}) forbids it; boot with secure boot off or lockdown=none"
+    ))
+}
+
+/// Whether this mode of lockdown forbids kprobes and reading kernel memory: those reasons stand behind
+/// `LOCKDOWN_INTEGRITY_MAX`, so that `integrity`, the usual one with secure boot, does not.
+///
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/security.h>
+fn forbids(mode: &str) -> bool {
+    mode == "confidentiality"
 }
 
 /// The errno at the bottom of `error`, if it has one.
@@ -98,4 +128,15 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integrity_is_not_to_blame() {
+        assert!(forbids("confidentiality"));
+        assert!(!forbids("integrity"));
+    }
 }

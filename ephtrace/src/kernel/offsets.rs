@@ -24,6 +24,7 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
     };
     let optional =
         |structure, member| btf.member(structure, member).map_or(Offsets::ABSENT, |m| m.offset);
+    let defer_connect = defer_connect(btf);
     Ok(Offsets {
         skc_daddr: needed("sock_common", "skc_daddr")?,
         skc_rcv_saddr: needed("sock_common", "skc_rcv_saddr")?,
@@ -54,7 +55,19 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         socket_inode: optional("socket_alloc", "vfs_inode.i_ino"),
         icsk_ulp_data: optional("inet_connection_sock", "icsk_ulp_data"),
         subflow_conn: optional("mptcp_subflow_context", "conn"),
+        defer_connect: defer_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
+        defer_connect_mask: defer_connect.map_or(0, |bit| 1 << (bit % 8)),
     })
+}
+
+/// The bit of `inet_sock` that is set while the SYN waits for the first write (TCP Fast Open): a bit
+/// field, or from Linux 6.6 on one of `inet_flags`, which an enumeration numbers.
+fn defer_connect(btf: &Btf) -> Option<u32> {
+    let flags = btf.bit("inet_sock", "inet_flags");
+    match flags {
+        Some(first) => first.checked_add(btf.constant("INET_FLAGS_DEFER_CONNECT")?),
+        None => btf.bit("inet_sock", "defer_connect"),
+    }
 }
 
 /// What follows from the kernel's types. The caller sets what only a trial can tell.

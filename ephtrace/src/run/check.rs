@@ -6,10 +6,10 @@ use std::{
 };
 
 use anyhow::Result;
-use tokio::time::sleep;
+use tokio::time::{Instant, interval};
 
 use super::{
-    block_on,
+    DRAIN_EVERY, block_on,
     counting::{Counting, What, Whole},
 };
 use crate::{
@@ -66,7 +66,12 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
     };
     let mut counting = Counting::start(what).await?;
     let mut whole = Whole::since(counting.since_ns);
-    sleep(settings.count_for.unwrap_or_default()).await;
+    let end = Instant::now() + settings.count_for.unwrap_or_default();
+    let mut modules = interval(DRAIN_EVERY);
+    while modules.tick().await < end {
+        // What can't be attached is none of the answer.
+        let _ = counting.tracer.follow_module();
+    }
     let now_ns = monotonic_ns()?;
     let (rest, losses) = counting.finish().await?;
     for taken in &rest {

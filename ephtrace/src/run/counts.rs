@@ -16,6 +16,11 @@ pub(super) fn losses(counts: &Counts) -> Losses {
     }
 }
 
+/// Records that were written to the ring buffer so far.
+pub(super) fn emitted(counts: &Counts) -> u64 {
+    counts[Counter::Emitted as usize]
+}
+
 /// Searches whose end was never seen, once nothing is in flight any more.
 pub(super) fn never_ended(counts: &Counts) -> u64 {
     let count = |counter: Counter| counts[counter as usize];

@@ -142,15 +142,18 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
 
 /// One line once the module of SCTP is there.
 fn tell_module(change: Option<Change>, quiet: bool) {
-    let line = match change {
-        None => return,
-        Some(Change::Attached) => "its ports are seen from now on, by kprobe".to_owned(),
-        Some(Change::Failed(error)) => format!("its ports are not seen: {error}"),
-    };
-    if !quiet {
+    if let Some(change) = change.filter(|_| !quiet) {
         // Where standard error is closed there is nobody to tell.
-        let _ = writeln!(io::stderr(), "ephtrace: module sctp was loaded: {line}");
+        let _ = writeln!(io::stderr(), "ephtrace: {}", about_module(&change));
     }
+}
+
+fn about_module(change: &Change) -> String {
+    let what = match change {
+        Change::Attached => "its ports are seen from now on, by kprobe".to_owned(),
+        Change::Failed(error) => format!("its ports are not seen: {error}"),
+    };
+    format!("module sctp was loaded: {what}")
 }
 
 /// One line: the hook, and what it can't see.

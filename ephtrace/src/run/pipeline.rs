@@ -28,7 +28,7 @@ use crate::{
     kernel::{
         cost::Meter,
         module::Change,
-        ring::Ring,
+        ring::{MAX_PER_DRAIN, Ring},
         totals::{Taken, TotalsReader},
         tracer::{Counts, Tracer},
     },
@@ -55,6 +55,8 @@ pub(super) struct Pipeline {
     /// What to say when the output fails.
     failure: String,
     looks: u64,
+    /// Records that came out of the ring.
+    taken: u64,
 }
 
 /// The stages behind the ring, in their order.
@@ -165,7 +167,7 @@ impl Pipeline {
         };
         let failure = not_written(settings);
         let (ring, meter) = (Ring::new(ring), Meter::default());
-        Ok(Self { tracer, ring, stages, meter, totals, failure, looks: 0 })
+        Ok(Self { tracer, ring, stages, meter, totals, failure, looks: 0, taken: 0 })
     }
 
     pub(super) fn tracer(&self) -> &Tracer {
@@ -187,13 +189,23 @@ impl Pipeline {
         self.tracer.follow_module()
     }
 
-    /// Takes what waits in the ring through all stages.
-    pub(super) fn drain(&mut self) -> Result<()> {
-        let Self { ring, stages, meter, tracer, failure, .. } = self;
-        ring.drain(|bytes| stages.take(bytes))
-            .and_then(|_| stages.sink.flush())
+    /// Takes what waits in the ring through all stages. Returns whether more may be waiting.
+    pub(super) fn drain(&mut self) -> Result<bool> {
+        let Self { ring, stages, meter, tracer, failure, taken, .. } = self;
+        let now = ring
+            .drain(|bytes| stages.take(bytes))
+            .and_then(|now| stages.sink.flush().map(|()| now))
             .with_context(|| failure.clone())?;
+        *taken += u64::try_from(now)?;
         meter.close_if_due(|| tracer.searches(), || tracer.cost());
+        Ok(now == MAX_PER_DRAIN)
+    }
+
+    /// Takes what was written to the ring so far, however large that is: nothing writes to it any
+    /// more, or, where a program could not be detached, what it writes from now on is left alone.
+    fn drain_rest(&mut self) -> Result<()> {
+        let written = counts::emitted(&self.tracer.counts()?);
+        while self.drain()? && self.taken < written && !self.is_full() {}
         Ok(())
     }
 
@@ -257,12 +269,15 @@ impl Pipeline {
     /// The last events, losses and the summary.
     pub(super) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
-        self.drain()?;
-        let Self { mut tracer, mut stages, meter, totals, failure, .. } = self;
+        self.drain_rest()?;
+        let Self { mut tracer, mut stages, meter, totals, failure, taken, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
         let mut losses = stages.losses(&counts);
         losses.return_missed += counts::never_ended(&counts);
+        if !stages.is_full() {
+            losses.undecodable += counts::emitted(&counts).saturating_sub(taken);
+        }
         let now_ns = stages.clock.unix_ns(monotonic_ns()?);
         let around = Circumstances {
             losses,

@@ -10,10 +10,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::{
-    announce, block_on,
+    DRAIN_EVERY, announce, block_on,
     counting::{Counting, What, Whole},
     ends::Ends,
     occupancy::Occupancy,
@@ -52,11 +52,18 @@ async fn run(settings: &StormSettings, log_level: u8) -> Result<()> {
     let mut storm = Storm::new(settings, counting);
     let mut ticks = interval_at(Instant::now() + settings.interval, settings.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for _ in 0..settings.count.unwrap_or(u64::MAX) {
+    let mut modules = interval(DRAIN_EVERY);
+    modules.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut left = settings.count.unwrap_or(u64::MAX);
+    while left > 0 {
         tokio::select! {
             biased;
             () = ends.wait() => break,
-            _ = ticks.tick() => storm.look().await?,
+            _ = ticks.tick() => {
+                storm.look().await?;
+                left -= 1;
+            }
+            _ = modules.tick() => storm.follow_module(),
         }
     }
     storm.finish().await
@@ -98,7 +105,6 @@ impl<'a> Storm<'a> {
         let losses = self.counting.losses()?;
         let tracer = &mut self.counting.tracer;
         tracer.flush_log();
-        tell_module(tracer.follow_module(), self.settings.quiet);
         let look = Look::new("storm", tracer.hook, &interval, &found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
@@ -109,6 +115,11 @@ impl<'a> Storm<'a> {
             writeln!(out)?;
         }
         Ok(out.flush()?)
+    }
+
+    /// Sees the ports of a module from soon after it was loaded.
+    fn follow_module(&mut self) {
+        tell_module(self.counting.tracer.follow_module(), self.settings.quiet);
     }
 
     /// Findings that were not told before: their evidence changes from look to look.

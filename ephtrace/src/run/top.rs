@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 
 use super::{
-    DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, announce, at, block_on,
+    DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, about_module, announce, at, block_on,
     ends::Ends,
     occupancy::Looker,
     pipeline::Pipeline,
@@ -21,6 +21,7 @@ use crate::{
     inventory::{Destination, netns},
     kernel::{
         attach::{self, Options, Totals},
+        module::Change,
         support::Support,
     },
     settings::{Settings, UsageError},
@@ -112,6 +113,10 @@ async fn show(
             }
             _ = drain.tick() => {
                 pipeline.drain()?;
+                // A success tells itself, and must not hide what is wrong.
+                if let Some(change @ Change::Failed(_)) = pipeline.follow_module() {
+                    view.tell(Input::Finding(about_module(&change)));
+                }
                 match view.turn(pipeline.now_ns()?)? {
                     Effect::None => {}
                     Effect::Quit => break,

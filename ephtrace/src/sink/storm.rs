@@ -121,10 +121,13 @@ fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io
         let errors: Vec<_> = all.errors.iter().map(|(name, n)| format!("{name} {n}")).collect();
         let _ = write!(line, " ({})", errors.join(", "));
     }
-    if all.assignments > 0 {
+    let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
+    if let (Some(p50), Some(p99), Some(max)) = latency {
         let _ = write!(line, ", searching {:.1} % of a CPU", all.search_cpus * 100.0);
-        let (p50, p99) = (Span(all.latency_p50_ns), Span(all.latency_p99_ns));
-        let _ = write!(line, ", latency p50 {p50} p99 {p99} max {}", Span(all.latency_max_ns));
+        let (p50, p99, max) = (Span(p50), Span(p99), Span(max));
+        let _ = write!(line, ", latency p50 {p50} p99 {p99} max {max}");
+    } else if all.assignments > 0 {
+        let _ = write!(line, ", latency unknown");
     }
     writeln!(out, "{line}")
 }
@@ -196,7 +199,8 @@ fn per_second(rate: f64) -> String {
     if rate > 0.0 && rate < 100.0 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }
 }
 
-fn micros(ns: u64) -> String {
+fn micros(ns: Option<u64>) -> String {
+    let Some(ns) = ns else { return "-".to_owned() };
     if ns < 100_000 {
         format!("{}.{}", ns / 1000, ns % 1000 / 100)
     } else {

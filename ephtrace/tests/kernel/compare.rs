@@ -140,12 +140,12 @@ fn in_time(attempt: &Attempt, event: &Event) -> bool {
     let from = attempt.start_ns.saturating_sub(CLOCK_TOLERANCE_NS);
     let to = attempt.end_ns + CLOCK_TOLERANCE_NS;
     let took = attempt.end_ns.saturating_sub(attempt.start_ns);
-    // Until the SYN is sent, a hook on the sending of it waits for the first write.
-    let deferred = attempt.way.starts_with("fastopen");
-    let latency = event.latency_ns.unwrap_or(0);
+    // A hook on the sending of the SYN waits for the first write, and can't tell how long that is.
+    let is_late = event.hook.as_deref() == Some("sock_ops")
+        && ["fastopen_connect", "fastopen_unsent", "fastopen_beside_bind"]
+            .contains(&attempt.way.as_str());
     (from..=to).contains(&event.ts_ns)
-        && (deferred || latency <= took)
-        && event.latency_ns.is_some_and(|ns| ns > 0)
+        && event.latency_ns.map(|ns| ns > 0 && ns <= took) == (!is_late).then_some(true)
 }
 
 /// What is said of the search agrees with the port and the range.

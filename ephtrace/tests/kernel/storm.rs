@@ -1,14 +1,16 @@
 //! Many connects: nothing lost, or every loss counted.
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 
 use crate::{
     assign::{self, Assign, say},
     bpf,
     compare::compare,
-    setup::{self, Scratch, each_hook},
-    tracer::{CONNECT_ONLY, Tracer},
+    setup::{self, Scratch, each_hook, one_hook},
+    tracer::{CONNECT_ONLY, Tracer, pid as pid_of, spawn, wait_exit},
 };
 
 /// A ring of the smallest size that ephtrace makes.
@@ -129,6 +131,42 @@ fn every_loss_is_counted() -> Result<()> {
         ensure!(counted == Some((lost, 0)), "{lost} lost, but {:?} counted", summary.overflow);
         ensure!(trace.stderr.contains("only counted"), "nobody was told:\n{}", trace.stderr);
         ensure!(trace.stderr.contains("lost"), "nobody was told:\n{}", trace.stderr);
+        Ok(())
+    })
+}
+
+/// More than a drain of the ring takes at most, and another one after it.
+const SEVERAL_DRAINS: u64 = 300_000;
+
+/// ephtrace is stopped while its large ring fills, and told to end at once when it goes on.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_full_ring_is_read_to_its_end() -> Result<()> {
+    if setup::storm()? < SEVERAL_DRAINS / 2 {
+        say("skipped: this machine is too slow to fill a large ring");
+        return Ok(());
+    }
+    one_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let count = SEVERAL_DRAINS.to_string();
+        let storm = Assign::start(
+            &scratch,
+            &["storm", "--wait", "--by", "udp-bind", "--connects", &count],
+        )?;
+        let mut ephtrace = Command::new(setup::ephtrace());
+        let pid = storm.pid().to_string();
+        ephtrace.args(["-o", "csv", "--output", "/dev/null", "--origin", "udp", "-p", &pid]);
+        let (mut child, mut stderr) = spawn(ephtrace.args(["--hook", hook, "--ring-size", "64M"]))?;
+        stderr.wait_for("ephtrace: tracing")?;
+        let ephtrace = pid_of(&child);
+        kill(ephtrace, Signal::SIGSTOP)?;
+        storm.storm()?;
+        kill(ephtrace, Signal::SIGINT)?;
+        kill(ephtrace, Signal::SIGCONT)?;
+        let (status, stderr) = (wait_exit(&mut child)?, stderr.rest());
+        ensure!(status.success(), "{status}\n{stderr}");
+        ensure!(stderr.contains(&format!("{count} assignments in")), "some are missing:\n{stderr}");
+        ensure!(stderr.contains("lost 0 events"), "{stderr}");
         Ok(())
     })
 }

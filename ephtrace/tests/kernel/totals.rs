@@ -39,7 +39,7 @@ struct Numbers {
     errors: Vec<(String, u64)>,
     searches_known: u64,
     tried_max: Option<u32>,
-    latency_max_ns: u64,
+    latency_max_ns: Option<u64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -124,7 +124,7 @@ fn totals_are_the_program_s_own() -> Result<()> {
         ensure!((whole.all.failed, whole.other.is_none()) == (0, true), "{:?}", whole.all);
         ensure!(whole.rows.len() == 12, "12 destinations, but {:?}", whole.rows);
         ensure!(whole.rows.iter().all(|row| row.pid == pid && row.dport.is_some()), "{whole:?}");
-        ensure!(whole.all.latency_max_ns > 0, "{:?}", whole.all);
+        ensure!(whole.all.latency_max_ns > Some(0), "{:?}", whole.all);
         let known = whole.all.searches_known;
         say(&format!(
             "hook {hook}: {} looks, {known} of {connects} searches known, {lost} lost",

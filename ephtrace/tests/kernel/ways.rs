@@ -1,6 +1,6 @@
 //! Every way in which the kernel assigns a port, and what it must look like.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -70,6 +70,47 @@ fn two_tracers_at_once_see_the_same() -> Result<()> {
     })
 }
 
+/// A bind that no filter wants, in the middle of a connect whose SYN is put off: each is itself.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_filtered_bind_leaves_a_connect_alone() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        // A bind has no destination.
+        let args = ["--origin", "connect,bind", "--dst", "127.0.0.0/8"];
+        let tracer = Tracer::start(&scratch, hook, &args)?;
+        let times = setup::times()?.to_string();
+        let args = ["ways", "--times", &times, "--only", "fastopen_beside_bind"];
+        let truth = Assign::start(&scratch, &args)?.truth()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        compare(&truth, &trace, |_| true)
+    })
+}
+
+/// The kernel's types without the addresses of IPv6, as they are where `CONFIG_IPV6` is off.
+#[test]
+#[ignore = "needs root and a kernel to trace"]
+fn a_kernel_without_ipv6_is_traced() -> Result<()> {
+    each_hook(|hook| {
+        let scratch = Scratch::new()?;
+        let btf = scratch.file("btf");
+        let mut types = fs::read("/sys/kernel/btf/vmlinux")?;
+        for name in [b"\0skc_v6_daddr\0".as_slice(), b"\0skc_v6_rcv_saddr\0"] {
+            let at = types.windows(name.len()).position(|bytes| bytes == name);
+            types[at.context("the kernel has no IPv6 itself")? + 1] = b'-';
+        }
+        fs::write(&btf, types)?;
+        let btf = btf.display().to_string();
+        let tracer = Tracer::start(&scratch, hook, &["--btf", &btf])?;
+        let args = ["ways", "--times", "3", "--only", "ipv4,tcp_bind,listen,udp_bind"];
+        let truth = Assign::start(&scratch, &args)?.truth()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        compare(&truth, &trace, |_| true)
+    })
+}
+
 /// Ports that the program named, or that it had before it connected.
 #[test]
 #[ignore = "needs root and a kernel to trace"]
@@ -116,7 +157,7 @@ fn every_key_is_in_every_line() -> Result<()> {
     assign::ways(&scratch, 1)?;
     let trace = tracer.stop()?;
     ensure!(trace.status.success() && trace.events.is_empty(), "{}", trace.stderr);
-    let text = std::fs::read_to_string(&path)?;
+    let text = fs::read_to_string(&path)?;
     let mut keys: Vec<&str> = KEYS.split_whitespace().collect();
     keys.sort_unstable();
     let mut kinds: BTreeMap<String, u32> = BTreeMap::new();

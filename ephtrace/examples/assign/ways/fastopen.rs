@@ -28,6 +28,23 @@ pub(super) fn connect(context: &Context<'_>) -> Result<()> {
     })
 }
 
+/// The same, but before that write another socket of the task is bound to port 0, and connects.
+pub(super) fn beside_bind(context: &Context<'_>) -> Result<()> {
+    in_fastopen_netns(|server| {
+        for _ in 0..context.times {
+            let client = deferring_client(server.addr)?;
+            context.probe(server.addr).connect(&client)?;
+            let other = net::client(server.addr)?;
+            other.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).context("binding")?;
+            other.connect(&server.addr.into()).context("connecting")?;
+            client.send(b"x").context("sending")?;
+            drop((client, other));
+            server.drain()?;
+        }
+        Ok(())
+    })
+}
+
 /// `connect()` takes the port, but nothing is ever sent.
 pub(super) fn unsent(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
