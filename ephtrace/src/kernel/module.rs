@@ -69,6 +69,11 @@ impl Tracer {
         }
     }
 
+    /// Whether anything waits for the module.
+    pub fn awaits_module(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Attaches what waits for the module, once that is there. Cheap: to be asked often.
     pub fn follow_module(&mut self) -> Option<Change> {
         if self.waiting.is_none() || !is_loaded() {

@@ -63,7 +63,7 @@ async fn run(settings: &StormSettings, log_level: u8) -> Result<()> {
                 storm.look().await?;
                 left -= 1;
             }
-            _ = modules.tick() => storm.follow_module(),
+            _ = modules.tick(), if storm.counting.tracer.awaits_module() => storm.follow_module(),
         }
     }
     storm.finish().await
