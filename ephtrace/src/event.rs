@@ -126,6 +126,12 @@ pub fn ports_between((low, high): (u16, u16)) -> u32 {
     (u32::from(high) + 1).saturating_sub(u32::from(low))
 }
 
+/// Number of ports of `part` that are in none of the `runs`, which do not overlap.
+pub fn ports_outside(part: (u16, u16), runs: impl IntoIterator<Item = (u16, u16)>) -> u32 {
+    let inside = runs.into_iter().map(|(low, high)| (low.max(part.0), high.min(part.1)));
+    ports_between(part).saturating_sub(inside.map(ports_between).sum())
+}
+
 impl PortRange {
     /// The namespace's range, narrowed by the socket's `IP_LOCAL_PORT_RANGE` (0, 0 if unset).
     ///

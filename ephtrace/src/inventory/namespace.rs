@@ -10,7 +10,7 @@ use super::{
     socket::ByState,
     sysctl::{Conntrack, Sysctls},
 };
-use crate::event::ports_between;
+use crate::event::ports_outside;
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -153,9 +153,7 @@ impl Settings {
 
     /// Ports of a [part](Self::part) that connect can use.
     pub fn usable_in(&self, part: (u16, u16)) -> u32 {
-        let reserved = self.reserved_runs.iter();
-        let inside = reserved.map(|&[low, high]| (low.max(part.0), high.min(part.1)));
-        ports_between(part) - inside.map(ports_between).sum::<u32>()
+        ports_outside(part, self.reserved_runs.iter().copied().map(<(u16, u16)>::from))
     }
 }
 

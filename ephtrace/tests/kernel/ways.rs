@@ -81,11 +81,16 @@ fn a_filtered_bind_leaves_a_connect_alone() -> Result<()> {
         let tracer = Tracer::start(&scratch, hook, &args)?;
         let times = setup::times()?.to_string();
         let args = ["ways", "--times", &times, "--only", "fastopen_beside_bind"];
-        let truth = Assign::start(&scratch, &args)?.truth()?;
-        let trace = tracer.stop()?;
-        trace.complete()?;
-        compare(&truth, &trace, |_| true)
+        all_told(&scratch, tracer, &args)
     })
+}
+
+/// `assign` does what `args` say while `tracer` traces: it must tell all of it, and nothing else.
+fn all_told(scratch: &Scratch, tracer: Tracer, args: &[&str]) -> Result<()> {
+    let truth = Assign::start(scratch, args)?.truth()?;
+    let trace = tracer.stop()?;
+    trace.complete()?;
+    compare(&truth, &trace, |_| true)
 }
 
 /// The kernel's types without the addresses of IPv6, as they are where `CONFIG_IPV6` is off.
@@ -104,10 +109,7 @@ fn a_kernel_without_ipv6_is_traced() -> Result<()> {
         let btf = btf.display().to_string();
         let tracer = Tracer::start(&scratch, hook, &["--btf", &btf])?;
         let args = ["ways", "--times", "3", "--only", "ipv4,tcp_bind,listen,udp_bind"];
-        let truth = Assign::start(&scratch, &args)?.truth()?;
-        let trace = tracer.stop()?;
-        trace.complete()?;
-        compare(&truth, &trace, |_| true)
+        all_told(&scratch, tracer, &args)
     })
 }
 

@@ -2,7 +2,10 @@
 //! does, the kernel's `ip-sysctl` for each remedy.
 
 use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
-use crate::{analyse::real, event::ports_between};
+use crate::{
+    analyse::real,
+    event::{ports_between, ports_outside},
+};
 
 /// A tracker that is fuller than this share is near its limit.
 const TRACKER_FULL: f64 = 0.8;
@@ -54,8 +57,7 @@ fn beside_block(n: &NetnsFacts, range: (u16, u16), block: (u16, u16)) -> Option<
 
 /// Ports of `span` that are not reserved.
 fn usable(n: &NetnsFacts, span: (u16, u16)) -> u32 {
-    let inside = n.reserved.iter().map(|&(low, high)| (low.max(span.0), high.min(span.1)));
-    ports_between(span).saturating_sub(inside.map(ports_between).sum())
+    ports_outside(span, n.reserved.iter().copied())
 }
 
 pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
