@@ -27,8 +27,9 @@ use ephtrace::analyse::pattern::Algorithm;
 
 use crate::{
     measure::{Outcome, judge},
+    rules::Class,
     tables::Figures,
-    trace::{Class, PORTS_ONLY, Shown, generate},
+    trace::{PORTS_ONLY, Shown, generate},
     truth::Right,
 };
 

@@ -3,7 +3,8 @@
 use ephtrace::analyse::pattern::{Algorithm, Judge, Pattern, Verdict, WHOLE};
 
 use crate::{
-    trace::{Class, Shown, Trace},
+    rules::Class,
+    trace::{Shown, Trace},
     truth::Right,
 };
 

@@ -6,9 +6,10 @@ use ephtrace::analyse::pattern::Algorithm;
 
 use crate::{
     measure::{Outcome, judge},
+    rules::Class,
     run,
     tables::{self, Figures},
-    trace::{Class, PORTS_ONLY, Shown, generate},
+    trace::{PORTS_ONLY, Shown, generate},
 };
 
 /// Seeds of the final tables; constants were fitted on others.

@@ -3,10 +3,16 @@
 use ephtrace::{analyse::pattern::Algorithm, event::PortRange};
 use fastrand::Rng;
 
-use crate::{
-    policy::{Open, Rule},
-    trace::Class,
-};
+use crate::policy::{Open, Rule};
+
+/// What a trace is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// One of the policies that a verdict can name, `mixed` included.
+    Known(Algorithm),
+    /// A policy that is none of them.
+    Open,
+}
 
 /// A range that the rules can work in.
 pub(crate) fn range_for(rng: &mut Rng, rules: &[Rule]) -> PortRange {

@@ -6,7 +6,7 @@ use ephtrace::analyse::pattern::{Algorithm, Pattern};
 
 use crate::{
     measure::{Outcome, bins, calibration_error, macro_share},
-    trace::Class,
+    rules::Class,
 };
 
 /// The figures of one set of outcomes of equal length.

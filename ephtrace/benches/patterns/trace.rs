@@ -8,18 +8,9 @@ use fastrand::Rng;
 
 use crate::{
     policy::{EPOCH_NS, Policy, Rule},
-    rules::{range_for, rules_for},
+    rules::{Class, range_for, rules_for},
     world::{Target, World},
 };
-
-/// What a trace is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// One of the policies that a verdict can name, `mixed` included.
-    Known(Algorithm),
-    /// A policy that is none of them.
-    Open,
-}
 
 /// One event of the truth.
 #[derive(Clone, Copy, Debug)]

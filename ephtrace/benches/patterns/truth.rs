@@ -11,7 +11,8 @@ use ephtrace::analyse::pattern::{Algorithm, Pattern};
 
 use crate::{
     policy::{Open, Rule},
-    trace::{Class, Trace},
+    rules::Class,
+    trace::Trace,
 };
 
 /// Fewer pairs than this can't decide between two policies.

@@ -2,25 +2,26 @@
 //! nothing is decided.
 
 use super::{
-    classifier::Classifier,
-    facts::{Facts, NEAR, real},
+    counts::{Counts, NEAR},
+    ensemble::Ensemble,
     names::{Algorithm, Pattern},
     verdict::{CONFIDENT, FEWEST_PAIRS, Verdict},
 };
+use crate::analyse::real as as_f64;
 
 /// Share from which on a parity is worth a word.
 const NEARLY_ALL: f64 = 0.95;
 
 /// All sentences, the weightiest first.
-pub(super) fn sentences(c: &Classifier, verdict: &Verdict) -> Vec<String> {
-    if c.facts.events == 0 {
+pub(super) fn sentences(c: &Ensemble, verdict: &Verdict) -> Vec<String> {
+    if c.counts.events == 0 {
         return vec!["nothing seen yet".into()];
     }
     let mut sentences = Vec::new();
-    sentences.extend(numbers(&c.facts, verdict, c.host.random_up.n()));
-    sentences.extend(simple_hash(&c.facts, verdict));
-    sentences.extend(epochs(&c.facts, verdict));
-    sentences.extend(too_little(&c.facts, verdict));
+    sentences.extend(numbers(&c.counts, verdict, c.host.random_up.n()));
+    sentences.extend(simple_hash(&c.counts, verdict));
+    sentences.extend(epochs(&c.counts, verdict));
+    sentences.extend(too_little(&c.counts, verdict));
     sentences.extend(undecided(verdict));
     sentences.extend(kernel(c, verdict));
     sentences.extend(astray(c));
@@ -31,29 +32,29 @@ pub(super) fn sentences(c: &Classifier, verdict: &Verdict) -> Vec<String> {
 
 /// "212 of 215 returns to a destination moved +2 to +16 (chance 0.03 %); global steps 3 of 255;
 /// 256 of 256 even: double hash with random increments, Linux 5.18 or later".
-fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> Option<String> {
+fn numbers(counts: &Counts, verdict: &Verdict, increments: f64) -> Option<String> {
     let mut parts = Vec::new();
     let sequential = verdict.patterns[0].name == Pattern::Sequential;
     if !sequential {
-        parts.extend(returns(facts));
+        parts.extend(returns(counts));
     }
-    if facts.pairs > 0 {
+    if counts.pairs > 0 {
         let steps = if verdict.algorithms[0].name == Algorithm::Alg5RandInc {
             format!("steps of 1 to about {increments:.0} from one assignment to the next")
         } else {
             format!(
                 "global steps {} of {}{}",
-                facts.near_pairs,
-                facts.pairs,
-                if sequential { chance(facts.chance_of_pair()) } else { String::new() }
+                counts.near_pairs,
+                counts.pairs,
+                if sequential { chance(counts.chance_of_pair()) } else { String::new() }
             )
         };
         parts.push(steps);
     }
     if sequential {
-        parts.extend(returns(facts));
+        parts.extend(returns(counts));
     }
-    parts.extend(parity(facts));
+    parts.extend(parity(counts));
     let name = match verdict.algorithm {
         Algorithm::Undetermined => String::new(),
         algorithm => format!(": {}", algorithm.in_words()),
@@ -61,17 +62,17 @@ fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> Option<String> 
     (!parts.is_empty()).then(|| format!("{}{name}", parts.join("; ")))
 }
 
-fn returns(facts: &Facts) -> Option<String> {
-    let steps = match facts.near_steps {
+fn returns(counts: &Counts) -> Option<String> {
+    let steps = match counts.near_steps {
         Some((low, high)) if low < high => format!("moved +{low} to +{high}"),
         Some((step, _)) => format!("moved +{step}"),
         None => format!("moved +1 to +{NEAR}"),
     };
-    (facts.returns > 0).then(|| {
-        let (near, all) = (facts.near_returns, facts.returns);
+    (counts.returns > 0).then(|| {
+        let (near, all) = (counts.near_returns, counts.returns);
         format!(
             "{near} of {all} returns to a destination {steps}{}",
-            chance(facts.chance_of_return())
+            chance(counts.chance_of_return())
         )
     })
 }
@@ -80,14 +81,14 @@ fn chance(share: f64) -> String {
     format!(" (chance {:.2} %)", 100.0 * share)
 }
 
-fn parity(facts: &Facts) -> Option<String> {
-    let (low, all) = (facts.low_parity, facts.events);
-    let names = if facts.odd_low_ends * 2 > all { ("odd", "even") } else { ("even", "odd") };
+fn parity(counts: &Counts) -> Option<String> {
+    let (low, all) = (counts.low_parity, counts.events);
+    let names = if counts.odd_low_ends * 2 > all { ("odd", "even") } else { ("even", "odd") };
     if all < FEWEST_PAIRS {
         None
-    } else if real(low) >= NEARLY_ALL * real(all) {
+    } else if as_f64(low) >= NEARLY_ALL * as_f64(all) {
         Some(format!("{low} of {all} {}", names.0))
-    } else if real(all - low) >= NEARLY_ALL * real(all) {
+    } else if as_f64(all - low) >= NEARLY_ALL * as_f64(all) {
         Some(format!("{} of {all} {}", all - low, names.1))
     } else {
         None
@@ -95,39 +96,39 @@ fn parity(facts: &Facts) -> Option<String> {
 }
 
 /// How well one counter for everybody predicts the returns to a destination.
-fn simple_hash(facts: &Facts, verdict: &Verdict) -> Option<String> {
+fn simple_hash(counts: &Counts, verdict: &Verdict) -> Option<String> {
     let predicted = match verdict.algorithms[0].name {
-        Algorithm::Alg3Hash => facts.predicted[0],
-        Algorithm::LinuxHintEven => facts.predicted[1],
+        Algorithm::Alg3Hash => counts.predicted[0],
+        Algorithm::LinuxHintEven => counts.predicted[1],
         _ => return None,
     };
-    (facts.interleaved > 0).then(|| {
+    (counts.interleaved > 0).then(|| {
         format!(
             "{predicted} of {} returns with others in between are exactly where one counter for \
              everybody puts them",
-            facts.interleaved
+            counts.interleaved
         )
     })
 }
 
 /// What happened across the changes of the hash secret.
-fn epochs(facts: &Facts, verdict: &Verdict) -> Option<String> {
+fn epochs(counts: &Counts, verdict: &Verdict) -> Option<String> {
     let salted =
         matches!(verdict.algorithms[0].name, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr);
-    (salted && facts.resalted > 0).then(|| {
+    (salted && counts.resalted > 0).then(|| {
         format!(
             "{} of {} returns after a change of the hash secret (every 10 s) started elsewhere",
-            facts.resalted_far, facts.resalted
+            counts.resalted_far, counts.resalted
         )
     })
 }
 
-fn too_little(facts: &Facts, verdict: &Verdict) -> Option<String> {
+fn too_little(counts: &Counts, verdict: &Verdict) -> Option<String> {
     if verdict.informative_pairs < FEWEST_PAIRS {
         return Some(format!(
             "too few informative pairs ({}): {}",
             verdict.informative_pairs,
-            if facts.events < 2 + FEWEST_PAIRS {
+            if counts.events < 2 + FEWEST_PAIRS {
                 "a few more assignments would decide"
             } else {
                 "returns to a destination within ten seconds would decide"
@@ -144,8 +145,8 @@ fn too_little(facts: &Facts, verdict: &Verdict) -> Option<String> {
             | Algorithm::LinuxDhash256
             | Algorithm::LinuxLpr
     );
-    (alike && facts.single_destination()).then(|| {
-        let seen = if facts.destinations <= 1 {
+    (alike && counts.single_destination()).then(|| {
+        let seen = if counts.destinations <= 1 {
             "only one destination"
         } else {
             "only one destination at a time"
@@ -190,7 +191,7 @@ fn decider(one: Algorithm, two: Algorithm) -> &'static str {
 }
 
 /// Where the kernel's own search was seen: does it agree?
-fn kernel(c: &Classifier, verdict: &Verdict) -> Option<String> {
+fn kernel(c: &Ensemble, verdict: &Verdict) -> Option<String> {
     let truth = c.kernel.algorithm()?;
     let checked = c.kernel.checked();
     Some(match verdict.confirmed_by_kernel {
@@ -207,7 +208,7 @@ fn kernel(c: &Classifier, verdict: &Verdict) -> Option<String> {
 }
 
 /// Where the kernel's search began: the port must be there or further on its way.
-fn astray(c: &Classifier) -> Option<String> {
+fn astray(c: &Ensemble) -> Option<String> {
     let (seen, fits) = (c.kernel.candidates, c.kernel.on_the_way);
     let wrong = seen.checked_sub(fits).filter(|wrong| *wrong > 0)?;
     Some(format!("{wrong} of {seen} ports are not on the way of the kernel's own search"))

@@ -3,7 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Clock, Judge, Observation, Verdict, WHOLE};
+use super::{
+    judge::{Judge, WHOLE},
+    observation::{Clock, Observation, Search},
+    verdict::Verdict,
+};
 use crate::event::{Origin, PortRange, Protocol};
 
 /// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
@@ -94,7 +98,7 @@ impl Kept {
             protocol: self.protocol,
             clock: self.clock,
             linux: self.linux,
-            search: is_seen.then_some(super::Search { word_step, first_candidate, tried }),
+            search: is_seen.then_some(Search { word_step, first_candidate, tried }),
         }
     }
 }

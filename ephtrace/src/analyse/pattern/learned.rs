@@ -18,15 +18,15 @@ const NEW_PORT: f64 = 10.0;
 /// Distinct ports that are remembered.
 const PORTS: usize = 256;
 
-/// Steps by how often they came (a Chinese restaurant process over a range-wide base).
+/// StepHistogram by how often they came (a Chinese restaurant process over a range-wide base).
 #[derive(Clone)]
-pub(super) struct Steps {
+pub(super) struct StepHistogram {
     counts: Vec<(i32, u32)>,
     total: u32,
     score: Score,
 }
 
-impl Steps {
+impl StepHistogram {
     pub(super) const fn new() -> Self {
         Self { counts: Vec::new(), total: 0, score: Score::new() }
     }
@@ -92,13 +92,13 @@ fn novel(frame: &Frame, step: i32, weight: f64) -> f64 {
 
 /// Ports by how often they came.
 #[derive(Clone)]
-pub(super) struct Pool {
+pub(super) struct PortPool {
     counts: Vec<(u16, u32)>,
     total: u32,
     score: Score,
 }
 
-impl Pool {
+impl PortPool {
     pub(super) const fn new() -> Self {
         Self { counts: Vec::new(), total: 0, score: Score::new() }
     }
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_stride_is_learned() {
-        let mut steps = Steps::new();
+        let mut steps = StepHistogram::new();
         for port in 0..50 {
             steps.observe(&frame(40000 + 7 * port), Some(7), 1.0);
         }
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_pinned_port_is_learned() {
-        let mut pool = Pool::new();
+        let mut pool = PortPool::new();
         for _ in 0..50 {
             pool.observe(&frame(45000));
         }
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let (mut steps, mut pool) = (Steps::new(), Pool::new());
+        let (mut steps, mut pool) = (StepHistogram::new(), PortPool::new());
         for i in 0..2000_u16 {
             steps.observe(&frame(32768 + i), Some(i32::from(i)), 1.0);
             pool.observe(&frame(32768 + i));

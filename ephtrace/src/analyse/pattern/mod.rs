@@ -7,9 +7,9 @@
 //! ```text
 //! event::Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ frame (range, densities)
 //!                                                                   ├─ models: counter (laws,
-//!                                                                   │  frontier, salt), wide,
+//!                                                                   │  head, salt), wide,
 //!                                                                   │  simple_hash, learned, mixture
-//!                                                                   ├─ facts, kernel
+//!                                                                   ├─ counts, kernel
 //!                                                                   └─ posterior ─ verdict ─ evidence
 //! ```
 //!
@@ -18,13 +18,15 @@
 //! measured by `benches/patterns` and written down in `docs/patterns.md`.
 
 mod attention;
-mod bits;
 mod classifier;
+mod conclusion;
 mod counter;
+mod counter_heads;
+mod counts;
+mod ensemble;
+mod entropy;
 mod evidence;
-mod facts;
 mod frame;
-mod frontier;
 mod history;
 mod judge;
 mod kernel;
@@ -34,18 +36,19 @@ mod mixture;
 mod models;
 mod names;
 mod observation;
-mod pace;
 mod posterior;
-mod salt;
+mod random_increment;
+mod sampling;
 mod score;
+mod secret_epoch;
 mod simple_hash;
 mod verdict;
-mod wide;
 
 #[cfg(test)]
 mod tests;
 
-pub use classifier::{Classifier, MAX_DESTINATIONS, MAX_NAMESPACES};
+pub use classifier::Classifier;
+pub use ensemble::{MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};
 pub use judge::{Judge, Stream, StreamVerdict, WHOLE};
 pub use names::{Algorithm, Pattern};

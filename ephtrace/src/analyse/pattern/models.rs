@@ -2,28 +2,28 @@
 
 use super::{
     counter::{Counter, Start},
+    counter_heads::{CounterHeads, Match},
     frame::Frame,
-    frontier::{Frontiers, Sight},
-    kernel::Begun,
+    kernel::SearchStart,
     laws,
-    learned::{Pool, Spread, Steps, Window},
+    learned::{PortPool, Spread, StepHistogram, Window},
     observation::Clock,
+    random_increment::{RandomIncrement, Recent},
     score::{Score, log_sum_exp},
-    simple_hash::Place,
-    wide::{Recent, Wide},
+    simple_hash::HashOffset,
 };
 
 /// Where a counter for everybody has got to.
 #[derive(Clone)]
 pub(super) struct HostReference {
-    up: Frontiers<6>,
-    down: Frontiers<3>,
+    up: CounterHeads<6>,
+    down: CounterHeads<3>,
     recent: Recent<4>,
 }
 
 impl HostReference {
     pub(super) const fn new() -> Self {
-        Self { up: Frontiers::new(1), down: Frontiers::new(-1), recent: Recent::new() }
+        Self { up: CounterHeads::new(1), down: CounterHeads::new(-1), recent: Recent::new() }
     }
 }
 
@@ -32,15 +32,15 @@ impl HostReference {
 pub(super) struct HostModels {
     pub(super) up: Counter,
     pub(super) down: Counter,
-    pub(super) random_up: Wide,
-    pub(super) random_down: Wide,
-    pub(super) stride: Steps,
-    pub(super) many: Steps,
+    pub(super) random_up: RandomIncrement,
+    pub(super) random_down: RandomIncrement,
+    pub(super) stride: StepHistogram,
+    pub(super) many: StepHistogram,
 }
 
 /// What mixtures and the evidence need of [`HostModels::observe`].
 #[derive(Clone, Copy, Default)]
-pub(super) struct HostSeen {
+pub(super) struct HostDensities {
     pub(super) up: f64,
     pub(super) random_up: f64,
     /// By one from the nearest of several places.
@@ -56,10 +56,10 @@ impl HostModels {
         Self {
             up: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
             down: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
-            random_up: Wide::new(false),
-            random_down: Wide::new(true),
-            stride: Steps::new(),
-            many: Steps::new(),
+            random_up: RandomIncrement::new(false),
+            random_down: RandomIncrement::new(true),
+            stride: StepHistogram::new(),
+            many: StepHistogram::new(),
         }
     }
 
@@ -69,17 +69,17 @@ impl HostModels {
         reference: &mut HostReference,
         frame: &Frame,
         rest: bool,
-    ) -> HostSeen {
-        let up = reference.up.sight(frame);
+    ) -> HostDensities {
+        let up = reference.up.matched(frame);
         reference.up.advance(frame, &up, 0, false);
-        let down = reference.down.sight(frame);
+        let down = reference.down.matched(frame);
         reference.down.advance(frame, &down, 0, false);
         let recent = reference.recent.ports(frame);
-        let mut seen = HostSeen {
+        let mut seen = HostDensities {
             step: recent.first().map(|&port| frame.step_from(port)),
             near: up.step,
             near_weight: up.even_weight,
-            ..HostSeen::default()
+            ..HostDensities::default()
         };
         if !rest {
             self.score(frame, &up, &down, recent, &mut seen);
@@ -91,10 +91,10 @@ impl HostModels {
     fn score(
         &mut self,
         frame: &Frame,
-        up: &Sight,
-        down: &Sight,
+        up: &Match,
+        down: &Match,
         recent: &[u16],
-        seen: &mut HostSeen,
+        seen: &mut HostDensities,
     ) {
         seen.up = self.up.observe(frame, up, Clock::Unknown);
         self.down.observe(frame, down, Clock::Unknown);
@@ -120,24 +120,24 @@ impl HostModels {
 /// What is kept of one destination.
 #[derive(Clone)]
 pub(super) struct Lane {
-    frontiers: Frontiers<4>,
+    heads: CounterHeads<4>,
     recent: Recent<2>,
     /// For the simple hash by one and by two.
-    pub(super) places: [Place; 2],
+    pub(super) hash_offsets: [HashOffset; 2],
     /// Number of the last event to this destination.
     pub(super) last: u64,
     /// Its search, where it was seen.
-    pub(super) begun: Option<Begun>,
+    pub(super) search_start: Option<SearchStart>,
 }
 
 impl Lane {
     pub(super) fn new() -> Self {
         Self {
-            frontiers: Frontiers::new(1),
+            heads: CounterHeads::new(1),
             recent: Recent::new(),
-            places: [Place::default(); 2],
+            hash_offsets: [HashOffset::default(); 2],
             last: 0,
-            begun: None,
+            search_start: None,
         }
     }
 }
@@ -149,13 +149,13 @@ pub(super) struct LaneModels {
     pub(super) noisy_two: Counter,
     pub(super) even: Counter,
     pub(super) any: Counter,
-    pub(super) stride: Steps,
-    pub(super) random_up: Wide,
+    pub(super) stride: StepHistogram,
+    pub(super) random_up: RandomIncrement,
 }
 
 /// What mixtures and the evidence need of [`LaneModels::observe`].
 #[derive(Clone, Copy, Default)]
-pub(super) struct LaneSeen {
+pub(super) struct LaneDensities {
     pub(super) by_one: f64,
     pub(super) noisy_two: f64,
     pub(super) even: f64,
@@ -176,8 +176,8 @@ impl LaneModels {
             noisy_two: Counter::new(&laws::NOISY_TWO, Start::LowParity),
             even: Counter::salted(&laws::EVEN_TO_16, Start::LowParity),
             any: Counter::salted(&laws::ANY_TO_8, Start::Anywhere),
-            stride: Steps::new(),
-            random_up: Wide::coarse(),
+            stride: StepHistogram::new(),
+            random_up: RandomIncrement::coarse(),
         }
     }
 
@@ -188,29 +188,29 @@ impl LaneModels {
         frame: &Frame,
         clock: Clock,
         rest: bool,
-    ) -> LaneSeen {
-        let sight = lane.frontiers.sight(frame);
-        let same = self.even.same(&sight, clock);
-        lane.frontiers.advance(frame, &sight, clock.stamp(), same < 0.5);
+    ) -> LaneDensities {
+        let matched = lane.heads.matched(frame);
+        let same = self.even.same(&matched, clock);
+        lane.heads.advance(frame, &matched, clock.stamp(), same < 0.5);
         let recent = lane.recent.ports(frame);
         let step = recent.first().map(|&port| frame.step_from(port));
-        let (near, places) = (sight.step, sight.places);
-        let mut seen = LaneSeen { step, places, near, same, ..LaneSeen::default() };
+        let (near, places) = (matched.step, matched.places);
+        let mut seen = LaneDensities { step, places, near, same, ..LaneDensities::default() };
         if !rest {
-            seen.by_one = self.by_one.observe(frame, &sight, clock);
-            seen.noisy_two = self.noisy_two.observe(frame, &sight, clock);
-            seen.even = self.even.observe(frame, &sight, clock);
-            seen.any = self.any.observe(frame, &sight, clock);
+            seen.by_one = self.by_one.observe(frame, &matched, clock);
+            seen.noisy_two = self.noisy_two.observe(frame, &matched, clock);
+            seen.even = self.even.observe(frame, &matched, clock);
+            seen.any = self.any.observe(frame, &matched, clock);
             self.random_up.observe(frame, recent);
-            self.observe_stride(frame, &sight, step);
+            self.observe_stride(frame, &matched, step);
         }
         lane.recent.push(frame.port);
         seen
     }
 
-    fn observe_stride(&mut self, frame: &Frame, sight: &Sight, step: Option<i32>) {
-        match (sight.step, step) {
-            (near @ Some(_), Some(_)) => self.stride.observe(frame, near, sight.weight),
+    fn observe_stride(&mut self, frame: &Frame, matched: &Match, step: Option<i32>) {
+        match (matched.step, step) {
+            (near @ Some(_), Some(_)) => self.stride.observe(frame, near, matched.weight),
             (None, Some(_)) => self.stride.observe(frame, step, 1.0),
             _ => self.stride.first(frame),
         }
@@ -222,11 +222,11 @@ impl LaneModels {
 pub(super) struct RandomModels {
     uniform: Score,
     odd: Score,
-    piled_uniform: Piled,
-    piled_odd: Piled,
+    piled_uniform: Pileup,
+    piled_odd: Pileup,
     /// Uniform on the parity of the low end: no known system does that.
     pub(super) low_parity: Score,
-    pub(super) pool: Pool,
+    pub(super) pool: PortPool,
     pub(super) window: Window,
     pub(super) spread: Spread,
     reuse: f64,
@@ -241,10 +241,10 @@ impl RandomModels {
         Self {
             uniform: Score::new(),
             odd: Score::new(),
-            piled_uniform: Piled::new(1),
-            piled_odd: Piled::new(2),
+            piled_uniform: Pileup::new(1),
+            piled_odd: Pileup::new(2),
             low_parity: Score::new(),
-            pool: Pool::new(),
+            pool: PortPool::new(),
             window: Window::new(),
             spread: Spread::new(),
             reuse: 0.6,
@@ -293,14 +293,14 @@ const PILED_CAP: f64 = 0.35;
 /// A random policy that searches on from its random start: behind each block of occupied ports a
 /// pile-up grows port by port, and looks like a counter of its own.
 #[derive(Clone)]
-struct Piled {
+struct Pileup {
     stride: i32,
     behind: f64,
     total: f64,
     score: Score,
 }
 
-impl Piled {
+impl Pileup {
     const fn new(stride: i32) -> Self {
         Self { stride, behind: 0.3, total: 10.0, score: Score::new() }
     }

@@ -1,11 +1,11 @@
 //! From log-likelihoods to probabilities: priors, guards, tempering.
 
 use super::{
-    classifier::Classifier,
-    facts::real,
+    ensemble::Ensemble,
     names::{Algorithm, Pattern},
     score::log_sum_exp,
 };
+use crate::analyse::real as as_f64;
 
 /// One policy, possibly of several variants, with its evidence.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,8 @@ const FOLLOWING: f64 = 0.85;
 const FOREIGN: f64 = 1e-4;
 
 /// All policies with their evidence.
-pub(super) fn members(c: &Classifier) -> Vec<Member> {
-    let n = real(c.facts.events);
+pub(super) fn members(c: &Ensemble) -> Vec<Member> {
+    let n = as_f64(c.counts.events);
     let mut members = known(c, n);
     let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
     members.push(mixed(c, best, n));
@@ -55,10 +55,10 @@ pub(super) fn members(c: &Classifier) -> Vec<Member> {
         member.prior *= against_lanes;
     }
     // Linux's connect is never random, however it looks.
-    let connects = c.facts.connects == c.facts.events;
+    let connects = c.counts.connects == c.counts.events;
     // Its ping sockets take the next port that is free (`ping_get_port`).
-    let pings = c.facts.pings == c.facts.events;
-    if c.facts.linux > 0 && c.facts.linux == c.facts.events {
+    let pings = c.counts.pings == c.counts.events;
+    if c.counts.linux > 0 && c.counts.linux == c.counts.events {
         for member in &mut members {
             let is_ping = pings && member.algorithm == Algorithm::SeqGlobal;
             let is_random = connects && member.pattern == Pattern::Random;
@@ -73,11 +73,11 @@ pub(super) fn members(c: &Classifier) -> Vec<Member> {
 /// First visits that follow the last port of another destination: under a hash, a coincidence each.
 /// This happens once for each destination and no more, so that it is counted in full, beside the
 /// tempered evidence.
-fn against_lanes(c: &Classifier) -> f64 {
-    let (near, all) = (real(c.facts.near_entries), real(c.facts.entries));
+fn against_lanes(c: &Ensemble) -> f64 {
+    let (near, all) = (as_f64(c.counts.near_entries), as_f64(c.counts.entries));
     let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
     // Where the range is hardly wider than what counts as near, this says nothing.
-    let chance = c.facts.chance_of_pair().clamp(1e-6, FOLLOWING);
+    let chance = c.counts.chance_of_pair().clamp(1e-6, FOLLOWING);
     (odds(chance) - odds(FOLLOWING)).min(0.0).exp()
 }
 
@@ -88,7 +88,7 @@ fn on_linux(algorithm: Algorithm) -> bool {
     )
 }
 
-fn known(c: &Classifier, n: f64) -> Vec<Member> {
+fn known(c: &Ensemble, n: f64) -> Vec<Member> {
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(n), m.down.log(n) - 1.5]));
     let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log(n)));
@@ -112,15 +112,15 @@ fn known(c: &Classifier, n: f64) -> Vec<Member> {
 
 /// What random policies gain where the range is not known: the window that the ports fill is then
 /// the range.
-fn range_found(c: &Classifier, uniform: f64, n: f64) -> f64 {
-    if c.facts.range_is_known() {
+fn range_found(c: &Ensemble, uniform: f64, n: f64) -> f64 {
+    if c.counts.range_is_known() {
         return 0.0;
     }
     (c.random.window.log(n) - uniform - FOUND).max(0.0)
 }
 
 /// A mixture of two policies, unless one of them explains the other's events as well.
-fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
+fn mixed(c: &Ensemble, best: f64, n: f64) -> Member {
     let mixtures = &c.mixtures;
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
     // Random increments within a random stream: a few ports close together will do for them.
@@ -146,7 +146,7 @@ fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
 }
 
 /// The open set.
-fn open(c: &Classifier, n: f64) -> Vec<Member> {
+fn open(c: &Ensemble, n: f64) -> Vec<Member> {
     let open = |pattern, log: f64, margin: f64| Member {
         algorithm: Algorithm::Other,
         pattern,
@@ -154,7 +154,7 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         prior: OPEN_PRIOR,
     };
     // A part of the range can be told from the whole only where the range is known.
-    let of_range = |log| if c.facts.range_is_known() { log } else { f64::NEG_INFINITY };
+    let of_range = |log| if c.counts.range_is_known() { log } else { f64::NEG_INFINITY };
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let stride = log_sum_exp(scopes().map(|m| m.stride.evidence(n)));
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log(n)));

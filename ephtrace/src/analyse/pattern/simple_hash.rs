@@ -1,7 +1,7 @@
 //! RFC 6056 Algorithm 3: the port is a hash of the destination plus one counter for everybody.
 //!
 //! The counter is followed through every destination whose hash is known, never by counting events:
-//! lost ones and named ports would break a count. Whatever may turn out wrong (the place of a
+//! lost ones and named ports would break a count. Whatever may turn out wrong (the offset of a
 //! destination that was first seen while the counter was off, a correction that was one
 //! destination's own fault) is kept as an alternative *before* the next event is scored, so that
 //! the likelihood does not cheat.
@@ -24,7 +24,7 @@ const PENDING: usize = 8;
 
 /// What the model keeps of one destination: its hash, up to the counter's own zero.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct HashOffset {
     known: bool,
     base: i64,
     other: Option<i64>,
@@ -47,7 +47,7 @@ pub(super) struct SimpleHash {
     score: Score,
 }
 
-/// What [`SimpleHash::observe`] asks of the caller, who owns the places.
+/// What [`SimpleHash::observe`] asks of the caller, who owns the hash_offsets.
 pub(super) struct Outcome {
     /// Density under the law alone, for mixtures.
     pub(super) law: f64,
@@ -76,7 +76,7 @@ impl SimpleHash {
         self.score.log(n)
     }
 
-    /// Destinations whose place may be off after a correction.
+    /// Destinations whose offset may be off after a correction.
     pub(super) fn take_pending(&mut self) -> impl Iterator<Item = u64> + use<> {
         let (pending, len) = (self.pending, self.pending_len);
         self.pending_len = 0;
@@ -84,16 +84,16 @@ impl SimpleHash {
     }
 
     /// Scores one event and moves the counter.
-    pub(super) fn observe(&mut self, frame: &Frame, key: u64, place: &mut Place) -> Outcome {
+    pub(super) fn observe(&mut self, frame: &Frame, key: u64, offset: &mut HashOffset) -> Outcome {
         let fresh = match self.start {
             Start::Anywhere => frame.fresh,
             Start::LowParity => frame.fresh_low,
         };
-        if !place.known || place.range_id != frame.range_id {
-            return self.first(frame, key, place, fresh);
+        if !offset.known || offset.range_id != frame.range_id {
+            return self.first(frame, key, offset, fresh);
         }
-        let main = frame.step_from_place(place.base + self.counter);
-        let candidates = self.candidates(frame, place, main);
+        let main = frame.step_from_place(offset.base + self.counter);
+        let candidates = self.candidates(frame, offset, main);
         let shares = self.shares.now();
         let mut law = [0.0; 3];
         let mut best = None;
@@ -114,28 +114,28 @@ impl SimpleHash {
         let law = (parts[CLEAN] + parts[SKIP] + parts[LATE])
             / (shares[CLEAN] + shares[SKIP] + shares[LATE]);
         let doubt = match best {
-            Some((which, step)) => self.follow(place, which, step),
-            None => self.lose(frame, place, main),
+            Some((which, step)) => self.follow(offset, which, step),
+            None => self.lose(frame, offset, main),
         };
         Outcome { law: 0.96 * law + 0.04 * fresh, doubt, residual: Some(main - self.stride) }
     }
 
     /// The step from the counter under each assumption, with its weight: all is as it seems, the
-    /// destination's other place is right, the counter's alternative is.
-    fn candidates(&self, frame: &Frame, place: &Place, main: i32) -> [Option<(i32, f64)>; 3] {
-        let other = place.other.map(|base| frame.step_from_place(base + self.counter));
+    /// destination's other offset is right, the counter's alternative is.
+    fn candidates(&self, frame: &Frame, offset: &HashOffset, main: i32) -> [Option<(i32, f64)>; 3] {
+        let other = offset.other.map(|base| frame.step_from_place(base + self.counter));
         let shifted = self.alternative.map(|shift| frame.wrapped(main - shift));
         let doubts = [other, shifted].iter().flatten().count();
         let sure = [1.0, 1.0 - DOUBT, 1.0 - 2.0 * DOUBT][doubts];
         [Some((main, sure)), other.map(|step| (step, DOUBT)), shifted.map(|step| (step, DOUBT))]
     }
 
-    /// The first port of a destination: its place follows from the counter.
-    fn first(&mut self, frame: &Frame, key: u64, place: &mut Place, fresh: f64) -> Outcome {
+    /// The first port of a destination: its offset follows from the counter.
+    fn first(&mut self, frame: &Frame, key: u64, offset: &mut HashOffset, fresh: f64) -> Outcome {
         let noise = self.shares.now()[NOISE];
         self.score.add((1.0 - noise) * fresh + noise * frame.noise);
         self.counter += i64::from(self.stride);
-        *place = Place {
+        *offset = HashOffset {
             known: true,
             base: i64::from(frame.port) - self.counter,
             other: None,
@@ -149,11 +149,11 @@ impl SimpleHash {
     }
 
     /// The event fits: takes over the assumption under which it does.
-    fn follow(&mut self, place: &mut Place, which: usize, step: i32) -> Option<i32> {
+    fn follow(&mut self, offset: &mut HashOffset, which: usize, step: i32) -> Option<i32> {
         match which {
             1 => {
-                if let Some(base) = place.other.replace(place.base) {
-                    place.base = base;
+                if let Some(base) = offset.other.replace(offset.base) {
+                    offset.base = base;
                 }
             }
             2 => self.counter += i64::from(self.alternative.unwrap_or(0)),
@@ -169,29 +169,29 @@ impl SimpleHash {
         if step == self.stride {
             self.pending_len = 0;
             if which == 0 {
-                place.other = None;
+                offset.other = None;
             }
             return None;
         }
-        // Events were lost, or this destination's place is off.
+        // Events were lost, or this destination's offset is off.
         let excess = step - self.stride;
         self.alternative = Some(-excess);
-        place.other = Some(place.base + i64::from(excess));
+        offset.other = Some(offset.base + i64::from(excess));
         Some(excess)
     }
 
-    /// The event fits nowhere: a named port, a new range, a wrong place.
-    fn lose(&mut self, frame: &Frame, place: &mut Place, main: i32) -> Option<i32> {
+    /// The event fits nowhere: a named port, a new range, a wrong offset.
+    fn lose(&mut self, frame: &Frame, offset: &mut HashOffset, main: i32) -> Option<i32> {
         // Or the counter jumped over a block of reserved ports: the next destination will tell.
         self.alternative = Some(main);
-        place.other = Some(place.base);
-        place.base = i64::from(frame.port) - self.counter;
+        offset.other = Some(offset.base);
+        offset.base = i64::from(frame.port) - self.counter;
         None
     }
 }
 
-impl Place {
-    /// Allows for `excess` events having been lost before the place was taken.
+impl HashOffset {
+    /// Allows for `excess` events having been lost before the offset was taken.
     pub(super) fn doubt(&mut self, excess: i32) {
         self.other = Some(self.base - i64::from(excess));
     }

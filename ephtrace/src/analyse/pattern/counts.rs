@@ -2,18 +2,18 @@
 
 use super::{
     frame::Frame,
-    models::{HostSeen, LaneSeen},
+    models::{HostDensities, LaneDensities},
     observation::Observation,
 };
-pub(super) use crate::analyse::real;
+use crate::analyse::real as as_f64;
 use crate::event::Origin;
 
-/// Steps of 1 to this count as near.
+/// StepHistogram of 1 to this count as near.
 pub(super) const NEAR: i32 = 16;
 
 /// Plain counts over one stream.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct Counts {
     /// Assignments.
     pub(super) events: u64,
     /// First visits to a destination.
@@ -62,13 +62,13 @@ pub(super) struct Facts {
     pub(super) residuals: [Option<i32>; 2],
 }
 
-impl Facts {
+impl Counts {
     pub(super) fn observe(
         &mut self,
         event: &Observation,
         frame: &Frame,
-        host: &HostSeen,
-        lane: &LaneSeen,
+        host: &HostDensities,
+        lane: &LaneDensities,
     ) {
         self.events += 1;
         self.sizes += f64::from(frame.size);
@@ -93,7 +93,7 @@ impl Facts {
         }
     }
 
-    fn count_return(&mut self, frame: &Frame, lane: &LaneSeen) {
+    fn count_return(&mut self, frame: &Frame, lane: &LaneDensities) {
         let interleaved = u64::from(self.gap.is_some_and(|gap| gap > 0));
         self.interleaved += interleaved;
         if lane.same < 0.5 {
@@ -102,7 +102,7 @@ impl Facts {
         } else {
             self.returns += 1;
             self.near_returns += u64::from(is_near(lane.near));
-            let near = f64::from(NEAR) * real(lane.places);
+            let near = f64::from(NEAR) * as_f64(lane.places);
             self.near_by_chance += (near / f64::from(frame.size.max(1))).min(1.0);
         }
         if is_near(lane.near) {
@@ -117,12 +117,12 @@ impl Facts {
 
     /// Chance that a random port is near the one before, up or down.
     pub(super) fn chance_of_pair(&self) -> f64 {
-        (2.0 * f64::from(NEAR) * real(self.events) / self.sizes.max(1.0)).min(1.0)
+        (2.0 * f64::from(NEAR) * as_f64(self.events) / self.sizes.max(1.0)).min(1.0)
     }
 
     /// Chance that a random port is just ahead of one of the places that its destination has got to.
     pub(super) fn chance_of_return(&self) -> f64 {
-        self.near_by_chance / real(self.returns.max(1))
+        self.near_by_chance / as_f64(self.returns.max(1))
     }
 
     /// Whether the range was known at most assignments.

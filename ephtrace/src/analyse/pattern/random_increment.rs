@@ -68,7 +68,7 @@ impl<const N: usize> Recent<N> {
 
 /// The values of N, and how well each has done.
 #[derive(Clone)]
-pub(super) struct Wide {
+pub(super) struct RandomIncrement {
     weights: [f64; GRID],
     /// The values still in the running; the others are left out for good.
     from: usize,
@@ -84,7 +84,7 @@ type Laws = [[f64; 4]; GRID];
 /// A value of N with less weight than this, at either end of those in the running, is given up.
 const HOPELESS: f64 = 1e-7;
 
-impl Wide {
+impl RandomIncrement {
     pub(super) fn new(downwards: bool) -> Self {
         Self {
             weights: [1.0; GRID],
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn n_is_found() {
         let (mut space, mut wide, mut recent) =
-            (Space::new(), Wide::new(false), Recent::<4>::new());
+            (Space::new(), RandomIncrement::new(false), Recent::<4>::new());
         let mut port = 10000;
         for i in 0_u16..200 {
             port += 1 + i * 37 % 100;

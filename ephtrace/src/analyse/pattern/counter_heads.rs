@@ -1,14 +1,14 @@
-//! Moving frontiers: where a counter has got to, kept apart from what disturbs it.
+//! Moving heads: where a counter has got to, kept apart from what disturbs it.
 //!
 //! "The last port" is a bad reference: one named port, one lost event or a change of the range
-//! derails it. A few frontiers per counter, the one that was hit last on top, cost one event each
+//! derails it. A few heads per counter, the one that was hit last on top, cost one event each
 //! time instead.
 
 use super::{frame::Frame, laws};
 
 /// One place that a counter may have got to.
 #[derive(Clone, Copy, Debug, Default)]
-struct Frontier {
+struct Head {
     port: u16,
     /// Hits, older ones counting less.
     score: f32,
@@ -16,10 +16,10 @@ struct Frontier {
     at: u64,
 }
 
-/// Up to `N` frontiers of one counter.
+/// Up to `N` heads of one counter.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frontiers<const N: usize> {
-    items: [Frontier; N],
+pub(super) struct CounterHeads<const N: usize> {
+    items: [Head; N],
     len: u8,
     top: u8,
     range_id: u32,
@@ -27,48 +27,48 @@ pub(super) struct Frontiers<const N: usize> {
     direction: i8,
 }
 
-/// How an event stands to the frontiers.
+/// How an event stands to the heads.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sight {
-    /// There is a frontier at all.
+pub(super) struct Match {
+    /// There is a head at all.
     pub(super) any: bool,
     /// How many there are.
     pub(super) places: u64,
-    /// Step from the nearest frontier, if one is near.
+    /// Step from the nearest head, if one is near.
     pub(super) step: Option<i32>,
-    /// Weight of that frontier if one counter is at work: the top one has nearly all of it.
+    /// Weight of that head if one counter is at work: the top one has nearly all of it.
     pub(super) weight: f64,
-    /// Weight of that frontier if each of them is a counter of its own.
+    /// Weight of that head if each of them is a counter of its own.
     pub(super) even_weight: f64,
     /// When the reference was last hit: the nearest, else the top one.
     pub(super) at: u64,
     index: usize,
 }
 
-/// How much of the weight frontiers other than the top one can have together, if they were hit as
+/// How much of the weight heads other than the top one can have together, if they were hit as
 /// often: one counter at work does not jump between places.
 const OTHERS: f64 = 0.12;
-/// Least weight of a frontier.
+/// Least weight of a head.
 const LEAST: f64 = 0.01;
 /// Each event lets the score of earlier hits fade by this factor.
 const FADE: f32 = 0.85;
-/// Score of a frontier that was never hit.
+/// Score of a head that was never hit.
 const NEW: f32 = 0.4;
 
-impl<const N: usize> Frontiers<N> {
+impl<const N: usize> CounterHeads<N> {
     pub(super) const fn new(direction: i8) -> Self {
-        let none = Frontier { port: 0, score: 0.0, at: 0 };
+        let none = Head { port: 0, score: 0.0, at: 0 };
         Self { items: [none; N], len: 0, top: 0, range_id: 0, direction }
     }
 
-    /// How the event stands to the frontiers. A new range makes all of them worthless.
-    pub(super) fn sight(&mut self, frame: &Frame) -> Sight {
+    /// How the event stands to the heads. A new range makes all of them worthless.
+    pub(super) fn matched(&mut self, frame: &Frame) -> Match {
         if self.range_id != frame.range_id {
             self.len = 0;
             self.range_id = frame.range_id;
         }
         let items = &self.items[..usize::from(self.len)];
-        let Some(top) = items.get(usize::from(self.top)) else { return Sight::default() };
+        let Some(top) = items.get(usize::from(self.top)) else { return Match::default() };
         let nearest = items
             .iter()
             .enumerate()
@@ -79,19 +79,19 @@ impl<const N: usize> Frontiers<N> {
             })
             .min_by_key(|&(index, step)| self.distance(index, step));
         let places = u64::from(self.len);
-        let mut sight = Sight { any: true, places, at: top.at, ..Sight::default() };
+        let mut matched = Match { any: true, places, at: top.at, ..Match::default() };
         if let Some((index, step)) = nearest {
-            sight.step = Some(step);
-            sight.index = index;
-            sight.at = items[index].at;
+            matched.step = Some(step);
+            matched.index = index;
+            matched.at = items[index].at;
             let total: f32 = items.iter().map(|item| item.score).sum();
-            sight.even_weight = f64::from(items[index].score / total);
-            sight.weight = self.weight(index);
+            matched.even_weight = f64::from(items[index].score / total);
+            matched.weight = self.weight(index);
         }
-        sight
+        matched
     }
 
-    /// Prefers small steps ahead, and the top frontier among near equals.
+    /// Prefers small steps ahead, and the top head among near equals.
     fn distance(&self, index: usize, step: i32) -> i32 {
         let away = if step > 0 { step } else { 8 - 4 * step };
         if index == usize::from(self.top) { away } else { away + 16 }
@@ -109,15 +109,15 @@ impl<const N: usize> Frontiers<N> {
         (OTHERS * f64::from(self.items[index].score / total)).max(LEAST)
     }
 
-    /// Moves the frontier that was hit, or begins a new one; `restart` where the old reference is
+    /// Moves the head that was hit, or begins a new one; `restart` where the old reference is
     /// known to be worthless: the new one is then on top at once, and a port just behind the old
     /// one is not late, but where the counter goes on.
-    pub(super) fn advance(&mut self, frame: &Frame, sight: &Sight, at: u64, restart: bool) {
+    pub(super) fn advance(&mut self, frame: &Frame, matched: &Match, at: u64, restart: bool) {
         for item in &mut self.items[..usize::from(self.len)] {
             item.score *= FADE;
         }
-        match sight.step {
-            Some(step) => self.hit(frame, sight.index, at, step > 0 || restart),
+        match matched.step {
+            Some(step) => self.hit(frame, matched.index, at, step > 0 || restart),
             None => self.begin(frame.port, at, restart),
         }
     }
@@ -140,7 +140,7 @@ impl<const N: usize> Frontiers<N> {
         } else {
             self.weakest()
         };
-        self.items[index] = Frontier { port, score: NEW, at };
+        self.items[index] = Head { port, score: NEW, at };
         if restart || len == 0 {
             self.top = u8::try_from(index).unwrap_or(0);
         }
@@ -164,49 +164,49 @@ mod tests {
         Space::new().frame(port, Some(range), 0.0)
     }
 
-    fn feed(frontiers: &mut Frontiers<4>, port: u16) -> Sight {
+    fn feed(heads: &mut CounterHeads<4>, port: u16) -> Match {
         let frame = frame(port);
-        let sight = frontiers.sight(&frame);
-        frontiers.advance(&frame, &sight, 0, false);
-        sight
+        let matched = heads.matched(&frame);
+        heads.advance(&frame, &matched, 0, false);
+        matched
     }
 
     #[test]
     fn a_stray_port_costs_one_event() {
-        let mut frontiers = Frontiers::new(1);
-        feed(&mut frontiers, 40000);
-        assert_eq!(feed(&mut frontiers, 40002).step, Some(2));
-        assert_eq!(feed(&mut frontiers, 50000).step, None);
-        let sight = feed(&mut frontiers, 40004);
-        assert_eq!(sight.step, Some(2));
-        assert!(sight.weight > 0.9);
+        let mut heads = CounterHeads::new(1);
+        feed(&mut heads, 40000);
+        assert_eq!(feed(&mut heads, 40002).step, Some(2));
+        assert_eq!(feed(&mut heads, 50000).step, None);
+        let matched = feed(&mut heads, 40004);
+        assert_eq!(matched.step, Some(2));
+        assert!(matched.weight > 0.9);
     }
 
     #[test]
     fn a_late_port_does_not_pull_the_frontier_back() {
-        let mut frontiers = Frontiers::new(1);
+        let mut heads = CounterHeads::new(1);
         for port in [40000, 40001, 40003] {
-            feed(&mut frontiers, port);
+            feed(&mut heads, port);
         }
-        assert_eq!(feed(&mut frontiers, 40002).step, Some(-1));
-        assert_eq!(feed(&mut frontiers, 40004).step, Some(1));
+        assert_eq!(feed(&mut heads, 40002).step, Some(-1));
+        assert_eq!(feed(&mut heads, 40004).step, Some(1));
     }
 
     #[test]
     fn downwards_is_upwards_mirrored() {
-        let mut frontiers = Frontiers::new(-1);
-        feed(&mut frontiers, 40001);
-        assert_eq!(feed(&mut frontiers, 40000).step, Some(1));
+        let mut heads = CounterHeads::new(-1);
+        feed(&mut heads, 40001);
+        assert_eq!(feed(&mut heads, 40000).step, Some(1));
     }
 
     #[test]
     fn two_counters_keep_a_frontier_each() {
-        let mut frontiers = Frontiers::new(1);
-        feed(&mut frontiers, 40000);
-        feed(&mut frontiers, 50000);
+        let mut heads = CounterHeads::new(1);
+        feed(&mut heads, 40000);
+        feed(&mut heads, 50000);
         for i in 1..5 {
-            assert_eq!(feed(&mut frontiers, 40000 + i).step, Some(1));
-            assert_eq!(feed(&mut frontiers, 50000 + i).step, Some(1));
+            assert_eq!(feed(&mut heads, 40000 + i).step, Some(1));
+            assert_eq!(feed(&mut heads, 50000 + i).step, Some(1));
         }
     }
 }

@@ -1,0 +1,238 @@
+//! All models side by side over one stream of ports: O(1) per event and model.
+
+use lru::LruCache;
+use rustc_hash::FxBuildHasher;
+
+use super::{
+    counter::Start,
+    counts::Counts,
+    frame::{Frame, Space},
+    kernel::KernelCheck,
+    laws,
+    mixture::Mixture,
+    models::{
+        HostDensities, HostModels, HostReference, Lane, LaneDensities, LaneModels, RandomModels,
+    },
+    observation::Observation,
+    simple_hash::SimpleHash,
+};
+use crate::analyse::real as as_f64;
+
+/// Destinations that a classifier remembers; about 300 bytes each. A return to one that was
+/// forgotten counts as a first visit, which costs evidence but never makes it wrong.
+pub const MAX_DESTINATIONS: usize = 4096;
+
+/// Network namespaces, or hosts, whose counters are told apart; about 200 bytes each. One that was
+/// forgotten begins anew.
+pub const MAX_NAMESPACES: usize = 1024;
+
+/// Which groups of models rest during an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each group rests by itself")]
+pub(super) struct Resting {
+    pub(super) host: bool,
+    pub(super) lanes: bool,
+    pub(super) hashes: bool,
+    pub(super) random: bool,
+    pub(super) mixtures: bool,
+}
+
+/// The models over one stream of ports of a single origin.
+pub(super) struct Ensemble {
+    pub(super) counts: Counts,
+    pub(super) kernel: KernelCheck,
+    pub(super) host: HostModels,
+    pub(super) lanes: LaneModels,
+    pub(super) random: RandomModels,
+    pub(super) namespaces: Option<Namespaces>,
+    /// RFC 6056 Algorithm 3 by one and by two.
+    pub(super) hashes: [SimpleHash; 2],
+    pub(super) mixtures: Mixtures,
+    pub(super) resting: Resting,
+    space: Space,
+    host_reference: HostReference,
+    known: LruCache<u64, Lane, FxBuildHasher>,
+    first_netns: Option<u32>,
+    forgotten: u64,
+}
+
+/// A counter for each network namespace; begins with the second one, for up to then it is the
+/// same as a counter for the host.
+pub(super) struct Namespaces {
+    references: LruCache<u32, HostReference, FxBuildHasher>,
+    pub(super) models: HostModels,
+    /// Whether they do better than a counter for the host.
+    better: bool,
+}
+
+/// Mixtures of a counter with a random policy.
+pub(super) struct Mixtures {
+    /// With a uniform one: by one, random increments, the simple hashes, the counters by lane.
+    pub(super) uniform: [Mixture; 8],
+    /// With Linux's bind to port 0: the Linux ones.
+    pub(super) odd: [Mixture; 4],
+    /// In stretches, with a uniform one: by one, random increments.
+    pub(super) stretches: [Mixture; 2],
+    /// A counter for everybody with counters by lane.
+    pub(super) counters: [Mixture; 4],
+}
+
+impl Ensemble {
+    /// Nothing seen yet.
+    pub(super) fn new() -> Self {
+        Self {
+            counts: Counts::default(),
+            kernel: KernelCheck::default(),
+            host: HostModels::new(),
+            lanes: LaneModels::new(),
+            random: RandomModels::new(),
+            namespaces: None,
+            hashes: [
+                SimpleHash::new(&laws::PLUS_ONE, 1, Start::Anywhere),
+                SimpleHash::new(&laws::PLUS_TWO, 2, Start::LowParity),
+            ],
+            mixtures: Mixtures {
+                uniform: [Mixture::by_chance(); 8],
+                odd: [Mixture::by_chance(); 4],
+                stretches: [Mixture::in_stretches(); 2],
+                counters: [Mixture::by_chance(); 4],
+            },
+            resting: Resting::default(),
+            space: Space::new(),
+            host_reference: HostReference::new(),
+            known: LruCache::unbounded_with_hasher(FxBuildHasher),
+            first_netns: None,
+            forgotten: 0,
+        }
+    }
+
+    /// Takes the next event in; the models of `resting` sit it out.
+    pub(super) fn observe(&mut self, event: &Observation, resting: Resting) {
+        self.resting = resting;
+        let repeated = self.random.pool.repeated(event.port);
+        let frame = self.space.frame(event.port, event.range, repeated);
+        let host = self.observe_host(event.netns, &frame);
+        let mut odd = 0.0;
+        if !resting.random {
+            odd = self.random.observe(&frame, host.near, host.near_weight);
+        }
+        let (lane, hashes) = self.observe_lane(event, &frame);
+        if !resting.mixtures {
+            self.mixtures.observe(&frame, &host, &lane, hashes, odd);
+        }
+        self.counts.observe(event, &frame, &host, &lane);
+    }
+
+    /// Goes on after a gap: where each destination had got to is no longer known.
+    pub(super) fn resume(&mut self) {
+        self.known.clear();
+    }
+
+    /// Destinations that were forgotten for lack of room.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn observe_host(&mut self, netns: u32, frame: &Frame) -> HostDensities {
+        self.tell_namespaces_apart(netns);
+        let rest = self.resting.host;
+        let host = self.host.observe(&mut self.host_reference, frame, rest);
+        let Some(namespaces) = &mut self.namespaces else { return host };
+        let own = namespaces.observe(netns, frame, rest);
+        let events = self.counts.events;
+        if events < 64 || events.is_multiple_of(16) {
+            let n = as_f64(events);
+            namespaces.better = namespaces.models.up.log(n) > self.host.up.log(n);
+        }
+        if namespaces.better { own } else { host }
+    }
+
+    fn tell_namespaces_apart(&mut self, netns: u32) {
+        let first = *self.first_netns.get_or_insert(netns);
+        if self.namespaces.is_none() && netns != first {
+            let mut references = LruCache::unbounded_with_hasher(FxBuildHasher);
+            references.put(first, self.host_reference.clone());
+            self.namespaces =
+                Some(Namespaces { references, models: self.host.clone(), better: false });
+        }
+    }
+
+    fn observe_lane(&mut self, event: &Observation, frame: &Frame) -> (LaneDensities, [f64; 2]) {
+        if self.known.len() >= MAX_DESTINATIONS && !self.known.contains(&event.key) {
+            self.known.pop_lru();
+            self.forgotten += 1;
+        }
+        let lane = self.known.get_or_insert_mut(event.key, Lane::new);
+        self.counts.gap = self.counts.events.checked_sub(lane.last).filter(|_| lane.last > 0);
+        lane.last = self.counts.events + 1;
+        let seen = self.lanes.observe(lane, frame, event.clock, self.resting.lanes);
+        self.kernel.observe(event, frame, &mut lane.search_start, seen.same);
+        self.counts.residuals = [None; 2];
+        let mut laws = [0.0; 2];
+        if self.resting.hashes {
+            return (seen, laws);
+        }
+        let mut doubts = [None; 2];
+        for (i, hash) in self.hashes.iter_mut().enumerate() {
+            let outcome = hash.observe(frame, event.key, &mut lane.hash_offsets[i]);
+            laws[i] = outcome.law;
+            doubts[i] = outcome.doubt;
+            self.counts.residuals[i] = outcome.residual;
+        }
+        for (i, doubt) in doubts.into_iter().enumerate() {
+            let Some(excess) = doubt else { continue };
+            for key in self.hashes[i].take_pending() {
+                if let Some(lane) = self.known.peek_mut(&key).filter(|_| key != event.key) {
+                    lane.hash_offsets[i].doubt(excess);
+                }
+            }
+        }
+        (seen, laws)
+    }
+}
+
+impl Namespaces {
+    fn observe(&mut self, netns: u32, frame: &Frame, rest: bool) -> HostDensities {
+        if self.references.len() >= MAX_NAMESPACES && !self.references.contains(&netns) {
+            self.references.pop_lru();
+        }
+        let reference = self.references.get_or_insert_mut(netns, HostReference::new);
+        self.models.observe(reference, frame, rest)
+    }
+}
+
+impl Mixtures {
+    fn observe(
+        &mut self,
+        frame: &Frame,
+        host: &HostDensities,
+        lane: &LaneDensities,
+        hashes: [f64; 2],
+        odd: f64,
+    ) {
+        let counters = [
+            host.up,
+            host.random_up,
+            hashes[0],
+            hashes[1],
+            lane.by_one,
+            lane.noisy_two,
+            lane.even,
+            lane.any,
+        ];
+        for (mixture, density) in self.uniform.iter_mut().zip(counters) {
+            mixture.observe(density, frame.fresh, frame.noise);
+        }
+        let linux = [hashes[1], lane.noisy_two, lane.even, lane.any];
+        for (mixture, density) in self.odd.iter_mut().zip(linux) {
+            mixture.observe(density, odd, frame.noise);
+        }
+        let lanes = [hashes[0], lane.by_one, lane.noisy_two, lane.even];
+        for (mixture, density) in self.counters.iter_mut().zip(lanes) {
+            mixture.observe(host.among, density, frame.noise);
+        }
+        for (mixture, density) in self.stretches.iter_mut().zip([host.up, host.random_up]) {
+            mixture.observe(density, frame.fresh, frame.noise);
+        }
+    }
+}
