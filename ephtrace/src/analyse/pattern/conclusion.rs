@@ -3,36 +3,65 @@
 use super::{
     ensemble::Ensemble,
     entropy, evidence,
-    names::{Algorithm, Pattern},
+    names::{Algorithm, Pattern, Predictable},
     posterior::{self, Member},
-    verdict::{Named, Verdict, ranked},
+    verdict::{FEWEST_PAIRS, Named, Verdict, ranked},
 };
 use crate::analyse::real as as_f64;
+
+/// Share of events out of order that costs no confidence.
+const ORDERLY: f64 = 0.02;
+/// What each further share of them costs.
+const DISORDER: f64 = 3.0;
 
 /// The verdict on what the models have seen so far.
 pub(super) fn verdict(c: &Ensemble) -> Verdict {
     let members = posterior::members(c);
     let probabilities = posterior::probabilities(&members, as_f64(c.counts.events));
-    let patterns = patterns(c, &members, &probabilities);
-    let algorithms = algorithms(&members, &probabilities);
+    let sum = |test: &dyn Fn(&Member) -> bool| -> f64 {
+        members.iter().zip(&probabilities).filter(|(m, _)| test(m)).map(|(_, p)| p).sum()
+    };
+    let patterns = ranked(&Pattern::ALL, |pattern| sum(&|m| m.pattern == pattern));
+    let algorithms = ranked(&Algorithm::ALL, |algorithm| sum(&|m| m.algorithm == algorithm));
+    let pairs = informative_pairs(c, patterns[0].name, algorithms[0].name);
+    let sure = certainty(c, pairs);
     let mut verdict = Verdict {
+        predictable: Predictable::Unknown,
+        predictable_confidence: 0.0,
         pattern: patterns[0].name,
-        pattern_confidence: patterns[0].probability,
+        pattern_confidence: 0.0,
         algorithm: algorithms[0].name,
-        algorithm_confidence: algorithms[0].probability,
+        algorithm_confidence: 0.0,
         n: c.counts.events,
-        informative_pairs: informative_pairs(c, patterns[0].name, algorithms[0].name),
+        informative_pairs: pairs,
         evidence: Vec::new(),
-        patterns,
-        algorithms,
+        patterns: hedged(patterns, sure),
+        algorithms: hedged(algorithms, sure),
         confirmed_by_kernel: None,
         next_port_bits: None,
     };
-    verdict.withhold();
+    verdict.decide();
     verdict.confirmed_by_kernel = confirmed(c, &verdict);
     verdict.next_port_bits = entropy::next_port(c, &verdict);
     verdict.evidence = evidence::sentences(c, &verdict);
     verdict
+}
+
+/// How much of the models' own certainty stands: they know nothing of what they were not shown.
+fn certainty(c: &Ensemble, pairs: u64) -> f64 {
+    let enough = (as_f64(pairs + 1) / as_f64(FEWEST_PAIRS + 1)).min(1.0);
+    let disorder = as_f64(c.counts.backwards) / as_f64(c.counts.events.max(1));
+    let orderly = 1.0 - DISORDER * (disorder - ORDERLY).max(0.0);
+    enough * orderly.max(0.0)
+}
+
+/// The same list with a part of the probability given to all names alike.
+fn hedged<T>(mut list: Vec<Named<T>>, sure: f64) -> Vec<Named<T>> {
+    let each = (1.0 - sure) / as_f64(u64::try_from(list.len()).unwrap_or(1).max(1));
+    for named in &mut list {
+        named.probability = named.probability * sure + each;
+    }
+    list
 }
 
 fn confirmed(c: &Ensemble, verdict: &Verdict) -> Option<bool> {
@@ -44,41 +73,9 @@ fn informative_pairs(c: &Ensemble, pattern: Pattern, algorithm: Algorithm) -> u6
     let salted =
         matches!(algorithm, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr | Algorithm::Mixed);
     match pattern {
-        Pattern::Sequential => c.counts.pairs,
+        Pattern::Sequential | Pattern::Fixed => c.counts.pairs,
         // Its counters survive the epochs, or it has none.
         _ if !salted => c.counts.returns + c.counts.resalted,
         _ => c.counts.returns,
     }
-}
-
-fn patterns(c: &Ensemble, members: &[Member], probabilities: &[f64]) -> Vec<Named<Pattern>> {
-    let single = c.counts.single_destination();
-    ranked(&Pattern::ALL, |pattern| {
-        members
-            .iter()
-            .zip(probabilities)
-            .filter(|(member, _)| merged(member, single) == pattern)
-            .map(|(_, probability)| probability)
-            .sum()
-    })
-}
-
-/// With one destination, a counter for everybody and one for each destination are the same thing:
-/// the pattern is then the one that was seen.
-fn merged(member: &Member, single: bool) -> Pattern {
-    match member.algorithm {
-        Algorithm::Alg3Hash | Algorithm::Alg4Dhash if single => Pattern::Sequential,
-        _ => member.pattern,
-    }
-}
-
-fn algorithms(members: &[Member], probabilities: &[f64]) -> Vec<Named<Algorithm>> {
-    ranked(&Algorithm::ALL, |algorithm| {
-        members
-            .iter()
-            .zip(probabilities)
-            .filter(|(member, _)| member.algorithm == algorithm)
-            .map(|(_, probability)| probability)
-            .sum()
-    })
 }

@@ -3,13 +3,17 @@
 use super::{
     frame::Frame,
     models::{HostDensities, LaneDensities},
-    observation::Observation,
+    observation::{Clock, Observation},
 };
 use crate::analyse::real as as_f64;
 use crate::event::Origin;
 
 /// StepHistogram of 1 to this count as near.
 pub(super) const NEAR: i32 = 16;
+
+/// An event that is earlier than another one before it by more than this, in nanoseconds, is out of
+/// order; a tracer's own buffers delay by less.
+const DISORDER_NS: u64 = 1_000_000;
 
 /// Plain counts over one stream.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +44,22 @@ pub(super) struct Counts {
     pub(super) entries: u64,
     /// … that moved by 1 to [`NEAR`] from it.
     pub(super) near_entries: u64,
+    /// Assignments after one to another destination of the same namespace.
+    pub(super) switches: u64,
+    /// … that moved by at most [`NEAR`] from one of the places that a counter for everybody may have
+    /// got to.
+    pub(super) near_switches: u64,
+    /// Assignments after one to another address.
+    pub(super) peer_switches: u64,
+    /// … that are ahead of it.
+    pub(super) ahead: u64,
+    /// Assignments with the port and the destination of the last one there: the same connect, tried
+    /// again. They are not judged.
+    pub(super) retries: u64,
+    /// Assignments that came before an earlier one, by their time.
+    pub(super) backwards: u64,
+    /// The latest time so far, in nanoseconds since the Unix epoch; 0 where unknown.
+    pub(super) latest_ns: u64,
     /// Ports on the parity of the low end.
     pub(super) low_parity: u64,
     /// Assignments from a range with an odd low end.
@@ -78,6 +98,7 @@ impl Counts {
         self.connects += u64::from(event.origin == Some(Origin::Connect));
         self.ranged += u64::from(event.range.is_some());
         self.pings += u64::from(event.origin == Some(Origin::Ping));
+        self.count_switch(host);
         if let Some(step) = host.step {
             self.pairs += 1;
             let near = u64::from((1..=NEAR).contains(&step.abs()));
@@ -91,6 +112,24 @@ impl Counts {
             None => self.destinations += 1,
             Some(_) => self.count_return(frame, lane),
         }
+    }
+
+    fn count_switch(&mut self, host: &HostDensities) {
+        if host.switched {
+            self.switches += 1;
+            self.near_switches += u64::from(host.near.is_some_and(|step| step.abs() <= NEAR));
+        }
+        if host.switched_peer {
+            self.peer_switches += 1;
+        }
+        self.ahead += u64::from(host.step.is_some_and(|step| step > 0));
+    }
+
+    /// Takes note of the time of an event, before anything else.
+    pub(super) fn observe_time(&mut self, clock: Clock) {
+        let Clock::Time(ns) = clock else { return };
+        self.backwards += u64::from(ns + DISORDER_NS < self.latest_ns);
+        self.latest_ns = self.latest_ns.max(ns);
     }
 
     fn count_return(&mut self, frame: &Frame, lane: &LaneDensities) {

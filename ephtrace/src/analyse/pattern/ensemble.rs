@@ -109,9 +109,14 @@ impl Ensemble {
     /// Takes the next event in; the models of `resting` sit it out.
     pub(super) fn observe(&mut self, event: &Observation, resting: Resting) {
         self.resting = resting;
+        self.counts.observe_time(event.clock);
+        if self.known.peek_mut(&event.key).is_some_and(|lane| lane.is_retry(event.port)) {
+            self.counts.retries += 1;
+            return;
+        }
         let repeated = self.random.pool.repeated(event.port);
         let frame = self.space.frame(event.port, event.range, repeated);
-        let host = self.observe_host(event.netns, &frame);
+        let host = self.observe_host(event, &frame);
         let mut odd = 0.0;
         if !resting.random {
             odd = self.random.observe(&frame, host.near, host.near_weight);
@@ -133,12 +138,12 @@ impl Ensemble {
         self.forgotten
     }
 
-    fn observe_host(&mut self, netns: u32, frame: &Frame) -> HostDensities {
-        self.tell_namespaces_apart(netns);
+    fn observe_host(&mut self, event: &Observation, frame: &Frame) -> HostDensities {
+        self.tell_namespaces_apart(event.netns);
         let rest = self.resting.host;
-        let host = self.host.observe(&mut self.host_reference, frame, rest);
+        let host = self.host.observe(&mut self.host_reference, event, frame, rest);
         let Some(namespaces) = &mut self.namespaces else { return host };
-        let own = namespaces.observe(netns, frame, rest);
+        let own = namespaces.observe(event, frame, rest);
         let events = self.counts.events;
         if events < 64 || events.is_multiple_of(16) {
             let n = as_f64(events);
@@ -192,12 +197,13 @@ impl Ensemble {
 }
 
 impl Namespaces {
-    fn observe(&mut self, netns: u32, frame: &Frame, rest: bool) -> HostDensities {
+    fn observe(&mut self, event: &Observation, frame: &Frame, rest: bool) -> HostDensities {
+        let netns = event.netns;
         if self.references.len() >= MAX_NAMESPACES && !self.references.contains(&netns) {
             self.references.pop_lru();
         }
         let reference = self.references.get_or_insert_mut(netns, HostReference::new);
-        self.models.observe(reference, frame, rest)
+        self.models.observe(reference, event, frame, rest)
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn next_port(c: &Ensemble, verdict: &Verdict) -> Option<f64> {
         // 15/16 of one step, 1/16 of another.
         Algorithm::LinuxDhash256 => 0.337,
         Algorithm::LinuxDhash64k | Algorithm::LinuxLpr => 3.0,
+        Algorithm::Fixed => 0.0,
         Algorithm::Mixed | Algorithm::Other | Algorithm::Undetermined => return None,
     };
     Some(bits)

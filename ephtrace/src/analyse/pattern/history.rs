@@ -92,6 +92,7 @@ impl Kept {
         Observation {
             port: self.port,
             key: 0,
+            peer: 0,
             netns: self.netns,
             range: self.range,
             origin: self.origin,

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use super::{
     classifier::Classifier,
-    names::{Algorithm, Pattern},
+    names::{Algorithm, Pattern, Predictable},
     observation::Observation,
     sampling::{Decision, SamplingSchedule},
     verdict::{Named, Verdict},
@@ -180,6 +180,8 @@ fn combined(verdicts: &[StreamVerdict]) -> Verdict {
     let algorithms =
         agreed(&Algorithm::ALL, Algorithm::Mixed, &major, |verdict| &verdict.algorithms);
     let mut whole = Verdict {
+        predictable: Predictable::Unknown,
+        predictable_confidence: 0.0,
         pattern: patterns[0].name,
         pattern_confidence: patterns[0].probability,
         algorithm: algorithms[0].name,
@@ -199,7 +201,7 @@ fn combined(verdicts: &[StreamVerdict]) -> Verdict {
         .iter()
         .filter_map(|verdict| verdict.confirmed_by_kernel)
         .reduce(|one, other| one && other);
-    whole.withhold();
+    whole.decide();
     if major.iter().any(|verdict| verdict.pattern == Pattern::Undetermined) {
         whole.pattern = Pattern::Undetermined;
     }

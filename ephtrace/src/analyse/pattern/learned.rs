@@ -127,6 +127,92 @@ impl PortPool {
     }
 }
 
+/// Ports that programs name: few, each again and again.
+#[derive(Clone)]
+pub(super) struct FixedPorts {
+    counts: Vec<(u16, u32)>,
+    total: u32,
+    score: Score,
+}
+
+/// Strength of "a port never named before".
+const NEW_NAME: f64 = 0.5;
+/// Distinct ports that are remembered.
+const NAMES: usize = 32;
+
+impl FixedPorts {
+    pub(super) const fn new() -> Self {
+        Self { counts: Vec::new(), total: 0, score: Score::new() }
+    }
+
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
+    }
+
+    /// Number of distinct ports, up to a bound.
+    pub(super) fn distinct(&self) -> u32 {
+        u32::try_from(self.counts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Scores an event: a program names any port, inside of the range or not.
+    pub(super) fn observe(&mut self, frame: &Frame) {
+        let total = f64::from(self.total) + NEW_NAME;
+        let novel = NEW_NAME / total / 65536.0;
+        let index = self.counts.iter().position(|(port, _)| *port == frame.port);
+        let again = index.map_or(0.0, |index| f64::from(self.counts[index].1) / total);
+        self.score.add(again + novel);
+        self.total += 1;
+        match index {
+            Some(index) => self.counts[index].1 += 1,
+            None if self.counts.len() < NAMES => self.counts.push((frame.port, 1)),
+            None => {}
+        }
+    }
+}
+
+/// Sizes of a step that are told apart: powers of two.
+const GAPS: usize = 15;
+/// A step up to this part of the range can be a counter's, seen in part.
+const FURTHEST: i32 = 3;
+/// Share of steps back: events that were overtaken.
+const BACK: f64 = 0.02;
+
+/// A counter of which only a part is seen: steps ahead of any size, by a law that is learned.
+#[derive(Clone)]
+pub(super) struct Gaps {
+    counts: [f64; GAPS],
+    total: f64,
+    score: Score,
+}
+
+impl Gaps {
+    pub(super) const fn new() -> Self {
+        Self { counts: [0.3; GAPS], total: 0.3 * 15.0, score: Score::new() }
+    }
+
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
+    }
+
+    /// Scores an event by its step from the last port; `None` for the first one.
+    pub(super) fn observe(&mut self, frame: &Frame, step: Option<i32>) {
+        let stray = STRAY * frame.noise;
+        let Some(step) = step else {
+            self.score.add((1.0 - STRAY) * frame.fresh + stray);
+            return;
+        };
+        let mut density = BACK * frame.fresh;
+        if step > 0 && step < frame.size / FURTHEST {
+            let bin = usize::try_from(step.ilog2()).unwrap_or(0).min(GAPS - 1);
+            let width = f64::from(1_u32 << bin);
+            density += (1.0 - BACK) * self.counts[bin] / self.total / width;
+            self.counts[bin] += 1.0;
+            self.total += 1.0;
+        }
+        self.score.add((1.0 - STRAY) * density + stray);
+    }
+}
+
 /// A window of the range that is used alone: uniform between two ends that are learned.
 #[derive(Clone, Copy)]
 pub(super) struct Window {

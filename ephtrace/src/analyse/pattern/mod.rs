@@ -51,6 +51,6 @@ pub use classifier::Classifier;
 pub use ensemble::{MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};
 pub use judge::{Judge, Stream, StreamVerdict, WHOLE};
-pub use names::{Algorithm, Pattern};
+pub use names::{Algorithm, Pattern, Predictable};
 pub use observation::{Clock, Observation, Search};
 pub use verdict::{CONFIDENT, FEWEST_PAIRS, Named, Verdict};

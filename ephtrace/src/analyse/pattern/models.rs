@@ -6,8 +6,8 @@ use super::{
     frame::Frame,
     kernel::SearchStart,
     laws,
-    learned::{PortPool, Spread, StepHistogram, Window},
-    observation::Clock,
+    learned::{FixedPorts, Gaps, PortPool, Spread, StepHistogram, Window},
+    observation::{Clock, Observation},
     random_increment::{RandomIncrement, Recent},
     score::{Score, log_sum_exp},
     simple_hash::HashOffset,
@@ -19,11 +19,18 @@ pub(super) struct HostReference {
     up: CounterHeads<6>,
     down: CounterHeads<3>,
     recent: Recent<4>,
+    /// Destination and address of the last assignment.
+    last: Option<(u64, u32)>,
 }
 
 impl HostReference {
     pub(super) const fn new() -> Self {
-        Self { up: CounterHeads::new(1), down: CounterHeads::new(-1), recent: Recent::new() }
+        Self {
+            up: CounterHeads::new(1),
+            down: CounterHeads::new(-1),
+            recent: Recent::new(),
+            last: None,
+        }
     }
 }
 
@@ -36,6 +43,8 @@ pub(super) struct HostModels {
     pub(super) random_down: RandomIncrement,
     pub(super) stride: StepHistogram,
     pub(super) many: StepHistogram,
+    /// A counter that others use, too, unseen.
+    pub(super) gaps: Gaps,
 }
 
 /// What mixtures and the evidence need of [`HostModels::observe`].
@@ -49,6 +58,9 @@ pub(super) struct HostDensities {
     /// Step from the nearest of several places, and the weight of each.
     pub(super) near: Option<i32>,
     pub(super) near_weight: f64,
+    /// Whether the assignment before went to another destination, and to another address.
+    pub(super) switched: bool,
+    pub(super) switched_peer: bool,
 }
 
 impl HostModels {
@@ -60,6 +72,7 @@ impl HostModels {
             random_down: RandomIncrement::new(true),
             stride: StepHistogram::new(),
             many: StepHistogram::new(),
+            gaps: Gaps::new(),
         }
     }
 
@@ -67,6 +80,7 @@ impl HostModels {
     pub(super) fn observe(
         &mut self,
         reference: &mut HostReference,
+        event: &Observation,
         frame: &Frame,
         rest: bool,
     ) -> HostDensities {
@@ -79,12 +93,15 @@ impl HostModels {
             step: recent.first().map(|&port| frame.step_from(port)),
             near: up.step,
             near_weight: up.even_weight,
+            switched: reference.last.is_some_and(|last| last.0 != event.key),
+            switched_peer: reference.last.is_some_and(|last| last.1 != event.peer),
             ..HostDensities::default()
         };
         if !rest {
             self.score(frame, &up, &down, recent, &mut seen);
         }
         reference.recent.push(frame.port);
+        reference.last = Some((event.key, event.peer));
         seen
     }
 
@@ -110,6 +127,7 @@ impl HostModels {
         }
         seen.random_up = self.random_up.observe(frame, recent);
         self.random_down.observe(frame, recent);
+        self.gaps.observe(frame, seen.step);
         match seen.step {
             Some(step) => self.stride.observe(frame, Some(step), 1.0),
             None => self.stride.first(frame),
@@ -126,6 +144,8 @@ pub(super) struct Lane {
     pub(super) hash_offsets: [HashOffset; 2],
     /// Number of the last event to this destination.
     pub(super) last: u64,
+    /// How many times in a row the last port came again.
+    pub(super) tries: u32,
     /// Its search, where it was seen.
     pub(super) search_start: Option<SearchStart>,
 }
@@ -137,8 +157,24 @@ impl Lane {
             recent: Recent::new(),
             hash_offsets: [HashOffset::default(); 2],
             last: 0,
+            tries: 0,
             search_start: None,
         }
+    }
+}
+
+/// Tries of one connect that come from one port: after so many it is no try any more.
+const MOST_TRIES: u32 = 5;
+
+impl Lane {
+    /// Whether `port` is the last one once more: a refused connect that is tried again.
+    pub(super) fn is_retry(&mut self, port: u16) -> bool {
+        if self.recent.last() != Some(port) {
+            self.tries = 0;
+            return false;
+        }
+        self.tries += 1;
+        self.tries < MOST_TRIES
     }
 }
 
@@ -227,6 +263,7 @@ pub(super) struct RandomModels {
     /// Uniform on the parity of the low end: no known system does that.
     pub(super) low_parity: Score,
     pub(super) pool: PortPool,
+    pub(super) fixed: FixedPorts,
     pub(super) window: Window,
     pub(super) spread: Spread,
     reuse: f64,
@@ -245,6 +282,7 @@ impl RandomModels {
             piled_odd: Pileup::new(2),
             low_parity: Score::new(),
             pool: PortPool::new(),
+            fixed: FixedPorts::new(),
             window: Window::new(),
             spread: Spread::new(),
             reuse: 0.6,
@@ -267,6 +305,7 @@ impl RandomModels {
         self.piled_uniform.observe(frame, frame.fresh, pile, weight);
         self.piled_odd.observe(frame, odd, pile, weight);
         self.pool.observe(frame);
+        self.fixed.observe(frame);
         self.window.observe(frame);
         self.spread.observe(frame);
         odd

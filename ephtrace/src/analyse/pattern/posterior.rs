@@ -26,6 +26,8 @@ const SPREAD: f64 = 0.3;
 const OPEN_PRIOR: f64 = 0.01;
 /// Prior of a window of the range that is used alone.
 const WINDOW_PRIOR: f64 = 0.04;
+/// Prior of ports that programs name.
+const FIXED_PRIOR: f64 = 0.1;
 /// What it costs to find the ends of an unknown range.
 const FOUND: f64 = 2.0;
 /// Evidence that a mixture must win by, per event.
@@ -38,36 +40,92 @@ const MIXED_WEAK: f64 = 4.0;
 const MIXED_SEVERAL: f64 = 12.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 0.4;
-/// Share of first visits that follow the last port under one counter for everybody.
+/// Share of switches that follow the last port under one counter for everybody.
 const FOLLOWING: f64 = 0.85;
-/// What a policy that ephtrace's own kernels don't have is still worth.
+/// What a policy that ephtrace's own kernels don't have, or that is younger than the recording, is
+/// still worth: a clock may be wrong.
 const FOREIGN: f64 = 1e-4;
+/// Prior of a counter that others use, too, unseen; where switches to other addresses were seen,
+/// much of it is.
+const UNSEEN_REST: f64 = 0.5;
+const UNSEEN_REST_OF_MANY: f64 = 0.05;
+/// Switches to other addresses that tell whose a counter with gaps is.
+const TELLING: u64 = 2;
+/// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
+const FOR_EVERYBODY: f64 = 0.6;
+
+/// Prior of each policy: how common it is out there, and how little of a regular stream it needs to
+/// be fooled.
+fn prior(algorithm: Algorithm) -> f64 {
+    match algorithm {
+        // No system is known to use it.
+        Algorithm::Alg5RandInc => 0.2,
+        // By request of the program only.
+        Algorithm::LinuxLpr => 0.5,
+        Algorithm::Mixed => MIXED_PRIOR,
+        Algorithm::Fixed => FIXED_PRIOR,
+        _ => 1.0,
+    }
+}
 
 /// All policies with their evidence.
 pub(super) fn members(c: &Ensemble) -> Vec<Member> {
     let n = as_f64(c.counts.events);
     let mut members = known(c, n);
-    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
-    members.push(mixed(c, best, n));
+    members.push(mixed(c, n));
+    members.extend(unseen_rest(c, n));
     members.extend(open(c, n));
-    let against_lanes = against_lanes(c);
-    for member in members.iter_mut().filter(|m| m.pattern == Pattern::PerDestination) {
-        member.prior *= against_lanes;
-    }
-    // Linux's connect is never random, however it looks.
-    let connects = c.counts.connects == c.counts.events;
-    // Its ping sockets take the next port that is free (`ping_get_port`).
-    let pings = c.counts.pings == c.counts.events;
-    if c.counts.linux > 0 && c.counts.linux == c.counts.events {
-        for member in &mut members {
-            let is_ping = pings && member.algorithm == Algorithm::SeqGlobal;
-            let is_random = connects && member.pattern == Pattern::Random;
-            if is_random || !on_linux(member.algorithm) && !is_ping {
-                member.prior *= FOREIGN;
-            }
+    let (against_lanes, against_one) = (against_lanes(c), against_one(c));
+    for member in &mut members {
+        match (member.pattern, member.algorithm) {
+            (Pattern::PerDestination, _) => member.prior *= against_lanes,
+            (_, Algorithm::SeqGlobal) => member.prior *= against_one,
+            _ => {}
+        }
+        if is_younger(member.algorithm, c.counts.latest_ns) {
+            member.prior *= FOREIGN;
         }
     }
-    members
+    foreign(c, &mut members);
+    told_apart(c, members)
+}
+
+/// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and ping
+/// sockets take the next port that is free (`ping_get_port`).
+fn foreign(c: &Ensemble, members: &mut [Member]) {
+    if c.counts.linux == 0 || c.counts.linux != c.counts.events {
+        return;
+    }
+    let connects = c.counts.connects == c.counts.events;
+    let pings = c.counts.pings == c.counts.events;
+    for member in members {
+        let is_ping = pings && member.algorithm == Algorithm::SeqGlobal;
+        let is_random = connects && member.pattern == Pattern::Random;
+        if is_random || !on_linux(member.algorithm) && !is_ping {
+            member.prior *= FOREIGN;
+        }
+    }
+}
+
+/// Where no switch between destinations tells whose a counter is, the name of a counter for
+/// everybody stands for one of the destination, too.
+fn told_apart(c: &Ensemble, members: Vec<Member>) -> Vec<Member> {
+    let counts = &c.counts;
+    let untold = |member: &Member| {
+        let has_gaps = member.algorithm == Algorithm::Alg5RandInc;
+        member.pattern == Pattern::Sequential
+            && (counts.switches == 0 || has_gaps && counts.peer_switches < TELLING)
+    };
+    let split = |member: Member| {
+        let share = if untold(&member) { FOR_EVERYBODY } else { 1.0 };
+        let own = Member {
+            pattern: Pattern::PerDestination,
+            prior: member.prior * (1.0 - share),
+            ..member
+        };
+        [Member { prior: member.prior * share, ..member }, own]
+    };
+    members.into_iter().flat_map(split).filter(|member| member.prior > 0.0).collect()
 }
 
 /// First visits that follow the last port of another destination: under a hash, a coincidence each.
@@ -81,11 +139,40 @@ fn against_lanes(c: &Ensemble) -> f64 {
     (odds(chance) - odds(FOLLOWING)).min(0.0).exp()
 }
 
+/// Switches to another destination that jump: under one counter for everybody, a trouble each. They
+/// tell no matter how many there are of other events, so that they are counted in full, too.
+fn against_one(c: &Ensemble) -> f64 {
+    let (near, all) = (as_f64(c.counts.near_switches), as_f64(c.counts.switches));
+    let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
+    let chance = (3.0 * c.counts.chance_of_pair()).clamp(1e-6, FOLLOWING);
+    (odds(FOLLOWING) - odds(chance)).min(0.0).exp()
+}
+
 fn on_linux(algorithm: Algorithm) -> bool {
     !matches!(
         algorithm,
         Algorithm::SeqGlobal | Algorithm::Alg5RandInc | Algorithm::Alg3Hash | Algorithm::Alg4Dhash
     )
+}
+
+/// Times before this, in nanoseconds since the Unix epoch, are no dates (1990): they count from the
+/// boot, or from the start of the recording.
+const FIRST_DATE_NS: u64 = 631_152_000_000_000_000;
+
+/// Whether all was recorded before the first kernel with this rule.
+fn is_younger(algorithm: Algorithm, latest_ns: u64) -> bool {
+    let since_s: u64 = match algorithm {
+        // August 2015: Linux 4.2.
+        Algorithm::LinuxHintEven => 1_438_387_200,
+        // March 2021: release candidates of Linux 5.12.
+        Algorithm::LinuxDhash256 => 1_614_556_800,
+        // May 2022: release candidates of Linux 5.18.
+        Algorithm::LinuxDhash64k => 1_651_363_200,
+        // January 2024: release candidates of Linux 6.8.
+        Algorithm::LinuxLpr => 1_704_067_200,
+        _ => return false,
+    };
+    latest_ns > FIRST_DATE_NS && latest_ns < since_s * 1_000_000_000
 }
 
 fn known(c: &Ensemble, n: f64) -> Vec<Member> {
@@ -94,7 +181,8 @@ fn known(c: &Ensemble, n: f64) -> Vec<Member> {
     let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log(n)));
     let uniform = c.random.uniform(n);
     let found = range_found(c, uniform, n);
-    let known = |algorithm, pattern, log| Member { algorithm, pattern, log, prior: 1.0 };
+    let known =
+        |algorithm, pattern, log| Member { algorithm, pattern, log, prior: prior(algorithm) };
     let lane = Pattern::PerDestination;
     vec![
         known(Algorithm::SeqGlobal, Pattern::Sequential, seq),
@@ -107,7 +195,34 @@ fn known(c: &Ensemble, n: f64) -> Vec<Member> {
         known(Algorithm::LinuxDhash256, lane, c.lanes.noisy_two.log(n)),
         known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log(n)),
         known(Algorithm::LinuxLpr, lane, c.lanes.any.log(n)),
+        known(Algorithm::Fixed, Pattern::Fixed, fixed(c, n)),
     ]
+}
+
+/// Ports that programs name are few, and come again and again.
+fn fixed(c: &Ensemble, n: f64) -> f64 {
+    let few = 3 * u64::from(c.random.fixed.distinct()) <= c.counts.events;
+    if few { c.random.fixed.log(n) } else { f64::NEG_INFINITY }
+}
+
+/// A counter by one of which only some ports are seen. Whose it is, only switches to other addresses
+/// tell; without them it may be anybody's.
+fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
+    let log = c.host.gaps.log(n);
+    let rest = |algorithm, pattern, log, prior| Member { algorithm, pattern, log, prior };
+    if c.counts.peer_switches >= TELLING {
+        return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST_OF_MANY)];
+    }
+    let half = UNSEEN_REST / 2.0;
+    let mut members = vec![
+        rest(Algorithm::SeqGlobal, Pattern::Sequential, log, half),
+        rest(Algorithm::Alg3Hash, Pattern::PerDestination, log, half),
+    ];
+    if c.counts.low_parity == c.counts.events {
+        let even = log + (n - 1.0).max(0.0) * std::f64::consts::LN_2;
+        members.push(rest(Algorithm::LinuxHintEven, Pattern::PerDestination, even, half));
+    }
+    members
 }
 
 /// What random policies gain where the range is not known: the window that the ports fill is then
@@ -120,7 +235,7 @@ fn range_found(c: &Ensemble, uniform: f64, n: f64) -> f64 {
 }
 
 /// A mixture of two policies, unless one of them explains the other's events as well.
-fn mixed(c: &Ensemble, best: f64, n: f64) -> Member {
+fn mixed(c: &Ensemble, n: f64) -> Member {
     let mixtures = &c.mixtures;
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
     // Random increments within a random stream: a few ports close together will do for them.
@@ -135,13 +250,11 @@ fn mixed(c: &Ensemble, best: f64, n: f64) -> Member {
     let counters = mixtures.counters.iter().filter(|mixture| mixture.is_mixed());
     let counters = counters.map(|mixture| mixture.log(n)).filter(|log| *log > several);
     let log = log_sum_exp(logs.into_iter().chain(counters));
-    let margin = MIXED_LEAST + MIXED_MARGIN * n;
-    let guarded = if log - best > margin { log } else { log.min(best) - margin };
     Member {
         algorithm: Algorithm::Mixed,
         pattern: Pattern::Mixed,
-        log: guarded,
-        prior: MIXED_PRIOR,
+        log: log - MIXED_LEAST - MIXED_MARGIN * n,
+        prior: prior(Algorithm::Mixed),
     }
 }
 

@@ -59,6 +59,11 @@ impl<const N: usize> Recent<N> {
         &self.ports[..self.len]
     }
 
+    /// The last port.
+    pub(super) fn last(&self) -> Option<u16> {
+        self.ports[..self.len].first().copied()
+    }
+
     pub(super) fn push(&mut self, port: u16) {
         self.ports.copy_within(..N - 1, 1);
         self.ports[0] = port;

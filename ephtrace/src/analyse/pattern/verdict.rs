@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::names::{Algorithm, Pattern};
+use super::names::{Algorithm, Pattern, Predictable};
 
 /// Below this a verdict is withheld.
 pub const CONFIDENT: f64 = 0.9;
@@ -12,6 +12,11 @@ pub const FEWEST_PAIRS: u64 = 3;
 /// What a sequence of ports says about the rule behind it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
+    /// Whether the next port can be predicted; `unknown` below [`CONFIDENT`].
+    pub predictable: Predictable,
+    /// Probability of the likelier answer to that.
+    #[serde(serialize_with = "rounded")]
+    pub predictable_confidence: f64,
     /// The coarse verdict; `undetermined` below [`CONFIDENT`].
     pub pattern: Pattern,
     /// Probability of the likeliest pattern.
@@ -51,14 +56,40 @@ pub struct Named<T> {
 }
 
 impl Verdict {
-    pub(super) fn withhold(&mut self) {
-        let few = self.informative_pairs < FEWEST_PAIRS;
-        if few || self.pattern_confidence < CONFIDENT {
-            self.pattern = Pattern::Undetermined;
-        }
-        if few || self.algorithm_confidence < CONFIDENT {
-            self.algorithm = Algorithm::Undetermined;
-        }
+    /// Sets the answers and their confidences from the lists: what is shown is what decided.
+    pub(super) fn decide(&mut self) {
+        let (yes, no) = self.predictability();
+        self.predictable = if yes >= CONFIDENT {
+            Predictable::Yes
+        } else if no >= CONFIDENT {
+            Predictable::No
+        } else {
+            Predictable::Unknown
+        };
+        self.predictable_confidence = yes.max(no);
+        self.pattern_confidence = self.patterns[0].probability;
+        self.algorithm_confidence = self.algorithms[0].probability;
+        let given = |confidence: f64| confidence >= CONFIDENT;
+        self.pattern = if given(self.pattern_confidence) {
+            self.patterns[0].name
+        } else {
+            Pattern::Undetermined
+        };
+        self.algorithm = if given(self.algorithm_confidence) {
+            self.algorithms[0].name
+        } else {
+            Algorithm::Undetermined
+        };
+    }
+
+    /// Probability that the next port can be predicted, and that it can't: of a mixture a part can.
+    fn predictability(&self) -> (f64, f64) {
+        let sum = |names: &[Pattern]| -> f64 {
+            let of = self.patterns.iter().filter(|named| names.contains(&named.name));
+            of.map(|named| named.probability).sum()
+        };
+        let yes = sum(&[Pattern::Sequential, Pattern::PerDestination, Pattern::Fixed]);
+        (yes, sum(&[Pattern::Random]))
     }
 }
 

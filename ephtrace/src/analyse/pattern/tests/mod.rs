@@ -21,6 +21,7 @@ fn event(n: u64, key: u64, port: u16) -> Observation {
     Observation {
         port,
         key,
+        peer: u32::try_from(key % 1_000_003).unwrap(),
         netns: 0,
         range: Some(RANGE),
         origin: None,
