@@ -157,7 +157,7 @@ fn many_hosts(rng: &mut Rng, n: usize) -> (Vec<Row>, Vec<(IpAddr, Right)>) {
         for row in &mut trace.rows {
             // A recording of packets tells no namespaces.
             row.to = Target::new(row.to.netns, saddr, row.to.daddr, row.to.dport);
-            row.ts_ns = 1_700_000_000_000_000_000 + (row.ts_ns - start);
+            row.ts_ns = 1_780_000_000_000_000_000 + (row.ts_ns - start);
         }
         rights.push((saddr, Right::of(&trace)));
         rows.extend(trace.rows);
@@ -187,7 +187,7 @@ fn unseen_rest(rng: &mut Rng, n: usize) -> Vec<Case> {
     let mean = 3.0 * 100_f64.powf(rng.f64());
     let round = rng.bool();
     let mut counter = rng.u32(0..size(range));
-    let mut now = 1_700_000_000_000_000_000;
+    let mut now = 1_780_000_000_000_000_000;
     let rows = (0..n)
         .map(|_| {
             let share = if round { 0.9 + 0.2 * rng.f64() } else { -rng.f64().max(1e-9).ln() };
@@ -219,7 +219,7 @@ fn fixed(rng: &mut Rng, n: usize, ports: usize) -> Vec<Row> {
     let targets = rng.usize(2..=n.max(3));
     let targets: Vec<Target> =
         (0..targets).map(|_| Target::new(0, saddr, address(rng), 80 + rng.u16(..3))).collect();
-    let mut now = 1_700_000_000_000_000_000;
+    let mut now = 1_780_000_000_000_000_000;
     (0..n)
         .map(|_| {
             now += rng.u64(1_000_000..4_000_000_000);
@@ -234,7 +234,7 @@ fn scanner(rng: &mut Rng, n: usize) -> Vec<Row> {
     let range = (1024, 65535);
     let saddr = address(rng);
     let sweeps = rng.usize(1..=(n / 12).clamp(1, 4));
-    let mut now = 1_700_000_000_000_000_000;
+    let mut now = 1_780_000_000_000_000_000;
     let mut rows = Vec::new();
     for _ in 0..sweeps {
         let (sport, daddr, vertical) = (rng.u16(1024..), address(rng), rng.bool());
@@ -262,7 +262,7 @@ fn retries(rng: &mut Rng, n: usize) -> Vec<Case> {
         }
     }
     for (i, row) in rows.iter_mut().enumerate() {
-        row.ts_ns = 1_700_000_000_000_000_000 + i as u64 * 520_000_000;
+        row.ts_ns = 1_780_000_000_000_000_000 + i as u64 * 520_000_000;
     }
     vec![Case { rows, right, live: false }]
 }

@@ -34,7 +34,7 @@ impl Load {
         // From one a second to ten thousand.
         let rate = tempo.rate.unwrap_or_else(|| 10_f64.powf(rng.f64() * 4.0));
         Self {
-            now_ns: 1_700_000_000_000_000_000 + rng.u64(0..3_600_000_000_000),
+            now_ns: 1_780_000_000_000_000_000 + rng.u64(0..3_600_000_000_000),
             mean_gap: 1e9 / rate,
             burst: [1.0, 1.0, 2.0, 4.0][rng.usize(0..4)],
             skew: rng.bool(),

@@ -2,14 +2,12 @@
 
 use super::{
     frame::Frame,
-    models::{HostDensities, LaneDensities},
+    models::{HostDensities, LaneDensities, NEAR},
     observation::{Clock, Observation},
 };
 use crate::analyse::real as as_f64;
 use crate::event::Origin;
 
-/// StepHistogram of 1 to this count as near.
-pub(super) const NEAR: i32 = 16;
 
 /// An event that is earlier than another one before it by more than this, in nanoseconds, is out of
 /// order; a tracer's own buffers delay by less.
@@ -117,7 +115,7 @@ impl Counts {
     fn count_switch(&mut self, host: &HostDensities) {
         if host.switched {
             self.switches += 1;
-            self.near_switches += u64::from(host.near.is_some_and(|step| step.abs() <= NEAR));
+            self.near_switches += u64::from(host.close);
         }
         if host.switched_peer {
             self.peer_switches += 1;

@@ -71,10 +71,12 @@ pub(super) struct Mixtures {
     pub(super) uniform: [Mixture; 8],
     /// With Linux's bind to port 0: the Linux ones.
     pub(super) odd: [Mixture; 4],
-    /// In stretches, with a uniform one: by one, random increments.
-    pub(super) stretches: [Mixture; 2],
+    /// In stretches, with a uniform one: the same as above.
+    pub(super) stretches: [Mixture; 8],
     /// A counter for everybody with counters by lane.
     pub(super) counters: [Mixture; 4],
+    /// The same in stretches, by one and the Linux ones.
+    pub(super) changes: [Mixture; 4],
 }
 
 impl Ensemble {
@@ -94,8 +96,9 @@ impl Ensemble {
             mixtures: Mixtures {
                 uniform: [Mixture::by_chance(); 8],
                 odd: [Mixture::by_chance(); 4],
-                stretches: [Mixture::in_stretches(); 2],
+                stretches: [Mixture::in_stretches(); 8],
                 counters: [Mixture::by_chance(); 4],
+                changes: [Mixture::in_stretches(); 4],
             },
             resting: Resting::default(),
             space: Space::new(),
@@ -237,8 +240,11 @@ impl Mixtures {
         for (mixture, density) in self.counters.iter_mut().zip(lanes) {
             mixture.observe(host.among, density, frame.noise);
         }
-        for (mixture, density) in self.stretches.iter_mut().zip([host.up, host.random_up]) {
+        for (mixture, density) in self.stretches.iter_mut().zip(counters) {
             mixture.observe(density, frame.fresh, frame.noise);
+        }
+        for (mixture, density) in self.changes.iter_mut().zip(linux) {
+            mixture.observe(host.up, density, frame.noise);
         }
     }
 }

@@ -2,8 +2,9 @@
 //! nothing is decided.
 
 use super::{
-    counts::{Counts, NEAR},
+    counts::Counts,
     ensemble::Ensemble,
+    models::NEAR,
     names::{Algorithm, Pattern},
     verdict::{CONFIDENT, FEWEST_PAIRS, Verdict},
 };

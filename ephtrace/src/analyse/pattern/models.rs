@@ -13,6 +13,9 @@ use super::{
     simple_hash::HashOffset,
 };
 
+/// Steps of 1 to this count as near.
+pub(super) const NEAR: i32 = 16;
+
 /// Where a counter for everybody has got to.
 #[derive(Clone)]
 pub(super) struct HostReference {
@@ -60,6 +63,8 @@ pub(super) struct HostDensities {
     pub(super) near_weight: f64,
     /// Whether the assignment before went to another destination, and to another address.
     pub(super) switched: bool,
+    /// Whether the port is close to one of the places, up or down.
+    pub(super) close: bool,
     pub(super) switched_peer: bool,
 }
 
@@ -93,6 +98,7 @@ impl HostModels {
             step: recent.first().map(|&port| frame.step_from(port)),
             near: up.step,
             near_weight: up.even_weight,
+            close: [up.step, down.step].iter().flatten().any(|step| step.abs() <= NEAR),
             switched: reference.last.is_some_and(|last| last.0 != event.key),
             switched_peer: reference.last.is_some_and(|last| last.1 != event.peer),
             ..HostDensities::default()

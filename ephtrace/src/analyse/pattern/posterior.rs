@@ -32,14 +32,16 @@ const FIXED_PRIOR: f64 = 0.1;
 const FOUND: f64 = 2.0;
 /// Evidence that a mixture must win by, per event.
 const MIXED_MARGIN: f64 = 0.07;
+/// … after so many …
+const MIXED_FREE: f64 = 20.0;
 /// … and altogether.
-const MIXED_LEAST: f64 = 2.0;
+const MIXED_LEAST: f64 = 1.0;
 /// … and if one part is random increments.
 const MIXED_WEAK: f64 = 4.0;
 /// … over several counters alike.
 const MIXED_SEVERAL: f64 = 12.0;
 /// Prior of a mixture.
-const MIXED_PRIOR: f64 = 0.4;
+const MIXED_PRIOR: f64 = 1.5;
 /// Share of switches that follow the last port under one counter for everybody.
 const FOLLOWING: f64 = 0.85;
 /// What a policy that ephtrace's own kernels don't have, or that is younger than the recording, is
@@ -52,7 +54,7 @@ const UNSEEN_REST_OF_MANY: f64 = 0.05;
 /// Switches to other addresses that tell whose a counter with gaps is.
 const TELLING: u64 = 2;
 /// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
-const FOR_EVERYBODY: f64 = 0.6;
+const FOR_EVERYBODY: f64 = 0.75;
 
 /// Prior of each policy: how common it is out there, and how little of a regular stream it needs to
 /// be fooled.
@@ -213,9 +215,9 @@ fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     if c.counts.peer_switches >= TELLING {
         return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST_OF_MANY)];
     }
-    let half = UNSEEN_REST / 2.0;
+    let (most, half) = (UNSEEN_REST * 0.65, UNSEEN_REST * 0.35);
     let mut members = vec![
-        rest(Algorithm::SeqGlobal, Pattern::Sequential, log, half),
+        rest(Algorithm::SeqGlobal, Pattern::Sequential, log, most),
         rest(Algorithm::Alg3Hash, Pattern::PerDestination, log, half),
     ];
     if c.counts.low_parity == c.counts.events {
@@ -238,22 +240,22 @@ fn range_found(c: &Ensemble, uniform: f64, n: f64) -> f64 {
 fn mixed(c: &Ensemble, n: f64) -> Member {
     let mixtures = &c.mixtures;
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
+    let all = all.chain(&mixtures.changes);
     // Random increments within a random stream: a few ports close together will do for them.
     let weak = |index: usize| if index == 1 { MIXED_WEAK } else { 0.0 };
     let logs: Vec<f64> = all
         .enumerate()
-        .filter(|(_, mixture)| mixture.is_mixed())
-        .map(|(index, mixture)| mixture.log(n) - weak(index))
+        .map(|(index, mixture)| mixture.evidence(n) - weak(index))
         .collect();
     // Several counters alike are not two policies.
     let several = c.host.many.evidence(n) + MIXED_SEVERAL + MIXED_MARGIN * n;
-    let counters = mixtures.counters.iter().filter(|mixture| mixture.is_mixed());
-    let counters = counters.map(|mixture| mixture.log(n)).filter(|log| *log > several);
+    let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n));
+    let counters = counters.filter(|log| *log > several);
     let log = log_sum_exp(logs.into_iter().chain(counters));
     Member {
         algorithm: Algorithm::Mixed,
         pattern: Pattern::Mixed,
-        log: log - MIXED_LEAST - MIXED_MARGIN * n,
+        log: log - MIXED_LEAST - MIXED_MARGIN * (n - MIXED_FREE).max(0.0),
         prior: prior(Algorithm::Mixed),
     }
 }
