@@ -30,8 +30,8 @@ pub(crate) enum Class {
     Linux42,
     Linux512,
     Linux518,
-    /// 5.18 and later within one epoch of the secret.
-    Linux518Brief,
+    /// The law of 5.18 with one secret for good.
+    Linux518ForGood,
     /// The same with `IP_LOCAL_PORT_RANGE`.
     LinuxSocketRange,
     /// connect and bind (or UDP) on Linux side by side, the origin unknown.
@@ -63,7 +63,7 @@ impl Class {
         Self::Linux42,
         Self::Linux512,
         Self::Linux518,
-        Self::Linux518Brief,
+        Self::Linux518ForGood,
         Self::LinuxSocketRange,
         Self::MixConnectBind,
         Self::MixOthers,
@@ -82,7 +82,7 @@ impl Class {
             Self::Bind | Self::BindReuse => Algorithm::RandomOdd,
             Self::Linux42 => Algorithm::LinuxHintEven,
             Self::Linux512 => Algorithm::LinuxDhash256,
-            Self::Linux518 | Self::Linux518Brief => Algorithm::LinuxDhash64k,
+            Self::Linux518 | Self::Linux518ForGood => Algorithm::LinuxDhash64k,
             Self::LinuxSocketRange => Algorithm::LinuxLpr,
             Self::MixConnectBind | Self::MixOthers | Self::MixStretches | Self::MixChange => {
                 Algorithm::Mixed
@@ -102,7 +102,7 @@ impl Class {
                 | Self::Linux42
                 | Self::Linux512
                 | Self::Linux518
-                | Self::Linux518Brief
+                | Self::Linux518ForGood
                 | Self::LinuxSocketRange
                 | Self::MixConnectBind
         )
@@ -127,7 +127,7 @@ pub(crate) fn rules_for(class: Class, rng: &mut Rng) -> Vec<Rule> {
         Class::BindReuse => Rule::BindZero { reuse: true },
         Class::Linux42 => Rule::HintEven,
         Class::Linux512 => Rule::Dhash256,
-        Class::Linux518 | Class::Linux518Brief => Rule::Dhash64k { step: 2 },
+        Class::Linux518 | Class::Linux518ForGood => Rule::Dhash64k { step: 2 },
         Class::LinuxSocketRange => Rule::Dhash64k { step: 1 },
         Class::Open => Rule::Open(an_open_one(rng)),
         Class::MixConnectBind => return connect_beside_bind(rng),

@@ -81,8 +81,15 @@ struct Troubles {
     named: f64,
     named_ports: Vec<u16>,
     change_range: Option<usize>,
-    /// Two machines behind one address.
-    machines: usize,
+    /// Two machines behind one address, or a machine for each namespace.
+    machines: Machines,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Machines {
+    One,
+    Two,
+    ByNamespace,
 }
 
 /// Everything that makes a trace, while it is made.
@@ -123,9 +130,14 @@ impl Maker {
         let mut world = World::new(rng.fork(), vec![range; namespaces], targets, lifetime);
         world.processes = rng.u64(2..6);
         let troubles = Troubles::new(&mut rng, &mut world, n, level);
-        let tempo = tempo(class, &mut rng, n);
+        let tempo = tempo(class, &mut rng);
         let load = Load::new(&mut rng, tempo);
-        let policies = (0..troubles.machines)
+        let machines = match troubles.machines {
+            Machines::One => 1,
+            Machines::Two => 2,
+            Machines::ByNamespace => namespaces,
+        };
+        let policies = (0..machines)
             .map(|_| rules.iter().map(|rule| Policy::new(rule.clone(), &mut world)).collect())
             .collect();
         let mixing = Mixing::new(&mut rng, class, n);
@@ -166,8 +178,10 @@ impl Maker {
                 self.delivered(row)
             };
         }
-        if self.rng.u32(0..6) == 0 {
-            self.machine = self.rng.usize(..self.troubles.machines);
+        match self.troubles.machines {
+            Machines::ByNamespace => self.machine = target.netns,
+            Machines::Two if self.rng.u32(0..6) == 0 => self.machine = self.rng.usize(..2),
+            _ => {}
         }
         self.part = self.mixing.part(&mut self.rng, self.part, events, self.load.now_ns);
         let row = self.assigned(target)?;
@@ -187,7 +201,8 @@ impl Maker {
             target = target.unconnected();
         }
         let policy = &mut self.policies[self.machine][self.part];
-        let port = policy.assign(&mut self.world, target, self.load.epoch())?;
+        let epoch = if self.class == Class::Linux518ForGood { 0 } else { self.load.epoch() };
+        let port = policy.assign(&mut self.world, target, epoch)?;
         self.world.take(self.serial, target.netns, port, target.key);
         if self.class == Class::MixStretches && self.part == 0 {
             let low = self.world.ranges[target.netns].0;
@@ -227,11 +242,8 @@ impl Maker {
     }
 }
 
-fn tempo(class: Class, rng: &mut Rng, n: usize) -> Tempo {
+fn tempo(class: Class, rng: &mut Rng) -> Tempo {
     match class {
-        Class::Linux518Brief => {
-            Tempo { rate: Some(n as f64 * (1.0 + 9.0 * rng.f64())), steady: true }
-        }
         Class::MixStretches => Tempo { rate: Some(2.0 + 10.0 * rng.f64()), steady: false },
         _ => Tempo::default(),
     }
@@ -310,7 +322,13 @@ impl Troubles {
             named: some(rng, 0.4, &[0.01, 0.03, 0.06]),
             named_ports,
             change_range: (rng.f64() < level / 12.0).then(|| n / 4 + rng.usize(0..=n / 2)),
-            machines: if rng.f64() < level * 0.04 { 2 } else { 1 },
+            machines: if rng.f64() < level * 0.04 {
+                Machines::Two
+            } else if rng.bool() {
+                Machines::ByNamespace
+            } else {
+                Machines::One
+            },
         }
     }
 }

@@ -77,7 +77,8 @@ pub(crate) struct Pairs {
 }
 
 pub(crate) fn pairs(trace: &Trace) -> Pairs {
-    let salted = matches!(trace.rules[0], Rule::Dhash64k { .. });
+    let salted = matches!(trace.rules[0], Rule::Dhash64k { .. })
+        && trace.class != Class::Linux518ForGood;
     let mut pairs = Pairs::default();
     let mut last_of_key: HashMap<(usize, u64), (usize, u64, (u16, u16))> = HashMap::new();
     let mut last_of_netns: HashMap<usize, (u64, usize)> = HashMap::new();

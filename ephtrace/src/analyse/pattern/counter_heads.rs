@@ -25,6 +25,11 @@ pub(super) struct CounterHeads<const N: usize> {
     range_id: u32,
     /// -1 for a counter that runs downwards.
     direction: i8,
+    /// Hits so far, and those of another head than the one on top: more than a few are of counters
+    /// behind one name that take turns.
+    hits: f32,
+    turns: f32,
+    takes_turns: bool,
 }
 
 /// How an event stands to the heads.
@@ -48,6 +53,10 @@ pub(super) struct Match {
 /// How much of the weight heads other than the top one can have together, if they were hit as
 /// often: one counter at work does not jump between places.
 const OTHERS: f64 = 0.12;
+/// The same at most, where several counters take turns.
+const MOST_OTHERS: f64 = 0.7;
+/// So many hits of another head are no sign of that.
+const FEW_TURNS: f32 = 1.0;
 /// Least weight of a head.
 const LEAST: f64 = 0.01;
 /// Each event lets the score of earlier hits fade by this factor.
@@ -58,7 +67,15 @@ const NEW: f32 = 0.4;
 impl<const N: usize> CounterHeads<N> {
     pub(super) const fn new(direction: i8) -> Self {
         let none = Head { port: 0, score: 0.0, at: 0 };
-        Self { items: [none; N], len: 0, top: 0, range_id: 0, direction }
+        Self { items: [none; N], len: 0, top: 0, range_id: 0, direction, hits: 0.0, turns: 0.0, takes_turns: false }
+    }
+
+    /// The same for counters that may take turns behind one name, such as two machines behind one
+    /// address.
+    pub(super) const fn taking_turns() -> Self {
+        let mut heads = Self::new(1);
+        heads.takes_turns = true;
+        heads
     }
 
     /// How the event stands to the heads. A new range makes all of them worthless.
@@ -97,16 +114,22 @@ impl<const N: usize> CounterHeads<N> {
         if index == usize::from(self.top) { away } else { away + 16 }
     }
 
+    /// Share of hits by other heads than the one on top.
+    fn others(&self) -> f64 {
+        f64::from((self.turns - FEW_TURNS) / (self.hits + 1.0)).clamp(OTHERS, MOST_OTHERS)
+    }
+
     fn weight(&self, index: usize) -> f64 {
         if self.len == 1 {
             return 1.0;
         }
+        let others = if self.takes_turns { self.others() } else { OTHERS };
         let top = usize::from(self.top);
         let total: f32 = self.items[..usize::from(self.len)].iter().map(|item| item.score).sum();
         if index == top {
-            return 1.0 - OTHERS * f64::from((total - self.items[top].score) / total);
+            return 1.0 - others * f64::from((total - self.items[top].score) / total);
         }
-        (OTHERS * f64::from(self.items[index].score / total)).max(LEAST)
+        (others * f64::from(self.items[index].score / total)).max(LEAST)
     }
 
     /// Moves the head that was hit, or begins a new one; `restart` where the old reference is
@@ -123,6 +146,8 @@ impl<const N: usize> CounterHeads<N> {
     }
 
     fn hit(&mut self, frame: &Frame, index: usize, at: u64, moves: bool) {
+        self.hits += 1.0;
+        self.turns += f32::from(u8::from(index != usize::from(self.top)));
         let item = &mut self.items[index];
         item.score += 1.0;
         if moves {

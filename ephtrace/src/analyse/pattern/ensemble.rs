@@ -14,7 +14,7 @@ use super::{
         HostDensities, HostModels, HostReference, Lane, LaneDensities, LaneModels, RandomModels,
     },
     observation::Observation,
-    simple_hash::SimpleHash,
+    simple_hash::{HashCounter, HashOffset, SimpleHash},
 };
 use crate::analyse::real as as_f64;
 
@@ -46,7 +46,7 @@ pub(super) struct Ensemble {
     pub(super) random: RandomModels,
     pub(super) namespaces: Option<Namespaces>,
     /// RFC 6056 Algorithm 3 by one and by two.
-    pub(super) hashes: [SimpleHash; 2],
+    pub(super) hashes: Hashes,
     pub(super) mixtures: Mixtures,
     pub(super) resting: Resting,
     space: Space,
@@ -56,13 +56,18 @@ pub(super) struct Ensemble {
     forgotten: u64,
 }
 
+/// The simple hash by one and by two.
+pub(super) type Hashes = [SimpleHash; 2];
+
 /// A counter for each network namespace; begins with the second one, for up to then it is the
 /// same as a counter for the host.
 pub(super) struct Namespaces {
     references: LruCache<u32, HostReference, FxBuildHasher>,
     pub(super) models: HostModels,
-    /// Whether they do better than a counter for the host.
+    pub(super) hashes: Hashes,
+    /// Whether they do better than a counter for the host, and the hashes likewise.
     better: bool,
+    hashes_better: bool,
 }
 
 /// Mixtures of a counter with a random policy.
@@ -151,6 +156,8 @@ impl Ensemble {
         if events < 64 || events.is_multiple_of(16) {
             let n = as_f64(events);
             namespaces.better = namespaces.models.up.log(n) > self.host.up.log(n);
+            let likelier = |hashes: &Hashes| hashes[0].log(n).max(hashes[1].log(n));
+            namespaces.hashes_better = likelier(&namespaces.hashes) > likelier(&self.hashes);
         }
         if namespaces.better { own } else { host }
     }
@@ -160,8 +167,16 @@ impl Ensemble {
         if self.namespaces.is_none() && netns != first {
             let mut references = LruCache::unbounded_with_hasher(FxBuildHasher);
             references.put(first, self.host_reference.clone());
-            self.namespaces =
-                Some(Namespaces { references, models: self.host.clone(), better: false });
+            for (_, lane) in &mut self.known {
+                (lane.own_offsets, lane.netns) = (lane.hash_offsets, first);
+            }
+            self.namespaces = Some(Namespaces {
+                references,
+                models: self.host.clone(),
+                hashes: self.hashes.clone(),
+                better: false,
+                hashes_better: false,
+            });
         }
     }
 
@@ -176,26 +191,81 @@ impl Ensemble {
         let seen = self.lanes.observe(lane, frame, event.clock, self.resting.lanes);
         self.kernel.observe(event, frame, &mut lane.search_start, seen.same);
         self.counts.residuals = [None; 2];
-        let mut laws = [0.0; 2];
         if self.resting.hashes {
-            return (seen, laws);
+            return (seen, [0.0; 2]);
         }
-        let mut doubts = [None; 2];
-        for (i, hash) in self.hashes.iter_mut().enumerate() {
-            let outcome = hash.observe(frame, event.key, &mut lane.hash_offsets[i]);
-            laws[i] = outcome.law;
-            doubts[i] = outcome.doubt;
-            self.counts.residuals[i] = outcome.residual;
+        let (laws, doubts, residuals) = observe_hashes(
+            &mut self.hashes,
+            &mut self.host_reference.hash_counters,
+            &mut lane.hash_offsets,
+            (frame, event.key),
+        );
+        self.counts.residuals = residuals;
+        let counters = &mut self.host_reference.hash_counters;
+        doubt(&mut self.known, counters, doubts, event.key, |lane| &mut lane.hash_offsets);
+        (seen, self.observe_own_hashes(event, frame).unwrap_or(laws))
+    }
+
+    /// The same with a counter for each namespace; `None` unless that does better.
+    fn observe_own_hashes(&mut self, event: &Observation, frame: &Frame) -> Option<[f64; 2]> {
+        let namespaces = self.namespaces.as_mut()?;
+        let reference = namespaces.references.get_mut(&event.netns)?;
+        let lane = self.known.peek_mut(&event.key)?;
+        if lane.netns != event.netns {
+            (lane.own_offsets, lane.netns) = Default::default();
+            lane.netns = event.netns;
         }
-        for (i, doubt) in doubts.into_iter().enumerate() {
-            let Some(excess) = doubt else { continue };
-            for key in self.hashes[i].take_pending() {
-                if let Some(lane) = self.known.peek_mut(&key).filter(|_| key != event.key) {
-                    lane.hash_offsets[i].doubt(excess);
-                }
+        let (laws, doubts, residuals) = observe_hashes(
+            &mut namespaces.hashes,
+            &mut reference.hash_counters,
+            &mut lane.own_offsets,
+            (frame, event.key),
+        );
+        let counters = &mut reference.hash_counters;
+        doubt(&mut self.known, counters, doubts, event.key, |lane| &mut lane.own_offsets);
+        if !namespaces.hashes_better {
+            return None;
+        }
+        self.counts.residuals = residuals;
+        Some(laws)
+    }
+}
+
+type HashOutcomes = ([f64; 2], [Option<i32>; 2], [Option<i32>; 2]);
+
+/// Scores an event by both hashes: the densities of their laws, what they doubt, and the residuals.
+fn observe_hashes(
+    hashes: &mut Hashes,
+    counters: &mut [HashCounter; 2],
+    offsets: &mut [HashOffset; 2],
+    (frame, key): (&Frame, u64),
+) -> HashOutcomes {
+    let mut outcomes: HashOutcomes = Default::default();
+    let each = hashes.iter_mut().zip(counters).zip(offsets).enumerate();
+    for (i, ((hash, counter), offset)) in each {
+        let outcome = hash.observe(counter, frame, key, offset);
+        outcomes.0[i] = outcome.law;
+        outcomes.1[i] = outcome.doubt;
+        outcomes.2[i] = outcome.residual;
+    }
+    outcomes
+}
+
+/// Allows for events that were lost before the offsets of the pending destinations were taken.
+fn doubt(
+    known: &mut LruCache<u64, Lane, FxBuildHasher>,
+    counters: &mut [HashCounter; 2],
+    doubts: [Option<i32>; 2],
+    but: u64,
+    offsets: fn(&mut Lane) -> &mut [HashOffset; 2],
+) {
+    for (i, (doubt, counter)) in doubts.into_iter().zip(counters).enumerate() {
+        let Some(excess) = doubt else { continue };
+        for key in counter.take_pending() {
+            if let Some(lane) = known.peek_mut(&key).filter(|_| key != but) {
+                offsets(lane)[i].doubt(excess);
             }
         }
-        (seen, laws)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     observation::{Clock, Observation},
     random_increment::{RandomIncrement, Recent},
     score::{Score, log_sum_exp},
-    simple_hash::HashOffset,
+    simple_hash::{HashCounter, HashOffset},
 };
 
 /// Steps of 1 to this count as near.
@@ -22,6 +22,8 @@ pub(super) struct HostReference {
     up: CounterHeads<6>,
     down: CounterHeads<3>,
     recent: Recent<4>,
+    /// For the simple hash by one and by two.
+    pub(super) hash_counters: [HashCounter; 2],
     /// Destination and address of the last assignment.
     last: Option<(u64, u32)>,
 }
@@ -32,6 +34,7 @@ impl HostReference {
             up: CounterHeads::new(1),
             down: CounterHeads::new(-1),
             recent: Recent::new(),
+            hash_counters: [HashCounter::new(); 2],
             last: None,
         }
     }
@@ -146,8 +149,11 @@ impl HostModels {
 pub(super) struct Lane {
     heads: CounterHeads<4>,
     recent: Recent<2>,
-    /// For the simple hash by one and by two.
+    /// For the simple hash by one and by two, with a counter of the host, and with one of the
+    /// namespace `netns`.
     pub(super) hash_offsets: [HashOffset; 2],
+    pub(super) own_offsets: [HashOffset; 2],
+    pub(super) netns: u32,
     /// Number of the last event to this destination.
     pub(super) last: u64,
     /// How many times in a row the last port came again.
@@ -159,9 +165,11 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new() -> Self {
         Self {
-            heads: CounterHeads::new(1),
+            heads: CounterHeads::taking_turns(),
             recent: Recent::new(),
             hash_offsets: [HashOffset::default(); 2],
+            own_offsets: [HashOffset::default(); 2],
+            netns: 0,
             last: 0,
             tries: 0,
             search_start: None,
@@ -190,6 +198,8 @@ pub(super) struct LaneModels {
     pub(super) by_one: Counter,
     pub(super) noisy_two: Counter,
     pub(super) even: Counter,
+    /// The same with one secret for good.
+    pub(super) even_for_good: Counter,
     pub(super) any: Counter,
     pub(super) stride: StepHistogram,
     pub(super) random_up: RandomIncrement,
@@ -217,6 +227,7 @@ impl LaneModels {
             by_one: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
             noisy_two: Counter::new(&laws::NOISY_TWO, Start::LowParity),
             even: Counter::salted(&laws::EVEN_TO_16, Start::LowParity),
+            even_for_good: Counter::new(&laws::EVEN_TO_16, Start::LowParity),
             any: Counter::salted(&laws::ANY_TO_8, Start::Anywhere),
             stride: StepHistogram::new(),
             random_up: RandomIncrement::coarse(),
@@ -242,6 +253,7 @@ impl LaneModels {
             seen.by_one = self.by_one.observe(frame, &matched, clock);
             seen.noisy_two = self.noisy_two.observe(frame, &matched, clock);
             seen.even = self.even.observe(frame, &matched, clock);
+            self.even_for_good.observe(frame, &matched, clock);
             seen.any = self.any.observe(frame, &matched, clock);
             self.random_up.observe(frame, recent);
             self.observe_stride(frame, &matched, step);

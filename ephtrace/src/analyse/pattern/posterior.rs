@@ -28,6 +28,8 @@ const OPEN_PRIOR: f64 = 0.01;
 const WINDOW_PRIOR: f64 = 0.04;
 /// Prior of ports that programs name.
 const FIXED_PRIOR: f64 = 0.1;
+/// What it costs to take the secret of the hash for one that does not change.
+const FOR_GOOD: f64 = 1.5;
 /// What it costs to find the ends of an unknown range.
 const FOUND: f64 = 2.0;
 /// Evidence that a mixture must win by, per event.
@@ -181,8 +183,14 @@ fn known(c: &Ensemble, n: f64) -> Vec<Member> {
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(n), m.down.log(n) - 1.5]));
     let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log(n)));
+    let hash = |i: usize| {
+        let own = c.namespaces.iter().map(|own| own.hashes[i].log(n));
+        log_sum_exp(std::iter::once(c.hashes[i].log(n)).chain(own))
+    };
     let uniform = c.random.uniform(n);
     let found = range_found(c, uniform, n);
+    let for_good = c.lanes.even_for_good.log(n) - FOR_GOOD;
+    let even = log_sum_exp([c.lanes.even.log(n), for_good].into_iter());
     let known =
         |algorithm, pattern, log| Member { algorithm, pattern, log, prior: prior(algorithm) };
     let lane = Pattern::PerDestination;
@@ -191,11 +199,11 @@ fn known(c: &Ensemble, n: f64) -> Vec<Member> {
         known(Algorithm::Alg5RandInc, Pattern::Sequential, alg5),
         known(Algorithm::RandomUniform, Pattern::Random, uniform + found),
         known(Algorithm::RandomOdd, Pattern::Random, c.random.odd(n) + found),
-        known(Algorithm::Alg3Hash, lane, c.hashes[0].log(n)),
-        known(Algorithm::LinuxHintEven, lane, c.hashes[1].log(n)),
+        known(Algorithm::Alg3Hash, lane, hash(0)),
+        known(Algorithm::LinuxHintEven, lane, hash(1)),
         known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log(n)),
         known(Algorithm::LinuxDhash256, lane, c.lanes.noisy_two.log(n)),
-        known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log(n)),
+        known(Algorithm::LinuxDhash64k, lane, even),
         known(Algorithm::LinuxLpr, lane, c.lanes.any.log(n)),
         known(Algorithm::Fixed, Pattern::Fixed, fixed(c, n)),
     ]

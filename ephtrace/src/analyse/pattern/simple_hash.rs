@@ -31,27 +31,32 @@ pub(super) struct HashOffset {
     range_id: u32,
 }
 
-/// The counter, and how well the model has done.
-#[derive(Clone)]
-pub(super) struct SimpleHash {
-    law: &'static Law,
-    stride: i32,
-    start: Start,
+/// One counter that a host, or a namespace, has behind all hashes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HashCounter {
     counter: i64,
     /// Correction that the last residual asked for but that was not made, or that was made and
     /// may have been wrong.
     alternative: Option<i32>,
     pending: [u64; PENDING],
     pending_len: usize,
+}
+
+/// The law, and how well the model has done.
+#[derive(Clone)]
+pub(super) struct SimpleHash {
+    law: &'static Law,
+    stride: i32,
+    start: Start,
     shares: Shares,
     score: Score,
 }
 
-/// What [`SimpleHash::observe`] asks of the caller, who owns the hash_offsets.
+/// What [`SimpleHash::observe`] asks of the caller, who owns the offsets.
 pub(super) struct Outcome {
     /// Density under the law alone, for mixtures.
     pub(super) law: f64,
-    /// Places of destinations first seen since the counter was last confirmed may be off by this.
+    /// Offsets of destinations first seen since the counter was last confirmed may be off by this.
     pub(super) doubt: Option<i32>,
     /// The residual of the prediction, if the destination was known.
     pub(super) residual: Option<i32>,
@@ -63,10 +68,6 @@ impl SimpleHash {
             law,
             stride,
             start,
-            counter: 0,
-            alternative: None,
-            pending: [0; PENDING],
-            pending_len: 0,
             shares: Shares::new(SKIP_CAP, JUMP_CAP),
             score: Score::new(),
         }
@@ -76,24 +77,26 @@ impl SimpleHash {
         self.score.log(n)
     }
 
-    /// Destinations whose offset may be off after a correction.
-    pub(super) fn take_pending(&mut self) -> impl Iterator<Item = u64> + use<> {
-        let (pending, len) = (self.pending, self.pending_len);
-        self.pending_len = 0;
-        pending.into_iter().take(len)
-    }
-
     /// Scores one event and moves the counter.
-    pub(super) fn observe(&mut self, frame: &Frame, key: u64, offset: &mut HashOffset) -> Outcome {
+    pub(super) fn observe(
+        &mut self,
+        counter: &mut HashCounter,
+        frame: &Frame,
+        key: u64,
+        offset: &mut HashOffset,
+    ) -> Outcome {
         let fresh = match self.start {
             Start::Anywhere => frame.fresh,
             Start::LowParity => frame.fresh_low,
         };
         if !offset.known || offset.range_id != frame.range_id {
-            return self.first(frame, key, offset, fresh);
+            let noise = self.shares.now()[NOISE];
+            self.score.add((1.0 - noise) * fresh + noise * frame.noise);
+            counter.first(frame, key, offset, self.stride);
+            return Outcome { law: fresh, doubt: None, residual: None };
         }
-        let main = frame.step_from_place(offset.base + self.counter);
-        let candidates = self.candidates(frame, offset, main);
+        let main = frame.step_from_place(offset.base + counter.counter);
+        let candidates = counter.candidates(frame, offset, main);
         let shares = self.shares.now();
         let mut law = [0.0; 3];
         let mut best = None;
@@ -114,10 +117,24 @@ impl SimpleHash {
         let law = (parts[CLEAN] + parts[SKIP] + parts[LATE])
             / (shares[CLEAN] + shares[SKIP] + shares[LATE]);
         let doubt = match best {
-            Some((which, step)) => self.follow(offset, which, step),
-            None => self.lose(frame, offset, main),
+            Some((which, step)) => counter.follow(offset, which, step, self.stride),
+            None => counter.lose(frame, offset, main),
         };
         Outcome { law: 0.96 * law + 0.04 * fresh, doubt, residual: Some(main - self.stride) }
+    }
+
+}
+
+impl HashCounter {
+    pub(super) const fn new() -> Self {
+        Self { counter: 0, alternative: None, pending: [0; PENDING], pending_len: 0 }
+    }
+
+    /// Destinations whose offset may be off after a correction.
+    pub(super) fn take_pending(&mut self) -> impl Iterator<Item = u64> + use<> {
+        let (pending, len) = (self.pending, self.pending_len);
+        self.pending_len = 0;
+        pending.into_iter().take(len)
     }
 
     /// The step from the counter under each assumption, with its weight: all is as it seems, the
@@ -131,10 +148,8 @@ impl SimpleHash {
     }
 
     /// The first port of a destination: its offset follows from the counter.
-    fn first(&mut self, frame: &Frame, key: u64, offset: &mut HashOffset, fresh: f64) -> Outcome {
-        let noise = self.shares.now()[NOISE];
-        self.score.add((1.0 - noise) * fresh + noise * frame.noise);
-        self.counter += i64::from(self.stride);
+    fn first(&mut self, frame: &Frame, key: u64, offset: &mut HashOffset, stride: i32) {
+        self.counter += i64::from(stride);
         *offset = HashOffset {
             known: true,
             base: i64::from(frame.port) - self.counter,
@@ -145,11 +160,16 @@ impl SimpleHash {
             *slot = key;
             self.pending_len += 1;
         }
-        Outcome { law: fresh, doubt: None, residual: None }
     }
 
     /// The event fits: takes over the assumption under which it does.
-    fn follow(&mut self, offset: &mut HashOffset, which: usize, step: i32) -> Option<i32> {
+    fn follow(
+        &mut self,
+        offset: &mut HashOffset,
+        which: usize,
+        step: i32,
+        stride: i32,
+    ) -> Option<i32> {
         match which {
             1 => {
                 if let Some(base) = offset.other.replace(offset.base) {
@@ -166,7 +186,7 @@ impl SimpleHash {
             return None;
         }
         self.counter += i64::from(step);
-        if step == self.stride {
+        if step == stride {
             self.pending_len = 0;
             if which == 0 {
                 offset.other = None;
@@ -174,7 +194,7 @@ impl SimpleHash {
             return None;
         }
         // Events were lost, or this destination's offset is off.
-        let excess = step - self.stride;
+        let excess = step - stride;
         self.alternative = Some(-excess);
         offset.other = Some(offset.base + i64::from(excess));
         Some(excess)
