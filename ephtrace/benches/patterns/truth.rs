@@ -170,10 +170,12 @@ fn mixed(trace: &Trace, pairs: Pairs) -> Right {
     if is_minor(pairs.lesser, pairs.assigned) || pairs.returns < FEW && pairs.pairs < FEW {
         let parts = trace.rows.iter().filter_map(|row| row.part);
         let second = 2 * parts.clone().filter(|part| *part == 1).count() > pairs.assigned;
-        right.also(&[name_of(&trace.rules[usize::from(second)])]);
+        let alone = known(name_of(&trace.rules[usize::from(second)]), pairs);
         if pairs.lesser == 0 {
-            right = Right::new(name_of(&trace.rules[usize::from(second)]));
+            return alone;
         }
+        right.patterns.extend(alone.patterns);
+        right.algorithms.extend(alone.algorithms);
     }
     right
 }

@@ -308,7 +308,7 @@ impl Mixtures {
         }
         let lanes = [hashes[0], lane.by_one, lane.noisy_two, lane.even];
         for (mixture, density) in self.counters.iter_mut().zip(lanes) {
-            mixture.observe(host.among, density, frame.noise);
+            mixture.observe(0.5 * (host.among + host.up), density, frame.noise);
         }
         for (mixture, density) in self.stretches.iter_mut().zip(counters) {
             mixture.observe(density, frame.fresh, frame.noise);

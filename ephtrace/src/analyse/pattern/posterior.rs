@@ -41,7 +41,7 @@ const MIXED_LEAST: f64 = 1.0;
 /// … and if one part is random increments.
 const MIXED_WEAK: f64 = 4.0;
 /// … over several counters alike.
-const MIXED_SEVERAL: f64 = 12.0;
+const MIXED_SEVERAL: f64 = 6.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 1.5;
 /// Share of switches that follow the last port under one counter for everybody.
@@ -56,7 +56,7 @@ const UNSEEN_REST_OF_MANY: f64 = 0.05;
 /// Switches to other addresses that tell whose a counter with gaps is.
 const TELLING: u64 = 2;
 /// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
-const FOR_EVERYBODY: f64 = 0.75;
+const FOR_EVERYBODY: f64 = 0.8;
 
 /// Prior of each policy: how common it is out there, and how little of a regular stream it needs to
 /// be fooled.
@@ -223,7 +223,7 @@ fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     if c.counts.peer_switches >= TELLING {
         return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST_OF_MANY)];
     }
-    let (most, half) = (UNSEEN_REST * 0.65, UNSEEN_REST * 0.35);
+    let (most, half) = (UNSEEN_REST * 0.75, UNSEEN_REST * 0.25);
     let mut members = vec![
         rest(Algorithm::SeqGlobal, Pattern::Sequential, log, most),
         rest(Algorithm::Alg3Hash, Pattern::PerDestination, log, half),
@@ -256,9 +256,7 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
         .map(|(index, mixture)| mixture.evidence(n) - weak(index))
         .collect();
     // Several counters alike are not two policies.
-    let several = c.host.many.evidence(n) + MIXED_SEVERAL + MIXED_MARGIN * n;
-    let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n));
-    let counters = counters.filter(|log| *log > several);
+    let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n) - MIXED_SEVERAL);
     let log = log_sum_exp(logs.into_iter().chain(counters));
     Member {
         algorithm: Algorithm::Mixed,
