@@ -81,8 +81,11 @@ impl<const N: usize> CounterHeads<N> {
     /// How the event stands to the heads. A new range makes all of them worthless.
     pub(super) fn matched(&mut self, frame: &Frame) -> Match {
         if self.range_id != frame.range_id {
-            self.len = 0;
             self.range_id = frame.range_id;
+            if self.len > 0 {
+                self.len = 0;
+                return Match { any: true, ..Match::default() };
+            }
         }
         let items = &self.items[..usize::from(self.len)];
         let Some(top) = items.get(usize::from(self.top)) else { return Match::default() };

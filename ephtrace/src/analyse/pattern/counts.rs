@@ -162,6 +162,11 @@ impl Counts {
         self.near_by_chance / as_f64(self.returns.max(1))
     }
 
+    /// Number of ports in the range, on average.
+    pub(super) fn mean_size(&self) -> f64 {
+        self.sizes / as_f64(self.events.max(1))
+    }
+
     /// Whether the range was known at most assignments.
     pub(super) fn range_is_known(&self) -> bool {
         2 * self.ranged > self.events

@@ -118,12 +118,13 @@ impl Ensemble {
     pub(super) fn observe(&mut self, event: &Observation, resting: Resting) {
         self.resting = resting;
         self.counts.observe_time(event.clock);
-        if self.known.peek_mut(&event.key).is_some_and(|lane| lane.is_retry(event.port)) {
+        let repeated = self.random.pool.repeated(event.port);
+        let frame = self.space.frame(event.port, event.range, repeated);
+        let key = frame.lane(event.key);
+        if self.known.peek_mut(&key).is_some_and(|lane| lane.is_retry(event.port)) {
             self.counts.retries += 1;
             return;
         }
-        let repeated = self.random.pool.repeated(event.port);
-        let frame = self.space.frame(event.port, event.range, repeated);
         let host = self.observe_host(event, &frame);
         let mut odd = 0.0;
         if !resting.random {
@@ -181,11 +182,12 @@ impl Ensemble {
     }
 
     fn observe_lane(&mut self, event: &Observation, frame: &Frame) -> (LaneDensities, [f64; 2]) {
-        if self.known.len() >= MAX_DESTINATIONS && !self.known.contains(&event.key) {
+        let key = frame.lane(event.key);
+        if self.known.len() >= MAX_DESTINATIONS && !self.known.contains(&key) {
             self.known.pop_lru();
             self.forgotten += 1;
         }
-        let lane = self.known.get_or_insert_mut(event.key, Lane::new);
+        let lane = self.known.get_or_insert_mut(key, Lane::new);
         self.counts.gap = self.counts.events.checked_sub(lane.last).filter(|_| lane.last > 0);
         lane.last = self.counts.events + 1;
         let seen = self.lanes.observe(lane, frame, event.clock, self.resting.lanes);
@@ -198,19 +200,20 @@ impl Ensemble {
             &mut self.hashes,
             &mut self.host_reference.hash_counters,
             &mut lane.hash_offsets,
-            (frame, event.key),
+            (frame, key),
         );
         self.counts.residuals = residuals;
         let counters = &mut self.host_reference.hash_counters;
-        doubt(&mut self.known, counters, doubts, event.key, |lane| &mut lane.hash_offsets);
+        doubt(&mut self.known, counters, doubts, key, |lane| &mut lane.hash_offsets);
         (seen, self.observe_own_hashes(event, frame).unwrap_or(laws))
     }
 
     /// The same with a counter for each namespace; `None` unless that does better.
     fn observe_own_hashes(&mut self, event: &Observation, frame: &Frame) -> Option<[f64; 2]> {
+        let key = frame.lane(event.key);
         let namespaces = self.namespaces.as_mut()?;
         let reference = namespaces.references.get_mut(&event.netns)?;
-        let lane = self.known.peek_mut(&event.key)?;
+        let lane = self.known.peek_mut(&key)?;
         if lane.netns != event.netns {
             (lane.own_offsets, lane.netns) = Default::default();
             lane.netns = event.netns;
@@ -219,10 +222,10 @@ impl Ensemble {
             &mut namespaces.hashes,
             &mut reference.hash_counters,
             &mut lane.own_offsets,
-            (frame, event.key),
+            (frame, key),
         );
         let counters = &mut reference.hash_counters;
-        doubt(&mut self.known, counters, doubts, event.key, |lane| &mut lane.own_offsets);
+        doubt(&mut self.known, counters, doubts, key, |lane| &mut lane.own_offsets);
         if !namespaces.hashes_better {
             return None;
         }

@@ -35,7 +35,7 @@ impl StepHistogram {
     /// any law can be learned in time.
     pub(super) fn evidence(&self, n: f64) -> f64 {
         match self.commonest() {
-            Some((_, share)) if share >= ONE_STEP => self.score.log(n),
+            Some((step, share)) if step != 0 && share >= ONE_STEP => self.score.log(n),
             _ => f64::NEG_INFINITY,
         }
     }
@@ -187,7 +187,7 @@ pub(super) struct Gaps {
 
 impl Gaps {
     pub(super) const fn new() -> Self {
-        Self { counts: [0.3; GAPS], total: 0.3 * 15.0, score: Score::new() }
+        Self { counts: [0.1; GAPS], total: 1.5, score: Score::new() }
     }
 
     pub(super) fn log(&self, n: f64) -> f64 {

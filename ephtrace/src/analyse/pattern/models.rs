@@ -96,7 +96,7 @@ impl HostModels {
         reference.up.advance(frame, &up, 0, false);
         let down = reference.down.matched(frame);
         reference.down.advance(frame, &down, 0, false);
-        let recent = reference.recent.ports(frame);
+        let recent = reference.recent.ports();
         let mut seen = HostDensities {
             step: recent.first().map(|&port| frame.step_from(port)),
             near: up.step,
@@ -245,7 +245,7 @@ impl LaneModels {
         let matched = lane.heads.matched(frame);
         let same = self.even.same(&matched, clock);
         lane.heads.advance(frame, &matched, clock.stamp(), same < 0.5);
-        let recent = lane.recent.ports(frame);
+        let recent = lane.recent.ports();
         let step = recent.first().map(|&port| frame.step_from(port));
         let (near, places) = (matched.step, matched.places);
         let mut seen = LaneDensities { step, places, near, same, ..LaneDensities::default() };

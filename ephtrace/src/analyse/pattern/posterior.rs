@@ -42,6 +42,9 @@ const MIXED_LEAST: f64 = 1.0;
 const MIXED_WEAK: f64 = 4.0;
 /// … over several counters alike.
 const MIXED_SEVERAL: f64 = 6.0;
+/// In a range of fewer ports than this, ports are near one another by chance, and searches end far
+/// away.
+const WIDE: f64 = 4096.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 1.5;
 /// Share of switches that follow the last port under one counter for everybody.
@@ -55,6 +58,8 @@ const UNSEEN_REST: f64 = 0.5;
 const UNSEEN_REST_OF_MANY: f64 = 0.05;
 /// Switches to other addresses that tell whose a counter with gaps is.
 const TELLING: u64 = 2;
+/// What the prior of Algorithm 5 is worth without them: a rest that is not seen looks alike.
+const ALG5_OF_ONE: f64 = 0.3;
 /// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
 const FOR_EVERYBODY: f64 = 0.8;
 
@@ -112,24 +117,37 @@ fn foreign(c: &Ensemble, members: &mut [Member]) {
 }
 
 /// Where no switch between destinations tells whose a counter is, the name of a counter for
-/// everybody stands for one of the destination, too.
+/// everybody stands for one of the destination, too; and a regular one with gaps, for any that others
+/// use unseen.
 fn told_apart(c: &Ensemble, members: Vec<Member>) -> Vec<Member> {
     let counts = &c.counts;
-    let untold = |member: &Member| {
-        let has_gaps = member.algorithm == Algorithm::Alg5RandInc;
-        member.pattern == Pattern::Sequential
-            && (counts.switches == 0 || has_gaps && counts.peer_switches < TELLING)
-    };
+    let one_peer = counts.peer_switches < TELLING;
     let split = |member: Member| {
-        let share = if untold(&member) { FOR_EVERYBODY } else { 1.0 };
-        let own = Member {
-            pattern: Pattern::PerDestination,
-            prior: member.prior * (1.0 - share),
-            ..member
+        let has_gaps = matches!(member.algorithm, Algorithm::Alg5RandInc | Algorithm::Other);
+        let is_regular = matches!(member.pattern, Pattern::Sequential | Pattern::PerDestination);
+        let untold = member.pattern == Pattern::Sequential && counts.switches == 0;
+        let unseen = has_gaps && is_regular && one_peer;
+        let share = if untold || unseen { FOR_EVERYBODY } else { 1.0 };
+        let part = |algorithm, pattern, share: f64| {
+            let algorithm = if unseen && member.algorithm == Algorithm::Other {
+                algorithm
+            } else {
+                member.algorithm
+            };
+            Member { algorithm, pattern, prior: member.prior * share, ..member }
         };
-        [Member { prior: member.prior * share, ..member }, own]
+        let first = if unseen { Pattern::Sequential } else { member.pattern };
+        [
+            part(Algorithm::SeqGlobal, first, share),
+            part(Algorithm::Alg3Hash, Pattern::PerDestination, 1.0 - share),
+        ]
     };
-    members.into_iter().flat_map(split).filter(|member| member.prior > 0.0).collect()
+    let alg5 = if one_peer { ALG5_OF_ONE } else { 1.0 };
+    let weighed = members.into_iter().map(|member| match member.algorithm {
+        Algorithm::Alg5RandInc => Member { prior: member.prior * alg5, ..member },
+        _ => member,
+    });
+    weighed.flat_map(split).filter(|member| member.prior > 0.0).collect()
 }
 
 /// First visits that follow the last port of another destination: under a hash, a coincidence each.
@@ -262,7 +280,7 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
         algorithm: Algorithm::Mixed,
         pattern: Pattern::Mixed,
         log: log - MIXED_LEAST - MIXED_MARGIN * (n - MIXED_FREE).max(0.0),
-        prior: prior(Algorithm::Mixed),
+        prior: prior(Algorithm::Mixed) * (c.counts.mean_size() / WIDE).min(1.0),
     }
 }
 

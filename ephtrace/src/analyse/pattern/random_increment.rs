@@ -42,20 +42,15 @@ const WIDEST: f64 = 0.3;
 pub(super) struct Recent<const N: usize> {
     ports: [u16; N],
     len: usize,
-    range_id: u32,
 }
 
 impl<const N: usize> Recent<N> {
     pub(super) const fn new() -> Self {
-        Self { ports: [0; N], len: 0, range_id: 0 }
+        Self { ports: [0; N], len: 0 }
     }
 
-    /// The ports to compare with; none after a change of the range.
-    pub(super) fn ports(&mut self, frame: &Frame) -> &[u16] {
-        if self.range_id != frame.range_id {
-            self.range_id = frame.range_id;
-            self.len = 0;
-        }
+    /// The ports to compare with.
+    pub(super) fn ports(&self) -> &[u16] {
         &self.ports[..self.len]
     }
 
@@ -221,7 +216,7 @@ mod tests {
             port += 1 + i * 37 % 100;
             let range = PortRange { low: 1024, high: 65535, by_socket: false };
             let frame = space.frame(port, Some(range), 0.0);
-            let ports = recent.ports(&frame);
+            let ports = recent.ports();
             wide.observe(&frame, ports);
             recent.push(port);
         }
