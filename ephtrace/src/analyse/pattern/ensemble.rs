@@ -56,6 +56,9 @@ pub(super) struct Ensemble {
     forgotten: u64,
 }
 
+/// The offsets of the simple hashes by destination.
+type Offsets = LruCache<u64, [HashOffset; 2], FxBuildHasher>;
+
 /// The simple hash by one and by two.
 pub(super) type Hashes = [SimpleHash; 2];
 
@@ -63,6 +66,8 @@ pub(super) type Hashes = [SimpleHash; 2];
 /// same as a counter for the host.
 pub(super) struct Namespaces {
     references: LruCache<u32, HostReference, FxBuildHasher>,
+    /// Offsets of destinations within a namespace: the same addresses may be in several.
+    offsets: Offsets,
     pub(super) models: HostModels,
     pub(super) hashes: Hashes,
     /// Whether they do better than a counter for the host, and the hashes likewise.
@@ -168,11 +173,13 @@ impl Ensemble {
         if self.namespaces.is_none() && netns != first {
             let mut references = LruCache::unbounded_with_hasher(FxBuildHasher);
             references.put(first, self.host_reference.clone());
-            for (_, lane) in &mut self.known {
-                (lane.own_offsets, lane.netns) = (lane.hash_offsets, first);
+            let mut offsets = LruCache::unbounded_with_hasher(FxBuildHasher);
+            for (key, lane) in self.known.iter().rev() {
+                offsets.put(within(*key, first), lane.hash_offsets);
             }
             self.namespaces = Some(Namespaces {
                 references,
+                offsets,
                 models: self.host.clone(),
                 hashes: self.hashes.clone(),
                 better: false,
@@ -204,28 +211,32 @@ impl Ensemble {
         );
         self.counts.residuals = residuals;
         let counters = &mut self.host_reference.hash_counters;
-        doubt(&mut self.known, counters, doubts, key, |lane| &mut lane.hash_offsets);
+        let known = &mut self.known;
+        for (i, key, excess) in pending(counters, doubts, key) {
+            if let Some(lane) = known.peek_mut(&key) {
+                lane.hash_offsets[i].doubt(excess);
+            }
+        }
         (seen, self.observe_own_hashes(event, frame).unwrap_or(laws))
     }
 
     /// The same with a counter for each namespace; `None` unless that does better.
     fn observe_own_hashes(&mut self, event: &Observation, frame: &Frame) -> Option<[f64; 2]> {
-        let key = frame.lane(event.key);
+        let key = within(frame.lane(event.key), event.netns);
         let namespaces = self.namespaces.as_mut()?;
         let reference = namespaces.references.get_mut(&event.netns)?;
-        let lane = self.known.peek_mut(&key)?;
-        if lane.netns != event.netns {
-            (lane.own_offsets, lane.netns) = Default::default();
-            lane.netns = event.netns;
+        if namespaces.offsets.len() >= MAX_DESTINATIONS && !namespaces.offsets.contains(&key) {
+            namespaces.offsets.pop_lru();
         }
-        let (laws, doubts, residuals) = observe_hashes(
-            &mut namespaces.hashes,
-            &mut reference.hash_counters,
-            &mut lane.own_offsets,
-            (frame, key),
-        );
+        let offsets = namespaces.offsets.get_or_insert_mut(key, Default::default);
         let counters = &mut reference.hash_counters;
-        doubt(&mut self.known, counters, doubts, key, |lane| &mut lane.own_offsets);
+        let hashes = &mut namespaces.hashes;
+        let (laws, doubts, residuals) = observe_hashes(hashes, counters, offsets, (frame, key));
+        for (i, key, excess) in pending(counters, doubts, key) {
+            if let Some(offsets) = namespaces.offsets.peek_mut(&key) {
+                offsets[i].doubt(excess);
+            }
+        }
         if !namespaces.hashes_better {
             return None;
         }
@@ -254,22 +265,23 @@ fn observe_hashes(
     outcomes
 }
 
-/// Allows for events that were lost before the offsets of the pending destinations were taken.
-fn doubt(
-    known: &mut LruCache<u64, Lane, FxBuildHasher>,
+/// Which hash's offset of which destination may be off by how much, for events were lost before it
+/// was taken.
+fn pending(
     counters: &mut [HashCounter; 2],
     doubts: [Option<i32>; 2],
     but: u64,
-    offsets: fn(&mut Lane) -> &mut [HashOffset; 2],
-) {
-    for (i, (doubt, counter)) in doubts.into_iter().zip(counters).enumerate() {
-        let Some(excess) = doubt else { continue };
-        for key in counter.take_pending() {
-            if let Some(lane) = known.peek_mut(&key).filter(|_| key != but) {
-                offsets(lane)[i].doubt(excess);
-            }
-        }
-    }
+) -> impl Iterator<Item = (usize, u64, i32)> {
+    let doubted = counters.iter_mut().zip(doubts).enumerate();
+    doubted
+        .filter_map(|(i, (counter, doubt))| Some((i, counter, doubt?)))
+        .flat_map(|(i, counter, excess)| counter.take_pending().map(move |key| (i, key, excess)))
+        .filter(move |(_, key, _)| *key != but)
+}
+
+/// The key of a destination within a namespace.
+fn within(key: u64, netns: u32) -> u64 {
+    key ^ u64::from(netns).wrapping_mul(0xff51_afd7_ed55_8ccd)
 }
 
 impl Namespaces {

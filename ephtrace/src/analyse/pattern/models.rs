@@ -149,11 +149,8 @@ impl HostModels {
 pub(super) struct Lane {
     heads: CounterHeads<4>,
     recent: Recent<2>,
-    /// For the simple hash by one and by two, with a counter of the host, and with one of the
-    /// namespace `netns`.
+    /// For the simple hash by one and by two, with a counter of the host.
     pub(super) hash_offsets: [HashOffset; 2],
-    pub(super) own_offsets: [HashOffset; 2],
-    pub(super) netns: u32,
     /// Number of the last event to this destination.
     pub(super) last: u64,
     /// How many times in a row the last port came again.
@@ -168,8 +165,6 @@ impl Lane {
             heads: CounterHeads::taking_turns(),
             recent: Recent::new(),
             hash_offsets: [HashOffset::default(); 2],
-            own_offsets: [HashOffset::default(); 2],
-            netns: 0,
             last: 0,
             tries: 0,
             search_start: None,
