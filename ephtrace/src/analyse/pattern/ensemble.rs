@@ -304,8 +304,10 @@ impl Mixtures {
         hashes: [f64; 2],
         odd: f64,
     ) {
+        // Where another policy comes in between, any place may be the one that the counter has got to.
+        let by_one = 0.9 * host.up.max(host.among);
         let counters = [
-            host.up,
+            by_one,
             host.random_up,
             hashes[0],
             hashes[1],
@@ -323,13 +325,13 @@ impl Mixtures {
         }
         let lanes = [hashes[0], lane.by_one, lane.noisy_two, lane.even];
         for (mixture, density) in self.counters.iter_mut().zip(lanes) {
-            mixture.observe(0.5 * (host.among + host.up), density, frame.noise);
+            mixture.observe(by_one, density, frame.noise);
         }
         for (mixture, density) in self.stretches.iter_mut().zip(counters) {
             mixture.observe(density, frame.fresh, frame.noise);
         }
         for (mixture, density) in self.changes.iter_mut().zip(linux) {
-            mixture.observe(host.up, density, frame.noise);
+            mixture.observe(by_one, density, frame.noise);
         }
     }
 }
