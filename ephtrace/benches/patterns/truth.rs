@@ -74,11 +74,18 @@ pub(crate) struct Pairs {
     pub(crate) assigned: usize,
     /// Rows of the lesser of two policies.
     pub(crate) lesser: usize,
+    /// Returns from one row of the policy by destination to the next, the secret unchanged.
+    pub(crate) of_counter: usize,
 }
 
 pub(crate) fn pairs(trace: &Trace) -> Pairs {
-    let salted = matches!(trace.rules[0], Rule::Dhash64k { .. })
-        && trace.class != Class::Linux518ForGood;
+    let salted = |rule: &Rule| {
+        matches!(rule, Rule::Dhash64k { .. }) && trace.class != Class::Linux518ForGood
+    };
+    let counter = trace.rules.iter().position(|rule| {
+        pattern_of(name_of(rule)) == Pattern::PerDestination
+    });
+    let mut last_of_counter: HashMap<u64, u64> = HashMap::new();
     let mut pairs = Pairs::default();
     let mut last_of_key: HashMap<(usize, u64), (usize, u64, (u16, u16))> = HashMap::new();
     let mut last_of_netns: HashMap<usize, (u64, usize)> = HashMap::new();
@@ -93,7 +100,10 @@ pub(crate) fn pairs(trace: &Trace) -> Pairs {
         last_of_netns.insert(to.netns, (to.key, count + 1));
         pairs.pairs += usize::from(count > 0);
         pairs.switches += usize::from(before != to.key);
-        let epoch = if salted { row.epoch } else { 0 };
+        let epoch = if salted(&trace.rules[row.part.unwrap_or(0)]) { row.epoch } else { 0 };
+        if row.part == counter {
+            pairs.of_counter += usize::from(last_of_counter.insert(to.key, epoch) == Some(epoch));
+        }
         if let Some((then, in_epoch, of_range)) =
             last_of_key.insert((to.netns, to.key), (count, epoch, range))
             && (in_epoch, of_range) == (epoch, range)
@@ -167,7 +177,17 @@ pub(crate) fn is_minor(lesser: usize, of: usize) -> bool {
 
 fn mixed(trace: &Trace, pairs: Pairs) -> Right {
     let mut right = Right::new(Algorithm::Mixed);
-    if is_minor(pairs.lesser, pairs.assigned) || pairs.returns < FEW && pairs.pairs < FEW {
+    let by_destination = |rule: &Rule| pattern_of(name_of(rule)) == Pattern::PerDestination;
+    let untold = pairs.of_counter < FEW && trace.rules.iter().any(by_destination);
+    if untold {
+        // Ports of a counter that is never seen to move are as good as random.
+        let others = trace.rules.iter().map(name_of).filter(|name| {
+            pattern_of(*name) != Pattern::PerDestination
+        });
+        right.also(&others.collect::<Vec<_>>());
+        right.also(&[Algorithm::RandomUniform]);
+    }
+    if is_minor(pairs.lesser, pairs.assigned) {
         let parts = trace.rows.iter().filter_map(|row| row.part);
         let second = 2 * parts.clone().filter(|part| *part == 1).count() > pairs.assigned;
         let alone = known(name_of(&trace.rules[usize::from(second)]), pairs);

@@ -305,7 +305,7 @@ impl Mixtures {
         odd: f64,
     ) {
         // Where another policy comes in between, any place may be the one that the counter has got to.
-        let by_one = 0.9 * host.up.max(host.among);
+        let by_one = host.up.max(0.5 * host.among);
         let counters = [
             by_one,
             host.random_up,

@@ -241,7 +241,7 @@ fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     if c.counts.peer_switches >= TELLING {
         return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST_OF_MANY)];
     }
-    let (most, half) = (UNSEEN_REST * 0.75, UNSEEN_REST * 0.25);
+    let (most, half) = (UNSEEN_REST * 0.8, UNSEEN_REST * 0.2);
     let mut members = vec![
         rest(Algorithm::SeqGlobal, Pattern::Sequential, log, most),
         rest(Algorithm::Alg3Hash, Pattern::PerDestination, log, half),

@@ -2,12 +2,12 @@
 
 use super::{frame::Frame, score::Score};
 
-/// Values of N looked at, each 1.3 times the one before, from [`SMALLEST`] on.
-const GRID: usize = 28;
+/// Values of N looked at, each 1.15 times the one before, from [`SMALLEST`] on.
+const GRID: usize = 52;
 const SMALLEST: f64 = 5.0;
-const RATIO: f64 = 1.3;
+const RATIO: f64 = 1.15;
 /// The first values of N, up to 14.
-const COARSE: usize = 5;
+const COARSE: usize = 9;
 /// Weight of the last port as the reference, of the one before, and so on: a stray port or an
 /// overtaken one then costs one event.
 const RECENCY: [f64; 4] = [0.93, 0.045, 0.015, 0.01];
