@@ -209,7 +209,7 @@ pub(crate) fn range_for(rng: &mut Rng, class: Class, rules: &[Rule]) -> Range {
                 (low, low + rng.u16(499..9999))
             }
             1..=6 if class.is_linux() && class != Class::LinuxSocketRange => usual[0],
-            1..=4 if class == Class::LinuxSocketRange => {
+            1..=9 if class == Class::LinuxSocketRange => {
                 let low = 2 * rng.u16(16_384..25_000);
                 (low, low + 2 * rng.u16(250..5000) - 1)
             }

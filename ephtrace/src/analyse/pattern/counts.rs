@@ -68,6 +68,8 @@ pub(super) struct Counts {
     pub(super) sizes: f64,
     /// Assignments whose range was known.
     pub(super) ranged: u64,
+    /// … and is none that a system has by itself.
+    pub(super) custom: u64,
     /// Whether they all came through our own hooks.
     pub(super) linux: u64,
     /// Those whose origin is known to be connect.
@@ -95,6 +97,7 @@ impl Counts {
         self.linux += u64::from(event.linux);
         self.connects += u64::from(event.origin == Some(Origin::Connect));
         self.ranged += u64::from(event.range.is_some());
+        self.custom += u64::from(frame.is_custom());
         self.pings += u64::from(event.origin == Some(Origin::Ping));
         self.count_switch(host);
         if let Some(step) = host.step {

@@ -78,6 +78,12 @@ impl Frame {
         (self.low..self.low + self.size).contains(&i32::from(port))
     }
 
+    /// Whether the range is known, and none that a system has by itself.
+    pub(super) fn is_custom(&self) -> bool {
+        let ends = (self.low, self.low + self.size - 1);
+        self.range_id != 0 && !USUAL.iter().any(|&(low, high, _)| (low, high) == ends)
+    }
+
     /// Whether the port has the parity of the low end.
     pub(super) fn on_low_parity(&self) -> bool {
         (i32::from(self.port) - self.low) % 2 == 0

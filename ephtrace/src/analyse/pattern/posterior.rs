@@ -39,7 +39,7 @@ const MIXED_FREE: f64 = 20.0;
 /// … and altogether.
 const MIXED_LEAST: f64 = 1.0;
 /// … and if one part is random increments.
-const MIXED_WEAK: f64 = 4.0;
+const MIXED_WEAK: f64 = 6.0;
 /// … over several counters alike.
 const MIXED_SEVERAL: f64 = 6.0;
 /// In a range of fewer ports than this, ports are near one another by chance, and searches end far
@@ -63,14 +63,15 @@ const ALG5_OF_ONE: f64 = 0.5;
 /// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
 const FOR_EVERYBODY: f64 = 0.8;
 
+/// What `IP_LOCAL_PORT_RANGE` is worth where the range is a system's own, or not known.
+const USUAL_RANGE: f64 = 0.2;
+
 /// Prior of each policy: how common it is out there, and how little of a regular stream it needs to
 /// be fooled.
 fn prior(algorithm: Algorithm) -> f64 {
     match algorithm {
         // No system is known to use it.
         Algorithm::Alg5RandInc => 0.2,
-        // By request of the program only.
-        Algorithm::LinuxLpr => 0.5,
         Algorithm::Mixed => MIXED_PRIOR,
         Algorithm::Fixed => FIXED_PRIOR,
         _ => 1.0,
@@ -90,6 +91,9 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
             (Pattern::PerDestination, _) => member.prior *= against_lanes,
             (_, Algorithm::SeqGlobal) => member.prior *= against_one,
             _ => {}
+        }
+        if member.algorithm == Algorithm::LinuxLpr && 2 * c.counts.custom < c.counts.events {
+            member.prior *= USUAL_RANGE;
         }
         if is_younger(member.algorithm, c.counts.latest_ns) {
             member.prior *= FOREIGN;
@@ -268,7 +272,7 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
     let all = all.chain(&mixtures.changes);
     // Random increments within a random stream: a few ports close together will do for them.
-    let weak = |index: usize| if index == 1 { MIXED_WEAK } else { 0.0 };
+    let weak = |index: usize| if index == 1 || index == 13 { MIXED_WEAK } else { 0.0 };
     let logs: Vec<f64> = all
         .enumerate()
         .map(|(index, mixture)| mixture.evidence(n) - weak(index))
@@ -316,7 +320,7 @@ fn open(c: &Ensemble, n: f64) -> Vec<Member> {
 /// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
 /// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
 pub(super) fn temper(n: f64) -> f64 {
-    (1.6 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
+    (1.8 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
 }
 
 /// Probability of each member.
