@@ -13,11 +13,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::{
-    event::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
-    losses::Losses,
-    sink::{
+    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol, losses::Losses},
+    output::{
         Notices, Sink as _,
-        parquet::{Options, ParquetSink},
+        stream::parquet::{Options, ParquetSink},
     },
 };
 

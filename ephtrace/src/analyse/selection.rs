@@ -15,7 +15,7 @@
 //! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
 //! got in between, and everything is unknown.
 
-use crate::event::{Assignment, Origin, Pass, PortRange, SearchState, Unknown};
+use crate::model::{Assignment, Origin, Pass, PortRange, SearchState, Unknown};
 
 /// Most that the random part of rule 5 adds, in steps.
 const MAX_RANDOM: u32 = 7;
@@ -191,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Hook;
+    use crate::model::Hook;
 
     const RULES: Rules = Rules { own_range_steps_by_one: true };
 

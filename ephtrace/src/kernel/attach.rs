@@ -22,7 +22,7 @@ use super::{
     symbols, totals,
     tracer::{Missed, Tracer},
 };
-use crate::event::hook_name;
+use crate::model::hook_name;
 
 /// What to load with.
 #[derive(Debug, Clone, Copy)]

@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::{
-    event::Assignment,
+    model::Assignment,
+    output::stream::parquet::journal_path,
     replay::{Item, Recording},
-    sink::parquet::journal_path,
 };
 use nix::sys::signal::{Signal, kill};
 use parquet::file::{reader::FileReader as _, serialized_reader::SerializedFileReader};

@@ -8,7 +8,7 @@ use serde::{
 };
 
 use crate::{
-    event::{Assignment, Comm, Destination, SearchState},
+    model::{Assignment, Comm, Destination, SearchState},
     replay::names,
 };
 
