@@ -42,8 +42,9 @@ pub struct Assignment {
     pub latency_ns: Option<u64>,
     /// The range in force for this socket.
     pub range: Option<PortRange>,
-    /// What the kernel's own search state was, where the hook sees it.
-    pub search: SearchState,
+    /// Growth of the kernel's perturbation word during the search; see `analyse::selection`. Two
+    /// ports in a row say as much, so that it is no secret.
+    pub word_step: Option<u32>,
     /// Epoch of the kernel's hash secret: `jiffies64 / (10 * HZ)`.
     pub salt_epoch: Option<u64>,
     /// Where the search began; see `analyse::selection`.
@@ -168,23 +169,6 @@ impl PortRange {
     pub fn contains(&self, port: u16) -> bool {
         (self.low..=self.high).contains(&port)
     }
-}
-
-/// The state of the kernel's search, as far as the hook sees it.
-///
-/// Never shown as it is: hash and word together predict the ports of the next ten seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SearchState {
-    /// Keyed hash of the destination (`port_offset`).
-    pub hash_offset: Option<u64>,
-    /// Perturbation word of the destination's index before the search.
-    pub word_before: Option<u32>,
-    /// The same word after it.
-    pub word_after: Option<u32>,
-    /// `net.ipv4.ip_local_port_step_width`, 0 if off or absent.
-    pub step_width: u32,
-    /// Another search that uses the same word was under way at the same time.
-    pub raced: bool,
 }
 
 /// Which half of the search found the port.
@@ -313,40 +297,44 @@ impl fmt::Debug for Comm {
     }
 }
 
+/// How the kernel finds the port of an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// From a first candidate that the destination's hash and a perturbation word give.
+    Keyed,
+    /// From a first candidate that is drawn at random for each search, in a local variable.
+    Random,
+    /// The next number of one counter for all.
+    Counted,
+    /// Not at all: the program named the port.
+    Named,
+}
+
+impl Search {
+    /// The search that an assignment of `origin` comes out of.
+    pub fn of(origin: Origin) -> Self {
+        match origin {
+            Origin::Connect => Self::Keyed,
+            Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp => Self::Random,
+            Origin::Ping => Self::Counted,
+            Origin::Explicit => Self::Named,
+        }
+    }
+}
+
 /// The name of an origin in every output and on the command line.
 pub fn origin_name(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Connect => "connect",
-        Origin::Bind => "bind",
-        Origin::Listen => "listen",
-        Origin::Udp => "udp",
-        Origin::Explicit => "explicit",
-        Origin::Ping => "ping",
-        Origin::Sctp => "sctp",
-    }
+    origin.name()
 }
 
 /// The name of a protocol in every output.
 pub fn protocol_name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Icmp => "icmp",
-        Protocol::Icmpv6 => "icmpv6",
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Dccp => "dccp",
-        Protocol::Sctp => "sctp",
-        Protocol::UdpLite => "udplite",
-        Protocol::Mptcp => "mptcp",
-    }
+    protocol.name()
 }
 
 /// The name of a hook in every output and on the command line.
 pub fn hook_name(hook: Hook) -> &'static str {
-    match hook {
-        Hook::Fentry => "fentry",
-        Hook::Kprobe => "kprobe",
-        Hook::SockOps => "sock_ops",
-    }
+    hook.name()
 }
 
 /// The name of an errno that a search for a port can end with, in every output.

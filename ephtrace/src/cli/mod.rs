@@ -13,7 +13,9 @@ mod whatif;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
+
+use crate::event::Origin;
 
 pub use self::{
     check::CheckArgs,
@@ -379,23 +381,29 @@ impl Verbosity {
     }
 }
 
-/// Value of `--origin`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OriginArg {
-    /// TCP connect on an unbound socket
-    Connect,
-    /// TCP bind to port 0
-    Bind,
-    /// TCP listen on an unbound socket
-    Listen,
-    /// UDP: bind to port 0, connect or first send on an unbound socket
-    Udp,
-    /// Ping socket: bind to 0, connect or first send
-    Ping,
-    /// SCTP: bind to port 0, listen, connect or first send on an unbound socket
-    Sctp,
-    /// The program named the port, or connects from one that it had bound before
-    Explicit,
+/// Value of `--origin`: any of [`Origin::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginArg(pub Origin);
+
+impl ValueEnum for OriginArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        const VARIANTS: [OriginArg; Origin::ALL.len()] = all_origins();
+        &VARIANTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.description()))
+    }
+}
+
+const fn all_origins() -> [OriginArg; Origin::ALL.len()] {
+    let mut all = [OriginArg(Origin::Connect); Origin::ALL.len()];
+    let mut i = 0;
+    while i < all.len() {
+        all[i] = OriginArg(Origin::ALL[i]);
+        i += 1;
+    }
+    all
 }
 
 /// Value of `--format`.

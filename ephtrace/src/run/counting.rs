@@ -21,8 +21,9 @@ use crate::{
     analyse::storm::Interval,
     enrich::clock::monotonic_ns,
     kernel::{
-        attach::{self, Options, Totals},
+        attach,
         hooks::Hook,
+        options::{Options, Totals},
         support::Support,
         totals::{self, Taken, TotalsReader},
         tracer::Tracer,

@@ -19,7 +19,7 @@ use crate::{
         summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
         tally::Tally,
     },
-    decode::{Machine, decode},
+    decode::{Decoded, Machine, decode},
     enrich::{
         Enricher,
         clock::{Clock, monotonic_ns},
@@ -312,8 +312,8 @@ impl Stages {
         if self.is_full() {
             return Ok(());
         }
-        let mut assignment = match decode(bytes, &self.machine) {
-            Ok(assignment) => assignment,
+        let Decoded { mut assignment, secrets } = match decode(bytes, &self.machine) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 log::warn!("a record can't be read: {error}");
                 self.undecodable += 1;
@@ -321,7 +321,7 @@ impl Stages {
             }
         };
         self.enricher.enrich(&mut assignment);
-        selection::apply(&mut assignment, self.rules);
+        selection::apply(&mut assignment, &secrets, self.rules);
         self.lanes.follow(&mut assignment);
         self.tally.observe(&assignment);
         self.sink.event(&assignment)

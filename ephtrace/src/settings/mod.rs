@@ -17,10 +17,10 @@ use thiserror::Error;
 use zerocopy::FromZeros as _;
 
 use crate::{
-    cli::{FilterArgs, FormatArg, HookArg, KernelArgs, OriginArg, PlotArg, TraceArgs},
+    cli::{FilterArgs, FormatArg, HookArg, KernelArgs, PlotArg, TraceArgs},
     event::{Hook, Origin},
     inventory::{Named, Which},
-    kernel::hooks::origin_bit,
+    kernel::filter::origin_bit,
     sink::{Format, Plot, View, parquet},
 };
 
@@ -160,18 +160,6 @@ impl From<PlotArg> for Plot {
     }
 }
 
-fn origin(origin: OriginArg) -> Origin {
-    match origin {
-        OriginArg::Connect => Origin::Connect,
-        OriginArg::Bind => Origin::Bind,
-        OriginArg::Listen => Origin::Listen,
-        OriginArg::Udp => Origin::Udp,
-        OriginArg::Ping => Origin::Ping,
-        OriginArg::Sctp => Origin::Sctp,
-        OriginArg::Explicit => Origin::Explicit,
-    }
-}
-
 fn named_hook(hook: HookArg) -> Option<Hook> {
     match hook {
         HookArg::Auto => None,
@@ -186,7 +174,7 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     filter.origins = if args.origin.is_empty() {
         chosen_by_kernel()
     } else {
-        args.origin.iter().fold(0, |bits, &arg| bits | origin_bit(origin(arg)))
+        args.origin.iter().fold(0, |bits, &arg| bits | origin_bit(arg.0))
     };
     fill_processes(&mut filter, args)?;
     fill_addresses(&mut filter, args)?;
