@@ -5,7 +5,6 @@ use thiserror::Error;
 use crate::model::Assignment;
 
 /// What comes next in a recording.
-#[expect(clippy::large_enum_variant, reason = "nearly all are assignments, and none is kept")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// An assignment.
