@@ -30,7 +30,7 @@ const MESSAGES: &str = "/tmp/messages";
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a tracer may take to start, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a tracer has not read yet when the last connect is over, it reads within this time.
 const DRAIN: Duration = Duration::from_millis(200);

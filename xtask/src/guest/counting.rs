@@ -35,9 +35,9 @@ pub(crate) struct Guests {
 
 impl Guests {
     /// Fetches a kernel if it is not here; one of [`super::Options`].
-    pub(crate) fn new(kernel: &str, update: bool) -> Result<Self> {
+    pub(crate) fn new(kernel: &str) -> Result<Self> {
         machine::require_qemu()?;
-        let kernels = kernel::choose(&[kernel.to_owned()], update)?;
+        let kernels = kernel::choose(&[kernel.to_owned()], false)?;
         let kernel = kernels.into_iter().next().context("no kernel to boot")?;
         Ok(Self { kernel })
     }

@@ -143,8 +143,9 @@ fn table(columns: &[Column]) -> Result<String> {
         if cost < NEGLIGIBLE {
             continue;
         }
-        let cells =
-            columns.iter().map(|column| column.stages.get(stage).map_or("".into(), |c| cell(*c)));
+        let cells = columns
+            .iter()
+            .map(|column| column.stages.get(stage).map_or(String::new(), |c| cell(*c)));
         writeln!(text, "| `{stage}` | {} |", cells.collect::<Vec<_>>().join(" | "))?;
     }
     let sums = columns.iter().map(|column| cell(column.stages.values().sum()));

@@ -24,7 +24,7 @@ pub(super) fn make(rows: u32) -> Result<String> {
         let to = random.below(u32::try_from(DESTINATIONS)?);
         let step = 2 * (1 + random.below(8));
         let latency_ns = 1_500 + random.below(700);
-        let offset = offsets.iter_mut().nth(usize::try_from(to)?);
+        let offset = offsets.get_mut(usize::try_from(to)?);
         let offset = offset.map(|offset| {
             *offset = (*offset + step) % RANGE;
             *offset
@@ -51,7 +51,6 @@ pub(super) fn make(rows: u32) -> Result<String> {
 struct Random(u64);
 
 impl Random {
-    #[expect(clippy::cast_possible_truncation, reason = "of a product shifted by 32 bits")]
     fn below(&mut self, bound: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         ((u64::from((self.0 >> 32) as u32) * u64::from(bound)) >> 32) as u32

@@ -40,10 +40,10 @@ const UNCOUNTED: usize = 2;
 /// Measures all runs, those of one list in one guest.
 pub(super) fn measure(
     programs: &Executables,
-    (kernel, update): (&str, bool),
+    kernel: &str,
     guests: Vec<Vec<Run>>,
 ) -> Result<Figures> {
-    let here = Guests::new(kernel, update)?;
+    let here = Guests::new(kernel)?;
     let compiler = process::output(Command::new("rustc").arg("--version"))?;
     let mut figures =
         Figures::new(here.kernel().to_owned(), Guests::emulator()?, compiler.trim_end().to_owned());

@@ -31,8 +31,8 @@ pub(super) struct InstructionsArgs {
     /// Only what CI compares: one destination, the modes that are used most
     #[arg(long)]
     reduced: bool,
-    /// Compare with the committed figures, and fail where something has grown too much
-    #[arg(long, requires = "reduced", conflicts_with = "write")]
+    /// Compare these with the committed figures, and fail where something has grown too much
+    #[arg(long, conflicts_with_all = ["write", "kernel", "load"])]
     check: bool,
     /// Commit what was measured: docs/instructions.json, and the tables of docs/performance.md
     #[arg(long)]
@@ -40,9 +40,6 @@ pub(super) struct InstructionsArgs {
     /// The guests' kernel: 5.10, 6.1, 6.12, newest, or the path of a bzImage
     #[arg(long, value_name = "KERNEL", default_value = KERNEL)]
     kernel: String,
-    /// Look for a newer version of Debian's kernel
-    #[arg(long)]
-    update: bool,
     /// Only runs under loads whose name has this in it, as `IPv6`
     #[arg(long, value_name = "TEXT", conflicts_with = "write")]
     load: Option<String>,
@@ -56,12 +53,14 @@ pub(super) fn main(args: &InstructionsArgs) -> Result<ExitCode> {
     }
     let mut guests = if args.reduced { runs::reduced() } else { runs::full(&guests::peers()) };
     if let Some(text) = &args.load {
-        guests.iter_mut().for_each(|runs| runs.retain(|run| run.load.contains(text)));
+        for runs in &mut guests {
+            runs.retain(|run| run.load.contains(text));
+        }
         guests.retain(|runs| !runs.is_empty());
     }
     let programs =
         if args.reduced { artifacts::programs()? } else { artifacts::measured_programs()? };
-    let figures = guests::measure(&programs, (&args.kernel, args.update), guests)?;
+    let figures = guests::measure(&programs, &args.kernel, guests)?;
     result(table::render(&figures)?);
     if args.write {
         commit(figures, args.reduced)?;
@@ -72,7 +71,7 @@ pub(super) fn main(args: &InstructionsArgs) -> Result<ExitCode> {
 /// The reduced runs against the committed figures: a test for each.
 pub(crate) fn check() -> Result<Tally> {
     let committed = Committed::read()?.reduced.context("no committed figures to compare with")?;
-    let measured = guests::measure(&artifacts::programs()?, (KERNEL, false), runs::reduced())?;
+    let measured = guests::measure(&artifacts::programs()?, KERNEL, runs::reduced())?;
     Ok(limits::compare(&measured, &committed))
 }
 

@@ -47,18 +47,22 @@ const IDLE: &str = "nothing";
 
 /// How many connects make a figure.
 #[derive(Clone, Copy)]
-pub(super) struct Size {
+struct Size {
     /// Connects that are measured.
-    pub(super) connects: u32,
+    connects: u32,
     /// Connects before, of the same process, under the same tracer: it judges the first ones more
     /// thoroughly than the rest.
-    pub(super) warm_up: u32,
+    warm_up: u32,
 }
 
 /// Enough that how a tracer starts does not count.
-pub(super) const FULL: Size = Size { connects: 100_000, warm_up: 20_000 };
-/// Enough to notice what has changed.
-pub(super) const REDUCED: Size = Size { connects: 20_000, warm_up: 16_000 };
+const FULL: Size = Size { connects: 100_000, warm_up: 20_000 };
+/// Enough to notice what has changed. What the reader has not read yet at the beginning and at the end
+/// differs by up to the 20 ms between two drains, a hundredth of this.
+const REDUCED: Size = Size { connects: 40_000, warm_up: 12_000 };
+/// The same for totals, which are made once a second, so that two or three fall into a run, but judge
+/// nothing.
+const REDUCED_STORM: Size = Size { connects: 60_000, warm_up: 2_000 };
 /// For what has no state that could grow: peers, and programs that do nothing.
 const SHORT: Size = Size { connects: 10_000, warm_up: 2_000 };
 
@@ -167,7 +171,8 @@ pub(super) fn reduced() -> Vec<Vec<Run>> {
     let load = Load { ipv6: false, destinations: 1 };
     let [ndjson, _, _, storm, filtered] = MODES;
     let guest = |runs: &[(&str, (&str, &str))]| {
-        let traced = runs.iter().map(|&(hook, mode)| load.ephtrace(hook, mode, REDUCED));
+        let size = |mode| if mode == storm { REDUCED_STORM } else { REDUCED };
+        let traced = runs.iter().map(|&(hook, mode)| load.ephtrace(hook, mode, size(mode)));
         std::iter::once(load.untraced(UNTRACED, REDUCED)).chain(traced).collect()
     };
     vec![
