@@ -5,6 +5,7 @@
 //! loopback device.
 
 mod calls;
+mod context;
 mod cost;
 mod exhaust;
 mod gate;
@@ -12,6 +13,7 @@ mod net;
 mod netns;
 mod pattern;
 mod search;
+mod skip;
 mod storm;
 mod truth;
 mod ways;

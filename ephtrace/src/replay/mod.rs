@@ -27,7 +27,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::{event::Assignment, losses::Losses};
+use crate::model::{Assignment, losses::Losses};
 
 /// Bytes that are read from a file at once.
 const READ_BYTES: usize = 256 << 10;
@@ -36,7 +36,6 @@ const READ_BYTES: usize = 256 << 10;
 const MAGIC_BYTES: u64 = 4;
 
 /// What comes next in a recording.
-#[expect(clippy::large_enum_variant, reason = "nearly all are assignments, and none is kept")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// An assignment.
