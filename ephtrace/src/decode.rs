@@ -51,10 +51,10 @@ pub struct Machine {
 pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Decoded, DecodeError> {
     let record = AssignmentRecord::read_from_bytes(bytes)
         .map_err(|_| DecodeError::Size { got: bytes.len() })?;
-    Ok(Decoded { assignment: assignment(&record, machine)?, secrets: secrets(&record) })
+    Ok(Decoded { assignment: assignment(&record, *machine)?, secrets: secrets(&record) })
 }
 
-fn assignment(record: &AssignmentRecord, machine: &Machine) -> Result<Assignment, DecodeError> {
+fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment, DecodeError> {
     let is_known = |bit| record.known & bit != 0;
     let has_port = record.errno == 0;
     Ok(Assignment {
