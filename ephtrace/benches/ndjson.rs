@@ -5,8 +5,8 @@ use std::{hint::black_box, io, net::Ipv4Addr};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::{lanes::Lanes, tally::Tally},
-    event::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
-    sink::{JsonSink, Notices, Sink as _, Target},
+    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
+    output::{JsonSink, Notices, Sink as _, Target},
 };
 
 /// How many assignments a drain of the ring brings.

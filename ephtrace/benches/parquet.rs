@@ -10,12 +10,12 @@ use std::{
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::lanes::Lanes,
-    event::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
-    replay::Recording,
-    sink::{
+    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
+    output::{
         Notices, Sink as _,
-        parquet::{Options, ParquetSink},
+        stream::parquet::{Options, ParquetSink},
     },
+    replay::Recording,
 };
 
 /// Rows of one recording: some row groups.
@@ -102,7 +102,7 @@ impl Storm {
             salt_epoch: Some(self.ts_ns / 10_000_000_000),
             first_candidate: Some(first),
             tried: Some(tried.into()),
-            pass: Some(ephtrace::event::Pass::First),
+            pass: Some(ephtrace::model::Pass::First),
             cookie: Some(self.cookie(processor)),
             hook: Some(Hook::Fentry),
             ..Assignment::default()

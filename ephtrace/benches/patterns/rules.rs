@@ -1,6 +1,6 @@
 //! Which policy, and which range it works in.
 
-use ephtrace::{analyse::pattern::Algorithm, event::PortRange};
+use ephtrace::{analyse::pattern::Algorithm, model::PortRange};
 use fastrand::Rng;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use ephtrace::{
     analyse::pattern::{Algorithm, Clock, Observation},
-    event::{Origin, PortRange},
+    model::{Origin, PortRange},
 };
 use fastrand::Rng;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use ephtrace::event::PortRange;
+use ephtrace::model::PortRange;
 use fastrand::Rng;
 
 /// A destination of the generated load.

@@ -14,7 +14,7 @@ use super::{
     summary::{DestinationSummary, UsualStep},
     top::{Entry, Top},
 };
-use crate::event::{
+use crate::model::{
     Assignment, Destination, Origin, Pass, PortRange, errno_name, origin_name, protocol_name,
 };
 

@@ -16,7 +16,7 @@ use std::{collections::HashMap, mem};
 
 use rustc_hash::FxBuildHasher;
 
-use crate::event::{Assignment, Destination, Origin, PortRange, Protocol};
+use crate::model::{Assignment, Destination, Origin, PortRange, Protocol};
 
 /// How many lanes are kept: more destinations than a host talks to in a minute, in 8 MiB at most.
 /// What was not used for the longest time makes room, and is counted.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::lanes::Lane;
-use crate::event::{Assignment, Origin, PortRange};
+use crate::model::{Assignment, Origin, PortRange};
 
 /// How many of the last assignments are kept, in 128 KiB. A plot in a terminal of 80 columns has
 /// some 7000 dots: so many points leave a cloud a cloud, while ten lanes still have 200 each.
@@ -238,7 +238,7 @@ fn jump(range: Option<PortRange>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Destination;
+    use crate::model::Destination;
 
     const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
 

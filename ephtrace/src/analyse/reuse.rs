@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use rustc_hash::FxBuildHasher;
 use serde::{Serialize, Serializer};
 
-use crate::event::Destination;
+use crate::model::Destination;
 
 /// Ports of destinations that are remembered, 40 bytes each at most: every port of the default
 /// range for nine destinations at once. What was not used for the longest time makes room.

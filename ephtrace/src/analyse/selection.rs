@@ -17,7 +17,7 @@
 
 use std::fmt;
 
-use crate::event::{Assignment, Pass, PortRange, Search, Unknown};
+use crate::model::{Assignment, Pass, PortRange, Search, Unknown};
 
 /// Most that the random part of rule 5 adds, in steps.
 const MAX_RANDOM: u32 = 7;
@@ -239,7 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Hook;
+    use crate::model::Hook;
 
     const RULES: Rules = Rules { own_range_steps_by_one: true };
 

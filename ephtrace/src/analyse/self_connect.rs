@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::event::{Assignment, Destination, Origin};
+use crate::model::{Assignment, Destination, Origin};
 
 /// Counts self-connects, and connects that could have become one.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::event::PortRange;
+    use crate::model::PortRange;
 
     fn local(dport: u16, sport: u16) -> Assignment {
         let address = Ipv4Addr::LOCALHOST.into();

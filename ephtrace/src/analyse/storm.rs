@@ -18,7 +18,7 @@ use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
 use super::capacity::Capacity;
-use crate::event::{Comm, Origin, Protocol, errno_name, origin_name, protocol_name};
+use crate::model::{Comm, Origin, Protocol, errno_name, origin_name, protocol_name};
 
 /// What one interval gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]

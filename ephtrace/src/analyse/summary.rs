@@ -10,10 +10,7 @@ use super::{
     findings::Finding, pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect,
     storm::Interval,
 };
-use crate::{
-    event::{Hook, hook_name},
-    losses::Losses,
-};
+use crate::model::{Hook, hook_name, losses::Losses};
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;

@@ -10,7 +10,7 @@ use super::{
     summary::{Circumstances, KernelCounts},
     tally::Tally,
 };
-use crate::event::{Assignment, Destination, Hook, Origin, PortRange, Protocol};
+use crate::model::{Assignment, Destination, Hook, Origin, PortRange, Protocol};
 
 const SECOND: u64 = 1_000_000_000;
 

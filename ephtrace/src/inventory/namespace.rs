@@ -4,13 +4,9 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{
-    owners::Owner,
-    port_set::Parity,
-    socket::ByState,
-    sysctl::{Conntrack, Sysctls},
-};
-use crate::event::ports_outside;
+use super::{owners::Owner, port_set::Parity, socket::ByState};
+use crate::inventory::sysctls::{Conntrack, Sysctls};
+use crate::model::ports_outside;
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -9,7 +9,7 @@ use std::{
 
 use lru::LruCache;
 
-use crate::event::{Assignment, Comm, Destination, Origin, Protocol};
+use crate::model::{Assignment, Comm, Destination, Origin, Protocol};
 
 /// How many connections are remembered: as many in `TIME_WAIT` as Linux keeps by default at most
 /// (`net.ipv4.tcp_max_tw_buckets`).

@@ -9,7 +9,7 @@ use super::{
     openers::{Openers, unspecified},
     socket::Socket,
 };
-use crate::event::{Comm, Origin, origin_name};
+use crate::model::{Comm, Origin, origin_name};
 
 /// Origins of a port that a socket has before it connects.
 const OF_BOUND: [Origin; 3] = [Origin::Bind, Origin::Listen, Origin::Explicit];

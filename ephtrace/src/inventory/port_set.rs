@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::event::PortRange;
+use crate::model::PortRange;
 
 const WORDS: usize = (1 << 16) / 64;
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ephtrace_common::{Cidr, Filter, PortSpan};
 
-use crate::event::Assignment;
+use crate::model::Assignment;
 
 /// Whether `filter` keeps the assignment. cgroups are not looked at: a recording does not tell which
 /// are below which.
@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use crate::{
         cli::{Cli, Command},
-        event::{Comm, Destination, Origin},
-        settings::Settings,
+        model::{Comm, Destination, Origin},
+        pipeline::settings::TraceSettings,
     };
 
     fn filter(line: &str) -> Filter {
@@ -86,7 +86,7 @@ mod tests {
         let Command::Trace(args) = Cli::parse_from(words.split_whitespace()).into_command() else {
             panic!("not trace")
         };
-        Settings::try_from(args).unwrap().filter
+        TraceSettings::try_from(args).unwrap().filter
     }
 
     fn curl() -> Assignment {

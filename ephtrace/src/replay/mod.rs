@@ -27,7 +27,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::{event::Assignment, losses::Losses};
+use crate::model::{Assignment, losses::Losses};
 
 /// Bytes that are read from a file at once.
 const READ_BYTES: usize = 256 << 10;

@@ -5,11 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    event::{
-        Hook, Origin, Pass, PortRange, Protocol, Unknown, hook_name, origin_name, protocol_name,
-    },
-    losses::Losses,
+use crate::model::{
+    Hook, Origin, Pass, PortRange, Protocol, Unknown, hook_name, losses::Losses, origin_name,
+    protocol_name,
 };
 
 /// No address of IPv4.

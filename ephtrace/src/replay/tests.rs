@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    event::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown},
-    sink::{JsonSink, Notices, Sink as _},
+    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    output::{JsonSink, Notices, Sink as _},
 };
 
 fn recording(bytes: impl Into<Vec<u8>>) -> Recording {

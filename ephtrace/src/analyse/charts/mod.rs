@@ -19,7 +19,7 @@ use super::{
     lanes::{self, Lane},
     picture::Steps,
 };
-use crate::event::{Assignment, Comm, Origin, PortRange};
+use crate::model::{Assignment, Comm, Origin, PortRange};
 
 /// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn, and
 /// the last ones one by one. A page with five charts of so many marks has about 1.5 MB.

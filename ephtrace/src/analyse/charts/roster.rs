@@ -72,7 +72,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Assignment, Destination};
+    use crate::model::{Assignment, Destination};
 
     fn lane(n: u32) -> Lane {
         let destination = Destination { netns: n, ..Destination::default() };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{analyse::lanes::Lanes, event::Destination};
+use crate::{analyse::lanes::Lanes, model::Destination};
 
 const RANGE: PortRange = PortRange { low: 40_000, high: 40_009, by_socket: false };
 

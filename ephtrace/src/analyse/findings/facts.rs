@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    event::ports_between,
+    model::ports_between,
 };
 
 /// What is known of a host, as far as it is.

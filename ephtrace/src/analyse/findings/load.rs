@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::{DestinationFacts, Facts, Finding, Severity, remedies::POOL};
 use crate::{
     analyse::{real, reuse::Reuse},
-    event::Destination,
+    model::Destination,
 };
 
 /// From this share of the usable ports on, few are left.

@@ -2,7 +2,7 @@
 //! is set inside of it.
 
 use super::{DestinationFacts, Facts, NetnsFacts};
-use crate::event::ports_between;
+use crate::model::ports_between;
 
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";

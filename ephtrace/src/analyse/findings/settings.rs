@@ -4,7 +4,7 @@
 use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
 use crate::{
     analyse::real,
-    event::{ports_between, ports_outside},
+    model::{ports_between, ports_outside},
 };
 
 /// A tracker that is fuller than this share is near its limit.

@@ -252,7 +252,7 @@ fn a_socket_s_own_range_is_widened_by_the_socket() {
 fn a_wide_range_is_not_made_narrower() {
     let wide = DestinationFacts { range: Some((1024, 65_535)), ..destination() };
     assert_eq!(widened(wide.clone(), Facts::default()), None);
-    let soonest = crate::event::Destination {
+    let soonest = crate::model::Destination {
         netns: 1,
         saddr: wide.saddr.unwrap(),
         daddr: wide.to.unwrap().0,

@@ -8,8 +8,7 @@ use super::{
     classifier::Classifier,
     facts::real,
     names::{Algorithm, Pattern},
-    posterior,
-    posterior::Member,
+    posterior::{self, Member},
 };
 
 /// All models take part in this many events first.

@@ -6,7 +6,7 @@ use super::{
     observation::Observation,
 };
 pub(super) use crate::analyse::real;
-use crate::event::Origin;
+use crate::model::Origin;
 
 /// Steps of 1 to this count as near.
 pub(super) const NEAR: i32 = 16;

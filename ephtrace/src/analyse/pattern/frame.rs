@@ -1,6 +1,6 @@
 //! Where a port can lie: the range in force, or a guess at it, and the densities that follow.
 
-use crate::event::PortRange;
+use crate::model::PortRange;
 
 /// Ports that a program names are taken to be spread over 1024 to 65535.
 const NAMED_PORTS: f64 = 64512.0;

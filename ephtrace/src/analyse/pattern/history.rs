@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{Clock, Judge, Observation, Verdict, WHOLE};
-use crate::event::{Origin, PortRange, Protocol};
+use crate::model::{Origin, PortRange, Protocol};
 
 /// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
 /// destination (`docs/patterns.md`).

@@ -11,7 +11,7 @@ use super::{
     pace::{Pace, Turn},
     verdict::{Named, Verdict},
 };
-use crate::event::{Origin, Protocol};
+use crate::model::{Origin, Protocol};
 
 /// Assignments that one rule of the kernel makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::FxHasher;
 
-use crate::event::{Assignment, Origin, PortRange, Protocol};
+use crate::model::{Assignment, Origin, PortRange, Protocol};
 
 /// One port that was handed out.
 #[derive(Clone, Copy, Debug, PartialEq)]

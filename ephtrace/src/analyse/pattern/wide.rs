@@ -205,7 +205,7 @@ fn add(law: &mut [f64; 4], scale: f64, step: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analyse::pattern::frame::Space, event::PortRange};
+    use crate::{analyse::pattern::frame::Space, model::PortRange};
 
     #[test]
     fn n_is_found() {

@@ -7,17 +7,17 @@
 //! the range, not reserved, and not the port of a listener (such a socket was accepted). Where a
 //! listener is gone and its connections are not, they can't be told from those that were opened.
 
+mod listing;
+
 use std::{cmp::Reverse, collections::HashMap, ops::Range};
 
+pub use self::listing::Listing;
 use super::{
-    namespace::{
-        Bound, Destination, Held, Holder, Mark, Namespace, Others, Place, Settings, Source,
-        TcpTotals, UdpTotals,
-    },
+    namespace::{Bound, Destination, Held, Holder, Mark, Namespace, Others, Place, Settings},
     owners::{Owner, Owners},
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},
-    sysctl::Sysctls,
+    sysctls::Sysctls,
 };
 
 /// How many holders of a destination are named; the others are counted.
@@ -25,21 +25,6 @@ pub const MAX_HOLDERS: usize = 5;
 
 /// How many bound ports are named; the others are counted. One host has some dozen.
 pub const MAX_HELD: usize = 1024;
-
-/// The sockets of one namespace, as they were listed.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    /// TCP sockets whose local port is inside the range, in any order; one may come twice.
-    pub in_range: Vec<Socket>,
-    /// All TCP sockets, counted.
-    pub tcp: TcpTotals,
-    /// All UDP sockets, counted.
-    pub udp: UdpTotals,
-    /// Where it comes from.
-    pub source: Source,
-    /// Whether the kernel lists sockets that are bound and nothing else (Linux 6.8 and later).
-    pub lists_bound: bool,
-}
 
 /// What is in use in one namespace, before anybody asked whose it is.
 #[derive(Debug)]
@@ -327,4 +312,4 @@ fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> DestinationHol
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -8,7 +8,7 @@ use serde::{
 };
 
 use crate::{
-    event::{Assignment, Comm, Destination},
+    model::{Assignment, Comm, Destination},
     replay::names,
 };
 

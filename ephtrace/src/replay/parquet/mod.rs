@@ -24,8 +24,8 @@ use self::{
 };
 use super::{Broken, Item, ReplayError, names};
 use crate::{
-    losses::Losses,
-    sink::parquet::{Journal, KEY_LOSSES},
+    model::losses::Losses,
+    output::stream::parquet::{Journal, KEY_LOSSES},
 };
 
 /// The first bytes of a Parquet file.

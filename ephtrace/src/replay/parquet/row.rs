@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::columns::{Columns, Number, Text};
 use crate::{
-    event::{Assignment, Comm, Destination, Hook, Origin, Pass, Protocol, Unknown},
+    model::{Assignment, Comm, Destination, Hook, Origin, Pass, Protocol, Unknown},
     replay::names,
 };
 

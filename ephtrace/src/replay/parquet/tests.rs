@@ -12,12 +12,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    event::{Assignment, Comm, Destination},
-    replay::Recording,
-    sink::{
+    model::{Assignment, Comm, Destination},
+    output::{
         Notices, Sink as _,
-        parquet::{Options, ParquetSink, journal_path},
+        stream::parquet::{Options, ParquetSink, journal_path},
     },
+    replay::Recording,
 };
 
 /// A recording of so many rows.

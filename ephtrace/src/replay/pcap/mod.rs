@@ -21,10 +21,7 @@ use rustc_hash::FxBuildHasher;
 
 use self::packet::{Link, Syn};
 use super::{Broken, Item};
-use crate::{
-    event::{Assignment, Destination, Protocol},
-    losses::Losses,
-};
+use crate::model::{Assignment, Destination, Protocol, losses::Losses};
 
 /// Bytes of a capture that are held at once.
 const BUFFER_BYTES: usize = 512 << 10;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use ephtrace::event::PortRange;
+use ephtrace::model::PortRange;
 use nix::sched::{CloneFlags, unshare};
 use socket2::{Domain, Socket, Type};
 

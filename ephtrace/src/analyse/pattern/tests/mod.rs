@@ -12,7 +12,7 @@ use super::{
     Algorithm, Clock, History, Judge, MAX_DESTINATIONS, MAX_HISTORY, Observation, Pattern, Search,
     Verdict, WHOLE,
 };
-use crate::event::{Origin, PortRange, Protocol};
+use crate::model::{Origin, PortRange, Protocol};
 
 const RANGE: PortRange = PortRange { low: 32768, high: 60999, by_socket: false };
 const MS: u64 = 1_000_000;

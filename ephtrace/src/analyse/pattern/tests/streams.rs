@@ -7,7 +7,7 @@ use fastrand::Rng;
 use super::{RANGE, by_lane, event, hash, named, port, stream, verdict};
 use crate::{
     analyse::pattern::{Algorithm, Judge, Observation, Pattern, Stream, WHOLE},
-    event::{Origin, PortRange},
+    model::{Origin, PortRange},
 };
 
 /// The origins of a stream that is partly by sockets with a range of their own, Linux 6.8 or later.
