@@ -5,7 +5,7 @@ use std::{hint::black_box, io, net::Ipv4Addr};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::{lanes::Lanes, tally::Tally},
-    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol, SearchState},
+    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
     output::{JsonSink, Notices, Sink as _, Target},
 };
 
@@ -49,7 +49,7 @@ fn assignment(n: u32) -> Assignment {
         errno: Some(0),
         latency_ns: Some(1800 + u64::from(n) % 700),
         range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
-        search: SearchState::default(),
+        word_step: None,
         salt_epoch: Some(12_345),
         first_candidate: Some(port),
         tried: Some(1),

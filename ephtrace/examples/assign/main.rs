@@ -5,12 +5,14 @@
 //! loopback device.
 
 mod calls;
+mod context;
 mod exhaust;
 mod gate;
 mod net;
 mod netns;
 mod pattern;
 mod search;
+mod skip;
 mod storm;
 mod truth;
 mod ways;

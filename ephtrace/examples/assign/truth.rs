@@ -6,7 +6,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::AsRawFd as _,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -77,6 +80,9 @@ pub(crate) struct Attempt {
     pub(crate) range: Option<(u16, u16)>,
     /// Socket cookie.
     pub(crate) cookie: Option<u64>,
+    /// It was asked for before the attempt, too. The kernel makes it when it is asked for, so that a
+    /// tracer that only reads memory finds it then, and may not otherwise.
+    pub(crate) cookie_before: bool,
     /// Before `connect()`, in nanoseconds since the Unix epoch.
     pub(crate) start_ns: u64,
     /// After it.
@@ -96,6 +102,8 @@ struct Skipped<'a> {
 /// Where the log goes; threads share it.
 pub(crate) struct Truth {
     out: Mutex<BufWriter<Box<dyn Write + Send>>>,
+    /// Attempts so far.
+    attempts: AtomicU64,
 }
 
 impl Truth {
@@ -112,7 +120,13 @@ impl Truth {
     }
 
     fn to(out: Box<dyn Write + Send>) -> Self {
-        Self { out: Mutex::new(BufWriter::new(out)) }
+        Self { out: Mutex::new(BufWriter::new(out)), attempts: AtomicU64::new(0) }
+    }
+
+    /// Asks for the cookie of `socket` before every second attempt: whether it did.
+    fn asks_for_cookie(&self, socket: &Socket) -> bool {
+        let is_asked = self.attempts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        is_asked && net::cookie(socket.as_raw_fd()).is_ok()
     }
 
     /// Appends one attempt.
@@ -186,9 +200,10 @@ impl<'a> Probe<'a> {
         client: &Socket,
         act: impl FnOnce() -> io::Result<()>,
     ) -> Result<Attempt> {
+        let cookie_before = self.truth.asks_for_cookie(client);
         let (errno, start_ns, end_ns) = timed(act)?;
-        let mut attempt = self.outcome(client, errno)?;
-        (attempt.start_ns, attempt.end_ns) = (start_ns, end_ns);
+        let outcome = self.outcome(client, errno)?;
+        let attempt = Attempt { cookie_before, start_ns, end_ns, ..outcome };
         self.truth.attempt(&attempt)?;
         Ok(attempt)
     }
@@ -201,6 +216,7 @@ impl<'a> Probe<'a> {
         protocol: &'static str,
         act: impl FnOnce() -> io::Result<()>,
     ) -> Result<Attempt> {
+        let cookie_before = self.truth.asks_for_cookie(socket);
         let (errno, start_ns, end_ns) = timed(act)?;
         let local = socket.local_addr()?.as_socket().context("not an internet socket")?;
         let bound = self.to.ip().to_canonical();
@@ -223,6 +239,7 @@ impl<'a> Probe<'a> {
                 _ => Some(self.range.map_or_else(netns::range, Ok)?),
             },
             cookie: net::cookie(socket.as_raw_fd()).ok(),
+            cookie_before,
             start_ns,
             end_ns,
             ..Attempt::of_this_thread()?
@@ -300,6 +317,7 @@ impl Attempt {
             netns: netns::inode()?,
             range: None,
             cookie: None,
+            cookie_before: false,
             start_ns: 0,
             end_ns: 0,
             calls: None,

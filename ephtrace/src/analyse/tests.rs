@@ -10,7 +10,7 @@ use super::{
     summary::{Circumstances, KernelCounts},
     tally::Tally,
 };
-use crate::model::{Assignment, Destination, Hook, Origin, PortRange, Protocol, SearchState};
+use crate::model::{Assignment, Destination, Hook, Origin, PortRange, Protocol};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -39,7 +39,7 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
         errno: Some(0),
         latency_ns: Some(2000),
         range: Some(range(40_000, 40_099)),
-        search: SearchState::default(),
+        word_step: None,
         salt_epoch: None,
         first_candidate: None,
         tried: None,

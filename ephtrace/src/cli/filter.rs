@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
+use ephtrace_common::Origin;
 
 /// Which assignments to keep; the kernel drops all others before they cost anything.
 #[derive(Clone, Debug, Default, Args)]
@@ -71,21 +72,27 @@ pub struct FilterArgs {
     pub min_latency: Option<String>,
 }
 
-/// Value of `--origin`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OriginArg {
-    /// TCP connect on an unbound socket
-    Connect,
-    /// TCP bind to port 0
-    Bind,
-    /// TCP listen on an unbound socket
-    Listen,
-    /// UDP: bind to port 0, connect or first send on an unbound socket
-    Udp,
-    /// Ping socket: bind to 0, connect or first send
-    Ping,
-    /// SCTP: bind to port 0, listen, connect or first send on an unbound socket
-    Sctp,
-    /// The program named the port, or connects from one that it had bound before
-    Explicit,
+/// Value of `--origin`: any of [`Origin::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginArg(pub Origin);
+
+impl ValueEnum for OriginArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        const VARIANTS: [OriginArg; Origin::ALL.len()] = all_origins();
+        &VARIANTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.description()))
+    }
+}
+
+const fn all_origins() -> [OriginArg; Origin::ALL.len()] {
+    let mut all = [OriginArg(Origin::Connect); Origin::ALL.len()];
+    let mut i = 0;
+    while i < all.len() {
+        all[i] = OriginArg(Origin::ALL[i]);
+        i += 1;
+    }
+    all
 }

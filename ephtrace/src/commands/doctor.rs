@@ -17,11 +17,14 @@ use super::settings::chosen_by_kernel;
 use crate::{
     cli::DoctorArgs,
     kernel::{
-        attach::{self, Options, Totals, Unseen},
+        attach,
         btf::Btf,
         error::AttachError,
-        hooks::{HOOKS, HookRow, Site},
+        hooks::{HOOKS, HookRow},
         module,
+        options::{Options, Totals},
+        preflight,
+        sites::{SITES, Unseen},
         support::Support,
     },
     model::{Hook, Origin, hook_name, origin_name},
@@ -69,7 +72,7 @@ pub struct HookReport {
     /// Each origin, and whether this hook can see it.
     pub origins: Vec<OriginReport>,
     /// What it attaches to.
-    pub attaches: &'static str,
+    pub attaches: String,
     /// What it needs.
     pub needs: &'static str,
     /// What it gives.
@@ -137,7 +140,8 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
         }
         Err((available, error)) => (available, Some(error.to_string()), None),
     };
-    let HookRow { hook, attaches, needs, gives } = *row;
+    let HookRow { hook, needs, gives } = *row;
+    let attaches = row.attaches();
     let origins = origins(hook, available, support, btf, &unseen);
     let hook = hook_name(hook);
     HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
@@ -152,18 +156,16 @@ fn origins(
     unseen: &Unseen,
 ) -> Vec<OriginReport> {
     let mut reports = Vec::new();
-    for site in Site::ALL {
+    for row in &SITES {
+        let site = row.site;
         let found = match unseen.iter().find(|(one, _)| *one == site) {
             Some((_, why)) => Err(why.clone()),
             None => btf
                 .map_err(Clone::clone)
-                .and_then(|btf| attach::check_site(hook, site, support, btf)),
+                .and_then(|btf| preflight::check_site(hook, site, support, btf)),
         };
-        let absent = match site {
-            Site::Sctp => module::absence(&support.release),
-            _ => None,
-        };
-        for &origin in site.origins().iter().filter(|&&origin| origin != Origin::Explicit) {
+        let absent = row.module.and_then(|module| module::absence(module, &support.release));
+        for &origin in row.origins.iter().filter(|&&origin| origin != Origin::Explicit) {
             reports.push(OriginReport {
                 origin: origin_name(origin),
                 seen: if found.is_err() { Some(false) } else { works },
@@ -171,7 +173,7 @@ fn origins(
                     .clone()
                     .err()
                     .or_else(|| absent.clone())
-                    .or_else(|| attach::blind_spot(hook, site).map(str::to_owned))
+                    .or_else(|| row.misses(hook).map(str::to_owned))
                     // listen() is seen by other means than bind().
                     .filter(|_| found.is_err() || origin != Origin::Listen),
             });
@@ -188,8 +190,8 @@ fn try_hook(
 ) -> Result<Unseen, (Option<bool>, AttachError)> {
     let no = |error| (Some(false), error);
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
-    attach::precheck(row.hook, support).map_err(no)?;
-    attach::check_rights(support).map_err(|error| (None, error))?;
+    preflight::check_hook(row.hook, support).map_err(no)?;
+    preflight::check_rights(support).map_err(|error| (None, error))?;
     let mut filter = Filter::new_zeroed();
     filter.origins = chosen_by_kernel();
     let options = Options {

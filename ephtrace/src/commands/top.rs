@@ -13,8 +13,8 @@ use crate::{
     host::netns,
     inventory::{Destination, facts},
     kernel::{
-        attach::{self, Options, Totals},
-        module::Change,
+        attach,
+        options::{Options, Totals},
         support::Support,
     },
     model::{Destination as FlowDestination, hook_name},
@@ -116,8 +116,10 @@ async fn show(
             }
             _ = drain.tick() => {
                 pipeline.drain()?;
-                // A success tells itself, and must not hide what is wrong.
-                if let Some(change @ Change::Failed(_)) = pipeline.follow_module() {
+                // Show failures only.
+                if let Some(change) = pipeline.follow_module()
+                    && change.attached.is_err()
+                {
                     view.tell(Input::Finding(about_module(&change)));
                 }
                 match view.turn(pipeline.now_ns()?)? {

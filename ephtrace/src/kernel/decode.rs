@@ -1,4 +1,4 @@
-//! `&[u8]` → [`Assignment`]. Never panics, reads no clock.
+//! `&[u8]` → [`Decoded`]. Never panics, reads no clock.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,7 +7,10 @@ use thiserror::Error;
 use zerocopy::FromBytes as _;
 
 use super::jiffies;
-use crate::model::{Assignment, Comm, Destination, PortRange, SearchState};
+use crate::{
+    analyse::selection::SearchSecrets,
+    model::{Assignment, Comm, Destination, PortRange},
+};
 
 /// Why bytes are not an assignment.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -28,7 +31,16 @@ pub enum DecodeError {
     },
 }
 
-/// What the decoder must know of the machine.
+/// One record: an assignment, and apart from it the secrets that must not reach an output.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// The assignment, its search still unknown.
+    pub assignment: Assignment,
+    /// The state of the kernel's search, for `analyse::selection`.
+    pub secrets: SearchSecrets,
+}
+
+/// Facts about the machine that the decoder needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
     /// Nanoseconds to add to `CLOCK_MONOTONIC` for Unix time.
@@ -36,9 +48,13 @@ pub struct Machine {
 }
 
 /// Decodes one record of the ring buffer.
-pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError> {
+pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Decoded, DecodeError> {
     let record = AssignmentRecord::read_from_bytes(bytes)
         .map_err(|_| DecodeError::Size { got: bytes.len() })?;
+    Ok(Decoded { assignment: assignment(&record, *machine)?, secrets: secrets(&record) })
+}
+
+fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment, DecodeError> {
     let is_known = |bit| record.known & bit != 0;
     let has_port = record.errno == 0;
     Ok(Assignment {
@@ -49,7 +65,7 @@ pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError
         uid: Some(record.uid),
         cgroup_id: is_known(known::CGROUP).then_some(record.cgroup_id),
         container: None,
-        destination: destination(&record)?,
+        destination: destination(record)?,
         protocol: Some(protocol(record.protocol)?),
         origin: Some(origin(record.origin)?),
         sport: has_port.then_some(record.sport),
@@ -59,8 +75,8 @@ pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Assignment, DecodeError
             let netns = (record.netns_low, record.netns_high);
             PortRange::narrowed(netns, (record.socket_low, record.socket_high))
         }),
-        search: search(&record),
-        salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(&record)).flatten(),
+        salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(record)).flatten(),
+        word_step: None,
         first_candidate: None,
         tried: None,
         pass: None,
@@ -95,15 +111,17 @@ fn salt_epoch(record: &AssignmentRecord) -> Option<u64> {
     record.jiffies.checked_div(jiffies::per_epoch(record.jiffies, start_ns)?)
 }
 
-fn search(record: &AssignmentRecord) -> SearchState {
+fn secrets(record: &AssignmentRecord) -> SearchSecrets {
     let is_known = |bit| record.known & bit != 0;
-    SearchState {
-        hash_offset: is_known(known::HASH_OFFSET).then_some(record.hash_offset),
-        word_before: is_known(known::WORD_BEFORE).then_some(record.word_before),
-        word_after: is_known(known::WORD_AFTER).then_some(record.word_after),
-        step_width: record.step_width,
-        raced: is_known(known::RACED),
-    }
+    SearchSecrets::new(
+        is_known(known::HASH_OFFSET).then_some(record.hash_offset),
+        (
+            is_known(known::WORD_BEFORE).then_some(record.word_before),
+            is_known(known::WORD_AFTER).then_some(record.word_after),
+        ),
+        record.step_width,
+        is_known(known::RACED),
+    )
 }
 
 fn protocol(value: u16) -> Result<Protocol, DecodeError> {
@@ -142,12 +160,12 @@ mod tests {
 
     #[test]
     fn unknown_is_none_and_never_zero() {
-        let assignment = decode(record().as_bytes(), &MACHINE).unwrap();
+        let Decoded { assignment, secrets } = decode(record().as_bytes(), &MACHINE).unwrap();
         assert_eq!(assignment.range, None);
         assert_eq!(assignment.cookie, None);
         assert_eq!(assignment.comm, None);
         assert_eq!(assignment.salt_epoch, None);
-        assert_eq!(assignment.search, SearchState::default());
+        assert!(secrets == SearchSecrets::default());
         assert_eq!(assignment.sport, Some(32_770));
         assert_eq!(assignment.ts_ns, 1_005);
         assert_eq!(assignment.latency_ns, Some(0));
@@ -157,21 +175,21 @@ mod tests {
     fn an_end_that_was_seen_late_tells_no_latency() {
         let mut record = record();
         (record.latency_ns, record.known) = (1_500_000_000, known::DEFERRED);
-        assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap().latency_ns, None);
+        assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap().assignment.latency_ns, None);
     }
 
     #[test]
     fn a_failure_has_no_port() {
         let mut record = record();
         (record.errno, record.sport) = (99, 0);
-        let assignment = decode(record.as_bytes(), &MACHINE).unwrap();
+        let assignment = decode(record.as_bytes(), &MACHINE).unwrap().assignment;
         assert!(assignment.is_failed());
         assert_eq!(assignment.errno, Some(99));
     }
 
     #[test]
     fn a_mapped_address_is_ipv4() {
-        let assignment = decode(record().as_bytes(), &MACHINE).unwrap();
+        let assignment = decode(record().as_bytes(), &MACHINE).unwrap().assignment;
         assert_eq!(assignment.destination.daddr, "127.0.0.2".parse::<IpAddr>().unwrap());
         assert_eq!(assignment.family(), 4);
     }

@@ -8,7 +8,7 @@ use super::{
     comm::Comm,
     flow::Destination,
     port_range::PortRange,
-    search::{Pass, SearchState, Unknown},
+    search::{Pass, Unknown},
 };
 
 /// One decision of the kernel: this socket gets this local port, or none.
@@ -42,8 +42,9 @@ pub struct Assignment {
     pub latency_ns: Option<u64>,
     /// The range in force for this socket.
     pub range: Option<PortRange>,
-    /// What the kernel's own search state was, where the hook sees it.
-    pub search: SearchState,
+    /// Growth of the kernel's perturbation word during the search; see `analyse::selection`. Two
+    /// ports in a row say as much, so that it is no secret.
+    pub word_step: Option<u32>,
     /// Epoch of the kernel's hash secret: `jiffies64 / (10 * HZ)`.
     pub salt_epoch: Option<u64>,
     /// Where the search began; see `analyse::selection`.

@@ -22,5 +22,5 @@ pub use self::{
     flow::Destination,
     names::{hook_name, origin_name, protocol_name},
     port_range::{PortRange, ports_between, ports_outside},
-    search::{Pass, SearchState, Unknown},
+    search::{Pass, Search, Unknown},
 };

@@ -1,20 +1,30 @@
 //! The kernel's search for a port, as far as it is known.
 
-/// The state of the kernel's search, as far as the hook sees it.
-///
-/// Never shown as it is: hash and word together predict the ports of the next ten seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SearchState {
-    /// Keyed hash of the destination (`port_offset`).
-    pub hash_offset: Option<u64>,
-    /// Perturbation word of the destination's index before the search.
-    pub word_before: Option<u32>,
-    /// The same word after it.
-    pub word_after: Option<u32>,
-    /// `net.ipv4.ip_local_port_step_width`, 0 if off or absent.
-    pub step_width: u32,
-    /// Another search that uses the same word was under way at the same time.
-    pub raced: bool,
+use ephtrace_common::Origin;
+
+/// How the kernel finds the port of an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// From a first candidate that the destination's hash and a perturbation word give.
+    Keyed,
+    /// From a first candidate that is drawn at random for each search, in a local variable.
+    Random,
+    /// The next number of one counter for all.
+    Counted,
+    /// Not at all: the program named the port.
+    Named,
+}
+
+impl Search {
+    /// The search that an assignment of `origin` comes out of.
+    pub fn of(origin: Origin) -> Self {
+        match origin {
+            Origin::Connect => Self::Keyed,
+            Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp => Self::Random,
+            Origin::Ping => Self::Counted,
+            Origin::Explicit => Self::Named,
+        }
+    }
 }
 
 /// Which half of the search found the port.

@@ -4,8 +4,9 @@ use std::io::{self, Write as _};
 
 use crate::{
     kernel::{
-        hooks::{self, Hook, Site},
+        hooks::{self, Hook},
         module::Change,
+        sites::{self, Site},
         tracer::Tracer,
     },
     model::{Origin, hook_name, origin_name},
@@ -14,12 +15,12 @@ use crate::{
 /// Origins that were asked for and can't be seen.
 fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     for (site, why) in &tracer.unseen {
-        log::info!("{}: {why}", site.function());
+        log::info!("{}: {why}", sites::row(*site).function);
     }
     for (site, what) in &tracer.seen_in_part {
-        log::info!("{}: {what}", site.function());
+        log::info!("{}: {what}", sites::row(*site).function);
     }
-    let origins = tracer.unseen.iter().flat_map(|(site, _)| site.origins());
+    let origins = tracer.unseen.iter().flat_map(|(site, _)| sites::row(*site).origins);
     let chosen = origins.filter(|&&origin| origin != Origin::Explicit);
     let mut names: Vec<&str> = chosen.map(|&origin| origin_name(origin)).collect();
     if tracer.seen_in_part.iter().any(|(site, _)| *site == Site::Udp) {
@@ -28,7 +29,7 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     names
 }
 
-/// One line once the module of SCTP is there.
+/// One line once a module that was waited for is there.
 pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
     if let Some(change) = change.filter(|_| !quiet) {
         // Where standard error is closed there is nobody to tell.
@@ -37,11 +38,11 @@ pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
 }
 
 pub(crate) fn about_module(change: &Change) -> String {
-    let what = match change {
-        Change::Attached => "its ports are seen from now on, by kprobe".to_owned(),
-        Change::Failed(error) => format!("its ports are not seen: {error}"),
+    let outcome = match &change.attached {
+        Ok(()) => "its ports are seen from now on, by kprobe".to_owned(),
+        Err(error) => format!("its ports are not seen: {error}"),
     };
-    format!("module sctp was loaded: {what}")
+    format!("module {} was loaded: {outcome}", change.module.name)
 }
 
 /// One line: the hook, and what it can't see.
@@ -61,7 +62,7 @@ pub(crate) fn announce(tracer: &Tracer) {
     if !tracer.passed_over.is_empty() {
         line += "; `ephtrace doctor` says why no better hook";
     }
-    log::info!("attached: {}", row.attaches);
+    log::info!("attached: {}", row.attaches());
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -24,8 +24,9 @@ use crate::{
     analyse::storm::Interval,
     host::clock::monotonic_ns,
     kernel::{
-        attach::{self, Options, Totals},
+        attach,
         hooks::Hook,
+        options::{Options, Totals},
         support::Support,
         totals::{self, Taken, TotalsReader},
         tracer::Tracer,

@@ -32,7 +32,7 @@ use crate::{
     },
     kernel::{
         cost::Meter,
-        decode::{Machine, decode},
+        decode::{Decoded, Machine, decode},
         module::Change,
         ring::{MAX_PER_DRAIN, Ring},
         totals::{Taken, TotalsReader},
@@ -250,8 +250,8 @@ impl Stages {
         if self.is_full() {
             return Ok(());
         }
-        let mut assignment = match decode(bytes, &self.machine) {
-            Ok(assignment) => assignment,
+        let Decoded { mut assignment, secrets } = match decode(bytes, &self.machine) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 log::warn!("a record can't be read: {error}");
                 self.undecodable += 1;
@@ -259,7 +259,7 @@ impl Stages {
             }
         };
         self.enricher.enrich(&mut assignment);
-        selection::apply(&mut assignment, self.rules);
+        selection::apply(&mut assignment, &secrets, self.rules);
         self.lanes.follow(&mut assignment);
         self.tally.observe(&assignment);
         self.sink.event(&assignment)

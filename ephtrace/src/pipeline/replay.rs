@@ -68,7 +68,11 @@ async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
         }
         tokio::select! {
             biased;
-            () = ends.wait() => break,
+            () = ends.wait() => {
+                // What was read before the signal: no more than a stretch may wait.
+                let _: Played = player.play()?;
+                break;
+            }
             // Signals are only noticed while this waits for something.
             () = yield_now(), if more => {}
             () = player.reader.news(), if !more => {}

@@ -12,7 +12,8 @@ use super::{
     timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
 };
 use crate::kernel::{
-    attach::{self, Options, Totals},
+    attach,
+    options::{Options, Totals},
     support::Support,
 };
 

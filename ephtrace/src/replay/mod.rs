@@ -36,7 +36,6 @@ const READ_BYTES: usize = 256 << 10;
 const MAGIC_BYTES: u64 = 4;
 
 /// What comes next in a recording.
-#[expect(clippy::large_enum_variant, reason = "nearly all are assignments, and none is kept")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// An assignment.

@@ -9,14 +9,20 @@
 //! ```
 //!
 //! What can be set by environment variables is in [`setup`]. All traffic stays on loopback devices.
+//! Tests have no attribute: each module names its own for [`trial`], by `tests!`.
+
+#[macro_use]
+mod trial;
 
 mod assign;
 mod bpf;
 mod compare;
 mod exits;
 mod filters;
+mod judged;
 mod modules;
 mod mptcp;
+mod notes;
 mod patterns;
 mod ports;
 mod record;
@@ -25,8 +31,41 @@ mod sctp;
 mod search;
 mod setup;
 mod shortage;
+#[path = "../common/skip.rs"]
+mod skip;
 mod step_width;
 mod storm;
 mod totals;
 mod tracer;
+#[path = "../common/wait.rs"]
+mod wait;
 mod ways;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    if args.nocapture {
+        notes::show_at_once();
+    }
+    let tests = [
+        exits::TESTS,
+        filters::TESTS,
+        judged::TESTS,
+        mptcp::TESTS,
+        patterns::TESTS,
+        ports::TESTS,
+        record::TESTS,
+        refusals::TESTS,
+        sctp::TESTS,
+        search::TESTS,
+        shortage::TESTS,
+        step_width::TESTS,
+        storm::TESTS,
+        totals::TESTS,
+        ways::TESTS,
+    ];
+    libtest_mimic::run(&args, trial::trials(&tests)).exit_code()
+}

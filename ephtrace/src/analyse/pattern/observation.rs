@@ -95,9 +95,7 @@ fn lane_key(assignment: &Assignment) -> u64 {
 }
 
 fn search_of(assignment: &Assignment) -> Option<Search> {
-    let state = &assignment.search;
-    let word_step = state.word_after.zip(state.word_before).map(|(a, b)| a.wrapping_sub(b));
-    let search =
-        Search { word_step, first_candidate: assignment.first_candidate, tried: assignment.tried };
-    (word_step.is_some() || search.first_candidate.is_some()).then_some(search)
+    let Assignment { word_step, first_candidate, tried, .. } = *assignment;
+    let is_known = word_step.is_some() || first_candidate.is_some();
+    is_known.then_some(Search { word_step, first_candidate, tried })
 }

@@ -7,23 +7,11 @@ use zerocopy::FromZeros as _;
 
 use super::{error::UsageError, lookup, parse};
 use crate::{
-    cli::{FilterArgs, HookArg, OriginArg},
+    cli::{FilterArgs, HookArg},
     host::snapshot::{Named, Which},
-    kernel::hooks::origin_bit,
+    kernel::filter::origin_bit,
     model::{Hook, Origin},
 };
-
-fn origin(origin: OriginArg) -> Origin {
-    match origin {
-        OriginArg::Connect => Origin::Connect,
-        OriginArg::Bind => Origin::Bind,
-        OriginArg::Listen => Origin::Listen,
-        OriginArg::Udp => Origin::Udp,
-        OriginArg::Ping => Origin::Ping,
-        OriginArg::Sctp => Origin::Sctp,
-        OriginArg::Explicit => Origin::Explicit,
-    }
-}
 
 pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
     match hook {
@@ -39,7 +27,7 @@ pub(in crate::commands) fn build_filter(args: &FilterArgs) -> Result<Filter, Usa
     filter.origins = if args.origin.is_empty() {
         chosen_by_kernel()
     } else {
-        args.origin.iter().fold(0, |bits, &arg| bits | origin_bit(origin(arg)))
+        args.origin.iter().fold(0, |bits, &arg| bits | origin_bit(arg.0))
     };
     fill_processes(&mut filter, args)?;
     fill_addresses(&mut filter, args)?;

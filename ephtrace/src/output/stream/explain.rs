@@ -4,19 +4,21 @@
 
 use std::io::Write as _;
 
-use crate::model::{Assignment, Origin, Pass, PortRange};
+use crate::model::{Assignment, Pass, PortRange, Search};
 
 /// Appends the sentence.
 pub(super) fn explain(out: &mut Vec<u8>, assignment: &Assignment) {
     let mut parts = Vec::new();
     parts.extend(assignment.step.map(|step| moved(step, assignment.resalted)));
-    parts.push(match assignment.origin {
-        Some(Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp) => {
+    parts.push(match assignment.origin.map(Search::of) {
+        Some(Search::Random) => {
             format!("{} at random", if assignment.is_failed() { "sought" } else { "chosen" })
         }
-        Some(Origin::Ping) => "an identifier, counted up from the last one of anybody".to_owned(),
-        Some(Origin::Explicit) => "named by the program, or its own from before".to_owned(),
-        Some(Origin::Connect) | None => search(assignment),
+        Some(Search::Counted) => {
+            "an identifier, counted up from the last one of anybody".to_owned()
+        }
+        Some(Search::Named) => "named by the program, or its own from before".to_owned(),
+        Some(Search::Keyed) | None => search(assignment),
     });
     if assignment.is_self_connect() {
         parts.push("it is the very port connected to: the socket talks to itself".to_owned());

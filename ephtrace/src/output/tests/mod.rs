@@ -18,7 +18,7 @@ use crate::{
         summary::{Circumstances, CpuTime, KernelCost, KernelCounts},
         tally::Tally,
     },
-    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, SearchState},
+    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol},
 };
 
 const START: u64 = 1_795_000_000_000_000_000;
@@ -64,7 +64,7 @@ fn success() -> Assignment {
         errno: Some(0),
         latency_ns: Some(1850),
         range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
-        search: SearchState::default(),
+        word_step: None,
         salt_epoch: Some(1),
         first_candidate: Some(40_002),
         tried: Some(1),

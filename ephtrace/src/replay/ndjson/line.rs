@@ -8,7 +8,7 @@ use serde::{
 };
 
 use crate::{
-    model::{Assignment, Comm, Destination, SearchState},
+    model::{Assignment, Comm, Destination},
     replay::names,
 };
 
@@ -107,7 +107,7 @@ impl Line<'_> {
             errno: self.errno,
             latency_ns: self.latency_ns,
             range: self.range.and_then(|ends| names::range(ends, by_socket)),
-            search: SearchState::default(),
+            word_step: None,
             salt_epoch: self.salt_epoch,
             first_candidate: self.first_candidate,
             tried: self.tried,

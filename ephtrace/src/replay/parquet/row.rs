@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::columns::{Columns, Number, Text};
 use crate::{
-    model::{Assignment, Comm, Destination, Hook, Origin, Pass, Protocol, SearchState, Unknown},
+    model::{Assignment, Comm, Destination, Hook, Origin, Pass, Protocol, Unknown},
     replay::names,
 };
 
@@ -81,7 +81,7 @@ pub(super) fn assignment(
         errno,
         latency_ns: cells.bits(Number::LatencyNs),
         range: range.and_then(|ends| names::range(ends, by_socket)),
-        search: SearchState::default(),
+        word_step: None,
         salt_epoch: cells.bits(Number::SaltEpoch),
         first_candidate: cells.small(Number::FirstCandidate),
         tried: cells.small(Number::Tried),

@@ -1,12 +1,11 @@
 //! Recordings read by DuckDB, Polars and pyarrow, from their Python packages.
 //!
-//! Skipped with a message where none is installed. `EPHTRACE_PYTHON` names the interpreter, such as
+//! Skipped where they are not installed. `EPHTRACE_PYTHON` names the interpreter, such as
 //! that of a virtual environment with `pip install duckdb polars pyarrow`, which `cargo xtask test`
 //! makes. Spark is not run.
 
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -19,6 +18,8 @@ use ephtrace::{
         stream::parquet::{Options, ParquetSink},
     },
 };
+
+use crate::skip::skip;
 
 /// More than one row group.
 const ROWS: u32 = 70_000;
@@ -61,18 +62,17 @@ fn recording(path: &Path) -> Result<()> {
     Ok(sink.losses(assignment(ROWS).ts_ns + 10_000_000_000, &lost)?)
 }
 
-/// Runs `query`, which prints what is compared; `None` where `module` is not installed.
-fn python(module: &str, query: &str, path: &Path) -> Result<Option<String>> {
+/// Runs `query`, which prints what is compared; a skip where `module` is not installed.
+fn python(module: &str, query: &str, path: &Path) -> Result<String> {
     let python = std::env::var("EPHTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has_module = Command::new(&python).args(["-c", &format!("import {module}")]).output();
     if !has_module.is_ok_and(|output| output.status.success()) {
-        let _ = writeln!(std::io::stderr(), "skipped: {python} has no module {module}");
-        return Ok(None);
+        return skip(format!("{python} has no module {module}"));
     }
     let program = format!("import sys, {module}\npath = sys.argv[1]\n{query}");
     let output = Command::new(python).args(["-c", &program]).arg(path).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).map(Some).context("no UTF-8")
+    String::from_utf8(output.stdout).context("no UTF-8")
 }
 
 fn folder(name: &str) -> Result<PathBuf> {
@@ -87,14 +87,12 @@ fn compare(module: &str, query: &str, expected: &str) -> Result<()> {
     recording(&path)?;
     let output = python(module, query, &path);
     fs::remove_dir_all(folder)?;
-    if let Some(output) = output? {
-        assert_eq!(output.trim(), expected);
-    }
+    let output = output?;
+    ensure!(output.trim() == expected, "{module} says\n{output}\nnot\n{expected}");
     Ok(())
 }
 
-#[test]
-fn duckdb_reads_it() -> Result<()> {
+pub(crate) fn duckdb_reads_it() -> Result<()> {
     let query = r#"
 for sql in [
     "SELECT count(*), count(sport), min(ts_ns), max(latency_ns), min(sport - first_candidate) FROM f",
@@ -112,8 +110,7 @@ print(duckdb.sql(f"SELECT decode(value) FROM parquet_kv_metadata('{path}') WHERE
     compare("duckdb", query, expected)
 }
 
-#[test]
-fn polars_reads_it() -> Result<()> {
+pub(crate) fn polars_reads_it() -> Result<()> {
     let query = "
 frame = polars.scan_parquet(path)
 print(frame.select(polars.len(), polars.col('sport').count(), polars.col('latency_ns').max()).collect().rows())
@@ -126,8 +123,7 @@ print({name: str(kind) for name, kind in frame.collect_schema().items() if name 
     compare("polars", query, expected)
 }
 
-#[test]
-fn arrow_reads_it() -> Result<()> {
+pub(crate) fn arrow_reads_it() -> Result<()> {
     let query = "
 import pyarrow.parquet
 file = pyarrow.parquet.ParquetFile(path)
