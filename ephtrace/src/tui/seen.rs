@@ -33,7 +33,7 @@ pub struct Glance {
     pub now_ns: u64,
     /// Over all; it need not list any destination.
     pub summary: Summary,
-    /// Each destination that [`State::wanted`](super::State::wanted) named.
+    /// Each destination that [`State::wanted`](super::state::State::wanted) named.
     pub destinations: Vec<(Lane, DestinationSummary)>,
 }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     model::{errno_name, hook_name},
     output::{
-        notices::Span,
+        span::Span,
         summary::words::{USUAL, percent, word},
     },
 };

@@ -8,7 +8,9 @@ use std::{
 
 use super::plots;
 use crate::output::{
-    Screen, Span, printable,
+    escape::printable,
+    screen::Screen,
+    span::Span,
     tables::storm::{place, write_findings},
 };
 use crate::{

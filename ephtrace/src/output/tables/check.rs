@@ -11,7 +11,7 @@ use crate::{
         findings::{DestinationFacts, Finding, Severity},
         storm::Numbers,
     },
-    output::{Span, shown},
+    output::{escape::shown, span::Span},
 };
 
 /// How it is.

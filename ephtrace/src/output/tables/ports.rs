@@ -11,7 +11,7 @@ use crate::inventory::{
     owners::Owner,
     socket::ByState,
 };
-use crate::output::shown;
+use crate::output::escape::shown;
 
 /// How many bound ports are listed of each namespace.
 const LISTED_BOUND: usize = 10;

@@ -10,7 +10,7 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use crate::output::{Span, shown};
+use crate::output::{escape::shown, span::Span};
 use crate::{
     analyse::{
         capacity::Capacity,

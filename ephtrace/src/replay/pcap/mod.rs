@@ -20,7 +20,7 @@ use pcap_parser::{
 use rustc_hash::FxBuildHasher;
 
 use self::packet::{Link, Syn};
-use super::{Broken, Item};
+use super::item::{Broken, Item};
 use crate::model::{Assignment, Destination, Protocol, losses::Losses};
 
 /// Bytes of a capture that are held at once.

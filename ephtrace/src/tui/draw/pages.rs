@@ -9,10 +9,9 @@ use ratatui::{
 };
 
 use super::{
-    STRONG,
     destinations::in_use,
     figures::{self, known},
-    safe,
+    style::{STRONG, safe},
 };
 use crate::{
     analyse::{lanes::Lane, picture::Picture, summary::DestinationSummary, top::Entry},

@@ -128,7 +128,7 @@ fn a_recording_without_events_is_a_file_too() {
 #[test]
 fn several_row_groups_stay_in_order() {
     let scratch = Scratch::new("groups");
-    let rows = rows::MAX_ROWS as u64 * 2 + 10;
+    let rows = schema::MAX_ROWS as u64 * 2 + 10;
     let all: Vec<Assignment> = (0..rows).map(numbered).collect();
     let mut sink = sink(&scratch.path(), None);
     for assignment in &all {
@@ -136,7 +136,7 @@ fn several_row_groups_stay_in_order() {
     }
     assert_eq!(sink.groups.len(), 2);
     // Not finished: the last ten are not in the file yet.
-    assert!(read(&scratch.path()).0 == all[..rows::MAX_ROWS * 2]);
+    assert!(read(&scratch.path()).0 == all[..schema::MAX_ROWS * 2]);
     sink.finish().unwrap();
     assert!(read(&scratch.path()).0 == all);
 }
@@ -206,7 +206,7 @@ fn files_are_numbered_and_none_is_overwritten() {
 fn files_of_a_size() {
     let scratch = Scratch::new("size");
     let mut sink = sink(&scratch.path(), Some(Rotate::Bytes(100_000)));
-    for n in 0..rows::MAX_ROWS as u64 * 4 {
+    for n in 0..schema::MAX_ROWS as u64 * 4 {
         let noise = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let noise = (noise ^ (noise >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         sink.event(&Assignment { cookie: Some(noise), ..numbered(n) }).unwrap();
@@ -214,7 +214,7 @@ fn files_of_a_size() {
     sink.finish().unwrap();
     let rows: usize = scratch.names().iter().map(|name| read(&scratch.0.join(name)).0.len()).sum();
     assert!(scratch.names().len() > 2, "{:?}", scratch.names());
-    assert_eq!(rows, rows::MAX_ROWS * 4);
+    assert_eq!(rows, schema::MAX_ROWS * 4);
 }
 
 proptest! {

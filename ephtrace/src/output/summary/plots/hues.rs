@@ -12,7 +12,7 @@ use ratatui::{
 };
 use rustc_hash::FxBuildHasher;
 
-use super::counted;
+use super::counted::counted;
 use crate::{
     analyse::{lanes::Lane, picture::Point},
     model::{Origin, origin_name},
