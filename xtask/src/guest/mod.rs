@@ -3,6 +3,7 @@
 //! kernels (Debian's, or the user's own) → initramfs (init, static programs) → machines, some at
 //! a time → verdicts. Needs no root.
 
+mod choose;
 mod initramfs;
 mod kernel;
 mod machine;
@@ -107,7 +108,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
 
 /// Boots every kernel that was asked for and returns how each run ended.
 fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> {
-    let kernels = kernel::choose(&options.kernel, options.update)?;
+    let kernels = choose::choose(&options.kernel, options.update)?;
     let Some(first) = kernels.first() else { bail!("no kernel to boot") };
     machine::require_qemu()?;
     let machine = Machine {
