@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 
-use super::*;
+use super::{remedies, rules::MAX_PER_RULE, *};
 use crate::{
     analyse::{reuse::Reuse, self_connect::SelfConnect},
     model::FlowKey,
