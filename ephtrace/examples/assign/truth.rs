@@ -21,7 +21,7 @@ use socket2::{SockAddr, Socket};
 use crate::{calls::Calls, net, netns};
 
 /// As ephtrace names origins; `none` for an attempt that ended before a port was looked for.
-#[expect(clippy::ref_option, reason = "serde's signature")]
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn name<S: Serializer>(
     origin: &Option<Origin>,
     serializer: S,
