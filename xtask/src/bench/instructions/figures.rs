@@ -226,7 +226,8 @@ mod tests {
     #[test]
     fn the_committed_figures_can_be_read() {
         let committed = Committed::read().unwrap();
-        assert!(committed.reduced.is_some_and(|figures| !figures.rows.is_empty()));
-        assert!(committed.full.is_some_and(|figures| !figures.rows.is_empty()));
+        for figures in [committed.reduced, committed.full].into_iter().flatten() {
+            assert!(!figures.rows.is_empty());
+        }
     }
 }
