@@ -6,8 +6,9 @@ use std::{path::PathBuf, process::Command, time::Duration};
 use anyhow::{Context as _, Result, bail};
 
 use super::{
+    choose,
     initramfs::Plan,
-    kernel::{self, Kernel},
+    kernel::Kernel,
     machine::{self, Accelerator, Listener, Machine},
     verdict::Verdict,
 };
@@ -37,7 +38,7 @@ impl Guests {
     /// Fetches a kernel if it is not here; one of [`super::Options`].
     pub(crate) fn new(kernel: &str) -> Result<Self> {
         machine::require_qemu()?;
-        let kernels = kernel::choose(&[kernel.to_owned()], false)?;
+        let kernels = choose::choose(&[kernel.to_owned()], false)?;
         let kernel = kernels.into_iter().next().context("no kernel to boot")?;
         Ok(Self { kernel })
     }

@@ -21,9 +21,9 @@ use super::{
     verdict::{Outcome, Verdict},
 };
 use crate::{
-    process,
+    apt, process,
     say::{result, say},
-    setup::{self, version::Version},
+    setup::version::Version,
     tally::Tally,
 };
 
@@ -71,7 +71,7 @@ pub(super) fn require_qemu() -> Result<()> {
     if process::find(QEMU).is_some() {
         return Ok(());
     }
-    setup::require("booting other kernels", &["qemu-system-x86"])
+    apt::require("booting other kernels", &["qemu-system-x86"])
 }
 
 impl Accelerator {

@@ -3,6 +3,7 @@
 //! kernels (Debian's, or the user's own) → initramfs (init, static programs) → machines, some at
 //! a time → verdicts. Needs no root.
 
+mod choose;
 pub(crate) mod counting;
 mod initramfs;
 mod kernel;
@@ -115,7 +116,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
 
 /// Boots every kernel that was asked for and returns how each run ended.
 fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> {
-    let kernels = kernel::choose(&options.kernel, options.update)?;
+    let kernels = choose::choose(&options.kernel, options.update)?;
     let Some(first) = kernels.first() else { bail!("no kernel to boot") };
     machine::require_qemu()?;
     let machine = Machine {

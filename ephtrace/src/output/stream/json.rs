@@ -4,8 +4,14 @@ use std::io;
 
 use serde::Serialize;
 
-use super::pen::{Pen, Short};
-use crate::output::{Lines, Notices, Sink, Target, notices::Loss};
+use super::{
+    lines::{Lines, Target},
+    pen::{Pen, Short},
+};
+use crate::output::{
+    notices::{Loss, Notices},
+    sink::Sink,
+};
 use crate::{
     analyse::summary::Summary,
     model::{

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{STRONG, figures::cut};
+use super::{figures::cut, style::STRONG};
 
 /// One column.
 #[derive(Clone, Copy)]

@@ -19,9 +19,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use self::profile::Profile;
 use super::document::{self, grouped};
 use crate::{
-    artifacts, process,
+    apt, artifacts, process,
     say::{result, say},
-    setup, workspace,
+    workspace,
 };
 
 /// The table's place.
@@ -68,7 +68,7 @@ struct Column {
 
 pub(super) fn main(args: &CallgrindArgs) -> Result<()> {
     if process::find("valgrind").is_none() {
-        setup::require("counting instructions of the user side", &["valgrind"])?;
+        apt::require("counting instructions of the user side", &["valgrind"])?;
     }
     let programs = artifacts::measured_programs()?;
     let folder = workspace::target().join("callgrind");

@@ -18,11 +18,12 @@ use super::{
     wire::{MARK, Measured, ORDER_FILE, Order, Run},
 };
 use crate::{
+    apt,
     artifacts::Executables,
     guest::counting::{Guests, Task},
     process,
     say::say,
-    setup, workspace,
+    workspace,
 };
 
 /// Guests at a time: a guest has one processor.
@@ -133,7 +134,7 @@ fn peer(name: &str) -> Option<PathBuf> {
 /// The peers that can be had here; which can not is said.
 pub(super) fn peers() -> Vec<PathBuf> {
     if PEERS.iter().any(|name| peer(name).is_none())
-        && let Err(why) = setup::require("measuring peers", &["libbpf-tools"])
+        && let Err(why) = apt::require("measuring peers", &["libbpf-tools"])
     {
         say(format_args!("{why:#}"));
     }
