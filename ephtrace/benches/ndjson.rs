@@ -5,7 +5,7 @@ use std::{hint::black_box, io, net::Ipv4Addr};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::{lanes::Lanes, tally::Tally},
-    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, PortRange, Protocol},
     output::{JsonSink, Notices, Sink as _, Target},
 };
 
@@ -37,11 +37,11 @@ fn assignment(n: u32) -> Assignment {
         uid: Some(1000),
         cgroup_id: Some(8123),
         container: None,
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: Ipv4Addr::LOCALHOST.into(),
-            daddr: Ipv4Addr::new(127, 10, (n % 8).to_le_bytes()[0], 1).into(),
-            dport: 8080,
+            daddr: Some(Ipv4Addr::new(127, 10, (n % 8).to_le_bytes()[0], 1).into()),
+            dport: Some(8080),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),

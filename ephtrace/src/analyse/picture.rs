@@ -238,14 +238,14 @@ fn jump(range: Option<PortRange>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Destination;
+    use crate::model::FlowKey;
 
     const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
 
     fn assignment(port: u16, dport: u16, step: Option<i32>) -> Assignment {
         Assignment {
             sport: Some(port),
-            destination: Destination { dport, ..Destination::default() },
+            flow: FlowKey { dport: Some(dport), ..FlowKey::default() },
             range: Some(RANGE),
             step,
             ..Assignment::default()

@@ -10,20 +10,25 @@ use super::{
     summary::{Circumstances, KernelCounts},
     tally::Tally,
 };
-use crate::model::{Assignment, Destination, Hook, Origin, PortRange, Protocol};
+use crate::model::{Assignment, FlowKey, Hook, Origin, PortRange, Protocol};
 
 const SECOND: u64 = 1_000_000_000;
 
-fn destination(n: u32) -> Destination {
+fn destination(n: u32) -> FlowKey {
     let daddr = Ipv4Addr::from_bits(0x0a00_0000 + n).into();
-    Destination { netns: 1, saddr: Ipv4Addr::LOCALHOST.into(), daddr, dport: 443 }
+    FlowKey {
+        netns: Some(1),
+        saddr: Ipv4Addr::LOCALHOST.into(),
+        daddr: Some(daddr),
+        dport: Some(443),
+    }
 }
 
 fn range(low: u16, high: u16) -> PortRange {
     PortRange { low, high, by_socket: false }
 }
 
-fn assigned(destination: Destination, sport: u16) -> Assignment {
+fn assigned(flow: FlowKey, sport: u16) -> Assignment {
     Assignment {
         ts_ns: SECOND,
         pid: None,
@@ -32,7 +37,7 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
         uid: None,
         cgroup_id: None,
         container: None,
-        destination,
+        flow,
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(sport),
@@ -52,8 +57,8 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
     }
 }
 
-fn failed(destination: Destination, errno: Option<u16>) -> Assignment {
-    Assignment { sport: None, errno, ..assigned(destination, 0) }
+fn failed(flow: FlowKey, errno: Option<u16>) -> Assignment {
+    Assignment { sport: None, errno, ..assigned(flow, 0) }
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn lanes_are_apart() {
     let (a, b) = (destination(1), destination(2));
     let udp = Assignment { protocol: Some(Protocol::Udp), ..assigned(a, 40_050) };
     let bound = Assignment { origin: Some(Origin::Bind), ..assigned(a, 40_060) };
-    let elsewhere = assigned(Destination { netns: 2, ..a }, 40_070);
+    let elsewhere = assigned(FlowKey { netns: Some(2), ..a }, 40_070);
     for (assignment, expected) in [
         (assigned(a, 40_000), None),
         (assigned(b, 40_010), None),
@@ -260,7 +265,7 @@ fn a_busy_destination_is_found_among_a_million() {
     }
     let summary = tally.summary(Some(SECOND), 10, Circumstances::default());
     let first = &summary.destinations[0];
-    assert_eq!(first.daddr, Some(destination(u32::MAX >> 8).daddr));
+    assert_eq!(first.flow, destination(u32::MAX >> 8));
     assert!(!first.complete && summary.destinations_evicted > 0);
     assert!(first.assignments > 20_000 && first.assignments < 25_000, "{}", first.assignments);
     assert_eq!(first.distinct_ports, 100);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{
     Inventory, Namespace,
-    namespace::{Destination, Place},
+    namespace::{DestinationUse, Place},
     owners::Owner,
 };
 use crate::analyse::findings::{DestinationFacts, Facts, Listener, NetnsFacts, Tracker};
@@ -45,7 +45,7 @@ pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
     facts.conntrack = facts.conntrack.max(conntrack);
 }
 
-fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &Destination) {
+fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
@@ -63,13 +63,15 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &Destination) {
 }
 
 /// What a socket with `range` finds in use: others' ports count only in there.
-fn in_use(namespace: &Namespace, one: &Destination, range: Option<(u16, u16)>) -> DestinationFacts {
+fn in_use(
+    namespace: &Namespace,
+    one: &DestinationUse,
+    range: Option<(u16, u16)>,
+) -> DestinationFacts {
     let part = namespace.settings.part(range);
     let (in_use, time_wait) = one.in_use_in(part);
     DestinationFacts {
-        netns: Some(namespace.place.netns),
-        saddr: Some(one.saddr),
-        to: Some((one.daddr, one.dport)),
+        flow: one.flow,
         origin: Some("connect"),
         process: one.holders.first().map(|holder| who(&holder.owner)),
         range: Some((namespace.settings.range[0], namespace.settings.range[1])),
@@ -146,7 +148,7 @@ mod tests {
             port_set::PortSet,
             socket::{Socket, State},
         },
-        model::PortRange,
+        model::{FlowKey, PortRange},
     };
 
     /// The default range; 5000 ports in use at its upper end, 10 in TIME_WAIT from 40000 on.
@@ -191,9 +193,12 @@ mod tests {
     fn a_socket_with_its_own_range_finds_only_what_is_in_there() {
         let with = |range| {
             let one = DestinationFacts {
-                netns: Some(7),
-                saddr: Some([10, 0, 0, 1].into()),
-                to: Some(([10, 0, 0, 2].into(), 443)),
+                flow: FlowKey {
+                    netns: Some(7),
+                    saddr: [10, 0, 0, 1].into(),
+                    daddr: Some([10, 0, 0, 2].into()),
+                    dport: Some(443),
+                },
                 origin: Some("connect"),
                 range: Some(range),
                 ..DestinationFacts::default()

@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{owners::Owner, port_set::Parity, socket::ByState};
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::ports_outside;
+use crate::model::{FlowKey, ports_outside};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,7 +50,7 @@ pub struct Namespace {
     /// Number of destinations.
     pub destinations_known: usize,
     /// The fullest, fullest first.
-    pub destinations: Vec<Destination>,
+    pub destinations: Vec<DestinationUse>,
     /// All others together; null if there are none.
     pub others: Option<Others>,
     /// Ports of the range that are taken for every destination.
@@ -155,13 +155,10 @@ impl Settings {
 
 /// One destination, and how much of the range is in use for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Destination {
-    /// Source address.
-    pub saddr: IpAddr,
-    /// Destination address.
-    pub daddr: IpAddr,
-    /// Destination port.
-    pub dport: u16,
+pub struct DestinationUse {
+    /// From where, and where to; the namespace stands above it.
+    #[serde(flatten, serialize_with = "addresses")]
+    pub flow: FlowKey,
     /// Ports in use for it.
     pub in_use: u32,
     /// `in_use` by the usable ports: 0 to 1.
@@ -194,13 +191,24 @@ pub struct Destination {
     pub ports: Vec<(u16, bool)>,
 }
 
-impl Destination {
+impl DestinationUse {
     /// Ports in use in a part of the range, and how many of them are in `TIME_WAIT`.
     pub fn in_use_in(&self, part: (u16, u16)) -> (u32, u32) {
         let from = self.ports.partition_point(|(port, _)| *port < part.0);
         let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.1);
         inside.fold((0, 0), |(all, waiting), (_, waits)| (all + 1, waiting + u32::from(*waits)))
     }
+}
+
+fn addresses<S: Serializer>(flow: &FlowKey, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Addresses {
+        saddr: IpAddr,
+        daddr: Option<IpAddr>,
+        dport: Option<u16>,
+    }
+    let FlowKey { netns: _, saddr, daddr, dport } = *flow;
+    Addresses { saddr, daddr, dport }.serialize(serializer)
 }
 
 /// How much of a range is taken for one destination, what is bound included.
@@ -256,7 +264,7 @@ pub struct Others {
 }
 
 impl Others {
-    fn add(&mut self, one: &Destination) {
+    fn add(&mut self, one: &DestinationUse) {
         self.destinations += 1;
         self.in_use += u64::from(one.in_use);
         self.even += u64::from(one.even);

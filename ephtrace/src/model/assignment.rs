@@ -6,7 +6,7 @@ use ephtrace_common::{Hook, Origin, Protocol};
 
 use super::{
     comm::Comm,
-    flow::Destination,
+    flow::FlowKey,
     port_range::PortRange,
     search::{Pass, Unknown},
 };
@@ -29,7 +29,7 @@ pub struct Assignment {
     /// Short id of the container that the task runs in, if it runs in one.
     pub container: Option<Arc<str>>,
     /// What the kernel's hash is keyed on.
-    pub destination: Destination,
+    pub flow: FlowKey,
     /// Transport protocol.
     pub protocol: Option<Protocol>,
     /// How the assignment came about.
@@ -74,18 +74,8 @@ impl Assignment {
 
     /// The socket would connect to itself: source and destination are the same.
     pub fn is_self_connect(&self) -> bool {
-        self.destination.saddr == self.destination.daddr
-            && self.sport == Some(self.destination.dport)
-    }
-
-    /// It is known where to: a port that is chosen in `bind()` or `listen()`, or for a UDP socket, is
-    /// chosen before.
-    pub fn has_destination(&self) -> bool {
-        self.destination.dport != 0 || !self.destination.daddr.is_unspecified()
-    }
-
-    /// 4 or 6; an IPv4-mapped destination is 4.
-    pub fn family(&self) -> u8 {
-        if self.destination.daddr.is_ipv4() { 4 } else { 6 }
+        Some(self.flow.saddr) == self.flow.daddr
+            && self.sport.is_some()
+            && self.sport == self.flow.dport
     }
 }

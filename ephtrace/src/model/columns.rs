@@ -89,30 +89,26 @@ pub const COMM: Column =
 /// Real user id in the initial user namespace.
 pub const UID: Column = column("uid", "UID", |a| number(a.uid));
 /// Inode number of the network namespace.
-pub const NETNS: Column =
-    column("netns", "NETNS", |a| number(Some(a.destination.netns).filter(|&n| n != 0)));
+pub const NETNS: Column = column("netns", "NETNS", |a| number(a.flow.netns));
 /// cgroup v2 id.
 pub const CGROUP_ID: Column = column("cgroup_id", "CGROUP", |a| number(a.cgroup_id));
 /// Short id of the container.
 pub const CONTAINER: Column =
     column("container", "CONTAINER", |a| a.container.as_deref().map_or(Value::Null, Value::Str));
 /// 4 or 6; an IPv4-mapped destination is 4.
-pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.family().into()));
+pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().into()));
 /// Transport protocol.
 pub const PROTOCOL: Column = column("protocol", "PROTO", |a| name(a.protocol.map(protocol_name)));
 /// How the assignment came about.
 pub const ORIGIN: Column = column("origin", "ORIGIN", |a| name(a.origin.map(origin_name)));
 /// Source address.
-pub const SADDR: Column = column("saddr", "SADDR", |a| Value::Ip(a.destination.saddr));
+pub const SADDR: Column = column("saddr", "SADDR", |a| Value::Ip(a.flow.saddr));
 /// The assigned port; null for a failed assignment.
 pub const SPORT: Column = column("sport", "SPORT", |a| number(a.sport));
 /// Destination address; null where there is none yet.
-pub const DADDR: Column = column("daddr", "DADDR", |a| {
-    if a.has_destination() { Value::Ip(a.destination.daddr) } else { Value::Null }
-});
+pub const DADDR: Column = column("daddr", "DADDR", |a| a.flow.daddr.map_or(Value::Null, Value::Ip));
 /// Destination port; null where there is none yet.
-pub const DPORT: Column =
-    column("dport", "DPORT", |a| number(Some(a.destination.dport).filter(|_| a.has_destination())));
+pub const DPORT: Column = column("dport", "DPORT", |a| number(a.flow.dport));
 /// 0 for success, else the positive errno; in text, its name.
 pub const ERRNO: Column = with_unit(column("errno", "RET", |a| number(a.errno)), Unit::Errno);
 /// Name of the errno; null for success.

@@ -19,7 +19,7 @@ pub use self::{
     assignment::Assignment,
     comm::Comm,
     errno::errno_name,
-    flow::Destination,
+    flow::FlowKey,
     names::{hook_name, origin_name, protocol_name},
     port_range::{PortRange, ports_between, ports_outside},
     search::{Pass, Search, Unknown},

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::{
-    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, PortRange, Protocol, losses::Losses},
     output::{
         Notices, Sink as _,
         stream::parquet::{Options, ParquetSink},
@@ -32,11 +32,11 @@ fn assignment(n: u32) -> Assignment {
         pid: Some(100 + n % 2),
         comm: Some(Comm::new(if n.is_multiple_of(2) { "curl" } else { "nginx" })),
         cgroup_id: Some(u64::MAX),
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: [10, 0, 0, 1].into(),
-            daddr: [10, 0, 1, u8::try_from(n % 5).unwrap_or(0)].into(),
-            dport: 443,
+            daddr: Some([10, 0, 1, u8::try_from(n % 5).unwrap_or(0)].into()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),

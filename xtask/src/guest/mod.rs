@@ -4,6 +4,7 @@
 //! a time → verdicts. Needs no root.
 
 mod choose;
+pub(crate) mod counting;
 mod initramfs;
 mod kernel;
 mod machine;
@@ -70,6 +71,13 @@ pub(crate) struct Options {
     /// Only the tests in guests whose name has this in it
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+}
+
+impl Options {
+    /// Whether all tests run on all kernels: nobody is after one of them.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.kernel.is_empty() && self.only.is_none()
+    }
 }
 
 /// Runs the guests and sums up. A command's exit code is ours, the last that is not 0.
@@ -154,7 +162,7 @@ fn boot_all(machine: &Machine, kernels: Vec<Kernel>, jobs: usize) -> Result<Vec<
     let work = || {
         let mut outcomes = Vec::new();
         while let Some(kernel) = next() {
-            outcomes.push(machine.boot(&kernel)?);
+            outcomes.push(machine.boot(&kernel, None)?);
         }
         anyhow::Ok(outcomes)
     };

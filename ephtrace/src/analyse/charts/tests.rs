@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{analyse::lanes::Lanes, model::Destination};
+use crate::{analyse::lanes::Lanes, model::FlowKey};
 
 const RANGE: PortRange = PortRange { low: 40_000, high: 40_009, by_socket: false };
 
 fn event(sport: Option<u16>, dport: u16) -> Assignment {
-    let destination = Destination { dport, ..Destination::default() };
-    Assignment { sport, destination, range: Some(RANGE), ..Assignment::default() }
+    let flow = FlowKey { dport: Some(dport), ..FlowKey::default() };
+    Assignment { sport, flow, range: Some(RANGE), ..Assignment::default() }
 }
 
 fn charts(events: impl IntoIterator<Item = Assignment>) -> Charts {

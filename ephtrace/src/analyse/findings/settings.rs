@@ -63,10 +63,10 @@ fn usable(n: &NetnsFacts, span: (u16, u16)) -> u32 {
 pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
     let waiting = facts.destinations.iter().filter_map(|d| {
         let (time_wait, usable) = d.time_wait.zip(d.usable)?;
-        let to = d.to?;
-        let n = facts.namespace(d.netns)?;
+        let to = d.flow.remote()?;
+        let n = facts.namespace(d.flow.netns)?;
         let many = f64::from(time_wait) >= f64::from(usable) * HALF / 2.0;
-        let is_loopback = to.0.is_loopback() || d.saddr.is_some_and(|saddr| saddr.is_loopback());
+        let is_loopback = to.ip().is_loopback() || d.flow.saddr.is_loopback();
         let off = match n.tw_reuse? {
             0 => true,
             2 => !is_loopback,

@@ -1,13 +1,23 @@
 use insta::assert_snapshot;
 
 use super::{remedies, rules::MAX_PER_RULE, *};
-use crate::analyse::{reuse::Reuse, self_connect::SelfConnect};
+use crate::{
+    analyse::{reuse::Reuse, self_connect::SelfConnect},
+    model::FlowKey,
+};
+
+fn flow(netns: u32, daddr: [u8; 4], dport: u16) -> FlowKey {
+    FlowKey {
+        netns: Some(netns),
+        saddr: [10, 0, 0, 1].into(),
+        daddr: Some(daddr.into()),
+        dport: Some(dport),
+    }
+}
 
 fn destination() -> DestinationFacts {
     DestinationFacts {
-        netns: Some(1),
-        saddr: Some("10.0.0.1".parse().unwrap()),
-        to: Some(("10.0.0.2".parse().unwrap(), 443)),
+        flow: flow(1, [10, 0, 0, 2], 443),
         origin: Some("connect"),
         process: Some("curl (4711)".into()),
         range: Some((32_768, 60_999)),
@@ -64,7 +74,7 @@ fn of_a_shortage() {
         ..destination()
     };
     let past_half = DestinationFacts {
-        to: Some(("10.0.0.3".parse().unwrap(), 80)),
+        flow: flow(1, [10, 0, 0, 3], 80),
         searches_known: 1000,
         second_pass: 900,
         tried_p50: Some(14_500),
@@ -73,7 +83,11 @@ fn of_a_shortage() {
         usable: Some(28_232),
         ..destination()
     };
-    let binds = DestinationFacts { origin: Some("bind"), to: None, ..destination() };
+    let binds = DestinationFacts {
+        origin: Some("bind"),
+        flow: FlowKey { daddr: None, dport: None, ..destination().flow },
+        ..destination()
+    };
     let destinations = vec![failing, past_half, binds];
     let namespaces = vec![host()];
     assert_snapshot!(text(&Facts { destinations, namespaces, ..Facts::default() }), @r##"
@@ -174,11 +188,7 @@ fn the_search_alone_tells_the_half_mark() {
 #[test]
 fn many_alike_are_told_once() {
     let destinations = (1..=10)
-        .map(|n| DestinationFacts {
-            to: Some(("10.0.0.2".parse().unwrap(), n)),
-            no_port: 1,
-            ..destination()
-        })
+        .map(|n| DestinationFacts { flow: flow(1, [10, 0, 0, 2], n), no_port: 1, ..destination() })
         .collect();
     let found = findings(&Facts { destinations, ..Facts::default() });
     assert_eq!(found.len(), MAX_PER_RULE);
@@ -225,7 +235,7 @@ fn widened(d: DestinationFacts, facts: Facts) -> Option<String> {
 fn a_sysctl_is_set_inside_of_its_namespace() {
     let here = Facts { own_netns: Some(1), ..Facts::default() };
     let told = |d, facts| widened(d, facts).unwrap().replace("net.ipv4.ip_local_port_range", "R");
-    let away = || DestinationFacts { netns: Some(7), ..destination() };
+    let away = || DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
     assert_snapshot!(told(destination(), here.clone()), @r##"sysctl -w R="10240 65535""##);
     assert_snapshot!(told(away(), here.clone()), @r##"inside netns 7: sysctl -w R="10240 65535""##);
     let process = DestinationFacts { pid: Some(4711), ..away() };
@@ -234,7 +244,7 @@ fn a_sysctl_is_set_inside_of_its_namespace() {
         NetnsFacts { netns: 7, enter: Some("ip netns exec web".into()), ..NetnsFacts::default() };
     let named = Facts { namespaces: vec![named], ..here.clone() };
     assert_snapshot!(told(away(), named), @r##"ip netns exec web sysctl -w R="10240 65535""##);
-    let unknown = DestinationFacts { netns: None, ..destination() };
+    let unknown = DestinationFacts { flow: destination().flow.in_any_netns(), ..destination() };
     assert_snapshot!(told(unknown, here), @r##"sysctl -w R="10240 65535""##);
 }
 
@@ -252,17 +262,11 @@ fn a_socket_s_own_range_is_widened_by_the_socket() {
 fn a_wide_range_is_not_made_narrower() {
     let wide = DestinationFacts { range: Some((1024, 65_535)), ..destination() };
     assert_eq!(widened(wide.clone(), Facts::default()), None);
-    let soonest = crate::model::Destination {
-        netns: 1,
-        saddr: wide.saddr.unwrap(),
-        daddr: wide.to.unwrap().0,
-        dport: 443,
-    };
     let reuse = Reuse {
         reuses: 1,
         assignments: None,
         time_ns: None,
-        soonest: Some(soonest),
+        soonest: Some(wide.flow),
         forgotten: 0,
         warning: Some("too soon".into()),
     };

@@ -77,9 +77,12 @@ impl Observation {
 }
 
 fn netns(assignment: &Assignment) -> u32 {
-    let destination = &assignment.destination;
-    if destination.netns != 0 || destination.saddr.is_unspecified() {
-        return destination.netns;
+    let destination = &assignment.flow;
+    if let Some(netns) = destination.netns {
+        return netns;
+    }
+    if destination.saddr.is_unspecified() {
+        return 0;
     }
     let mut hasher = FxHasher::default();
     destination.saddr.hash(&mut hasher);
@@ -88,7 +91,7 @@ fn netns(assignment: &Assignment) -> u32 {
 }
 
 fn lane_key(assignment: &Assignment) -> u64 {
-    let destination = &assignment.destination;
+    let destination = &assignment.flow;
     let mut hasher = FxHasher::default();
     (destination.saddr, destination.daddr, destination.dport).hash(&mut hasher);
     hasher.finish()

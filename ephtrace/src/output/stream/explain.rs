@@ -109,7 +109,7 @@ mod tests {
         let mut raced = Assignment { first_candidate: None, ..found(41_000, 0, Pass::First) };
         raced.search_unknown = Some(Unknown::Raced);
         let mut itself = found(40_000, 1, Pass::First);
-        itself.destination.dport = 40_000;
+        (itself.flow.daddr, itself.flow.dport) = (Some(itself.flow.saddr), Some(40_000));
         let resalted = Assignment { resalted: Some(true), ..at_once.clone() };
         let all = [
             at_once,

@@ -1,13 +1,10 @@
 //! An inventory for people. The first line says what matters most; then each namespace.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Write};
 
 use crate::inventory::{
     Inventory,
-    namespace::{Bound, Destination, Held, Holder, Mark, Namespace, Others, Settings},
+    namespace::{Bound, DestinationUse, Held, Holder, Mark, Namespace, Others, Settings},
     owners::Owner,
     socket::ByState,
 };
@@ -74,8 +71,8 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
 }
 
 /// Who holds the ports of a destination, in words.
-fn held_by(destination: &Destination) -> String {
-    let Destination { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
+fn held_by(destination: &DestinationUse) -> String {
+    let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
     let named = holders.iter().take(NAMED_HOLDERS);
     let mut named: Vec<String> =
         named.map(|holder| format!("{} {}", who(&holder.owner), holder.ports)).collect();
@@ -223,7 +220,7 @@ fn three_states(by_state: &ByState) -> String {
 }
 
 /// The greatest holder in one column, and what part it has.
-fn most(destination: &Destination) -> String {
+fn most(destination: &DestinationUse) -> String {
     let Some(Holder { owner, ports, .. }) = destination.holders.first() else {
         return "-".to_owned();
     };
@@ -313,9 +310,9 @@ fn place(namespace: &Namespace) -> String {
     if about.is_empty() { netns.to_string() } else { format!("{netns} ({})", about.join(", ")) }
 }
 
-fn to(destination: &Destination) -> String {
-    let Destination { saddr, daddr, dport, .. } = destination;
-    format!("{saddr} -> {}", SocketAddr::new(*daddr, *dport))
+fn to(destination: &DestinationUse) -> String {
+    let saddr = destination.flow.saddr;
+    destination.flow.remote().map_or_else(|| saddr.to_string(), |to| format!("{saddr} -> {to}"))
 }
 
 /// `pgbouncer (181)`, and its container.

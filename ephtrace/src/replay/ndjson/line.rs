@@ -8,7 +8,7 @@ use serde::{
 };
 
 use crate::{
-    model::{Assignment, Comm, Destination},
+    model::{Assignment, Comm},
     replay::names,
 };
 
@@ -83,8 +83,6 @@ impl Line<'_> {
         if sport.is_none() && self.errno == Some(0) {
             return Err("no port (`sport`), but no error (`errno`) either".into());
         }
-        let saddr = self.saddr.map_or(names::ANY, |address| address.0);
-        let none = names::unspecified(saddr);
         let by_socket = self.range_source.is_some_and(|source| source.as_str() == "socket");
         let container = self.container.map(|name| names::shared(name.as_str(), last));
         Ok(Assignment {
@@ -95,12 +93,12 @@ impl Line<'_> {
             uid: self.uid,
             cgroup_id: self.cgroup_id,
             container,
-            destination: Destination {
-                netns: self.netns.unwrap_or(0),
-                saddr,
-                daddr: self.daddr.map_or(none, |address| address.0),
-                dport: self.dport.unwrap_or(0),
-            },
+            flow: names::flow(
+                self.netns,
+                self.saddr.map(|a| a.0),
+                self.daddr.map(|a| a.0),
+                self.dport,
+            ),
             protocol: self.protocol.and_then(|text| names::protocol(text.as_str())),
             origin: self.origin.and_then(|text| names::origin(text.as_str())),
             sport,

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::columns::{Columns, Number, Text};
 use crate::{
-    model::{Assignment, Comm, Destination, Hook, Origin, Pass, Protocol, Unknown},
+    model::{Assignment, Comm, Hook, Origin, Pass, Protocol, Unknown},
     replay::names,
 };
 
@@ -57,7 +57,7 @@ pub(super) fn assignment(
     }
     let saddr = cells.address("saddr", Text::Saddr, &mut words.saddr)?;
     let daddr = cells.address("daddr", Text::Daddr, &mut words.daddr)?;
-    let saddr = saddr.unwrap_or(names::ANY);
+    let dport = cells.port("dport", Number::Dport)?;
     let by_socket = words.by_socket.of(cells.text(Text::RangeSource), |text| text == "socket");
     let range = cells.small(Number::RangeLow).zip(cells.small(Number::RangeHigh));
     let container = cells.text(Text::Container).and_then(|text| std::str::from_utf8(text).ok());
@@ -69,12 +69,7 @@ pub(super) fn assignment(
         uid: cells.small(Number::Uid),
         cgroup_id: cells.bits(Number::CgroupId),
         container: container.map(|name| names::shared(name, &mut words.container)),
-        destination: Destination {
-            netns: cells.small(Number::Netns).unwrap_or(0),
-            saddr,
-            daddr: daddr.unwrap_or(names::unspecified(saddr)),
-            dport: cells.port("dport", Number::Dport)?.unwrap_or(0),
-        },
+        flow: names::flow(cells.small(Number::Netns), saddr, daddr, dport),
         protocol: words.protocol.of(cells.text(Text::Protocol), names::protocol),
         origin: words.origin.of(cells.text(Text::Origin), names::origin),
         sport,

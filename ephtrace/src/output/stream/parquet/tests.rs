@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    model::{Comm, FlowKey, Hook, Origin, Pass, PortRange, Protocol, Unknown},
     replay::{Item, Recording},
 };
 
@@ -56,11 +56,11 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(u64::MAX),
         container: Some("0123456789ab".into()),
-        destination: Destination {
-            netns: u32::MAX,
+        flow: FlowKey {
+            netns: Some(u32::MAX),
             saddr: [10, 0, 0, 1].into(),
-            daddr: "2001:db8::1".parse().unwrap(),
-            dport: 443,
+            daddr: Some("2001:db8::1".parse().unwrap()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
@@ -96,8 +96,8 @@ fn read(path: &Path) -> (Vec<Assignment>, Losses) {
 
 fn numbered(n: u64) -> Assignment {
     let dport = u16::try_from(n % 32).unwrap();
-    let destination = Destination { dport, ..full().destination };
-    Assignment { ts_ns: START_NS + n * 1_000_000, cookie: Some(n), destination, ..full() }
+    let flow = FlowKey { dport: Some(dport), ..full().flow };
+    Assignment { ts_ns: START_NS + n * 1_000_000, cookie: Some(n), flow, ..full() }
 }
 
 #[test]
@@ -231,7 +231,7 @@ proptest! {
         let assignment = Assignment {
             ts_ns, cookie, tried, step, latency_ns, salt_epoch, uid,
             comm: Some(Comm::new(&name)),
-            destination: Destination { saddr, daddr, dport, ..full().destination },
+            flow: FlowKey { saddr, daddr: Some(daddr), dport: Some(dport), ..full().flow },
             sport: Some(sport),
             ..full()
         };

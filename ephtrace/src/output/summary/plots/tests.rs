@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     analyse::lanes::Lanes,
-    model::{Assignment, Destination, Origin, PortRange},
+    model::{Assignment, FlowKey, Origin, PortRange},
 };
 
 const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
@@ -19,7 +19,7 @@ fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> Picture {
     for (sport, dport) in ports {
         let mut assignment = Assignment {
             sport: Some(sport),
-            destination: Destination { dport, ..Destination::default() },
+            flow: FlowKey { dport: Some(dport), ..FlowKey::default() },
             origin: Some(Origin::Connect),
             range: Some(RANGE),
             ..Assignment::default()
@@ -240,8 +240,8 @@ fn names_sources_where_destinations_are_the_same() {
     let mut picture = Picture::default();
     for n in 0..20 {
         let mut assignment = Assignment { sport: Some(40_000 + n), ..Assignment::default() };
-        assignment.destination.dport = 443;
-        assignment.destination.saddr = Ipv4Addr::from([127, 0, 0, u8::from(n % 2 == 0)]).into();
+        assignment.flow.dport = Some(443);
+        assignment.flow.saddr = Ipv4Addr::from([127, 0, 0, u8::from(n % 2 == 0)]).into();
         picture.observe(&assignment);
     }
     let text = text(&picture, 80, true);
@@ -276,7 +276,7 @@ fn any_assignment() -> impl Strategy<Value = Assignment> {
     (proptest::option::weighted(0.9, 1_u16..), 0..9_u16, range, step).prop_map(
         |(sport, dport, range, step)| Assignment {
             sport,
-            destination: Destination { dport, ..Destination::default() },
+            flow: FlowKey { dport: Some(dport), ..FlowKey::default() },
             origin: (dport == 0).then_some(Origin::Bind),
             range,
             step,
