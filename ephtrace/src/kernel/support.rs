@@ -142,6 +142,8 @@ mod tests {
         let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n\
                       cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         assert_eq!(cgroup2_mount(mounts), Some("/sys/fs/cgroup/unified".into()));
+        let spaced = "cgroup2 /mnt/my\\040cgroups cgroup2 rw 0 0";
+        assert_eq!(cgroup2_mount(spaced), Some("/mnt/my cgroups".into()));
         assert_eq!(cgroup2_mount("tmpfs /tmp tmpfs rw 0 0"), None);
     }
 

@@ -208,6 +208,14 @@ fn a_table() {
 }
 
 #[test]
+fn wide_characters_keep_the_grid() {
+    let mut wide = success();
+    wide.comm = Some(Comm::new("日本語"));
+    let lines = table(View::default(), &[wide, success()]);
+    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @"");
+}
+
+#[test]
 fn a_table_that_widens() {
     insta::assert_snapshot!(table(View::default(), &[success(), ipv6(), success()]), @r##"
     |TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
