@@ -1,7 +1,7 @@
-//! One assignment on the wire, and the small integers in it that stand for a choice.
+//! One assignment on the wire.
 //!
-//! The integers are plain `u8`/`u16` in the record and checked on the way out: a Rust enum on the
-//! wire would be undefined behaviour on an unexpected byte.
+//! Enumerations are plain integers here and checked on the way out: a Rust enum on the wire would
+//! be undefined behaviour on an unexpected byte.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -60,13 +60,13 @@ pub struct AssignmentRecord {
     pub sport: u16,
     /// Destination port in host order.
     pub dport: u16,
-    /// [`Protocol`] number as in the IP header; 16 bits wide as MPTCP's 262 needs them.
+    /// [`crate::Protocol`] number as in the IP header; 16 bits wide as MPTCP's 262 needs them.
     pub protocol: u16,
     /// 4 or 6; an IPv4-mapped destination is 4.
     pub family: u8,
-    /// An [`Origin`].
+    /// A [`crate::Origin`].
     pub origin: u8,
-    /// A [`Hook`].
+    /// A [`crate::Hook`].
     pub hook: u8,
     /// Always zero: keeps the size a multiple of eight.
     pub reserved: [u8; 3],
@@ -97,85 +97,4 @@ pub mod known {
     /// The end was seen long after it: `latency_ns` is how long ago the search began, and not known
     /// to be the search's.
     pub const DEFERRED: u32 = 1 << 10;
-}
-
-macro_rules! wire_enum {
-    ($(#[$meta:meta])* $name:ident: $int:ty { $($(#[$vmeta:meta])* $variant:ident = $value:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr($int)]
-        pub enum $name { $($(#[$vmeta])* $variant = $value,)* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The variant that `value` stands for, if any.
-            pub const fn from_wire(value: $int) -> Option<Self> {
-                match value {
-                    $($value => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-
-            /// The integer that stands for it on the wire.
-            pub const fn to_wire(self) -> $int {
-                self as $int
-            }
-        }
-    };
-}
-
-wire_enum! {
-    /// How an assignment came about.
-    Origin: u8 {
-        /// TCP `connect()` on an unbound socket.
-        Connect = 1,
-        /// `bind()` to port 0.
-        Bind = 2,
-        /// `listen()` on an unbound socket.
-        Listen = 3,
-        /// `bind()` to port 0, `connect()` or first send on an unbound UDP socket.
-        Udp = 4,
-        /// The program named the port itself, or connected with one that it had bound before.
-        Explicit = 5,
-        /// `bind()` to 0, `connect()` or first send on a ping socket: the port is an ICMP identifier.
-        Ping = 6,
-        /// `bind()` to port 0, `listen()`, `connect()` or first send on an unbound SCTP socket.
-        Sctp = 7,
-    }
-}
-
-wire_enum! {
-    /// Transport protocol, by its number.
-    Protocol: u16 {
-        /// ICMP, of ping sockets.
-        Icmp = 1,
-        /// TCP.
-        Tcp = 6,
-        /// UDP.
-        Udp = 17,
-        /// DCCP (kernels before 6.16).
-        Dccp = 33,
-        /// ICMP for IPv6, of ping sockets.
-        Icmpv6 = 58,
-        /// SCTP.
-        Sctp = 132,
-        /// UDP-Lite (kernels before 7.1).
-        UdpLite = 136,
-        /// MPTCP, the parent socket.
-        Mptcp = 262,
-    }
-}
-
-wire_enum! {
-    /// The way in which the assignment was seen.
-    Hook: u8 {
-        /// fentry and fexit on `__inet_hash_connect`.
-        Fentry = 1,
-        /// kprobe and kretprobe on `__inet_hash_connect`.
-        Kprobe = 2,
-        /// Raw tracepoint `inet_sock_set_state` and a `sock_ops` program.
-        SockOps = 3,
-    }
 }

@@ -1,4 +1,4 @@
-//! What the kernel side counts instead of emitting.
+//! Counters of the kernel half: every search that it saw, by what became of it.
 
 /// Index into the per-CPU array `COUNTERS`. Each slot only grows during a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,10 @@ pub enum Counter {
     AlreadyBound = 6,
     /// A field of a record could not be read and is shown as unknown.
     ReadFailed = 7,
-    /// Lost: the end of a search whose start was not seen, as the kernel left the hook out. Counted
-    /// on preemptible kernels only, as nothing is left out on others.
+    /// Lost: the end of a search whose start was not seen, as the kernel skipped the hook. Counted
+    /// on preemptible kernels only, as others skip none.
     HookMissed = 8,
-    /// Kept in the totals only, as was asked for.
+    /// Added to the totals, in the mode that emits nothing.
     Totalled = 9,
 }
 

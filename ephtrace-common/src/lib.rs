@@ -8,15 +8,15 @@
 //!    removes what is switched off.
 //! 2. Each kept assignment becomes one [`AssignmentRecord`] in the ring buffer `EVENTS`: always the
 //!    same size, submitted without waking the reader, who drains on a timer.
-//! 3. Whatever does not become a record is counted in the per-CPU array `COUNTERS`, one slot for
-//!    each [`Counter`]. Over a whole run, once nothing is in flight any more:
+//! 3. Every search that does not become a record is counted in the per-CPU array `COUNTERS`, one
+//!    slot for each [`Counter`]. Over a whole run, once nothing is in flight any more:
 //!    `Seen = Filtered + Emitted + Totalled + RingFull + InFlightFull + ReturnMissed` plus the
 //!    searches whose end was never seen.
 //!
 //! 4. In the modes of [`totals::mode`] that keep totals, what is not emitted is added to one
-//!    [`totals::Totals`] of this CPU, in that of two maps which `TOTALS_SWITCH` names; the user half
-//!    switches, waits until no program can still be at it, and reads the other. What finds no room is
-//!    added to `TOTALS_OTHER`, so that sums are always right.
+//!    [`totals::Totals`] of this CPU, in one of two maps: the one that `TOTALS_SWITCH` names. The
+//!    user half switches, waits until no program can still be adding to the other, and reads that.
+//!    Assignments that find no room are added to `TOTALS_OTHER`, so that sums are always right.
 //!
 //! Both halves ship in one binary, so nothing here carries a version. All integers are native
 //! endian unless a field says otherwise; the eBPF target is little-endian only.
@@ -24,9 +24,11 @@
 
 mod assignment;
 mod counters;
+mod enums;
 mod settings;
 pub mod totals;
 
-pub use assignment::{AssignmentRecord, Hook, Origin, Protocol, known};
+pub use assignment::{AssignmentRecord, known};
 pub use counters::Counter;
+pub use enums::{Hook, Origin, Protocol, Site};
 pub use settings::{Cidr, Features, Filter, Offsets, PortSpan, Settings, bounds};

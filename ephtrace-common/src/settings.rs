@@ -1,4 +1,4 @@
-//! What the loader writes into the eBPF object's read-only data before load.
+//! The loader's settings, written into the eBPF object's read-only data before load.
 //!
 //! The kernel half reads single fields of it, volatile: the verifier knows the frozen values, so a
 //! filter that is off costs nothing.
@@ -31,7 +31,7 @@ pub struct Settings {
     pub offsets: Offsets,
     /// What this kernel can do.
     pub features: Features,
-    /// What becomes of totals: one of [`crate::totals::mode`].
+    /// Which assignments are added up: one of [`crate::totals::mode`].
     pub totals: u32,
 }
 
@@ -125,8 +125,8 @@ pub struct Features {
     /// `bpf_get_current_ancestor_cgroup_id` works in tracing programs.
     pub ancestor_cgroup: u32,
     /// Each program that sees a search begin or end is attached twice: on a preemptible kernel, the
-    /// first copy is left out while another task is in the middle of it on the same processor.
-    pub has_spares: u32,
+    /// first copy is skipped while another task is in the middle of it on the same processor.
+    pub attach_twice: u32,
     /// `IP_LOCAL_PORT_RANGE` makes the search walk both parities at once (Linux 6.8).
     pub own_range_by_one: u32,
 }

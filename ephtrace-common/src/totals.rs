@@ -29,7 +29,7 @@ pub const ERRNO_SLOTS: usize = 5;
 /// for any other.
 pub const ERRNOS: [u32; ERRNO_SLOTS] = [99, 98, 11, 12, 0];
 
-/// Whose assignments, where to, and how they came about.
+/// Process, destination and origin of assignments that are added up together.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct TotalsKey {
@@ -53,7 +53,7 @@ pub struct TotalsKey {
     pub reserved: [u8; 2],
 }
 
-/// What one CPU saw of one key; sums unless said otherwise.
+/// Assignments of one key on one CPU; sums unless said otherwise.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq)]
 #[repr(C)]
 pub struct Totals {
@@ -96,7 +96,7 @@ impl Totals {
         self.tried.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// Adds what another CPU saw, or another row; names and ids stay those of the first one.
+    /// Adds the sums of another CPU, or of another row; names and ids stay those of the first one.
     pub fn merge(&mut self, other: &Self) {
         if other.assignments == 0 {
             return;
@@ -157,7 +157,7 @@ pub const fn tried_slot(tried: u32) -> usize {
     if slot < TRIED_SLOTS { slot } else { TRIED_SLOTS - 1 }
 }
 
-/// What decides how many candidates a search looked at.
+/// Everything that decides how many candidates a search looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Walked {
     /// Lowest port of the range.

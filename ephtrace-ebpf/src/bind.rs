@@ -1,17 +1,18 @@
 //! TCP (and DCCP) `bind()` to port 0 and `listen()` on an unbound socket.
 //!
-//! `int inet_csk_get_port(struct sock *sk, unsigned short snum)`: `snum` 0 asks the kernel to choose.
-//! `listen()` on a socket that has its port calls it too, with that port: nothing is assigned then.
+//! `int inet_csk_get_port(struct sock *sk, unsigned short snum)`: `snum` 0 asks the kernel to
+//! choose. `listen()` on a socket that has its port calls it too, with that port: nothing is
+//! assigned then.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_connection_sock.c#L505>
 
 use ephtrace_common::Origin;
 
-use crate::{maps::site, programs::programs, sock};
+use crate::{programs::programs, sock};
 
 programs! {
-    "inet_csk_get_port", returns: 2, site: site::BIND,
-    enter: eph_bind eph_bind_spare, exit: eph_bind_x eph_bind_x2, probes: eph_kbind eph_kbind_x
+    "inet_csk_get_port", returns: 2, site: Bind, failure: InUse, has_range: true,
+    enter: eph_bind eph_bind_2, exit: eph_bind_x eph_bind_x2, probes: eph_kbind eph_kbind_x
 }
 
 #[inline(always)]

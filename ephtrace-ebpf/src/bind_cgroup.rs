@@ -9,17 +9,17 @@ use aya_ebpf::{
     macros::{cgroup_sock, cgroup_sock_addr},
     programs::{SockAddrContext, SockContext},
 };
-use ephtrace_common::{Hook, Origin, Protocol};
+use ephtrace_common::{Hook, Origin, Protocol, Site};
 
 use crate::{
-    filter,
-    maps::{IN_FLIGHT, copy, site, state},
+    end, filter,
+    in_flight::{self, state},
     search::{self, Start},
     sock::{self, Endpoints},
     task::{self, Owner},
 };
 
-/// What a program on a cgroup returns to let the call go on.
+/// Return value of a program on a cgroup that lets the call go on.
 const GO_ON: i32 = 1;
 
 /// The program asks for a port. Minimum kernel 4.17.
@@ -67,10 +67,10 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     if !filter::keep_origin(origin) {
         return;
     }
-    let Some(slot) = search::slot(task::current()) else { return };
+    let Some(slot) = in_flight::slot(task::current()) else { return };
     // SAFETY: the slot is a live map value, and only this task writes to it. By way of the map, as
-    // the verifier allows no arithmetic on what the context says. Not by `sk`: another search of this
-    // task may be in flight, and this bind may not be wanted.
+    // the verifier allows no arithmetic on the context's pointers. Not by `sk`: another search of
+    // this task may be in flight, and this bind may not be wanted.
     let sk = unsafe {
         (&raw mut (*slot).passing).write_volatile((*ctx.sock_addr).__bindgen_anon_1.sk as u64);
         (&raw const (*slot).passing).read_volatile() as *const u8
@@ -79,20 +79,16 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     let uid = unsafe { bpf_get_current_uid_gid() } as u32;
     let (pid, tid) = task::ids();
     let owner = Owner { pid, tid, uid };
-    let start = Start {
-        hook: Hook::SockOps,
-        origin,
-        site: site::BIND_CGROUP,
-        copy: copy::FIRST,
-        principal: core::ptr::null(),
-    };
+    // No return probe looks for the site.
+    let mut start = Start::new(Hook::SockOps, origin, Site::Bind);
+    start.is_tentative = true;
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);
 }
 
 /// The task's last bind, if it has failed or needed no port, must not pass for this one.
 #[inline(always)]
 fn forget_last() {
-    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
+    let Some(slot) = in_flight::existing_slot() else { return };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
     if slot.state == state::TENTATIVE {
@@ -103,7 +99,7 @@ fn forget_last() {
 /// The address that the program binds to: the socket does not have it yet.
 #[inline(always)]
 fn ends<const IPV6: bool>(ctx: &SockAddrContext) -> Endpoints {
-    // SAFETY: as in `begin`. Volatile, as the verifier takes loads of 32 bits only, up to Linux 5.8.
+    // SAFETY: as in `begin`. Volatile, as up to Linux 5.8 the verifier accepts 32-bit loads only.
     unsafe {
         if !IPV6 {
             return sock::bound_to_ipv4((&raw const (*ctx.sock_addr).user_ip4).read_volatile());
@@ -115,11 +111,11 @@ fn ends<const IPV6: bool>(ctx: &SockAddrContext) -> Endpoints {
 
 #[inline(always)]
 fn ended(sk: u64) {
-    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
+    let Some(slot) = in_flight::existing_slot() else { return };
     // SAFETY: the slot is a live map value, and only this task writes to it.
-    let (whose, was) = unsafe { ((&raw const (*slot).sk).read_volatile(), (*slot).state) };
-    if was != state::TENTATIVE || whose != sk {
+    let (bound, was) = unsafe { ((&raw const (*slot).sk).read_volatile(), (*slot).state) };
+    if was != state::TENTATIVE || bound != sk {
         return;
     }
-    search::end_read(slot, whose as *const u8, 0);
+    end::end_read(slot, bound as *const u8, 0);
 }

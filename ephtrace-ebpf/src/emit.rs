@@ -1,4 +1,4 @@
-//! The only writer of `EVENTS`, and the only one that hands records to the totals.
+//! The only writer of [`EVENTS`], and the only caller of [`totals::add`].
 
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use ephtrace_common::{AssignmentRecord, Counter, totals::mode};
@@ -9,7 +9,7 @@ use crate::{
     totals,
 };
 
-/// Submits a copy of `record`, or adds it to the totals, if they are all that is asked for or if
+/// Submits a copy of `record`. Adds it to the totals instead if nothing else is asked for, or if
 /// there is no room in the ring buffer, which counts as lost.
 ///
 /// Never wakes the reader: a wake-up costs ten microseconds, fifty times the rest of a hook. The

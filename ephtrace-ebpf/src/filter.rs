@@ -1,4 +1,4 @@
-//! What to keep: the first thing that every hook asks, before any map is written to.
+//! Decides which searches to keep. Every hook asks first, before any map is written to.
 //!
 //! Each list is read-only data whose length the verifier knows, so an empty one costs nothing.
 
@@ -117,7 +117,7 @@ fn keep_name(task: u64, owner: &Owner) -> bool {
     false
 }
 
-/// The bytes up to the first NUL; what stands behind it in a `comm` is left over from longer names.
+/// The bytes up to the first NUL; in a `comm`, the rest is left over from longer names.
 #[inline(always)]
 fn until_nul(name: [u64; 2]) -> [u64; 2] {
     let first = mask_until_nul(name[0]);

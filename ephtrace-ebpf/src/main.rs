@@ -1,12 +1,13 @@
 //! The kernel half: sees the search for a port begin and end, and emits one record for each.
 //!
-//! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`], [`bind_cgroup`]) call [`search`],
-//! which asks [`filter`] first, keeps the state of a search in flight and hands the finished record to
-//! [`emit`], which writes it to the ring buffer or adds it to the [`totals`]. What each module reads from kernel memory goes through [`read`], at offsets that the loader
-//! took from the running kernel's BTF ([`globals`]).
+//! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`],
+//! [`bind_cgroup`]) call [`search`] at the start, which asks [`filter`] first and keeps the state
+//! of the search [`in_flight`], and [`end`], which hands the finished record to [`emit`]: to the
+//! ring buffer, or to the [`totals`]. All reads of kernel memory go through [`read`], at offsets
+//! that the loader took from the running kernel's BTF ([`globals`]).
 //!
 //! Nothing here analyses anything, and nothing waits: every loop is bounded, no record wakes the
-//! reader, and what is not emitted is counted.
+//! reader, and every search that is not emitted is counted.
 #![no_std]
 #![no_main]
 // Stable for other targets; needed for one instruction in `word`.
@@ -26,13 +27,18 @@
 )]
 #![expect(clippy::needless_pass_by_value, reason = "aya hands a hook its context by value")]
 
+mod atomic;
+mod autobind;
 mod bind;
 mod bind_cgroup;
 mod connect;
 mod emit;
+mod end;
 mod filter;
 mod globals;
+mod in_flight;
 mod maps;
+mod missed;
 mod mptcp;
 mod ping;
 mod programs;

@@ -1,9 +1,9 @@
 //! MPTCP: the process behind a subflow that joins later.
 //!
 //! A kernel thread makes it (`__mptcp_subflow_connect`): `bind()` to port 0 of the subflow's own
-//! socket, then connect. Whom it does so for is known from the first subflow, which the process
-//! itself connects: `int mptcp_token_new_connect(struct sock *ssk)` is called for each, and both
-//! have the same parent socket.
+//! socket, then connect. The process is known from the first subflow, which it connects itself:
+//! `int mptcp_token_new_connect(struct sock *ssk)` is called for each, and both have the same
+//! parent socket.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/mptcp/subflow.c>
 
@@ -27,13 +27,13 @@ pub(crate) fn eph_mptcp(ctx: FEntryContext) {
     remember(&ctx, ctx.arg(0));
 }
 
-/// Spare copy of [`eph_mptcp`], see `Features::has_spares`.
+/// Second copy of [`eph_mptcp`], see `Features::attach_twice`.
 #[fentry(function = "mptcp_token_new_connect")]
-pub(crate) fn eph_mptcp_spare(ctx: FEntryContext) {
+pub(crate) fn eph_mptcp_2(ctx: FEntryContext) {
     remember(&ctx, ctx.arg(0));
 }
 
-/// The same where fentry can't be had.
+/// The same where fentry is not available.
 #[kprobe(function = "mptcp_token_new_connect")]
 pub(crate) fn eph_kmptcp(ctx: ProbeContext) {
     if let Some(subflow) = ctx.arg(0) {
@@ -66,8 +66,8 @@ fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
     let _ = PRINCIPALS.insert(parent as u64, principal, 0);
 }
 
-/// The process for which the current task, a kernel thread, binds `subflow`; null if it is none, or
-/// if nobody knows.
+/// Process that the current task, a kernel thread, binds `subflow` for; null for any other task, or
+/// if that is not known.
 #[inline(always)]
 pub(crate) fn principal(subflow: *const u8) -> *const Principal {
     if setting!(offsets.subflow_conn) == Offsets::ABSENT || !is_kernel_thread() {
@@ -89,8 +89,7 @@ fn is_kernel_thread() -> bool {
     flags.unwrap_or(0) & PF_KTHREAD != 0
 }
 
-/// The MPTCP socket that a subflow is part of. Whatever else a TCP socket has at this place is no key
-/// of the map.
+/// The MPTCP socket that a subflow is part of. For other TCP sockets, the lookup misses.
 #[inline(always)]
 fn parent(subflow: *const u8) -> *const u8 {
     match read::probe::<*const u8>(subflow, setting!(offsets.icsk_ulp_data)) {

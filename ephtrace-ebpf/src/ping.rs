@@ -1,17 +1,17 @@
 //! Ping sockets (`SOCK_DGRAM` with ICMP): their port is the identifier of the echo requests.
 //!
-//! `int ping_get_port(struct sock *sk, unsigned short ident)`: 0 asks the kernel to choose. It counts
-//! up from the last one, through all numbers, whatever the range.
+//! `int ping_get_port(struct sock *sk, unsigned short ident)`: 0 asks the kernel to choose. It
+//! counts up from the last one, through all numbers, whatever the range.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/ping.c#L77>
 
 use ephtrace_common::Origin;
 
-use crate::{maps::site, programs::programs};
+use crate::programs::programs;
 
 programs! {
-    "ping_get_port", returns: 2, site: site::PING,
-    enter: eph_ping eph_ping_spare, exit: eph_ping_x eph_ping_x2, probes: eph_kping eph_kping_x
+    "ping_get_port", returns: 2, site: Ping, failure: InUseOrAgain, has_range: false,
+    enter: eph_ping eph_ping_2, exit: eph_ping_x eph_ping_x2, probes: eph_kping eph_kping_x
 }
 
 #[expect(

@@ -1,15 +1,17 @@
 //! The six programs of one function that looks for a port.
 
-/// Defines them: fentry and fexit with a spare copy each (see `Features::has_spares`), kprobe and
-/// kretprobe where fentry can't be had. Costs a direct call each, or a breakpoint or an ftrace call.
+/// Defines them: two copies of fentry and fexit each (see `Features::attach_twice`), and kprobe and
+/// kretprobe where fentry is not available.
 ///
-/// The function takes the socket and the wanted port first, and its return value is argument `$ret`
-/// of a program that sees its end. The module has `fn origin::<TRUSTED>(sk, snum) -> Option<Origin>`:
-/// how it came about, `None` if nothing is assigned.
+/// The function takes the socket and the wanted port first, and its return value is argument
+/// `returns` of a program that sees its end. The module has
+/// `fn origin::<TRUSTED>(sk, snum) -> Option<Origin>`: how the assignment came about, `None` if
+/// nothing is assigned.
 macro_rules! programs {
     (
-        $function:literal, returns: $ret:literal, site: $site:expr,
-        enter: $enter:ident $enter_spare:ident, exit: $exit:ident $exit_spare:ident,
+        $function:literal, returns: $ret:literal, site: $site:ident, failure: $failure:ident,
+        has_range: $has_range:literal,
+        enter: $enter:ident $enter_2:ident, exit: $exit:ident $exit_2:ident,
         probes: $probe:ident $ret_probe:ident
     ) => {
         #[aya_ebpf::macros::fentry(function = $function)]
@@ -18,7 +20,7 @@ macro_rules! programs {
         }
 
         #[aya_ebpf::macros::fentry(function = $function)]
-        pub(crate) fn $enter_spare(ctx: aya_ebpf::programs::FEntryContext) {
+        pub(crate) fn $enter_2(ctx: aya_ebpf::programs::FEntryContext) {
             begin::<true, true>(&ctx, ephtrace_common::Hook::Fentry, ctx.arg(0), ctx.arg(1));
         }
 
@@ -28,7 +30,7 @@ macro_rules! programs {
         }
 
         #[aya_ebpf::macros::fexit(function = $function)]
-        pub(crate) fn $exit_spare(ctx: aya_ebpf::programs::FExitContext) {
+        pub(crate) fn $exit_2(ctx: aya_ebpf::programs::FExitContext) {
             ended(ctx.arg(0), ctx.arg(1), ctx.arg($ret));
         }
 
@@ -40,11 +42,12 @@ macro_rules! programs {
 
         #[aya_ebpf::macros::kretprobe(function = $function)]
         pub(crate) fn $ret_probe(ctx: aya_ebpf::programs::RetProbeContext) {
-            crate::search::end_probed($site, ctx.ret());
+            let site = ephtrace_common::Site::$site;
+            crate::end::end_probed(site, ctx.ret(), crate::end::Failure::$failure);
         }
 
         #[inline(always)]
-        fn begin<const TRUSTED: bool, const SPARE: bool>(
+        fn begin<const TRUSTED: bool, const SECOND: bool>(
             ctx: &impl aya_ebpf::EbpfContext,
             hook: ephtrace_common::Hook,
             sk: *const u8,
@@ -53,23 +56,22 @@ macro_rules! programs {
             let Some(origin) = origin::<TRUSTED>(sk, snum) else { return };
             if crate::filter::keep_origin(origin) {
                 let protocol = crate::sock::protocol::<TRUSTED>(sk).unwrap_or(0);
-                let start = crate::search::Start {
-                    hook,
-                    origin,
-                    site: $site,
-                    copy: if SPARE { crate::maps::copy::SPARE } else { crate::maps::copy::FIRST },
-                    principal: core::ptr::null(),
-                };
+                let mut start =
+                    crate::search::Start::new(hook, origin, ephtrace_common::Site::$site);
+                start.has_range = $has_range;
+                if SECOND {
+                    start.copy = crate::in_flight::copy::SECOND;
+                }
                 crate::search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
             }
         }
 
         #[inline(always)]
         fn ended(sk: *const u8, snum: u64, ret: i32) {
-            if let Some(slot) = crate::search::in_flight(sk as u64) {
-                crate::search::end_traced(slot, sk, ret);
+            if let Some(slot) = crate::in_flight::on_socket(sk as u64) {
+                crate::end::end_traced(slot, sk, ret, crate::end::Failure::$failure);
             } else if origin::<true>(sk, snum).is_some_and(crate::filter::keep_origin) {
-                crate::search::end_unseen(sk as u64);
+                crate::missed::end_unseen(sk as u64);
             }
         }
     };

@@ -5,7 +5,7 @@
 //! the hook. A socket that has its port comes here too, for a second address or to listen.
 //!
 //! Linux 5.10 to 7.2 never call `sctp_autobind`, which compilers make part of its callers, so that
-//! `sctp_bind` is hooked in its place: without it before, the kernel binds of its own accord.
+//! `sctp_bind` is hooked in its place: without it before, the kernel binds by itself.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/sctp/socket.c>
 
@@ -13,11 +13,13 @@ use aya_ebpf::{
     macros::{kprobe, kretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use ephtrace_common::{Counter, Hook, Origin};
+use ephtrace_common::{Counter, Hook, Origin, Site};
 
 use crate::{
+    autobind,
+    end::{self, Failure},
     filter,
-    maps::{copy, count, site},
+    maps::count,
     read, search, sock, task,
 };
 
@@ -35,14 +37,14 @@ pub(crate) fn eph_ksctp(ctx: ProbeContext) {
 /// It ends.
 #[kretprobe(function = "sctp_get_port_local")]
 pub(crate) fn eph_ksctp_x(ctx: RetProbeContext) {
-    search::end_probed(site::SCTP, ctx.ret());
+    end::end_probed(Site::Sctp, ctx.ret(), Failure::InUseOrAgain);
 }
 
 /// `static int sctp_bind(struct sock *sk, struct sockaddr *addr, int addr_len)`: the program asks.
 #[kprobe(function = "sctp_bind")]
 pub(crate) fn eph_ksbind(ctx: ProbeContext) {
     if let (Some(sk), Some(addr)) = (ctx.arg(0), ctx.arg(1)) {
-        search::asked_to_bind(sk, addr);
+        autobind::asked_to_bind(sk, addr);
     }
 }
 
@@ -61,13 +63,7 @@ fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
     // The socket's own address is set once it has its port.
     let ends = sock::named_by(addr);
     let protocol = sock::protocol::<false>(sk).unwrap_or(0);
-    let start = search::Start {
-        hook: Hook::Kprobe,
-        origin,
-        site: site::SCTP,
-        copy: copy::FIRST,
-        principal: core::ptr::null(),
-    };
+    let start = search::Start::new(Hook::Kprobe, origin, Site::Sctp);
     search::begin_for::<false>(start, &owner, &ends, sk, protocol, None);
-    search::own_accord(sk, addr);
+    autobind::unless_asked(sk, addr);
 }

@@ -1,43 +1,66 @@
-//! One port search, whatever hook sees it: [`begin`], then [`end`] in the same task.
+//! The start of a port search, whatever hook sees it. Its end, in the same task, is in
+//! [`crate::end`].
 //!
 //! The record is filled in where it waits, in the map of searches in flight, and copied to the ring
-//! buffer once. The search may sleep, so that its task can end it on another CPU; the task's address
-//! is what ties both halves together, the socket's is checked besides, as an interrupt may run a
+//! buffer once. The search may sleep, so that its task can end it on another CPU; the task's
+//! address ties both halves together. The socket's is checked besides, as an interrupt may run a
 //! hook for another socket in between.
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::generated::{
-        bpf_get_socket_cookie, bpf_jiffies64, bpf_ktime_get_ns, bpf_map_update_elem,
-    },
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
 };
 use aya_log_ebpf::debug;
-use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, known, totals::mode};
+use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, Site, known, totals::mode};
 
 use crate::{
-    emit::emit,
     filter,
     globals::setting,
-    maps::{EMPTY, IN_FLIGHT, InFlight, Principal, count, site, state},
+    in_flight::{self, InFlight, state},
+    maps::{Principal, count},
     mptcp,
     sock::{self, Endpoints},
     task::{self, Owner},
     word,
 };
 
-/// What a hook knows of a search when it begins.
+/// A search as a hook sees it begin.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
     /// How it is seen.
     pub(crate) hook: Hook,
     /// How it came about.
     pub(crate) origin: Origin,
-    /// One of [`crate::maps::site`].
-    pub(crate) site: u32,
-    /// One of [`crate::maps::copy`]: which copy of the program sees it.
+    /// The function that searches.
+    pub(crate) site: Site,
+    /// One of [`in_flight::copy`]: the copy of the program that sees it.
     pub(crate) copy: u32,
-    /// Whom the current task does it for; null for itself.
+    /// Whether the socket has its destination already.
+    pub(crate) has_destination: bool,
+    /// Whether the port comes out of the ephemeral range.
+    pub(crate) has_range: bool,
+    /// Whether the search may never take place, so that it counts only once it has succeeded.
+    pub(crate) is_tentative: bool,
+    /// Process that a kernel thread searches for; null if the current task searches for itself.
     pub(crate) principal: *const Principal,
+}
+
+impl Start {
+    /// A search that is seen by the first copy of a program, for a socket that has no destination
+    /// yet and takes its port out of the range.
+    #[inline(always)]
+    pub(crate) fn new(hook: Hook, origin: Origin, site: Site) -> Self {
+        Self {
+            hook,
+            origin,
+            site,
+            copy: in_flight::copy::FIRST,
+            has_destination: false,
+            has_range: true,
+            is_tentative: false,
+            principal: core::ptr::null(),
+        }
+    }
 }
 
 /// A search begins: remembers who, where to and since when, if the filter wants it.
@@ -51,7 +74,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
     protocol: u16,
     hash_offset: Option<u64>,
 ) {
-    if setting!(features.has_spares) != 0 && is_seen(sk as u64, start.copy) {
+    if setting!(features.attach_twice) != 0 && is_seen(sk as u64, start.copy) {
         return;
     }
     count(Counter::Seen);
@@ -64,20 +87,21 @@ pub(crate) fn begin<const TRUSTED: bool>(
         let principal = unsafe { &*start.principal };
         owner = Owner { pid: principal.pid, tid: principal.tid, uid: principal.uid };
     }
-    let ends = match start.site {
-        site::CONNECT => sock::endpoints::<TRUSTED>(sk),
-        _ => sock::local_end::<TRUSTED>(sk),
+    let ends = if start.has_destination {
+        sock::endpoints::<TRUSTED>(sk)
+    } else {
+        sock::local_end::<TRUSTED>(sk)
     };
     if !begin_for::<TRUSTED>(start, &owner, &ends, sk, protocol, hash_offset) {
         debug!(ctx, "no room for the search of task {}", owner.tid);
     }
 }
 
-/// Whether the other copy of the program has seen this search begin. If this one has, it was another
-/// search on a socket at the same address, whose end both copies have missed.
+/// Whether the other copy of the program has seen this search begin. If this one has, it was
+/// another search on a socket at the same address, whose end both copies have missed.
 #[inline(always)]
 fn is_seen(sk: u64, copy: u32) -> bool {
-    let Some(slot) = in_flight(sk) else { return false };
+    let Some(slot) = in_flight::on_socket(sk) else { return false };
     // SAFETY: as in `begin_for`.
     let slot = unsafe { &mut *slot };
     let is_new = slot.seen_by & copy != 0;
@@ -85,8 +109,8 @@ fn is_seen(sk: u64, copy: u32) -> bool {
     !is_new
 }
 
-/// The same for this owner and these ends, counted as seen by the caller; false if there was no room
-/// for it.
+/// Like [`begin`] for an owner and ends that the caller has found out, and that it has counted as
+/// seen. False if there was no room.
 #[inline(always)]
 pub(crate) fn begin_for<const TRUSTED: bool>(
     start: Start,
@@ -97,21 +121,20 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     hash_offset: Option<u64>,
 ) -> bool {
     let task = task::current();
-    let is_tentative = start.site == site::BIND_CGROUP;
     let net = sock::net::<TRUSTED>(sk);
     let is_wanted =
         ends.family != 0 && filter::keep_start::<TRUSTED>(task, owner, start.principal, ends, net);
-    if is_tentative && !is_wanted {
+    if start.is_tentative && !is_wanted {
         return true;
     }
     if !is_wanted {
         count(Counter::Filtered);
         // Without a hash there is no word whose use would have to be followed.
-        if hash_offset.is_none() && setting!(features.has_spares) == 0 {
+        if hash_offset.is_none() && setting!(features.attach_twice) == 0 {
             return true;
         }
     }
-    let Some(slot) = slot(task) else {
+    let Some(slot) = in_flight::slot(task) else {
         if is_wanted {
             count(Counter::InFlightFull);
         }
@@ -119,18 +142,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
-    if slot.state == state::WANTED {
-        count(Counter::ReturnMissed);
-    }
-    if slot.is_under_way() {
-        word::leave(slot);
-    }
-    slot.sk = sk as u64;
-    slot.site = start.site;
-    slot.seen_by = start.copy;
-    slot.stale_sport = 0;
-    slot.record.known = 0;
-    word::enter(slot, hash_offset);
+    enter(slot, start, sk, hash_offset);
     if !is_wanted {
         slot.state = state::UNWANTED;
         return true;
@@ -140,233 +152,36 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     if setting!(totals) != mode::ONLY || !start.principal.is_null() {
         fill_task(&mut slot.record, task, owner, start.principal);
     } else {
-        // Here, as not every program may ask for it at the end (on cgroups, up to Linux 6.1).
+        // Read now: programs on cgroups can't at the end, up to Linux 6.1.
         slot.record.cgroup_id = task::cgroup_id();
     }
     fill_netns::<TRUSTED>(&mut slot.record, net);
-    // A ping socket's port is an identifier, of which there is no range.
-    if start.site != site::PING {
+    if start.has_range {
         sock::ranges(sk, net, &raw mut slot.record);
     }
-    slot.state = if is_tentative { state::TENTATIVE } else { state::WANTED };
+    slot.state = if start.is_tentative { state::TENTATIVE } else { state::WANTED };
     // SAFETY: takes no argument and cannot fail.
     slot.start_ns = unsafe { bpf_ktime_get_ns() };
-    // Last, for whatever changes the word before this is no part of the search.
+    // Last: a change of the word before this is not part of the search.
     word::read_before(slot);
     true
 }
 
-/// The outcome of a search.
-pub(crate) struct Outcome {
-    /// The assigned port, 0 for none.
-    pub(crate) sport: u16,
-    /// 0, or the positive errno.
-    pub(crate) errno: u32,
-    /// Socket cookie, 0 if not known.
-    pub(crate) cookie: u64,
-}
-
-/// The search that the current task has begun on `sk`, if it is one that we follow.
+/// Takes over the slot from the task's last search.
 #[inline(always)]
-pub(crate) fn in_flight(sk: u64) -> Option<*mut InFlight> {
-    let slot = IN_FLIGHT.get_ptr_mut(task::current())?;
-    // SAFETY: the slot is a live map value, and only this task writes to it.
-    let matches = unsafe { (*slot).is_under_way() && (*slot).sk == sk };
-    if matches { Some(slot) } else { None }
-}
-
-/// A search has ended: completes its record and emits it, if the filter wants it.
-#[inline(always)]
-pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
-    // SAFETY: as in `begin`.
-    let slot = unsafe { &mut *slot };
-    // SAFETY: takes no argument and cannot fail.
-    let now = unsafe { bpf_ktime_get_ns() };
-    let was = slot.state;
-    slot.state = state::IDLE;
-    word::read_after(slot);
-    word::leave(slot);
-    if was == state::TENTATIVE {
-        count(Counter::Seen);
-    } else if was != state::WANTED {
-        return;
+fn enter(slot: &mut InFlight, start: Start, sk: *const u8, hash_offset: Option<u64>) {
+    if slot.state == state::WANTED {
+        count(Counter::ReturnMissed);
     }
-    let record = &mut slot.record;
-    record.end_ns = now;
-    record.latency_ns = now.wrapping_sub(slot.start_ns);
-    record.sport = outcome.sport;
-    record.errno = outcome.errno;
-    // What is not known is not long.
-    let latency_ns = if record.known & known::DEFERRED != 0 { 0 } else { record.latency_ns };
-    if !filter::keep_end(outcome.sport, outcome.errno != 0, latency_ns) {
-        count(Counter::Filtered);
-        return;
+    if slot.is_under_way() {
+        word::leave(slot);
     }
-    if outcome.cookie != 0 {
-        record.cookie = outcome.cookie;
-        record.known |= known::COOKIE;
-    }
-    emit(record);
-}
-
-/// A search on `sk`, an argument of the traced function, has ended: the function returned `ret`.
-#[inline(always)]
-pub(crate) fn end_traced(slot: *mut InFlight, sk: *const u8, ret: i32) {
-    let errno = errno(slot, ret);
-    let cookie = if setting!(features.cookie_in_tracing) != 0 {
-        // SAFETY: `sk` is the function's own argument, as the helper demands.
-        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
-    } else {
-        sock::stored_cookie::<true>(sk)
-    };
-    let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
-    end(slot, &Outcome { sport, errno, cookie });
-    // SAFETY: as in `begin_for`. The other copy of the program is still to see it.
-    unsafe { (*slot).state = state::ENDED };
-}
-
-/// The search that the task is in at `site` has ended: the function returned `ret`, and that is all
-/// that the probe sees.
-#[inline(always)]
-pub(crate) fn end_probed(site: u32, ret: i32) {
-    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
-    // SAFETY: the slot is a live map value, and only this task writes to it.
-    let (sk, is_ours) =
-        unsafe { ((*slot).sk as *const u8, (*slot).is_under_way() && (*slot).site == site) };
-    if is_ours {
-        end_read(slot, sk, errno(slot, ret));
-    }
-}
-
-/// A search on `sk` has ended with `errno`: port and cookie are read from the socket, at any address.
-#[inline(always)]
-pub(crate) fn end_read(slot: *mut InFlight, sk: *const u8, errno: u32) {
-    let sport = if errno == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
-    let cookie = sock::stored_cookie::<false>(sk);
-    end(slot, &Outcome { sport, errno, cookie });
-}
-
-const EAGAIN: u32 = 11;
-const EADDRINUSE: u32 = 98;
-
-/// What the program is told: only connect passes on what the search returned, others have a word of
-/// their own for it (`__inet_bind`, `inet_autobind`).
-#[inline(always)]
-fn errno(slot: *mut InFlight, ret: i32) -> u32 {
-    // SAFETY: as in `begin`.
-    let slot = unsafe { &mut *slot };
-    let is_own_accord = slot.autobind == slot.sk;
-    slot.autobind = 0;
-    match (ret, slot.site) {
-        (0, _) => 0,
-        (_, site::CONNECT) => ret.unsigned_abs(),
-        (_, site::UDP | site::PING | site::SCTP) if is_own_accord => EAGAIN,
-        _ => EADDRINUSE,
-    }
-}
-
-/// The kernel is about to bind `sk` of its own accord, ahead of a connect or a send.
-#[inline(always)]
-pub(crate) fn autobind<const TRUSTED: bool>(sk: *const u8) {
-    if sock::num::<TRUSTED>(sk) != Some(0) {
-        return;
-    }
-    let Some(slot) = slot(task::current()) else { return };
-    // SAFETY: as in `begin`.
-    unsafe { (*slot).autobind = sk as u64 };
-}
-
-/// The program asks to bind an SCTP socket to what is at `addr`.
-#[inline(always)]
-pub(crate) fn asked_to_bind(sk: *const u8, addr: *const u8) {
-    let Some(slot) = slot(task::current()) else { return };
-    // SAFETY: as in `begin`.
-    unsafe { (*slot).asked = asked(sk, addr) };
-}
-
-/// Which socket is to be bound to the address that stands where: the place alone, on the stack, may
-/// be that of another call.
-#[inline(always)]
-fn asked(sk: *const u8, addr: *const u8) -> u64 {
-    (sk as u64) ^ (addr as u64)
-}
-
-/// A search for the SCTP socket `sk` has begun, to bind it to what is at `addr`: the kernel's own
-/// accord, unless the program asked for exactly that.
-#[inline(always)]
-pub(crate) fn own_accord(sk: *const u8, addr: *const u8) {
-    let Some(slot) = IN_FLIGHT.get_ptr_mut(task::current()) else { return };
-    // SAFETY: as in `begin`.
-    let slot = unsafe { &mut *slot };
-    slot.autobind = if slot.asked == asked(sk, addr) { 0 } else { sk as u64 };
-    slot.asked = 0;
-}
-
-/// The current task connects on `sk`, or listens, but there is no search to follow: its end is none to
-/// miss. Another search of the task may be in flight.
-#[inline(always)]
-pub(crate) fn pass_over(sk: *const u8) {
-    if setting!(features.has_spares) == 0 {
-        return;
-    }
-    let Some(slot) = slot(task::current()) else { return };
-    // SAFETY: as in `begin`.
-    unsafe { (*slot).passed_over = sk as u64 };
-}
-
-/// The end of a search on `sk` that is not in flight, seen by a program of which there is one copy:
-/// it was passed over, or nobody saw its start.
-#[inline(always)]
-pub(crate) fn end_passed_over(sk: u64) {
-    if setting!(features.has_spares) == 0 {
-        return;
-    }
-    let Some(slot) = slot(task::current()) else { return };
-    // SAFETY: as in `begin`.
-    let slot = unsafe { &mut *slot };
-    if slot.passed_over == sk {
-        slot.passed_over = 0;
-    } else {
-        count(Counter::HookMissed);
-    }
-}
-
-/// The end of a search on `sk` that is not in flight: the other copy of the program has seen it, or
-/// nobody saw its start.
-#[inline(always)]
-pub(crate) fn end_unseen(sk: u64) {
-    if setting!(features.has_spares) == 0 {
-        return;
-    }
-    let Some(slot) = slot(task::current()) else { return };
-    // SAFETY: as in `begin`.
-    let slot = unsafe { &mut *slot };
-    if slot.state == state::ENDED && slot.sk == sk {
-        slot.state = state::IDLE;
-        return;
-    }
-    count(Counter::HookMissed);
-    slot.sk = sk;
-    slot.state = state::ENDED;
-}
-
-/// The task's slot in the map, made on its first search.
-#[inline(always)]
-pub(crate) fn slot(task: u64) -> Option<*mut InFlight> {
-    if let Some(slot) = IN_FLIGHT.get_ptr_mut(task) {
-        return Some(slot);
-    }
-    // SAFETY: map, key and value are live and of the sizes that the map was declared with. The raw
-    // helper, as the wrapper would copy the value to the stack first.
-    unsafe {
-        bpf_map_update_elem(
-            (&raw const IN_FLIGHT).cast_mut().cast(),
-            (&raw const task).cast(),
-            (&raw const EMPTY).cast(),
-            0,
-        )
-    };
-    IN_FLIGHT.get_ptr_mut(task)
+    slot.sk = sk as u64;
+    slot.site = start.site as u32;
+    slot.seen_by = start.copy;
+    slot.stale_sport = 0;
+    slot.record.known = 0;
+    word::enter(slot, hash_offset);
 }
 
 #[inline(always)]

@@ -8,7 +8,7 @@ const TCP_LISTEN: u8 = 10;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
-/// What decides whether a search is wanted, and where it goes.
+/// Addresses and destination port of a search.
 pub(crate) struct Endpoints {
     /// Source address as two words in memory order, IPv4 as `::ffff:a.b.c.d`.
     pub(crate) saddr: [u64; 2],

@@ -6,7 +6,7 @@
 //! of the search, the others are its end, each within about a microsecond of it. `listen()` goes
 //! through CLOSE → LISTEN, then `TCP_LISTEN_CB` or LISTEN → CLOSE.
 //!
-//! What this can't see: how the search went, and its errno. The latter is inferred: the search has
+//! This hook sees neither how the search went nor its errno. The latter is inferred: the search has
 //! two ways to fail, EADDRNOTAVAIL and, if the kernel can't allocate 64 bytes, ENOMEM.
 
 use aya_ebpf::{
@@ -16,12 +16,15 @@ use aya_ebpf::{
     macros::{btf_tracepoint, raw_tracepoint, sock_ops},
     programs::{BtfTracePointContext, RawTracePointContext, SockOpsContext},
 };
-use ephtrace_common::{Counter, Hook, Origin, Protocol, known};
+use ephtrace_common::{Counter, Hook, Origin, Protocol, Site, known};
 
 use crate::{
+    end::{self, Outcome},
     filter,
-    maps::{InFlight, copy, count, site},
-    search::{self, Outcome, Start},
+    in_flight::{self, InFlight, copy},
+    maps::count,
+    missed,
+    search::{self, Start},
     sock,
 };
 
@@ -41,9 +44,9 @@ pub(crate) fn eph_state_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Spare copy of [`eph_state_btf`], see `Features::has_spares`.
+/// Second copy of [`eph_state_btf`], see `Features::attach_twice`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
-pub(crate) fn eph_state_btf2(ctx: BtfTracePointContext) -> i32 {
+pub(crate) fn eph_state_btf_2(ctx: BtfTracePointContext) -> i32 {
     state::<true, true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
@@ -55,15 +58,15 @@ pub(crate) fn eph_state(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// Spare copy of [`eph_state`], see `Features::has_spares`.
+/// Second copy of [`eph_state`], see `Features::attach_twice`.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
-pub(crate) fn eph_state_spare(ctx: RawTracePointContext) -> i32 {
+pub(crate) fn eph_state_2(ctx: RawTracePointContext) -> i32 {
     state::<false, true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
 
 #[inline(always)]
-fn state<const TRUSTED: bool, const SPARE: bool>(
+fn state<const TRUSTED: bool, const SECOND: bool>(
     ctx: &impl EbpfContext,
     sk: *const u8,
     old: i32,
@@ -71,9 +74,9 @@ fn state<const TRUSTED: bool, const SPARE: bool>(
 ) {
     match (old, new) {
         (TCP_CLOSE, TCP_SYN_SENT) => {
-            started::<TRUSTED, SPARE>(ctx, sk, Origin::Connect, site::CONNECT);
+            started::<TRUSTED, SECOND>(ctx, sk, Origin::Connect, Site::Connect);
         }
-        (TCP_CLOSE, TCP_LISTEN) => started::<TRUSTED, SPARE>(ctx, sk, Origin::Listen, site::BIND),
+        (TCP_CLOSE, TCP_LISTEN) => started::<TRUSTED, SECOND>(ctx, sk, Origin::Listen, Site::Bind),
         (TCP_SYN_SENT, TCP_CLOSE) => closed(sk, EADDRNOTAVAIL),
         (TCP_LISTEN, TCP_CLOSE) => closed(sk, EADDRINUSE),
         _ => {}
@@ -86,32 +89,30 @@ pub(crate) fn eph_connected(ctx: SockOpsContext) -> u32 {
     if matches!(ctx.op(), BPF_SOCK_OPS_TCP_CONNECT_CB | BPF_SOCK_OPS_TCP_LISTEN_CB) {
         found(&ctx);
     }
-    // What a sock_ops program returns goes to whoever asked for a value; this op asks for none.
+    // The return value: only other ops use it.
     1
 }
 
 #[inline(always)]
-fn started<const TRUSTED: bool, const SPARE: bool>(
+fn started<const TRUSTED: bool, const SECOND: bool>(
     ctx: &impl EbpfContext,
     sk: *const u8,
     origin: Origin,
-    site: u32,
+    site: Site,
 ) {
     // The parent socket of MPTCP changes state too; its ports belong to its TCP subflows.
     let protocol = Protocol::Tcp.to_wire();
     if sock::protocol::<TRUSTED>(sk) != Some(protocol) {
         return;
     }
-    let mut start = Start {
-        hook: Hook::SockOps,
-        origin,
-        site,
-        copy: if SPARE { copy::SPARE } else { copy::FIRST },
-        principal: core::ptr::null(),
-    };
-    let is_connect = site == site::CONNECT;
+    let is_connect = matches!(site, Site::Connect);
+    let mut start = Start::new(Hook::SockOps, origin, site);
+    start.has_destination = is_connect;
+    if SECOND {
+        start.copy = copy::SECOND;
+    }
     if sock::num::<TRUSTED>(sk) != Some(0) {
-        if is_connect && !SPARE {
+        if is_connect && !SECOND {
             count(Counter::AlreadyBound);
         }
         start.origin = Origin::Explicit;
@@ -119,21 +120,21 @@ fn started<const TRUSTED: bool, const SPARE: bool>(
     // A listening socket that had its port is assigned none.
     let is_assigned = is_connect || start.origin == Origin::Listen;
     if !is_assigned || !filter::keep_origin(start.origin) {
-        search::pass_over(sk);
+        missed::pass_over(sk);
         return;
     }
     search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
-    if let Some(slot) = search::in_flight(sk as u64) {
+    if let Some(slot) = in_flight::on_socket(sk as u64) {
         // SAFETY: the slot is a live map value, and only this task writes to it.
         unsafe { (*slot).stale_sport = u32::from(sock::stale_sport(sk)) };
     }
 }
 
-/// The connect, or the listen, failed. Runs for every refused connection too, often in an interrupt: those had
-/// their port and are not in flight any more.
+/// The connect, or the listen, failed. Runs for every refused connection too, often in an
+/// interrupt: those had their port and are not in flight any more.
 #[inline(always)]
 fn closed(sk: *const u8, errno: u32) {
-    let Some(slot) = search::in_flight(sk as u64) else { return };
+    let Some(slot) = in_flight::on_socket(sk as u64) else { return };
     let sport = sock::stale_sport(sk);
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let was = unsafe { (*slot).stale_sport };
@@ -144,15 +145,15 @@ fn closed(sk: *const u8, errno: u32) {
         note_deferral(slot);
         Outcome { sport: u16::from_be(sport), errno: 0, cookie: 0 }
     };
-    search::end(slot, &outcome);
+    end::end(slot, &outcome);
 }
 
-/// With TCP Fast Open, the SYN may wait for the first write: that the search has ended is seen then, or
-/// when the socket is closed without one, and not how long it took.
+/// With TCP Fast Open, the SYN may wait for the first write. The end of the search is seen then, or
+/// when the socket is closed without a write, so that its latency is unknown.
 #[inline(always)]
 fn note_deferral(slot: *mut InFlight) {
-    // SAFETY: the slot is a live map value, and only this task writes to it. The address by way of the
-    // map, as the verifier allows no arithmetic on what the context says.
+    // SAFETY: the slot is a live map value, and only this task writes to it. The address by way of
+    // the map, as the verifier allows no arithmetic on the context's pointers.
     unsafe {
         if sock::is_deferred((&raw const (*slot).sk).read_volatile() as *const u8) {
             (*slot).record.known |= known::DEFERRED;
@@ -164,14 +165,14 @@ fn note_deferral(slot: *mut InFlight) {
 fn found(ctx: &SockOpsContext) {
     // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
     let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
-    let Some(slot) = search::in_flight(sk) else {
+    let Some(slot) = in_flight::on_socket(sk) else {
         // The kernel never leaves this program out.
-        search::end_passed_over(sk);
+        missed::end_passed_over(sk);
         return;
     };
     note_deferral(slot);
     // SAFETY: the context is the argument that the helper demands in this program type.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     let sport = ctx.local_port() as u16;
-    search::end(slot, &Outcome { sport, errno: 0, cookie });
+    end::end(slot, &Outcome { sport, errno: 0, cookie });
 }

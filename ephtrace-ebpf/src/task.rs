@@ -1,4 +1,4 @@
-//! Who is connecting: the current task.
+//! The current task, which owns the search.
 
 use aya_ebpf::{
     EbpfContext,
@@ -37,8 +37,8 @@ pub(crate) fn owner(_ctx: &impl EbpfContext) -> Owner {
     Owner { pid: (ids >> 32) as u32, tid: ids as u32, uid: bpf_get_current_uid_gid() as u32 }
 }
 
-/// Process and thread id of the current task, for programs that may not ask for them (on cgroups, up
-/// to Linux 6.1).
+/// Process and thread id of the current task, for programs that may not ask for them (on cgroups,
+/// up to Linux 6.1).
 #[inline(always)]
 pub(crate) fn ids() -> (u32, u32) {
     let task = current() as *const u8;

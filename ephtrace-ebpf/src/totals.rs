@@ -1,9 +1,7 @@
 //! Totals in place of records: one entry for each process, destination and origin.
 //!
 //! Two pairs of maps, of which the user half names one: it reads the other at leisure, so that no
-//! addition is lost between reading and clearing. What finds no room is added to a row of its own.
-
-use core::arch::asm;
+//! addition is lost between reading and clearing. Without room, it goes to a row of its own.
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -20,9 +18,9 @@ use ephtrace_common::{
 };
 
 use crate::{
+    atomic,
     globals::setting,
     task::{self, Owner},
-    word,
 };
 
 /// The loader sets how many entries there are.
@@ -33,7 +31,7 @@ static TOTALS_A: PerCpuHashMap<TotalsKey, Totals> = PerCpuHashMap::with_max_entr
 #[map]
 static TOTALS_B: PerCpuHashMap<TotalsKey, Totals> = PerCpuHashMap::with_max_entries(1, 0);
 
-/// What found no room in [`TOTALS_A`] and in [`TOTALS_B`].
+/// Assignments that found no room in [`TOTALS_A`] and in [`TOTALS_B`].
 #[map]
 static TOTALS_OTHER: PerCpuArray<Totals> = PerCpuArray::with_max_entries(2, 0);
 
@@ -41,7 +39,7 @@ static TOTALS_OTHER: PerCpuArray<Totals> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 static TOTALS_SWITCH: Array<u32> = Array::with_max_entries(1, 0);
 
-/// What an entry is made of.
+/// Initial value of an entry.
 static EMPTY: Totals = empty();
 
 const fn empty() -> Totals {
@@ -98,7 +96,7 @@ fn entry(map: &'static PerCpuHashMap<TotalsKey, Totals>, key: &TotalsKey) -> Opt
     map.get_ptr_mut(key)
 }
 
-/// What is the same for all assignments of a row.
+/// Sets the fields that all assignments of a row share.
 ///
 /// # Safety
 ///
@@ -156,7 +154,7 @@ fn errno_slot(errno: u32) -> usize {
     }
 }
 
-/// What has to be known of a search to tell how far it went.
+/// Bits of [`known`] without which a search can't be worked out.
 const NEEDED: u32 = known::HASH_OFFSET | known::WORD_BEFORE | known::WORD_AFTER;
 
 /// How far the search went, where that is known.
@@ -218,9 +216,9 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
 /// `to` is a live and aligned map value.
 #[inline(always)]
 unsafe fn bump(to: *mut u64, value: u64) {
-    if setting!(features.has_spares) != 0 {
+    if setting!(features.attach_twice) != 0 {
         // SAFETY: the caller vouches for `to`.
-        unsafe { word::add(to, value) };
+        unsafe { atomic::add(to, value) };
     } else {
         // SAFETY: the caller vouches for `to`.
         unsafe { *to = (*to).wrapping_add(value) };
@@ -234,11 +232,9 @@ unsafe fn bump(to: *mut u64, value: u64) {
 /// `to` is a live and aligned map value.
 #[inline(always)]
 unsafe fn bump_small(to: *mut u32) {
-    if setting!(features.has_spares) != 0 {
-        // SAFETY: one instruction on memory that the caller vouches for; changes no register.
-        unsafe {
-            asm!("lock *(u32 *)({to} + 0) += {one}", to = in(reg) to, one = in(reg) 1_u64);
-        };
+    if setting!(features.attach_twice) != 0 {
+        // SAFETY: the caller vouches for `to`.
+        unsafe { atomic::increment(to) };
     } else {
         // SAFETY: as in `bump`.
         unsafe { *to = (*to).wrapping_add(1) };

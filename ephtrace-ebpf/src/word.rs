@@ -1,16 +1,16 @@
-//! The word of `table_perturb` that a search uses: what it was before and after, and whether another
+//! The word of `table_perturb` that a search uses: its value before and after, and whether another
 //! search used it at the same time.
 //!
-//! `__inet_hash_connect`: the low bits of the hash offset are the index into the table. It reads the
-//! word at its start and adds to it at its end, without a lock.
-
-use core::arch::asm;
+//! `__inet_hash_connect`: the low bits of the hash offset are the index into the table. It reads
+//! the word at its start and adds to it at its end, without a lock.
 
 use ephtrace_common::known;
 
 use crate::{
+    atomic,
     globals::setting,
-    maps::{InFlight, MAX_WORDS, WORDS},
+    in_flight::InFlight,
+    maps::{MAX_WORDS, WORDS},
     read,
 };
 
@@ -31,13 +31,13 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     }
     let word = hash_offset & u64::from(setting!(table_mask));
     slot.word_addr = table.wrapping_add(word << 2);
-    // A larger table than usual shares counts: a race too many, never one too few.
+    // In a table larger than usual, words share counts: aliasing causes only false positives.
     slot.word = word as u32 & (MAX_WORDS - 1);
     let Some(used) = WORDS.get_ptr_mut(slot.word) else { return };
     // SAFETY: a live map value; the kernel's own atomic addition, as other CPUs add to it too.
-    unsafe { add(&raw mut (*used).begun, 1) };
-    // SAFETY: a live map value. Volatile: both are read after the addition. Whoever else began is in
-    // `begun` by then, so that of two searches at the same time at least the later one notices.
+    unsafe { atomic::add(&raw mut (*used).begun, 1) };
+    // SAFETY: a live map value. Volatile: both are read after the addition. Every search that began
+    // is in `begun` by then, so that of two at the same time at least the later one notices.
     let (begun, ended) = unsafe {
         ((&raw const (*used).begun).read_volatile(), (&raw const (*used).ended).read_volatile())
     };
@@ -47,7 +47,7 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     }
 }
 
-/// Takes note of the word that the search will begin with.
+/// Records the word that the search begins with.
 #[inline(always)]
 pub(crate) fn read_before(slot: &mut InFlight) {
     if slot.word_addr == 0 {
@@ -59,7 +59,7 @@ pub(crate) fn read_before(slot: &mut InFlight) {
     }
 }
 
-/// Takes note of what the search has made of it.
+/// Records the word that the search has left.
 #[inline(always)]
 pub(crate) fn read_after(slot: &mut InFlight) {
     if slot.word_addr == 0 {
@@ -71,7 +71,7 @@ pub(crate) fn read_after(slot: &mut InFlight) {
     }
 }
 
-/// The search in `slot` does not use its word any more. Notices whether another one began meanwhile.
+/// The search in `slot` no longer uses its word. Notices whether another one began meanwhile.
 #[inline(always)]
 pub(crate) fn leave(slot: &mut InFlight) {
     if slot.word_addr == 0 {
@@ -83,17 +83,5 @@ pub(crate) fn leave(slot: &mut InFlight) {
         slot.record.known |= known::RACED;
     }
     // SAFETY: as in `enter`.
-    unsafe { add(&raw mut (*used).ended, 1) };
-}
-
-/// Adds `value` atomically. By hand, as the compiler has no atomics for this target that all kernels
-/// from 5.10 on take.
-///
-/// # Safety
-///
-/// `to` is a live and aligned map value.
-#[inline(always)]
-pub(crate) unsafe fn add(to: *mut u64, value: u64) {
-    // SAFETY: one instruction on memory that the caller vouches for; changes no register.
-    unsafe { asm!("lock *(u64 *)({to} + 0) += {value}", to = in(reg) to, value = in(reg) value) };
+    unsafe { atomic::add(&raw mut (*used).ended, 1) };
 }

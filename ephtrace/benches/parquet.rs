@@ -10,12 +10,12 @@ use std::{
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::lanes::Lanes,
-    event::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
-    replay::Recording,
-    sink::{
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
+    output::{
         Notices, Sink as _,
-        parquet::{Options, ParquetSink},
+        stream::parquet::{Options, ParquetSink},
     },
+    replay::Recording,
 };
 
 /// Rows of one recording: some row groups.
@@ -87,22 +87,22 @@ impl Storm {
             uid: Some(1000),
             cgroup_id: Some(8123),
             container: Some("0123456789ab".into()),
-            destination: Destination {
-                netns: 4_026_531_840,
+            flow: FlowKey {
+                netns: Some(4_026_531_840),
                 saddr: [10, 0, 0, 1].into(),
-                daddr: [10, 0, 1, lane].into(),
-                dport: 443,
+                daddr: Some([10, 0, 1, lane].into()),
+                dport: Some(443),
             },
             protocol: Some(Protocol::Tcp),
             origin: Some(Origin::Connect),
             sport: Some(port),
             errno: Some(0),
             latency_ns: Some(900 + u64::from(tried) * 60 + self.wait_ns(400.0)),
-            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            range: Some(RangeInForce::of_netns(32_768, 60_999)),
             salt_epoch: Some(self.ts_ns / 10_000_000_000),
             first_candidate: Some(first),
             tried: Some(tried.into()),
-            pass: Some(ephtrace::event::Pass::First),
+            pass: Some(ephtrace::model::Pass::First),
             cookie: Some(self.cookie(processor)),
             hook: Some(Hook::Fentry),
             ..Assignment::default()

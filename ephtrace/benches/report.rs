@@ -9,10 +9,10 @@ use std::{
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Circumstances, tally::Tally},
-    event::Assignment,
+    commands::report,
+    model::Assignment,
+    output::{JsonSink, Notices, Sink as _},
     replay::{Item, Recording},
-    report,
-    sink::{JsonSink, Notices, Sink as _},
 };
 
 /// Assignments of one recording: enough that models which are far behind rest.
@@ -56,8 +56,8 @@ fn complete(minimal: &[u8]) -> Vec<u8> {
         assignment.tried = Some(1);
         assignment.step = Some(8);
         assignment.cookie = Some(77_000);
-        assignment.destination.netns = 4_026_531_840;
-        assignment.hook = Some(ephtrace::event::Hook::Fentry);
+        assignment.flow.netns = Some(4_026_531_840);
+        assignment.hook = Some(ephtrace::model::Hook::Fentry);
         let _ = sink.event(&assignment);
     }
     let _ = sink.flush();

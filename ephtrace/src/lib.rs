@@ -14,25 +14,14 @@
 //! without root, reads no clock and gets time as an argument.
 
 pub mod analyse;
-pub mod check;
 pub mod cli;
-pub mod columns;
-pub mod decode;
-pub mod doctor;
-pub mod enrich;
-pub mod event;
+pub mod commands;
+pub mod host;
 pub mod inventory;
-mod jiffies;
 pub mod kernel;
-pub mod losses;
 pub mod messages;
-mod mounts;
-pub mod ports;
-pub mod record;
+pub mod model;
+pub mod output;
+pub mod pipeline;
 pub mod replay;
-pub mod report;
-pub mod run;
-pub mod settings;
-pub mod sink;
-pub mod situation;
-pub mod whatif;
+pub mod tui;

@@ -1,19 +1,15 @@
 //! The binary: parse, log, run, exit code.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
 use ephtrace::{
-    cli::{Cli, Command, DoctorArgs},
-    doctor,
-    kernel::support::Support,
-    messages, ports, record, report, run,
-    settings::{Settings, UsageError, check::CheckSettings},
-    whatif,
+    cli::{Cli, Command},
+    commands::{
+        check, doctor, ports, record, report, settings::UsageError, storm, top, trace, whatif,
+    },
+    messages,
 };
 use log::LevelFilter;
 
@@ -35,34 +31,16 @@ fn main() -> ExitCode {
 }
 
 fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
+    let log_level = messages::kernel_log_level(level);
     match command {
-        Command::Trace(args) => {
-            run::trace(&Settings::try_from(args)?, messages::kernel_log_level(level))?;
-        }
-        Command::Check(args) => {
-            return run::check(CheckSettings::try_from(args).map_err(Into::into));
-        }
-        Command::Storm(args) => {
-            run::storm(&args.try_into()?, messages::kernel_log_level(level))?;
-        }
-        Command::Whatif(args) => whatif::run(&args)?,
-        Command::Top(args) => run::top(args, messages::kernel_log_level(level))?,
-        Command::Doctor(args) => return diagnose(&args),
-        Command::Ports(args) => ports::run(&args)?,
-        Command::Record(args) => record::run(args, messages::kernel_log_level(level))?,
-        Command::Report(args) => report::run(&args)?,
+        Command::Trace(args) => trace::run(args, log_level),
+        Command::Check(args) => check::run(args),
+        Command::Storm(args) => storm::run(args, log_level),
+        Command::Whatif(args) => whatif::run(&args),
+        Command::Top(args) => top::run(args, log_level),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Ports(args) => ports::run(&args),
+        Command::Record(args) => record::run(args, log_level),
+        Command::Report(args) => report::run(&args),
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn diagnose(args: &DoctorArgs) -> Result<ExitCode> {
-    let report = doctor::examine(&Support::gather(args.btf.as_deref()));
-    let mut out = io::stdout().lock();
-    if args.json {
-        serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        report.write_text(&mut out, args.verbosity.verbose > 0)?;
-    }
-    Ok(if report.can_trace() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,61 +1,27 @@
-//! `ephtrace record` as a user runs it, without root: on a recording, killed, on a full disk.
+//! `ephtrace record` as a user runs it, without root: on a recording, killed, on a quiet pipe.
+
+#[path = "common/recording.rs"]
+mod recording;
+#[path = "common/wait.rs"]
+mod wait;
 
 use std::{
     fs,
     io::Write as _,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    thread,
+    os::{fd::AsRawFd as _, unix::process::ExitStatusExt as _},
+    path::Path,
+    process::{ChildStdin, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use ephtrace::replay::{Item, Recording};
+use nix::errno::Errno;
+
+use recording::{Scratch, line};
+use wait::{Changes, PATIENCE};
 
 const EPHTRACE: &str = env!("CARGO_BIN_EXE_ephtrace");
-
-/// How long to wait for what comes within two seconds on an idle machine.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn line(n: u64, every_ns: u64) -> String {
-    format!(
-        "{{\"ts_ns\":{},\"saddr\":\"10.0.0.1\",\"sport\":{},\"daddr\":\"10.0.1.{}\",\"dport\":443,\
-         \"protocol\":\"tcp\",\"origin\":\"connect\",\"range\":[32768,60999],\"pid\":{},\
-         \"comm\":\"curl\",\"errno\":0,\"cookie\":{}}}\n",
-        1_795_000_000_000_000_000 + n * every_ns,
-        32_768 + n * 7919 % 28_232,
-        n % 3,
-        100 + n % 2,
-        noise(n),
-    )
-}
-
-/// What can't be packed: 40 bits of a hash.
-fn noise(n: u64) -> u64 {
-    let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (z ^ (z >> 27)) >> 24
-}
 
 fn ephtrace(args: &[&str]) -> Result<Output> {
     Ok(Command::new(EPHTRACE).args(args).output()?)
@@ -108,6 +74,7 @@ fn trace_shows_a_recording_through_its_filters() {
     let refused = ephtrace(&["trace", "--from", &parquet, "--cgroup", "/"]).unwrap();
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     let itself = ephtrace(&["record", "--from", &parquet, &parquet]).unwrap();
+    assert_eq!(itself.status.code(), Some(1), "{}", said(&itself));
     assert!(said(&itself).contains("can't be read and written at once"), "{}", said(&itself));
     assert_eq!(times(&parquet).unwrap().len(), 100);
 }
@@ -123,24 +90,26 @@ fn a_killed_recording_has_all_but_the_last_seconds() {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    let started = Instant::now();
     let every_ns = 100_000_000;
     let mut written = 0;
+    let changes = Changes::of(scratch.folder()).unwrap();
+    let started = Instant::now();
     // Until some rows are in the file, while it goes on being written to.
-    while fs::metadata(&path).map_or(0, |_| rows(&path)) < 10 {
+    while rows(&path) < 10 {
         input.write_all(line(written, every_ns).as_bytes()).unwrap();
         written += 1;
-        thread::sleep(Duration::from_millis(5));
+        changes.within(Duration::from_millis(5)).unwrap();
         assert!(started.elapsed() < PATIENCE, "nothing in the file after {written} lines");
     }
     child.kill().unwrap();
-    child.wait().unwrap();
+    assert_eq!(wait::exit(&mut child).unwrap().signal(), Some(libc::SIGKILL));
     let times = times(&path).unwrap();
     assert!(times.len() >= 10);
     assert!((0..).zip(&times).all(|(n, &ts)| ts == 1_795_000_000_000_000_000 + n * every_ns));
     let report = ephtrace(&["report", &path]).unwrap();
     assert!(report.status.success(), "{}", said(&report));
     let repair = ephtrace(&["record", "--repair", &path]).unwrap();
+    assert!(repair.status.success(), "{}", said(&repair));
     assert!(said(&repair).contains("nothing to repair"), "{}", said(&repair));
 }
 
@@ -170,6 +139,7 @@ fn a_signal_ends_a_quiet_pipe_and_all_of_it_is_there() {
     let scratch = Scratch::new("quiet").unwrap();
     for signal in ["INT", "TERM"] {
         let path = scratch.path(signal);
+        let changes = Changes::of(scratch.folder()).unwrap();
         let mut child = Command::new(EPHTRACE)
             .args(["record", "--from", "-", &path, "-q"])
             .stdin(Stdio::piped())
@@ -177,17 +147,15 @@ fn a_signal_ends_a_quiet_pipe_and_all_of_it_is_there() {
             .unwrap();
         let mut input = child.stdin.take().unwrap();
         (0..3).for_each(|n| input.write_all(line(n, 1_000_000).as_bytes()).unwrap());
-        let started = Instant::now();
         // Nothing more comes, and yet the rows get into the file.
-        while rows(&path) < 3 {
-            thread::sleep(Duration::from_millis(50));
-            assert!(started.elapsed() < PATIENCE, "nothing in the file");
-        }
+        let are_there = || Ok((rows(&path) >= 3).then_some(()));
+        changes.until("no rows in the file", are_there).unwrap();
         input.write_all(line(3, 1_000_000).as_bytes()).unwrap();
-        thread::sleep(Duration::from_millis(200));
+        let is_read = || Ok((is_empty(&input)? && reads_input(child.id())?).then_some(()));
+        wait::until("the last line is not read", is_read).unwrap();
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
-        assert!(child.wait().unwrap().success());
+        assert!(wait::exit(&mut child).unwrap().success());
         assert_eq!(times(&path).unwrap().len(), 4);
     }
 }
@@ -204,10 +172,11 @@ fn a_signal_before_anything_came_leaves_the_file() {
         .unwrap();
     // Held, for to wait closes it, and an end is something that came.
     let _input = child.stdin.take();
-    thread::sleep(Duration::from_secs(1));
+    wait::until("it does not handle SIGTERM", || Ok(handles_sigterm(child.id())?.then_some(())))
+        .unwrap();
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
-    child.wait().unwrap();
+    assert_eq!(wait::exit(&mut child).unwrap().code(), Some(0));
     assert_eq!(fs::read(&path).unwrap(), b"what was there");
 }
 
@@ -262,6 +231,7 @@ fn a_step_is_that_from_the_one_before_whether_it_is_shown_or_not() {
     fs::write(&ndjson, lines.collect::<String>()).unwrap();
     let steps = |args: &[&str]| {
         let output = ephtrace(args).unwrap();
+        assert!(output.status.success(), "{}", said(&output));
         let text = String::from_utf8(output.stdout).unwrap();
         let step =
             |line: &str| line.split("\"step\":").nth(1)?.split(',').next().map(str::to_owned);
@@ -283,42 +253,15 @@ fn rows(path: &str) -> usize {
 }
 
 #[test]
-fn a_full_disk_ends_the_recording_and_leaves_it_readable() {
-    let scratch = Scratch::new("full").unwrap();
-    let (ndjson, disk) = (scratch.path("a.ndjson"), scratch.path("disk"));
-    fs::create_dir(&disk).unwrap();
-    fs::write(&ndjson, (0..220_000).map(|n| line(n, 100_000)).collect::<String>()).unwrap();
-    // A small disk that only this process tree sees.
-    let script = "mount -t tmpfs -o size=800k none \"$1\" || exit 77
-        \"$2\" record --from \"$3\" \"$1/a.parquet\" -q; echo \"exit $?\"
-        ls \"$1\"; \"$2\" report --json \"$1/a.parquet\" | grep -o '\"assignments\":[0-9]*' | head -1";
-    let output = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh", &disk, EPHTRACE, &ndjson])
-        .output();
-    let Ok(output) = output else { return skipped("unshare is not installed") };
-    if matches!(output.status.code(), Some(77)) || said(&output).starts_with("unshare:") {
-        return skipped(&said(&output));
-    }
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let (lines, said) = (text.lines().collect::<Vec<_>>(), said(&output));
-    assert_eq!(lines[..2], ["exit 1", "a.parquet"], "{text}{said}");
-    assert!(said.contains("No space left on device") && said.contains("can be read"), "{said}");
-    let rows: u32 = lines[2].rsplit_once(':').unwrap().1.parse().unwrap();
-    assert!(rows > 0 && rows < 220_000, "{rows}");
-}
-
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: no disk to fill ({})", why.trim());
-}
-
-#[test]
 fn what_can_not_be_written_or_read_is_said() {
     let scratch = Scratch::new("said").unwrap();
     let (ndjson, nowhere) = (scratch.path("a.ndjson"), scratch.path("none/a.parquet"));
     fs::write(&ndjson, line(0, 1)).unwrap();
     let output = ephtrace(&["record", "--from", &ndjson, &nowhere]).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("for writing: No such file or directory"), "{}", said(&output));
     let output = ephtrace(&["record", "--from", &ndjson, "/dev/null"]).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("no regular file"), "{}", said(&output));
     let cut = scratch.path("cut.parquet");
     fs::write(&cut, "PAR1 and no end").unwrap();
@@ -326,7 +269,37 @@ fn what_can_not_be_written_or_read_is_said() {
         let mut args = args.to_vec();
         args.extend((args[0] == "record").then_some(&*cut));
         let output = ephtrace(&args).unwrap();
-        assert!(!output.status.success());
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         assert!(said(&output).contains("without its end"), "{}", said(&output));
     }
+}
+
+/// Whether all that was written to a pipe has been read.
+fn is_empty(pipe: &ChildStdin) -> Result<bool> {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one integer to `waiting`, which outlives the call.
+    let done = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
+    Errno::result(done)?;
+    Ok(waiting == 0)
+}
+
+/// Whether a thread of a process waits for standard input, done with all that came before.
+fn reads_input(pid: u32) -> Result<bool> {
+    /// Number of the system call, and its first argument.
+    const READ_INPUT: &str = "0 0x0 ";
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let syscall = fs::read_to_string(task?.path().join("syscall"))?;
+        if syscall.starts_with(READ_INPUT) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a process has a handler for SIGTERM.
+fn handles_sigterm(pid: u32) -> Result<bool> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.context("no SigCgt")?.trim(), 16)?;
+    Ok(caught >> (libc::SIGTERM - 1) & 1 == 1)
 }

@@ -1,7 +1,7 @@
 //! Records as the ring may hold them.
 #![no_main]
 
-use ephtrace::decode::{Machine, decode};
+use ephtrace::kernel::decode::{Machine, decode};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

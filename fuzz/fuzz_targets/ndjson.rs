@@ -3,7 +3,7 @@
 
 use std::io::{Cursor, sink};
 
-use ephtrace::{replay::Recording, report, sink::Screen};
+use ephtrace::{replay::Recording, commands::report, output::Screen};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: Vec<u8>| {

@@ -3,7 +3,7 @@
 
 use std::io::sink;
 
-use ephtrace::{replay::Recording, report};
+use ephtrace::{replay::Recording, commands::report};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: Vec<u8>| {

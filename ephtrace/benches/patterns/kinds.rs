@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ephtrace::{
     analyse::pattern::{Algorithm, Pattern},
-    event::Origin,
+    model::Origin,
 };
 use fastrand::Rng;
 
@@ -120,8 +120,9 @@ fn named() -> Right {
 
 /// One host that keeps connections open for a while: rows come when they end.
 fn end_order(rng: &mut Rng, n: usize, sorted: bool) -> (Vec<Row>, Right) {
-    let class = [Class::SeqUp, Class::SeqUp, Class::Linux2, Class::Linux518, Class::Udp, Class::Alg4]
-        [rng.usize(..6)];
+    let class =
+        [Class::SeqUp, Class::SeqUp, Class::Linux2, Class::Linux518, Class::Udp, Class::Alg4]
+            [rng.usize(..6)];
     let trace = generate(class, n, rng.u64(..), 0.0);
     let right = Right::of(&trace);
     // Connects a second: 2 to 60; lives of 0.1 to 30 s.
@@ -287,9 +288,8 @@ fn near_the_end(rng: &mut Rng, n: usize, full: bool) -> Vec<Case> {
     ][rng.usize(..5)]
     .clone();
     let saddr = address(rng);
-    let targets: Vec<Target> = (0..rng.usize(1..=2))
-        .map(|_| Target::new(0, saddr, address(rng), 443))
-        .collect();
+    let targets: Vec<Target> =
+        (0..rng.usize(1..=2)).map(|_| Target::new(0, saddr, address(rng), 443)).collect();
     let before = usize::from(ports) * targets.len();
     let before = if full { before } else { before * rng.usize(45..70) / 100 };
     let lifetime = if full { usize::from(ports) } else { 10 * usize::from(ports) };

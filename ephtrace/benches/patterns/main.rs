@@ -97,7 +97,9 @@ fn main() -> io::Result<()> {
     let Arguments { base, seeds, shown, level, .. } = arguments;
     if arguments.kinds {
         let mut rows = Vec::new();
-        for (kind, &n) in Kind::ALL.iter().flat_map(|k| arguments.lengths.iter().map(move |n| (k, n))) {
+        for (kind, &n) in
+            Kind::ALL.iter().flat_map(|k| arguments.lengths.iter().map(move |n| (k, n)))
+        {
             let outcomes = run_kind(*kind, base, seeds, n);
             if arguments.wrong {
                 wrong(&mut out, &outcomes)?;
@@ -145,8 +147,22 @@ fn wrong(out: &mut impl io::Write, outcomes: &[Outcome]) -> io::Result<()> {
             o.what,
             o.seed,
             o.n,
-            names(o.verdict.patterns.iter().take(2).map(|p| format!("{} {:.3}", p.name, p.probability)).collect()),
-            names(o.verdict.algorithms.iter().take(2).map(|p| format!("{} {:.3}", p.name, p.probability)).collect()),
+            names(
+                o.verdict
+                    .patterns
+                    .iter()
+                    .take(2)
+                    .map(|p| format!("{} {:.3}", p.name, p.probability))
+                    .collect()
+            ),
+            names(
+                o.verdict
+                    .algorithms
+                    .iter()
+                    .take(2)
+                    .map(|p| format!("{} {:.3}", p.name, p.probability))
+                    .collect()
+            ),
             o.right.patterns,
             o.right.algorithms,
             o.verdict.informative_pairs,

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    world::{Target, World, keyed_hash, size},
-};
+use crate::world::{Target, World, keyed_hash, size};
 
 /// How a port is chosen.
 #[derive(Clone, Debug)]
@@ -215,9 +213,7 @@ impl Policy {
                 *next = (*next + 1) % u32::from(n);
                 Some(self.pool[*next as usize])
             }
-            Open::Window(n) => {
-                Some(self.pool[0].saturating_add(world.rng.u16(0..n)).min(range.1))
-            }
+            Open::Window(n) => Some(self.pool[0].saturating_add(world.rng.u16(0..n)).min(range.1)),
             Open::EvenRandom => Some((world.rng.u16(range.0..range.1)) & !1),
             Open::BitReversed => {
                 let next = self.counters.entry(0).or_insert(0);

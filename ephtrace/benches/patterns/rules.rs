@@ -217,7 +217,8 @@ pub(crate) fn range_for(rng: &mut Rng, class: Class, rules: &[Rule]) -> Range {
         };
         let size = u32::from(range.1 - range.0) + 1;
         // Increments of a good part of the range are as good as random.
-        let too_small = |rule: &Rule| matches!(rule, Rule::RandomIncrements { n, .. } if size < 8 * n);
+        let too_small =
+            |rule: &Rule| matches!(rule, Rule::RandomIncrements { n, .. } if size < 8 * n);
         if !rules.iter().any(too_small) {
             return range;
         }

@@ -15,9 +15,7 @@ type Row = (&'static str, fn(&[Outcome]) -> f64);
 const ROWS: [Row; 14] = [
     ("predictable or not, forced", |o| macro_share(o, Outcome::binary_right)),
     ("predictable or not, answered", |o| macro_share(o, Outcome::predictable_answered)),
-    ("predictable or not, confidently wrong", |o| {
-        macro_share(o, |o| Some(o.predictable_wrong()))
-    }),
+    ("predictable or not, confidently wrong", |o| macro_share(o, |o| Some(o.predictable_wrong()))),
     ("pattern, forced", |o| macro_share(o, |o| Some(o.pattern_right()))),
     ("algorithm, forced", |o| macro_share(o, |o| Some(o.algorithm_right()))),
     ("pattern, answered", |o| {

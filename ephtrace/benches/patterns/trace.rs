@@ -2,7 +2,7 @@
 
 use ephtrace::{
     analyse::pattern::{Clock, Observation},
-    event::{Assignment, Destination, Origin, PortRange},
+    model::{Assignment, FlowKey, Origin, PortRange, RangeInForce, RangeSource},
 };
 use fastrand::Rng;
 
@@ -50,17 +50,19 @@ impl Row {
     /// The row as far as it is shown, by the way of every recording.
     pub(crate) fn observation(&self, shown: Shown) -> Option<Observation> {
         let netns = 4_026_531_840 + self.to.netns as u32;
+        let is_connected = !self.to.daddr.is_unspecified();
         let (low, high) = self.range;
+        let range = RangeInForce { ports: PortRange::new(low, high), source: RangeSource::Netns };
         let assignment = Assignment {
             ts_ns: if shown.time { self.ts_ns } else { 0 },
-            destination: Destination {
-                netns: if shown.netns { netns } else { 0 },
+            flow: FlowKey {
+                netns: shown.netns.then_some(netns),
                 saddr: self.to.saddr,
-                daddr: self.to.daddr,
-                dport: self.to.dport,
+                daddr: is_connected.then_some(self.to.daddr),
+                dport: is_connected.then_some(self.to.dport),
             },
             sport: Some(self.sport),
-            range: shown.range.then_some(PortRange { low, high, by_socket: false }),
+            range: shown.range.then_some(range),
             origin: shown.origin.then_some(self.origin),
             salt_epoch: shown.origin.then_some(self.epoch),
             ..Assignment::default()
@@ -196,7 +198,9 @@ impl Maker {
             _ => Origin::Connect,
         };
         // Bound before there is a destination, or for none at all.
-        if origin != Origin::Connect && self.class == Class::MixConnectBind && self.rng.u32(0..4) == 0
+        if origin != Origin::Connect
+            && self.class == Class::MixConnectBind
+            && self.rng.u32(0..4) == 0
         {
             target = target.unconnected();
         }
@@ -255,7 +259,12 @@ enum Mixing {
     /// The second one with this probability.
     ByChance(f64),
     /// `FreeBSD`: random, until there were `burst` within two seconds; then sequential for `held_ns`.
-    UnderLoad { recent: Vec<u64>, burst: usize, held_ns: u64, until: u64 },
+    UnderLoad {
+        recent: Vec<u64>,
+        burst: usize,
+        held_ns: u64,
+        until: u64,
+    },
     /// The second one from this event on.
     Change(usize),
 }

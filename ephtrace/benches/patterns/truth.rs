@@ -82,9 +82,8 @@ pub(crate) fn pairs(trace: &Trace) -> Pairs {
     let salted = |rule: &Rule| {
         matches!(rule, Rule::Dhash64k { .. }) && trace.class != Class::Linux518ForGood
     };
-    let counter = trace.rules.iter().position(|rule| {
-        pattern_of(name_of(rule)) == Pattern::PerDestination
-    });
+    let counter =
+        trace.rules.iter().position(|rule| pattern_of(name_of(rule)) == Pattern::PerDestination);
     let mut last_of_counter: HashMap<u64, u64> = HashMap::new();
     let mut pairs = Pairs::default();
     let mut last_of_key: HashMap<(usize, u64), (usize, u64, (u16, u16))> = HashMap::new();
@@ -181,9 +180,11 @@ fn mixed(trace: &Trace, pairs: Pairs) -> Right {
     let untold = pairs.of_counter < FEW && trace.rules.iter().any(by_destination);
     if untold {
         // Ports of a counter that is never seen to move are as good as random.
-        let others = trace.rules.iter().map(name_of).filter(|name| {
-            pattern_of(*name) != Pattern::PerDestination
-        });
+        let others = trace
+            .rules
+            .iter()
+            .map(name_of)
+            .filter(|name| pattern_of(*name) != Pattern::PerDestination);
         right.also(&others.collect::<Vec<_>>());
         right.also(&[Algorithm::RandomUniform]);
     }

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::ways::Skip;
+use crate::skip::Skip;
 
 /// Where tracefs is mounted on every system of the last years.
 const TRACEFS: &str = "/sys/kernel/tracing";

@@ -1,6 +1,6 @@
 //! Waiting for whoever started us.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 
@@ -10,11 +10,18 @@ pub(crate) struct Gate {
     /// Begin when standard input ends, so that a tracer can be told our process id first
     #[arg(long)]
     wait: bool,
+    /// Before that wait, say so in a line of its own on standard output
+    #[arg(long, requires = "wait")]
+    ready: bool,
 }
 
 impl Gate {
     /// Waits, if asked to.
     pub(crate) fn wait(&self) -> Result<()> {
+        if self.ready {
+            let mut stdout = io::stdout().lock();
+            writeln!(stdout, "ready").and_then(|()| stdout.flush()).context("saying ready")?;
+        }
         if self.wait { end_of_input() } else { Ok(()) }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::{
     io, mem,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     os::fd::{AsRawFd as _, RawFd},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::skip;
 
 /// Where servers look for a free port: below every usual ephemeral range, so that no client of
 /// ours is given the port of a server, or connects to itself.
@@ -20,11 +22,30 @@ const SERVER_PORTS: u16 = 10_000;
 /// `getsockopt(SOL_SOCKET)`: the socket's cookie (asm-generic/socket.h).
 const SO_COOKIE: libc::c_int = 57;
 
+/// Linux 6.3 and 6.1.32: range of one socket, low | high << 16, each end 0 for unset.
+const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
+
 /// A TCP socket for connecting to `to`, which resets its connection when dropped: no `TIME_WAIT`.
 pub(crate) fn client(to: SocketAddr) -> Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).context("socket")?;
     socket.set_linger(Some(Duration::ZERO)).context("SO_LINGER")?;
     Ok(socket)
+}
+
+/// A client whose ports are to come from `range`.
+pub(crate) fn ranged_client(to: SocketAddr, range: (u16, u16)) -> Result<Socket> {
+    let client = client(to)?;
+    let value = u32::from(range.0) | u32::from(range.1) << 16;
+    match set_option(client.as_raw_fd(), libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, value) {
+        Ok(()) => Ok(client),
+        Err(e) => Err(no_option("IP_LOCAL_PORT_RANGE", e)),
+    }
+}
+
+/// Why a socket option can't be set: an error of kind `Skip` where the kernel has none of that name.
+pub(crate) fn no_option(name: &str, error: io::Error) -> anyhow::Error {
+    let what = format!("this kernel has no {name}");
+    skip::lacking(&what, &[libc::ENOPROTOOPT], error.into())
 }
 
 /// A listening socket. Connections wait in its queue until [`Server::drain`].
@@ -104,6 +125,13 @@ fn try_bind(addr: SocketAddr) -> io::Result<Option<(Socket, SocketAddr)>> {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// An error of kind `Skip` where the kernel has no IPv6, or where it is switched off.
+pub(crate) fn need_ipv6() -> Result<()> {
+    let errnos = &[libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL];
+    let bound = Closed::new(Ipv6Addr::LOCALHOST);
+    bound.map(drop).map_err(|e| skip::lacking("no IPv6", errnos, e))
 }
 
 /// Sets an integer option.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use nix::sched::{CloneFlags, unshare};
 use socket2::{Domain, Socket, Type};
 
-use crate::ways::Skip;
+use crate::skip;
 
 /// `/proc/sys/net` shows the namespace of the thread that opens it.
 const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -32,8 +32,9 @@ pub(crate) fn in_new<T: Send>(
 /// Moves this thread, and those that it will start, to a new network namespace whose loopback
 /// device is up.
 pub(crate) fn enter_new() -> Result<()> {
+    let errnos = &[libc::EPERM, libc::EINVAL];
     unshare(CloneFlags::CLONE_NEWNET)
-        .map_err(|e| Skip(format!("a network namespace can't be made: {e}")))?;
+        .map_err(|e| skip::lacking("a network namespace can't be made", errnos, e.into()))?;
     loopback_up().context("bringing up the loopback device")
 }
 

@@ -19,8 +19,8 @@ use crate::{
     gate::Gate,
     net::{self, Server},
     netns,
+    skip::Skip,
     truth::{Probe, Truth, now_ns},
-    ways::{Skip, ranged_client},
 };
 
 /// What `assign pattern` takes.
@@ -109,7 +109,7 @@ fn connect(args: &Args, truth: &Truth) -> Result<()> {
         let server = &servers[nth % servers.len()];
         let probe = Probe::new(truth, "pattern", server.addr);
         let (client, probe) = match args.socket_range {
-            Some(range) => (ranged_client(server.addr, range)?, probe.range(range)),
+            Some(range) => (net::ranged_client(server.addr, range)?, probe.range(range)),
             None => (net::client(server.addr)?, probe),
         };
         probe.connect(&client)?;

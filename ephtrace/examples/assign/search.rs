@@ -21,8 +21,8 @@ use crate::{
     exhaust::parse_range,
     net::{self, Server},
     netns,
+    skip::{self, Skip},
     truth::{Probe, Truth},
-    ways::{Skip, need_ipv6},
 };
 
 /// What `assign search` takes.
@@ -79,7 +79,7 @@ impl To {
     fn server(self) -> Result<Server> {
         match self {
             Self::Ipv4 => {}
-            Self::Ipv6 | Self::Mapped => need_ipv6()?,
+            Self::Ipv6 | Self::Mapped => net::need_ipv6()?,
         }
         match self {
             Self::Ipv4 | Self::Mapped => Server::new(Ipv4Addr::LOCALHOST),
@@ -120,7 +120,7 @@ fn search(args: &Args, truth: &Truth) -> Result<()> {
     }
     if let Some(width) = args.step_width {
         netns::set("ip_local_port_step_width", &width.to_string())
-            .map_err(|e| Skip(format!("searches don't step at random here: {e:#}")))?;
+            .map_err(|e| skip::lacking("searches don't step at random", &[libc::ENOENT], e))?;
     }
     let server = args.to.server()?;
     let to = args.to.address(&server);

@@ -5,7 +5,7 @@ use super::{
     summary::ProcessSummary,
     top::{Entry, Top},
 };
-use crate::event::{Assignment, Comm};
+use crate::model::{Assignment, Comm};
 
 /// How many processes are told apart; each takes about 1 MiB if it talks to thousands of
 /// destinations. Once there are more, the quieter ones make room, and are counted.

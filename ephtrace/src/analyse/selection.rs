@@ -15,7 +15,9 @@
 //! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
 //! got in between, and everything is unknown.
 
-use crate::event::{Assignment, Origin, Pass, PortRange, SearchState, Unknown};
+use std::fmt;
+
+use crate::model::{Assignment, Pass, RangeInForce, Search, Unknown};
 
 /// Most that the random part of rule 5 adds, in steps.
 const MAX_RANDOM: u32 = 7;
@@ -25,6 +27,48 @@ const MAX_RANDOM: u32 = 7;
 pub struct Rules {
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one (Linux 6.8 and later).
     pub own_range_steps_by_one: bool,
+}
+
+/// The kernel's own state of one search, as far as the hook sees it.
+///
+/// Hash and word together predict the ports of the next ten seconds. So they are no part of an
+/// [`Assignment`], nothing outside of `analyse` can read them, and they are never formatted.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct SearchSecrets {
+    /// Keyed hash of the destination (`port_offset`).
+    pub(super) hash_offset: Option<u64>,
+    /// Perturbation word of the destination's index before the search.
+    pub(super) word_before: Option<u32>,
+    /// The same word after it.
+    pub(super) word_after: Option<u32>,
+    /// `net.ipv4.ip_local_port_step_width`, 0 if off or absent.
+    pub(super) step_width: u32,
+    /// Another search that uses the same word was under way at the same time.
+    pub(super) raced: bool,
+}
+
+impl SearchSecrets {
+    /// The hash offset, the perturbation word before and after the search (`None` where it was not
+    /// read), the step width (0 if off), and whether another search used the word meanwhile.
+    pub fn new(
+        hash_offset: Option<u64>,
+        (word_before, word_after): (Option<u32>, Option<u32>),
+        step_width: u32,
+        raced: bool,
+    ) -> Self {
+        Self { hash_offset, word_before, word_after, step_width, raced }
+    }
+
+    /// Growth of the word, where both of its values are known.
+    fn word_step(&self) -> Option<u32> {
+        self.word_after.zip(self.word_before).map(|(after, before)| after.wrapping_sub(before))
+    }
+}
+
+impl fmt::Debug for SearchSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SearchSecrets").finish_non_exhaustive()
+    }
 }
 
 /// One search, worked out.
@@ -40,8 +84,12 @@ pub struct Selection {
 }
 
 /// Works out the search behind `assignment`.
-pub fn select(assignment: &Assignment, rules: Rules) -> Result<Selection, Unknown> {
-    let SearchState { hash_offset, word_before, word_after, step_width, raced } = assignment.search;
+pub fn select(
+    assignment: &Assignment,
+    secrets: &SearchSecrets,
+    rules: Rules,
+) -> Result<Selection, Unknown> {
+    let SearchSecrets { hash_offset, word_before, word_after, step_width, raced } = *secrets;
     let hash = hash_offset.ok_or(Unknown::Hash)?;
     let before = word_before.ok_or(Unknown::Table)?;
     let after = word_after.ok_or(Unknown::Table)?;
@@ -60,18 +108,18 @@ pub fn select(assignment: &Assignment, rules: Rules) -> Result<Selection, Unknow
     }
 }
 
-/// Sets what [`select`] finds out in the assignment itself, or why there is nothing to find out.
-pub fn apply(assignment: &mut Assignment, rules: Rules) {
-    match assignment.origin {
-        Some(Origin::Connect) | None => {}
-        Some(Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp) => {
+/// Writes the outcome of [`select`] to the assignment itself, or why it is unknown.
+pub fn apply(assignment: &mut Assignment, secrets: &SearchSecrets, rules: Rules) {
+    assignment.word_step = secrets.word_step();
+    match assignment.origin.map(Search::of) {
+        Some(Search::Keyed) | None => {}
+        Some(Search::Random) => {
             assignment.search_unknown = Some(Unknown::RandomStart);
             return;
         }
-        // A ping socket takes the next number, and a named port is not searched for.
-        Some(Origin::Ping | Origin::Explicit) => return,
+        Some(Search::Counted | Search::Named) => return,
     }
-    match select(assignment, rules) {
+    match select(assignment, secrets, rules) {
         Ok(Selection { first_candidate, pass, tried }) => {
             assignment.first_candidate = Some(first_candidate);
             assignment.pass = pass;
@@ -85,16 +133,16 @@ pub fn apply(assignment: &mut Assignment, rules: Rules) {
 /// The candidates of one search.
 #[derive(Clone, Copy, Debug)]
 struct Walk {
-    range: PortRange,
+    range: RangeInForce,
     step: u32,
     remaining: u32,
     first: u16,
 }
 
 impl Walk {
-    fn new(range: PortRange, rules: Rules, hash: u64, word: u32) -> Result<Self, Unknown> {
-        let step = if range.by_socket && rules.own_range_steps_by_one { 1 } else { 2 };
-        let mut remaining = range.len();
+    fn new(range: RangeInForce, rules: Rules, hash: u64, word: u32) -> Result<Self, Unknown> {
+        let step = if range.is_by_socket() && rules.own_range_steps_by_one { 1 } else { 2 };
+        let mut remaining = range.ports.len();
         if step == 2 && remaining > 1 {
             remaining &= !1;
         }
@@ -104,7 +152,8 @@ impl Walk {
         if step == 2 {
             offset &= !1;
         }
-        let first = u16::try_from(u32::from(range.low) + offset).map_err(|_| Unknown::Rule)?;
+        let first =
+            u16::try_from(u32::from(range.ports.low) + offset).map_err(|_| Unknown::Rule)?;
         Ok(Self { range, step, remaining, first })
     }
 
@@ -165,10 +214,10 @@ impl Walk {
 
     /// The pass that `port` belongs to, and how far it is from that pass's first candidate.
     fn distance(self, port: u16) -> Result<(Pass, u32), Unknown> {
-        if !self.range.contains(port) {
+        if !self.range.ports.contains(port) {
             return Err(Unknown::Rule);
         }
-        let is_other = self.step == 2 && (port ^ self.range.low) & 1 == 1;
+        let is_other = self.step == 2 && (port ^ self.range.ports.low) & 1 == 1;
         let pass = if is_other { Pass::Second } else { Pass::First };
         let start = u32::from(self.first) + u32::from(is_other);
         let port = u32::from(port);
@@ -191,35 +240,40 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Hook;
+    use crate::model::Hook;
 
     const RULES: Rules = Rules { own_range_steps_by_one: true };
 
-    fn assignment(range: PortRange, hash: u64, word: u32) -> Assignment {
-        Assignment {
+    fn range(low: u16, high: u16, by_socket: bool) -> RangeInForce {
+        if by_socket {
+            RangeInForce::of_socket(low, high)
+        } else {
+            RangeInForce::of_netns(low, high)
+        }
+    }
+
+    /// An assignment before its outcome is known, and what the kernel knows of its search.
+    fn assignment(range: RangeInForce, hash: u64, word: u32) -> (Assignment, SearchSecrets) {
+        let assignment = Assignment {
             range: Some(range),
             hook: Some(Hook::Fentry),
             errno: Some(0),
-            search: SearchState {
-                hash_offset: Some(hash),
-                word_before: Some(word),
-                ..SearchState::default()
-            },
             ..Assignment::default()
-        }
+        };
+        (assignment, SearchSecrets::new(Some(hash), (Some(word), None), 0, false))
     }
 
     /// The kernel's loop, word for word, over the ports that `is_free` tells; `random` is 0..=7.
     /// Returns port, tried, and what is added to the word.
     fn kernel(
-        range: PortRange,
+        range: RangeInForce,
         hash: u64,
         word: u32,
         random: u32,
         is_free: impl Fn(u32) -> bool,
     ) -> (Option<u32>, u32, u32) {
-        let step = if range.by_socket { 1 } else { 2 };
-        let (low, high) = (u32::from(range.low), u32::from(range.high) + 1);
+        let step = if range.is_by_socket() { 1 } else { 2 };
+        let (low, high) = (u32::from(range.ports.low), u32::from(range.ports.high) + 1);
         let mut remaining = high - low;
         if step == 2 && remaining > 1 {
             remaining &= !1;
@@ -262,13 +316,13 @@ mod tests {
             random in 0_u32..8,
             taken in prop::collection::vec(0_u16..300, 0..400),
         ) {
-            let range = PortRange { low, high: low + len - 1, by_socket };
+            let range = range(low, low + len - 1, by_socket);
             let is_free = |port: u32| !taken.iter().any(|&t| u32::from(low + t) == port);
             let (port, tried, added) = kernel(range, hash, word, random, is_free);
-            let mut a = assignment(range, hash, word);
+            let (mut a, mut secrets) = assignment(range, hash, word);
             a.sport = port.map(|p| u16::try_from(p).unwrap());
-            a.search.word_after = Some(word.wrapping_add(added));
-            let selection = select(&a, RULES).unwrap();
+            secrets.word_after = Some(word.wrapping_add(added));
+            let selection = select(&a, &secrets, RULES).unwrap();
             prop_assert_eq!(selection.tried, Some(tried));
             prop_assert_eq!(selection.pass.is_none(), port.is_none());
         }
@@ -284,20 +338,20 @@ mod tests {
             moved in prop_oneof![0_u32..700, any::<u32>()],
             sport in prop::option::of(0_u16..310),
         ) {
-            let range = PortRange { low, high: low + len - 1, by_socket };
-            let mut a = assignment(range, hash, word);
+            let range = range(low, low + len - 1, by_socket);
+            let (mut a, mut secrets) = assignment(range, hash, word);
             a.sport = sport.map(|nth| low + nth);
-            a.search.word_after = Some(word.wrapping_add(moved));
+            secrets.word_after = Some(word.wrapping_add(moved));
             let told = tried(&Walked {
-                low: u32::from(range.low),
-                high: u32::from(range.high),
+                low: u32::from(range.ports.low),
+                high: u32::from(range.ports.high),
                 by_one: by_socket,
                 hash_high: (hash >> 32) as u32,
                 before: word,
                 after: word.wrapping_add(moved),
                 sport: a.sport.map_or(0, u32::from),
             });
-            let selection = select(&a, RULES).ok();
+            let selection = select(&a, &secrets, RULES).ok();
             prop_assert_eq!(told.map(|(tried, _)| tried), selection.and_then(|s| s.tried));
             if let Some((_, is_second)) = told && a.sport.is_some() {
                 prop_assert_eq!(is_second, selection.unwrap().pass == Some(Pass::Second));
@@ -307,43 +361,49 @@ mod tests {
         /// A word that moved by more than the search can have added is never a number.
         #[test]
         fn a_second_search_in_between_is_noticed(hash: u64, word in 1_u32.., more in 8_u32..10_000) {
-            let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
+            let range = RangeInForce::of_netns(32_768, 60_999);
             let (port, _, added) = kernel(range, hash, word, 0, |_| true);
-            let mut a = assignment(range, hash, word);
+            let (mut a, mut secrets) = assignment(range, hash, word);
             a.sport = port.map(|p| u16::try_from(p).unwrap());
-            a.search.word_after = Some(word.wrapping_add(added + 2 * more));
-            prop_assert_eq!(select(&a, RULES), Err(Unknown::Raced));
+            secrets.word_after = Some(word.wrapping_add(added + 2 * more));
+            prop_assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Raced));
         }
     }
 
     #[test]
     fn says_why_nothing_is_known() {
-        let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
-        let mut a = assignment(range, 5, 0);
-        assert_eq!(select(&a, RULES), Err(Unknown::Table));
-        a.search.word_after = Some(8);
-        assert_eq!(select(&a, RULES), Err(Unknown::TableEmpty));
-        a.search.word_before = Some(2);
-        a.search.raced = true;
-        assert_eq!(select(&a, RULES), Err(Unknown::Raced));
-        a.search.hash_offset = None;
-        assert_eq!(select(&a, RULES), Err(Unknown::Hash));
+        let range = RangeInForce::of_netns(32_768, 60_999);
+        let (a, mut secrets) = assignment(range, 5, 0);
+        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Table));
+        secrets.word_after = Some(8);
+        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::TableEmpty));
+        secrets.word_before = Some(2);
+        secrets.raced = true;
+        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Raced));
+        secrets.hash_offset = None;
+        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Hash));
+    }
+
+    #[test]
+    fn secrets_are_never_formatted() {
+        let secrets = SearchSecrets::new(Some(77), (Some(77), Some(77)), 77, true);
+        assert_eq!(format!("{secrets:?}"), "SearchSecrets { .. }");
     }
 
     #[test]
     fn random_steps_tell_what_they_can() {
-        let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
-        let mut a = assignment(range, 0, 2);
-        a.search.step_width = 64;
-        let tried = |a: &mut Assignment, port, added: u32| {
+        let range = RangeInForce::of_netns(32_768, 60_999);
+        let (mut a, mut secrets) = assignment(range, 0, 2);
+        secrets.step_width = 64;
+        let mut tried = |port, added: u32| {
             a.sport = Some(port);
-            a.search.word_after = Some(2 + 2 * (added + 1));
-            select(a, RULES).map(|selection| selection.tried)
+            secrets.word_after = Some(2 + 2 * (added + 1));
+            select(&a, &secrets, RULES).map(|selection| selection.tried)
         };
-        assert_eq!(tried(&mut a, 32_770, 3), Ok(Some(1)));
-        assert_eq!(tried(&mut a, 40_000, 3), Ok(None));
-        assert_eq!(tried(&mut a, 40_000, 90), Ok(Some(91)));
-        assert_eq!(tried(&mut a, 40_001, 90), Ok(Some(14_116 + 91)));
-        assert_eq!(tried(&mut a, 32_770, 90), Err(Unknown::Raced));
+        assert_eq!(tried(32_770, 3), Ok(Some(1)));
+        assert_eq!(tried(40_000, 3), Ok(None));
+        assert_eq!(tried(40_000, 90), Ok(Some(91)));
+        assert_eq!(tried(40_001, 90), Ok(Some(14_116 + 91)));
+        assert_eq!(tried(32_770, 90), Err(Unknown::Raced));
     }
 }

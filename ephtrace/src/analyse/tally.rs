@@ -24,7 +24,7 @@ use super::{
     self_connect::SelfConnects,
     summary::{Circumstances, DestinationSummary, ErrorCount, Latency, OriginSummary, Summary},
 };
-use crate::event::{Assignment, errno_name};
+use crate::model::{Assignment, errno_name};
 
 /// Longest latency that is told apart: a minute, in nanoseconds.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::KernelArgs;
+use super::options::KernelArgs;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Verbosity;
+use super::options::Verbosity;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FilterArgs, KernelArgs, StopArgs, Verbosity};
+use super::{
+    filter::FilterArgs,
+    options::{KernelArgs, StopArgs, Verbosity},
+};
 
 /// Shown below the help.
 pub(super) const EXAMPLES: &str = "\

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{FilterArgs, KernelArgs, Verbosity};
+use super::{
+    filter::FilterArgs,
+    options::{KernelArgs, Verbosity},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -2,8 +2,10 @@
 
 use clap::CommandFactory as _;
 
+use clap::ValueEnum as _;
+
 use super::*;
-use crate::event::{Origin, origin_name};
+use crate::model::{Origin, origin_name};
 
 fn typed(line: &str) -> Result<Command, clap::Error> {
     Cli::try_parse_from(line.split(' ')).map(Cli::into_command)

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FilterArgs, KernelArgs, StopArgs, TraceArgs, Verbosity, ViewArgs};
+use super::{
+    filter::FilterArgs,
+    options::{KernelArgs, StopArgs, Verbosity, ViewArgs},
+    trace::TraceArgs,
+};
 
 /// Shown under the help.
 pub(super) const EXAMPLES: &str = "\

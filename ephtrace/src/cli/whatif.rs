@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Verbosity;
+use super::options::Verbosity;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

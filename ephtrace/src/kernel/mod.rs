@@ -1,21 +1,29 @@
 //! The kernel side of the loader: everything that names aya, and nothing else does.
 //!
-//! [`support`] finds out what this machine offers, [`hooks`] is the table of hooks, [`attach`] loads
-//! and attaches one of them, [`tracer`] is what is attached, [`ring`] reads its records and [`totals`] its
-//! totals, [`cost`] what it costs. [`btf`] and
-//! [`offsets`] answer where this kernel keeps its fields: Rust's eBPF target has no relocations for
-//! that, so the loader hands the answers over as read-only data.
+//! [`support`] finds out what this machine offers, [`preflight`] whether a hook can work with it.
+//! [`hooks`] and [`sites`] are the tables, out of which [`programs`] chooses what [`load`] loads;
+//! [`attach`] makes a [`tracer`] of it. [`ring`] reads its records, [`totals`] its totals, [`cost`]
+//! its run time. [`btf`] and [`offsets`] answer where this kernel keeps its fields: Rust's eBPF
+//! target has no relocations for that, so the loader passes the answers on as read-only data.
 
 pub mod attach;
 pub mod btf;
 mod config;
 pub mod cost;
+pub mod decode;
 pub mod error;
+pub mod filter;
 pub mod hooks;
+mod jiffies;
+mod load;
 pub mod module;
 mod object;
 pub mod offsets;
+pub mod options;
+pub mod preflight;
+pub mod programs;
 pub mod ring;
+pub mod sites;
 pub mod support;
 pub mod symbols;
 pub mod totals;

@@ -1,9 +1,12 @@
-//! Where this kernel keeps its fields, and what follows from its types.
+//! Offsets of this kernel's fields, and features that follow from its types.
 
 use ephtrace_common::{Features, Offsets};
 use thiserror::Error;
 
-use super::btf::Btf;
+use super::{
+    btf::Btf,
+    sites::{self, Site},
+};
 
 /// The kernel's types lack something that no hook can do without.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -12,9 +15,6 @@ pub struct MissingField {
     structure: &'static str,
     member: &'static str,
 }
-
-/// What the search is called in the kernel: both families end in it.
-pub const SEARCH: &str = "__inet_hash_connect";
 
 /// Offsets of every field that the eBPF half reads.
 pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
@@ -60,8 +60,8 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
     })
 }
 
-/// The bit of `inet_sock` that is set while the SYN waits for the first write (TCP Fast Open): a bit
-/// field, or from Linux 6.6 on one of `inet_flags`, which an enumeration numbers.
+/// The bit of `inet_sock` that is set while the SYN waits for the first write (TCP Fast Open): a
+/// bit field, or from Linux 6.6 on one of `inet_flags`, which an enumeration numbers.
 fn defer_connect(btf: &Btf) -> Option<u32> {
     let flags = btf.bit("inet_sock", "inet_flags");
     match flags {
@@ -70,9 +70,9 @@ fn defer_connect(btf: &Btf) -> Option<u32> {
     }
 }
 
-/// What follows from the kernel's types. The caller sets what only a trial can tell.
+/// Features that follow from the kernel's types. The caller sets those that only a trial can tell.
 pub fn features(btf: &Btf) -> Features {
-    let search = btf.function(SEARCH);
+    let search = btf.function(sites::row(Site::Connect).function);
     let params = search.as_ref().map_or(&[][..], |f| &f.params);
     let range = btf.member("net", "ipv4.ip_local_ports.range");
     Features {
@@ -81,7 +81,7 @@ pub fn features(btf: &Btf) -> Features {
         range_is_packed: u32::from(range.is_some_and(|m| m.size == 4)),
         cookie_in_tracing: 0,
         ancestor_cgroup: 0,
-        has_spares: 0,
+        attach_twice: 0,
         own_range_by_one: u32::from(own_range_steps_by_one(btf)),
     }
 }

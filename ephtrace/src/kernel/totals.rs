@@ -1,7 +1,8 @@
 //! Reads the totals that the kernel half keeps, without losing an addition.
 //!
 //! Two pairs of maps: [`TotalsReader::switch`] sends programs to the other one; [`GRACE`] later no
-//! program can be in the middle of an addition to the first one, and [`TotalsReader::take`] reads and empties it.
+//! program can be in the middle of an addition to the first one, and [`TotalsReader::take`] reads
+//! and empties it.
 
 use std::{io, time::Duration};
 
@@ -13,7 +14,7 @@ use aya::{
 use ephtrace_common::totals::{Totals, TotalsKey};
 use zerocopy::{FromBytes as _, FromZeros as _};
 
-use super::attach;
+use super::options;
 
 /// Both maps of rows.
 pub(super) const MAPS: [&str; 2] = ["TOTALS_A", "TOTALS_B"];
@@ -40,23 +41,23 @@ const VALUE: usize = size_of::<Totals>();
 type Rows = PerCpuHashMap<MapData, [u8; KEY], [u8; VALUE]>;
 
 /// How many rows each map gets.
-pub(super) fn rows(totals: attach::Totals) -> u32 {
+pub(super) fn rows(totals: options::Totals) -> u32 {
     let cpus = nr_cpus().unwrap_or(1);
     let fit = (MAX_BYTES / (2 * cpus * VALUE)).clamp(MIN_ROWS, MAX_ROWS);
     let rows = match totals {
-        attach::Totals::Off => 1,
-        attach::Totals::Fallback => fit.min(FALLBACK_ROWS),
-        attach::Totals::Only(rows) => rows.map_or(fit, |rows| (rows as usize).clamp(1, fit)),
+        options::Totals::Off => 1,
+        options::Totals::Fallback => fit.min(FALLBACK_ROWS),
+        options::Totals::Only(rows) => rows.map_or(fit, |rows| (rows as usize).clamp(1, fit)),
     };
     u32::try_from(rows).unwrap_or(1)
 }
 
-/// What was added up since the last time.
+/// Totals since the last time.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     /// A value for each key, over all CPUs.
     pub rows: Vec<(TotalsKey, Totals)>,
-    /// What found no room; `None` if all did.
+    /// Assignments that found no room; `None` if all did.
     pub other: Option<Totals>,
 }
 
@@ -80,7 +81,8 @@ impl TotalsReader {
         })
     }
 
-    /// From now on, programs add to the other maps. What they have left is taken after [`GRACE`].
+    /// From now on, programs add to the other maps. The ones that they left can be taken after
+    /// [`GRACE`].
     pub fn switch(&mut self) -> io::Result<()> {
         self.in_use = 1 - self.in_use;
         let index = u32::try_from(self.in_use).unwrap_or(0);

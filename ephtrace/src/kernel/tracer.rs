@@ -15,10 +15,14 @@ use ephtrace_common::Counter;
 use log::Log;
 
 use super::{
-    attach::Unseen,
     cost::Cost,
-    hooks::{Hook, Programs, Site},
-    module::Waiting,
+    error::AttachError,
+    hooks::Hook,
+    load::{start_late, unload},
+    module::{self, Change},
+    programs::{self, Programs},
+    sites::{self, SITES, Site, Unseen},
+    support::Support,
     totals::TotalsReader,
 };
 
@@ -30,26 +34,32 @@ pub struct Tracer {
     pub passed_over: Vec<(Hook, String)>,
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
     pub own_range_steps_by_one: bool,
-    /// What the hook was asked to see and can't, with the reason.
+    /// Sites that the hook was asked to see and can't, with the reason.
     pub unseen: Unseen,
-    /// What it sees, but not all of it, with what it misses.
+    /// Sites of which it sees only a part, with the assignments that it misses.
     pub seen_in_part: Vec<(Site, &'static str)>,
     pub(super) programs: Programs,
     pub(super) ebpf: Ebpf,
-    /// What is attached once the module with its functions is there.
-    pub(super) waiting: Option<Waiting>,
-    /// Reads what the kernel half logs; only where that was asked for.
+    /// Sites whose programs wait for a module.
+    pub(super) awaited: Vec<Awaited>,
+    /// Reads the kernel half's own messages; only where they were asked for.
     pub(super) logger: Option<EbpfLogger<&'static dyn Log>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) missed: Missed,
 }
 
+/// A site whose programs are loaded, and attached once its module is there.
+pub(super) struct Awaited {
+    site: Site,
+    support: Support,
+}
+
 /// Searches that ended without a start that the hook saw.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Missed {
-    /// All but the first `before`, which began while the hook was attached half.
+    /// All but the first `before`, which began before the hook was attached in full.
     Counting { before: u64 },
-    /// So many, until what sees them begin was detached.
+    /// So many, until the programs on their start were detached.
     Stopped { missed: u64 },
 }
 
@@ -85,8 +95,8 @@ impl Tracer {
         Ok(counts)
     }
 
-    /// From now on, a search that ends without a start was missed; before, it may have begun while
-    /// the hook was attached half.
+    /// From now on, a search that ends without a start was missed; before, it may have begun before
+    /// the hook was attached in full.
     pub fn settle(&mut self) -> io::Result<()> {
         let before = self.raw_counts()?[Counter::HookMissed as usize];
         self.missed = Missed::Counting { before };
@@ -98,7 +108,7 @@ impl Tracer {
         for (counter, count) in Counter::ALL.iter().zip(&mut counts) {
             *count = self.counter(*counter)?;
         }
-        counts[Counter::HookMissed as usize] += self.starts_left_out();
+        counts[Counter::HookMissed as usize] += self.starts_skipped();
         Ok(counts)
     }
 
@@ -108,14 +118,14 @@ impl Tracer {
         Ok(per_cpu.iter().sum())
     }
 
-    /// How often the kernel left out a kprobe on the start of a search, as its processor was in the
-    /// middle of a program or of a change to a map (`bpf_prog_active`): a preemptible kernel may put
-    /// that off for another task, whose return probes it leaves out too, so that no program notices.
-    /// Searches that no filter would have kept are in the number. `trace_call_bpf` counts since Linux
-    /// 6.7.
-    fn starts_left_out(&self) -> u64 {
+    /// How often the kernel skipped a kprobe on the start of a search, as its processor was in the
+    /// middle of a program or of a change to a map (`bpf_prog_active`): a preemptible kernel may
+    /// suspend that for another task, whose return probes it skips too, so that no program notices.
+    /// The number includes searches that no filter would have kept. `trace_call_bpf` counts since
+    /// Linux 6.7.
+    fn starts_skipped(&self) -> u64 {
         let starts = self.programs.starts.iter();
-        let searches = starts.filter(|start| Site::ALL.iter().any(|s| s.function() == start.to));
+        let searches = starts.filter(|start| SITES.iter().any(|row| row.function == start.to));
         let misses = searches.filter_map(|start| match self.ebpf.program(start.program)? {
             Program::KProbe(program) => recursion_misses(program.fd().ok()?.as_fd()),
             _ => None,
@@ -141,47 +151,69 @@ impl Tracer {
         cost
     }
 
-    /// Detaches what sees a search begin. What is in flight may still end; what ends without a start
-    /// from now on was not missed.
+    /// Loads the programs for a site in a module, and attaches them if its functions are there.
+    pub(super) fn add_module(&mut self, site: Site, support: &Support) -> Result<(), AttachError> {
+        for &attachment in programs::module_programs(site).all() {
+            start_late(&mut self.ebpf, attachment, support, false)?;
+        }
+        self.awaited.push(Awaited { site, support: support.clone() });
+        self.follow_module().map_or(Ok(()), |change| change.attached)
+    }
+
+    /// Whether any programs wait for a module.
+    pub fn awaits_module(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
+    /// Attaches the programs that wait for a module, once one is there. Cheap: to be called often.
+    pub fn follow_module(&mut self) -> Option<Change> {
+        let loaded = |awaited: &Awaited| {
+            sites::row(awaited.site).module.filter(|&module| module::is_loaded(module))
+        };
+        let (index, module) = self
+            .awaited
+            .iter()
+            .enumerate()
+            .find_map(|(index, awaited)| Some((index, loaded(awaited)?)))?;
+        let Awaited { site, support } = self.awaited.swap_remove(index);
+        Some(Change { module, attached: self.attach_module(site, &support) })
+    }
+
+    fn attach_module(&mut self, site: Site, support: &Support) -> Result<(), AttachError> {
+        let programs = programs::module_programs(site);
+        for &attachment in programs.all() {
+            if let Err(error) = start_late(&mut self.ebpf, attachment, support, true) {
+                // None of them without the others: a start whose end is not seen is a loss.
+                programs.all().for_each(|one| unload(&mut self.ebpf, one.program));
+                return Err(error);
+            }
+        }
+        self.programs.extend(programs);
+        Ok(())
+    }
+
+    /// Detaches the programs on the start of a search. Searches in flight may still end; from now
+    /// on, one that ends without a start was not missed.
     pub fn detach_start(&mut self) {
-        // Nothing new from now on.
-        self.waiting = None;
+        self.awaited.clear();
         let missed = self.counts().map_or(0, |counts| counts[Counter::HookMissed as usize]);
         self.missed = Missed::Stopped { missed };
         let starts = std::mem::take(&mut self.programs.starts);
         for start in starts {
-            self.unload(start.program);
+            unload(&mut self.ebpf, start.program);
         }
     }
 
-    /// Detaches what sees a search end.
+    /// Detaches the programs on the end of a search.
     pub fn detach_end(&mut self) {
         let ends = std::mem::take(&mut self.programs.ends);
         for end in ends {
-            self.unload(end.program);
-        }
-    }
-
-    pub(super) fn unload(&mut self, name: &str) {
-        let Some(program) = self.ebpf.program_mut(name) else { return };
-        let unloaded = match program {
-            Program::FEntry(program) => program.unload(),
-            Program::FExit(program) => program.unload(),
-            Program::KProbe(program) => program.unload(),
-            Program::BtfTracePoint(program) => program.unload(),
-            Program::RawTracePoint(program) => program.unload(),
-            Program::SockOps(program) => program.unload(),
-            Program::CgroupSockAddr(program) => program.unload(),
-            Program::CgroupSock(program) => program.unload(),
-            _ => return,
-        };
-        if let Err(error) = unloaded {
-            log::warn!("{name} can't be detached: {error}; it goes when ephtrace ends");
+            unload(&mut self.ebpf, end.program);
         }
     }
 }
 
-/// How often the kernel left out a program: a line of its file descriptor's text (Linux 5.12), which
+/// How often the kernel skipped a program: a line of its file descriptor's text (Linux 5.12), which
 /// aya does not read.
 fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;

@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Read as _,
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Read as _},
     net::IpAddr,
+    os::fd::AsFd as _,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    notes::say,
     setup::{self, Scratch},
-    tracer::PATIENCE,
 };
 
 /// One attempt to connect, as `assign` logged it; see its `truth::Attempt`.
@@ -41,6 +41,7 @@ pub(crate) struct Attempt {
     pub(crate) netns: u64,
     pub(crate) range: Option<(u16, u16)>,
     pub(crate) cookie: Option<u64>,
+    pub(crate) cookie_before: bool,
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
     pub(crate) calls: Option<u64>,
@@ -65,11 +66,13 @@ pub(crate) struct StormReport {
 /// A running `assign`.
 pub(crate) struct Assign {
     child: Child,
+    stdout: BufReader<ChildStdout>,
     name: String,
 }
 
 impl Assign {
-    /// Starts it under a name that no other process has.
+    /// Starts it under a name that no other process has. One that is to `--wait` does so when this
+    /// returns.
     pub(crate) fn start(scratch: &Scratch, args: &[&str]) -> Result<Self> {
         Self::start_as(scratch, None, args)
     }
@@ -83,8 +86,16 @@ impl Assign {
         if let Some(uid) = uid {
             command.uid(uid);
         }
-        let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
-        Ok(Self { child, name })
+        let waits = args.contains(&"--wait");
+        command.args(waits.then_some("--ready"));
+        let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+        let stdout = BufReader::new(child.stdout.take().context("no output")?);
+        let mut assign = Self { child, stdout, name };
+        if waits {
+            let line = assign.line()?;
+            ensure!(line == "ready\n", "assign said {line:?}");
+        }
+        Ok(assign)
     }
 
     /// Its process id.
@@ -97,18 +108,34 @@ impl Assign {
         &self.name
     }
 
-    /// Inode number of its network namespace, once that is not ours.
+    /// Inode number of its network namespace, which is not ours if it made one before it began to wait.
     pub(crate) fn own_netns(&self) -> Result<u64> {
         let inode = |path: &str| fs::metadata(path).map(|m| m.ino());
-        let (ours, end) = (inode("/proc/self/ns/net")?, Instant::now() + PATIENCE);
-        loop {
-            let netns = inode(&format!("/proc/{}/ns/net", self.pid()))?;
-            if netns != ours {
-                return Ok(netns);
-            }
-            ensure!(Instant::now() < end, "assign made no network namespace");
-            thread::sleep(Duration::from_millis(1));
-        }
+        let netns = inode(&format!("/proc/{}/ns/net", self.pid()))?;
+        ensure!(netns != inode("/proc/self/ns/net")?, "assign made no network namespace");
+        Ok(netns)
+    }
+
+    /// The next `count` attempts, while it goes on.
+    pub(crate) fn next(&mut self, count: u64) -> Result<Vec<Attempt>> {
+        (0..count).map(|_| Ok(serde_json::from_str(&self.line()?)?)).collect()
+    }
+
+    /// Reads what it says from now on and forgets it, so that it does not wait for a reader. It is to
+    /// run for longer than the test, which ends it.
+    pub(crate) fn discard(&mut self) -> Result<()> {
+        let mut stdout = self.stdout.get_ref().as_fd().try_clone_to_owned().map(File::from)?;
+        // Ends with the process.
+        thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        Ok(())
+    }
+
+    /// The next line of its output.
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        let length = self.stdout.read_line(&mut line)?;
+        ensure!(length > 0, "assign ended early");
+        Ok(line)
     }
 
     /// Moves it to a cgroup v2.
@@ -122,7 +149,7 @@ impl Assign {
     pub(crate) fn output(mut self) -> Result<String> {
         drop(self.child.stdin.take());
         let mut text = String::new();
-        self.child.stdout.take().context("no output")?.read_to_string(&mut text)?;
+        self.stdout.read_to_string(&mut text)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "assign: {status}");
         Ok(text)
@@ -152,27 +179,29 @@ pub(crate) fn ways(scratch: &Scratch, times: u64) -> Result<Vec<Attempt>> {
     Assign::start(scratch, &["ways", "--times", &times.to_string()])?.truth()
 }
 
-/// Reads a log. Ways that this machine does not offer are said, and left out.
+/// Reads a log. Ways that this machine does not offer are noted, and left out.
 pub(crate) fn read(text: &str) -> Result<Vec<Attempt>> {
     let mut attempts = Vec::new();
-    let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in text.lines() {
         let value: Value = serde_json::from_str(line).with_context(|| format!("reading {line}"))?;
-        let word = |key| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        match (word("skipped"), word("way")) {
-            (Some(why), Some(way)) => skipped.entry(why).or_default().push(way),
-            _ => attempts.push(serde_json::from_value(value)?),
+        if value.get("skipped").is_none() {
+            attempts.push(serde_json::from_value(value)?);
         }
     }
-    for (why, ways) in skipped {
-        say(&format!("skipped: {}: {why}", ways.join(", ")));
-    }
+    left_out(text)?.iter().for_each(|line| say(&format!("skipped: {line}")));
     ensure!(!attempts.is_empty(), "assign did nothing");
     Ok(attempts)
 }
 
-/// For whoever reads the log of a test run.
-#[expect(clippy::print_stdout, reason = "libtest shows it where it matters")]
-pub(crate) fn say(text: &str) {
-    println!("{text}");
+/// Ways that a log says this machine does not offer, and why.
+pub(crate) fn left_out(log: &str) -> Result<Vec<String>> {
+    let mut ways: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in log.lines() {
+        let value: Value = serde_json::from_str(line).with_context(|| format!("reading {line}"))?;
+        let word = |key| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        if let (Some(why), Some(way)) = (word("skipped"), word("way")) {
+            ways.entry(why).or_default().push(way);
+        }
+    }
+    Ok(ways.into_iter().map(|(why, ways)| format!("{}: {why}", ways.join(", "))).collect())
 }

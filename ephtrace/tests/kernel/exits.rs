@@ -1,9 +1,10 @@
 //! How a trace ends: always with a summary, and nothing left in the kernel.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
     process::Stdio,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -12,58 +13,51 @@ use nix::sys::signal::Signal;
 
 use crate::{
     assign, bpf,
-    setup::{self, Scratch, each_hook, some_hook},
-    tracer::{CONNECT_ONLY, PATIENCE, Tracer, command, spawn, wait_exit},
+    setup::{Scratch, some_hook},
+    tracer::{CONNECT_ONLY, Tracer, command, spawn},
+    wait::{self, PATIENCE},
 };
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn ctrl_c_and_sigterm_end_with_a_summary() -> Result<()> {
-    each_hook(|hook| {
-        for signal in [Signal::SIGINT, Signal::SIGTERM] {
-            let scratch = Scratch::new()?;
-            let before = bpf::programs()?;
-            let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
-            let attached = &bpf::programs()? - &before;
-            ensure!(!attached.is_empty(), "no program of ours is in the kernel");
-            tracer.signal(signal)?;
-            let trace = tracer.wait()?;
-            trace.complete().with_context(|| signal.to_string())?;
-            gone(&attached)?;
-        }
-        Ok(())
-    })
+tests! {
+    each_hook: ctrl_c_and_sigterm_end_with_a_summary, nothing_stays_attached_after_sigkill,
+        the_first_line_names_the_hook;
+    once: count_ends_after_so_many_events, duration_ends_after_so_long,
+        a_closed_pipe_is_success, a_full_disk_is_an_error;
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn nothing_stays_attached_after_sigkill() -> Result<()> {
-    each_hook(|hook| {
+fn ctrl_c_and_sigterm_end_with_a_summary(hook: &str) -> Result<()> {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let scratch = Scratch::new()?;
         let before = bpf::programs()?;
         let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
         let attached = &bpf::programs()? - &before;
-        tracer.signal(Signal::SIGKILL)?;
-        ensure!(!tracer.wait()?.status.success(), "it survived");
-        gone(&attached)
+        ensure!(!attached.is_empty(), "no program of ours is in the kernel");
+        tracer.signal(signal)?;
+        let trace = tracer.wait()?;
+        trace.complete().with_context(|| signal.to_string())?;
+        gone(&attached)?;
+    }
+    Ok(())
+}
+
+fn nothing_stays_attached_after_sigkill(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let before = bpf::programs()?;
+    let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
+    let attached = &bpf::programs()? - &before;
+    tracer.signal(Signal::SIGKILL)?;
+    let status = tracer.wait()?.status;
+    ensure!(status.signal() == Some(libc::SIGKILL), "{status}");
+    gone(&attached)
+}
+
+/// Waits until the kernel has removed these programs, which it does with a delay and without a sign.
+fn gone(programs: &BTreeSet<u32>) -> Result<()> {
+    wait::until("programs stay in the kernel", || {
+        Ok(bpf::programs()?.is_disjoint(programs).then_some(()))
     })
 }
 
-/// Waits until the kernel has removed these programs, which it does with a delay.
-fn gone(programs: &std::collections::BTreeSet<u32>) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
-        let left: Vec<u32> = bpf::programs()?.intersection(programs).copied().collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        ensure!(Instant::now() < end, "programs {left:?} stayed in the kernel");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn count_ends_after_so_many_events() -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, &some_hook(), &["--count", "3", "--origin", "connect"])?;
@@ -74,8 +68,6 @@ fn count_ends_after_so_many_events() -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn duration_ends_after_so_long() -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer =
@@ -91,8 +83,6 @@ fn duration_ends_after_so_long() -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn a_closed_pipe_is_success() -> Result<()> {
     let scratch = Scratch::new()?;
     let (mut child, mut stderr) =
@@ -107,15 +97,13 @@ fn a_closed_pipe_is_success() -> Result<()> {
     ensure!(line.lines().count() == 3, "three lines were wanted, not {line:?}");
     drop(stdout);
     assign::ways(&scratch, 1)?;
-    let status = wait_exit(&mut child)?;
+    let status = wait::exit(&mut child)?;
     let stderr = stderr.rest();
     ensure!(status.success(), "{status}\n{stderr}");
     ensure!(!stderr.to_lowercase().contains("pipe"), "{stderr}");
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn a_full_disk_is_an_error() -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, &some_hook(), &["--output", "/dev/full"])?;
@@ -128,31 +116,13 @@ fn a_full_disk_is_an_error() -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn the_first_line_names_the_hook() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let mut tracer = Tracer::spawn(&scratch, hook, &CONNECT_ONLY)?;
-        let line = tracer.wait_attached()?;
-        let trace = tracer.stop()?;
-        let used = trace.complete()?.hook.clone().context("the summary names no hook")?;
-        ensure!(line.contains(&used), "{line:?} does not name {used}");
-        ensure!(hook == "auto" || hook == used, "{used} in place of {hook}");
-        Ok(())
-    })
-}
-
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn doctor_agrees_with_auto() -> Result<()> {
+fn the_first_line_names_the_hook(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
-    let doctor =
-        std::process::Command::new(setup::ephtrace()).args(["doctor", "--json"]).output()?;
-    ensure!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&doctor.stdout)?;
-    let trace = Tracer::start(&scratch, "auto", &[])?.stop()?;
-    let used = trace.complete()?.hook.clone();
-    ensure!(report["auto"].as_str() == used.as_deref(), "auto took {used:?}, but\n{report:#}");
+    let mut tracer = Tracer::spawn(&scratch, hook, &CONNECT_ONLY)?;
+    let line = tracer.wait_attached()?;
+    let trace = tracer.stop()?;
+    let used = trace.complete()?.hook.clone().context("the summary names no hook")?;
+    ensure!(line.contains(&used), "{line:?} does not name {used}");
+    ensure!(hook == "auto" || hook == used, "{used} in place of {hook}");
     Ok(())
 }

@@ -9,14 +9,25 @@
 //! ```
 //!
 //! What can be set by environment variables is in [`setup`]. All traffic stays on loopback devices.
+//! Tests have no attribute: each module names its own for [`trial`], by `tests!`.
+
+#[macro_use]
+mod trial;
 
 mod assign;
 mod bpf;
+mod check;
 mod compare;
+mod cost;
+mod doctor;
 mod exits;
+mod fallback;
 mod filters;
+mod judged;
 mod modules;
+mod mounts;
 mod mptcp;
+mod notes;
 mod patterns;
 mod ports;
 mod record;
@@ -25,8 +36,49 @@ mod sctp;
 mod search;
 mod setup;
 mod shortage;
+#[path = "../common/skip.rs"]
+mod skip;
 mod step_width;
 mod storm;
+#[path = "../common/terminal.rs"]
+mod terminal;
+mod top;
 mod totals;
 mod tracer;
+#[path = "../common/wait.rs"]
+mod wait;
 mod ways;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    if args.nocapture {
+        notes::show_at_once();
+    }
+    let tests = [
+        check::TESTS,
+        cost::TESTS,
+        doctor::TESTS,
+        exits::TESTS,
+        fallback::TESTS,
+        filters::TESTS,
+        judged::TESTS,
+        mptcp::TESTS,
+        patterns::TESTS,
+        ports::TESTS,
+        record::TESTS,
+        refusals::TESTS,
+        sctp::TESTS,
+        search::TESTS,
+        shortage::TESTS,
+        step_width::TESTS,
+        storm::TESTS,
+        top::TESTS,
+        totals::TESTS,
+        ways::TESTS,
+    ];
+    libtest_mimic::run(&args, trial::trials(&tests)).exit_code()
+}

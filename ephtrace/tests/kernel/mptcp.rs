@@ -5,47 +5,43 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use crate::{
-    assign::{Assign, say},
+    assign::Assign,
     compare::compare,
-    setup::{self, Scratch, each_hook},
+    setup::{self, Scratch},
+    skip::skip,
     tracer::Tracer,
 };
+
+tests! {
+    each_function_hook: a_subflow_that_joins_has_its_owner;
+}
 
 /// Subflows tell their ports since then.
 const SINCE: (u32, u32) = (5, 16);
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn a_subflow_that_joins_has_its_owner() -> Result<()> {
+fn a_subflow_that_joins_has_its_owner(hook: &str) -> Result<()> {
     if !Path::new("/proc/sys/net/mptcp").exists() || setup::kernel()? < SINCE {
-        say("not applicable: this kernel has no MPTCP that tells of its subflows");
-        return Ok(());
+        return skip("this kernel has no MPTCP that tells of its subflows");
     }
-    each_hook(|hook| {
-        if ["sock_ops", "auto"].contains(&hook) {
-            // No program on a cgroup is told for whom a kernel thread works.
-            return Ok(());
-        }
-        for by_name in [false, true] {
-            let scratch = Scratch::new()?;
-            let times = setup::times()?.to_string();
-            let args = ["ways", "--wait", "--times", &times, "--only", "mptcp_join"];
-            let assign = Assign::start(&scratch, &args)?;
-            let name = assign.name().to_owned();
-            let filter: &[&str] = if by_name { &["-c", &name] } else { &[] };
-            let tracer = Tracer::start(&scratch, hook, filter)?;
-            let truth = assign.truth()?;
-            let trace = tracer.stop()?;
-            trace.complete()?;
-            compare(&truth, &trace, |_| true)?;
-            let joined = truth.iter().filter(|a| a.origin == "bind").count() as u64;
-            ensure!(joined == setup::times()?, "{joined} subflows joined");
-            ensure!(
-                !by_name || trace.events.len() == truth.len(),
-                "others passed the filter: {:?}",
-                trace.events
-            );
-        }
-        Ok(())
-    })
+    for by_name in [false, true] {
+        let scratch = Scratch::new()?;
+        let times = setup::times()?.to_string();
+        let args = ["ways", "--wait", "--times", &times, "--only", "mptcp_join"];
+        let assign = Assign::start(&scratch, &args)?;
+        let name = assign.name().to_owned();
+        let filter: &[&str] = if by_name { &["-c", &name] } else { &[] };
+        let tracer = Tracer::start(&scratch, hook, filter)?;
+        let truth = assign.truth()?;
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        compare(&truth, &trace, |_| true)?;
+        let joined = truth.iter().filter(|a| a.origin == "bind").count() as u64;
+        ensure!(joined == setup::times()?, "{joined} subflows joined");
+        ensure!(
+            !by_name || trace.events.len() == truth.len(),
+            "others passed the filter: {:?}",
+            trace.events
+        );
+    }
+    Ok(())
 }

@@ -2,17 +2,16 @@
 
 use std::{
     fs::File,
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, Command},
-    thread,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::{
-    event::Assignment,
+    model::Assignment,
+    output::stream::parquet::journal_path,
     replay::{Item, Recording},
-    sink::parquet::journal_path,
 };
 use nix::sys::signal::{Signal, kill};
 use parquet::file::{reader::FileReader as _, serialized_reader::SerializedFileReader};
@@ -20,9 +19,15 @@ use serde_json::Value;
 
 use crate::{
     assign::{self, Assign},
-    setup::{self, Scratch, one_hook},
-    tracer::{PATIENCE, Stderr, pid, spawn, wait_exit},
+    setup::{self, Scratch},
+    tracer::{Stderr, pid, spawn},
+    wait::{self, Changes},
 };
+
+tests! {
+    first_hook: a_recording_has_every_port_and_the_same_report,
+        a_kill_leaves_what_was_recorded_seconds_before;
+}
 
 /// What is the same live and from the recording. Times differ (a run begins before its first event), and
 /// what only the live run knows is null.
@@ -73,67 +78,62 @@ fn report(file: &Path) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// Destination port and assigned port.
+type Ports = (Option<u16>, Option<u16>);
+
 /// Ports in their order, by destination port.
-fn ports<T>(all: &[T], destination: impl Fn(&T) -> (u16, Option<u16>)) -> Vec<(u16, Option<u16>)> {
-    let mut ports: Vec<_> = all.iter().map(destination).collect();
+fn ports<T>(all: &[T], ports_of: impl Fn(&T) -> Ports) -> Vec<Ports> {
+    let mut ports: Vec<_> = all.iter().map(ports_of).collect();
     ports.sort_unstable();
     ports
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn a_recording_has_every_port_and_the_same_report() -> Result<()> {
-    one_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let (file, log) = (scratch.file("parquet"), scratch.file("truth"));
-        let connects = (setup::storm()? / 4).to_string();
-        let log_name = log.display().to_string();
-        let args = ["storm", "--wait", "--threads", "2", "--destinations", "3"];
-        let more = ["--connects", &connects, "--truth", &log_name];
-        let storm = Assign::start(&scratch, &[args.as_slice(), more.as_slice()].concat())?;
-        let (mut child, mut stderr) = start(&file, hook, storm.pid())?;
-        storm.storm()?;
-        kill(pid(&child), Signal::SIGINT)?;
-        let status = wait_exit(&mut child)?;
-        ensure!(status.success(), "{}", stderr.rest());
-        let truth = assign::read(&std::fs::read_to_string(&log)?)?;
-        let recorded = read(&file)?;
-        if !setup::kernel_preempts() {
-            let truth = ports(&truth, |attempt| (attempt.dport, attempt.sport));
-            let recorded = ports(&recorded, |a| (a.destination.dport, a.sport));
-            ensure!(recorded == truth, "{} of {}", recorded.len(), truth.len());
-        }
-        let (live, replayed) = (live_summary(&file)?, report(&file)?);
-        for key in ALIKE {
-            let (live, replayed) = (live.pointer(key), replayed.pointer(key));
-            ensure!(live.is_some() && live == replayed, "{key}: {live:?}, but {replayed:?}");
-        }
-        Ok(())
-    })
+fn a_recording_has_every_port_and_the_same_report(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let (file, log) = (scratch.file("parquet"), scratch.file("truth"));
+    let connects = (setup::storm()? / 4).to_string();
+    let log_name = log.display().to_string();
+    let args = ["storm", "--wait", "--threads", "2", "--destinations", "3"];
+    let more = ["--connects", &connects, "--truth", &log_name];
+    let storm = Assign::start(&scratch, &[args.as_slice(), more.as_slice()].concat())?;
+    let (mut child, mut stderr) = start(&file, hook, storm.pid())?;
+    storm.storm()?;
+    kill(pid(&child), Signal::SIGINT)?;
+    let status = wait::exit(&mut child)?;
+    ensure!(status.success(), "{}", stderr.rest());
+    let truth = assign::read(&std::fs::read_to_string(&log)?)?;
+    let recorded = read(&file)?;
+    if !setup::kernel_preempts() {
+        let truth = ports(&truth, |attempt| (Some(attempt.dport), attempt.sport));
+        let recorded = ports(&recorded, |a| (a.flow.dport, a.sport));
+        ensure!(recorded == truth, "{} of {}", recorded.len(), truth.len());
+    }
+    let (live, replayed) = (live_summary(&file)?, report(&file)?);
+    for key in ALIKE {
+        let (live, replayed) = (live.pointer(key), replayed.pointer(key));
+        ensure!(live.is_some() && live == replayed, "{key}: {live:?}, but {replayed:?}");
+    }
+    Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn a_kill_leaves_what_was_recorded_seconds_before() -> Result<()> {
-    one_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let file = scratch.file("parquet");
-        let connects = (setup::storm()? / 4).to_string();
-        let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
-        let (mut child, _stderr) = start(&file, hook, storm.pid())?;
-        let made = storm.storm()?.connects;
-        // All but what a kernel that preempts itself left out.
-        let expected = made - if setup::kernel_preempts() { 2 + made / 100 } else { 0 };
-        let end = Instant::now() + PATIENCE;
-        while (read(&file).map_or(0, |rows| rows.len()) as u64) < expected {
-            ensure!(Instant::now() < end, "{:?} of {made}", read(&file).map(|rows| rows.len()));
-            thread::sleep(Duration::from_millis(200));
-        }
-        kill(pid(&child), Signal::SIGKILL)?;
-        wait_exit(&mut child)?;
-        ensure!(read(&file)?.len() as u64 >= expected);
-        ensure!(!journal_path(&file).exists(), "a journal is left");
-        ensure!(report(&file)?["assignments"].as_u64() >= Some(expected));
-        Ok(())
-    })
+fn a_kill_leaves_what_was_recorded_seconds_before(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let file = scratch.file("parquet");
+    let changes = Changes::of(scratch.path())?;
+    let connects = (setup::storm()? / 4).to_string();
+    let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
+    let (mut child, _stderr) = start(&file, hook, storm.pid())?;
+    let made = storm.storm()?.connects;
+    // All but what a kernel that preempts itself left out.
+    let expected = made - if setup::kernel_preempts() { 2 + made / 100 } else { 0 };
+    let is_there =
+        || Ok((read(&file).map_or(0, |rows| rows.len() as u64) >= expected).then_some(()));
+    changes.until("not all rows get into the file", is_there)?;
+    kill(pid(&child), Signal::SIGKILL)?;
+    let status = wait::exit(&mut child)?;
+    ensure!(status.signal() == Some(libc::SIGKILL), "{status}");
+    ensure!(read(&file)?.len() as u64 >= expected);
+    ensure!(!journal_path(&file).exists(), "a journal is left");
+    ensure!(report(&file)?["assignments"].as_u64() >= Some(expected));
+    Ok(())
 }

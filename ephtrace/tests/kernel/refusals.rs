@@ -9,6 +9,11 @@ use anyhow::{Result, ensure};
 
 use crate::setup::{self, Scratch, some_hook};
 
+tests! {
+    once: nonsense_is_a_usage_error, without_root_the_missing_right_is_named,
+        an_output_that_cannot_be_made_is_an_error;
+}
+
 /// Arguments that make no sense, and what the message must name.
 const NONSENSE: &[(&[&str], &str)] = &[
     (&["--no-such-flag"], "--no-such-flag"),
@@ -34,8 +39,6 @@ const NONSENSE: &[(&[&str], &str)] = &[
     (&["-p", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"], "--pid"),
 ];
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn nonsense_is_a_usage_error() -> Result<()> {
     for (args, named) in NONSENSE {
         let output = Command::new(setup::ephtrace()).args(*args).output()?;
@@ -47,8 +50,6 @@ fn nonsense_is_a_usage_error() -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn without_root_the_missing_right_is_named() -> Result<()> {
     let scratch = Scratch::new()?;
     let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
@@ -64,8 +65,6 @@ fn without_root_the_missing_right_is_named() -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn an_output_that_cannot_be_made_is_an_error() -> Result<()> {
     let path = "/no/such/folder/trace.ndjson";
     let output = Command::new(setup::ephtrace()).args(["--output", path]).output()?;

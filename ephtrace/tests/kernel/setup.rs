@@ -5,13 +5,15 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde_json::Value;
 
-use crate::assign::say;
+use crate::notes::print;
 
 /// ephtrace: `EPHTRACE_BIN`, or the one that cargo built for these tests.
 pub(crate) fn ephtrace() -> PathBuf {
@@ -50,7 +52,8 @@ pub(crate) fn kernel() -> Result<(u32, u32)> {
     }
 }
 
-fn release() -> Result<String> {
+/// `uname -r`.
+pub(crate) fn release() -> Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned())
 }
 
@@ -60,7 +63,7 @@ pub(crate) fn keep(name: &str, recording: &str) -> Result<()> {
     let Some(folder) = env::var_os("EPHTRACE_KEEP") else { return Ok(()) };
     let name = format!("{}-{name}.ndjson", release()?);
     if folder == "-" {
-        recording.lines().for_each(|line| say(&format!("keep {name} {line}")));
+        recording.lines().for_each(|line| print(&format!("keep {name} {line}")));
         return Ok(());
     }
     let path = Path::new(&folder).join(name);
@@ -84,35 +87,48 @@ fn number<T: FromStr>(name: &str, default: T) -> Result<T> {
     }
 }
 
-/// Runs a test with each hook of `EPHTRACE_HOOKS` (separated by commas, default `auto`); one that
-/// fails does not keep the others from being tried.
-pub(crate) fn each_hook(test: impl Fn(&str) -> Result<()>) -> Result<()> {
-    let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_else(|_| "auto".to_owned());
-    let failures: Vec<String> = hooks
-        .split(',')
-        .filter_map(|hook| test(hook).err().map(|e| format!("hook {hook}: {e:#}")))
-        .collect();
-    if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n\n")) }
+/// The hooks to test: `EPHTRACE_HOOKS`, separated by commas, default `auto`.
+pub(crate) fn hooks() -> Vec<String> {
+    let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_else(|_| AUTO.to_owned());
+    hooks.split(',').filter(|hook| !hook.is_empty()).map(str::to_owned).collect()
 }
 
-/// Runs a test with the first of the hooks, as what it is about comes after the kernel half, and
-/// emulated guests are slow.
-pub(crate) fn one_hook(test: impl Fn(&str) -> Result<()>) -> Result<()> {
-    let hook = some_hook();
-    test(&hook).with_context(|| format!("hook {hook}"))
+const AUTO: &str = "auto";
+
+/// The hook that ephtrace takes for `hook`: another one for `auto`, as `doctor` tells.
+pub(crate) fn used_hook(hook: &str) -> Result<String> {
+    if hook != AUTO {
+        return Ok(hook.to_owned());
+    }
+    let report = doctor()?;
+    report["auto"].as_str().map(str::to_owned).with_context(|| format!("no hook: {report}"))
+}
+
+/// The hooks that work here, as `doctor` tells.
+pub(crate) fn working_hooks() -> Result<Vec<String>> {
+    let report = doctor()?;
+    let hooks = report["hooks"].as_array().with_context(|| format!("no hooks: {report}"))?;
+    let works = hooks.iter().filter(|hook| hook["available"] == true);
+    Ok(works.filter_map(|hook| hook["hook"].as_str()).map(str::to_owned).collect())
+}
+
+/// What `ephtrace doctor --json` says.
+pub(crate) fn doctor() -> Result<Value> {
+    let doctor = Command::new(ephtrace()).args(["doctor", "--json"]).output()?;
+    ensure!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stderr));
+    Ok(serde_json::from_slice(&doctor.stdout)?)
 }
 
 /// How many hooks there are, and which of them this is: to share out work that is alike for all.
 pub(crate) fn share(hook: &str) -> (usize, usize) {
-    let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_default();
-    let index = hooks.split(',').position(|one| one == hook).unwrap_or(0);
-    (hooks.split(',').count(), index)
+    let hooks = hooks();
+    let index = hooks.iter().position(|one| one == hook).unwrap_or(0);
+    (hooks.len().max(1), index)
 }
 
 /// The first of the hooks, for tests that are about something else.
 pub(crate) fn some_hook() -> String {
-    let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_default();
-    hooks.split(',').find(|h| !h.is_empty()).unwrap_or("auto").to_owned()
+    hooks().into_iter().next().unwrap_or_else(|| AUTO.to_owned())
 }
 
 /// A folder that everybody may read, gone at the end of the test.
@@ -124,6 +140,11 @@ impl Scratch {
         let path = env::temp_dir().join(format!("ephtrace-test-{}-{}", std::process::id(), next()));
         fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Path of a file in it that nobody else was given.

@@ -1,36 +1,23 @@
 //! A range that runs short: what `ports`, `check` and `storm` say of it, and when they say it ends.
 
 use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
     process::{Command, Output},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{
-    assign::{Assign, Attempt, say},
-    setup::{self, Scratch, one_hook},
-    tracer::{PATIENCE, Tracer},
+    assign::{Assign, Attempt},
+    notes::say,
+    setup::{self, Scratch},
+    tracer::Tracer,
 };
 
-/// The network namespace that a thread of the process has made, as a file.
-fn door(pid: u32) -> Result<String> {
-    let inode = |path: &str| Ok::<_, anyhow::Error>(fs::metadata(path)?.ino());
-    let (ours, end) = (inode("/proc/self/ns/net")?, Instant::now() + PATIENCE);
-    while Instant::now() < end {
-        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let door = format!("{}/ns/net", task?.path().display());
-            if inode(&door).is_ok_and(|inode| inode != ours) {
-                return Ok(door);
-            }
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    bail!("process {pid} made no network namespace")
+tests! {
+    once: marks_are_named;
+    first_hook: the_end_is_foretold;
 }
 
 fn ephtrace(args: &[&str]) -> Result<Output> {
@@ -38,20 +25,13 @@ fn ephtrace(args: &[&str]) -> Result<Output> {
     command.args(args).output().with_context(|| format!("starting {command:?}"))
 }
 
-/// The fullest destination of a namespace, once so many ports are in use, and all findings.
-fn fullest(door: &str, in_use: u64) -> Result<(Value, Value)> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let output = ephtrace(&["ports", "--json", "--netns", door])?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mut answer: Value = serde_json::from_slice(&output.stdout)?;
-        let one = answer["namespaces"][0]["destinations"][0].take();
-        if one["in_use"] == in_use {
-            return Ok((one, answer["findings"].take()));
-        }
-        ensure!(Instant::now() < end, "{in_use} are to be in use, but {one}");
-        thread::sleep(Duration::from_millis(20));
-    }
+/// The fullest destination of a namespace, and all findings.
+fn fullest(door: &str) -> Result<(Value, Value)> {
+    let output = ephtrace(&["ports", "--json", "--netns", door])?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut answer: Value = serde_json::from_slice(&output.stdout)?;
+    let one = answer["namespaces"][0]["destinations"][0].take();
+    Ok((one, answer["findings"].take()))
 }
 
 /// A range of so few ports that the program's log fits into the pipe that nobody reads meanwhile.
@@ -63,10 +43,14 @@ fn named(held: u64, mark: &str, code: i32, rule: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let attempts = held.to_string();
     let args = ["exhaust", "--hold", "--range", SMALL_RANGE, "--attempts", &attempts];
-    let assign = Assign::start(&scratch, &args)?;
-    let (pid, name, door) = (assign.pid(), assign.name().to_owned(), door(assign.pid())?);
-    let (one, findings) = fullest(&door, held)?;
-    ensure!(one["mark"] == mark, "{one}");
+    let mut assign = Assign::start(&scratch, &args)?;
+    // It holds them all once it has told of them all.
+    let attempts = assign.next(held)?;
+    let tid = attempts.first().context("no attempt")?.tid;
+    let (pid, name) = (assign.pid(), assign.name().to_owned());
+    let door = format!("/proc/{pid}/task/{tid}/ns/net");
+    let (one, findings) = fullest(&door)?;
+    ensure!(one["in_use"] == held && one["mark"] == mark, "{one}");
     let holder = &one["holders"][0];
     ensure!(holder["pid"] == pid && holder["comm"] == name.as_str(), "{one}");
     ensure!(holder["ports"] == held, "{one}");
@@ -77,12 +61,11 @@ fn named(held: u64, mark: &str, code: i32, rule: &str) -> Result<()> {
     ensure!(check.status.code() == Some(code), "exit {:?}: {line}", check.status);
     let parts = [format!("{held} of {FEW}"), format!("{name} ({pid})"), "127.0.0.1:".to_owned()];
     ensure!(parts.iter().all(|part| line.contains(part)), "{line}");
-    drop(assign.output()?);
+    let rest = assign.output()?;
+    ensure!(rest.is_empty(), "more attempts than were asked for: {rest}");
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
 fn marks_are_named() -> Result<()> {
     named(FEW / 2 + 10, "half", 1, "half-mark")?;
     named(FEW, "full", 2, "full")
@@ -98,19 +81,15 @@ const PACE: u32 = 50;
 const RUNS: usize = 4;
 
 /// A leak of a known rate: from half way on, the end is foretold within a tenth.
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn the_end_is_foretold() -> Result<()> {
-    one_hook(|hook| {
-        for _ in 0..RUNS {
-            let (looks, truth) = leak(hook)?;
-            if is_steady(&truth) {
-                return foretold(&looks, &truth);
-            }
-            say("this machine did not keep the pace of the leak: once more");
+fn the_end_is_foretold(hook: &str) -> Result<()> {
+    for _ in 0..RUNS {
+        let (looks, truth) = leak(hook)?;
+        if is_steady(&truth) {
+            return foretold(&looks, &truth);
         }
-        bail!("the leak was not steady in any of {RUNS} runs")
-    })
+        say("this machine did not keep the pace of the leak: once more");
+    }
+    bail!("the leak was not steady in any of {RUNS} runs")
 }
 
 /// What was said of a leak, and what it did.

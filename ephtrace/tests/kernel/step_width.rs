@@ -5,11 +5,16 @@
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    assign::say,
+    notes::say,
     search::{Search, fill_the_table, search, searches},
-    setup::{self, Scratch, each_hook},
+    setup::{self, Scratch},
+    skip::skip,
     tracer::{CONNECT_ONLY, Trace, Tracer},
 };
+
+tests! {
+    each_function_hook: by_random_steps_no_length_is_told_wrong;
+}
 
 /// Linux 7.1 has the sysctl.
 const SINCE: (u32, u32) = (7, 1);
@@ -24,30 +29,21 @@ const RUNS: [&str; 5] = [
     "--way step_half --range 40000-40199 --hold connect --attempts 20 --keep --step-width 10",
 ];
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn by_random_steps_no_length_is_told_wrong() -> Result<()> {
+fn by_random_steps_no_length_is_told_wrong(hook: &str) -> Result<()> {
     if setup::kernel()? < SINCE {
-        say("not applicable: searches don't step at random before Linux 7.1");
-        return Ok(());
+        return skip("searches don't step at random before Linux 7.1");
     }
-    each_hook(|hook| {
-        if hook == "sock_ops" {
-            // It tells nothing of searches anyway.
-            return Ok(());
-        }
-        fill_the_table();
-        let scratch = Scratch::new()?;
-        let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
-        let truths = RUNS.iter().map(|args| search(&scratch, args)).collect::<Result<Vec<_>>>()?;
-        let trace = tracer.stop()?;
-        trace.complete()?;
-        for (args, truth) in RUNS.iter().zip(&truths) {
-            let all = searches(truth, &trace).with_context(|| (*args).to_owned())?;
-            judge(&all, &trace).with_context(|| format!("hook {hook}: {args}"))?;
-        }
-        Ok(())
-    })
+    fill_the_table();
+    let scratch = Scratch::new()?;
+    let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
+    let truths = RUNS.iter().map(|args| search(&scratch, args)).collect::<Result<Vec<_>>>()?;
+    let trace = tracer.stop()?;
+    trace.complete()?;
+    for (args, truth) in RUNS.iter().zip(&truths) {
+        let all = searches(truth, &trace).with_context(|| (*args).to_owned())?;
+        judge(&all, &trace).with_context(|| format!("hook {hook}: {args}"))?;
+    }
+    Ok(())
 }
 
 fn judge(all: &[Search<'_>], trace: &Trace) -> Result<()> {

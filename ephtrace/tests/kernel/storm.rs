@@ -6,54 +6,52 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::{Signal, kill};
 
 use crate::{
-    assign::{self, Assign, say},
+    assign::{self, Assign},
     bpf,
     compare::compare,
-    setup::{self, Scratch, each_hook, one_hook},
-    tracer::{CONNECT_ONLY, Tracer, pid as pid_of, spawn, wait_exit},
+    notes::say,
+    setup::{self, Scratch},
+    skip::skip,
+    tracer::{CONNECT_ONLY, Tracer, pid as pid_of, spawn},
+    wait,
 };
+
+tests! {
+    each_hook: a_storm_loses_nothing, a_storm_of_datagrams_loses_nothing,
+        a_storm_is_told_port_by_port, every_loss_is_counted, short_lived_threads_are_reported;
+    first_hook: a_full_ring_is_read_to_its_end;
+}
 
 /// A ring of the smallest size that ephtrace makes.
 const SMALL_RING: [&str; 2] = ["--ring-size", "4096"];
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn a_storm_loses_nothing() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let connects = setup::storm()?.to_string();
-        let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
-        let tracer = Tracer::start(
-            &scratch,
-            hook,
-            &["-p", &storm.pid().to_string(), "--origin", "connect"],
-        )?;
-        let report = storm.storm()?;
-        say(&format!("storm beside hook {hook}: {:.0} connects/s", report.rate));
-        let trace = tracer.stop()?;
-        let summary = trace.complete()?;
-        ensure!(report.failures == 0, "{report:?}");
-        let told = report.connects - trace.left_out();
-        ensure!(summary.kernel.emitted == told, "{report:?}, but {summary:?}");
-        ensure!(summary.assignments == told, "{report:?}, but {summary:?}");
-        Ok(())
-    })
+fn a_storm_loses_nothing(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = setup::storm()?.to_string();
+    let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
+    let tracer =
+        Tracer::start(&scratch, hook, &["-p", &storm.pid().to_string(), "--origin", "connect"])?;
+    let report = storm.storm()?;
+    say(&format!("storm beside hook {hook}: {:.0} connects/s", report.rate));
+    let trace = tracer.stop()?;
+    let summary = trace.complete()?;
+    ensure!(report.failures == 0, "{report:?}");
+    let told = report.connects - trace.left_out();
+    ensure!(summary.kernel.emitted == told, "{report:?}, but {summary:?}");
+    ensure!(summary.assignments == told, "{report:?}, but {summary:?}");
+    Ok(())
 }
 
 /// As a resolver gets ports: a UDP socket for each question. What the kernel half costs is said beside
 /// what it costs for TCP, of which it looks at more.
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn a_storm_of_datagrams_loses_nothing() -> Result<()> {
-    each_hook(|hook| {
-        for (by, origin) in [("connect", "connect"), ("udp-bind", "udp"), ("udp", "udp")] {
-            // No program on a cgroup sees a UDP socket that the kernel binds of its own accord.
-            if (hook, by) != ("sock_ops", "udp") {
-                storm_by(hook, by, origin)?;
-            }
+fn a_storm_of_datagrams_loses_nothing(hook: &str) -> Result<()> {
+    for (by, origin) in [("connect", "connect"), ("udp-bind", "udp"), ("udp", "udp")] {
+        // No program on a cgroup sees a UDP socket that the kernel binds of its own accord.
+        if (hook, by) != ("sock_ops", "udp") {
+            storm_by(hook, by, origin)?;
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn storm_by(hook: &str, by: &str, origin: &str) -> Result<()> {
@@ -66,7 +64,7 @@ fn storm_by(hook: &str, by: &str, origin: &str) -> Result<()> {
     let ours = &bpf::programs()? - &before;
     let stats = bpf::Stats::on()?;
     let report = storm.storm()?;
-    let run_time_ns = bpf::run_time_ns(&ours)?;
+    let (run_time_ns, _) = bpf::run_time(&ours)?;
     drop(stats);
     let trace = tracer.stop()?;
     let summary = trace.complete()?;
@@ -82,112 +80,93 @@ fn storm_by(hook: &str, by: &str, origin: &str) -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn a_storm_is_told_port_by_port() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let connects = (setup::storm()? / 4).to_string();
-        let log = scratch.file("truth");
-        let args = ["storm", "--wait", "--threads", "4", "--destinations", "3"];
-        let log_name = log.display().to_string();
-        let more = ["--connects", &connects, "--truth", &log_name];
-        let storm = Assign::start(&scratch, &[args.as_slice(), more.as_slice()].concat())?;
-        let before = bpf::programs()?;
-        let tracer = Tracer::start(&scratch, hook, &["-c", storm.name(), "--origin", "connect"])?;
-        storm.storm()?;
-        let ours = &bpf::programs()? - &before;
-        say(&format!("hook {hook}: {} calls of programs left out", bpf::misses(&ours)?));
-        let trace = tracer.stop()?;
-        trace.complete()?;
-        let truth = assign::read(&std::fs::read_to_string(&log)?)?;
-        compare(&truth, &trace, |_| true)
-    })
+fn a_storm_is_told_port_by_port(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = (setup::storm()? / 4).to_string();
+    let log = scratch.file("truth");
+    let args = ["storm", "--wait", "--threads", "4", "--destinations", "3"];
+    let log_name = log.display().to_string();
+    let more = ["--connects", &connects, "--truth", &log_name];
+    let storm = Assign::start(&scratch, &[args.as_slice(), more.as_slice()].concat())?;
+    let before = bpf::programs()?;
+    let tracer = Tracer::start(&scratch, hook, &["-c", storm.name(), "--origin", "connect"])?;
+    storm.storm()?;
+    let ours = &bpf::programs()? - &before;
+    say(&format!("hook {hook}: {} calls of programs left out", bpf::misses(&ours)?));
+    let trace = tracer.stop()?;
+    trace.complete()?;
+    let truth = assign::read(&std::fs::read_to_string(&log)?)?;
+    compare(&truth, &trace, |_| true)
 }
 
 /// ephtrace is stopped while the storm lasts, so that its small ring must overflow.
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn every_loss_is_counted() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let connects = setup::storm()?.min(20_000).to_string();
-        let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
-        let pid = storm.pid().to_string();
-        let args = [SMALL_RING.as_slice(), &CONNECT_ONLY, &["-p", &pid]].concat();
-        let tracer = Tracer::start(&scratch, hook, &args)?;
-        tracer.signal(Signal::SIGSTOP)?;
-        let report = storm.storm()?;
-        tracer.signal(Signal::SIGCONT)?;
-        let trace = tracer.stop()?;
-        let summary = trace.ended_well()?;
-        let (emitted, lost) = (summary.kernel.emitted, summary.losses["ring_full"]);
-        ensure!(lost > 0, "nothing was lost, so that nothing was tested: {summary:?}");
-        let told = report.connects - trace.left_out();
-        ensure!(emitted + lost == told, "{report:?}, but {summary:?}");
-        ensure!(summary.assignments == emitted, "emitted records got lost: {summary:?}");
-        ensure!(trace.lost("ring_full") == lost, "{:?}, but {summary:?}", trace.losses);
-        let counted = summary.overflow.as_ref().map(|o| (o.all.assignments, o.all.failed));
-        ensure!(counted == Some((lost, 0)), "{lost} lost, but {:?} counted", summary.overflow);
-        ensure!(trace.stderr.contains("only counted"), "nobody was told:\n{}", trace.stderr);
-        ensure!(trace.stderr.contains("lost"), "nobody was told:\n{}", trace.stderr);
-        Ok(())
-    })
+fn every_loss_is_counted(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = setup::storm()?.min(20_000).to_string();
+    let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
+    let pid = storm.pid().to_string();
+    let args = [SMALL_RING.as_slice(), &CONNECT_ONLY, &["-p", &pid]].concat();
+    let tracer = Tracer::start(&scratch, hook, &args)?;
+    tracer.signal(Signal::SIGSTOP)?;
+    let report = storm.storm()?;
+    tracer.signal(Signal::SIGCONT)?;
+    let trace = tracer.stop()?;
+    let summary = trace.ended_well()?;
+    let (emitted, lost) = (summary.kernel.emitted, summary.losses["ring_full"]);
+    ensure!(lost > 0, "nothing was lost, so that nothing was tested: {summary:?}");
+    let told = report.connects - trace.left_out();
+    ensure!(emitted + lost == told, "{report:?}, but {summary:?}");
+    ensure!(summary.assignments == emitted, "emitted records got lost: {summary:?}");
+    ensure!(trace.lost("ring_full") == lost, "{:?}, but {summary:?}", trace.losses);
+    let counted = summary.overflow.as_ref().map(|o| (o.all.assignments, o.all.failed));
+    ensure!(counted == Some((lost, 0)), "{lost} lost, but {:?} counted", summary.overflow);
+    ensure!(trace.stderr.contains("only counted"), "nobody was told:\n{}", trace.stderr);
+    ensure!(trace.stderr.contains("lost"), "nobody was told:\n{}", trace.stderr);
+    Ok(())
 }
 
 /// More than a drain of the ring takes at most, and another one after it.
 const SEVERAL_DRAINS: u64 = 300_000;
 
 /// ephtrace is stopped while its large ring fills, and told to end at once when it goes on.
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn a_full_ring_is_read_to_its_end() -> Result<()> {
+fn a_full_ring_is_read_to_its_end(hook: &str) -> Result<()> {
     if setup::storm()? < SEVERAL_DRAINS / 2 {
-        say("skipped: this machine is too slow to fill a large ring");
-        return Ok(());
+        return skip("this machine is too slow to fill a large ring");
     }
-    one_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let count = SEVERAL_DRAINS.to_string();
-        let storm = Assign::start(
-            &scratch,
-            &["storm", "--wait", "--by", "udp-bind", "--connects", &count],
-        )?;
-        let mut ephtrace = Command::new(setup::ephtrace());
-        let pid = storm.pid().to_string();
-        ephtrace.args(["-o", "csv", "--output", "/dev/null", "--origin", "udp", "-p", &pid]);
-        let (mut child, mut stderr) = spawn(ephtrace.args(["--hook", hook, "--ring-size", "64M"]))?;
-        stderr.wait_for("ephtrace: tracing")?;
-        let ephtrace = pid_of(&child);
-        kill(ephtrace, Signal::SIGSTOP)?;
-        storm.storm()?;
-        kill(ephtrace, Signal::SIGINT)?;
-        kill(ephtrace, Signal::SIGCONT)?;
-        let (status, stderr) = (wait_exit(&mut child)?, stderr.rest());
-        ensure!(status.success(), "{status}\n{stderr}");
-        ensure!(stderr.contains(&format!("{count} assignments in")), "some are missing:\n{stderr}");
-        ensure!(stderr.contains("lost 0 events"), "{stderr}");
-        Ok(())
-    })
+    let scratch = Scratch::new()?;
+    let count = SEVERAL_DRAINS.to_string();
+    let storm =
+        Assign::start(&scratch, &["storm", "--wait", "--by", "udp-bind", "--connects", &count])?;
+    let mut ephtrace = Command::new(setup::ephtrace());
+    let pid = storm.pid().to_string();
+    ephtrace.args(["-o", "csv", "--output", "/dev/null", "--origin", "udp", "-p", &pid]);
+    let (mut child, mut stderr) = spawn(ephtrace.args(["--hook", hook, "--ring-size", "64M"]))?;
+    stderr.wait_for("ephtrace: tracing")?;
+    let ephtrace = pid_of(&child);
+    kill(ephtrace, Signal::SIGSTOP)?;
+    storm.storm()?;
+    kill(ephtrace, Signal::SIGINT)?;
+    kill(ephtrace, Signal::SIGCONT)?;
+    let (status, stderr) = (wait::exit(&mut child)?, stderr.rest());
+    ensure!(status.success(), "{status}\n{stderr}");
+    ensure!(stderr.contains(&format!("{count} assignments in")), "some are missing:\n{stderr}");
+    ensure!(stderr.contains("lost 0 events"), "{stderr}");
+    Ok(())
 }
 
 /// More threads than the kernel half can have searches in flight, each gone after one connect.
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn short_lived_threads_are_reported() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        // On the host more threads than there is room for; emulated, a thread takes milliseconds.
-        let connects = (setup::storm()? / 4).min(20_000).to_string();
-        let log = scratch.file("truth");
-        let log_name = log.display().to_string();
-        let args = ["storm", "--wait", "--per-thread", "1", "--connects", &connects];
-        let storm = Assign::start(&scratch, &[&args[..], &["--truth", &log_name]].concat())?;
-        let tracer = Tracer::start(&scratch, hook, &["-c", storm.name(), "--origin", "connect"])?;
-        storm.storm()?;
-        let trace = tracer.stop()?;
-        trace.complete()?;
-        let truth = assign::read(&std::fs::read_to_string(&log)?)?;
-        compare(&truth, &trace, |_| true)
-    })
+fn short_lived_threads_are_reported(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    // On the host more threads than there is room for; emulated, a thread takes milliseconds.
+    let connects = (setup::storm()? / 4).min(20_000).to_string();
+    let log = scratch.file("truth");
+    let log_name = log.display().to_string();
+    let args = ["storm", "--wait", "--per-thread", "1", "--connects", &connects];
+    let storm = Assign::start(&scratch, &[&args[..], &["--truth", &log_name]].concat())?;
+    let tracer = Tracer::start(&scratch, hook, &["-c", storm.name(), "--origin", "connect"])?;
+    storm.storm()?;
+    let trace = tracer.stop()?;
+    trace.complete()?;
+    let truth = assign::read(&std::fs::read_to_string(&log)?)?;
+    compare(&truth, &trace, |_| true)
 }

@@ -6,10 +6,16 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use crate::{
-    assign::{Assign, say},
-    setup::{self, Scratch, each_hook},
+    assign::Assign,
+    notes::say,
+    setup::{self, Scratch},
     tracer::Tracer,
 };
+
+tests! {
+    each_hook: totals_are_the_program_s_own, exhaustion_is_counted_and_found,
+        what_finds_no_room_is_counted_too;
+}
 
 /// One line of `storm --json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -105,76 +111,63 @@ impl Look {
     }
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn totals_are_the_program_s_own() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let connects = setup::storm()?;
-        let count = connects.to_string();
-        let args =
-            ["storm", "--wait", "--threads", "4", "--destinations", "3", "--connects", &count];
-        let assign = Assign::start(&scratch, &args)?;
-        let pid = assign.pid();
-        let (looks, _) = Looks::beside(&scratch, hook, assign, &["0.2"])?;
-        let Looks { parts, whole } = looks;
-        ensure!(!parts.is_empty(), "no look in between");
-        let lost = whole.lost()?;
-        ensure!(whole.all.assignments + lost == connects, "{connects}, but {:?}", whole.all);
-        ensure!((whole.all.failed, whole.other.is_none()) == (0, true), "{:?}", whole.all);
-        ensure!(whole.rows.len() == 12, "12 destinations, but {:?}", whole.rows);
-        ensure!(whole.rows.iter().all(|row| row.pid == pid && row.dport.is_some()), "{whole:?}");
-        ensure!(whole.all.latency_max_ns > Some(0), "{:?}", whole.all);
-        let known = whole.all.searches_known;
-        say(&format!(
-            "hook {hook}: {} looks, {known} of {connects} searches known, {lost} lost",
-            parts.len()
-        ));
-        match whole.hook.as_str() {
-            "sock_ops" => ensure!((known, whole.all.tried_max) == (0, None), "{:?}", whole.all),
-            // Without KALLSYMS_ALL there is no table to read; all kernels of the matrix have it.
-            _ => ensure!(known * 2 > connects && whole.all.tried_max >= Some(1), "{:?}", whole.all),
-        }
-        Ok(())
-    })
+fn totals_are_the_program_s_own(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = setup::storm()?;
+    let count = connects.to_string();
+    let args = ["storm", "--wait", "--threads", "4", "--destinations", "3", "--connects", &count];
+    let assign = Assign::start(&scratch, &args)?;
+    let pid = assign.pid();
+    let (looks, _) = Looks::beside(&scratch, hook, assign, &["0.2"])?;
+    let Looks { parts, whole } = looks;
+    ensure!(!parts.is_empty(), "no look in between");
+    let lost = whole.lost()?;
+    ensure!(whole.all.assignments + lost == connects, "{connects}, but {:?}", whole.all);
+    ensure!((whole.all.failed, whole.other.is_none()) == (0, true), "{:?}", whole.all);
+    ensure!(whole.rows.len() == 12, "12 destinations, but {:?}", whole.rows);
+    ensure!(whole.rows.iter().all(|row| row.pid == pid && row.dport.is_some()), "{whole:?}");
+    ensure!(whole.all.latency_max_ns > Some(0), "{:?}", whole.all);
+    let known = whole.all.searches_known;
+    say(&format!(
+        "hook {hook}: {} looks, {known} of {connects} searches known, {lost} lost",
+        parts.len()
+    ));
+    match whole.hook.as_str() {
+        "sock_ops" => ensure!((known, whole.all.tried_max) == (0, None), "{:?}", whole.all),
+        // Without KALLSYMS_ALL there is no table to read; all kernels of the matrix have it.
+        _ => ensure!(known * 2 > connects && whole.all.tried_max >= Some(1), "{:?}", whole.all),
+    }
+    Ok(())
 }
 
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn exhaustion_is_counted_and_found() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let args = ["exhaust", "--wait", "--range", "40000-40009", "--attempts", "25"];
-        let assign = Assign::start(&scratch, &args)?;
-        let (looks, _) = Looks::beside(&scratch, hook, assign, &["0.2"])?;
-        let whole = looks.whole;
-        let expected = vec![("EADDRNOTAVAIL".to_owned(), 15)];
-        ensure!((whole.all.assignments, &whole.all.errors) == (25, &expected), "{:?}", whole.all);
-        let found = whole.findings.iter().find(|finding| finding.rule == "exhausted");
-        let found = found.with_context(|| format!("{:?}", whole.findings))?;
-        ensure!(found.evidence.starts_with("15 of 25 assignments failed"), "{found:?}");
-        Ok(())
-    })
+fn exhaustion_is_counted_and_found(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let args = ["exhaust", "--wait", "--range", "40000-40009", "--attempts", "25"];
+    let assign = Assign::start(&scratch, &args)?;
+    let (looks, _) = Looks::beside(&scratch, hook, assign, &["0.2"])?;
+    let whole = looks.whole;
+    let expected = vec![("EADDRNOTAVAIL".to_owned(), 15)];
+    ensure!((whole.all.assignments, &whole.all.errors) == (25, &expected), "{:?}", whole.all);
+    let found = whole.findings.iter().find(|finding| finding.rule == "exhausted");
+    let found = found.with_context(|| format!("{:?}", whole.findings))?;
+    ensure!(found.evidence.starts_with("15 of 25 assignments failed"), "{found:?}");
+    Ok(())
 }
 
 /// Each connect goes to another destination, of which the kernel's map has no room for all.
-#[test]
-#[ignore = "needs root and a kernel to trace"]
-fn what_finds_no_room_is_counted_too() -> Result<()> {
-    each_hook(|hook| {
-        let scratch = Scratch::new()?;
-        let connects = setup::storm()?.min(20_000);
-        let count = connects.to_string();
-        let args = ["storm", "--wait", "--spread", "--connects", &count];
-        let assign = Assign::start(&scratch, &args)?;
-        let (looks, _) = Looks::beside(&scratch, hook, assign, &["60", "--rows", "64"])?;
-        let whole = looks.whole;
-        let lost = whole.lost()?;
-        ensure!(whole.all.assignments + lost == connects, "{connects}, but {:?}", whole.all);
-        let other = whole.other.as_ref().context("no others")?;
-        // Two pairs of maps, each with room for 64.
-        ensure!(whole.rows.len() <= 128, "{} rows", whole.rows.len());
-        ensure!(other.assignments + 128 + lost >= connects, "{other:?}");
-        Ok(())
-    })
+fn what_finds_no_room_is_counted_too(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = setup::storm()?.min(20_000);
+    let count = connects.to_string();
+    let args = ["storm", "--wait", "--spread", "--connects", &count];
+    let assign = Assign::start(&scratch, &args)?;
+    let (looks, _) = Looks::beside(&scratch, hook, assign, &["60", "--rows", "64"])?;
+    let whole = looks.whole;
+    let lost = whole.lost()?;
+    ensure!(whole.all.assignments + lost == connects, "{connects}, but {:?}", whole.all);
+    let other = whole.other.as_ref().context("no others")?;
+    // Two pairs of maps, each with room for 64.
+    ensure!(whole.rows.len() <= 128, "{} rows", whole.rows.len());
+    ensure!(other.assignments + 128 + lost >= connects, "{other:?}");
+    Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -23,10 +23,8 @@ use serde_json::Value;
 use crate::{
     assign::Attempt,
     setup::{self, Scratch},
+    wait::{self, PATIENCE},
 };
-
-/// How long anything may take. Emulated guests parse BTF and load programs slowly.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// For tests of what has nothing to do with origins: emulated guests take a second for each function
 /// that is hooked.
@@ -81,6 +79,15 @@ pub(crate) struct Summary {
     pub(crate) kernel: KernelCounts,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) hook: Option<String>,
+    pub(crate) kernel_cost: Option<Cost>,
+}
+
+/// What programs cost in samples.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Cost {
+    pub(crate) run_time_ns: u64,
+    pub(crate) runs: u64,
+    pub(crate) searches: u64,
 }
 
 /// What was only counted.
@@ -243,14 +250,14 @@ impl Tracer {
     /// Interrupts it, and returns its output as it is.
     pub(crate) fn stop_text(mut self) -> Result<String> {
         self.signal(Signal::SIGINT)?;
-        let status = wait_exit(&mut self.child)?;
+        let status = wait::exit(&mut self.child)?;
         ensure!(status.success(), "ephtrace: {status}\n{}", self.stderr.rest());
         Ok(fs::read_to_string(&self.output)?)
     }
 
     /// Waits for its own end, and reads what it said.
     pub(crate) fn wait(mut self) -> Result<Trace> {
-        let status = wait_exit(&mut self.child)?;
+        let status = wait::exit(&mut self.child)?;
         let stderr = self.stderr.rest();
         let text = fs::read_to_string(&self.output)?;
         let (events, losses) = (Vec::new(), Vec::new());
@@ -287,21 +294,6 @@ pub(crate) fn spawn(command: &mut Command) -> Result<(Child, Stderr)> {
     let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
     let stderr = child.stderr.take().context("no standard error")?;
     Ok((child, Stderr::read(stderr)))
-}
-
-/// Waits for a program's end, but not for ever.
-pub(crate) fn wait_exit(child: &mut Child) -> Result<ExitStatus> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() > end {
-            child.kill()?;
-            bail!("process {} did not end within {PATIENCE:?}", child.id());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// A child's process id, as signals want it.

@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use socket2::{SockAddr, Socket};
 
-use super::{Context, plain};
 use crate::{
+    context::Context,
     net::{self, Closed, Server},
     truth::Origin,
 };
@@ -81,7 +81,7 @@ pub(super) fn bind_address_no_port(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn bind_address_no_port_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     no_port(context, Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into())
 }
 

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use socket2::{SockAddr, Socket};
 
-use super::{Context, Skip};
 use crate::{
+    context::Context,
     net::{self, Server},
     netns,
 };
@@ -80,10 +80,10 @@ fn send_first(context: &Context<'_>, to: SocketAddr) -> Result<()> {
 fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<()> {
     netns::in_new(None, || {
         // 1: clients, 2: servers, 0x4 and 0x200: neither needs a cookie.
-        netns::set("tcp_fastopen", "519").map_err(|e| Skip(format!("{e:#}")))?;
+        netns::set("tcp_fastopen", "519")?;
         let server = Server::new(Ipv4Addr::LOCALHOST)?;
         net::set_option(server.socket().as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN, 1024)
-            .map_err(|e| Skip(format!("no TCP_FASTOPEN: {e}")))?;
+            .map_err(|e| net::no_option("TCP_FASTOPEN", e))?;
         work(&server)
     })
 }
@@ -91,6 +91,6 @@ fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<
 fn deferring_client(to: SocketAddr) -> Result<Socket> {
     let client = net::client(to)?;
     net::set_option(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1)
-        .map_err(|e| Skip(format!("no TCP_FASTOPEN_CONNECT: {e}")))?;
+        .map_err(|e| net::no_option("TCP_FASTOPEN_CONNECT", e))?;
     Ok(client)
 }

@@ -9,18 +9,11 @@ mod sctp;
 mod tasks;
 mod unconnected;
 
-pub(crate) use plain::need_ipv6;
-pub(crate) use ranges::ranged_client;
-
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{
-    gate::Gate,
-    netns,
-    truth::{Probe, Truth},
-};
+use crate::{context::Context, gate::Gate, netns, skip::Skip, truth::Truth};
 
 /// What `assign ways` takes.
 #[derive(clap::Args)]
@@ -116,32 +109,6 @@ const ON_REQUEST: &[Way] = &[
     ("exhausted_sctp", sctp::exhausted),
     ("exhausted_sctp_ipv6", sctp::exhausted_ipv6),
 ];
-
-/// What a way needs to know.
-pub(crate) struct Context<'a> {
-    truth: &'a Truth,
-    way: &'static str,
-    times: u32,
-}
-
-impl<'a> Context<'a> {
-    /// Attempts to connect to `to`, logged under the way's name.
-    fn probe(&self, to: std::net::SocketAddr) -> Probe<'a> {
-        Probe::new(self.truth, self.way, to)
-    }
-}
-
-/// Why a way can't be gone on this machine, as an error.
-#[derive(Debug)]
-pub(crate) struct Skip(pub(crate) String);
-
-impl fmt::Display for Skip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Skip {}
 
 /// Goes the ways that were asked for, in the order of the table.
 pub(crate) fn run(args: &Args) -> Result<()> {

@@ -15,9 +15,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{Context, Skip};
 use crate::{
+    context::Context,
     netns,
+    skip::{self, NO_SUCH_SOCKET},
     truth::{Attempt, Origin, now_ns},
 };
 
@@ -49,7 +50,7 @@ pub(super) fn join(context: &Context<'_>) -> Result<()> {
 fn socket() -> Result<Socket> {
     let protocol = Some(Protocol::from(MPTCP));
     Socket::new(Domain::IPV4, Type::STREAM, protocol)
-        .map_err(|e| Skip(format!("this kernel has no MPTCP: {e}")).into())
+        .map_err(|e| skip::lacking("this kernel has no MPTCP", NO_SUCH_SOCKET, e.into()))
 }
 
 fn join_once(context: &Context<'_>, server: &Socket) -> Result<()> {
@@ -81,7 +82,7 @@ fn join_once(context: &Context<'_>, server: &Socket) -> Result<()> {
         ..shared.clone()
     })?;
     context.truth.attempt(&Attempt {
-        origin: Origin::Bind,
+        origin: Some(Origin::Bind),
         saddr: SECOND.into(),
         sport: Some(second),
         daddr: Ipv4Addr::UNSPECIFIED.into(),

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::{Context, Skip};
 use crate::{
+    context::Context,
     net::{self, Closed, Server},
     netns,
 };
@@ -21,13 +21,13 @@ pub(super) fn ipv4(context: &Context<'_>) -> Result<()> {
 
 /// IPv6.
 pub(super) fn ipv6(context: &Context<'_>) -> Result<()> {
-    need_ipv6()?;
+    net::need_ipv6()?;
     to_server(context, Ipv6Addr::LOCALHOST.into())
 }
 
 /// An `AF_INET6` socket that connects to an IPv4 address.
 pub(super) fn mapped(context: &Context<'_>) -> Result<()> {
-    need_ipv6()?;
+    net::need_ipv6()?;
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     let to = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), server.addr.port());
     for _ in 0..context.times {
@@ -112,12 +112,4 @@ pub(super) fn to_server(context: &Context<'_>, ip: IpAddr) -> Result<()> {
         thread::sleep(Duration::from_millis(1));
     }
     Ok(())
-}
-
-/// Skips the way where the kernel has no IPv6.
-pub(crate) fn need_ipv6() -> Result<()> {
-    match Closed::new(Ipv6Addr::LOCALHOST) {
-        Ok(_) => Ok(()),
-        Err(e) => Err(Skip(format!("no IPv6: {e:#}")).into()),
-    }
 }

@@ -1,23 +1,15 @@
 //! Narrow ranges: per socket, used up, and so narrow that a connection meets itself.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::AsRawFd as _,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Result, ensure};
-use socket2::Socket;
 
-use super::{Context, Skip, plain};
 use crate::{
+    context::Context,
     exhaust::exhaust,
     net::{self, Closed, Server},
     netns,
 };
-
-/// Linux 6.3 and 6.1.32: range of one socket, low | high << 16, each end 0 for unset.
-const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
 
 /// Ten ports, both parities alike, so that the kernel's search can find every one of them.
 const TEN_PORTS: (u16, u16) = (40_000, 40_009);
@@ -41,7 +33,7 @@ fn with_socket_range(
 ) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {
-        let client = ranged_client(server.addr, option)?;
+        let client = net::ranged_client(server.addr, option)?;
         let attempt = context.probe(server.addr).range(in_force).connect(&client)?;
         let inside = attempt.sport.is_some_and(|p| (in_force.0..=in_force.1).contains(&p));
         ensure!(inside, "{:?} is outside {in_force:?}", attempt.sport);
@@ -56,24 +48,9 @@ pub(super) fn socket_range_exhausted(context: &Context<'_>) -> Result<()> {
     netns::in_new(None, || {
         let server = Server::new(Ipv4Addr::LOCALHOST)?;
         let probe = context.probe(server.addr).range(TEN_PORTS);
-        exhaust(&probe, 10, context.times, || ranged_client(server.addr, TEN_PORTS))?;
+        exhaust(&probe, 10, context.times, || net::ranged_client(server.addr, TEN_PORTS))?;
         Ok(())
     })
-}
-
-/// A client whose ports are to come from `range`.
-pub(crate) fn ranged_client(to: SocketAddr, range: (u16, u16)) -> Result<Socket> {
-    let client = net::client(to)?;
-    let value = u32::from(range.0) | u32::from(range.1) << 16;
-    match net::set_option(client.as_raw_fd(), libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, value) {
-        Ok(()) => Ok(client),
-        Err(e) if e.raw_os_error() == Some(libc::ENOPROTOOPT) => Err(no_socket_range(&e)),
-        Err(e) => Err(e.into()),
-    }
-}
-
-fn no_socket_range(e: &io::Error) -> anyhow::Error {
-    Skip(format!("this kernel has no IP_LOCAL_PORT_RANGE: {e}")).into()
 }
 
 /// All ports of a namespace's range held, and more asked for.
@@ -83,7 +60,7 @@ pub(super) fn exhausted(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn exhausted_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     exhausted_at(context, Ipv6Addr::LOCALHOST.into())
 }
 
@@ -126,7 +103,7 @@ pub(super) fn self_connect(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn self_connect_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     self_connect_at(context, Ipv6Addr::LOCALHOST.into())
 }
 

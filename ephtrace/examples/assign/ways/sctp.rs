@@ -9,11 +9,13 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use socket2::{Protocol, SockAddr, Socket, Type};
 
-use super::{
-    Context, Skip, plain,
-    unconnected::{self, ANY4, ANY6, Kind, V4, V6, autobind_once, bind_once, use_up},
+use super::unconnected::{self, ANY4, ANY6, Kind, V4, V6, autobind_once, bind_once, use_up};
+use crate::{
+    context::Context,
+    net, netns,
+    skip::{self, NO_SUCH_SOCKET},
+    truth::Origin,
 };
-use crate::{netns, truth::Origin};
 
 /// `IPPROTO_SCTP` (linux/in.h).
 const SCTP: i32 = 132;
@@ -41,10 +43,8 @@ fn kind(r#type: Type) -> Kind {
 }
 
 fn need_sctp() -> Result<()> {
-    match one_to_one().socket(V4) {
-        Ok(_) => Ok(()),
-        Err(e) => Err(Skip(format!("this kernel has no SCTP: {e:#}")).into()),
-    }
+    let made = one_to_one().socket(V4);
+    made.map(drop).map_err(|e| skip::lacking("this kernel has no SCTP", NO_SUCH_SOCKET, e))
 }
 
 /// Any address and one, of both kinds of sockets.
@@ -58,7 +58,7 @@ pub(super) fn bind(context: &Context<'_>) -> Result<()> {
 /// The same over IPv6.
 pub(super) fn bind_ipv6(context: &Context<'_>) -> Result<()> {
     need_sctp()?;
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     unconnected::bind(context, one_to_one(), ANY6)?;
     unconnected::bind(context, one_to_one(), V6)
 }
@@ -105,7 +105,7 @@ pub(super) fn listen(context: &Context<'_>) -> Result<()> {
 /// The same over IPv6.
 pub(super) fn listen_ipv6(context: &Context<'_>) -> Result<()> {
     need_sctp()?;
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     listen_at(context, ANY6)
 }
 
@@ -130,7 +130,7 @@ pub(super) fn connect(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn connect_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     connect_at(context, V6)
 }
 
@@ -154,7 +154,7 @@ pub(super) fn send(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn send_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     send_at(context, V6)
 }
 
@@ -178,7 +178,7 @@ pub(super) fn exhausted(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn exhausted_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     exhausted_at(context, V6, ANY6)
 }
 

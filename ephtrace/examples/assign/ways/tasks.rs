@@ -4,8 +4,9 @@ use std::{fs, net::Ipv4Addr, process, thread};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
-use super::{Context, plain};
+use super::plain;
 use crate::{
+    context::Context,
     net::{self, Server},
     netns as namespaces,
 };

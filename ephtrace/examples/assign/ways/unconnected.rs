@@ -5,11 +5,10 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{Context, Skip, plain};
-use crate::{netns, truth::Origin};
+use crate::{context::Context, net, netns, truth::Origin};
 
 pub(super) const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(super) const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -74,14 +73,14 @@ pub(super) fn tcp_bind_address(context: &Context<'_>) -> Result<()> {
 
 /// TCP over IPv6.
 pub(super) fn tcp_bind_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     bind(context, TCP, ANY6)?;
     bind(context, TCP, V6)
 }
 
 /// An `AF_INET6` socket bound to an IPv4 address.
 pub(super) fn tcp_bind_mapped(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     bind(context, TCP, Ipv4Addr::LOCALHOST.to_ipv6_mapped().into())
 }
 
@@ -107,7 +106,7 @@ pub(super) fn listen(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn listen_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     for _ in 0..context.times {
         listen_once(context, ANY6, &TCP.socket(ANY6)?)?;
     }
@@ -127,7 +126,7 @@ pub(super) fn udp_bind(context: &Context<'_>) -> Result<()> {
 
 /// UDP over IPv6.
 pub(super) fn udp_bind_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     bind(context, UDP, ANY6)?;
     bind(context, UDP, V6)
 }
@@ -139,7 +138,7 @@ pub(super) fn udp_connect(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn udp_connect_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     autobind(context, UDP, V6, connect)
 }
 
@@ -150,7 +149,7 @@ pub(super) fn udp_send(context: &Context<'_>) -> Result<()> {
 
 /// The same over IPv6.
 pub(super) fn udp_send_ipv6(context: &Context<'_>) -> Result<()> {
-    plain::need_ipv6()?;
+    net::need_ipv6()?;
     autobind(context, UDP, V6, send_twice)
 }
 
@@ -197,7 +196,7 @@ pub(super) fn ping_sockets(context: &Context<'_>) -> Result<()> {
         netns::set("ping_group_range", "0 2147483647")?;
         bind(context, ping(V4), V4)?;
         autobind(context, ping(V4), V4, connect)?;
-        plain::need_ipv6()?;
+        net::need_ipv6()?;
         bind(context, ping(V6), V6)?;
         autobind(context, ping(V6), V6, connect)
     })
@@ -239,8 +238,8 @@ pub(super) fn use_up(
 pub(super) fn two_threads(context: &Context<'_>) -> Result<()> {
     thread::scope(|scope| {
         let threads = [tcp_bind, udp_bind].map(|way| scope.spawn(move || way(context)));
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().map_err(|_| Skip("a thread panicked".to_owned()))?
-        })
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
     })
 }

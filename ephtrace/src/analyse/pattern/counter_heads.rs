@@ -67,7 +67,16 @@ const NEW: f32 = 0.4;
 impl<const N: usize> CounterHeads<N> {
     pub(super) const fn new(direction: i8) -> Self {
         let none = Head { port: 0, score: 0.0, at: 0 };
-        Self { items: [none; N], len: 0, top: 0, range_id: 0, direction, hits: 0.0, turns: 0.0, takes_turns: false }
+        Self {
+            items: [none; N],
+            len: 0,
+            top: 0,
+            range_id: 0,
+            direction,
+            hits: 0.0,
+            turns: 0.0,
+            takes_turns: false,
+        }
     }
 
     /// The same for counters that may take turns behind one name, such as two machines behind one
@@ -185,10 +194,10 @@ impl<const N: usize> CounterHeads<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analyse::pattern::frame::Space, event::PortRange};
+    use crate::{analyse::pattern::frame::Space, model::PortRange};
 
     fn frame(port: u16) -> Frame {
-        let range = PortRange { low: 32768, high: 60999, by_socket: false };
+        let range = PortRange::new(32768, 60999);
         Space::new().frame(port, Some(range), 0.0)
     }
 

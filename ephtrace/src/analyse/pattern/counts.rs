@@ -6,8 +6,7 @@ use super::{
     observation::{Clock, Observation},
 };
 use crate::analyse::real as as_f64;
-use crate::event::Origin;
-
+use crate::model::Origin;
 
 /// An event that is earlier than another one before it by more than this, in nanoseconds, is out of
 /// order; a tracer's own buffers delay by less.

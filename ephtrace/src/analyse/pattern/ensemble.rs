@@ -124,7 +124,7 @@ impl Ensemble {
         self.resting = resting;
         self.counts.observe_time(event.clock);
         let repeated = self.random.pool.repeated(event.port);
-        let frame = self.space.frame(event.port, event.range, repeated);
+        let frame = self.space.frame(event.port, event.range.map(|range| range.ports), repeated);
         let key = frame.lane(event.key);
         if self.known.peek_mut(&key).is_some_and(|lane| lane.is_retry(event.port)) {
             self.counts.retries += 1;

@@ -1,6 +1,6 @@
 //! Where a port can lie: the range in force, or a guess at it, and the densities that follow.
 
-use crate::event::PortRange;
+use crate::model::PortRange;
 
 /// Ports that a program names are taken to be spread over 1024 to 65535.
 const NAMED_PORTS: f64 = 64512.0;
@@ -224,9 +224,8 @@ fn known(port: u16, range: PortRange, repeated: f64) -> Frame {
 mod tests {
     use super::*;
 
-    const DEFAULT: Option<PortRange> =
-        Some(PortRange { low: 32768, high: 60999, by_socket: false });
-    const ODD: Option<PortRange> = Some(PortRange { low: 32769, high: 40000, by_socket: false });
+    const DEFAULT: Option<PortRange> = Some(PortRange::new(32768, 60999));
+    const ODD: Option<PortRange> = Some(PortRange::new(32769, 40000));
 
     #[test]
     fn steps_wrap_at_the_ends_of_the_range() {

@@ -11,7 +11,7 @@ use super::{
     verdict::{Named, Verdict},
 };
 use crate::analyse::real as as_f64;
-use crate::event::{Origin, Protocol};
+use crate::model::{Origin, Protocol};
 
 /// Assignments that one rule of the kernel makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Stream {
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
-            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.by_socket) => {
+            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.is_by_socket()) => {
                 Some(Self::ConnectSocketRange)
             }
             (Some(Origin::Connect), _) => Some(Self::Connect),

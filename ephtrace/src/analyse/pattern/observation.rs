@@ -1,13 +1,10 @@
 //! One assignment as the models need it: small, `Copy`, nothing that they do not use.
 
-use std::{
-    hash::{Hash as _, Hasher as _},
-    net::IpAddr,
-};
+use std::hash::{Hash, Hasher as _};
 
 use rustc_hash::FxHasher;
 
-use crate::event::{Assignment, Origin, PortRange, Protocol};
+use crate::model::{Assignment, Origin, Protocol, RangeInForce};
 
 /// One port that was handed out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +20,7 @@ pub struct Observation {
     /// place, as a recording may hold several hosts; 0 where neither is known.
     pub netns: u32,
     /// The range in force at the call, where known.
-    pub range: Option<PortRange>,
+    pub range: Option<RangeInForce>,
     /// How the assignment came about, where known.
     pub origin: Option<Origin>,
     /// Transport protocol, where known.
@@ -70,7 +67,7 @@ impl Observation {
         Some(Self {
             port,
             key: lane_key(assignment),
-            peer: hashed(&assignment.destination.daddr),
+            peer: hashed(&assignment.flow.daddr),
             netns: netns(assignment),
             range: assignment.range,
             origin: assignment.origin,
@@ -83,14 +80,17 @@ impl Observation {
 }
 
 fn netns(assignment: &Assignment) -> u32 {
-    let destination = &assignment.destination;
-    if destination.netns != 0 || destination.saddr.is_unspecified() {
-        return destination.netns;
+    let destination = &assignment.flow;
+    if let Some(netns) = destination.netns {
+        return netns;
+    }
+    if destination.saddr.is_unspecified() {
+        return 0;
     }
     hashed(&destination.saddr)
 }
 
-fn hashed(address: &IpAddr) -> u32 {
+fn hashed(address: &impl Hash) -> u32 {
     let mut hasher = FxHasher::default();
     address.hash(&mut hasher);
     // The upper half is the better one.
@@ -98,16 +98,14 @@ fn hashed(address: &IpAddr) -> u32 {
 }
 
 fn lane_key(assignment: &Assignment) -> u64 {
-    let destination = &assignment.destination;
+    let destination = &assignment.flow;
     let mut hasher = FxHasher::default();
     (destination.saddr, destination.daddr, destination.dport).hash(&mut hasher);
     hasher.finish()
 }
 
 fn search_of(assignment: &Assignment) -> Option<Search> {
-    let state = &assignment.search;
-    let word_step = state.word_after.zip(state.word_before).map(|(a, b)| a.wrapping_sub(b));
-    let search =
-        Search { word_step, first_candidate: assignment.first_candidate, tried: assignment.tried };
-    (word_step.is_some() || search.first_candidate.is_some()).then_some(search)
+    let Assignment { word_step, first_candidate, tried, .. } = *assignment;
+    let is_known = word_step.is_some() || first_candidate.is_some();
+    is_known.then_some(Search { word_step, first_candidate, tried })
 }

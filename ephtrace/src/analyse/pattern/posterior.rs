@@ -273,10 +273,8 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
     let all = all.chain(&mixtures.changes);
     // Random increments within a random stream: a few ports close together will do for them.
     let weak = |index: usize| if index == 1 || index == 13 { MIXED_WEAK } else { 0.0 };
-    let logs: Vec<f64> = all
-        .enumerate()
-        .map(|(index, mixture)| mixture.evidence(n) - weak(index))
-        .collect();
+    let logs: Vec<f64> =
+        all.enumerate().map(|(index, mixture)| mixture.evidence(n) - weak(index)).collect();
     // Several counters alike are not two policies.
     let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n) - MIXED_SEVERAL);
     let log = log_sum_exp(logs.into_iter().chain(counters));

@@ -64,13 +64,7 @@ pub(super) struct Outcome {
 
 impl SimpleHash {
     pub(super) fn new(law: &'static Law, stride: i32, start: Start) -> Self {
-        Self {
-            law,
-            stride,
-            start,
-            shares: Shares::new(SKIP_CAP, JUMP_CAP),
-            score: Score::new(),
-        }
+        Self { law, stride, start, shares: Shares::new(SKIP_CAP, JUMP_CAP), score: Score::new() }
     }
 
     pub(super) fn log(&self, n: f64) -> f64 {
@@ -122,7 +116,6 @@ impl SimpleHash {
         };
         Outcome { law: 0.96 * law + 0.04 * fresh, doubt, residual: Some(main - self.stride) }
     }
-
 }
 
 impl HashCounter {

@@ -7,17 +7,17 @@
 //! the range, not reserved, and not the port of a listener (such a socket was accepted). Where a
 //! listener is gone and its connections are not, they can't be told from those that were opened.
 
+mod listing;
+
 use std::{cmp::Reverse, collections::HashMap, ops::Range};
 
+pub use self::listing::Listing;
 use super::{
-    namespace::{
-        Bound, Destination, Held, Holder, Mark, Namespace, Others, Place, Settings, Source,
-        TcpTotals, UdpTotals,
-    },
+    namespace::{Bound, DestinationUse, Held, Holder, Mark, Namespace, Others, Place, Settings},
     owners::{Owner, Owners},
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},
-    sysctl::Sysctls,
+    sysctls::Sysctls,
 };
 
 /// How many holders of a destination are named; the others are counted.
@@ -25,21 +25,6 @@ pub const MAX_HOLDERS: usize = 5;
 
 /// How many bound ports are named; the others are counted. One host has some dozen.
 pub const MAX_HELD: usize = 1024;
-
-/// The sockets of one namespace, as they were listed.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    /// TCP sockets whose local port is inside the range, in any order; one may come twice.
-    pub in_range: Vec<Socket>,
-    /// All TCP sockets, counted.
-    pub tcp: TcpTotals,
-    /// All UDP sockets, counted.
-    pub udp: UdpTotals,
-    /// Where it comes from.
-    pub source: Source,
-    /// Whether the kernel lists sockets that are bound and nothing else (Linux 6.8 and later).
-    pub lists_bound: bool,
-}
 
 /// What is in use in one namespace, before anybody asked whose it is.
 #[derive(Debug)]
@@ -128,17 +113,15 @@ impl Census {
         }
     }
 
-    fn destination(&self, sockets: &[Socket], owners: Owners<'_>) -> Destination {
+    fn destination(&self, sockets: &[Socket], owners: Owners<'_>) -> DestinationUse {
         let count = Count::of(sockets);
         let usable = self.sysctls.usable();
         let (left, first_left) = self.left(sockets);
         let reusable = sockets.iter().filter(|s| s.state == State::TimeWait && self.may_reuse(s));
         let first = &sockets[0];
         let held = holders(sockets, self.place.netns, owners);
-        Destination {
-            saddr: first.saddr,
-            daddr: first.daddr,
-            dport: first.dport,
+        DestinationUse {
+            flow: first.flow(Some(self.place.netns)),
             in_use: count.in_use,
             share: f64::from(count.in_use) / f64::from(usable.max(1)),
             even: count.parity.even,
@@ -165,7 +148,7 @@ impl Census {
         let low = self.sysctls.range.low;
         let mut taken = self.bound_ports.clone();
         taken.extend(sockets.iter().map(|socket| socket.sport));
-        let range = low..=self.sysctls.range.high;
+        let range = self.sysctls.range.ports();
         let left = range.filter(|&port| self.sysctls.is_usable(port) && !taken.contains(port));
         left.fold((0, 0), |(all, first), port| {
             (all + 1, first + u32::from((port ^ low).is_multiple_of(2)))
@@ -261,7 +244,7 @@ fn is_bound_only(state: State) -> bool {
 /// Where each destination's sockets are, the fullest first.
 fn rank(sockets: &[Socket]) -> Vec<Range<usize>> {
     let mut start = 0;
-    let alike = |a: &Socket, b: &Socket| a.destination(0) == b.destination(0);
+    let alike = |a: &Socket, b: &Socket| a.flow(None) == b.flow(None);
     let mut ranges: Vec<Range<usize>> = sockets
         .chunk_by(alike)
         .map(|group| {
@@ -327,4 +310,4 @@ fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> DestinationHol
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -6,20 +6,20 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    event::{Assignment, Comm, Origin, PortRange},
     inventory::{
         openers::Openers,
         owners::{OpenSockets, Process},
     },
+    model::{Assignment, Comm, Origin, PortRange},
 };
 
 const NETNS: u32 = 7;
 
-pub(in crate::inventory) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
+pub(crate) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
     let mut set = PortSet::default();
     set.extend(reserved.iter().copied());
     Sysctls {
-        range: PortRange { low, high, by_socket: false },
+        range: PortRange::new(low, high),
         reserved: set,
         step_width: None,
         tw_reuse: Some(2),
@@ -33,16 +33,16 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// From 10.0.0.1 to 10.0.0.`last`, port 443.
-pub(in crate::inventory) fn socket(last: u8, sport: u16, state: State, inode: u32) -> Socket {
+pub(crate) fn socket(last: u8, sport: u16, state: State, inode: u32) -> Socket {
     let (saddr, daddr) = (ip("10.0.0.1"), IpAddr::from([10, 0, 0, last]));
     Socket { saddr, daddr, sport, dport: 443, state, inode }
 }
 
-pub(in crate::inventory) fn open(last: u8, sport: u16) -> Socket {
+pub(crate) fn open(last: u8, sport: u16) -> Socket {
     socket(last, sport, State::Established, 1000 + u32::from(sport))
 }
 
-pub(in crate::inventory) fn bound(sport: u16, state: State, inode: u32) -> Socket {
+pub(crate) fn bound(sport: u16, state: State, inode: u32) -> Socket {
     Socket { daddr: ip("0.0.0.0"), dport: 0, ..socket(0, sport, state, inode) }
 }
 
@@ -51,11 +51,7 @@ fn census(sysctls: Sysctls, in_range: Vec<Socket>) -> Census {
     Census::new(place, sysctls, Listing { in_range, lists_bound: true, ..Listing::default() })
 }
 
-pub(in crate::inventory) fn describe(
-    sysctls: Sysctls,
-    in_range: Vec<Socket>,
-    limit: usize,
-) -> Namespace {
+pub(crate) fn describe(sysctls: Sysctls, in_range: Vec<Socket>, limit: usize) -> Namespace {
     let (open, openers) = (OpenSockets::default(), Openers::default());
     census(sysctls, in_range).describe(limit, Owners { open: &open, openers: &openers })
 }
@@ -85,7 +81,7 @@ fn only_what_connect_could_have_chosen_is_in_use() {
     assert_eq!((nine.in_use, nine.even, nine.odd, eight.in_use), (2, 1, 1, 1));
     // 40001, 2, 4, 7 and 9; of the even ones 2 and 4.
     assert_eq!((nine.left, nine.first_left, nine.unknown_open, nine.unknown_closed), (5, 2, 1, 1));
-    assert_eq!(nine.daddr, ip("10.0.0.9"));
+    assert_eq!(nine.flow.daddr, Some(ip("10.0.0.9")));
 }
 
 #[test]
@@ -170,7 +166,7 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
             ts_ns,
             pid: Some(pid),
             comm: Some(Comm::new("gone")),
-            destination: saw.destination(NETNS),
+            flow: saw.flow(Some(NETNS)),
             sport: Some(sport),
             origin: Some(origin),
             ..Assignment::default()

@@ -15,8 +15,11 @@ use std::{
 use serde::Deserialize;
 
 use self::line::Line;
-use super::{Broken, Item, names};
-use crate::{event::Assignment, losses::Losses};
+use super::{
+    item::{Broken, Item},
+    names,
+};
+use crate::model::{Assignment, losses::Losses};
 
 /// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
 pub const MAX_LINE_BYTES: u64 = 64 << 10;

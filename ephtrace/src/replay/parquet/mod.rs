@@ -22,10 +22,14 @@ use self::{
     row::Words,
     source::Source,
 };
-use super::{Broken, Item, ReplayError, names};
+use super::{
+    error::ReplayError,
+    item::{Broken, Item},
+    names,
+};
 use crate::{
-    losses::Losses,
-    sink::parquet::{Journal, KEY_LOSSES},
+    model::losses::Losses,
+    output::stream::parquet::{Journal, KEY_LOSSES},
 };
 
 /// The first bytes of a Parquet file.

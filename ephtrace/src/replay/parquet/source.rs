@@ -14,7 +14,7 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 
-use crate::sink::parquet::Journal;
+use crate::output::stream::parquet::Journal;
 
 /// Bytes by position, shared by all readers of columns.
 #[derive(Clone)]

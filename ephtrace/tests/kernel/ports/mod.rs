@@ -8,30 +8,32 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     fs,
+    io::{BufRead as _, BufReader, ErrorKind},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{self, Command},
-    thread,
-    time::{Duration, Instant},
+    process::{self, Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use nix::{
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-};
+use anyhow::{Context as _, Result, ensure};
+use nix::mount::{MsFlags, mount};
 use serde_json::Value;
 
-use self::books::{Books, RANGE, RESERVED, in_new_netns, on_a_thread};
+use self::books::{Books, RANGE, RESERVED, in_new_netns};
 use crate::{
-    assign::say,
     modules,
+    mounts::{on_a_thread, own_mounts},
     setup::{self, Scratch},
+    skip::skip,
+    wait,
 };
 
-/// How long connections may take to get to their last state.
-const PATIENCE: Duration = Duration::from_secs(5);
+tests! {
+    once: figures_are_those_of_the_books, figures_are_those_of_ss,
+        a_recording_tells_who_opened_what_is_closed, a_namespace_without_processes_is_looked_at,
+        without_rights_a_namespace_is_listed_with_the_reason,
+        the_namespace_of_another_user_is_looked_at;
+}
 
 /// Somebody without rights.
 const NOBODY: u32 = 65_534;
@@ -51,19 +53,18 @@ fn ports_by(command: &mut Command) -> Result<Value> {
 
 /// The only namespace, once all connections are in their last state.
 fn settled(books: &Books, args: &[&str]) -> Result<Value> {
-    let start = Instant::now();
-    loop {
+    let mut last = Value::Null;
+    let settled = wait::until("connections do not get to their last state", || {
         let mut inventory = ports(args)?;
         let namespace = inventory["namespaces"][0].take();
         let passing = ["fin_wait1", "fin_wait2", "last_ack", "closing", "syn_sent", "syn_recv"];
         let states = &namespace["by_state"];
         let is_settled = passing.iter().all(|state| states[state] == 0)
             && states["time_wait"] == books.in_state("time_wait");
-        if is_settled || start.elapsed() > PATIENCE {
-            return Ok(namespace);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+        last = namespace.clone();
+        Ok(is_settled.then_some(namespace))
+    });
+    settled.with_context(|| last.to_string())
 }
 
 /// How many are even, and how many odd.
@@ -161,8 +162,6 @@ fn compare_bound(found: &Value, books: &Books) -> Result<()> {
 }
 
 /// From `/proc` first, where the kernel can do without the modules that list sockets by netlink.
-#[test]
-#[ignore = "needs root"]
 fn figures_are_those_of_the_books() -> Result<()> {
     if modules::are_here("sock_diag") {
         compare_all(Some("proc"))?;
@@ -181,7 +180,6 @@ fn compare_all(source: Option<&str>) -> Result<()> {
             same("source", &found["source"], source)?;
         }
         compare(&found, &books).with_context(|| found.to_string())?;
-        compare_with_ss(&found)?;
         // The first only, and the others summed up.
         let first = settled(&books, &["--limit", "1"])?;
         let (shown, others) = (&first["destinations"][0], &first["others"]);
@@ -195,13 +193,23 @@ fn compare_all(source: Option<&str>) -> Result<()> {
     })
 }
 
-/// What `ss` lists, where it is installed.
-fn compare_with_ss(found: &Value) -> Result<()> {
-    let Ok(output) = Command::new("ss").args(["-Htan"]).output() else {
-        say("ss is not installed: not compared with it");
-        return Ok(());
-    };
-    let text = String::from_utf8(output.stdout)?;
+fn figures_are_those_of_ss() -> Result<()> {
+    in_new_netns(|| {
+        let mut books = Books::default();
+        books.fill()?;
+        let found = settled(&books, &[])?;
+        match Command::new("ss").args(["-Htan"]).output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => skip("ss is not installed"),
+            Err(error) => Err(error).context("starting ss"),
+            Ok(output) => {
+                ensure!(output.status.success(), "ss: {}", output.status);
+                compare_with_ss(&found, &String::from_utf8(output.stdout)?)
+            }
+        }
+    })
+}
+
+fn compare_with_ss(found: &Value, text: &str) -> Result<()> {
     let count = |state: &str| text.lines().filter(|line| line.starts_with(state)).count();
     let tcp = &found["tcp"];
     same("ss: listening", &tcp["listening"], count("LISTEN"))?;
@@ -223,8 +231,6 @@ fn compare_with_ss(found: &Value) -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "needs root"]
 fn a_recording_tells_who_opened_what_is_closed() -> Result<()> {
     in_new_netns(|| {
         let mut books = Books::default();
@@ -232,7 +238,7 @@ fn a_recording_tells_who_opened_what_is_closed() -> Result<()> {
         books.connect_and_close(there, 5)?;
         let scratch = Scratch::new()?;
         let recording = scratch.file("recording");
-        let netns = netns()?;
+        let netns = own_netns()?;
         let mut lines = String::new();
         for sport in books.of(there).into_iter().skip(1) {
             writeln!(
@@ -252,7 +258,7 @@ fn a_recording_tells_who_opened_what_is_closed() -> Result<()> {
     })
 }
 
-fn netns() -> Result<u64> {
+fn own_netns() -> Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
@@ -266,14 +272,8 @@ fn namespace_without_process(file: &Path) -> Result<(u64, Books)> {
         let nothing: Option<&str> = None;
         let own = Path::new("/proc/thread-self/ns/net");
         mount(Some(own), file, nothing, MsFlags::MS_BIND, nothing).context("mounting")?;
-        Ok((netns()?, books))
+        Ok((own_netns()?, books))
     })
-}
-
-fn own_mounts() -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS).context("making a mount namespace")?;
-    let (nothing, private): (Option<&str>, _) = (None, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
-    mount(nothing, "/", nothing, private, nothing).context("making mounts private")
 }
 
 fn find(inventory: &Value, what: &str, netns: u64) -> Result<Value> {
@@ -282,8 +282,6 @@ fn find(inventory: &Value, what: &str, netns: u64) -> Result<Value> {
     found.cloned().with_context(|| format!("{netns} is not in {what}: {inventory}"))
 }
 
-#[test]
-#[ignore = "needs root"]
 fn a_namespace_without_processes_is_looked_at() -> Result<()> {
     let scratch = Scratch::new()?;
     let file = scratch.file("netns");
@@ -304,8 +302,6 @@ fn a_namespace_without_processes_is_looked_at() -> Result<()> {
     })
 }
 
-#[test]
-#[ignore = "needs root"]
 fn without_rights_a_namespace_is_listed_with_the_reason() -> Result<()> {
     let scratch = Scratch::new()?;
     let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
@@ -333,40 +329,39 @@ fn without_rights_a_namespace_is_listed_with_the_reason() -> Result<()> {
     })
 }
 
-#[test]
-#[ignore = "needs root"]
 fn the_namespace_of_another_user_is_looked_at() -> Result<()> {
+    // Says when it is there, and keeps the namespace until its input ends.
     let child = Command::new("unshare")
-        .args(["--user", "--net", "sleep", "60"])
+        .args(["--user", "--net", "sh", "-c", "echo there; read line"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .uid(NOBODY)
         .gid(NOBODY)
         .spawn();
     let mut child = match child {
         Ok(child) => child,
-        Err(error) => {
-            say(&format!("unshare can't be run ({error}): not tested"));
-            return Ok(());
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return skip("unshare is not installed");
         }
+        Err(error) => return Err(error).context("starting unshare"),
     };
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+    if line != "there\n" {
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        return skip(format!("users may not make namespaces here: {said}"));
+    }
     let looked = look_at(&PathBuf::from(format!("/proc/{}/ns/net", child.id())));
-    child.kill()?;
+    drop(child.stdin.take());
     child.wait()?;
     looked
 }
 
 fn look_at(door: &Path) -> Result<()> {
-    let (own, start) = (netns()?, Instant::now());
-    let netns = loop {
-        match fs::metadata(door).map(|m| m.ino()) {
-            Ok(netns) if netns != own => break netns,
-            Ok(_) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
-            Ok(_) => bail!("{} never left this namespace", door.display()),
-            Err(_) => {
-                say("users may not make namespaces here: not tested");
-                return Ok(());
-            }
-        }
-    };
+    let netns = fs::metadata(door)?.ino();
+    ensure!(netns != own_netns()?, "{} is this namespace", door.display());
     let path = door.display().to_string();
     let named = find(&ports(&["--netns", &path])?, "namespaces", netns)?;
     same("range", &named["settings"]["range"], vec![32_768, 60_999])?;

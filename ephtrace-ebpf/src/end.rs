@@ -1,0 +1,120 @@
+//! The end of a port search that [`crate::search`] has seen begin.
+
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns};
+use ephtrace_common::{Counter, Site, known};
+
+use crate::{
+    emit::emit,
+    filter,
+    globals::setting,
+    in_flight::{self, InFlight, state},
+    maps::count,
+    sock, word,
+};
+
+/// The outcome of a search.
+pub(crate) struct Outcome {
+    /// The assigned port, 0 for none.
+    pub(crate) sport: u16,
+    /// 0, or the positive errno.
+    pub(crate) errno: u32,
+    /// Socket cookie, 0 if not known.
+    pub(crate) cookie: u64,
+}
+
+/// Errno that the program gets when a search fails: only connect passes on the function's own.
+#[derive(Clone, Copy)]
+pub(crate) enum Failure {
+    /// The function's return value (`tcp_v4_connect`).
+    AsReturned,
+    /// EADDRINUSE, whatever the function returned (`__inet_bind`, `inet_csk_listen_start`).
+    InUse,
+    /// EAGAIN if the kernel binds the socket by itself (`inet_autobind`), else EADDRINUSE.
+    InUseOrAgain,
+}
+
+const EAGAIN: u32 = 11;
+const EADDRINUSE: u32 = 98;
+
+/// A search has ended: completes its record and emits it, if the filter wants it.
+#[inline(always)]
+pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let slot = unsafe { &mut *slot };
+    // SAFETY: takes no argument and cannot fail.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let was = slot.state;
+    slot.state = state::IDLE;
+    word::read_after(slot);
+    word::leave(slot);
+    if was == state::TENTATIVE {
+        count(Counter::Seen);
+    } else if was != state::WANTED {
+        return;
+    }
+    let record = &mut slot.record;
+    record.end_ns = now;
+    record.latency_ns = now.wrapping_sub(slot.start_ns);
+    record.sport = outcome.sport;
+    record.errno = outcome.errno;
+    // An unknown latency never passes `--min-latency`.
+    let latency_ns = if record.known & known::DEFERRED != 0 { 0 } else { record.latency_ns };
+    if !filter::keep_end(outcome.sport, outcome.errno != 0, latency_ns) {
+        count(Counter::Filtered);
+        return;
+    }
+    if outcome.cookie != 0 {
+        record.cookie = outcome.cookie;
+        record.known |= known::COOKIE;
+    }
+    emit(record);
+}
+
+/// A search on `sk`, an argument of the traced function, has ended: the function returned `ret`.
+#[inline(always)]
+pub(crate) fn end_traced(slot: *mut InFlight, sk: *const u8, ret: i32, failure: Failure) {
+    let errno = errno(slot, ret, failure);
+    let cookie = if setting!(features.cookie_in_tracing) != 0 {
+        // SAFETY: `sk` is the function's own argument, as the helper demands.
+        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
+    } else {
+        sock::stored_cookie::<true>(sk)
+    };
+    let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
+    end(slot, &Outcome { sport, errno, cookie });
+    // SAFETY: as in `end`. The other copy of the program is still to see it.
+    unsafe { (*slot).state = state::ENDED };
+}
+
+/// The search that the task is in at `site` has ended: the function returned `ret`, and the return
+/// probe sees nothing else.
+#[inline(always)]
+pub(crate) fn end_probed(site: Site, ret: i32, failure: Failure) {
+    let Some(slot) = in_flight::at_site(site) else { return };
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let sk = unsafe { (*slot).sk as *const u8 };
+    end_read(slot, sk, errno(slot, ret, failure));
+}
+
+/// A search on `sk` has ended with `errno`: port and cookie are read from the socket, at any
+/// address.
+#[inline(always)]
+pub(crate) fn end_read(slot: *mut InFlight, sk: *const u8, errno: u32) {
+    let sport = if errno == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
+    let cookie = sock::stored_cookie::<false>(sk);
+    end(slot, &Outcome { sport, errno, cookie });
+}
+
+#[inline(always)]
+fn errno(slot: *mut InFlight, ret: i32, failure: Failure) -> u32 {
+    // SAFETY: as in `end`.
+    let slot = unsafe { &mut *slot };
+    let is_own_accord = slot.autobind == slot.sk;
+    slot.autobind = 0;
+    match (ret, failure) {
+        (0, _) => 0,
+        (_, Failure::AsReturned) => ret.unsigned_abs(),
+        (_, Failure::InUseOrAgain) if is_own_accord => EAGAIN,
+        (_, Failure::InUse | Failure::InUseOrAgain) => EADDRINUSE,
+    }
+}

@@ -1,0 +1,135 @@
+//! The search that each task is in the middle of.
+
+use aya_ebpf::{helpers::generated::bpf_map_update_elem, macros::map, maps::LruHashMap};
+use ephtrace_common::{AssignmentRecord, Site};
+
+use crate::task;
+
+/// The search that a task is in, by the address of its `task_struct`.
+///
+/// By task and not by thread id, as sock_ops programs can't ask for the latter up to Linux 6.1.
+/// A task has at most one search at a time, and entries are overwritten in place (70 ns) rather
+/// than inserted and deleted (265 ns). LRU, so that the entries of dead tasks make way; a task in
+/// the middle of a search is among the most recently used ones, so that `MAX_IN_FLIGHT` bounds how
+/// many tasks may be searching at the same time.
+#[map]
+static IN_FLIGHT: LruHashMap<u64, InFlight> = LruHashMap::with_max_entries(MAX_IN_FLIGHT, 0);
+
+/// 8192 tasks in the middle of a search, 1.6 MB of kernel memory.
+const MAX_IN_FLIGHT: u32 = 8192;
+
+/// How far the search has come, in [`InFlight::state`].
+pub(crate) mod state {
+    /// No search that is followed.
+    pub(crate) const IDLE: u32 = 0;
+    /// A search that becomes a record.
+    pub(crate) const WANTED: u32 = 1;
+    /// A search that the filter does not want; followed for the use of its word, or because a
+    /// second copy of the program follows it.
+    pub(crate) const UNWANTED: u32 = 2;
+    /// No search; one of two copies of a program has seen the last one end.
+    pub(crate) const ENDED: u32 = 3;
+    /// A search that may never begin, and whose failure is not seen: counted once it succeeds.
+    pub(crate) const TENTATIVE: u32 = 4;
+}
+
+/// Copies of a program that sees a search begin, see `Features::attach_twice`; bits of
+/// [`InFlight::seen_by`].
+pub(crate) mod copy {
+    /// The first copy, which is attached on every kernel.
+    pub(crate) const FIRST: u32 = 1;
+    /// The second copy.
+    pub(crate) const SECOND: u32 = 2;
+}
+
+/// A search that has begun.
+#[repr(C)]
+pub(crate) struct InFlight {
+    /// Address of the socket.
+    pub(crate) sk: u64,
+    /// Address of the socket that the kernel binds by itself, ahead of a connect or a send; else 0.
+    pub(crate) autobind: u64,
+    /// SCTP socket that the program asked to bind last, and the place of its address, in one.
+    pub(crate) asked: u64,
+    /// Address of the socket whose connect or listen was passed over last, 0 once its end was seen.
+    pub(crate) passed_over: u64,
+    /// Address of a socket, on its way from a program's context to one that allows arithmetic.
+    pub(crate) passing: u64,
+    /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
+    pub(crate) start_ns: u64,
+    /// Address of the word of `table_perturb` that the search uses, 0 if not known.
+    pub(crate) word_addr: u64,
+    /// Index of that word, for [`crate::maps::WORDS`].
+    pub(crate) word: u32,
+    /// [`crate::maps::WordUse::begun`] at the start, this search included.
+    pub(crate) begun: u64,
+    /// One of [`state`].
+    pub(crate) state: u32,
+    /// A [`Site`].
+    pub(crate) site: u32,
+    /// Copies of the program that have seen it begin: bits of [`copy`].
+    pub(crate) seen_by: u32,
+    /// `inet_sport` at the start: a socket that connects again still shows its last port there.
+    pub(crate) stale_sport: u32,
+    /// The record, as far as it is known.
+    pub(crate) record: AssignmentRecord,
+}
+
+impl InFlight {
+    /// Whether a search of the task is under way, wanted or not.
+    #[inline(always)]
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.state == state::WANTED || self.state == state::UNWANTED
+    }
+}
+
+/// Initial value of a task's slot.
+static EMPTY: InFlight = empty();
+
+const fn empty() -> InFlight {
+    // SAFETY: integers and arrays of integers only, for which all-zero bytes are a value.
+    unsafe { core::mem::zeroed() }
+}
+
+/// The current task's slot, if it has searched before.
+#[inline(always)]
+pub(crate) fn existing_slot() -> Option<*mut InFlight> {
+    IN_FLIGHT.get_ptr_mut(task::current())
+}
+
+/// The slot of `task`, the current one, made on its first search; `None` if there is no room.
+#[inline(always)]
+pub(crate) fn slot(task: u64) -> Option<*mut InFlight> {
+    if let Some(slot) = IN_FLIGHT.get_ptr_mut(task) {
+        return Some(slot);
+    }
+    // SAFETY: map, key and value are live and of the sizes that the map was declared with. The raw
+    // helper, as the wrapper would copy the value to the stack first.
+    unsafe {
+        bpf_map_update_elem(
+            (&raw const IN_FLIGHT).cast_mut().cast(),
+            (&raw const task).cast(),
+            (&raw const EMPTY).cast(),
+            0,
+        )
+    };
+    IN_FLIGHT.get_ptr_mut(task)
+}
+
+/// The search that the current task has begun on `sk`, if it is followed.
+#[inline(always)]
+pub(crate) fn on_socket(sk: u64) -> Option<*mut InFlight> {
+    let slot = existing_slot()?;
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let matches = unsafe { (*slot).is_under_way() && (*slot).sk == sk };
+    if matches { Some(slot) } else { None }
+}
+
+/// The search that the current task has begun at `site`, if it is followed.
+#[inline(always)]
+pub(crate) fn at_site(site: Site) -> Option<*mut InFlight> {
+    let slot = existing_slot()?;
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let matches = unsafe { (*slot).is_under_way() && (*slot).site == site as u32 };
+    if matches { Some(slot) } else { None }
+}

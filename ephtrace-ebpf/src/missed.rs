@@ -1,0 +1,58 @@
+//! Searches that end although their start is not in flight. On a preemptible kernel, the start may
+//! have been missed: it is counted then, but not where the search was passed over on purpose or the
+//! other copy of the program has seen its end.
+
+use ephtrace_common::Counter;
+
+use crate::{
+    globals::setting,
+    in_flight::{self, state},
+    maps::count,
+    task,
+};
+
+/// The current task connects on `sk`, or listens, without a search to follow, so that its end must
+/// not count as missed. Another search of the task may be in flight.
+#[inline(always)]
+pub(crate) fn pass_over(sk: *const u8) {
+    if setting!(features.attach_twice) == 0 {
+        return;
+    }
+    let Some(slot) = in_flight::slot(task::current()) else { return };
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    unsafe { (*slot).passed_over = sk as u64 };
+}
+
+/// A program with one copy has seen the end of a search on `sk` that is not in flight.
+#[inline(always)]
+pub(crate) fn end_passed_over(sk: u64) {
+    if setting!(features.attach_twice) == 0 {
+        return;
+    }
+    let Some(slot) = in_flight::slot(task::current()) else { return };
+    // SAFETY: as in `pass_over`.
+    let slot = unsafe { &mut *slot };
+    if slot.passed_over == sk {
+        slot.passed_over = 0;
+    } else {
+        count(Counter::HookMissed);
+    }
+}
+
+/// One of two copies of a program has seen the end of a search on `sk` that is not in flight.
+#[inline(always)]
+pub(crate) fn end_unseen(sk: u64) {
+    if setting!(features.attach_twice) == 0 {
+        return;
+    }
+    let Some(slot) = in_flight::slot(task::current()) else { return };
+    // SAFETY: as in `pass_over`.
+    let slot = unsafe { &mut *slot };
+    if slot.state == state::ENDED && slot.sk == sk {
+        slot.state = state::IDLE;
+        return;
+    }
+    count(Counter::HookMissed);
+    slot.sk = sk;
+    slot.state = state::ENDED;
+}

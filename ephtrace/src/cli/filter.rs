@@ -1,0 +1,98 @@
+//! Which assignments to keep: the filters that `trace`, `top`, `storm` and `record` share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, builder::PossibleValue};
+use ephtrace_common::Origin;
+
+/// Which assignments to keep; the kernel drops all others before they cost anything.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only these processes
+    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
+    pub pid: Vec<u32>,
+
+    /// Only processes of these users (number or name)
+    #[arg(short, long, value_name = "USER", value_delimiter = ',')]
+    pub uid: Vec<String>,
+
+    /// Only processes of these names (as in /proc/PID/comm, at most 15 bytes)
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub comm: Vec<String>,
+
+    /// Only these destination ports, such as 80,443,8000-8100
+    #[arg(short = 'P', long, value_name = "PORTS", value_delimiter = ',')]
+    pub port: Vec<String>,
+
+    /// Only these assigned ports, such as 40000-40999
+    #[arg(
+        short = 'L',
+        long,
+        value_name = "PORTS",
+        value_delimiter = ',',
+        conflicts_with = "failed"
+    )]
+    pub lport: Vec<String>,
+
+    /// Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub dst: Vec<String>,
+
+    /// Only sources in these networks
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub src: Vec<String>,
+
+    /// Only these network namespaces: inode number, path, or name of `ip netns`
+    #[arg(long, value_name = "NETNS", value_delimiter = ',')]
+    pub netns: Vec<String>,
+
+    /// Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Vec<PathBuf>,
+
+    /// Only IPv4
+    #[arg(short = '4', long)]
+    pub ipv4: bool,
+
+    /// Only IPv6
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+
+    /// Only assignments that came about in this way
+    #[arg(long, value_name = "ORIGIN", value_enum, value_delimiter = ',')]
+    pub origin: Vec<OriginArg>,
+
+    /// Only failed assignments: the kernel found no port
+    #[arg(short = 'x', long)]
+    pub failed: bool,
+
+    /// Only where the search took at least so long, such as 100us or 1ms
+    #[arg(long, value_name = "TIME")]
+    pub min_latency: Option<String>,
+}
+
+/// Value of `--origin`: any of [`Origin::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginArg(pub Origin);
+
+impl ValueEnum for OriginArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        const VARIANTS: [OriginArg; Origin::ALL.len()] = all_origins();
+        &VARIANTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.description()))
+    }
+}
+
+const fn all_origins() -> [OriginArg; Origin::ALL.len()] {
+    let mut all = [OriginArg(Origin::Connect); Origin::ALL.len()];
+    let mut i = 0;
+    while i < all.len() {
+        all[i] = OriginArg(Origin::ALL[i]);
+        i += 1;
+    }
+    all
+}

@@ -1,0 +1,136 @@
+//! Options that several commands share: output, end, hook, messages.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How to show assignments.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct ViewArgs {
+    /// Column TIME(s), seconds since the start (default, unless -T)
+    #[arg(short = 't', long)]
+    pub timestamp: bool,
+
+    /// Column TIME, wall clock; together with -t both
+    #[arg(short = 'T', long)]
+    pub time: bool,
+
+    /// Column UID
+    #[arg(short = 'U', long)]
+    pub print_uid: bool,
+
+    /// Room for long IPv6 addresses from the start
+    #[arg(short, long)]
+    pub wide: bool,
+
+    /// Format of the events
+    #[arg(short = 'o', long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: FormatArg,
+
+    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is always
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
+          require_equals = true, default_missing_value = "always", hide_possible_values = true)]
+    pub plot: PlotArg,
+
+    /// Write the events to this file, not to standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Value of `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// A table, for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// Value of `--plot`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlotArg {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Into pipes and files, too
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// When to stop.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct StopArgs {
+    /// Stop after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// Stop after so long, such as 30s or 5m
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+}
+
+/// How to see assignments.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Kernel")]
+pub struct KernelArgs {
+    /// How to see assignments; `ephtrace doctor` says what works here
+    #[arg(long, value_name = "HOOK", value_enum, default_value_t)]
+    pub hook: HookArg,
+
+    /// Read the kernel's types from this BTF file, not from /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+
+    /// Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub ring_size: Option<String>,
+}
+
+/// Value of `--hook`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum HookArg {
+    /// The first of the others that works here
+    #[default]
+    Auto,
+    /// fentry and fexit on the search; needs BTF
+    Fentry,
+    /// kprobe and kretprobe on the search
+    Kprobe,
+    /// Tracepoint and sock_ops program; tells less
+    #[value(name = "sock_ops", alias = "sock-ops")]
+    SockOps,
+}
+
+/// How much to say on standard error.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Messages")]
+pub struct Verbosity {
+    /// Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv
+    /// say yet more
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+
+    /// Only errors and losses on standard error: no notices, no summary
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl Verbosity {
+    /// The least urgent log messages to show.
+    pub fn level(self) -> log::LevelFilter {
+        match (self.quiet, self.verbose) {
+            (true, _) => log::LevelFilter::Error,
+            (false, 0) => log::LevelFilter::Warn,
+            (false, 1) => log::LevelFilter::Info,
+            (false, 2) => log::LevelFilter::Debug,
+            (false, _) => log::LevelFilter::Trace,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Arguments of `ephtrace report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::{PlotArg, Verbosity};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  ephtrace report ports.ndjson             what `ephtrace -o json` recorded
+  ephtrace report ports.parquet            what `ephtrace record` recorded
+  ephtrace report host.pcap                the SYN packets of `tcpdump -w` or Wireshark
+  zstd -dc ports.zst | ephtrace report -   from standard input
+  ephtrace report ports.ndjson --plot | less
+  ephtrace report ports.ndjson --json | jq .verdict.algorithm
+  ephtrace report ports.ndjson --html ports.html     a page with charts, one file
+
+A recording of another tool or system needs one JSON object a line, with the keys
+ts_ns, saddr, sport, daddr, dport (and protocol, netns, errno, origin, range, where
+known).";
+
+/// What `report` was asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ReportArgs {
+    /// The recording: Parquet, NDJSON or a capture; - is standard input
+    #[arg(value_name = "FILE", required_unless_present = "from")]
+    pub file: Option<PathBuf>,
+
+    /// The same, as other commands take it
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub from: Option<PathBuf>,
+
+    /// Print data (one JSON object), not text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write a page with charts to this file, in place of the text; - is standard output
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "plot"])]
+    pub html: Option<PathBuf>,
+
+    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
+          require_equals = true, default_missing_value = "always", hide_possible_values = true)]
+    pub plot: PlotArg,
+
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+impl ReportArgs {
+    /// The recording, however it was named; clap asks for one of the two.
+    pub fn recording(&self) -> PathBuf {
+        self.file.clone().or_else(|| self.from.clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,43 @@
+//! Arguments of `ephtrace trace`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{
+    filter::FilterArgs,
+    options::{KernelArgs, StopArgs, Verbosity, ViewArgs},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sudo ephtrace trace -c nginx -P 8080         who is given which port by nginx
+  sudo ephtrace trace --cgroup system.slice/app.service -o csv
+  sudo ephtrace trace -o json --count 1000 | jq .sport
+  ephtrace trace --from ports.parquet -x -o csv   the failures of a recording
+
+A flag that takes several values takes them as a list (-P 80,443) and repeated
+(-P 80 -P 443). Different flags must all hold.";
+
+/// What `trace` was asked for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TraceArgs {
+    /// Read this recording (NDJSON, Parquet, pcap; - is standard input) in place of the kernel
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hook", "btf", "ring_size"])]
+    pub from: Option<PathBuf>,
+    /// Which assignments to keep.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// How to show them.
+    #[command(flatten)]
+    pub view: ViewArgs,
+    /// When to stop.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// How to see them.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// How much to say.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}

@@ -1,0 +1,188 @@
+//! `ephtrace check`: counts for a moment, looks at what is in use, and answers in one line.
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Result;
+use ephtrace_common::Filter;
+use tokio::time::{Instant, interval};
+
+use super::settings::{UsageError, build_filter, named_hook, parse, which};
+use crate::{
+    analyse::{
+        findings::{DestinationFacts, Facts, findings},
+        storm::Interval,
+    },
+    cli::{CheckArgs, FilterArgs},
+    host::{
+        clock::monotonic_ns,
+        netns,
+        snapshot::{self, Which},
+    },
+    inventory::{Openers, facts},
+    model::Hook,
+    output::tables::check::{Answer, Limits, Seen, Thresholds},
+    pipeline::{
+        counting::{Counting, What, Whole},
+        timing::{DRAIN_EVERY, block_on},
+    },
+};
+
+/// Destinations that are looked at one by one.
+const LISTED: usize = 16;
+
+/// What `check` is to do.
+#[derive(Clone, Debug)]
+pub struct CheckSettings {
+    /// Thresholds.
+    pub limits: Limits,
+    /// How long to count; `None` to look only.
+    pub count_for: Option<Duration>,
+    /// Where to look.
+    pub which: Which,
+    /// What to count: that of the same namespaces.
+    pub filter: Filter,
+    /// The hook that was named; `None` for the first that works.
+    pub hook: Option<Hook>,
+    /// Where to read the kernel's types, if not where the kernel shows them.
+    pub btf: Option<PathBuf>,
+}
+
+impl TryFrom<CheckArgs> for CheckSettings {
+    type Error = UsageError;
+
+    fn try_from(args: CheckArgs) -> Result<Self, UsageError> {
+        let CheckArgs { r#use, failures, p99, span, no_trace, netns, kernel } = args;
+        let is_all = netns.iter().any(|text| text == "all");
+        let which = which(&netns)?;
+        let counted = FilterArgs { netns, ..FilterArgs::default() };
+        let filter = build_filter(&if is_all { FilterArgs::default() } else { counted })?;
+        let span = parse::duration("--for", &span)?;
+        Ok(Self {
+            limits: Limits {
+                used: pair("--use", &r#use, |text| percent("--use", text))?,
+                failures: pair("--failures", &failures, |text| percent("--failures", text))?,
+                p99_ns: pair("--p99", &p99, |text| {
+                    Ok(parse::duration("--p99", text)?.as_secs_f64() * 1e9)
+                })?,
+            },
+            count_for: (!no_trace).then_some(span),
+            which,
+            filter,
+            hook: named_hook(kernel.hook),
+            btf: kernel.btf,
+        })
+    }
+}
+
+fn pair(
+    flag: &'static str,
+    text: &str,
+    value: impl Fn(&str) -> Result<f64, UsageError>,
+) -> Result<Thresholds, UsageError> {
+    let wrong = |reason: &str| UsageError::Value {
+        flag,
+        value: text.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let (warning, critical) =
+        text.split_once(',').ok_or_else(|| wrong("it takes two values, such as the default"))?;
+    let thresholds = Thresholds { warning: value(warning)?, critical: value(critical)? };
+    if thresholds.warning > thresholds.critical {
+        return Err(wrong("the first value warns, so it can't be above the second"));
+    }
+    Ok(thresholds)
+}
+
+fn percent(flag: &'static str, text: &str) -> Result<f64, UsageError> {
+    let number = text.trim_end_matches('%').parse().ok().filter(|n| (0.0..=100.0).contains(n));
+    number.ok_or_else(|| UsageError::Value {
+        flag,
+        value: text.to_owned(),
+        reason: "it takes a percentage from 0 to 100".to_owned(),
+    })
+}
+
+/// Answers on standard output, whatever happens: a plugin that says nothing tells nobody.
+pub fn run(args: CheckArgs) -> Result<ExitCode> {
+    let answer = CheckSettings::try_from(args).map_err(anyhow::Error::from).and_then(|settings| {
+        let seen = look(&settings)?;
+        Ok(Answer::new(&seen, &settings.limits))
+    });
+    let answer = answer.unwrap_or_else(|error| Answer::unknown(&format!("{error:#}")));
+    writeln!(io::stdout(), "{}", answer.line)?;
+    Ok(ExitCode::from(answer.state.code()))
+}
+
+fn look(settings: &CheckSettings) -> Result<Seen> {
+    let counted = match settings.count_for {
+        None => None,
+        Some(_) => Some(block_on(count(settings))?),
+    };
+    let inventory = snapshot::snapshot(&settings.which, LISTED, &Openers::default())?;
+    let rows = counted.iter().flat_map(|(interval, _)| &interval.rows);
+    let destinations = rows.map(DestinationFacts::of_row).collect();
+    let own_netns = netns::own().ok();
+    let mut facts = Facts { destinations, own_netns, ..Facts::default() };
+    facts::add_inventory(&mut facts, &inventory);
+    let fullest = facts::of_inventory(&inventory).destinations.into_iter().next();
+    let lost = counted.as_ref().map_or(0, |(_, lost)| *lost);
+    let counted = counted.map(|(interval, _)| interval.all);
+    Ok(Seen { fullest, counted, lost, findings: findings(&facts) })
+}
+
+/// Adds up in the kernel for as long as was asked. Returns what was lost, too.
+async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
+    let what = What {
+        hook: settings.hook,
+        btf: settings.btf.as_deref(),
+        filter: &settings.filter,
+        rows: None,
+        log_level: 0,
+    };
+    let mut counting = Counting::start(what).await?;
+    let mut whole = Whole::since(counting.since_ns);
+    let end = Instant::now() + settings.count_for.unwrap_or_default();
+    let mut modules = interval(DRAIN_EVERY);
+    while modules.tick().await < end {
+        // What can't be attached is none of the answer.
+        let _ = counting.tracer.follow_module();
+    }
+    let now_ns = monotonic_ns()?;
+    let (rest, losses) = counting.finish().await?;
+    for taken in &rest {
+        whole.add(taken);
+    }
+    Ok((whole.interval(0, now_ns), losses.total()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(change: impl FnOnce(&mut CheckArgs)) -> Result<CheckSettings, UsageError> {
+        let texts = ["50,90", "0,1", "1ms,10ms", "2s"].map(str::to_owned);
+        let [r#use, failures, p99, span] = texts;
+        let mut args = CheckArgs { r#use, failures, p99, span, ..CheckArgs::default() };
+        change(&mut args);
+        CheckSettings::try_from(args)
+    }
+
+    #[test]
+    fn thresholds_are_pairs() {
+        let limits = settings(|_| {}).unwrap().limits;
+        assert_eq!(limits.p99_ns, Thresholds { warning: 1e6, critical: 1e7 });
+        for wrong in ["90,50", "50", "x,9", "5,101", "-1,5", "nan,5"] {
+            assert!(settings(|args| args.r#use = wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn looking_only_counts_nothing() {
+        assert_eq!(settings(|args| args.no_trace = true).unwrap().count_for, None);
+    }
+}

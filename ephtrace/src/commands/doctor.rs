@@ -1,0 +1,292 @@
+//! `ephtrace doctor`: what this kernel and user allow, why not, and what would change it.
+//!
+//! With the rights to, each hook is tried for real: loaded, attached, detached. Without, only what
+//! can be told by looking is told, and the rest is unknown.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use ephtrace_common::Filter;
+use serde::Serialize;
+use zerocopy::FromZeros as _;
+
+use super::settings::chosen_by_kernel;
+use crate::{
+    cli::DoctorArgs,
+    kernel::{
+        attach,
+        btf::Btf,
+        error::AttachError,
+        hooks::{HOOKS, HookRow},
+        module,
+        options::{Options, Totals},
+        preflight,
+        sites::{SITES, Unseen},
+        support::Support,
+    },
+    model::{Hook, Origin, hook_name, origin_name},
+};
+
+/// A trial needs no room for events: one page.
+const TRIAL_RING_BYTES: u32 = 4096;
+
+/// Everything that doctor finds out.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Version of ephtrace.
+    pub version: &'static str,
+    /// `uname -r`.
+    pub kernel: String,
+    /// Effective user id is 0.
+    pub root: bool,
+    /// Capabilities that are missing.
+    pub missing_rights: Vec<&'static str>,
+    /// Active lockdown mode; null if off, or if it can't be read.
+    pub lockdown: Option<String>,
+    /// Whether `lockdown` could be read.
+    pub lockdown_known: bool,
+    /// The BTF file, if it can be used.
+    pub btf: Option<String>,
+    /// Why the BTF can't be used.
+    pub btf_problem: Option<String>,
+    /// Mount point of cgroup v2.
+    pub cgroup2: Option<String>,
+    /// Each hook, best first.
+    pub hooks: Vec<HookReport>,
+    /// The hook that `--hook auto` takes; null if none works or it can't be told.
+    pub auto: Option<&'static str>,
+}
+
+/// What doctor says of one hook.
+#[derive(Debug, Serialize)]
+pub struct HookReport {
+    /// Its name.
+    pub hook: &'static str,
+    /// Whether it works; null if that can't be told without more rights.
+    pub available: Option<bool>,
+    /// Why not, or why that can't be told, and what would change it.
+    pub reason: Option<String>,
+    /// Each origin, and whether this hook can see it.
+    pub origins: Vec<OriginReport>,
+    /// What it attaches to.
+    pub attaches: String,
+    /// What it needs.
+    pub needs: &'static str,
+    /// What it gives.
+    pub gives: &'static str,
+    /// What the verifier said, if it refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verifier_log: Option<String>,
+}
+
+/// What doctor says of one origin with one hook.
+#[derive(Debug, Serialize)]
+pub struct OriginReport {
+    /// Which.
+    pub origin: &'static str,
+    /// Whether it is seen; null if that can't be told without more rights.
+    pub seen: Option<bool>,
+    /// Why not, or what is missing of it.
+    pub reason: Option<String>,
+}
+
+/// Examines this kernel and user, and prints what was found.
+pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
+    let report = examine(&Support::gather(args.btf.as_deref()));
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        report.write_text(&mut out, args.verbosity.verbose > 0)?;
+    }
+    Ok(if report.can_trace() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Finds it all out.
+pub fn examine(support: &Support) -> Report {
+    let btf = support.load_btf();
+    let hooks: Vec<HookReport> =
+        HOOKS.iter().map(|row| examine_hook(row, support, btf.as_ref())).collect();
+    let auto = hooks.iter().find(|hook| hook.available == Some(true)).map(|hook| hook.hook);
+    Report {
+        version: env!("CARGO_PKG_VERSION"),
+        kernel: support.release.clone(),
+        root: support.is_root,
+        missing_rights: support.missing_rights.clone(),
+        lockdown: support.lockdown.clone().ok().flatten(),
+        lockdown_known: support.lockdown.is_ok(),
+        btf: btf.as_ref().ok().and(support.btf.as_ref().ok()).map(|p| p.display().to_string()),
+        btf_problem: btf.err(),
+        cgroup2: support.cgroup2.as_ref().map(|path| path.display().to_string()),
+        hooks,
+        auto,
+    }
+}
+
+fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) -> HookReport {
+    let mut unseen = Unseen::new();
+    let (available, reason, verifier_log) = match try_hook(row, support, btf) {
+        Ok(found) => {
+            unseen = found;
+            (Some(true), None, None)
+        }
+        Err((available, AttachError::Refused { program, error, log })) => {
+            let text = AttachError::Refused { program, error, log: String::new() }.to_string();
+            (available, Some(text), Some(log))
+        }
+        Err((available, error)) => (available, Some(error.to_string()), None),
+    };
+    let HookRow { hook, needs, gives } = *row;
+    let attaches = row.attaches();
+    let origins = origins(hook, available, support, btf, &unseen);
+    let hook = hook_name(hook);
+    HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
+}
+
+/// `unseen` is what a trial of a hook that works could not attach to.
+fn origins(
+    hook: Hook,
+    works: Option<bool>,
+    support: &Support,
+    btf: Result<&Btf, &String>,
+    unseen: &Unseen,
+) -> Vec<OriginReport> {
+    let mut reports = Vec::new();
+    for row in &SITES {
+        let site = row.site;
+        let found = match unseen.iter().find(|(one, _)| *one == site) {
+            Some((_, why)) => Err(why.clone()),
+            None => btf
+                .map_err(Clone::clone)
+                .and_then(|btf| preflight::check_site(hook, site, support, btf)),
+        };
+        let absent = row.module.and_then(|module| module::absence(module, &support.release));
+        for &origin in row.origins.iter().filter(|&&origin| origin != Origin::Explicit) {
+            reports.push(OriginReport {
+                origin: origin_name(origin),
+                seen: if found.is_err() { Some(false) } else { works },
+                reason: found
+                    .clone()
+                    .err()
+                    .or_else(|| absent.clone())
+                    .or_else(|| row.misses(hook).map(str::to_owned))
+                    // listen() is seen by other means than bind().
+                    .filter(|_| found.is_err() || origin != Origin::Listen),
+            });
+        }
+    }
+    reports
+}
+
+/// What a hook that works can't see. An error comes with whether it is certain.
+fn try_hook(
+    row: &HookRow,
+    support: &Support,
+    btf: Result<&Btf, &String>,
+) -> Result<Unseen, (Option<bool>, AttachError)> {
+    let no = |error| (Some(false), error);
+    let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
+    preflight::check_hook(row.hook, support).map_err(no)?;
+    preflight::check_rights(support).map_err(|error| (None, error))?;
+    let mut filter = Filter::new_zeroed();
+    filter.origins = chosen_by_kernel();
+    let options = Options {
+        filter: &filter,
+        ring_bytes: TRIAL_RING_BYTES,
+        totals: Totals::Off,
+        log_level: 0,
+    };
+    attach::attach_one(row.hook, support, btf, &options).map(|tracer| tracer.unseen).map_err(no)
+}
+
+impl Report {
+    /// Whether ephtrace can trace here, as far as can be told.
+    pub fn can_trace(&self) -> bool {
+        self.auto.is_some()
+    }
+
+    /// For people. With `verbose`, the verifier's own words too.
+    pub fn write_text(&self, out: &mut impl Write, verbose: bool) -> io::Result<()> {
+        writeln!(out, "ephtrace {} on Linux {}", self.version, self.kernel)?;
+        writeln!(out)?;
+        writeln!(out, "{:<10} {}", "rights", self.rights())?;
+        writeln!(out, "{:<10} {}", "lockdown", self.lockdown_text())?;
+        let btf = self.btf.as_ref().or(self.btf_problem.as_ref());
+        writeln!(out, "{:<10} {}", "BTF", btf.map_or("none", String::as_str))?;
+        writeln!(out, "{:<10} {}", "cgroup v2", self.cgroup2.as_deref().unwrap_or("not mounted"))?;
+        writeln!(out)?;
+        writeln!(out, "{:<10} {:<8} ATTACHES", "HOOK", "WORKS")?;
+        for hook in &self.hooks {
+            hook.write_text(out, verbose)?;
+        }
+        writeln!(out)?;
+        writeln!(out, "{}", self.verdict())
+    }
+
+    fn rights(&self) -> String {
+        match (self.missing_rights.is_empty(), self.root) {
+            (true, true) => "all (root)".into(),
+            (true, false) => "all (by capabilities)".into(),
+            (false, _) => {
+                format!("{} missing; run `sudo ephtrace`", self.missing_rights.join(", "))
+            }
+        }
+    }
+
+    fn lockdown_text(&self) -> &str {
+        match (&self.lockdown, self.lockdown_known) {
+            (Some(mode), _) => mode,
+            (None, true) => "off",
+            (None, false) => "unknown (/sys/kernel/security/lockdown can't be read)",
+        }
+    }
+
+    fn verdict(&self) -> String {
+        match self.auto {
+            Some(hook) => format!("`ephtrace` takes the hook {hook}."),
+            None if self.missing_rights.is_empty() => "ephtrace can't trace here.".into(),
+            None => "Run `sudo ephtrace doctor` to try the hooks for real.".into(),
+        }
+    }
+}
+
+impl HookReport {
+    fn write_text(&self, out: &mut impl Write, verbose: bool) -> io::Result<()> {
+        let works = match self.available {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown",
+        };
+        writeln!(out, "{:<10} {works:<8} {}", self.hook, self.attaches)?;
+        let mut detail = |name: &str, text: &str| writeln!(out, "{:<19} {name}: {text}", "");
+        let seen = |seen: bool| {
+            let wanted = self.origins.iter().filter(|o| (o.seen != Some(false)) == seen);
+            wanted.map(|o| o.origin).collect::<Vec<_>>().join(", ")
+        };
+        if self.available != Some(false) {
+            detail("sees", &seen(true))?;
+            let unseen = seen(false);
+            if !unseen.is_empty() {
+                detail("does not see", &unseen)?;
+            }
+            for seen in self.origins.iter().filter(|o| o.seen != Some(false)) {
+                if let Some(missing) = &seen.reason {
+                    detail("in part", &format!("{}: {missing}", seen.origin))?;
+                }
+            }
+        }
+        detail("gives", self.gives)?;
+        match &self.reason {
+            Some(reason) => detail("why", reason)?,
+            None => detail("needs", self.needs)?,
+        }
+        match &self.verifier_log {
+            Some(log) if verbose => writeln!(out, "{log}"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `ephtrace ports`: what is in use now, and who holds it.
+//!
+//! ```text
+//! recording ─ replay ─→ Openers ─→ inventory ─→ findings ─→ text, JSON
+//! ```
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::{Result, bail};
+
+use serde::Serialize;
+
+use super::settings;
+use crate::{
+    analyse::findings::{Finding, findings},
+    cli::PortsArgs,
+    host::snapshot,
+    inventory::{Inventory, Openers, facts},
+    output::tables::{self, storm::write_findings},
+    replay::{Item, Recording},
+};
+
+/// Destinations of each namespace that are looked at, listed or not: what is wrong is so with the
+/// fullest.
+const LOOKED_AT: usize = 16;
+
+/// Looks, and writes what it sees to standard output.
+pub fn run(args: &PortsArgs) -> Result<ExitCode> {
+    let which = settings::which(&args.netns)?;
+    let openers = match &args.from {
+        Some(path) => read_openers(path)?,
+        None => Openers::default(),
+    };
+    let mut inventory = snapshot::snapshot(&which, args.limit.max(LOOKED_AT), &openers)?;
+    let found = findings(&facts::of_inventory(&inventory));
+    let mut text = Vec::new();
+    if args.json {
+        inventory.cut(args.limit);
+        let answer = Answer { inventory: &inventory, findings: &found };
+        serde_json::to_writer(&mut text, &answer).map_err(io::Error::from)?;
+        writeln!(text)?;
+    } else {
+        tables::ports::write(&mut text, &inventory, args.limit)?;
+        if !found.is_empty() {
+            writeln!(text)?;
+            write_findings(&mut text, &found)?;
+        }
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&text)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is printed as data.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    inventory: &'a Inventory,
+    /// What is wrong, why, and what to do, worst first.
+    findings: &'a [Finding],
+}
+
+/// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and said
+/// on standard error.
+fn read_openers(path: &Path) -> Result<Openers> {
+    let mut openers = Openers::default();
+    let mut recording = Recording::open(path)?;
+    let (mut assignments, mut broken) = (0_u64, 0_u64);
+    for item in recording.by_ref() {
+        match item? {
+            Item::Assignment(assignment) => {
+                assignments += 1;
+                openers.observe(&assignment);
+            }
+            Item::Broken(_) => broken += 1,
+        }
+    }
+    let name = recording.name();
+    if assignments == 0 && broken > 0 {
+        bail!("{name}: nothing in it can be read; `ephtrace -o json` makes a recording");
+    }
+    if broken > 0 {
+        log::warn!("{name}: {broken} lines or packets can't be read");
+    }
+    Ok(openers)
+}

@@ -1,0 +1,122 @@
+//! `ephtrace record`: a live trace, or another recording, into a Parquet file; and the repair of one.
+
+use std::{
+    fs,
+    io::{self, ErrorKind, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+
+use super::settings::{UsageError, parse};
+use crate::{
+    cli::{RecordArgs, TraceArgs},
+    output::stream::parquet::{Journal, Options, Rotate, journal_path},
+    pipeline::{self, settings::TraceSettings},
+    replay::{Recording, parquet::is_whole},
+};
+
+/// Smallest file to rotate at: a row group of a storm is about as long.
+const MIN_ROTATE_BYTES: u64 = 1 << 20;
+
+impl TryFrom<RecordArgs> for TraceSettings {
+    type Error = UsageError;
+
+    fn try_from(args: RecordArgs) -> Result<Self, UsageError> {
+        let RecordArgs { file, rotate, from, repair: _, filter, stop, kernel, verbosity } = args;
+        let trace = TraceArgs { from, filter, stop, kernel, verbosity, ..TraceArgs::default() };
+        let rotate = rotate.map(|text| rotation(&text)).transpose()?;
+        let record = Some(Options { path: file, rotate });
+        Ok(Self { record, ..Self::try_from(trace)? })
+    }
+}
+
+/// A size has a large letter (256M), a time a small one (10m).
+fn rotation(text: &str) -> Result<Rotate, UsageError> {
+    let flag = "--rotate";
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let Ok(number) = digits.parse::<u64>() else {
+        return match parse::duration(flag, text) {
+            Ok(time) => Ok(Rotate::Time(time)),
+            Err(_) => {
+                Err(bad(text, "it takes a size such as 256M or 2G, or a time such as 10m or 1h"))
+            }
+        };
+    };
+    match number.checked_mul(unit) {
+        Some(bytes) if bytes >= MIN_ROTATE_BYTES => Ok(Rotate::Bytes(bytes)),
+        _ => Err(bad(text, "a file has at least 1M")),
+    }
+}
+
+fn bad(text: &str, reason: &str) -> UsageError {
+    UsageError::Value { flag: "--rotate", value: text.to_owned(), reason: reason.to_owned() }
+}
+
+/// Records, converts or repairs. `log_level` is that of the kernel half's own messages.
+pub fn run(args: RecordArgs, log_level: u8) -> Result<ExitCode> {
+    if args.repair {
+        repair(&args.file)?;
+    } else {
+        pipeline::trace(&TraceSettings::try_from(args)?, log_level)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the end back into the recording at `path`, if it lacks one.
+fn repair(path: &Path) -> Result<()> {
+    let name = path.display();
+    let said = if is_whole(path).with_context(|| format!("can't read {name}"))? {
+        discard_journal(path)?;
+        "is whole: nothing to repair"
+    } else if let Some(journal) = Journal::beside(path) {
+        journal.restore(path).with_context(|| format!("can't repair {name}"))?;
+        "has its end again"
+    } else {
+        // Says what is wrong with it, and that there is no journal.
+        Recording::open(path)?;
+        "is no Parquet file: nothing to repair"
+    };
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "ephtrace: {name} {said}");
+    Ok(())
+}
+
+/// The file was replaced completely: what the journal has is older.
+fn discard_journal(path: &Path) -> Result<()> {
+    let journal = journal_path(path);
+    match fs::remove_file(&journal) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", journal.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn sizes_and_times() {
+        let is = |text| rotation(text).map_err(|error| error.to_string());
+        assert_eq!(is("256M"), Ok(Rotate::Bytes(256 << 20)));
+        assert_eq!(is("2G"), Ok(Rotate::Bytes(2 << 30)));
+        assert_eq!(is("1048576"), Ok(Rotate::Bytes(1 << 20)));
+        assert_eq!(is("10m"), Ok(Rotate::Time(Duration::from_mins(10))));
+        assert_eq!(is("1h"), Ok(Rotate::Time(Duration::from_hours(1))));
+        for text in ["", "M", "10", "1K", "x", "-1M", "99999999999999999999M", "20000000000G", "0s"]
+        {
+            assert!(is(text).unwrap_err().starts_with(&format!("'{text}'")), "{text}");
+        }
+        insta::assert_snapshot!(is("often").unwrap_err(), @"'often' is no value for --rotate: it takes a size such as 256M or 2G, or a time such as 10m or 1h");
+    }
+}

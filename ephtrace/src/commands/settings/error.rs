@@ -1,0 +1,47 @@
+//! Why a command line can't be run.
+
+use thiserror::Error;
+
+/// The command line can't be meant like this: exit code 2.
+///
+/// The text names the flag, what is wrong with it, and what to do.
+#[derive(Debug, Error)]
+pub enum UsageError {
+    /// A value has not the form that its flag takes.
+    #[error("'{value}' is no value for {flag}: {reason}")]
+    Value {
+        /// The flag, with its dashes.
+        flag: &'static str,
+        /// What was typed.
+        value: String,
+        /// What is wrong with it, or what it should look like.
+        reason: String,
+    },
+    /// A filter has more values than the kernel half compares.
+    #[error("{flag} takes at most {limit} values, not {given}: {advice}")]
+    TooMany {
+        /// The flag, with its dashes.
+        flag: &'static str,
+        /// How many it takes.
+        limit: usize,
+        /// How many were typed.
+        given: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// There is no terminal to draw on.
+    #[error("top draws on a terminal, and standard output is none; `ephtrace trace` writes lines")]
+    NoTerminal,
+    /// A name stands for nothing on this machine.
+    #[error("{flag} {name}: {reason}; {advice}")]
+    Unknown {
+        /// The flag, with its dashes.
+        flag: &'static str,
+        /// What was typed.
+        name: String,
+        /// Why it stands for nothing.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+}

@@ -1,0 +1,135 @@
+//! From name to number, where the system has to be asked: users, network namespaces, cgroups.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
+
+use super::error::UsageError;
+pub(super) use crate::host::mounts::cgroup2_mount;
+
+/// Where users are listed.
+const USERS: &str = "/etc/passwd";
+
+/// Where `ip netns` keeps its namespaces.
+const NAMED_NETNS: &str = "/run/netns";
+
+/// Inode number of the root of the cgroup v2 hierarchy.
+const CGROUP_ROOT: u64 = 1;
+
+/// A cgroup as the kernel compares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cgroup {
+    /// Inode number of its directory.
+    pub(super) id: u64,
+    /// Depth in the hierarchy; the root is 0.
+    pub(super) level: u32,
+}
+
+/// Number of a user, from number or name.
+pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
+    if let Ok(uid) = text.parse() {
+        return Ok(uid);
+    }
+    let advice = "`id -u NAME` tells the number of any user; give that";
+    let users = fs::read_to_string(USERS)
+        .map_err(|e| unknown("--uid", text, no_path(Path::new(USERS), &e), advice))?;
+    user_id(&users, text).ok_or_else(|| unknown("--uid", text, format!("not in {USERS}"), advice))
+}
+
+/// The number of user `name` in a file such as `/etc/passwd`.
+///
+/// Not by `getpwnam`, which loads libraries at run time: in a static binary it crashes.
+fn user_id(users: &str, name: &str) -> Option<u32> {
+    let mut fields = users.lines().map(|line| line.split(':'));
+    fields.find_map(|mut user| if user.next()? == name { user.nth(1)?.parse().ok() } else { None })
+}
+
+/// Inode number of a network namespace, from number, path or name.
+pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
+    if let Ok(inode) = text.parse() {
+        return Ok(inode);
+    }
+    let named = !text.contains('/');
+    let path = netns_file(text);
+    let advice = if named {
+        "`ip netns list` shows the names; a path such as /proc/PID/ns/net does too"
+    } else {
+        "a path such as /proc/PID/ns/net or /run/netns/NAME does"
+    };
+    let fail = |reason| unknown("--netns", text, reason, advice);
+    let inode = fs::metadata(&path).map_err(|e| fail(no_path(&path, &e)))?.ino();
+    match statfs::statfs(&path) {
+        Ok(stat) if stat.filesystem_type() == NSFS_MAGIC => {}
+        _ => return Err(fail(format!("{} is no namespace", path.display()))),
+    }
+    u32::try_from(inode).map_err(|_| fail(format!("{} is no namespace", path.display())))
+}
+
+/// The file that stands for a network namespace, from path or name.
+pub(super) fn netns_file(text: &str) -> PathBuf {
+    if text.contains('/') { PathBuf::from(text) } else { Path::new(NAMED_NETNS).join(text) }
+}
+
+/// A cgroup v2, from its absolute path or from its path below the mount.
+///
+/// `/system.slice` works too, as `/proc/PID/cgroup` writes it.
+pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
+    let shown = path.display().to_string();
+    let advice = "`systemd-cgls`, or the line 0:: in /proc/PID/cgroup, shows the paths";
+    let fail = |reason| unknown("--cgroup", &shown, reason, advice);
+    let mounts = fs::read("/proc/self/mounts")
+        .map_err(|e| fail(no_path(Path::new("/proc/self/mounts"), &e)))?;
+    let Some(mount) = cgroup2_mount(&mounts) else {
+        return Err(unknown(
+            "--cgroup",
+            &shown,
+            "no cgroup v2 is mounted here".to_owned(),
+            "`mount -t cgroup2 none DIR` mounts it",
+        ));
+    };
+    let full = inside(&mount, path);
+    let full = full.canonicalize().map_err(|e| fail(no_path(&full, &e)))?;
+    let depth = full.strip_prefix(&mount).map(|rest| rest.components().count());
+    let (Ok(level), true) = (depth, is_cgroup2(&full)) else {
+        return Err(fail(format!("{} is not inside {}", full.display(), mount.display())));
+    };
+    let inode =
+        |path: &Path| fs::metadata(path).map(|m| m.ino()).map_err(|e| fail(no_path(path, &e)));
+    if inode(&mount)? != CGROUP_ROOT {
+        return Err(unknown(
+            "--cgroup",
+            &shown,
+            format!("{} is not the root of the hierarchy", mount.display()),
+            "run ephtrace outside of the cgroup namespace (docker run --cgroupns=host)",
+        ));
+    }
+    let id = inode(&full)?;
+    u32::try_from(level).map(|level| Cgroup { id, level }).map_err(|_| fail("too deep".to_owned()))
+}
+
+/// Where `path` is meant to be: below the mount, unless it names something that is elsewhere.
+fn inside(mount: &Path, path: &Path) -> PathBuf {
+    let below = mount.join(path.strip_prefix("/").unwrap_or(path));
+    let is_elsewhere = path.is_absolute() && path.exists() && !below.exists();
+    if path.starts_with(mount) || is_elsewhere { path.to_owned() } else { below }
+}
+
+fn is_cgroup2(path: &Path) -> bool {
+    statfs::statfs(path).is_ok_and(|stat| stat.filesystem_type() == CGROUP2_SUPER_MAGIC)
+}
+
+fn no_path(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("no {}", path.display()),
+        io::ErrorKind::PermissionDenied => format!("may not look at {}", path.display()),
+        _ => format!("can't look at {} ({error})", path.display()),
+    }
+}
+
+fn unknown(flag: &'static str, name: &str, reason: String, advice: &str) -> UsageError {
+    UsageError::Unknown { flag, name: name.to_owned(), reason, advice: advice.to_owned() }
+}

@@ -1,0 +1,262 @@
+//! `ephtrace storm`: the kernel half adds up, this looks at the sums from time to time.
+//!
+//! ```text
+//! run::counting ─→ analyse::storm ─→ analyse::findings ─→ sink::storm
+//! ```
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use ephtrace_common::Filter;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+
+use super::settings::{UsageError, build_filter, named_hook, parse};
+use crate::{
+    analyse::{
+        findings::{DestinationFacts, Facts, Finding, findings},
+        storm::{Detector, Interval},
+    },
+    cli::StormArgs,
+    host::{clock::Clock, containers::Containers, netns},
+    model::{Hook, losses::Losses},
+    output::tables::storm::{Look, WHOLE, write_findings},
+    pipeline::{
+        announce::{announce, tell_module},
+        counting::{Counting, What, Whole},
+        occupancy::Occupancy,
+        signals::Ends,
+        timing::{DRAIN_EVERY, block_on},
+    },
+};
+
+/// Shortest interval: reading the kernel's maps takes some milliseconds.
+pub const MIN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What `storm` is to do.
+#[derive(Clone, Debug)]
+pub struct StormSettings {
+    /// How often to look.
+    pub interval: Duration,
+    /// Stop after so many looks.
+    pub count: Option<u64>,
+    /// Rows to show; `None` for all.
+    pub limit: Option<usize>,
+    /// Data, not tables.
+    pub json: bool,
+    /// Rows that the kernel keeps room for; `None` for as many as its memory bound allows.
+    pub rows: Option<u32>,
+    /// Which assignments to count.
+    pub filter: Filter,
+    /// The hook that was named; `None` for the first that works.
+    pub hook: Option<Hook>,
+    /// Where to read the kernel's types, if not where the kernel shows them.
+    pub btf: Option<PathBuf>,
+    /// Nothing but errors on the notices.
+    pub quiet: bool,
+}
+
+impl TryFrom<StormArgs> for StormSettings {
+    type Error = UsageError;
+
+    fn try_from(args: StormArgs) -> Result<Self, UsageError> {
+        let StormArgs { interval, count, limit, json, rows, filter, kernel, verbosity } = args;
+        Ok(Self {
+            interval: parse_interval(&interval)?,
+            count,
+            limit: (limit > 0).then_some(limit),
+            json,
+            rows,
+            filter: build_filter(&filter)?,
+            hook: named_hook(kernel.hook),
+            btf: kernel.btf,
+            quiet: verbosity.quiet,
+        })
+    }
+}
+
+/// Seconds, as `vmstat` takes them, or a time with its unit.
+fn parse_interval(text: &str) -> Result<Duration, UsageError> {
+    let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let interval = match seconds {
+        Some(seconds) => seconds,
+        None => parse::duration("INTERVAL", text)?,
+    };
+    if interval < MIN_INTERVAL {
+        return Err(UsageError::Value {
+            flag: "INTERVAL",
+            value: text.to_owned(),
+            reason: "it must be at least 100ms".to_owned(),
+        });
+    }
+    Ok(interval)
+}
+
+/// Looks until a signal, the end that was asked for, or an error.
+///
+/// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
+pub fn run(args: StormArgs, log_level: u8) -> Result<ExitCode> {
+    block_on(watch(&StormSettings::try_from(args)?, log_level))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
+    let mut ends = Ends::new()?;
+    let what = What {
+        hook: settings.hook,
+        btf: settings.btf.as_deref(),
+        filter: &settings.filter,
+        rows: settings.rows,
+        log_level,
+    };
+    let counting = Counting::start(what).await?;
+    if !settings.quiet {
+        announce(&counting.tracer);
+    }
+    let mut storm = Storm::new(settings, counting);
+    let mut ticks = interval_at(Instant::now() + settings.interval, settings.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut modules = interval(DRAIN_EVERY);
+    modules.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut left = settings.count.unwrap_or(u64::MAX);
+    while left > 0 {
+        tokio::select! {
+            biased;
+            () = ends.wait() => break,
+            _ = ticks.tick() => {
+                storm.look().await?;
+                left -= 1;
+            }
+            _ = modules.tick(), if storm.counting.tracer.awaits_module() => storm.follow_module(),
+        }
+    }
+    storm.finish().await
+}
+
+struct Storm<'a> {
+    settings: &'a StormSettings,
+    counting: Counting,
+    containers: Containers,
+    detector: Detector,
+    occupancy: Occupancy,
+    whole: Whole,
+    told: BTreeSet<String>,
+}
+
+impl<'a> Storm<'a> {
+    fn new(settings: &'a StormSettings, counting: Counting) -> Self {
+        Self {
+            settings,
+            whole: Whole::since(counting.since_ns),
+            counting,
+            containers: Containers::new("/proc"),
+            detector: Detector::default(),
+            occupancy: Occupancy::new(settings.interval),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Takes what was added up since the last look, and shows it.
+    async fn look(&mut self) -> Result<()> {
+        let (taken, duration_ns) = self.counting.take().await?;
+        let end_ns = unix_ns(self.counting.since_ns)?;
+        let mut interval = Interval::new(end_ns, duration_ns, &taken.rows, taken.other.as_ref());
+        self.whole.add(&taken);
+        self.name_containers(&mut interval);
+        let mut facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
+        self.occupancy.look(&mut interval, &mut facts);
+        let found = findings(&facts);
+        let losses = self.counting.losses()?;
+        let tracer = &mut self.counting.tracer;
+        tracer.flush_log();
+        let look = Look::new("storm", tracer.hook, &interval, &found, losses);
+        let mut out = io::stdout().lock();
+        if self.settings.json {
+            look.write_json(&mut out)?;
+        } else {
+            look.write_text(&mut out, self.settings.limit)?;
+            write_findings(&mut out, &self.new_ones(&found))?;
+            writeln!(out)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Sees the ports of a module from soon after it was loaded.
+    fn follow_module(&mut self) {
+        tell_module(self.counting.tracer.follow_module(), self.settings.quiet);
+    }
+
+    /// Findings that were not told before: their evidence changes from look to look.
+    fn new_ones(&mut self, found: &[Finding]) -> Vec<Finding> {
+        let told = &mut self.told;
+        found.iter().filter(|finding| told.insert(finding.sentence.clone())).cloned().collect()
+    }
+
+    fn name_containers(&mut self, interval: &mut Interval) {
+        let now_ns = interval.end_ns;
+        for row in &mut interval.rows {
+            let container = self.containers.container(row.pid, Some(row.cgroup_id), now_ns);
+            row.container = container.map(|name| name.as_ref().to_owned());
+        }
+    }
+
+    /// Detaches, takes the rest, and shows the whole.
+    async fn finish(mut self) -> Result<()> {
+        let (rest, losses) = self.counting.finish().await?;
+        for taken in &rest {
+            self.whole.add(taken);
+        }
+        let now_ns = self.counting.since_ns;
+        let mut interval = self.whole.interval(unix_ns(now_ns)?, now_ns);
+        self.name_containers(&mut interval);
+        let mut facts = facts(&interval);
+        self.occupancy.look(&mut interval, &mut facts);
+        let found = findings(&facts);
+        self.show_whole(&interval, &found, losses)
+    }
+
+    fn show_whole(&self, interval: &Interval, found: &[Finding], losses: Losses) -> Result<()> {
+        let look = Look::new(WHOLE, self.counting.tracer.hook, interval, found, losses);
+        let mut out = io::stdout().lock();
+        if self.settings.json {
+            look.write_json(&mut out)?;
+        } else {
+            look.write_text(&mut out, self.settings.limit)?;
+            write_findings(&mut out, found)?;
+            for (stage, lost) in losses.stages().into_iter().filter(|(_, lost)| *lost > 0) {
+                writeln!(out, "lost: {lost} assignments are not in these numbers ({stage})")?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// What a look tells of destinations.
+fn facts(interval: &Interval) -> Facts {
+    let destinations = interval.rows.iter().map(DestinationFacts::of_row).collect();
+    Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() }
+}
+
+fn unix_ns(monotonic_ns: u64) -> Result<u64> {
+    Ok(Clock::read().context("can't read the clocks")?.unix_ns(monotonic_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_seconds_or_times() {
+        let ms = |text| parse_interval(text).map(|interval| interval.as_millis()).ok();
+        assert_eq!(
+            ["1", "0.5", "250ms", "2m"].map(ms),
+            [Some(1000), Some(500), Some(250), Some(120_000)]
+        );
+        assert_eq!(["0", "0.01", "-1", "x", "nan", "1e300"].map(ms), [None; 6]);
+    }
+}

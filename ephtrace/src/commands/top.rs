@@ -1,0 +1,176 @@
+//! `ephtrace top`: the live trace into the live view.
+
+use std::{fs, io, process::ExitCode};
+
+use anyhow::Result;
+use jiff::tz::TimeZone;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
+
+use super::settings::UsageError;
+use crate::{
+    analyse::findings::{DestinationFacts, Facts, Severity, findings},
+    cli::{TopArgs, TraceArgs},
+    host::netns,
+    inventory::facts,
+    kernel::{
+        attach,
+        options::{Options, Totals},
+        support::Support,
+    },
+    model::hook_name,
+    output::Notices,
+    pipeline::{
+        announce::{about_module, announce},
+        live::Pipeline,
+        occupancy::Looker,
+        playback::play,
+        settings::TraceSettings,
+        signals::Ends,
+        timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
+        view::{self, View},
+    },
+    tui::{About, Effect, Glance, InUse, Input, LiveSink, terminal::Terminal},
+};
+
+/// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or an
+/// error.
+///
+/// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
+pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
+    if !Terminal::is_there() {
+        return Err(UsageError::NoTerminal.into());
+    }
+    match &args.from {
+        Some(file) => play(file, args.speed, args.verbosity.quiet)?,
+        None => {
+            block_on(watch(&TraceSettings::try_from(TraceArgs::from(args))?, log_level))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
+    let mut ends = Ends::of_terminal()?;
+    let support = Support::gather(settings.btf.as_deref());
+    let options = Options {
+        filter: &settings.filter,
+        ring_bytes: settings.ring_bytes,
+        totals: Totals::Fallback,
+        log_level,
+    };
+    let tracer = attach::attach(settings.hook, &support, &options)?;
+    let about = About {
+        source: format!("hook {}", hook_name(tracer.hook)),
+        host: host(),
+        started_ns: None,
+        now_ns: 0,
+        zone: TimeZone::system(),
+        colour: Terminal::has_colour(),
+    };
+    let mut state = None;
+    let mut pipeline = Pipeline::with_sink(settings, tracer, |started_ns| {
+        let about = About { started_ns: Some(started_ns), now_ns: started_ns, ..about };
+        let shared = state.insert(view::shared(about));
+        let notices =
+            Notices::new(io::stderr(), settings.view.quiet).with_plots(settings.view.plot);
+        Ok(Box::new(LiveSink::new(shared.clone(), notices)))
+    })?;
+    // What was in flight while the hook was attached half ends now, and is none of ours.
+    sleep(SETTLE).await;
+    pipeline.settle()?;
+    if !settings.view.quiet {
+        announce(pipeline.tracer());
+    }
+    if let Some(state) = state {
+        let view = View::open(state)?;
+        show(&mut pipeline, view, &mut ends, settings).await?;
+    }
+    pipeline.detach_start();
+    sleep(GRACE).await;
+    pipeline.finish()
+}
+
+/// Shows until the end. The terminal is as before when this returns, with an error, too.
+async fn show(
+    pipeline: &mut Pipeline,
+    mut view: View,
+    ends: &mut Ends,
+    settings: &TraceSettings,
+) -> Result<()> {
+    let end = settings.duration.map(|duration| Instant::now() + duration);
+    let mut looker = Looker::new(LOOK_EVERY);
+    let mut drain = interval(DRAIN_EVERY);
+    drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval_at(Instant::now(), LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !pipeline.is_full() {
+        tokio::select! {
+            biased;
+            () = ends.wait() => break,
+            () = at(end) => break,
+            _ = look.tick() => {
+                pipeline.look()?;
+                let glance = pipeline.glance(&view.wanted())?;
+                tell_use(&view, &mut looker, &glance, pipeline.facts());
+                view.tell(Input::Glance(glance));
+            }
+            _ = drain.tick() => {
+                pipeline.drain()?;
+                // Show failures only.
+                if let Some(change) = pipeline.follow_module()
+                    && change.attached.is_err()
+                {
+                    view.tell(Input::Finding(about_module(&change)));
+                }
+                match view.turn(pipeline.now_ns()?)? {
+                    Effect::None => {}
+                    Effect::Quit => break,
+                    Effect::Reset => {
+                        pipeline.reset()?;
+                        view.tell(Input::Glance(pipeline.glance(&[])?));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells the view what is in use for the destinations that it shows, and what is wrong, with those that
+/// it does not show, too.
+fn tell_use(
+    view: &View,
+    looker: &mut Looker,
+    glance: &Glance,
+    destinations: Vec<DestinationFacts>,
+) {
+    let shown = &glance.destinations;
+    let mut facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
+    let places = shown.iter().filter_map(|(lane, _)| Some((lane.flow.netns?, None)));
+    let inventories = looker.look(places);
+    let mut in_use = Vec::new();
+    for inventory in &inventories {
+        facts::add_inventory(&mut facts, inventory);
+        for namespace in &inventory.namespaces {
+            in_use.extend(namespace.destinations.iter().map(|one| {
+                let range = shown.iter().find(|(lane, _)| lane.flow == one.flow);
+                let range = range.and_then(|(_, one)| one.range);
+                let part = namespace.settings.part(range);
+                let (ports, _) = one.in_use_in(part);
+                (one.flow, InUse { ports, of: namespace.settings.usable_in(part) })
+            }));
+        }
+    }
+    if !inventories.is_empty() {
+        view.tell(Input::InUse(in_use));
+    }
+    for finding in findings(&facts).into_iter().filter(|f| f.severity != Severity::Note) {
+        view.tell(Input::Finding(finding.sentence));
+    }
+}
+
+/// The name of this host.
+fn host() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}

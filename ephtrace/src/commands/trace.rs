@@ -1,0 +1,80 @@
+//! `ephtrace trace`: every assignment as it happens, or those of a recording.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::settings::{UsageError, build_filter, keep_recorded, named_hook, parse};
+use crate::{
+    cli::{FormatArg, KernelArgs, PlotArg, TraceArgs},
+    output::{Format, Plot, View},
+    pipeline::{
+        self,
+        settings::{DEFAULT_RING_BYTES, TraceSettings},
+    },
+};
+
+/// Traces until a signal, the end that was asked for, or an error.
+///
+/// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
+pub fn run(args: TraceArgs, log_level: u8) -> Result<ExitCode> {
+    pipeline::trace(&TraceSettings::try_from(args)?, log_level)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl TryFrom<TraceArgs> for TraceSettings {
+    type Error = UsageError;
+
+    fn try_from(args: TraceArgs) -> Result<Self, UsageError> {
+        let TraceArgs { from, filter, view, stop, kernel, verbosity } = args;
+        let KernelArgs { hook, btf, ring_size } = kernel;
+        let ring_bytes = match ring_size {
+            Some(size) => parse::ring_bytes("--ring-size", &size)?,
+            None => DEFAULT_RING_BYTES,
+        };
+        let view_settings = View {
+            format: format(view.format),
+            since_start: view.timestamp || !view.time,
+            wall_clock: view.time,
+            uid: view.print_uid,
+            wide: view.wide,
+            explain: verbosity.verbose > 0,
+            plot: view.plot.into(),
+            quiet: verbosity.quiet,
+        };
+        let mut built = build_filter(&filter)?;
+        if from.is_some() {
+            keep_recorded(&mut built, &filter)?;
+        }
+        Ok(Self {
+            filter: built,
+            hook: named_hook(hook),
+            btf,
+            ring_bytes,
+            view: view_settings,
+            output: view.output,
+            count: stop.count,
+            duration: stop.duration.map(|d| parse::duration("--duration", &d)).transpose()?,
+            from,
+            record: None,
+        })
+    }
+}
+
+fn format(format: FormatArg) -> Format {
+    match format {
+        FormatArg::Text => Format::Text,
+        FormatArg::Json => Format::Json,
+        FormatArg::Csv => Format::Csv,
+    }
+}
+
+impl From<PlotArg> for Plot {
+    fn from(plot: PlotArg) -> Self {
+        match plot {
+            PlotArg::Auto => Self::Auto,
+            PlotArg::Always => Self::Always,
+            PlotArg::Never => Self::Never,
+        }
+    }
+}

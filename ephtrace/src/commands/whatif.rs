@@ -1,0 +1,326 @@
+//! `ephtrace whatif`: how much a set-up can carry, in closed form, with all that is assumed.
+//!
+//! Needs no root and looks at nothing but this namespace's range and reserved ports; the arithmetic
+//! is in `analyse::capacity`.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::settings::UsageError;
+use crate::{
+    analyse::capacity::{Ceiling, Setup},
+    cli::{Nat, Preset, WhatifArgs},
+    host::sysctl::{self, PROC_SYS_NET},
+    inventory::sysctls::Sysctls,
+    model::PortRange,
+};
+
+/// How long Linux keeps a port in `TIME_WAIT`: `TCP_TIMEWAIT_LEN`, fixed.
+const TIME_WAIT_S: f64 = 60.0;
+
+/// How long with `tcp_tw_reuse=1`: the timestamp has to be a second older.
+const REUSED_S: f64 = 1.0;
+
+/// How long a NAT keeps a port behind a connection that was closed: Linux 120 s
+/// (`nf_conntrack_tcp_timeout_time_wait`), clouds from 30 s to 240 s; this is the peer's `TIME_WAIT`, which
+/// a NAT has to wait for.
+const NAT_WAIT_S: f64 = 60.0;
+
+/// Ports that an AWS NAT gateway has for one destination
+/// (`docs.aws.amazon.com/vpc`, NAT gateway basics).
+const AWS_PORTS: u32 = 55_000;
+
+/// Ports that an Azure load balancer gives an instance by default
+/// (`learn.microsoft.com`, outbound connections, default port allocation for up to 50 instances).
+const AZURE_PORTS: u32 = 1_024;
+
+/// Ports that GCP's Cloud NAT gives an instance by default
+/// (`cloud.google.com/nat/docs`, minimum ports per VM).
+const GCP_PORTS: u32 = 64;
+
+/// The answer, with what it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// The set-up.
+    pub setup: Setup,
+    /// What it can do.
+    pub ceiling: Ceiling,
+    /// What is assumed.
+    pub assumptions: Vec<String>,
+    /// What it comes to, in a sentence.
+    pub verdict: String,
+}
+
+/// Answers on standard output.
+pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
+    let answer = answer(args, Here::read())?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &answer).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        answer.write_text(&mut out)?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This namespace's settings.
+#[derive(Clone, Copy, Debug)]
+struct Here {
+    range: PortRange,
+    reserved: u32,
+}
+
+impl Here {
+    /// `None` if they can't be read.
+    fn read() -> Option<Self> {
+        let Sysctls { range, reserved, .. } = sysctl::read(Path::new(PROC_SYS_NET)).ok()?;
+        Some(Self { range, reserved: reserved.count(range) })
+    }
+}
+
+fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
+    check(args)?;
+    let mut assumptions = Vec::new();
+    let all = range(args, here, &mut assumptions)?.len();
+    let of_here = here.filter(|_| args.range.is_none()).map(|here| here.reserved);
+    let reserved = args.reserved.or(of_here).unwrap_or(0);
+    let setup = Setup {
+        ports: all.saturating_sub(reserved),
+        sources: args.sources,
+        destinations: args.destinations,
+        lifetime_s: args.lifetime,
+        closes_first: args.closes_first,
+        time_wait_s: if args.tw_reuse { REUSED_S } else { TIME_WAIT_S },
+        requests_per_second: args.rate,
+        requests_per_connection: args.requests,
+        nat_ports: args.nat.map(nat_ports),
+        nat_wait_s: NAT_WAIT_S,
+    };
+    assumptions.push(format!("{reserved} ports of the range are reserved"));
+    assumptions.extend(assume(args, &setup));
+    let ceiling = setup.ceiling();
+    let verdict = verdict(&setup, &ceiling);
+    Ok(Answer { setup, ceiling, assumptions, verdict })
+}
+
+fn check(args: &WhatifArgs) -> Result<(), UsageError> {
+    let wrong = |flag, value: f64, reason: &str| {
+        Err(UsageError::Value { flag, value: value.to_string(), reason: reason.to_owned() })
+    };
+    if !(args.closes_first >= 0.0 && args.closes_first <= 1.0) {
+        return wrong("--closes-first", args.closes_first, "a share is from 0 to 1");
+    }
+    if !(args.lifetime >= 0.0 && args.lifetime.is_finite()) {
+        return wrong("--lifetime", args.lifetime, "it takes seconds");
+    }
+    if args.lifetime == 0.0 && args.closes_first == 0.0 {
+        return wrong("--lifetime", args.lifetime, "a connection takes some time");
+    }
+    if !(args.requests >= 1.0 && args.requests.is_finite()) {
+        return wrong("--requests", args.requests, "a connection carries one at least");
+    }
+    match args.rate {
+        Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
+            wrong("--rate", rate, "it takes requests a second")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn range(
+    args: &WhatifArgs,
+    here: Option<Here>,
+    assumptions: &mut Vec<String>,
+) -> Result<PortRange, UsageError> {
+    let range = match (&args.range, here) {
+        (Some(text), _) => {
+            let ends = text.split_once('-').and_then(|(a, b)| a.parse().ok().zip(b.parse().ok()));
+            let range = ends.map(|(low, high)| PortRange::new(low, high));
+            range.filter(|range| !range.is_empty() && range.low > 0).ok_or_else(|| {
+                UsageError::Value {
+                    flag: "--range",
+                    value: text.clone(),
+                    reason: "it takes two ports, such as 10240-65535".to_owned(),
+                }
+            })?
+        }
+        (None, Some(here)) => here.range,
+        (None, None) => {
+            assumptions.push("the range here can't be read: that of Linux is taken".to_owned());
+            PortRange::new(32_768, 60_999)
+        }
+    };
+    assumptions.push(format!("range {} to {}", range.low, range.high));
+    Ok(range)
+}
+
+fn nat_ports(nat: Nat) -> u32 {
+    match nat {
+        Nat::Ports(ports) => ports,
+        Nat::Preset(Preset::Aws) => AWS_PORTS,
+        Nat::Preset(Preset::Azure) => AZURE_PORTS,
+        Nat::Preset(Preset::Gcp) => GCP_PORTS,
+    }
+}
+
+/// What the answer rests on, beside the range.
+fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
+    let mut all = vec![format!(
+        "a connection lives {} s; in {} of 100 this side closes first, and the port waits {} s more",
+        setup.lifetime_s,
+        setup.closes_first * 100.0,
+        setup.time_wait_s
+    )];
+    if args.tw_reuse {
+        all.push("tcp_tw_reuse=1 needs TCP timestamps on both sides".to_owned());
+    }
+    if setup.sources > 1 {
+        all.push(
+            "each source address is used equally, by bind() with IP_BIND_ADDRESS_NO_PORT"
+                .to_owned(),
+        );
+    }
+    if let Some(ports) = setup.nat_ports {
+        all.push(format!(
+            "the NAT has {ports} ports for one destination, used by this host alone, and keeps each for {} s behind its connection, whoever closed first (some for 30 s, some up to four minutes)",
+            setup.nat_wait_s
+        ));
+    }
+    all.push("the load is even: no bursts, no ports bound by others".to_owned());
+    all
+}
+
+fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
+    let scarce = if ceiling.is_nat { "the NAT's ports" } else { "the ports" };
+    let Some(share) = ceiling.share else {
+        return format!(
+            "{scarce} carry {:.0} connections a second for ever; up to {:.0} no connect searches long",
+            ceiling.connections_per_second, ceiling.quick_connections_per_second
+        );
+    };
+    let (needed, ports) = (ceiling.needed_ports.unwrap_or(0.0), ceiling.ports);
+    let connections = setup.requests_per_second.unwrap_or(0.0) / setup.requests_per_connection;
+    if let Some(seconds) = ceiling.full_in_s {
+        return format!(
+            "no: {needed:.0} ports would be in use, and there are {ports}; {scarce} run out after about {seconds:.0} s"
+        );
+    }
+    let percent = share * 100.0;
+    if connections > ceiling.quick_connections_per_second {
+        return format!(
+            "yes, but slowly: {needed:.0} of {ports} ports in use ({percent:.0} %), beyond the half mark each connect searches through half of the range"
+        );
+    }
+    format!("yes: {needed:.0} of {ports} ports in use ({percent:.0} %)")
+}
+
+impl Answer {
+    fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        let Ceiling { ports, hold_s, connections_per_second, requests_per_second, .. } =
+            self.ceiling;
+        writeln!(out, "{}", self.verdict)?;
+        writeln!(out)?;
+        writeln!(out, "ports for all destinations together    {ports:>12}")?;
+        writeln!(out, "a connection takes one up for          {hold_s:>12.1} s")?;
+        writeln!(out, "connections a second, at most          {connections_per_second:>12.1}")?;
+        let quick = self.ceiling.quick_connections_per_second;
+        writeln!(out, "  without long searches (half mark)    {quick:>12.1}")?;
+        if self.setup.requests_per_connection > 1.0 {
+            writeln!(out, "requests a second, at most             {requests_per_second:>12.1}")?;
+        }
+        writeln!(out, "\nassumed:")?;
+        self.assumptions.iter().try_for_each(|line| writeln!(out, "  {line}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    const HERE: Here = Here { range: PortRange::new(32_768, 60_999), reserved: 232 };
+
+    fn ask(line: &str) -> Result<Answer, UsageError> {
+        let words = format!("ephtrace whatif {line}");
+        let command = Cli::parse_from(words.split_whitespace()).into_command();
+        let Command::Whatif(args) = command else { panic!("not whatif") };
+        answer(&args, Some(HERE))
+    }
+
+    fn text(line: &str) -> String {
+        let mut text = Vec::new();
+        ask(line).unwrap().write_text(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn this_host_as_it_is() {
+        assert_snapshot!(text("--lifetime 0"), @r##"
+        the ports carry 467 connections a second for ever; up to 233 no connect searches long
+
+        ports for all destinations together           28000
+        a connection takes one up for                  60.0 s
+        connections a second, at most                 466.7
+          without long searches (half mark)           233.3
+
+        assumed:
+          range 32768 to 60999
+          232 ports of the range are reserved
+          a connection lives 0 s; in 100 of 100 this side closes first, and the port waits 60 s more
+          the load is even: no bursts, no ports bound by others
+        "##);
+    }
+
+    #[test]
+    fn behind_a_nat() {
+        assert_snapshot!(text("--rate 800 --requests 10 --nat azure --sources 4"), @r##"
+        no: 4808 ports would be in use, and there are 1024; the NAT's ports run out after about 13 s
+
+        ports for all destinations together            1024
+        a connection takes one up for                  60.1 s
+        connections a second, at most                  17.0
+          without long searches (half mark)            17.0
+        requests a second, at most                    170.4
+
+        assumed:
+          range 32768 to 60999
+          232 ports of the range are reserved
+          a connection lives 0.1 s; in 100 of 100 this side closes first, and the port waits 60 s more
+          each source address is used equally, by bind() with IP_BIND_ADDRESS_NO_PORT
+          the NAT has 1024 ports for one destination, used by this host alone, and keeps each for 60 s behind its connection, whoever closed first (some for 30 s, some up to four minutes)
+          the load is even: no bursts, no ports bound by others
+        "##);
+    }
+
+    #[test]
+    fn verdicts_say_yes_slowly_and_no() {
+        let verdict = |line| ask(line).unwrap().verdict;
+        assert_snapshot!(verdict("--lifetime 0 --rate 100"), @"yes: 6000 of 28000 ports in use (21 %)");
+        assert_snapshot!(verdict("--lifetime 0 --rate 400"), @"yes, but slowly: 24000 of 28000 ports in use (86 %), beyond the half mark each connect searches through half of the range");
+        assert_snapshot!(verdict("--lifetime 0 --rate 700"), @"no: 42000 ports would be in use, and there are 28000; the ports run out after about 40 s");
+        assert_snapshot!(verdict("--lifetime 0 --rate 700 --tw-reuse"), @"yes: 700 of 28000 ports in use (2 %)");
+        assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
+        assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
+        assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate 1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
+    }
+
+    #[test]
+    fn what_can_t_be_meant_is_refused() {
+        for line in ["--closes-first 2", "--lifetime=-1", "--requests 0", "--rate 0", "--range 9-1"]
+        {
+            assert!(ask(line).is_err(), "{line}");
+        }
+        assert!(ask("--lifetime 0 --closes-first 0").is_err());
+    }
+}

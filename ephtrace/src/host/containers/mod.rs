@@ -1,0 +1,161 @@
+//! Which container a task runs in, from the path of its cgroup.
+
+use std::{
+    fs, io,
+    num::NonZeroUsize,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lru::LruCache;
+
+use super::mounts::cgroup2_mount;
+
+/// How many cgroups and processes are remembered: a big host runs some hundred containers.
+const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// How long a look at a process stands, in nanoseconds: its id may be another's after that.
+const PID_STANDS_NS: u64 = 10_000_000_000;
+
+/// cgroup v2 id of the root, where all tasks are on hosts whose controllers are on cgroup v1.
+const ROOT_CGROUP: u64 = 1;
+
+/// Hexadecimal digits of an id.
+const FULL_ID: usize = 64;
+
+/// Hexadecimal digits of a short id, as `docker ps` shows it.
+const SHORT_ID: usize = 12;
+
+/// Finds containers, and remembers what it found and where there is none.
+#[derive(Debug)]
+pub struct Containers {
+    proc: PathBuf,
+    /// Where cgroup v2 is mounted.
+    cgroup2: Option<PathBuf>,
+    remembered: LruCache<Key, Found>,
+}
+
+/// Whose container it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// That of all in a cgroup, for good: the cgroup's own path told.
+    Cgroup(u64),
+    /// That of a process in a cgroup, if it has one, for a while.
+    Pid(u32, Option<u64>),
+}
+
+#[derive(Clone, Debug)]
+struct Found {
+    container: Option<Arc<str>>,
+    at_ns: u64,
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Self::new("/proc")
+    }
+}
+
+impl Containers {
+    /// Looks at processes below `proc`.
+    pub fn new(proc: impl Into<PathBuf>) -> Self {
+        let proc = proc.into();
+        let mounts = fs::read(proc.join("self/mounts"));
+        let cgroup2 = mounts.ok().and_then(|mounts| cgroup2_mount(&mounts));
+        Self { proc, cgroup2, remembered: LruCache::new(MAX_REMEMBERED) }
+    }
+
+    /// Short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
+    ///
+    /// Reads `/proc/PID/cgroup` once for each cgroup whose path tells. Where it does not, since all
+    /// tasks are in the root, cgroup v1 tells the container, or the process has moved meanwhile: once
+    /// for each process.
+    pub fn container(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Option<Arc<str>> {
+        let cgroup_id = cgroup_id.filter(|id| *id > ROOT_CGROUP);
+        let of_cgroup = cgroup_id.map(Key::Cgroup);
+        let of_process = Key::Pid(pid, cgroup_id);
+        for key in of_cgroup.into_iter().chain([of_process]) {
+            if let Some(found) = self.remembered.get(&key).filter(|one| one.stands(key, now_ns)) {
+                return found.container.clone();
+            }
+        }
+        // A process that is gone is no answer for its cgroup.
+        let (container, of_all) = self.read(pid, cgroup_id).unwrap_or_default();
+        let key = of_cgroup.filter(|_| of_all).unwrap_or(of_process);
+        self.remembered.put(key, Found { container: container.clone(), at_ns: now_ns });
+        container
+    }
+
+    /// The container of a process, and whether it is that of all in the cgroup.
+    fn read(&self, pid: u32, cgroup_id: Option<u64>) -> io::Result<(Option<Arc<str>>, bool)> {
+        let text = fs::read(self.proc.join(pid.to_string()).join("cgroup"))?;
+        let text = String::from_utf8_lossy(&text);
+        let paths = || text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+        let own = text.lines().find_map(|line| line.strip_prefix("0::"));
+        if let Some(own) = own.filter(|own| cgroup_id.is_some_and(|id| self.is_at(own, id))) {
+            let container = container_of(own);
+            // Without cgroup v1 there is nobody else who could tell.
+            if container.is_some() || paths().count() == 1 {
+                return Ok((container, true));
+            }
+        }
+        Ok((paths().find_map(container_of), false))
+    }
+
+    /// Whether the cgroup at `path` has the id: a process may have moved since it was seen in it.
+    fn is_at(&self, path: &str, id: u64) -> bool {
+        let below = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
+        let folder = self.cgroup2.as_ref().map(|mount| fs::metadata(mount.join(below)));
+        folder.is_some_and(|folder| folder.is_ok_and(|folder| folder.ino() == id))
+    }
+}
+
+impl Found {
+    fn stands(&self, key: Key, now_ns: u64) -> bool {
+        match key {
+            Key::Cgroup(_) => true,
+            Key::Pid(..) => now_ns.saturating_sub(self.at_ns) < PID_STANDS_NS,
+        }
+    }
+}
+
+/// The container that a cgroup's path belongs to, the innermost if they are nested: the first 12
+/// digits of its id, or its name where the runtime (LXC, systemd-nspawn) gives no id.
+pub fn container_of(path: &str) -> Option<Arc<str>> {
+    let mut found = None;
+    let mut parent = "";
+    for component in path.split('/').filter(|c| !c.is_empty()) {
+        found = id(component).or_else(|| name(parent, component)).or(found);
+        parent = component;
+    }
+    found
+}
+
+/// docker-ID.scope, cri-containerd-ID.scope, crio-ID, libpod-ID.scope, SLICE:cri-containerd:ID, ID.
+fn id(component: &str) -> Option<Arc<str>> {
+    let unit = component.strip_suffix(".scope").unwrap_or(component);
+    let (lead, id) = unit.split_at_checked(unit.len().checked_sub(FULL_ID)?)?;
+    let is_id = id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_apart = lead.is_empty() || lead.ends_with(['-', ':']);
+    // The monitor of a container runs beside it, not in it.
+    (is_id && is_apart && !lead.ends_with("conmon-")).then(|| Arc::from(&id[..SHORT_ID]))
+}
+
+/// lxc/NAME, lxc.payload.NAME, lxc.payload/NAME, systemd-nspawn@NAME.service, machine-NAME.scope.
+fn name(parent: &str, component: &str) -> Option<Arc<str>> {
+    if matches!(parent, "lxc" | "lxc.payload") {
+        return Some(component.into());
+    }
+    if let Some(name) = component.strip_prefix("lxc.payload.") {
+        return Some(name.into());
+    }
+    let nspawn = component.strip_prefix("systemd-nspawn@").and_then(|c| c.strip_suffix(".service"));
+    let machine = component.strip_prefix("machine-").and_then(|c| c.strip_suffix(".scope"));
+    // A virtual machine has a kernel of its own, so its connects are not seen here.
+    let name = nspawn.or(machine.filter(|m| !m.starts_with("qemu")))?;
+    (parent == "machine.slice").then(|| name.replace("\\x2d", "-").into())
+}
+
+#[cfg(test)]
+mod tests;

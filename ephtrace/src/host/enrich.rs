@@ -1,0 +1,62 @@
+//! What the kernel half does not tell: wall-clock time, container, a missing name.
+
+use std::{fs, num::NonZeroUsize, path::PathBuf};
+
+use lru::LruCache;
+
+use super::containers::Containers;
+use crate::model::{Assignment, Comm};
+
+/// How many names are remembered; only hooks that can't tell the name need them.
+const MAX_NAMES: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// How long a name stands, in nanoseconds: the process may become another after that.
+const NAME_STANDS_NS: u64 = 1_000_000_000;
+
+/// Fills in what the kernel half left unknown, at the cost of at most one small file for each new
+/// cgroup and each nameless process.
+#[derive(Debug)]
+pub struct Enricher {
+    proc: PathBuf,
+    containers: Containers,
+    names: LruCache<u32, (Option<Comm>, u64)>,
+}
+
+impl Default for Enricher {
+    fn default() -> Self {
+        Self::new("/proc")
+    }
+}
+
+impl Enricher {
+    /// Looks at processes below `proc`.
+    pub fn new(proc: impl Into<PathBuf>) -> Self {
+        let proc = proc.into();
+        let containers = Containers::new(proc.clone());
+        Self { proc, containers, names: LruCache::new(MAX_NAMES) }
+    }
+
+    /// Sets container and name where they are unknown and can be found out.
+    pub fn enrich(&mut self, assignment: &mut Assignment) {
+        let Some(pid) = assignment.pid else { return };
+        let now_ns = assignment.ts_ns;
+        if assignment.container.is_none() {
+            assignment.container = self.containers.container(pid, assignment.cgroup_id, now_ns);
+        }
+        if assignment.comm.is_none() {
+            assignment.comm = self.name(pid, now_ns);
+        }
+    }
+
+    fn name(&mut self, pid: u32, now_ns: u64) -> Option<Comm> {
+        match self.names.get(&pid) {
+            Some((name, at_ns)) if now_ns.saturating_sub(*at_ns) < NAME_STANDS_NS => *name,
+            _ => {
+                let text = fs::read(self.proc.join(pid.to_string()).join("comm"));
+                let name = text.ok().map(|t| Comm::new(String::from_utf8_lossy(&t).trim_end()));
+                self.names.put(pid, (name, now_ns));
+                name
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Which network namespaces there are, and how to get into one.
+//!
+//! A namespace is found by its processes, or by the file that it is mounted on (`ip netns` and
+//! container runtimes keep namespaces so). One that only an open file, a socket or a thread other
+//! than a process's first keeps alive is not found.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::OsStr,
+    fs::{self, File},
+    io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, setns},
+};
+use thiserror::Error;
+
+use super::mounts::unescape;
+
+/// The namespace of this thread.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// Where `ip netns` keeps its namespaces; the second is a link to the first on most systems.
+const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
+
+/// How many ways into a namespace are remembered: a process may end before it is looked at.
+const MAX_DOORS: usize = 4;
+
+/// A network namespace, and how to get in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Its inode number.
+    pub netns: u32,
+    /// The name of the file in `/run/netns` that it is mounted on, else the path of such a file.
+    pub name: Option<String>,
+    /// Processes whose first thread is in it, as far as they may be looked at.
+    pub processes: u32,
+    /// Files that stand for it, at most a few.
+    pub doors: Vec<PathBuf>,
+}
+
+/// All namespaces that can be found.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    /// By inode number.
+    pub found: BTreeMap<u32, Found>,
+    /// Processes whose namespace may not be looked at.
+    pub hidden_processes: u32,
+}
+
+/// Why a namespace can't be entered. The text says what to do.
+#[derive(Debug, Error)]
+pub enum EnterError {
+    /// It is gone.
+    #[error("it is gone: nothing stands for it any more")]
+    Gone,
+    /// No right to open what stands for it.
+    #[error("may not open {0}; run as root, or as the user whose process it is")]
+    Open(String),
+    /// No right to enter.
+    #[error("may not enter; it takes CAP_SYS_ADMIN here and in its user namespace: run as root")]
+    NotPermitted,
+    /// Another reason.
+    #[error("can't enter: {0}")]
+    Failed(io::Error),
+}
+
+/// Inode number of the namespace of this thread.
+pub fn own() -> io::Result<u32> {
+    inode(Path::new(OWN))
+}
+
+/// The name of namespace `netns` in the manner of `ip netns`, if it is mounted where this process
+/// sees it.
+pub fn name_of(netns: u32) -> Option<String> {
+    let mounts = fs::read("/proc/thread-self/mountinfo").ok()?;
+    mounted(&mounts).find(|(inode, _)| *inode == netns).map(|(_, path)| name(&path))
+}
+
+/// Looks at all processes and mounts below `proc`.
+pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
+    let mut all = Namespaces::default();
+    all.add_mounts(&proc.join("thread-self"), Path::new(""));
+    let mut mount_namespaces: HashSet<PathBuf> =
+        fs::read_link(proc.join("thread-self/ns/mnt")).into_iter().collect();
+    for process in processes(proc)? {
+        let door = process.join("ns/net");
+        match inode(&door) {
+            Ok(netns) => {
+                let found = all.at(netns);
+                found.processes += 1;
+                found.add_door(door);
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                all.hidden_processes += 1;
+            }
+            // It has ended.
+            Err(_) => {}
+        }
+        if let Ok(mount_namespace) = fs::read_link(process.join("ns/mnt"))
+            && mount_namespaces.insert(mount_namespace)
+        {
+            all.add_mounts(&process, &process.join("root"));
+        }
+    }
+    Ok(all)
+}
+
+impl Namespaces {
+    fn at(&mut self, netns: u32) -> &mut Found {
+        self.found.entry(netns).or_insert_with(|| Found { netns, ..Found::default() })
+    }
+
+    /// Namespaces that are mounted where `process` sees them; its root is `root` from here.
+    fn add_mounts(&mut self, process: &Path, root: &Path) {
+        let Ok(mounts) = fs::read(process.join("mountinfo")) else { return };
+        for (netns, path) in mounted(&mounts) {
+            let found = self.at(netns);
+            found.name.get_or_insert_with(|| name(&path));
+            let mut door = root.as_os_str().to_owned();
+            door.push(path.as_os_str());
+            found.add_door(door.into());
+        }
+    }
+}
+
+impl Found {
+    fn add_door(&mut self, door: PathBuf) {
+        if self.doors.len() < MAX_DOORS {
+            self.doors.push(door);
+        }
+    }
+
+    fn open(&self) -> Result<File, EnterError> {
+        let mut problem = EnterError::Gone;
+        for door in &self.doors {
+            match File::open(door) {
+                // Another file may be mounted over it, or another process have its id.
+                Ok(file) if file.metadata().is_ok_and(|m| m.ino() == u64::from(self.netns)) => {
+                    return Ok(file);
+                }
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    problem = EnterError::Open(door.display().to_string());
+                }
+                _ => {}
+            }
+        }
+        Err(problem)
+    }
+
+    /// Does `work` in this namespace, on a thread of its own.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, EnterError> {
+        let file = self.open()?;
+        thread::scope(|scope| {
+            let thread = thread::Builder::new()
+                .spawn_scoped(scope, || setns(file, CloneFlags::CLONE_NEWNET).map(|()| work()));
+            let done = thread.map_err(EnterError::Failed)?.join();
+            match done {
+                Ok(Ok(result)) => Ok(result),
+                Ok(Err(Errno::EPERM)) => Err(EnterError::NotPermitted),
+                Ok(Err(errno)) => Err(EnterError::Failed(errno.into())),
+                Err(_) => Err(EnterError::Failed(io::Error::other("its thread broke off"))),
+            }
+        })
+    }
+}
+
+/// Folders of all processes below `proc`, by process id.
+pub(super) fn processes(proc: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut pids: Vec<u32> = fs::read_dir(proc)?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    Ok(pids.into_iter().map(|pid| proc.join(pid.to_string())).collect())
+}
+
+fn inode(path: &Path) -> io::Result<u32> {
+    // The link, not what it leads to: that is quicker and takes no more rights.
+    let link = fs::read_link(path)?;
+    if link.as_os_str().is_empty() {
+        // What Linux 5.10 answers in place of an error (`proc_ns_readlink`).
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    netns_of(link.as_os_str().as_bytes())
+        .ok_or_else(|| io::Error::other(format!("{} is no namespace", path.display())))
+}
+
+/// `net:[4026531840]`
+fn netns_of(text: &[u8]) -> Option<u32> {
+    let number = text.strip_prefix(b"net:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+/// Namespaces in the text of a `mountinfo`, with the paths that they are mounted on.
+fn mounted(mounts: &[u8]) -> impl Iterator<Item = (u32, PathBuf)> {
+    mounts.split(|&b| b == b'\n').filter_map(|line| {
+        let mut fields = line.split(|&b| b == b' ').skip(3);
+        let netns = netns_of(fields.next()?)?;
+        Some((netns, PathBuf::from(OsStr::from_bytes(&unescape(fields.next()?)))))
+    })
+}
+
+fn name(path: &Path) -> String {
+    let is_named = path.parent().is_some_and(|parent| NAMED.iter().any(|n| parent == Path::new(n)));
+    let name = path.file_name().filter(|_| is_named).unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounted_namespaces_are_found_with_their_names() {
+        let mounts = b"22 1 0:20 / /proc rw - proc proc rw\n\
+            36 35 0:4 net:[4026532281] /run/netns/blue rw shared:1 - nsfs nsfs rw\n\
+            37 35 0:4 mnt:[4026532282] /run/x rw - nsfs nsfs rw\n\
+            38 35 0:4 net:[4026532283] /tmp/a\\040b/ns rw - nsfs nsfs rw\n\
+            39 35 0:4 net:[";
+        let found: Vec<_> = mounted(mounts).map(|(netns, path)| (netns, name(&path))).collect();
+        let expected = [(4_026_532_281, "blue"), (4_026_532_283, "/tmp/a b/ns")];
+        assert_eq!(found, expected.map(|(netns, name)| (netns, name.to_owned())));
+    }
+
+    #[test]
+    fn this_process_is_in_a_namespace() {
+        let own = own().unwrap();
+        let all = find_all(Path::new("/proc")).unwrap();
+        let found = &all.found[&own];
+        assert!(found.processes > 0 && !found.doors.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_gone_is_not_entered() {
+        let own = own().unwrap();
+        let door = PathBuf::from("/proc/self/ns/net");
+        let stale =
+            Found { netns: own + 1, doors: vec![door, "/no/such".into()], ..Found::default() };
+        assert!(matches!(stale.inside(|| ()), Err(EnterError::Gone)));
+    }
+}

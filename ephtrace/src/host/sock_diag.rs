@@ -1,0 +1,279 @@
+//! The kernel's list of sockets (`sock_diag`), of the namespace of this thread.
+//!
+//! One request for each family, answered in pieces of bounded size, each of which is
+//! handed on before the next is asked for. Needs no right.
+
+use std::{io, net::IpAddr};
+
+use netlink_packet_core::{
+    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, Parseable as _,
+};
+use netlink_packet_sock_diag::{
+    SockDiagMessage,
+    constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP},
+    inet::{ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags},
+};
+use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use thiserror::Error;
+
+use crate::inventory::socket::{Socket, State};
+
+/// The kernel writes at most 32 KiB at once (`netlink_dump`).
+const ANSWER_BYTES: usize = 64 << 10;
+
+/// `NLMSG_ERROR`: the kernel refuses.
+const ERROR: u16 = 2;
+/// `NLMSG_DONE`: the end of the list.
+const DONE: u16 = 3;
+/// Messages begin at multiples of this (`NLMSG_ALIGNTO`).
+const ALIGN: usize = 4;
+
+/// Bytes of an error number in front of the payload.
+const ERRNO_BYTES: usize = 4;
+
+/// Transport protocols that are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// Address families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+/// Why there is no list.
+#[derive(Debug, Error)]
+pub enum DiagError {
+    /// No socket to ask through.
+    #[error("can't ask the kernel for its sockets: {0}; it needs CONFIG_INET_DIAG")]
+    Open(io::Error),
+    /// The kernel does not list sockets of this protocol.
+    #[error("the kernel does not list its {protocol} sockets; `sudo modprobe {module}` may help")]
+    Missing {
+        /// Which.
+        protocol: &'static str,
+        /// The kernel module that lists them.
+        module: &'static str,
+    },
+    /// Asking or reading failed.
+    #[error("the kernel's list of sockets broke off: {0}; try again")]
+    Broken(io::Error),
+    /// The answer is not understood.
+    #[error("the kernel's list of sockets is not understood: {0}; please report it")]
+    Form(String),
+}
+
+/// Lists all sockets of `transport` with a local port, in any state. Says whether the kernel noticed
+/// that the list changed while it wrote it.
+pub fn list(transport: Transport, mut each: impl FnMut(Socket)) -> Result<bool, DiagError> {
+    let mut interrupted = false;
+    for family in [Family::V4, Family::V6] {
+        match list_family(transport, family, &mut each) {
+            Ok(changed) => interrupted |= changed,
+            // A kernel without IPv6 has IPv4 at least.
+            Err(DiagError::Missing { .. }) if family == Family::V6 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(interrupted)
+}
+
+fn list_family(
+    transport: Transport,
+    family: Family,
+    each: &mut impl FnMut(Socket),
+) -> Result<bool, DiagError> {
+    let netlink = Netlink::new(NETLINK_SOCK_DIAG).map_err(DiagError::Open)?;
+    netlink.connect(&SocketAddr::new(0, 0)).map_err(DiagError::Open)?;
+    let request = request(transport, family);
+    retry(|| netlink.send(&request, 0)).map_err(DiagError::Broken)?;
+    let mut answer = vec![0; ANSWER_BYTES];
+    let mut interrupted = false;
+    loop {
+        let read = retry(|| netlink.recv(&mut &mut answer[..], 0)).map_err(DiagError::Broken)?;
+        let answer = answer.get(..read).ok_or_else(|| form(format!("{read} bytes at once")))?;
+        if messages(answer, transport, each, &mut interrupted)? {
+            return Ok(interrupted);
+        }
+    }
+}
+
+/// A signal is no reason to begin again: the kernel keeps the place.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+fn request(transport: Transport, family: Family) -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    let (family, socket_id) = match family {
+        Family::V4 => (AF_INET, SocketId::new_v4()),
+        Family::V6 => (AF_INET6, SocketId::new_v6()),
+    };
+    let request = InetRequest {
+        family,
+        protocol: match transport {
+            Transport::Tcp => IPPROTO_TCP,
+            Transport::Udp => IPPROTO_UDP,
+        },
+        extensions: ExtensionFlags::empty(),
+        // All, also the ones that the crate has no name for: TCP_BOUND_INACTIVE is bit 13.
+        states: StateFlags::from_bits_retain(u32::MAX),
+        socket_id,
+    };
+    let payload = NetlinkPayload::from(SockDiagMessage::InetRequest(request));
+    let mut message = NetlinkMessage::new(header, payload);
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+/// Hands on the sockets of one piece of the answer; says whether it was the last.
+fn messages(
+    mut bytes: &[u8],
+    transport: Transport,
+    each: &mut impl FnMut(Socket),
+    interrupted: &mut bool,
+) -> Result<bool, DiagError> {
+    while !bytes.is_empty() {
+        let message = NetlinkBuffer::new_checked(bytes).map_err(|error| form(error.to_string()))?;
+        *interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;
+        match message.message_type() {
+            DONE | ERROR => return end(message.payload(), transport).map(|()| true),
+            _ => {
+                if let Some(socket) = socket(message.payload())? {
+                    each(socket);
+                }
+            }
+        }
+        let length = usize::try_from(message.length()).unwrap_or(usize::MAX);
+        bytes = bytes.get(length.next_multiple_of(ALIGN)..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+/// The last message has an error number, negative, or 0.
+fn end(payload: &[u8], transport: Transport) -> Result<(), DiagError> {
+    let errno = payload.first_chunk::<ERRNO_BYTES>().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
+    match -errno {
+        0 => Ok(()),
+        libc::ENOENT => {
+            let (protocol, module) = match transport {
+                Transport::Tcp => ("TCP", "tcp_diag"),
+                Transport::Udp => ("UDP", "udp_diag"),
+            };
+            Err(DiagError::Missing { protocol, module })
+        }
+        errno => Err(DiagError::Broken(io::Error::from_raw_os_error(errno))),
+    }
+}
+
+/// Its attributes, which follow, are not needed.
+fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
+    let header = InetResponseHeader::parse(payload).map_err(|error| form(error.to_string()))?;
+    let SocketId { source_port, destination_port, source_address, destination_address, .. } =
+        header.socket_id;
+    // A state that came after this was written holds a port in some way that is not known.
+    let state = State::from_kernel(header.state).unwrap_or(State::Close);
+    Ok((source_port != 0).then_some(Socket {
+        saddr: canonical(source_address),
+        daddr: canonical(destination_address),
+        sport: source_port,
+        dport: destination_port,
+        state,
+        inode: header.inode,
+    }))
+}
+
+fn canonical(addr: IpAddr) -> IpAddr {
+    addr.to_canonical()
+}
+
+fn form(what: String) -> DiagError {
+    DiagError::Form(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Length, type, flags, sequence, port id; then the payload.
+    fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(16 + payload.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        bytes
+    }
+
+    /// What the kernel says of an IPv4 socket in `TIME_WAIT`.
+    fn time_wait() -> Vec<u8> {
+        let mut payload = vec![AF_INET, 6, 3, 0, 0x9c, 0x40, 0x01, 0xbb];
+        payload.extend([10, 0, 0, 1]);
+        payload.resize(24, 0);
+        payload.extend([10, 0, 0, 9]);
+        payload.resize(72, 0);
+        payload
+    }
+
+    fn read(bytes: &[u8]) -> (Result<bool, DiagError>, Vec<Socket>, bool) {
+        let (mut sockets, mut interrupted) = (Vec::new(), false);
+        let done = messages(bytes, Transport::Tcp, &mut |s| sockets.push(s), &mut interrupted);
+        (done, sockets, interrupted)
+    }
+
+    #[test]
+    fn sockets_until_the_end() {
+        let one = message(20, 0, &time_wait());
+        let (done, sockets, interrupted) = read(&one);
+        assert!(!done.unwrap() && !interrupted);
+        let [found] = &*sockets else { panic!("{sockets:?}") };
+        assert_eq!((found.sport, found.dport), (40000, 443));
+        assert_eq!((found.saddr, found.daddr), ([10, 0, 0, 1].into(), [10, 0, 0, 9].into()));
+        assert_eq!((found.state, found.inode), (State::TimeWait, 0));
+        let all = [one, message(DONE, NLM_F_DUMP_INTR, &[0; 4])].concat();
+        let (done, sockets, interrupted) = read(&all);
+        assert_eq!((done.unwrap(), sockets.len(), interrupted), (true, 1, true));
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let refused = |errno: i32| {
+            read(&message(ERROR, 0, &(-errno).to_ne_bytes())).0.unwrap_err().to_string()
+        };
+        assert!(refused(libc::ENOENT).contains("modprobe tcp_diag"), "{}", refused(libc::ENOENT));
+        assert!(refused(libc::EPERM).contains("not permitted"), "{}", refused(libc::EPERM));
+        let cut = message(20, 0, &time_wait()[..50]);
+        assert!(matches!(read(&cut).0, Err(DiagError::Form(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            kind in 0..25_u16,
+            is_framed: bool,
+        ) {
+            let bytes = if is_framed { message(kind, 0, &bytes) } else { bytes };
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! From what is in use now to the facts that findings are made of, alone or beside what was counted.
+//!
+//! The only place that knows both `inventory` and `analyse`.
+
+use std::path::Path;
+
+use super::{
+    Inventory, Namespace,
+    namespace::{DestinationUse, Place},
+    owners::Owner,
+};
+use crate::{
+    analyse::findings::{DestinationFacts, Facts, Listener, NetnsFacts, Tracker},
+    model::PortRange,
+};
+
+/// What an inventory says by itself.
+pub fn of_inventory(inventory: &Inventory) -> Facts {
+    let destinations = inventory.namespaces.iter().flat_map(|namespace| {
+        let fullest = namespace.destinations.iter();
+        fullest.map(|one| in_use(namespace, one, None))
+    });
+    let conntrack = inventory.namespaces.iter().filter_map(|n| {
+        let conntrack = n.settings.conntrack?;
+        Some(Tracker { count: conntrack.count, max: conntrack.max, netns: n.place.netns })
+    });
+    let own = inventory.namespaces.iter().find(|n| n.place.own);
+    Facts {
+        destinations: destinations.collect(),
+        namespaces: inventory.namespaces.iter().map(namespace).collect(),
+        own_netns: own.map(|n| n.place.netns),
+        conntrack: conntrack.max(),
+        ..Facts::default()
+    }
+}
+
+/// Adds to what was counted what is in use: of the same destinations, and of those that are past a
+/// mark although nothing was assigned.
+pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
+    let Facts { namespaces, own_netns, conntrack, .. } = of_inventory(inventory);
+    for namespace in &inventory.namespaces {
+        for one in &namespace.destinations {
+            add_in_use(facts, namespace, one);
+        }
+    }
+    facts.namespaces.extend(namespaces);
+    facts.own_netns = facts.own_netns.or(own_netns);
+    facts.conntrack = facts.conntrack.max(conntrack);
+}
+
+fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
+    let by_itself = in_use(namespace, one, None);
+    let mut is_known = false;
+    let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
+    for mine in same.filter(|mine| mine.origin == Some("connect")) {
+        let now = in_use(namespace, one, mine.range);
+        mine.in_use = now.in_use;
+        mine.usable = now.usable;
+        mine.time_wait = now.time_wait;
+        mine.reusable = now.reusable;
+        is_known = true;
+    }
+    if !is_known {
+        facts.destinations.push(by_itself);
+    }
+}
+
+/// What a socket with `range` finds in use: others' ports count only in there.
+fn in_use(
+    namespace: &Namespace,
+    one: &DestinationUse,
+    range: Option<PortRange>,
+) -> DestinationFacts {
+    let part = namespace.settings.part(range);
+    let (in_use, time_wait) = one.in_use_in(part);
+    DestinationFacts {
+        flow: one.flow,
+        origin: Some("connect"),
+        process: one.holders.first().map(|holder| who(&holder.owner)),
+        range: Some(namespace.settings.range),
+        in_use: Some(in_use),
+        usable: Some(namespace.settings.usable_in(part)),
+        time_wait: Some(time_wait),
+        // All of one destination may be taken over, or none.
+        reusable: one.time_wait_reusable.map(|all| all.min(time_wait)),
+        ..DestinationFacts::default()
+    }
+}
+
+fn namespace(namespace: &Namespace) -> NetnsFacts {
+    let settings = &namespace.settings;
+    let listening = namespace.bound.held.iter().filter(|held| held.state == "listen");
+    let name = match (&namespace.place.name, namespace.place.own) {
+        (_, true) => "this namespace".to_owned(),
+        (Some(name), _) => format!("namespace {name}"),
+        (None, _) => format!("netns {}", namespace.place.netns),
+    };
+    let mut listeners: Vec<Listener> = listening
+        .filter(|held| !held.reserved)
+        .map(|held| Listener { port: held.port, process: held.holder.as_ref().map(who) })
+        .collect();
+    listeners.dedup_by_key(|listener| listener.port);
+    NetnsFacts {
+        netns: namespace.place.netns,
+        name,
+        is_host: namespace.place.own,
+        enter: enter(&namespace.place),
+        range: Some(settings.range),
+        reserved: settings.reserved_runs.clone(),
+        tw_reuse: settings.tw_reuse,
+        listeners,
+        bound: Some(namespace.bound.ports),
+    }
+}
+
+/// What to type before a command so that it runs in there. Names are others' choice: one that a shell
+/// would not take as it is, is left out.
+fn enter(place: &Place) -> Option<String> {
+    let door = place.door.as_deref();
+    let name = place.name.as_deref().filter(|name| !name.contains('/'));
+    if let Some(name) = name.filter(|name| is_plain(name) && !door.is_some_and(is_elsewhere)) {
+        return Some(format!("ip netns exec {name}"));
+    }
+    let door = door?.to_str().filter(|door| is_plain(door))?;
+    Some(format!("nsenter --net={door}"))
+}
+
+/// Whether it is mounted where only another process sees it: `/proc/PID/root/…`.
+fn is_elsewhere(door: &Path) -> bool {
+    door.starts_with("/proc") && door.iter().nth(3).is_some_and(|part| part == "root")
+}
+
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "/_.:@-".contains(c))
+}
+
+fn who(owner: &Owner) -> String {
+    let name = owner.comm.as_deref().unwrap_or("a process");
+    owner.pid.map_or_else(|| name.to_owned(), |pid| format!("{name} ({pid})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        inventory::sysctls::Sysctls,
+        inventory::{
+            Openers,
+            census::{Census, Listing},
+            owners::{OpenSockets, Owners},
+            port_set::PortSet,
+            socket::{Socket, State},
+        },
+        model::{FlowKey, PortRange},
+    };
+
+    /// The default range; 5000 ports in use at its upper end, 10 in TIME_WAIT from 40000 on.
+    fn inventory() -> Inventory {
+        let to = |sport, state| Socket {
+            saddr: [10, 0, 0, 1].into(),
+            daddr: [10, 0, 0, 2].into(),
+            sport,
+            dport: 443,
+            state,
+            inode: 0,
+        };
+        let open = (55_000..60_000).map(|port| to(port, State::Established));
+        let waiting = (40_000..40_010).map(|port| to(port, State::TimeWait));
+        let in_range = open.chain(waiting).collect();
+        let mut reserved = PortSet::default();
+        reserved.extend(40_090..40_200);
+        let sysctls = Sysctls {
+            range: PortRange::new(32_768, 60_999),
+            reserved,
+            step_width: None,
+            tw_reuse: Some(1),
+            tw_reuse_delay_ms: None,
+            conntrack: None,
+        };
+        let (open, openers) = (OpenSockets::default(), Openers::default());
+        let listing = Listing { in_range, ..Listing::default() };
+        let census = Census::new(Place { netns: 7, ..Place::default() }, sysctls, listing);
+        Inventory {
+            r#type: "inventory",
+            ts_ns: 0,
+            namespaces: vec![census.describe(10, Owners { open: &open, openers: &openers })],
+            unreadable: Vec::new(),
+            hidden_processes: None,
+            hidden_holders: 0,
+            openers_known: false,
+            openers_forgotten: 0,
+        }
+    }
+
+    #[test]
+    fn a_socket_with_its_own_range_finds_only_what_is_in_there() {
+        let with = |range| {
+            let one = DestinationFacts {
+                flow: FlowKey {
+                    netns: Some(7),
+                    saddr: [10, 0, 0, 1].into(),
+                    daddr: Some([10, 0, 0, 2].into()),
+                    dport: Some(443),
+                },
+                origin: Some("connect"),
+                range: Some(range),
+                ..DestinationFacts::default()
+            };
+            let mut facts = Facts { destinations: vec![one], ..Facts::default() };
+            add_inventory(&mut facts, &inventory());
+            let [one] = &*facts.destinations else { panic!("{facts:?}") };
+            [one.in_use, one.usable, one.time_wait, one.reusable].map(Option::unwrap)
+        };
+        assert_eq!(with(PortRange::new(40_000, 40_099)), [10, 90, 10, 10]);
+        assert_eq!(with(PortRange::new(40_005, 40_006)), [2, 2, 2, 2]);
+        assert_eq!(with(PortRange::new(50_000, 50_099)), [0, 100, 0, 0]);
+        assert_eq!(with(PortRange::new(32_768, 60_999)), [5010, 28_122, 10, 10]);
+        // The range was another when it connected.
+        assert_eq!(with(PortRange::new(1024, 2000)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(1024, 65_535)), [5010, 28_122, 10, 10]);
+    }
+
+    #[test]
+    fn a_namespace_is_entered_by_its_name_or_its_door() {
+        let enter = |name: Option<&str>, door: &str| {
+            let name = name.map(str::to_owned);
+            enter(&Place { name, door: Some(door.into()), ..Place::default() })
+        };
+        let is = |text: &str| Some(text.to_owned());
+        assert_eq!(enter(Some("blue"), "/run/netns/blue"), is("ip netns exec blue"));
+        assert_eq!(enter(Some("blue"), "/proc/7/ns/net"), is("ip netns exec blue"));
+        assert_eq!(enter(None, "/proc/7/ns/net"), is("nsenter --net=/proc/7/ns/net"));
+        assert_eq!(enter(Some("/x/y"), "/x/y"), is("nsenter --net=/x/y"));
+        let elsewhere = "/proc/7/root/run/netns/blue";
+        assert_eq!(enter(Some("blue"), elsewhere), is(&format!("nsenter --net={elsewhere}")));
+        assert_eq!(enter(Some("a;b"), "/run/netns/a;b"), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! What a network namespace is set to, as far as ports are concerned.
+
+use serde::Serialize;
+
+use super::port_set::PortSet;
+use crate::model::PortRange;
+
+/// What is set in one network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sysctls {
+    /// `net.ipv4.ip_local_port_range`.
+    pub range: PortRange,
+    /// `net.ipv4.ip_local_reserved_ports`.
+    pub reserved: PortSet,
+    /// `net.ipv4.ip_local_port_step_width`; `None` before Linux 7.1.
+    pub step_width: Option<u32>,
+    /// `net.ipv4.tcp_tw_reuse`: 0 never, 1 always, 2 on loopback only.
+    pub tw_reuse: Option<u8>,
+    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a second.
+    pub tw_reuse_delay_ms: Option<u32>,
+    /// Connections that the firewall follows; `None` without connection tracking.
+    pub conntrack: Option<Conntrack>,
+}
+
+/// How full the table of followed connections is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Conntrack {
+    /// `net.netfilter.nf_conntrack_count`: entries of this namespace.
+    pub count: u64,
+    /// `net.netfilter.nf_conntrack_max`: how many there may be.
+    pub max: u64,
+}
+
+impl Sysctls {
+    /// Whether connect may use `port`: in the range, and not reserved.
+    pub fn is_usable(&self, port: u16) -> bool {
+        self.range.contains(port) && !self.reserved.contains(port)
+    }
+
+    /// Number of ports in the range that are not reserved.
+    pub fn usable(&self) -> u32 {
+        self.range.len() - self.reserved.count(self.range)
+    }
+
+    /// Number of usable ports that connect tries first: those of the parity of the range's low end
+    /// (`__inet_hash_connect`).
+    pub fn tried_first(&self) -> u32 {
+        let parity = self.reserved.split(self.range);
+        let reserved = if self.range.low.is_multiple_of(2) { parity.even } else { parity.odd };
+        self.range.len().div_ceil(2) - reserved
+    }
+}

@@ -1,0 +1,58 @@
+//! The kernel's tick rate, told from one pair of clocks.
+//!
+//! The hash secret changes every `10 * HZ` jiffies (`net/core/secure_seq.c`), but a kernel does not
+//! say what its HZ is. It does start counting jiffies at a known value, so that one reading beside
+//! the monotonic clock gives it away.
+
+/// What kernels are built with (`kernel/Kconfig.hz`).
+const RATES: [u64; 4] = [100, 250, 300, 1000];
+
+/// How far both clocks may be apart, in nanoseconds: the first jiffies pass before the monotonic
+/// clock starts, and some are counted late.
+const TOLERANCE_NS: u64 = 3_000_000_000;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// Jiffies in one epoch of the hash secret, from `jiffies64` and `CLOCK_MONOTONIC` at the same
+/// moment.
+///
+/// `None` where no rate fits, or more than one does (around 300 s after boot, where all are at the
+/// wrap that `INITIAL_JIFFIES` is there to provoke).
+pub(crate) fn per_epoch(jiffies: u64, monotonic_ns: u64) -> Option<u64> {
+    let mut fitting = RATES.into_iter().filter(|&rate| is_rate(rate, jiffies, monotonic_ns));
+    let rate = fitting.next()?;
+    fitting.next().is_none().then_some(10 * rate)
+}
+
+/// `INITIAL_JIFFIES` is -300 s as an unsigned 32-bit number, also where jiffies have 64 bits.
+fn is_rate(rate: u64, jiffies: u64, monotonic_ns: u64) -> bool {
+    let Some(ticks) = jiffies.checked_sub((1 << 32) - 300 * rate) else { return false };
+    let ns = u128::from(ticks) * u128::from(NS_PER_S) / u128::from(rate);
+    ns.abs_diff(u128::from(monotonic_ns)) < u128::from(TOLERANCE_NS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(rate: u64, seconds: u64) -> (u64, u64) {
+        ((1 << 32) - 300 * rate + seconds * rate + 40, seconds * NS_PER_S)
+    }
+
+    #[test]
+    fn finds_each_rate() {
+        for rate in RATES {
+            for seconds in [1, 100, 3600, 30_000_000] {
+                let (jiffies, ns) = at(rate, seconds);
+                assert_eq!(per_epoch(jiffies, ns), Some(10 * rate), "{rate} Hz at {seconds} s");
+            }
+        }
+    }
+
+    #[test]
+    fn says_nothing_where_all_fit_or_none() {
+        let (jiffies, ns) = at(250, 300);
+        assert_eq!(per_epoch(jiffies, ns), None);
+        assert_eq!(per_epoch(77, 5 * NS_PER_S), None);
+    }
+}

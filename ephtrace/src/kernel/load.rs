@@ -1,0 +1,181 @@
+//! Loads the eBPF object, and loads, attaches and detaches its programs one by one.
+
+use std::{cell::OnceCell, fs::File, io, path::Path};
+
+use aya::{
+    Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{CgroupAttachMode, Program, ProgramError},
+};
+use ephtrace_common::Settings;
+use zerocopy::IntoBytes as _;
+
+use super::{
+    error::{AttachError, chain, errno, explain},
+    object,
+    options::Options,
+    programs::{Attachment, Programs},
+    sites,
+    support::Support,
+    totals,
+};
+
+/// Loads the object, and its programs for `settings`, and attaches them. An error comes with what
+/// could not be attached to, if it was that.
+pub(super) fn load_and_attach_all(
+    programs: &Programs,
+    settings: &Settings,
+    support: &Support,
+    options: &Options<'_>,
+) -> Result<Ebpf, (&'static str, AttachError)> {
+    let mut ebpf = load(settings, options).map_err(|error| ("", error))?;
+    let types = KernelTypes::default();
+    for &attachment in programs.all() {
+        match start_program(&mut ebpf, attachment, support, &types) {
+            Ok(()) => {}
+            Err(error) => match (&error, sites::unknown_without(attachment.to)) {
+                (AttachError::Unsupported(why), Some(unknown)) => log::info!("{unknown}: {why}"),
+                _ => return Err((attachment.to, error)),
+            },
+        }
+    }
+    Ok(ebpf)
+}
+
+fn load(settings: &Settings, options: &Options<'_>) -> Result<Ebpf, AttachError> {
+    let rows = totals::rows(options.totals);
+    let mut loader = EbpfLoader::new();
+    // No BTF: the kernel half has no relocations against the kernel's types.
+    loader
+        .btf(None)
+        .override_global("SETTINGS", settings.as_bytes(), true)
+        .override_global("AYA_LOG_LEVEL", &options.log_level, true)
+        .map_max_entries("EVENTS", options.ring_bytes)
+        .map_max_entries(totals::MAPS[0], rows)
+        .map_max_entries(totals::MAPS[1], rows)
+        .verifier_log_level(VerifierLogLevel::STATS);
+    loader.load(object::bytes()).map_err(|error| {
+        if errno(&error) == Some(libc::EPERM) {
+            return AttachError::NotPermitted(format!(
+                "the kernel refuses BPF maps ({}); run `sudo ephtrace`, and in a container give it \
+                 CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+                chain(&error)
+            ));
+        }
+        AttachError::Unsupported(format!(
+            "the eBPF object can't be loaded ({}); Linux 5.10 or later is needed",
+            chain(&error)
+        ))
+    })
+}
+
+/// aya's own view of the kernel's types, read when the first program needs it: 40 ms, 20 MB.
+#[derive(Default)]
+struct KernelTypes(OnceCell<AyaBtf>);
+
+impl KernelTypes {
+    fn get(&self) -> Result<&AyaBtf, ProgramError> {
+        if self.0.get().is_none() {
+            let _ = self.0.set(AyaBtf::from_sys_fs()?);
+        }
+        self.0.get().ok_or(ProgramError::NotLoaded)
+    }
+}
+
+/// Loads and attaches one program.
+fn start_program(
+    ebpf: &mut Ebpf,
+    Attachment { program: name, to }: Attachment,
+    support: &Support,
+    types: &KernelTypes,
+) -> Result<(), AttachError> {
+    let program = ebpf.program_mut(name).ok_or_else(|| no_program(name))?;
+    load_and_attach(program, to, support, types)
+        .map_err(|error| explain(name, program, &error, support))
+}
+
+/// Loads a program on a function of a module, or attaches it (`is_there`) once that is loaded.
+pub(super) fn start_late(
+    ebpf: &mut Ebpf,
+    Attachment { program: name, to }: Attachment,
+    support: &Support,
+    is_there: bool,
+) -> Result<(), AttachError> {
+    let program = ebpf.program_mut(name).ok_or_else(|| no_program(name))?;
+    let started = match program {
+        Program::KProbe(program) if is_there => program.attach(to, 0).map(drop),
+        Program::KProbe(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    started.map_err(|error| explain(name, program, &error, support))
+}
+
+fn no_program(name: &str) -> AttachError {
+    AttachError::Unsupported(format!("the eBPF object has no program {name}"))
+}
+
+fn root_cgroup(support: &Support) -> io::Result<File> {
+    File::open(support.cgroup2.as_deref().unwrap_or(Path::new("/sys/fs/cgroup")))
+}
+
+fn load_and_attach(
+    program: &mut Program,
+    to: &str,
+    support: &Support,
+    types: &KernelTypes,
+) -> Result<(), ProgramError> {
+    match program {
+        Program::FEntry(program) => {
+            program.load(to, types.get()?)?;
+            program.attach().map(drop)
+        }
+        Program::FExit(program) => {
+            program.load(to, types.get()?)?;
+            program.attach().map(drop)
+        }
+        Program::KProbe(program) => {
+            program.load()?;
+            program.attach(to, 0).map(drop)
+        }
+        Program::BtfTracePoint(program) => {
+            program.load(to, types.get()?)?;
+            program.attach().map(drop)
+        }
+        Program::RawTracePoint(program) => {
+            program.load()?;
+            program.attach(to).map(drop)
+        }
+        // A link of its own each, beside which others may attach theirs.
+        Program::SockOps(program) => {
+            program.load()?;
+            program.attach(root_cgroup(support)?, CgroupAttachMode::Single).map(drop)
+        }
+        Program::CgroupSockAddr(program) => {
+            program.load()?;
+            program.attach(root_cgroup(support)?, CgroupAttachMode::Single).map(drop)
+        }
+        Program::CgroupSock(program) => {
+            program.load()?;
+            program.attach(root_cgroup(support)?, CgroupAttachMode::Single).map(drop)
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Detaches and unloads the program `name`.
+pub(super) fn unload(ebpf: &mut Ebpf, name: &str) {
+    let Some(program) = ebpf.program_mut(name) else { return };
+    let unloaded = match program {
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        Program::KProbe(program) => program.unload(),
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::RawTracePoint(program) => program.unload(),
+        Program::SockOps(program) => program.unload(),
+        Program::CgroupSockAddr(program) => program.unload(),
+        Program::CgroupSock(program) => program.unload(),
+        _ => return,
+    };
+    if let Err(error) = unloaded {
+        log::warn!("{name} can't be detached: {error}; it goes when ephtrace ends");
+    }
+}

@@ -1,0 +1,38 @@
+//! What to load the kernel half with.
+
+use ephtrace_common::{Filter, totals::mode};
+
+/// Options of the kernel half.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Which assignments to keep.
+    pub filter: &'a Filter,
+    /// Size of the ring buffer in bytes.
+    pub ring_bytes: u32,
+    /// Which assignments the kernel half adds up.
+    pub totals: Totals,
+    /// Level of the kernel half's own log messages: 0 none … 5 trace.
+    pub log_level: u8,
+}
+
+/// Which assignments the kernel half adds up itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Totals {
+    /// None.
+    Off,
+    /// Those that find no room in the ring buffer.
+    Fallback,
+    /// All; the ring buffer stays empty. So many rows, or as many as the memory bound allows.
+    Only(Option<u32>),
+}
+
+impl Totals {
+    /// As it stands in the kernel half's settings.
+    pub(super) fn mode(self) -> u32 {
+        match self {
+            Self::Off => mode::OFF,
+            Self::Fallback => mode::FALLBACK,
+            Self::Only(_) => mode::ONLY,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Whether a hook can work here, as far as can be told without a trial.
+
+use ephtrace_common::Hook;
+
+use super::{
+    btf::Btf,
+    error::AttachError,
+    sites::{self, SITES, Site, SiteRow, Unseen},
+    support::Support,
+};
+
+/// Rights that every hook needs.
+pub fn check_rights(support: &Support) -> Result<(), AttachError> {
+    if support.missing_rights.is_empty() {
+        return Ok(());
+    }
+    let rights = support.missing_rights.join(", ");
+    Err(AttachError::NotPermitted(format!("this process lacks {rights}; run `sudo ephtrace`")))
+}
+
+/// Parts of the kernel that `hook` needs.
+pub fn check_hook(hook: Hook, support: &Support) -> Result<(), AttachError> {
+    let unsupported = |why: String| Err(AttachError::Unsupported(why));
+    match hook {
+        Hook::Kprobe if !support.has_kprobes => unsupported(
+            "this kernel has no kprobes; one built with CONFIG_KPROBES and CONFIG_PERF_EVENTS has"
+                .into(),
+        ),
+        Hook::SockOps if support.cgroup2.is_none() => unsupported(
+            "cgroup v2 is not mounted; `mount -t cgroup2 none /sys/fs/cgroup/unified`".into(),
+        ),
+        Hook::Fentry | Hook::Kprobe | Hook::SockOps => Ok(()),
+    }
+}
+
+/// Whether `hook` can see the assignments of `site`.
+pub fn check_site(hook: Hook, site: Site, support: &Support, btf: &Btf) -> Result<(), String> {
+    let row = sites::row(site);
+    match hook {
+        Hook::SockOps => row.sock_ops.blind.map_or(Ok(()), |why| Err(why.to_owned())),
+        Hook::Fentry | Hook::Kprobe => match row.module {
+            // In no BTF that ephtrace reads, and maybe not in the kernel yet.
+            Some(_) if support.has_kprobes => Ok(()),
+            Some(module) => Err(format!(
+                "functions of the module {} take kprobes, which this kernel has not",
+                module.name
+            )),
+            None => check_function(row, btf),
+        },
+    }
+}
+
+fn check_function(row: &SiteRow, btf: &Btf) -> Result<(), String> {
+    let name = row.function;
+    match btf.function(name) {
+        Some(function) if row.arguments.contains(&function.params.len()) => Ok(()),
+        Some(function) => Err(format!(
+            "{name} takes {} arguments in this kernel, which ephtrace does not know",
+            function.params.len()
+        )),
+        None => Err(format!("{name} is not in the kernel's BTF")),
+    }
+}
+
+/// The sites that `hook` is to see for `origins` (bits of `Filter::origins`), and those of them
+/// that it can't. An error if it can see none.
+pub(super) fn divide(
+    hook: Hook,
+    support: &Support,
+    btf: &Btf,
+    origins: u32,
+) -> Result<(Vec<Site>, Unseen), AttachError> {
+    let (mut seen, mut unseen) = (Vec::new(), Unseen::new());
+    for row in SITES.iter().filter(|row| row.is_wanted(origins)) {
+        match check_site(hook, row.site, support, btf) {
+            Ok(()) => seen.push(row.site),
+            Err(why) => unseen.push((row.site, why)),
+        }
+    }
+    match unseen.first() {
+        Some((_, why)) if seen.is_empty() => Err(AttachError::Unsupported(why.clone())),
+        Some(_) | None => Ok((seen, unseen)),
+    }
+}

@@ -1,0 +1,279 @@
+//! The table of sites: functions of the kernel that search for a port, with the programs that see
+//! each.
+//!
+//! A new site is a row here, a variant of [`Site`] and a file in the kernel half.
+
+pub use ephtrace_common::Site;
+use ephtrace_common::{Hook, Origin};
+
+use super::filter::origin_bit;
+
+/// A function that searches for a port, with the programs that see it begin and end.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteRow {
+    /// Which site.
+    pub site: Site,
+    /// Name of the function.
+    pub function: &'static str,
+    /// Numbers of arguments that it may take.
+    pub arguments: &'static [usize],
+    /// Origins of the ports that it assigns.
+    pub origins: &'static [Origin],
+    /// The module that the function is in; `None` if it is in the kernel itself.
+    pub module: Option<Module>,
+    /// Programs of the hook `fentry`. More than one set where they depend on the number of
+    /// arguments: one for each of `arguments`. None for a module, whose types aya can't read.
+    pub fentry: &'static [Traced],
+    /// Programs of the hook `kprobe`; for a module, of both function hooks.
+    pub kprobe: Probed,
+    /// Other functions that have to be seen besides.
+    pub companions: &'static [Companion],
+    /// How the hook `sock_ops` sees it.
+    pub sock_ops: SockOps,
+}
+
+/// A module of the kernel, which may be loaded at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// fentry and fexit programs: each with a second copy, for preemptible kernels.
+#[derive(Debug, Clone, Copy)]
+pub struct Traced {
+    /// See the search begin.
+    pub starts: [&'static str; 2],
+    /// See it end.
+    pub ends: [&'static str; 2],
+}
+
+/// kprobe and kretprobe programs, which run with preemption off.
+#[derive(Debug, Clone, Copy)]
+pub struct Probed {
+    /// Sees the search begin.
+    pub start: &'static str,
+    /// Sees it end.
+    pub end: &'static str,
+}
+
+/// A function that does not search, but says something of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Companion {
+    /// Name of the function.
+    pub function: &'static str,
+    /// fentry programs, the second one a copy for preemptible kernels; none in a module.
+    pub fentry: &'static [&'static str],
+    /// kprobe program.
+    pub kprobe: &'static str,
+    /// Kernels that have it.
+    pub on: Kernels,
+    /// Consequence where the function can't be hooked; `None` if the site can't do without.
+    pub without: Option<&'static str>,
+}
+
+/// Kernels that have a companion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// All.
+    All,
+    /// Those with MPTCP.
+    WithMptcp,
+}
+
+/// How programs on tracepoints and on the root cgroup see a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SockOps {
+    /// A change of the socket's state, and the sock_ops program.
+    pub by_state: bool,
+    /// Programs before and after `bind()`.
+    pub by_bind: bool,
+    /// Assignments that it misses although it sees others.
+    pub misses: Option<&'static str>,
+    /// Why it sees none; `None` if it sees some.
+    pub blind: Option<&'static str>,
+}
+
+/// The kernel binds a socket by itself. A static function, which a compiler may have inlined.
+const AUTOBIND: Companion = Companion {
+    function: "inet_autobind",
+    fentry: &["eph_auto", "eph_auto_2"],
+    kprobe: "eph_kauto",
+    on: Kernels::All,
+    without: Some("a UDP connect without a port is told as EADDRINUSE"),
+};
+
+/// A process connects an MPTCP socket, for which a kernel thread binds further subflows.
+const MPTCP_CONNECT: Companion = Companion {
+    function: "mptcp_token_new_connect",
+    fentry: &["eph_mptcp", "eph_mptcp_2"],
+    kprobe: "eph_kmptcp",
+    on: Kernels::WithMptcp,
+    without: Some("of MPTCP subflows that join later, the kernel's thread is shown"),
+};
+
+/// A program binds an SCTP socket.
+const SCTP_BIND: Companion = Companion {
+    function: "sctp_bind",
+    fentry: &[],
+    kprobe: "eph_ksbind",
+    on: Kernels::All,
+    without: None,
+};
+
+/// All sites, in the order of [`Site::ALL`].
+pub const SITES: [SiteRow; Site::ALL.len()] = [
+    SiteRow {
+        site: Site::Connect,
+        function: "__inet_hash_connect",
+        arguments: &[4, 5],
+        origins: &[Origin::Connect, Origin::Explicit],
+        module: None,
+        fentry: &[
+            Traced {
+                starts: ["eph_connect", "eph_connect_2"],
+                ends: ["eph_connect4_x", "eph_connect4_x2"],
+            },
+            Traced {
+                starts: ["eph_connect", "eph_connect_2"],
+                ends: ["eph_connect5_x", "eph_connect5_x2"],
+            },
+        ],
+        kprobe: Probed { start: "eph_kconnect", end: "eph_kconnect_x" },
+        companions: &[],
+        sock_ops: SockOps { by_state: true, by_bind: false, misses: None, blind: None },
+    },
+    SiteRow {
+        site: Site::Bind,
+        function: "inet_csk_get_port",
+        arguments: &[2],
+        origins: &[Origin::Bind, Origin::Listen, Origin::Explicit],
+        module: None,
+        fentry: &[Traced {
+            starts: ["eph_bind", "eph_bind_2"],
+            ends: ["eph_bind_x", "eph_bind_x2"],
+        }],
+        kprobe: Probed { start: "eph_kbind", end: "eph_kbind_x" },
+        companions: &[MPTCP_CONNECT],
+        sock_ops: SockOps {
+            by_state: true,
+            by_bind: true,
+            misses: Some("one that fails is not seen"),
+            blind: None,
+        },
+    },
+    SiteRow {
+        site: Site::Udp,
+        function: "udp_lib_get_port",
+        arguments: &[3],
+        origins: &[Origin::Udp, Origin::Explicit],
+        module: None,
+        fentry: &[Traced { starts: ["eph_udp", "eph_udp_2"], ends: ["eph_udp_x", "eph_udp_x2"] }],
+        kprobe: Probed { start: "eph_kudp", end: "eph_kudp_x" },
+        companions: &[AUTOBIND],
+        sock_ops: SockOps {
+            by_state: false,
+            by_bind: true,
+            misses: Some(
+                "only bind to port 0, and only if it succeeds; not connect and send on an unbound \
+                 socket",
+            ),
+            blind: None,
+        },
+    },
+    SiteRow {
+        site: Site::Ping,
+        function: "ping_get_port",
+        arguments: &[2],
+        origins: &[Origin::Ping, Origin::Explicit],
+        module: None,
+        fentry: &[Traced {
+            starts: ["eph_ping", "eph_ping_2"],
+            ends: ["eph_ping_x", "eph_ping_x2"],
+        }],
+        kprobe: Probed { start: "eph_kping", end: "eph_kping_x" },
+        companions: &[AUTOBIND],
+        sock_ops: SockOps {
+            by_state: false,
+            by_bind: false,
+            misses: None,
+            blind: Some("no program on a cgroup sees ping sockets"),
+        },
+    },
+    SiteRow {
+        site: Site::Sctp,
+        function: "sctp_get_port_local",
+        arguments: &[2],
+        origins: &[Origin::Sctp, Origin::Explicit],
+        module: Some(Module { name: "sctp" }),
+        fentry: &[],
+        kprobe: Probed { start: "eph_ksctp", end: "eph_ksctp_x" },
+        companions: &[SCTP_BIND],
+        sock_ops: SockOps {
+            by_state: false,
+            by_bind: false,
+            misses: None,
+            blind: Some("no program on a cgroup sees SCTP sockets"),
+        },
+    },
+];
+
+/// Sites that a hook can't see, with the reason.
+pub type Unseen = Vec<(Site, String)>;
+
+/// The row of `site`.
+pub fn row(site: Site) -> &'static SiteRow {
+    // Numbers begin at 1, and the table has a row for each, in their order.
+    &SITES[site.to_wire() as usize - 1]
+}
+
+impl SiteRow {
+    /// Whether any of `origins` (bits of `Filter::origins`) comes about here.
+    pub fn is_wanted(&self, origins: u32) -> bool {
+        self.origins.iter().any(|&origin| origins & origin_bit(origin) != 0)
+    }
+
+    /// Assignments that `hook` misses here, although it sees others.
+    pub fn misses(&self, hook: Hook) -> Option<&'static str> {
+        match hook {
+            Hook::Fentry | Hook::Kprobe => None,
+            Hook::SockOps => self.sock_ops.misses,
+        }
+    }
+}
+
+/// Consequence of not seeing `function`, where a hook can do without it.
+pub fn unknown_without(function: &str) -> Option<&'static str> {
+    let mut companions = SITES.iter().flat_map(|row| row.companions);
+    companions.find(|companion| companion.function == function)?.without
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_site_has_its_row() {
+        for &site in Site::ALL {
+            assert_eq!(row(site).site, site);
+        }
+    }
+
+    #[test]
+    fn each_row_has_what_its_hooks_need() {
+        for row in &SITES {
+            let sets = row.fentry.len();
+            let fits = if row.module.is_some() { sets == 0 } else { sets > 0 };
+            assert!(fits && (sets <= 1 || sets == row.arguments.len()), "{:?}", row.site);
+            let SockOps { by_state, by_bind, blind, .. } = row.sock_ops;
+            assert_eq!(blind.is_none(), by_state || by_bind, "{:?}", row.site);
+        }
+    }
+
+    #[test]
+    fn every_origin_comes_about_somewhere() {
+        for &origin in Origin::ALL {
+            assert!(SITES.iter().any(|row| row.origins.contains(&origin)), "{origin:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Each column once: its name, its header, its unit and where its value comes from.
+//!
+//! All outputs read this, so a field has one name and one meaning everywhere. How a value is
+//! written is the business of the output.
+
+use std::net::IpAddr;
+
+use super::{
+    assignment::Assignment,
+    errno::errno_name,
+    names::{hook_name, origin_name, protocol_name},
+    port_range::PortRange,
+    search::{Pass, Unknown},
+};
+
+/// What an assignment has in one column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Not known, or none.
+    Null,
+    /// A count, an id, a port.
+    U64(u64),
+    /// A difference.
+    I64(i64),
+    /// Yes or no.
+    Bool(bool),
+    /// Text from outside, which may hold anything.
+    Str(&'a str),
+    /// One of a few words of our own.
+    Name(&'static str),
+    /// An address.
+    Ip(IpAddr),
+    /// A point in time, in nanoseconds since the Unix epoch.
+    Time(u64),
+    /// A run of ports.
+    Range(PortRange),
+}
+
+/// What a number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Itself.
+    None,
+    /// A point in time, in nanoseconds since the Unix epoch.
+    UnixNs,
+    /// A length of time, in nanoseconds.
+    Ns,
+    /// 0 or the positive number of an error.
+    Errno,
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Key in JSON, header in CSV.
+    pub name: &'static str,
+    /// Header in text, its unit in parentheses where text has another than the value.
+    pub header: &'static str,
+    /// Unit of the value.
+    pub unit: Unit,
+    /// Takes the value from an assignment.
+    pub value: for<'a> fn(&'a Assignment) -> Value<'a>,
+}
+
+const fn column(
+    name: &'static str,
+    header: &'static str,
+    value: for<'a> fn(&'a Assignment) -> Value<'a>,
+) -> Column {
+    Column { name, header, unit: Unit::None, value }
+}
+
+const fn with_unit(column: Column, unit: Unit) -> Column {
+    Column { unit, ..column }
+}
+
+/// When the decision was known.
+pub const TS: Column = column("ts", "TIME", |a| Value::Time(a.ts_ns));
+/// The same as a number; in text, seconds since the start.
+pub const TS_NS: Column =
+    with_unit(column("ts_ns", "TIME(s)", |a| Value::U64(a.ts_ns)), Unit::UnixNs);
+/// Process id in the initial pid namespace.
+pub const PID: Column = column("pid", "PID", |a| number(a.pid));
+/// Thread id in the initial pid namespace.
+pub const TID: Column = column("tid", "TID", |a| number(a.tid));
+/// Name of the process.
+pub const COMM: Column =
+    column("comm", "COMM", |a| a.comm.as_ref().map_or(Value::Null, |c| Value::Str(c.as_str())));
+/// Real user id in the initial user namespace.
+pub const UID: Column = column("uid", "UID", |a| number(a.uid));
+/// Inode number of the network namespace.
+pub const NETNS: Column = column("netns", "NETNS", |a| number(a.flow.netns));
+/// cgroup v2 id.
+pub const CGROUP_ID: Column = column("cgroup_id", "CGROUP", |a| number(a.cgroup_id));
+/// Short id of the container.
+pub const CONTAINER: Column =
+    column("container", "CONTAINER", |a| a.container.as_deref().map_or(Value::Null, Value::Str));
+/// 4 or 6; an IPv4-mapped destination is 4.
+pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().into()));
+/// Transport protocol.
+pub const PROTOCOL: Column = column("protocol", "PROTO", |a| name(a.protocol.map(protocol_name)));
+/// How the assignment came about.
+pub const ORIGIN: Column = column("origin", "ORIGIN", |a| name(a.origin.map(origin_name)));
+/// Source address.
+pub const SADDR: Column = column("saddr", "SADDR", |a| Value::Ip(a.flow.saddr));
+/// The assigned port; null for a failed assignment.
+pub const SPORT: Column = column("sport", "SPORT", |a| number(a.sport));
+/// Destination address; null where there is none yet.
+pub const DADDR: Column = column("daddr", "DADDR", |a| a.flow.daddr.map_or(Value::Null, Value::Ip));
+/// Destination port; null where there is none yet.
+pub const DPORT: Column = column("dport", "DPORT", |a| number(a.flow.dport));
+/// 0 for success, else the positive errno; in text, its name.
+pub const ERRNO: Column = with_unit(column("errno", "RET", |a| number(a.errno)), Unit::Errno);
+/// Name of the errno; null for success.
+pub const ERROR: Column = column("error", "ERROR", |a| name(a.errno.and_then(errno_name)));
+/// Time that the kernel spent choosing, in nanoseconds; in text, in microseconds.
+pub const LATENCY_NS: Column =
+    with_unit(column("latency_ns", "LAT(us)", |a| number(a.latency_ns)), Unit::Ns);
+/// The range in force.
+pub const RANGE: Column = column("range", "RANGE", |a| a.ports().map_or(Value::Null, Value::Range));
+/// Who set the range: the namespace (sysctl) or the socket (`IP_LOCAL_PORT_RANGE`).
+pub const RANGE_SOURCE: Column =
+    column("range_source", "RANGE OF", |a| name(a.range.map(|range| range.source.as_str())));
+/// Epoch of the kernel's hash secret; a new one every ten seconds.
+pub const SALT_EPOCH: Column = column("salt_epoch", "EPOCH", |a| number(a.salt_epoch));
+/// Where the search began.
+pub const FIRST_CANDIDATE: Column =
+    column("first_candidate", "FIRST", |a| number(a.first_candidate));
+/// How many candidates the search looked at.
+pub const TRIED: Column = column("tried", "TRIED", |a| number(a.tried));
+/// Whether the search stayed with the parity it prefers.
+pub const PASS: Column = column("pass", "PASS", |a| name(a.pass.map(Pass::as_str)));
+/// Why the search is not known, or not all of it.
+pub const SEARCH_UNKNOWN: Column =
+    column("search_unknown", "UNKNOWN", |a| name(a.search_unknown.map(Unknown::as_str)));
+/// This port minus the one before in the same lane, wrap-around undone.
+pub const STEP: Column =
+    column("step", "STEP", |a| a.step.map_or(Value::Null, |step| Value::I64(step.into())));
+/// The socket would connect to itself.
+pub const SELF_CONNECT: Column =
+    column("self_connect", "SELF", |a| Value::Bool(a.is_self_connect()));
+/// Socket cookie.
+pub const COOKIE: Column = column("cookie", "COOKIE", |a| number(a.cookie));
+/// How it was seen.
+pub const HOOK: Column = column("hook", "HOOK", |a| name(a.hook.map(hook_name)));
+
+/// All of them, in the order in which JSON and CSV have them.
+pub const COLUMNS: [Column; 30] = [
+    TS,
+    TS_NS,
+    PID,
+    TID,
+    COMM,
+    UID,
+    NETNS,
+    CGROUP_ID,
+    CONTAINER,
+    FAMILY,
+    PROTOCOL,
+    ORIGIN,
+    SADDR,
+    SPORT,
+    DADDR,
+    DPORT,
+    ERRNO,
+    ERROR,
+    LATENCY_NS,
+    RANGE,
+    RANGE_SOURCE,
+    SALT_EPOCH,
+    FIRST_CANDIDATE,
+    TRIED,
+    PASS,
+    SEARCH_UNKNOWN,
+    STEP,
+    SELF_CONNECT,
+    COOKIE,
+    HOOK,
+];
+
+fn number(n: Option<impl Into<u64>>) -> Value<'static> {
+    n.map_or(Value::Null, |n| Value::U64(n.into()))
+}
+
+fn name(name: Option<&'static str>) -> Value<'static> {
+    name.map_or(Value::Null, Value::Name)
+}

@@ -1,0 +1,26 @@
+//! The model of one assignment, as everything behind the decoder sees it.
+//!
+//! Friendly types only: addresses are `IpAddr`, unknown is `None`. No I/O, no clock. The wire format
+//! is in `ephtrace-common`; `kernel::decode` turns it into this.
+
+pub mod assignment;
+pub mod columns;
+pub mod comm;
+pub mod errno;
+pub mod flow;
+pub mod losses;
+pub mod names;
+pub mod port_range;
+pub mod search;
+
+pub use ephtrace_common::{Hook, Origin, Protocol};
+
+pub use self::{
+    assignment::Assignment,
+    comm::Comm,
+    errno::errno_name,
+    flow::FlowKey,
+    names::{hook_name, origin_name, protocol_name},
+    port_range::{PortRange, RangeInForce, RangeSource},
+    search::{Pass, Search, Unknown},
+};

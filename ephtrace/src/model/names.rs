@@ -1,0 +1,18 @@
+//! Names in every output and on the command line.
+
+use ephtrace_common::{Hook, Origin, Protocol};
+
+/// The name of an origin in every output and on the command line.
+pub fn origin_name(origin: Origin) -> &'static str {
+    origin.name()
+}
+
+/// The name of a protocol in every output.
+pub fn protocol_name(protocol: Protocol) -> &'static str {
+    protocol.name()
+}
+
+/// The name of a hook in every output and on the command line.
+pub fn hook_name(hook: Hook) -> &'static str {
+    hook.name()
+}

@@ -1,0 +1,112 @@
+//! The kernel's search for a port, as far as it is known.
+
+use ephtrace_common::Origin;
+
+/// How the kernel finds the port of an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// From a first candidate that the destination's hash and a perturbation word give.
+    Keyed,
+    /// From a first candidate that is drawn at random for each search, in a local variable.
+    Random,
+    /// The next number of one counter for all.
+    Counted,
+    /// Not at all: the program named the port.
+    Named,
+}
+
+impl Search {
+    /// The search that an assignment of `origin` comes out of.
+    pub fn of(origin: Origin) -> Self {
+        match origin {
+            Origin::Connect => Self::Keyed,
+            Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp => Self::Random,
+            Origin::Ping => Self::Counted,
+            Origin::Explicit => Self::Named,
+        }
+    }
+}
+
+/// Which half of the search found the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pass {
+    /// Ports of the parity that the kernel prefers (that of the low end of the range).
+    First,
+    /// Ports of the other parity: all of the preferred ones were taken.
+    Second,
+}
+
+impl Pass {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Second => "second",
+        }
+    }
+}
+
+/// Why a search can't be worked out; see `analyse::selection`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unknown {
+    /// The hook does not see the hash, or the kernel's is of the 32-bit kind (before 5.10.119).
+    Hash,
+    /// The address of the table is not known: no root, or a kernel without `KALLSYMS_ALL`.
+    Table,
+    /// The first search after boot fills the table itself.
+    TableEmpty,
+    /// Another search used the same word at the same time.
+    Raced,
+    /// The range in force could not be read.
+    Range,
+    /// What was read contradicts the rule.
+    Rule,
+    /// `net.ipv4.ip_local_port_step_width` is on: the number of candidates can't be told.
+    RandomSteps,
+    /// bind, listen, UDP and SCTP draw where to begin for each search anew, in a local variable.
+    RandomStart,
+}
+
+impl Unknown {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Hash,
+        Self::Table,
+        Self::TableEmpty,
+        Self::Raced,
+        Self::Range,
+        Self::Rule,
+        Self::RandomSteps,
+        Self::RandomStart,
+    ];
+
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hash => "no_hash",
+            Self::Table => "no_table",
+            Self::TableEmpty => "table_empty",
+            Self::Raced => "raced",
+            Self::Range => "no_range",
+            Self::Rule => "no_known_rule",
+            Self::RandomSteps => "random_steps",
+            Self::RandomStart => "random_start",
+        }
+    }
+
+    /// In words, for a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Hash => "the hook does not see the kernel's hash",
+            Self::Table => "the kernel's perturbation table can't be read",
+            Self::TableEmpty => "the first search after boot fills the perturbation table itself",
+            Self::Raced => "another search used the same perturbation word at the same time",
+            Self::Range => "the range in force is not known",
+            Self::Rule => "port and perturbation word don't follow the known rule",
+            Self::RandomSteps => {
+                "with net.ipv4.ip_local_port_step_width the search takes random steps"
+            }
+            Self::RandomStart => "the kernel draws where to begin each time, unseen",
+        }
+    }
+}

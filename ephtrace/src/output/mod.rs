@@ -1,0 +1,35 @@
+//! What ephtrace writes: events in several formats, summaries, pages, tables.
+
+pub(crate) mod escape;
+pub mod events;
+pub mod files;
+pub mod notices;
+pub mod page;
+pub mod screen;
+pub mod sink;
+pub(crate) mod span;
+pub mod stream;
+pub mod summary;
+pub mod tables;
+#[cfg(test)]
+mod tests;
+pub mod view;
+
+pub(crate) use self::{
+    escape::{printable, shown},
+    span::Span,
+};
+pub use self::{
+    events::{Output, build},
+    files::Prepared,
+    notices::Notices,
+    screen::{Plot, Screen},
+    sink::Sink,
+    stream::{
+        csv::CsvSink,
+        json::JsonSink,
+        lines::{Lines, Target},
+        text::TextSink,
+    },
+    view::{Format, View},
+};

@@ -1,0 +1,79 @@
+//! What sinks say to people beside the events: losses, and the summary.
+
+use std::io::{self, Write};
+
+use super::{
+    screen::{Plot, Screen},
+    summary::words,
+};
+use crate::{analyse::summary::Summary, model::losses::Losses};
+
+/// Lines for people, on standard error. An error there stops nothing.
+pub struct Notices {
+    out: Box<dyn Write>,
+    quiet: bool,
+    plot: Plot,
+    told: Losses,
+}
+
+/// One stage that lost events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// Name of the stage.
+    pub(crate) stage: &'static str,
+    /// Lost since this was asked last.
+    pub(crate) lost: u64,
+    /// Lost since the start.
+    pub(crate) total: u64,
+}
+
+impl Notices {
+    /// Writes to `out`; the summary only if not `quiet`.
+    pub fn new(out: impl Write + 'static, quiet: bool) -> Self {
+        Self { out: Box::new(out), quiet, plot: Plot::Never, told: Losses::default() }
+    }
+
+    /// The same with plots of the size of standard error.
+    #[must_use]
+    pub fn with_plots(self, plot: Plot) -> Self {
+        Self { plot, ..self }
+    }
+
+    /// Says what was lost since the last call, and returns it.
+    pub(crate) fn losses(&mut self, losses: &Losses) -> Vec<Loss> {
+        let before = self.told.stages();
+        self.told = *losses;
+        let grown: Vec<Loss> = losses
+            .stages()
+            .into_iter()
+            .zip(before)
+            .map(|((stage, total), (_, told))| {
+                let lost = total.saturating_sub(told);
+                Loss { stage, lost, total }
+            })
+            .filter(|loss| loss.lost > 0)
+            .collect();
+        for Loss { stage, lost, total } in &grown {
+            let more = match *stage {
+                "ring_full" => ": only counted, by process and destination, in the summary",
+                _ => "",
+            };
+            let _ =
+                writeln!(self.out, "ephtrace: lost {lost} events ({stage}, {total} so far){more}");
+        }
+        grown
+    }
+
+    /// Writes the summary in words.
+    pub(crate) fn summary(&mut self, summary: &Summary) {
+        if !self.quiet {
+            let mut text = Vec::new();
+            if let Some(screen) = Screen::of(&io::stderr(), self.plot) {
+                let _ = words::plots(&mut text, summary, screen);
+            }
+            let _ = words::write(&mut text, summary);
+            let _ = self.out.write_all(&text);
+            let _ = self.out.flush();
+        }
+    }
+}

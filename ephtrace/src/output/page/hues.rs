@@ -1,0 +1,137 @@
+//! Which destination has which colour: the busiest ones one each, all others grey.
+//!
+//! Never by colour alone: each has a letter too, and can be switched off.
+
+use std::collections::HashMap;
+
+use maud::{Markup, html};
+use rustc_hash::FxBuildHasher;
+
+use super::{scale::count, text::shown};
+use crate::{
+    analyse::{
+        charts::{Cell, Charts, Id},
+        lanes::Lane,
+    },
+    output::summary::plots::hues,
+};
+
+/// Colours that are told apart in dark and light, also by those who see fewer (Okabe and Ito's, less
+/// yellow and black, with violet and olive). The style sheet has them.
+pub(super) const COLOURS: usize = 8;
+
+/// Cells in which no destination prevails.
+pub(super) const SEVERAL: Hue = COLOURS + 1;
+
+/// Index of a colour; [`COLOURS`] is grey.
+pub(super) type Hue = usize;
+
+/// The colours of the lanes.
+pub(super) struct Hues {
+    of: HashMap<Id, Hue, FxBuildHasher>,
+    named: Vec<(String, u64)>,
+    others: u64,
+    other_lanes: usize,
+    /// Whether cells of several destinations may be drawn.
+    dense: bool,
+}
+
+impl Hues {
+    pub(super) fn of(charts: &Charts) -> Self {
+        let roster = charts.roster();
+        let busiest = roster.busiest(COLOURS);
+        let of = busiest.iter().enumerate().map(|(hue, &(_, id, _))| (id, hue)).collect();
+        let lanes: Vec<Lane> = busiest.iter().map(|&(lane, _, _)| lane).collect();
+        let counts = busiest.iter().map(|&(_, _, count)| count);
+        let named: Vec<_> = names(&lanes).into_iter().zip(counts).collect();
+        let listed: u64 = named.iter().map(|(_, count)| count).sum();
+        let others = charts.events().saturating_sub(listed);
+        let dense = charts.marks().is_none();
+        Self { of, dense, others, other_lanes: roster.len().saturating_sub(named.len()), named }
+    }
+
+    /// The colour of lane number `id`.
+    pub(super) fn hue(&self, id: Id) -> Hue {
+        self.of.get(&id).copied().unwrap_or(COLOURS)
+    }
+
+    /// The colour of a cell.
+    pub(super) fn of_cell(&self, cell: Cell) -> Hue {
+        cell.owner().map_or(SEVERAL, |id| self.hue(id))
+    }
+
+    /// The letter of a colour.
+    pub(super) fn letter(hue: Hue) -> char {
+        b"ABCDEFGH".get(hue).copied().map_or('·', char::from)
+    }
+
+    /// The name of a lane with that colour.
+    pub(super) fn name(&self, hue: Hue) -> &str {
+        match self.named.get(hue) {
+            Some((name, _)) => name,
+            None if hue == SEVERAL => "several",
+            None => "others",
+        }
+    }
+
+    /// Whether there is more than one destination.
+    pub(super) fn several(&self) -> bool {
+        self.named.len() > 1
+    }
+
+    /// What each colour stands for, each with a box to switch it off in all charts.
+    pub(super) fn legend(&self) -> Markup {
+        html! {
+            @if self.several() {
+                fieldset.legend {
+                    legend { "Destinations, to be shown in the charts" }
+                    div {
+                        @for (hue, (name, n)) in self.named.iter().enumerate() {
+                            (entry(hue, name, Some(*n)))
+                        }
+                        @if self.other_lanes > 0 {
+                            (entry(COLOURS, &format!("{} others", count(self.other_lanes as u64)), Some(self.others)))
+                        }
+                        @if self.dense { (entry(SEVERAL, "several in one place", None)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn entry(hue: Hue, name: &str, n: Option<u64>) -> Markup {
+    html! {
+        label class=(format!("h{hue}")) {
+            input type="checkbox" checked id=(format!("show{hue}"));
+            b { (Hues::letter(hue)) }
+            span { (shown(name)) }
+            @if let Some(n) = n { small { (count(n)) } }
+        }
+    }
+}
+
+/// With source and namespace only where they are not told apart without.
+fn names(lanes: &[Lane]) -> Vec<String> {
+    let names: Vec<String> = lanes.iter().map(hues::name).collect();
+    let sourced: Vec<String> = lanes
+        .iter()
+        .zip(&names)
+        .map(|(lane, name)| {
+            let twice = is_twice(&names, name);
+            if twice { format!("{} -> {name}", lane.flow.saddr) } else { name.clone() }
+        })
+        .collect();
+    lanes
+        .iter()
+        .zip(&sourced)
+        .map(|(lane, name)| {
+            let netns = lane.flow.netns.filter(|_| is_twice(&sourced, name));
+            netns.map_or_else(|| name.clone(), |netns| format!("{name} (netns {netns})"))
+        })
+        .collect()
+}
+
+fn is_twice(names: &[String], name: &str) -> bool {
+    names.iter().filter(|other| *other == name).count() > 1
+}

@@ -1,0 +1,86 @@
+//! A few events: each as a dot with a sentence of its own.
+
+use maud::{Markup, html};
+
+use super::{
+    density,
+    hues::{COLOURS, Hues},
+    plot::{Drawing, HEIGHT, WIDTH},
+    scale::{Scale, Unit, count},
+    text::shown,
+};
+use crate::{
+    analyse::{charts::Mark, real},
+    model::errno_name,
+};
+
+/// One event and where it is drawn.
+pub(super) struct Dot<'a> {
+    pub(super) mark: &'a Mark,
+    /// Value on the axis from left to right.
+    pub(super) x: f64,
+    /// Value on the axis from bottom to top.
+    pub(super) y: f64,
+}
+
+/// Draws dots on these scales, `behind` them what lies behind.
+pub(super) fn draw(
+    dots: &[Dot<'_>],
+    (x, y): (&Scale, &Scale),
+    hues: &Hues,
+    behind: &Markup,
+) -> Drawing {
+    let shapes = html! {
+        (behind)
+        @for dot in dots {
+            @let (left, top) = (x.place(dot.x) * WIDTH, (1.0 - y.place(dot.y)) * HEIGHT);
+            path class=(format!("m h{}", hues.hue(dot.mark.id))) d=(format!("M{left:.2} {top:.2}h0")) {
+                title { (sentence(dot.mark, hues)) }
+            }
+        }
+    };
+    Drawing { shapes, cells: None, letters: Vec::new() }
+}
+
+/// A letter at the last dot of each colour.
+pub(super) fn letters(
+    dots: &[Dot<'_>],
+    (x, y): (&Scale, &Scale),
+    hues: &Hues,
+) -> Vec<(usize, f64, f64)> {
+    let last = (0..COLOURS).filter_map(|hue| {
+        let dot = dots.iter().rev().find(|dot| hues.hue(dot.mark.id) == hue)?;
+        Some((hue, x.place(dot.x), y.place(dot.y)))
+    });
+    density::apart(last)
+}
+
+/// All that is known of an event.
+fn sentence(mark: &Mark, hues: &Hues) -> String {
+    let hue = hues.hue(mark.id);
+    let name = if hue == COLOURS {
+        crate::output::summary::plots::hues::name(&mark.lane)
+    } else {
+        hues.name(hue).to_owned()
+    };
+    let what = match (mark.port, mark.errno) {
+        (Some(port), _) => format!("port {port}"),
+        (None, Some(errno)) => {
+            errno_name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned)
+        }
+        (None, None) => "no port that the kernel chose".to_owned(),
+    };
+    let step = mark.before.zip(mark.step).map(|(before, step)| {
+        let step = Unit::Step.label(f64::from(step));
+        format!("{step} from {before}")
+    });
+    let latency = mark.latency_ns.map(|ns| format!("in {}", Unit::Nanoseconds.label(real(ns))));
+    let tried = mark.tried.map(|tried| format!("tried {}", count(tried.into())));
+    let process = mark.pid.map(|pid| match mark.comm {
+        Some(comm) => format!("{} ({pid})", shown(comm.as_str())),
+        None => format!("process {pid}"),
+    });
+    let first = format!("#{}: {what}, {} {name}", count(mark.number), Hues::letter(hue));
+    let parts = [Some(first), step, latency, tried, process];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

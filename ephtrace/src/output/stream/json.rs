@@ -1,0 +1,158 @@
+//! NDJSON: one object a line, all keys always there, in the order of the columns.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::{
+    lines::{Lines, Target},
+    pen::{Pen, Short},
+};
+use crate::output::{
+    notices::{Loss, Notices},
+    sink::Sink,
+};
+use crate::{
+    analyse::summary::Summary,
+    model::{
+        Assignment, PortRange,
+        columns::{COLUMNS, Column, Value},
+        losses::Losses,
+    },
+};
+
+/// Writes each assignment as a line `{"type":"assignment",…}`, each loss as `{"type":"loss",…}`,
+/// the summary as `{"type":"summary",…}`.
+pub struct JsonSink<T> {
+    lines: Lines<T>,
+    notices: Notices,
+    pen: Pen,
+    fields: Vec<Field>,
+}
+
+/// A column with what stands before its value: `,"name":`.
+struct Field {
+    lead: Short,
+    value: fn(&Assignment) -> Value<'_>,
+}
+
+impl<T: Target> JsonSink<T> {
+    /// Nothing yet.
+    pub fn new(output: T, notices: Notices) -> Self {
+        Self {
+            lines: Lines::new(output),
+            notices,
+            pen: Pen::default(),
+            fields: COLUMNS.into_iter().map(Field::new).collect(),
+        }
+    }
+
+    /// What the lines are written to.
+    pub fn target(&self) -> &T {
+        self.lines.target()
+    }
+
+    fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(self.lines.line(), object)?;
+        self.lines.line().push(b'\n');
+        self.lines.end_line()
+    }
+
+    fn time(&mut self, ts_ns: u64) -> String {
+        let mut text = Vec::new();
+        self.pen.write(&mut text, Value::Time(ts_ns));
+        self.pen.lift(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl Field {
+    fn new(column: Column) -> Self {
+        Self { lead: Short::new(&format!(",\"{}\":", column.name)), value: column.value }
+    }
+}
+
+#[derive(Serialize)]
+struct LossLine {
+    r#type: &'static str,
+    ts: String,
+    ts_ns: u64,
+    stage: &'static str,
+    lost: u64,
+    total: u64,
+}
+
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    r#type: &'static str,
+    ts: String,
+    ts_ns: u64,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+impl<T: Target> Sink for JsonSink<T> {
+    fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
+        let Self { lines, pen, fields, .. } = self;
+        let out = lines.line();
+        out.extend_from_slice(br#"{"type":"assignment""#);
+        for Field { lead, value } in fields {
+            pen.make_room(out);
+            pen.short(lead);
+            write(out, pen, value(assignment));
+        }
+        pen.lift(out);
+        out.extend_from_slice(b"}\n");
+        lines.end_line()
+    }
+
+    fn losses(&mut self, ts_ns: u64, losses: &Losses) -> io::Result<()> {
+        for Loss { stage, lost, total } in self.notices.losses(losses) {
+            let ts = self.time(ts_ns);
+            self.object(&LossLine { r#type: "loss", ts, ts_ns, stage, lost, total })?;
+        }
+        Ok(())
+    }
+
+    fn summary(&mut self, ts_ns: u64, summary: &Summary) -> io::Result<()> {
+        let ts = self.time(ts_ns);
+        self.object(&SummaryLine { r#type: "summary", ts, ts_ns, summary })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lines.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.lines.flush()
+    }
+}
+
+fn write(out: &mut Vec<u8>, pen: &mut Pen, value: Value<'_>) {
+    match value {
+        Value::Null => pen.text(out, "null"),
+        Value::U64(n) => pen.integer(n),
+        Value::I64(_) | Value::Bool(_) => pen.write(out, value),
+        Value::Str(text) if text.bytes().any(needs_escape) => {
+            pen.lift(out);
+            // Writing to memory can't fail, and a string can always be serialized.
+            let _ = serde_json::to_writer(out, text);
+        }
+        Value::Str(_) | Value::Name(_) | Value::Ip(_) | Value::Time(_) => {
+            pen.byte(b'"');
+            pen.write(out, value);
+            pen.byte(b'"');
+        }
+        Value::Range(PortRange { low, high }) => {
+            pen.byte(b'[');
+            pen.integer(low);
+            pen.byte(b',');
+            pen.integer(high);
+            pen.byte(b']');
+        }
+    }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}

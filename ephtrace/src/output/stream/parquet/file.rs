@@ -1,0 +1,227 @@
+//! A file whose end is replaced again and again without ever being lost.
+//!
+//! Parquet has its footer at the end, so whoever adds a row group overwrites it. The end that is
+//! about to be overwritten is saved in a journal beside the file first, and the journal is removed
+//! when the new end is complete:
+//!
+//! ```text
+//! FILE          [ row groups that stay | last row group, footer ]  ← replaced as a whole
+//! FILE.journal  [ where, how long, checksum | the end before ]     ← for a millisecond
+//! ```
+//!
+//! So whatever kills the writer, either the file is whole or the journal beside it is. What a
+//! machine that loses power had not yet written to its disk is not in it: nothing is synced.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+
+use flate2::Crc;
+
+use crate::output::files::Prepared;
+
+const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
+
+/// Magic, offset, checksum.
+const JOURNAL_HEADER_BYTES: usize = 8 + 8 + 4;
+
+/// Longest journal that is read: ten times as long as the longest row group and its footer.
+const MAX_JOURNAL_BYTES: u64 = 256 << 20;
+
+/// The file, and what stands at its end.
+pub(super) struct Rewritten {
+    file: File,
+    journal: PathBuf,
+    /// Where the end begins that is replaced next.
+    at: u64,
+    /// The end as it stands in the file.
+    tail: Vec<u8>,
+}
+
+impl Rewritten {
+    /// Empties the file; a journal left by an earlier one goes.
+    pub(super) fn begin(prepared: Prepared) -> io::Result<Self> {
+        let journal = journal_path(prepared.path());
+        // First: beside an emptied file it would bring back the end of the one before.
+        remove(&journal)?;
+        Ok(Self { file: prepared.begin()?, journal, at: 0, tail: Vec::new() })
+    }
+
+    /// Where the next end will begin.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Bytes of the file.
+    pub(super) fn len(&self) -> u64 {
+        self.at + self.tail.len() as u64
+    }
+
+    /// Puts `tail` in place of the end. Of it, the first `keep` bytes stay for good.
+    ///
+    /// After an error the file is as it was before.
+    pub(super) fn replace(&mut self, mut tail: Vec<u8>, keep: usize) -> io::Result<()> {
+        self.save().inspect_err(|_| drop(fs::remove_file(&self.journal)))?;
+        let written = self.write(&tail);
+        if written.is_err() {
+            // There was room for it a moment ago, and its blocks are still there.
+            self.write(&self.tail)?;
+        }
+        remove(&self.journal)?;
+        written?;
+        self.tail = tail.split_off(keep.min(tail.len()));
+        self.at += tail.len() as u64;
+        Ok(())
+    }
+
+    fn write(&self, tail: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(tail, self.at)?;
+        self.file.set_len(self.at + tail.len() as u64)
+    }
+
+    fn save(&self) -> io::Result<()> {
+        if self.tail.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(JOURNAL_HEADER_BYTES + self.tail.len());
+        bytes.extend_from_slice(JOURNAL_MAGIC);
+        bytes.extend_from_slice(&self.at.to_le_bytes());
+        bytes.extend_from_slice(&checksum(self.at, &self.tail).to_le_bytes());
+        bytes.extend_from_slice(&self.tail);
+        fs::write(&self.journal, bytes)
+    }
+}
+
+/// Opens the file at `path`, if a recording can be written to it; what is in it stays.
+pub(super) fn prepare(path: &Path) -> io::Result<Prepared> {
+    let prepared = Prepared::open(path)?;
+    if !prepared.file().metadata()?.is_file() {
+        let why = "it is no regular file, and a recording can't be written to a pipe";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(prepared)
+}
+
+/// The end that a killed writer was about to replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// Where it begins.
+    pub at: u64,
+    /// The end: a footer, and the row group before it if that was still growing.
+    pub tail: Vec<u8>,
+}
+
+impl Journal {
+    /// The journal beside the recording at `path`, if there is one and it is whole.
+    pub fn beside(path: &Path) -> Option<Self> {
+        let path = journal_path(path);
+        let bytes =
+            fs::metadata(&path).ok().filter(|m| m.is_file() && m.len() <= MAX_JOURNAL_BYTES);
+        bytes.and_then(|_| fs::read(&path).ok()).and_then(|bytes| Self::parse(&bytes))
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (magic, rest) = bytes.split_first_chunk::<8>()?;
+        let (at, rest) = rest.split_first_chunk::<8>()?;
+        let (sum, tail) = rest.split_first_chunk::<4>()?;
+        let at = u64::from_le_bytes(*at);
+        let is_whole = magic == JOURNAL_MAGIC && u32::from_le_bytes(*sum) == checksum(at, tail);
+        is_whole.then(|| Self { at, tail: tail.to_vec() })
+    }
+
+    /// Puts the end back into the recording at `path`, and removes the journal.
+    pub fn restore(&self, path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.write_all_at(&self.tail, self.at)?;
+        file.set_len(self.at + self.tail.len() as u64)?;
+        remove(&journal_path(path))
+    }
+}
+
+/// `FILE.journal`.
+pub fn journal_path(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".journal");
+    PathBuf::from(name)
+}
+
+fn checksum(at: u64, tail: &[u8]) -> u32 {
+    let mut sum = Crc::new();
+    sum.update(&at.to_le_bytes());
+    sum.update(tail);
+    sum.sum()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let folder =
+            std::env::temp_dir().join(format!("ephtrace-end-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder.join("file")
+    }
+
+    #[test]
+    fn the_end_is_replaced_and_what_is_kept_stays() {
+        let path = scratch("replaced");
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
+        file.replace(b"PAR1-old end".to_vec(), 4).unwrap();
+        file.replace(b"group-longer end".to_vec(), 0).unwrap();
+        file.replace(b"group-end".to_vec(), 5).unwrap();
+        file.replace(b"!".to_vec(), 0).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"PAR1group!");
+        assert_eq!((file.at(), file.len()), (9, 10));
+        assert!(!journal_path(&path).exists());
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_journal_brings_the_end_back_wherever_the_writer_was_killed() {
+        let path = scratch("killed");
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
+        file.replace(b"PAR1the end".to_vec(), 4).unwrap();
+        let before = fs::read(&path).unwrap();
+        let after = b"a new and longer end";
+        for written in 0..after.len() {
+            file.save().unwrap();
+            file.file.write_all_at(&after[..written], 4).unwrap();
+            Journal::beside(&path).unwrap().restore(&path).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), before, "killed after {written} bytes");
+            assert!(Journal::beside(&path).is_none());
+        }
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_torn_journal_is_none() {
+        let path = scratch("torn");
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
+        file.replace(b"PAR1the end".to_vec(), 4).unwrap();
+        file.save().unwrap();
+        let whole = fs::read(journal_path(&path)).unwrap();
+        assert!(Journal::parse(&whole).is_some());
+        for len in 0..whole.len() {
+            assert_eq!(Journal::parse(&whole[..len]), None, "{len} bytes");
+        }
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_is_refused() {
+        let error = prepare(Path::new("/dev/null")).err().unwrap();
+        assert!(error.to_string().contains("no regular file"), "{error}");
+    }
+}

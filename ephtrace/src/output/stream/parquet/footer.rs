@@ -1,0 +1,81 @@
+//! The footer: where the row groups are, and what is known beside the rows.
+
+use parquet::{
+    errors::Result,
+    file::metadata::{
+        FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData,
+    },
+};
+use serde_json::{Map, Value};
+
+use super::schema::{self, Plan, SCHEMA_VERSION};
+use crate::model::losses::Losses;
+
+/// The first and the last bytes of a Parquet file.
+pub(super) const MAGIC: &[u8; 4] = b"PAR1";
+
+/// Version of the format, which is the first as long as pages have the first one's headers.
+const FORMAT_VERSION: i32 = 1;
+
+/// Key of what was lost: an object with a number for each stage.
+pub const KEY_LOSSES: &str = "ephtrace.losses";
+
+/// Key of the hook.
+pub const KEY_HOOK: &str = "ephtrace.hook";
+
+/// A key of the metadata and its value: text, or JSON.
+pub type Fact = (&'static str, String);
+
+/// What stands in the footer beside the row groups.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Footer {
+    /// Of the host and the way of recording.
+    pub(super) facts: Vec<Fact>,
+    /// What was lost while this file was written.
+    pub(super) losses: Losses,
+    /// The summary as JSON, once there is one.
+    pub(super) summary: Option<String>,
+    /// Whether the recording ended as it should.
+    pub(super) is_complete: bool,
+}
+
+impl Footer {
+    /// Appends the footer of a file with these row groups.
+    pub(super) fn write(
+        &self,
+        plan: &Plan,
+        groups: &[RowGroupMetaData],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let rows = groups.iter().map(RowGroupMetaData::num_rows).sum();
+        let created_by = concat!("ephtrace version ", env!("CARGO_PKG_VERSION")).to_owned();
+        let file = FileMetaData::new(
+            FORMAT_VERSION,
+            rows,
+            Some(created_by),
+            Some(self.pairs()),
+            plan.schema.clone(),
+            None,
+        );
+        ParquetMetaDataWriter::new(out, &ParquetMetaData::new(file, groups.to_vec())).finish()
+    }
+
+    fn pairs(&self) -> Vec<KeyValue> {
+        let own = [
+            ("ephtrace.schema_version", SCHEMA_VERSION.to_string()),
+            ("ephtrace.version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("ephtrace.columns", schema::described()),
+            (KEY_LOSSES, losses(&self.losses)),
+            ("ephtrace.complete", self.is_complete.to_string()),
+        ];
+        let summary = self.summary.iter().map(|text| ("ephtrace.summary", text.clone()));
+        let all = own.into_iter().chain(self.facts.iter().cloned()).chain(summary);
+        all.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
+    }
+}
+
+fn losses(losses: &Losses) -> String {
+    let stages = losses.stages().into_iter();
+    let stages: Map<String, Value> = stages.map(|(name, n)| (name.to_owned(), n.into())).collect();
+    Value::Object(stages).to_string()
+}

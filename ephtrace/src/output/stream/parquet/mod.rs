@@ -1,0 +1,18 @@
+//! Parquet: a recording that DuckDB, Polars and Spark read as it is, and `ephtrace` itself.
+
+mod file;
+mod footer;
+mod rotate;
+mod rows;
+mod schema;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    file::{Journal, journal_path},
+    footer::{Fact, KEY_HOOK, KEY_LOSSES},
+    rotate::Rotate,
+    schema::SCHEMA_VERSION,
+    sink::{CHECKPOINT_NS, Options, ParquetSink, PreparedRecording},
+};

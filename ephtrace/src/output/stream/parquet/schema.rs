@@ -1,0 +1,253 @@
+//! The columns of a Parquet recording: which of `columns.rs`, of which type, encoded how.
+//!
+//! All integers are signed: with unsigned ones `sport - first_candidate` is an error in DuckDB
+//! wherever the first candidate is the higher. Only ids, which nobody subtracts, are unsigned.
+//! Times are plain numbers, because most versions of Spark refuse timestamps with nanoseconds.
+
+use std::sync::{Arc, LazyLock};
+
+use parquet::{
+    basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel},
+    errors::Result,
+    file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr},
+    schema::types::{ColumnPath, SchemaDescPtr, SchemaDescriptor, Type, TypePtr},
+};
+use serde::Serialize;
+
+use crate::model::{
+    Assignment,
+    columns::{self, Column, Unit, Value},
+};
+
+/// Rows of one row group. To write it stops the reading of the ring for some 50 ms, in which the
+/// fastest storm fills a fifth of it; larger groups would be no smaller by the row.
+pub(super) const MAX_ROWS: usize = 64 << 10;
+
+/// Version of the schema: a column that is added leaves it, one that changes its meaning or its
+/// type, or that goes, raises it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The usual level of zstd: most columns are packed well before it sees them.
+const ZSTD_LEVEL: i32 = 3;
+
+/// How a column is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storage {
+    /// Ports, differences.
+    Int32,
+    /// Numbers that can be larger.
+    Int64,
+    /// Ids of 64 bits.
+    Id64,
+    /// Text.
+    Text,
+    /// Yes or no.
+    Bool,
+}
+
+/// What packs a column best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    /// Few values, named once each and then by number.
+    Dictionary,
+    /// Each close to the one before.
+    Delta,
+    /// As it is.
+    Plain,
+}
+
+/// One column of the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    /// Name, unit and where the value comes from.
+    pub(super) column: Column,
+    /// How it is kept.
+    pub(super) storage: Storage,
+    /// Whether it can be null.
+    pub(super) is_optional: bool,
+    packing: Packing,
+    meaning: &'static str,
+}
+
+const fn field(column: Column, storage: Storage, packing: Packing, meaning: &'static str) -> Field {
+    Field { column, storage, is_optional: true, packing, meaning }
+}
+
+const fn required(field: Field) -> Field {
+    Field { is_optional: false, ..field }
+}
+
+const fn end_of_range(name: &'static str, value: fn(&Assignment) -> Value<'_>) -> Column {
+    Column { name, header: name, unit: Unit::None, value }
+}
+
+/// Lowest port of the range in force: two numbers are easier to query than a list.
+const RANGE_LOW: Column = end_of_range("range_low", |a| {
+    a.ports().map_or(Value::Null, |range| Value::U64(range.low.into()))
+});
+
+/// Highest port of the range in force.
+const RANGE_HIGH: Column = end_of_range("range_high", |a| {
+    a.ports().map_or(Value::Null, |range| Value::U64(range.high.into()))
+});
+
+use Packing::{Delta, Dictionary, Plain};
+use Storage::{Bool, Id64, Int32, Int64, Text};
+
+/// All of them, in their order in the file.
+pub(super) const FIELDS: [Field; 30] = [
+    required(field(columns::TS_NS, Int64, Delta, "when the port was assigned")),
+    field(columns::PID, Int64, Dictionary, "process, in the initial pid namespace"),
+    field(columns::TID, Int64, Dictionary, "thread, in the initial pid namespace"),
+    field(columns::COMM, Text, Dictionary, "name of the process"),
+    field(columns::UID, Int64, Dictionary, "real user, in the initial user namespace"),
+    field(columns::NETNS, Int64, Dictionary, "network namespace: inode number"),
+    field(columns::CGROUP_ID, Id64, Dictionary, "cgroup v2 id: inode number"),
+    field(columns::CONTAINER, Text, Dictionary, "short id of the container"),
+    required(field(columns::FAMILY, Int32, Dictionary, "4 or 6; IPv4-mapped is 4")),
+    field(columns::PROTOCOL, Text, Dictionary, "transport protocol"),
+    field(columns::ORIGIN, Text, Dictionary, "how the assignment came about"),
+    required(field(columns::SADDR, Text, Dictionary, "source address")),
+    field(columns::SPORT, Int32, Delta, "the assigned port; null: the kernel found none"),
+    field(columns::DADDR, Text, Dictionary, "destination address; null: none yet"),
+    field(columns::DPORT, Int32, Dictionary, "destination port; null: none yet"),
+    field(columns::ERRNO, Int32, Dictionary, "0, or the error"),
+    field(columns::ERROR, Text, Dictionary, "name of the error; null: none"),
+    field(columns::LATENCY_NS, Int64, Plain, "time that the kernel spent choosing"),
+    field(RANGE_LOW, Int32, Dictionary, "first port of the range in force"),
+    field(RANGE_HIGH, Int32, Dictionary, "last port of the range in force"),
+    field(columns::RANGE_SOURCE, Text, Dictionary, "who set the range: netns or socket"),
+    field(columns::SALT_EPOCH, Int64, Dictionary, "epoch of the kernel's hash secret"),
+    field(columns::FIRST_CANDIDATE, Int32, Delta, "port at which the search began"),
+    field(columns::TRIED, Int64, Dictionary, "candidates that the search looked at"),
+    field(columns::PASS, Text, Dictionary, "half of the search: first or second"),
+    field(columns::SEARCH_UNKNOWN, Text, Dictionary, "why the search is not known"),
+    field(columns::STEP, Int32, Dictionary, "port less the one before to this destination"),
+    required(field(columns::SELF_CONNECT, Bool, Plain, "the socket connects to itself")),
+    field(columns::COOKIE, Id64, Delta, "socket cookie"),
+    field(columns::HOOK, Text, Dictionary, "how it was seen"),
+];
+
+/// What is said of a column in the file's metadata.
+#[derive(Serialize)]
+struct About {
+    name: &'static str,
+    unit: Option<&'static str>,
+    meaning: &'static str,
+}
+
+/// The columns as JSON: name, unit, meaning.
+pub(super) fn described() -> String {
+    let about = FIELDS.map(|Field { column, meaning, .. }| About {
+        name: column.name,
+        unit: unit(column.unit),
+        meaning,
+    });
+    // Plain strings can always be serialized.
+    serde_json::to_string(&about).unwrap_or_default()
+}
+
+fn unit(unit: Unit) -> Option<&'static str> {
+    match unit {
+        Unit::None => None,
+        Unit::UnixNs => Some("ns since 1970-01-01T00:00:00Z"),
+        Unit::Ns => Some("ns"),
+        Unit::Errno => Some("errno"),
+    }
+}
+
+/// Schema and ways to write, as the parquet crate wants them.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) schema: SchemaDescPtr,
+    pub(super) properties: WriterPropertiesPtr,
+}
+
+/// The same for each file.
+pub(super) fn plan() -> Result<Plan> {
+    static PLAN: LazyLock<std::result::Result<Plan, String>> =
+        LazyLock::new(|| make_plan().map_err(|error| error.to_string()));
+    PLAN.clone().map_err(parquet::errors::ParquetError::General)
+}
+
+fn make_plan() -> Result<Plan> {
+    let fields = FIELDS.iter().map(column_type).collect::<Result<Vec<TypePtr>>>()?;
+    let root = Type::group_type_builder("assignments").with_fields(fields).build()?;
+    let schema = Arc::new(SchemaDescriptor::new(Arc::new(root)));
+    Ok(Plan { schema, properties: Arc::new(properties()?) })
+}
+
+fn column_type(field: &Field) -> Result<TypePtr> {
+    let (physical, logical) = match field.storage {
+        Int32 => (Physical::INT32, None),
+        Int64 => (Physical::INT64, None),
+        Id64 => (Physical::INT64, Some(LogicalType::integer(64, false))),
+        Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        Bool => (Physical::BOOLEAN, None),
+    };
+    let repetition = if field.is_optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+    let primitive = Type::primitive_type_builder(field.column.name, physical)
+        .with_repetition(repetition)
+        .with_logical_type(logical)
+        .build()?;
+    Ok(Arc::new(primitive))
+}
+
+/// One page for each column and row group, as row groups are short, and statistics only of the row
+/// group, by which readers skip it.
+fn properties() -> Result<WriterProperties> {
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_data_page_row_count_limit(usize::MAX)
+        .set_write_batch_size(MAX_ROWS);
+    for Field { column, packing, .. } in FIELDS {
+        let path = ColumnPath::from(column.name);
+        builder = match packing {
+            Dictionary => builder,
+            Delta => builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+            Plain => builder.set_column_dictionary_enabled(path, false),
+        };
+    }
+    Ok(builder.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line of the table in docs/recording.md.
+    fn line(field: &Field) -> String {
+        let Field { column, storage, is_optional, meaning, .. } = field;
+        let kind = match storage {
+            Int32 => "int32",
+            Int64 => "int64",
+            Id64 => "uint64",
+            Text => "string",
+            Bool => "bool",
+        };
+        let null = if *is_optional { "yes" } else { "" };
+        let unit = unit(column.unit).unwrap_or_default();
+        let cells = ["", &format!("`{}`", column.name), kind, null, unit, meaning, ""];
+        cells.join(" | ").replace("|  |", "| |").replace("|  |", "| |").trim().to_owned()
+    }
+
+    #[test]
+    fn the_documentation_has_all_columns() {
+        let documentation = include_str!("../../../../../docs/recording.md");
+        let missing: Vec<String> =
+            FIELDS.iter().map(line).filter(|line| !documentation.contains(line)).collect();
+        assert!(missing.is_empty(), "docs/recording.md lacks:\n{}", missing.join("\n"));
+    }
+
+    #[test]
+    fn each_column_of_the_others_is_here_or_replaced() {
+        let names = FIELDS.map(|field| field.column.name);
+        let absent = columns::COLUMNS.map(|column| column.name).into_iter();
+        let absent: Vec<&str> = absent.filter(|name| !names.contains(name)).collect();
+        assert_eq!(absent, ["ts", "range"]);
+    }
+}

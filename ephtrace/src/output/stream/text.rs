@@ -1,0 +1,262 @@
+//! A table for people: one line for each assignment, `-` for unknown.
+//!
+//! Columns are as wide as IPv4 needs. The first value that is longer widens its column from there
+//! on, under a new header, so that the grid holds with IPv6, too.
+
+use std::io::{self, Write as _};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    explain::explain,
+    lines::{Lines, Target},
+    pen::{Pen, Second, split},
+};
+use crate::output::{escape::printable, notices::Notices, sink::Sink, view::View};
+use crate::{
+    analyse::summary::Summary,
+    model::{
+        Assignment,
+        columns::{self, Column, Unit, Value},
+        errno_name,
+        losses::Losses,
+    },
+};
+
+/// Widths that addresses get: IPv4, a link-local IPv6 address, any IPv6 address.
+const ADDRESS_WIDTHS: [usize; 3] = [15, 25, 39];
+
+/// Writes assignments as lines of a table. Losses and the summary go to the notices.
+pub struct TextSink<T> {
+    lines: Lines<T>,
+    notices: Notices,
+    cells: Vec<Cell>,
+    writer: CellWriter,
+    needs_header: bool,
+    explains: bool,
+}
+
+/// One column of the table, and its text in the line that is being written.
+struct Cell {
+    column: Column,
+    width: usize,
+    kind: Kind,
+    text: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Left,
+    Right,
+    Address,
+    /// The last one, not padded.
+    Open,
+}
+
+struct CellWriter {
+    pen: Pen,
+    started_ns: u64,
+    zone: TimeZone,
+    wall: Second,
+}
+
+impl<T: Target> TextSink<T> {
+    /// Nothing yet. `started_ns`, in nanoseconds since the Unix epoch, is where TIME(s) begins.
+    pub fn new(view: &View, started_ns: u64, output: T, notices: Notices) -> Self {
+        let writer = CellWriter {
+            pen: Pen::default(),
+            started_ns,
+            zone: TimeZone::system(),
+            wall: Second::default(),
+        };
+        let cells = layout(*view);
+        Self {
+            lines: Lines::new(output),
+            notices,
+            cells,
+            writer,
+            needs_header: true,
+            explains: view.explain,
+        }
+    }
+
+    /// The same with wall-clock times of another zone than the system's.
+    #[must_use]
+    pub fn with_zone(mut self, zone: TimeZone) -> Self {
+        self.writer.zone = zone;
+        self
+    }
+
+    /// What the lines are written to.
+    pub fn target(&self) -> &T {
+        self.lines.target()
+    }
+
+    fn header(&mut self) -> io::Result<()> {
+        for cell in &mut self.cells {
+            cell.text.clear();
+            cell.text.extend_from_slice(cell.column.header.as_bytes());
+        }
+        self.needs_header = false;
+        self.line()
+    }
+
+    /// Writes the texts of the cells as a line.
+    fn line(&mut self) -> io::Result<()> {
+        let out = self.lines.line();
+        for (n, Cell { width, kind, text, .. }) in self.cells.iter().enumerate() {
+            if n > 0 {
+                out.push(b' ');
+            }
+            let padding = width.saturating_sub(chars(text));
+            let (before, after) = match kind {
+                Kind::Left | Kind::Address => (0, padding),
+                Kind::Right => (padding, 0),
+                Kind::Open => (0, 0),
+            };
+            out.resize(out.len() + before, b' ');
+            out.extend_from_slice(text);
+            out.resize(out.len() + after, b' ');
+        }
+        out.push(b'\n');
+        self.lines.end_line()
+    }
+
+    /// Widens columns to what they hold; both columns of addresses together.
+    fn widen(&mut self) {
+        let mut widest_address = 0;
+        for Cell { width, kind, text, .. } in &mut self.cells {
+            match kind {
+                Kind::Address => widest_address = widest_address.max(text.len()),
+                Kind::Left | Kind::Right if chars(text) > *width => {
+                    *width = chars(text);
+                    self.needs_header = true;
+                }
+                Kind::Left | Kind::Right | Kind::Open => {}
+            }
+        }
+        let fits = |width: &usize| *width >= widest_address;
+        let address_width = ADDRESS_WIDTHS.into_iter().find(fits).unwrap_or(widest_address);
+        for cell in self.cells.iter_mut().filter(|cell| cell.kind == Kind::Address) {
+            if cell.width < address_width {
+                cell.width = address_width;
+                self.needs_header = true;
+            }
+        }
+    }
+}
+
+fn layout(view: View) -> Vec<Cell> {
+    let address = if view.wide { ADDRESS_WIDTHS[2] } else { ADDRESS_WIDTHS[0] };
+    let all = [
+        (view.since_start, columns::TS_NS, 11, Kind::Left),
+        (view.wall_clock, columns::TS, 15, Kind::Left),
+        (view.uid, columns::UID, 5, Kind::Left),
+        (true, columns::PID, 7, Kind::Left),
+        (true, columns::COMM, 16, Kind::Left),
+        (true, columns::ORIGIN, 7, Kind::Left),
+        (true, columns::FAMILY, 2, Kind::Left),
+        (true, columns::SADDR, address, Kind::Address),
+        (true, columns::SPORT, 5, Kind::Left),
+        (true, columns::DADDR, address, Kind::Address),
+        (true, columns::DPORT, 5, Kind::Left),
+        (true, columns::STEP, 6, Kind::Right),
+        (true, columns::TRIED, 5, Kind::Right),
+        (true, columns::LATENCY_NS, 8, Kind::Right),
+        (true, columns::ERRNO, 0, Kind::Open),
+    ];
+    let wanted = all.into_iter().filter(|(wanted, ..)| *wanted);
+    wanted.map(|(_, column, width, kind)| Cell { column, width, kind, text: Vec::new() }).collect()
+}
+
+/// How many characters a terminal shows for `text`.
+fn chars(text: &[u8]) -> usize {
+    // All bytes but those that continue a character.
+    text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
+}
+
+impl CellWriter {
+    fn write(&mut self, out: &mut Vec<u8>, unit: Unit, value: Value<'_>) {
+        match (unit, value) {
+            (_, Value::Null) => out.push(b'-'),
+            (_, Value::Str(text)) => printable(out, text),
+            (_, Value::Time(ns)) => self.wall_clock(out, ns),
+            (Unit::UnixNs, Value::U64(ns)) => {
+                let (seconds, ns) = split(ns.saturating_sub(self.started_ns));
+                let _ = write!(out, "{seconds}.{:06}", ns / 1000);
+            }
+            (Unit::Ns, Value::U64(ns)) => {
+                let _ = write!(out, "{}.{}", ns / 1000, ns % 1000 / 100);
+            }
+            (Unit::Errno, Value::U64(errno)) => {
+                match u16::try_from(errno).ok().and_then(errno_name) {
+                    Some(name) => out.extend_from_slice(name.as_bytes()),
+                    None => self.bare(out, value),
+                }
+            }
+            _ => self.bare(out, value),
+        }
+    }
+
+    fn bare(&mut self, out: &mut Vec<u8>, value: Value<'_>) {
+        self.pen.write(out, value);
+        self.pen.lift(out);
+    }
+
+    fn wall_clock(&mut self, out: &mut Vec<u8>, unix_ns: u64) {
+        let Self { zone, wall, .. } = self;
+        let (second, ns) = split(unix_ns);
+        let local = |t: Timestamp| t.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
+        out.extend_from_slice(wall.text(second, local));
+        let _ = write!(out, ".{:06}", ns / 1000);
+    }
+}
+
+impl<T: Target> Sink for TextSink<T> {
+    fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
+        for Cell { column, text, .. } in &mut self.cells {
+            text.clear();
+            self.writer.write(text, column.unit, (column.value)(assignment));
+        }
+        if let Some(last) = self.cells.last_mut().filter(|_| assignment.is_self_connect()) {
+            last.text.extend_from_slice(b" self-connect");
+        }
+        self.widen();
+        if self.needs_header {
+            let texts: Vec<Vec<u8>> =
+                self.cells.iter_mut().map(|cell| std::mem::take(&mut cell.text)).collect();
+            self.header()?;
+            self.cells.iter_mut().zip(texts).for_each(|(cell, text)| cell.text = text);
+        }
+        self.line()?;
+        if self.explains {
+            let out = self.lines.line();
+            out.extend_from_slice(b"    ");
+            explain(out, assignment);
+            out.push(b'\n');
+            self.lines.end_line()?;
+        }
+        Ok(())
+    }
+
+    fn losses(&mut self, _ts_ns: u64, losses: &Losses) -> io::Result<()> {
+        self.notices.losses(losses);
+        Ok(())
+    }
+
+    fn summary(&mut self, _ts_ns: u64, summary: &Summary) -> io::Result<()> {
+        self.notices.summary(summary);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.needs_header {
+            self.header()?;
+        }
+        self.lines.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}

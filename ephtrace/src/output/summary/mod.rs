@@ -1,0 +1,4 @@
+//! A run or a recording summed up: in words, and as plots in a terminal.
+
+pub mod plots;
+pub(crate) mod words;

@@ -1,0 +1,101 @@
+//! How many steps there are of each size, as bars.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Color, Style},
+    widgets::{Bar, BarChart, Widget as _},
+};
+
+use crate::analyse::picture::{BINS, NEAR, Steps};
+
+/// Where one step of so many is small, small steps are what there is to be seen: chance makes one
+/// of 64 or fewer.
+pub(super) const MANY: u64 = 4;
+
+/// Most sizes at once: twice as many as Linux draws steps from.
+const SIZES: usize = 16;
+
+/// Bars over the width of the range.
+const WIDE: usize = 8;
+
+/// Bars from top to bottom.
+pub(crate) struct Bars {
+    bars: Vec<(String, u64)>,
+    total: u64,
+}
+
+impl Bars {
+    /// Each size by itself if many steps are small, else bins; and what there is to say to them.
+    pub(crate) fn of(steps: &Steps) -> (Self, String) {
+        if steps.near_total() * MANY > steps.total() { near(steps) } else { coarse(steps) }
+    }
+
+    /// Lines that it takes.
+    pub(crate) fn height(&self) -> u16 {
+        u16::try_from(self.bars.len()).unwrap_or(u16::MAX)
+    }
+
+    pub(crate) fn render(&self, area: Rect, buffer: &mut Buffer) {
+        let widest = self.bars.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        let digits = self.total.to_string().len();
+        let bars = self.bars.iter().map(|(label, count)| {
+            let share = percent(*count, self.total);
+            let label = format!("{label:>widest$} {count:>digits$} {share:>7}");
+            Bar::new(*count).label(label).text_value("")
+        });
+        BarChart::horizontal(bars.collect::<Vec<_>>())
+            .bar_width(1)
+            .bar_gap(0)
+            .bar_style(Style::new().fg(Color::Cyan))
+            .render(area, buffer);
+    }
+}
+
+/// The most frequent sizes, smallest first; those that would not be seen are only counted.
+fn near(steps: &Steps) -> (Bars, String) {
+    /// Of the longest bar.
+    const SEEN: u64 = 100;
+    let total = steps.total();
+    let mut sizes: Vec<_> = steps.near().filter(|&(_, count)| count > 0).collect();
+    sizes.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let longest = sizes.first().map_or(0, |&(_, count)| count);
+    sizes.retain(|&(_, count)| count * SEEN >= longest);
+    sizes.truncate(SIZES);
+    sizes.sort_by_key(|&(step, _)| step);
+    let shown: u64 = sizes.iter().map(|&(_, count)| count).sum();
+    let far = total - steps.near_total();
+    let mut hint = format!("farther than {NEAR} ports: {far} ({})", percent(far, total));
+    let other = steps.near_total() - shown;
+    if other > 0 {
+        hint += "; other sizes: ";
+        hint += &percent(other, total);
+    }
+    let bars = sizes.into_iter().map(|(step, count)| (signed(step), count)).collect();
+    (Bars { bars, total }, hint)
+}
+
+/// All steps in [`WIDE`] bars over the width of the range.
+fn coarse(steps: &Steps) -> (Bars, String) {
+    let total = steps.total();
+    let bins: Vec<_> = steps.bins().collect();
+    let (first, _) = bins[0];
+    let ends = bins.iter().skip(BINS / WIDE).step_by(BINS / WIDE).map(|(lowest, _)| lowest - 1);
+    let bars = bins.chunks(BINS / WIDE).zip(ends.chain([-first])).map(|(bins, highest)| {
+        let count = bins.iter().map(|(_, count)| count).sum();
+        (format!("{} to {}", signed(bins[0].0), signed(highest)), count)
+    });
+    let near = percent(steps.near_total(), total);
+    let hint = format!("even bars: chance; within {NEAR} ports: {near}");
+    (Bars { bars: bars.collect(), total }, hint)
+}
+
+fn signed(step: i32) -> String {
+    if step == 0 { "0".to_owned() } else { format!("{step:+}") }
+}
+
+/// To a tenth, rounded down.
+fn percent(part: u64, whole: u64) -> String {
+    let thousandth = u128::from(part) * 1000 / u128::from(whole.max(1));
+    format!("{}.{} %", thousandth / 10, thousandth % 10)
+}

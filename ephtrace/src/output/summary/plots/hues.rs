@@ -1,0 +1,138 @@
+//! Which destination gets which colour: the busiest ones one each, all others grey.
+
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
+
+use ratatui::{
+    style::Color,
+    text::{Line, Span},
+};
+use rustc_hash::FxBuildHasher;
+
+use super::counted::counted;
+use crate::{
+    analyse::{lanes::Lane, picture::Point},
+    model::{Origin, origin_name},
+};
+
+/// The colours that are easy to tell apart, on black as on white.
+pub(crate) const PALETTE: [Color; 6] =
+    [Color::Cyan, Color::Magenta, Color::Green, Color::Yellow, Color::Red, Color::LightBlue];
+
+/// Index into [`PALETTE`]; `None` is grey.
+pub(crate) type Hue = Option<usize>;
+
+/// The colour of a hue.
+pub(crate) fn colour(hue: Hue) -> Color {
+    hue.and_then(|index| PALETTE.get(index)).copied().unwrap_or(Color::DarkGray)
+}
+
+/// The colours of some points.
+pub(crate) struct Hues {
+    each: Vec<Hue>,
+    /// Who has which colour.
+    coloured: Vec<Option<Lane>>,
+    /// All lanes, busiest first.
+    busiest: Vec<Lane>,
+}
+
+impl Hues {
+    /// With colours as in `marked`, or if there are none, for the busiest.
+    pub(crate) fn of(points: &[Point], marked: &[Option<Lane>]) -> Self {
+        let mut counts = HashMap::<Lane, (usize, usize), FxBuildHasher>::default();
+        for (n, point) in points.iter().enumerate() {
+            counts.entry(point.lane).or_insert((0, n)).0 += 1;
+        }
+        let mut busiest: Vec<_> = counts.into_iter().collect();
+        // Equally busy ones in the order in which they came, so that each run looks the same.
+        busiest.sort_unstable_by_key(|&(_, (count, first))| (Reverse(count), first));
+        let mut busiest: Vec<_> = busiest.into_iter().map(|(lane, _)| lane).collect();
+        let coloured: Vec<_> = if marked.iter().any(Option::is_some) {
+            marked.to_vec()
+        } else {
+            busiest.iter().take(PALETTE.len()).copied().map(Some).collect()
+        };
+        let hue = |lane| coloured.iter().position(|&other| other == Some(lane));
+        let each = points.iter().map(|point| hue(point.lane)).collect();
+        // Those with a colour first, in the order of the colours.
+        busiest.sort_by_key(|&lane| hue(lane).unwrap_or(usize::MAX));
+        Self { each, coloured, busiest }
+    }
+
+    /// The hue of each point, in their order.
+    pub(crate) fn each(&self) -> &[Hue] {
+        &self.each
+    }
+
+    /// How many destinations there are; bind has none.
+    pub(crate) fn destinations(&self) -> Option<String> {
+        let lanes = self.busiest.iter().filter(|lane| !is_without(lane));
+        let n = lanes.map(|lane| lane.flow).collect::<HashSet<_>>().len();
+        (n > 0).then(|| counted(n as u64, "destination"))
+    }
+
+    /// Which colour is what, as many as fit into `width`; nothing if all is of one colour.
+    pub(crate) fn legend(&self, width: u16) -> Option<Line<'static>> {
+        let all = self.busiest.len();
+        if all < 2 {
+            return None;
+        }
+        let mut legend = Line::default();
+        let mut named = 0;
+        for (hue, name) in self.names() {
+            let needed = legend.width() + 2 + name.len() + 2 + others(all - named - 1).len();
+            if needed > usize::from(width) {
+                break;
+            }
+            legend.push_span(Span::styled("● ", colour(hue)));
+            legend.push_span(Span::raw(name + "  "));
+            named += 1;
+        }
+        legend.push_span(Span::raw(others(all - named)));
+        (named > 0).then_some(legend)
+    }
+
+    /// The names of the lanes that have a colour, with their source if they are not told apart
+    /// without.
+    fn names(&self) -> Vec<(Hue, String)> {
+        let hue = |lane: &Lane| self.coloured.iter().position(|&other| other == Some(*lane));
+        let lanes = || self.busiest.iter().take_while(|lane| hue(lane).is_some());
+        let names: Vec<_> = lanes().map(name).collect();
+        let is_twice = |name| names.iter().filter(|other| *other == name).count() > 1;
+        lanes()
+            .zip(&names)
+            .map(|(lane, name)| {
+                let saddr = lane.flow.saddr;
+                let full = || format!("{saddr} -> {name}");
+                (hue(lane), if is_twice(name) { full() } else { name.clone() })
+            })
+            .collect()
+    }
+}
+
+fn others(n: usize) -> String {
+    if n == 0 { String::new() } else { format!("and {}", counted(n as u64, "other")) }
+}
+
+/// Name of a flow of which neither the destination nor the origin is known.
+const NO_DESTINATION: &str = "no destination";
+
+/// Whether there is no destination yet.
+pub(crate) fn is_without(lane: &Lane) -> bool {
+    !lane.flow.has_destination()
+}
+
+/// What a destination is called; a port without one by how it came about.
+pub(crate) fn name(lane: &Lane) -> String {
+    let Some(to) = lane.flow.remote() else {
+        return lane
+            .origin
+            .map_or_else(|| NO_DESTINATION.to_owned(), |o| origin_name(o).to_owned());
+    };
+    match lane.origin {
+        None | Some(Origin::Connect) => to.to_string(),
+        Some(origin) => format!("{} {to}", origin_name(origin)),
+    }
+}

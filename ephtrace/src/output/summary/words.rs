@@ -1,0 +1,316 @@
+//! A summary in words, for people: the same for the live trace (on standard error) and for a report
+//! on a recording.
+
+use std::io::{self, Write};
+
+use super::plots;
+use crate::output::{
+    escape::printable,
+    screen::Screen,
+    span::Span,
+    tables::storm::{place, write_findings},
+};
+use crate::{
+    analyse::{
+        findings::Finding,
+        pattern::{Algorithm, Pattern, Verdict},
+        reuse::Reuse,
+        storm::{Interval, Numbers},
+        summary::{BUSIEST, DestinationSummary, ErrorCount, ProcessSummary, Summary},
+    },
+    model::hook_name,
+};
+
+/// How many processes are listed.
+const LISTED_PROCESSES: usize = 5;
+
+/// A step that is rarer than this among all of a destination is not usual. Linux has eight that are
+/// equally likely.
+pub(crate) const USUAL: f64 = 0.1;
+
+/// Writes all of it.
+pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    numbers(out, summary)?;
+    write_findings(out, &findings_first(summary))?;
+    if summary.assignments > 0 {
+        verdict(out, summary)?;
+        origins(out, summary)?;
+        destinations(out, summary)?;
+        processes(out, summary)?;
+        reuse(out, &summary.reuse)?;
+        let found = &summary.self_connects;
+        for (name, line) in [("self-connect", &found.explanation), ("risk", &found.risk)] {
+            if let Some(line) = line {
+                writeln!(out, "{name}: {line}")?;
+            }
+        }
+    }
+    cost(out, summary)?;
+    lost(out, summary)?;
+    overflow(out, summary)
+}
+
+/// What is wrong, but for what has its own line below.
+fn findings_first(summary: &Summary) -> Vec<Finding> {
+    let has_own_line = |f: &&Finding| matches!(f.rule, "self-connect" | "short-reuse");
+    summary.findings.iter().filter(|f| !has_own_line(f)).cloned().collect()
+}
+
+/// Draws what the ports looked like; to be followed by [`write`], so that the words are nearest to
+/// the prompt.
+pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> io::Result<()> {
+    let mut text = String::new();
+    plots::draw(&summary.picture, screen.width, screen.colour, &mut text)
+        .map_err(io::Error::other)?;
+    writeln!(out, "{text}")
+}
+
+fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let Summary { assignments, failures, duration_ns, per_second, .. } = summary;
+    let duration = Span(*duration_ns);
+    write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failures} failed")?;
+    for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
+        let lead = if n == 0 { ':' } else { ',' };
+        match (error, errno) {
+            (Some(name), _) => write!(out, "{lead} {count} {name}")?,
+            (None, Some(errno)) => write!(out, "{lead} {count} errno {errno}")?,
+            (None, None) => write!(out, "{lead} {count} without errno")?,
+        }
+    }
+    if summary.explicit > 0 {
+        write!(out, ", {} ports named by the program", summary.explicit)?;
+    }
+    writeln!(out)?;
+    if let Some(latency) = summary.latency_ns {
+        let (p50, p99, max) = (Span(latency.p50), Span(latency.p99), Span(latency.max));
+        writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
+    }
+    Ok(())
+}
+
+fn verdict(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    writeln!(out, "verdict: {}", whole(summary))?;
+    for line in &summary.verdict.evidence {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+/// The verdict over all in one sentence.
+pub(crate) fn whole(summary: &Summary) -> String {
+    let Verdict { pattern, pattern_confidence, .. } = summary.verdict;
+    if summary.origins.len() > 1 && pattern == Pattern::Mixed {
+        let likely = percent(pattern_confidence);
+        return format!("each way to get a port has a rule of its own ({pattern}, {likely})");
+    }
+    sentence(&summary.verdict)
+}
+
+/// The verdict in one sentence.
+pub(crate) fn sentence(verdict: &Verdict) -> String {
+    let likely = percent(verdict.pattern_confidence);
+    let pattern = match verdict.pattern {
+        Pattern::Sequential => "ports come in sequence, each after the last one given to anybody",
+        Pattern::PerDestination => "ports follow the last one given to the same destination",
+        Pattern::Random => "ports come at random",
+        Pattern::Mixed => "ports come by two rules in one stream",
+        Pattern::Undetermined => return undetermined(verdict),
+    };
+    let rule = match verdict.algorithm {
+        Algorithm::Undetermined => "by which rule is undetermined".to_owned(),
+        algorithm => {
+            let likely = percent(verdict.algorithm_confidence);
+            format!("{} ({algorithm}, {likely})", algorithm.in_words())
+        }
+    };
+    format!("{pattern} ({}, {likely}): {rule}", verdict.pattern)
+}
+
+fn undetermined(verdict: &Verdict) -> String {
+    match verdict.patterns.first() {
+        Some(best) if verdict.n > 0 => {
+            let likely = percent(best.probability);
+            format!("undetermined (best guess {}, {likely})", best.name)
+        }
+        _ => "undetermined, for there are no ports to judge by".to_owned(),
+    }
+}
+
+/// Never claims to be certain.
+pub(crate) fn percent(probability: f64) -> String {
+    if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
+}
+
+/// The finest word that a verdict allows, for a column.
+pub(crate) fn word(verdict: &Verdict) -> &'static str {
+    match (verdict.algorithm, verdict.pattern) {
+        (Algorithm::Undetermined, pattern) => pattern.as_str(),
+        (algorithm, _) => algorithm.as_str(),
+    }
+}
+
+fn origins(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    if summary.origins.len() < 2 {
+        return Ok(());
+    }
+    writeln!(out, "\nby origin:")?;
+    writeln!(out, "{:>9}  {:15} ORIGIN", "COUNT", "VERDICT")?;
+    for origin in &summary.origins {
+        let (n, word) = (origin.assignments, word(&origin.verdict));
+        writeln!(out, "{n:>9}  {word:15} {}", origin.origin)?;
+    }
+    Ok(())
+}
+
+fn destinations(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let all = &summary.destinations;
+    let Some(first) = all.first() else { return Ok(()) };
+    let more = if summary.destinations_evicted > 0 { "more than " } else { "" };
+    writeln!(out, "\nbusiest of {more}{} destinations:", summary.destinations_known)?;
+    let head = ("COUNT", "FAILED", "USUAL STEP", "PORTS", "VERDICT");
+    let (count, failed, step, ports, verdict) = head;
+    writeln!(out, "{count:>9} {failed:>7}  {step:11} {ports:11} {verdict:15} DESTINATION")?;
+    let several = all.iter().any(|one| one.flow.netns != first.flow.netns);
+    for one in all.iter().take(BUSIEST) {
+        destination(out, one, several)?;
+    }
+    let listed: u64 = all.iter().take(BUSIEST).map(|one| one.assignments).sum();
+    let others = summary.assignments.saturating_sub(listed);
+    if others > 0 {
+        writeln!(out, "{others:>9} to others")?;
+    }
+    if summary.destinations_evicted > 0 {
+        let evicted = summary.destinations_evicted;
+        writeln!(out, "{evicted} quieter destinations were left out for lack of room")?;
+    }
+    Ok(())
+}
+
+fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> io::Result<()> {
+    let count = at_least(one.assignments, one.complete);
+    let step = one
+        .usual_step
+        .filter(|usual| usual.share >= USUAL)
+        .map_or("-".to_owned(), |usual| format!("{:+} ({:.0} %)", usual.step, usual.share * 100.0));
+    let ports = match one.range_ports {
+        Some(all) => format!("{}/{all}", one.distinct_ports),
+        None => one.distinct_ports.to_string(),
+    };
+    let (failures, word) = (one.failures, word(&one.verdict));
+    write!(out, "{count:>9} {failures:>7}  {step:11} {ports:11} {word:15} ")?;
+    match one.flow.remote() {
+        Some(to) => write!(out, "{} -> {to}", one.flow.saddr)?,
+        None => write!(out, "{}", one.flow.saddr)?,
+    }
+    let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
+    let origin = one.origin.filter(|&origin| origin != "connect");
+    for word in protocol.into_iter().chain(origin) {
+        write!(out, " {word}")?;
+    }
+    if netns {
+        match one.flow.netns {
+            Some(netns) => write!(out, " (netns {netns})")?,
+            None => write!(out, " (netns unknown)")?,
+        }
+    }
+    writeln!(out)
+}
+
+pub(crate) fn at_least(count: u64, complete: bool) -> String {
+    format!("{}{count}", if complete { "" } else { ">" })
+}
+
+fn processes(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let all = &summary.processes;
+    if all.len() < 2 && summary.processes_evicted == 0 {
+        return Ok(());
+    }
+    let more = if summary.processes_evicted > 0 { "more than " } else { "" };
+    writeln!(out, "\nbusiest of {more}{} processes:", all.len())?;
+    let (count, failed, verdict, pid) = ("COUNT", "FAILED", "VERDICT", "PID");
+    writeln!(out, "{count:>9} {failed:>7}  {verdict:15} {pid:>7} COMM")?;
+    for one in all.iter().take(LISTED_PROCESSES) {
+        let ProcessSummary { pid, assignments, complete, failures, .. } = one;
+        let count = at_least(*assignments, *complete);
+        let mut name = Vec::new();
+        printable(&mut name, one.comm.as_deref().unwrap_or("-"));
+        let (word, name) = (word(&one.verdict), String::from_utf8_lossy(&name));
+        writeln!(out, "{count:>9} {failures:>7}  {word:15} {pid:>7} {name}")?;
+    }
+    Ok(())
+}
+
+fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
+    writeln!(out)?;
+    let Some(assignments) = reuse.assignments else {
+        return writeln!(out, "reuse: no port came back to the same destination");
+    };
+    let (min, median) = (assignments.min, assignments.median);
+    write!(out, "reuse: {} times a port came back to the same destination, ", reuse.reuses)?;
+    write!(out, "at the soonest after {min} assignments (median {median})")?;
+    if let Some(time) = reuse.time_ns {
+        write!(out, " and after {} (median {})", Span(time.min), Span(time.median))?;
+    }
+    writeln!(out)?;
+    match &reuse.warning {
+        Some(warning) => writeln!(out, "warning: {warning}"),
+        None => Ok(()),
+    }
+}
+
+fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    if let Some(hook) = summary.hook {
+        write!(out, "seen by {}", hook_name(hook))?;
+        if let Some(kernel) = summary.kernel {
+            write!(out, ": {} searches, {} filtered", kernel.seen, kernel.filtered)?;
+            write!(out, ", {} connects of bound sockets", kernel.already_bound)?;
+        }
+        writeln!(out)?;
+    }
+    if let Some(kernel_cost) = summary.kernel_cost.filter(|cost| cost.searches > 0) {
+        writeln!(out, "cost in the kernel: {} a search", Span(kernel_cost.ns_per_search()))?;
+    }
+    if let Some(cpu) = summary.cpu {
+        let total = Span(cpu.user_ns + cpu.system_ns);
+        writeln!(out, "cost of ephtrace: {total} of processor time")?;
+    }
+    Ok(())
+}
+
+/// What the kernel half counted when the reader could not keep up.
+fn overflow(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let Some(Interval { all, rows, other, .. }) = &summary.overflow else { return Ok(()) };
+    let (assignments, failed) = (all.assignments, all.failed);
+    writeln!(
+        out,
+        "the ring buffer was full: {assignments} more assignments ({failed} failed) were only counted:"
+    )?;
+    writeln!(out, "{:>9} {:>7}  ORIGIN  PROCESS and DESTINATION", "COUNT", "FAILED")?;
+    for row in rows.iter().take(LISTED_PROCESSES) {
+        let Numbers { assignments, failed, .. } = row.numbers;
+        writeln!(out, "{assignments:>9} {failed:>7}  {}", place(row))?;
+    }
+    let rest = rows.iter().skip(LISTED_PROCESSES).map(|row| row.numbers.assignments);
+    let others = rest.sum::<u64>() + other.as_ref().map_or(0, |other| other.assignments);
+    if others > 0 {
+        writeln!(out, "{others:>9} of others")?;
+    }
+    writeln!(out, "a storm like this is for `ephtrace storm`")
+}
+
+fn lost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let losses = &summary.losses;
+    if summary.lanes_evicted > 0 {
+        let lanes = summary.lanes_evicted;
+        writeln!(
+            out,
+            "{lanes} lanes were forgotten for lack of room: so many steps may be missing"
+        )?;
+    }
+    write!(out, "lost {} events", losses.total())?;
+    let stages = losses.stages().into_iter().filter(|(_, n)| *n > 0);
+    for (n, (stage, count)) in stages.enumerate() {
+        write!(out, "{} {count} {stage}", if n == 0 { ':' } else { ',' })?;
+    }
+    writeln!(out)
+}

@@ -1,0 +1,341 @@
+//! An inventory for people. The first line says what matters most; then each namespace.
+
+use std::io::{self, Write};
+
+use crate::inventory::{
+    Inventory,
+    namespace::{Bound, DestinationUse, Held, Holder, Mark, Namespace, Others, Settings},
+    owners::Owner,
+    socket::ByState,
+};
+use crate::model::PortRange;
+use crate::output::escape::shown;
+
+/// How many bound ports are listed of each namespace.
+const LISTED_BOUND: usize = 10;
+
+/// How many holders the first line names.
+const NAMED_HOLDERS: usize = 3;
+
+/// Columns that the name of a holder has at least.
+const HOLDER_WIDTH: usize = 20;
+
+/// Writes all of it.
+pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -> io::Result<()> {
+    headline(out, inventory)?;
+    let mut inventory = inventory.clone();
+    inventory.cut(limit);
+    for namespace in &inventory.namespaces {
+        writeln!(out)?;
+        settings(out, namespace)?;
+        in_use(out, namespace)?;
+        destinations(out, namespace)?;
+        bound(out, &namespace.bound)?;
+    }
+    if !inventory.unreadable.is_empty() {
+        writeln!(out)?;
+    }
+    for one in &inventory.unreadable {
+        let name = one.name.as_deref().map(|name| format!(" ({})", shown(name)));
+        let (netns, name) = (one.netns, name.unwrap_or_default());
+        writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
+    }
+    notes(out, &inventory)
+}
+
+fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    let Some((namespace, fullest)) = inventory.fullest() else {
+        return writeln!(out, "no connection has a port of the range");
+    };
+    let (share, in_use, usable) =
+        (percent(fullest.share), fullest.in_use, namespace.settings.usable);
+    write!(out, "{}: {share} of the range in use, {in_use} of {usable} ports", to(fullest))?;
+    if inventory.namespaces.len() > 1 {
+        write!(out, ", in netns {}", place(namespace))?;
+    }
+    match (fullest.mark, fullest.first_left, fullest.time_wait_reusable) {
+        (Mark::Full, _, Some(reusable)) if reusable > 0 => write!(
+            out,
+            "; FULL: a connect fails, unless it may take over one of {reusable} TIME_WAITs"
+        )?,
+        (Mark::Full, ..) => write!(out, "; FULL: each connect fails with EADDRNOTAVAIL")?,
+        (Mark::Half, 0, _) => {
+            let tried = namespace.settings.half_mark;
+            write!(out, "; past the HALF mark: each connect first tries {tried} ports in vain")?;
+        }
+        (Mark::Half, left, _) => {
+            write!(out, "; past the HALF mark, with {left} ports left that connect tries first")?;
+        }
+        (Mark::None, ..) => {}
+    }
+    writeln!(out, "; {}", held_by(fullest))
+}
+
+/// Who holds the ports of a destination, in words.
+fn held_by(destination: &DestinationUse) -> String {
+    let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
+    let named = holders.iter().take(NAMED_HOLDERS);
+    let mut named: Vec<String> =
+        named.map(|holder| format!("{} {}", who(&holder.owner), holder.ports)).collect();
+    let unnamed: u32 = holders.iter().skip(NAMED_HOLDERS).map(|holder| holder.ports).sum();
+    if other_holders + unnamed > 0 {
+        named.push(format!("others {}", other_holders + unnamed));
+    }
+    let mut parts = Vec::new();
+    if !named.is_empty() {
+        parts.push(format!("held by {}", named.join(", ")));
+    }
+    if *unknown_open > 0 {
+        parts.push(format!("{unknown_open} held by processes that are not seen"));
+    }
+    if *unknown_closed > 0 {
+        parts.push(format!("{unknown_closed} closed since"));
+    }
+    parts.join("; ")
+}
+
+fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
+    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+        namespace.settings;
+    line(out, "netns", &place(namespace))?;
+    let parity = if namespace.settings.ends_of_equal_parity {
+        "; its ends are of equal parity, so connect may miss a port"
+    } else {
+        ""
+    };
+    let text = format!("{low}-{high}: {usable} ports usable, half mark at {half_mark}{parity}");
+    line(out, "range", &text)?;
+    let reserved = match namespace.settings.longest_reserved {
+        None => "none in the range".to_owned(),
+        Some(PortRange { low: port, .. }) if reserved == 1 => format!("1 in the range: {port}"),
+        Some(PortRange { low, high }) if low == high => {
+            format!("{reserved} in the range, no two in a row")
+        }
+        Some(PortRange { low, high }) => format!("{reserved} in the range, {low}-{high} in a row"),
+    };
+    line(out, "reserved", &reserved)?;
+    line(out, "reuse", reuse(namespace.settings.tw_reuse))?;
+    if let Some(width) = namespace.settings.step_width.filter(|width| *width > 0) {
+        line(out, "steps", &format!("random, ip_local_port_step_width {width}"))?;
+    }
+    if let Some(conntrack) = namespace.settings.conntrack {
+        let text = format!("{} of {} entries", conntrack.count, conntrack.max);
+        line(out, "conntrack", &text)?;
+    }
+    Ok(())
+}
+
+fn reuse(tw_reuse: Option<u8>) -> &'static str {
+    match tw_reuse {
+        Some(0) => "tcp_tw_reuse 0: a TIME_WAIT keeps its port for a minute",
+        Some(1) => "tcp_tw_reuse 1: connect may take over a TIME_WAIT after a second",
+        Some(2) => "tcp_tw_reuse 2: connect may take over a TIME_WAIT on loopback only",
+        _ => "tcp_tw_reuse unknown",
+    }
+}
+
+fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
+    let Namespace { ports, even, odd, sockets, .. } = namespace;
+    let states = states(&namespace.by_state);
+    line(
+        out,
+        "in use",
+        &format!("{ports} ports ({even} even, {odd} odd), {sockets} connections{states}"),
+    )?;
+    let (accepted, on_reserved) = (namespace.accepted, namespace.on_reserved);
+    if accepted + on_reserved > 0 {
+        let text = format!("{accepted} accepted by listeners, {on_reserved} on reserved ports");
+        line(out, "not counted", &text)?;
+    }
+    let Bound { ports, listening, listening_unreserved, bound_only, connected, .. } =
+        &namespace.bound;
+    let only = match bound_only {
+        Some(n) => n.to_string(),
+        None => "unknown (sock_diag of Linux 6.8 lists them)".to_owned(),
+    };
+    let connected = match connected {
+        None | Some(0) => String::new(),
+        Some(n) => format!("; {n} more seen to be bound, then connected"),
+    };
+    let text = format!(
+        "{ports} ports, taken for every destination: {listening} listening \
+         ({listening_unreserved} not reserved), only bound {only}{connected}"
+    );
+    line(out, "bound", &text)?;
+    let (udp, ports) = (namespace.udp, namespace.udp.ports);
+    let text = format!(
+        "{} ports of the range ({} even, {} odd), {} sockets in all",
+        ports.total(),
+        ports.even,
+        ports.odd,
+        udp.sockets
+    );
+    line(out, "udp", &text)?;
+    let tcp = namespace.tcp;
+    if tcp.left_out > 0 {
+        line(out, "left out", &format!("{} sockets, for lack of room", tcp.left_out))?;
+    }
+    if tcp.interrupted {
+        line(
+            out,
+            "incomplete",
+            "the list changed while the kernel wrote it: sockets may be missing",
+        )?;
+    }
+    Ok(())
+}
+
+fn states(by_state: &ByState) -> String {
+    let some = by_state.named().into_iter().filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = some.map(|(state, n)| format!("{n} {state}")).collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+}
+
+fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
+    if namespace.destinations_known == 0 {
+        return Ok(());
+    }
+    let width = width(namespace.destinations.iter().map(most));
+    writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
+    writeln!(
+        out,
+        "{:>7} {:>7} {:4} {:>6} {:>6} {:>7} {:>8} {:>6}  {:width$} DESTINATION",
+        "IN USE", "SHARE", "MARK", "EVEN", "ODD", "ESTAB", "TIMEWAIT", "OTHER", "HELD BY"
+    )?;
+    for one in &namespace.destinations {
+        let mark = if one.mark == Mark::None { "-" } else { one.mark.as_str() };
+        let (share, holder) = (percent(one.share), most(one));
+        let (in_use, even, odd, to) = (one.in_use, one.even, one.odd, to(one));
+        write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} ")?;
+        writeln!(out, "{}  {holder:width$} {to}", three_states(&one.by_state))?;
+    }
+    let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others else {
+        return Ok(());
+    };
+    write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} ", "", "")?;
+    let states = three_states(by_state);
+    writeln!(out, "{states}  {:width$} {destinations} others", "")
+}
+
+fn three_states(by_state: &ByState) -> String {
+    let ByState { established, time_wait, .. } = by_state;
+    let other = by_state.total() - established - time_wait;
+    format!("{established:>7} {time_wait:>8} {other:>6}")
+}
+
+/// The greatest holder in one column, and what part it has.
+fn most(destination: &DestinationUse) -> String {
+    let Some(Holder { owner, ports, .. }) = destination.holders.first() else {
+        return "-".to_owned();
+    };
+    let all = *ports == destination.in_use;
+    if all { who(owner) } else { format!("{} {ports}", who(owner)) }
+}
+
+fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
+    if bound.held.is_empty() {
+        return Ok(());
+    }
+    let listed = bound.held.iter().take(LISTED_BOUND);
+    let width = width(listed.clone().map(holder));
+    writeln!(out, "\nbound in the range:")?;
+    writeln!(
+        out,
+        "{:>7} {:6} {:8} {:8} {:width$} ADDRESS",
+        "PORT", "STATE", "RESERVED", "ORIGIN", "HELD BY"
+    )?;
+    for held in listed {
+        let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
+        let reserved = if *reserved { "yes" } else { "no" };
+        let (origin, holder) = (origin.unwrap_or("-"), holder(held));
+        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder:width$} {saddr}")?;
+        if *sockets > 1 {
+            write!(out, " ({sockets} sockets)")?;
+        }
+        writeln!(out)?;
+    }
+    match bound.held.len().saturating_sub(LISTED_BOUND) + bound.others {
+        0 => Ok(()),
+        more => writeln!(out, "{more} more; --json lists them"),
+    }
+}
+
+fn holder(held: &Held) -> String {
+    held.holder.as_ref().map_or("-".to_owned(), who)
+}
+
+fn width(texts: impl Iterator<Item = String>) -> usize {
+    texts.map(|text| text.chars().count()).fold(HOLDER_WIDTH, usize::max)
+}
+
+fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    let Inventory { hidden_processes, hidden_holders, openers_forgotten, .. } = inventory;
+    let mut note = |text: String| writeln!(out, "\n{text}");
+    if let Some(hidden) = hidden_processes.filter(|hidden| *hidden > 0) {
+        note(format!(
+            "The namespaces of {hidden} processes may not be looked at; most need root."
+        ))?;
+    }
+    if *hidden_holders > 0 {
+        note(format!(
+            "The open files of {hidden_holders} processes may not be looked at, so holders may be \
+             missing; most need root."
+        ))?;
+    }
+    if *openers_forgotten > 0 {
+        note(format!(
+            "{openers_forgotten} connections of the recording were forgotten for lack of room."
+        ))?;
+    }
+    let shown = inventory.namespaces.iter().flat_map(|one| &one.destinations);
+    let closed: u64 = shown.map(|one| u64::from(one.unknown_closed)).sum();
+    if closed > 0 && !inventory.openers_known {
+        note(format!(
+            "Nobody has {closed} of the ports listed open any more (TIME_WAIT); a recording tells \
+             who opened them: --from FILE."
+        ))?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{name:<11} {text}")
+}
+
+fn place(namespace: &Namespace) -> String {
+    let crate::inventory::namespace::Place { netns, name, own, processes, .. } = &namespace.place;
+    let mut about: Vec<String> = name.iter().map(|name| shown(name)).collect();
+    if *own {
+        about.push("own".to_owned());
+    }
+    if *processes == Some(0) {
+        about.push("no process seen in it".to_owned());
+    }
+    if about.is_empty() { netns.to_string() } else { format!("{netns} ({})", about.join(", ")) }
+}
+
+fn to(destination: &DestinationUse) -> String {
+    let saddr = destination.flow.saddr;
+    destination.flow.remote().map_or_else(|| saddr.to_string(), |to| format!("{saddr} -> {to}"))
+}
+
+/// `pgbouncer (181)`, and its container.
+fn who(owner: &Owner) -> String {
+    let comm = owner.comm.as_deref().map_or("?".to_owned(), shown);
+    let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
+    match &owner.container {
+        Some(container) => format!("{comm} ({pid}) {}", shown(container)),
+        None => format!("{comm} ({pid})"),
+    }
+}
+
+/// Never 100 % unless it is all, nor 0 % unless it is nothing.
+fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.001 {
+        return "<0.1 %".to_owned();
+    }
+    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
+}
+
+#[cfg(test)]
+mod tests;

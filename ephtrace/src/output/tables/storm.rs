@@ -1,0 +1,240 @@
+//! Totals of a storm as tables or as data: one look after the other, then the whole.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
+
+use crate::output::{escape::shown, span::Span};
+use crate::{
+    analyse::{
+        capacity::Capacity,
+        findings::Finding,
+        storm::{Interval, Numbers, Row},
+    },
+    model::{Hook, hook_name, losses::Losses},
+};
+
+/// [`Look::kind`] of the whole time.
+pub const WHOLE: &str = "storm_total";
+
+/// One look, with what follows from it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Look<'a> {
+    /// `storm`, or `storm_total` for the whole time.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Its end, RFC 3339.
+    pub ts: String,
+    /// How assignments are seen.
+    pub hook: &'static str,
+    /// The numbers.
+    #[serde(flatten)]
+    pub interval: &'a Interval,
+    /// What is wrong.
+    pub findings: &'a [Finding],
+    /// Assignments that are not in the numbers, by the stage that lost them, since the start.
+    #[serde(serialize_with = "stages")]
+    pub losses: Losses,
+}
+
+fn stages<S: serde::Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(losses.stages())
+}
+
+impl<'a> Look<'a> {
+    /// One interval, or all of them.
+    pub fn new(
+        kind: &'static str,
+        hook: Hook,
+        interval: &'a Interval,
+        findings: &'a [Finding],
+        losses: Losses,
+    ) -> Self {
+        let ts = timestamp(interval.end_ns).map_or_else(String::new, |ts| format!("{ts:.9}"));
+        Self { kind, ts, hook: hook_name(hook), interval, findings, losses }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.kind == WHOLE
+    }
+
+    /// One JSON object on a line of its own.
+    pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, self).map_err(io::Error::from)?;
+        writeln!(out)
+    }
+
+    /// The numbers as a table of at most `limit` rows; findings are written apart.
+    pub fn write_text(&self, out: &mut impl Write, limit: Option<usize>) -> io::Result<()> {
+        let Interval { end_ns, all, rows, other, duration_ns } = self.interval;
+        let count = if self.is_whole() { Count::Sum } else { Count::PerSecond };
+        let head = match count {
+            Count::PerSecond => clock(*end_ns),
+            Count::Sum => format!("all of {}", Span(*duration_ns)),
+        };
+        headline(out, &head, all, count)?;
+        if rows.is_empty() && other.is_none() {
+            return Ok(());
+        }
+        let shown = limit.unwrap_or(rows.len()).min(rows.len());
+        header(out, count)?;
+        for row in &rows[..shown] {
+            line(out, &row.numbers, count, (row.capacity, &place(row)))?;
+        }
+        if let Some(rest) = rows.get(shown..).filter(|rest| !rest.is_empty()) {
+            let left = count.sum(rest);
+            writeln!(out, "{left:>9} to {} others (all with -n 0)", rest.len())?;
+        }
+        if let Some(other) = other {
+            line(out, other, count, (None, "others, for which the kernel's map had no room"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Findings in words: what, the evidence, the remedies, each of these once. They name processes and
+/// namespaces, whose names may hold anything.
+pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+    let mut told = BTreeSet::new();
+    for Finding { rule, severity, sentence, evidence, remedies } in findings {
+        writeln!(out, "{severity}: {} [{rule}]", shown(sentence))?;
+        writeln!(out, "  evidence: {}", shown(evidence))?;
+        for remedy in remedies.iter().filter(|remedy| told.insert(*remedy)) {
+            writeln!(out, "  remedy:   {}", shown(remedy))?;
+        }
+    }
+    Ok(())
+}
+
+fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io::Result<()> {
+    let rate = all.per_second - all.failed_per_second;
+    let mut line = format!("{head}  {} assigned", count.of(all.assignments - all.failed, rate));
+    let _ = write!(line, ", {} failed", count.of(all.failed, all.failed_per_second));
+    if !all.errors.is_empty() {
+        let errors: Vec<_> = all.errors.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let _ = write!(line, " ({})", errors.join(", "));
+    }
+    let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
+    if let (Some(p50), Some(p99), Some(max)) = latency {
+        let _ = write!(line, ", searching {:.1} % of a CPU", all.search_cpus * 100.0);
+        let (p50, p99, max) = (Span(p50), Span(p99), Span(max));
+        let _ = write!(line, ", latency p50 {p50} p99 {p99} max {max}");
+    } else if all.assignments > 0 {
+        let _ = write!(line, ", latency unknown");
+    }
+    writeln!(out, "{line}")
+}
+
+fn header(out: &mut impl Write, count: Count) -> io::Result<()> {
+    let rate = if count == Count::Sum { "COUNT" } else { "RATE" };
+    let (failed, p50, p99) = ("FAILED", "P50(us)", "P99(us)");
+    writeln!(
+        out,
+        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and DESTINATION",
+        "TRIED", "CPU%", "USE%"
+    )
+}
+
+fn line(
+    out: &mut impl Write,
+    numbers: &Numbers,
+    count: Count,
+    (capacity, place): (Option<Capacity>, &str),
+) -> io::Result<()> {
+    let used = capacity.map_or_else(|| "-".to_owned(), |c| format!("{:.0}", c.share * 100.0));
+    let tried = numbers.tried_p99.map_or_else(|| "-".to_owned(), |tried| tried.to_string());
+    writeln!(
+        out,
+        "{:>9} {:>9} {:>8} {:>8} {tried:>6} {:>6.1} {used:>5}  {place}",
+        count.of(numbers.assignments, numbers.per_second),
+        count.of(numbers.failed, numbers.failed_per_second),
+        micros(numbers.latency_p50_ns),
+        micros(numbers.latency_p99_ns),
+        numbers.search_cpus * 100.0,
+    )
+}
+
+/// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
+pub(crate) fn place(row: &Row) -> String {
+    let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), shown(&row.process()));
+    if let Some(container) = &row.container {
+        let _ = write!(text, " in {}", shown(container));
+    }
+    let _ = write!(text, "  {}", row.flow.saddr);
+    if let Some(to) = row.flow.remote() {
+        let _ = write!(text, " -> {to}");
+    }
+    text
+}
+
+/// How assignments are counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Count {
+    PerSecond,
+    Sum,
+}
+
+impl Count {
+    fn of(self, count: u64, rate: f64) -> String {
+        match self {
+            Self::PerSecond => per_second(rate),
+            Self::Sum => count.to_string(),
+        }
+    }
+
+    fn sum(self, rows: &[Row]) -> String {
+        let assignments = rows.iter().map(|row| row.numbers.assignments).sum();
+        self.of(assignments, rows.iter().map(|row| row.numbers.per_second).sum())
+    }
+}
+
+fn per_second(rate: f64) -> String {
+    if rate > 0.0 && rate < 100.0 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }
+}
+
+fn micros(ns: Option<u64>) -> String {
+    let Some(ns) = ns else { return "-".to_owned() };
+    if ns < 100_000 {
+        format!("{}.{}", ns / 1000, ns % 1000 / 100)
+    } else {
+        (ns / 1000).to_string()
+    }
+}
+
+fn timestamp(unix_ns: u64) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(unix_ns.into()).ok()
+}
+
+/// Wall clock to the second.
+fn clock(unix_ns: u64) -> String {
+    let zoned = timestamp(unix_ns).map(|ts| ts.to_zoned(TimeZone::system()));
+    zoned.map_or_else(|| "-".to_owned(), |zoned| zoned.strftime("%H:%M:%S").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::findings::Severity;
+
+    #[test]
+    fn names_can_not_steer_a_terminal() {
+        let evil = "\x1b[31mcurl\n";
+        let finding = Finding {
+            rule: "exhausted",
+            severity: Severity::Critical,
+            sentence: format!("{evil} finds no free port"),
+            evidence: evil.to_owned(),
+            remedies: vec![evil.to_owned()],
+        };
+        let mut out = Vec::new();
+        write_findings(&mut out, &[finding]).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(!text.contains('\x1b'), "{text}");
+    }
+}

@@ -1,0 +1,68 @@
+//! What is said on standard error about the hook: which one, what it can't see, what joined later.
+
+use std::io::{self, Write as _};
+
+use crate::{
+    kernel::{
+        hooks::{self, Hook},
+        module::Change,
+        sites::{self, Site},
+        tracer::Tracer,
+    },
+    model::{Origin, hook_name, origin_name},
+};
+
+/// Origins that were asked for and can't be seen.
+fn unseen(tracer: &Tracer) -> Vec<&'static str> {
+    for (site, why) in &tracer.unseen {
+        log::info!("{}: {why}", sites::row(*site).function);
+    }
+    for (site, what) in &tracer.seen_in_part {
+        log::info!("{}: {what}", sites::row(*site).function);
+    }
+    let origins = tracer.unseen.iter().flat_map(|(site, _)| sites::row(*site).origins);
+    let chosen = origins.filter(|&&origin| origin != Origin::Explicit);
+    let mut names: Vec<&str> = chosen.map(|&origin| origin_name(origin)).collect();
+    if tracer.seen_in_part.iter().any(|(site, _)| *site == Site::Udp) {
+        names.push("udp without bind");
+    }
+    names
+}
+
+/// One line once a module that was waited for is there.
+pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
+    if let Some(change) = change.filter(|_| !quiet) {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "ephtrace: {}", about_module(&change));
+    }
+}
+
+pub(crate) fn about_module(change: &Change) -> String {
+    let outcome = match &change.attached {
+        Ok(()) => "its ports are seen from now on, by kprobe".to_owned(),
+        Err(error) => format!("its ports are not seen: {error}"),
+    };
+    format!("module {} was loaded: {outcome}", change.module.name)
+}
+
+/// One line: the hook, and what it can't see.
+pub(crate) fn announce(tracer: &Tracer) {
+    let row = hooks::row(tracer.hook);
+    let mut line = format!("ephtrace: tracing with hook {}", hook_name(tracer.hook));
+    let unseen = unseen(tracer);
+    if !unseen.is_empty() {
+        line = format!("{line} (not seen here: {})", unseen.join(", "));
+    }
+    if tracer.hook == Hook::SockOps {
+        line += ", which can't see the search itself: TRIED is unknown";
+    }
+    for (better, why) in &tracer.passed_over {
+        log::info!("hook {} can't be used: {why}", hook_name(*better));
+    }
+    if !tracer.passed_over.is_empty() {
+        line += "; `ephtrace doctor` says why no better hook";
+    }
+    log::info!("attached: {}", row.attaches());
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}

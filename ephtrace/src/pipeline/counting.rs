@@ -1,0 +1,145 @@
+//! The kernel half adding up, and what it has added up taken from it.
+//!
+//! ```text
+//! totals (per CPU) ─ switch, wait, take ─→ Whole
+//! ```
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+use ephtrace_common::{
+    Filter,
+    totals::{Totals as Sums, TotalsKey},
+};
+use tokio::time::sleep;
+
+use super::{
+    counts,
+    timing::{GRACE, SETTLE},
+};
+use crate::{
+    analyse::storm::Interval,
+    host::clock::monotonic_ns,
+    kernel::{
+        attach,
+        hooks::Hook,
+        options::{Options, Totals},
+        support::Support,
+        totals::{self, Taken, TotalsReader},
+        tracer::Tracer,
+    },
+    model::losses::Losses,
+};
+
+/// The ring buffer is not used, but there has to be one: the smallest.
+const RING_BYTES: u32 = 4 << 10;
+
+/// Rows that are remembered for the last table: beyond, they are summed up as others. 30 MiB.
+const MAX_ROWS: usize = 1 << 16;
+
+/// A tracer that only counts.
+pub(crate) struct Counting {
+    pub(crate) tracer: Tracer,
+    reader: TotalsReader,
+    /// Since when it has been adding up what was not taken yet.
+    pub(crate) since_ns: u64,
+}
+
+/// What to count.
+pub(crate) struct What<'a> {
+    pub(crate) hook: Option<Hook>,
+    pub(crate) btf: Option<&'a Path>,
+    pub(crate) filter: &'a Filter,
+    /// Rows of each map; `None` for as many as fit.
+    pub(crate) rows: Option<u32>,
+    pub(crate) log_level: u8,
+}
+
+impl Counting {
+    /// Attaches, and waits until nothing is attached half any more.
+    pub(crate) async fn start(what: What<'_>) -> Result<Self> {
+        let options = Options {
+            filter: what.filter,
+            ring_bytes: RING_BYTES,
+            totals: Totals::Only(what.rows),
+            log_level: what.log_level,
+        };
+        let mut tracer = attach::attach(what.hook, &Support::gather(what.btf), &options)?;
+        let reader = tracer.take_totals().context("the eBPF object has no totals")?;
+        sleep(SETTLE).await;
+        tracer.settle()?;
+        Ok(Self { tracer, reader, since_ns: monotonic_ns()? })
+    }
+
+    /// What was added up since the last time, and how long that is, in nanoseconds.
+    pub(crate) async fn take(&mut self) -> Result<(Taken, u64)> {
+        self.reader.switch()?;
+        let now_ns = monotonic_ns()?;
+        let duration_ns = now_ns.saturating_sub(self.since_ns);
+        self.since_ns = now_ns;
+        sleep(totals::GRACE).await;
+        Ok((self.reader.take()?, duration_ns))
+    }
+
+    /// What was lost so far.
+    pub(crate) fn losses(&self) -> Result<Losses> {
+        Ok(counts::losses(&self.tracer.counts()?))
+    }
+
+    /// Detaches, and returns the rest: what was added up last, and what came late to the maps before.
+    pub(crate) async fn finish(&mut self) -> Result<([Taken; 2], Losses)> {
+        self.tracer.detach_start();
+        sleep(GRACE).await;
+        self.tracer.detach_end();
+        let rest = [self.take().await?.0, self.take().await?.0];
+        let counts = self.tracer.counts()?;
+        let mut losses = counts::losses(&counts);
+        losses.return_missed += counts::never_ended(&counts);
+        Ok((rest, losses))
+    }
+}
+
+/// All that was taken, together.
+#[derive(Default)]
+pub(crate) struct Whole {
+    began_ns: u64,
+    rows: HashMap<TotalsKey, Sums>,
+    other: Option<Sums>,
+}
+
+impl Whole {
+    /// Nothing yet.
+    pub(crate) fn since(began_ns: u64) -> Self {
+        Self { began_ns, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, taken: &Taken) {
+        for (key, sums) in &taken.rows {
+            let has_room = self.rows.len() < MAX_ROWS;
+            match self.rows.entry(*key) {
+                Entry::Occupied(mut mine) => mine.get_mut().merge(sums),
+                Entry::Vacant(place) if has_room => drop(place.insert(*sums)),
+                Entry::Vacant(_) => self.add_other(sums),
+            }
+        }
+        if let Some(other) = &taken.other {
+            self.add_other(other);
+        }
+    }
+
+    fn add_other(&mut self, sums: &Sums) {
+        match &mut self.other {
+            Some(other) => other.merge(sums),
+            None => self.other = Some(*sums),
+        }
+    }
+
+    /// `end_ns` is that of the wall clock, `now_ns` the same moment in the clock of `began_ns`.
+    pub(crate) fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
+        let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
+        Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other.as_ref())
+    }
+}

@@ -1,0 +1,300 @@
+//! What one record goes through: ring → decode → enrich → analyse → sink.
+
+use std::io;
+
+use anyhow::{Context as _, Result};
+use ephtrace_common::Counter;
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
+
+use super::{
+    counts,
+    output::{Output, not_written},
+    recording_metadata,
+    settings::TraceSettings,
+    view,
+};
+use crate::{
+    analyse::{
+        findings::DestinationFacts,
+        lanes::{Lane, Lanes},
+        selection::{self, Rules},
+        storm::Interval,
+        summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
+        tally::Tally,
+    },
+    host::{
+        clock::{Clock, monotonic_ns},
+        enrich::Enricher,
+        netns,
+    },
+    kernel::{
+        cost::Meter,
+        decode::{Decoded, Machine, decode},
+        module::Change,
+        ring::{MAX_PER_DRAIN, Ring},
+        totals::{Taken, TotalsReader},
+        tracer::{Counts, Tracer},
+    },
+    model::losses::Losses,
+    output::Sink,
+    tui::Glance,
+};
+
+/// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
+/// on and off, the kernel patches its own code.
+const MEASURE_EVERY: u64 = 10;
+
+/// The kernel half and everything behind it.
+pub(crate) struct Pipeline {
+    tracer: Tracer,
+    ring: Ring,
+    stages: Stages,
+    meter: Meter,
+    totals: TotalsReader,
+    /// What to say when the output fails.
+    failure: String,
+    looks: u64,
+    /// Records that came out of the ring.
+    taken: u64,
+}
+
+/// The stages behind the ring, in their order.
+struct Stages {
+    clock: Clock,
+    machine: Machine,
+    enricher: Enricher,
+    rules: Rules,
+    lanes: Lanes,
+    tally: Tally,
+    sink: Box<dyn Sink>,
+    undecodable: u64,
+    stop_after: Option<u64>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(settings: &TraceSettings, tracer: Tracer, output: Output) -> Result<Self> {
+        let hook = tracer.hook;
+        Self::with_sink(settings, tracer, |started_ns| {
+            output.begin(settings, started_ns, || recording_metadata::gather(hook, started_ns))
+        })
+    }
+
+    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix epoch.
+    pub(crate) fn with_sink(
+        settings: &TraceSettings,
+        mut tracer: Tracer,
+        make: impl FnOnce(u64) -> Result<Box<dyn Sink>>,
+    ) -> Result<Self> {
+        let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
+        let totals = tracer.take_totals().context("the eBPF object has no totals")?;
+        let clock = Clock::read().context("can't read the clocks")?;
+        let started_ns = clock.unix_ns(monotonic_ns()?);
+        let stages = Stages {
+            clock,
+            machine: machine(clock),
+            enricher: Enricher::default(),
+            rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
+            lanes: Lanes::default(),
+            tally: Tally::new(Some(started_ns)),
+            sink: make(started_ns)?,
+            undecodable: 0,
+            stop_after: settings.count,
+        };
+        let failure = not_written(settings);
+        let (ring, meter) = (Ring::new(ring), Meter::default());
+        Ok(Self { tracer, ring, stages, meter, totals, failure, looks: 0, taken: 0 })
+    }
+
+    pub(crate) fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// As many events were shown as were asked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.stages.is_full()
+    }
+
+    /// Nothing is in flight any more that began while the hook was attached half.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        Ok(self.tracer.settle()?)
+    }
+
+    /// What has become of a module whose functions are to be hooked.
+    pub(crate) fn follow_module(&mut self) -> Option<Change> {
+        self.tracer.follow_module()
+    }
+
+    /// Takes what waits in the ring through all stages. Returns whether more may be waiting.
+    pub(crate) fn drain(&mut self) -> Result<bool> {
+        let Self { ring, stages, meter, tracer, failure, taken, .. } = self;
+        let now = ring
+            .drain(|bytes| stages.take(bytes))
+            .and_then(|now| stages.sink.flush().map(|()| now))
+            .with_context(|| failure.clone())?;
+        *taken += u64::try_from(now)?;
+        meter.close_if_due(|| tracer.searches(), || tracer.cost());
+        Ok(now == MAX_PER_DRAIN)
+    }
+
+    /// Takes what was written to the ring so far, however large that is: nothing writes to it any
+    /// more, or, where a program could not be detached, what it writes from now on is left alone.
+    fn drain_rest(&mut self) -> Result<()> {
+        let written = counts::emitted(&self.tracer.counts()?);
+        while self.drain()? && self.taken < written && !self.is_full() {}
+        Ok(())
+    }
+
+    /// What is due once a second.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        let Self { tracer, stages, meter, failure, looks, .. } = self;
+        stages.clock = Clock::read().context("can't read the clocks")?;
+        stages.machine = machine(stages.clock);
+        if *looks % MEASURE_EVERY == 0 {
+            meter.open(|| tracer.cost());
+        }
+        *looks += 1;
+        tracer.flush_log();
+        let losses = stages.losses(&tracer.counts()?);
+        let now_ns = stages.clock.unix_ns(monotonic_ns()?);
+        stages.sink.losses(now_ns, &losses).with_context(|| failure.clone())
+    }
+
+    /// What a live view is to show of the run so far, with the destinations that it wants.
+    pub(crate) fn glance(&self, wanted: &[Lane]) -> Result<Glance> {
+        let Self { tracer, stages, .. } = self;
+        let counts = tracer.counts()?;
+        let around = Circumstances {
+            losses: stages.losses(&counts),
+            kernel: Some(kernel_counts(&counts)),
+            hook: Some(tracer.hook),
+            cpu: cpu_time(),
+            kernel_cost: None,
+            lanes_evicted: stages.lanes.evicted(),
+            overflow: None,
+            own_netns: netns::own().ok(),
+        };
+        Ok(view::glance(&stages.tally, stages.clock.unix_ns(monotonic_ns()?), wanted, around))
+    }
+
+    /// What findings are made from, of all destinations that are known.
+    pub(crate) fn facts(&self) -> Vec<DestinationFacts> {
+        self.stages.tally.facts()
+    }
+
+    /// Now, in nanoseconds since the Unix epoch.
+    pub(crate) fn now_ns(&self) -> Result<u64> {
+        Ok(self.stages.clock.unix_ns(monotonic_ns()?))
+    }
+
+    /// Counts from now on, for the final summary, too.
+    pub(crate) fn reset(&mut self) -> Result<()> {
+        let now_ns = self.now_ns()?;
+        self.stages.tally = Tally::new(Some(now_ns));
+        Ok(())
+    }
+
+    /// No search that begins from now on is seen.
+    pub(crate) fn detach_start(&mut self) {
+        let Self { tracer, meter, .. } = self;
+        // The programs' own numbers go with them.
+        meter.close(|| tracer.cost());
+        tracer.detach_start();
+    }
+
+    /// The last events, losses and the summary.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.tracer.detach_end();
+        self.drain_rest()?;
+        let Self { mut tracer, mut stages, meter, totals, failure, taken, .. } = self;
+        tracer.flush_log();
+        let counts = tracer.counts()?;
+        let mut losses = stages.losses(&counts);
+        losses.return_missed += counts::never_ended(&counts);
+        if !stages.is_full() {
+            losses.undecodable += counts::emitted(&counts).saturating_sub(taken);
+        }
+        let now_ns = stages.clock.unix_ns(monotonic_ns()?);
+        let around = Circumstances {
+            losses,
+            kernel: Some(kernel_counts(&counts)),
+            hook: Some(tracer.hook),
+            cpu: cpu_time(),
+            kernel_cost: meter.total().map(|cost| KernelCost {
+                run_time_ns: cost.run_time_ns,
+                runs: cost.runs,
+                searches: cost.searches,
+            }),
+            lanes_evicted: stages.lanes.evicted(),
+            overflow: overflow(totals, now_ns)?,
+            own_netns: netns::own().ok(),
+        };
+        let summary = stages.tally.summary(Some(now_ns), BUSIEST, around);
+        let Stages { sink, .. } = &mut stages;
+        sink.losses(now_ns, &losses)
+            .and_then(|()| sink.summary(now_ns, &summary))
+            .and_then(|()| sink.finish())
+            .context(failure)
+    }
+}
+
+impl Stages {
+    fn is_full(&self) -> bool {
+        self.stop_after.is_some_and(|count| self.tally.assignments() >= count)
+    }
+
+    /// One record. What comes after the last one that was asked for is left alone.
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_full() {
+            return Ok(());
+        }
+        let Decoded { mut assignment, secrets } = match decode(bytes, &self.machine) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                log::warn!("a record can't be read: {error}");
+                self.undecodable += 1;
+                return Ok(());
+            }
+        };
+        self.enricher.enrich(&mut assignment);
+        selection::apply(&mut assignment, &secrets, self.rules);
+        self.lanes.follow(&mut assignment);
+        self.tally.observe(&assignment);
+        self.sink.event(&assignment)
+    }
+
+    fn losses(&self, counts: &Counts) -> Losses {
+        Losses { undecodable: self.undecodable, ..counts::losses(counts) }
+    }
+}
+
+/// What the kernel half counted because the ring buffer was full. Nothing adds to it any more.
+fn overflow(mut totals: TotalsReader, now_ns: u64) -> Result<Option<Interval>> {
+    totals.switch()?;
+    let Taken { rows, other } = totals.take()?;
+    let is_empty = rows.is_empty() && other.is_none();
+    Ok((!is_empty).then(|| Interval::new(now_ns, 0, &rows, other.as_ref())))
+}
+
+fn kernel_counts(counts: &Counts) -> KernelCounts {
+    let count = |counter: Counter| counts[counter as usize];
+    KernelCounts {
+        seen: count(Counter::Seen),
+        filtered: count(Counter::Filtered),
+        emitted: count(Counter::Emitted),
+        already_bound: count(Counter::AlreadyBound),
+        read_failed: count(Counter::ReadFailed),
+    }
+}
+
+fn machine(clock: Clock) -> Machine {
+    Machine { unix_offset_ns: clock.unix_ns(0) }
+}
+
+fn cpu_time() -> Option<CpuTime> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let ns = |time: nix::sys::time::TimeVal| u64::try_from(time.num_nanoseconds()).unwrap_or(0);
+    Some(CpuTime { user_ns: ns(usage.user_time()), system_ns: ns(usage.system_time()) })
+}

@@ -1,0 +1,208 @@
+//! What is in use beside what is assigned: looks at the sockets of the namespaces that connect, and
+//! follows how the use of each destination grows.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    analyse::{
+        capacity::{Capacity, Series},
+        findings::Facts,
+        storm::{Interval, Row},
+    },
+    host::snapshot::{self, Named, Which},
+    inventory::{DestinationUse, Inventory, facts},
+    model::{FlowKey, PortRange},
+};
+
+/// Destinations that are followed: those with the most search time.
+const MAX_FOLLOWED: usize = 64;
+
+/// Namespaces that are looked at, each at the price of one list of its sockets.
+const MAX_NAMESPACES: usize = 8;
+
+/// Destinations that an inventory tells one by one, of each namespace.
+const LISTED: usize = 256;
+
+/// Looking may take this share of the time: the rest is for others.
+const SHARE: u32 = 10;
+
+/// Looks that are left out in a row, at most.
+const MAX_REST: u32 = 60;
+
+/// Looks at what is in use, again and again, but not at any price.
+pub(crate) struct Looker {
+    interval: Duration,
+    /// Looks to leave out, as the last one took long.
+    rest: u32,
+}
+
+impl Looker {
+    /// To be asked once each `interval`.
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self { interval, rest: 0 }
+    }
+
+    /// What is in use in these namespaces, each with a process that is in it, if one is known. Empty if
+    /// it is not the time. A namespace that can't be looked at is left out.
+    pub(crate) fn look(
+        &mut self,
+        places: impl Iterator<Item = (u32, Option<u32>)>,
+    ) -> Vec<Inventory> {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return Vec::new();
+        }
+        let began = Instant::now();
+        let mut seen = BTreeSet::new();
+        let places = places.filter(|&(netns, _)| seen.insert(netns)).take(MAX_NAMESPACES);
+        let inventories = places.filter_map(|(netns, pid)| glance(netns, pid)).collect();
+        self.rest = rest(began.elapsed(), self.interval);
+        inventories
+    }
+}
+
+fn glance(netns: u32, pid: Option<u32>) -> Option<Inventory> {
+    let path = pid.and_then(|pid| door(pid, netns));
+    let these = vec![Named { text: netns.to_string(), netns, path }];
+    let glance = snapshot::snapshot_without_owners(&Which::These(these), LISTED);
+    glance.inspect_err(|error| log::info!("use not known: {error}")).ok()
+}
+
+/// Follows destinations.
+pub(crate) struct Occupancy {
+    looker: Looker,
+    followed: HashMap<FlowKey, Followed>,
+}
+
+#[derive(Default)]
+struct Followed {
+    series: Series,
+    assigned: u64,
+    /// From the lowest to the highest port of the ranges that were in force: sockets may have their
+    /// own, and the rest of the ports is none of theirs.
+    range: Option<PortRange>,
+    capacity: Option<Capacity>,
+}
+
+impl Occupancy {
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self { looker: Looker::new(interval), followed: HashMap::new() }
+    }
+
+    /// Looks at what is in use, and notes it in the rows and among the facts.
+    pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
+        self.count(&interval.rows);
+        let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, Some(row.pid))));
+        for inventory in self.looker.look(places) {
+            self.note(&inventory);
+            facts::add_inventory(facts, &inventory);
+        }
+        for row in &mut interval.rows {
+            row.capacity = followed_flow(row.flow, row.origin)
+                .and_then(|key| self.capacity(&key, row.numbers.range));
+        }
+        for one in &mut facts.destinations {
+            one.capacity =
+                followed_flow(one.flow, one.origin).and_then(|key| self.capacity(&key, one.range));
+        }
+    }
+
+    /// That of a destination; not known for sockets with another range than all of its together.
+    fn capacity(&self, key: &FlowKey, range: Option<PortRange>) -> Option<Capacity> {
+        let followed = self.followed.get(key)?;
+        let is_other = range.zip(followed.range).is_some_and(|(one, all)| one != all);
+        followed.capacity.filter(|_| !is_other)
+    }
+
+    /// Takes note of what was assigned.
+    fn count(&mut self, rows: &[Row]) {
+        for row in rows {
+            let Some(key) = followed_flow(row.flow, row.origin) else { continue };
+            let has_room = self.followed.len() < MAX_FOLLOWED;
+            if has_room || self.followed.contains_key(&key) {
+                let numbers = &row.numbers;
+                let followed = self.followed.entry(key).or_default();
+                followed.assigned += numbers.assignments - numbers.failed;
+                followed.range = hull(numbers.range, followed.range);
+            }
+        }
+    }
+
+    /// Takes note of what is in use. A destination that is not listed has nothing in use.
+    fn note(&mut self, inventory: &Inventory) {
+        for namespace in &inventory.namespaces {
+            let netns = Some(namespace.place.netns);
+            let listed = namespace.destinations.iter();
+            let in_use: HashMap<FlowKey, &DestinationUse> =
+                listed.map(|one| (one.flow, one)).collect();
+            let here = self.followed.iter_mut().filter(|(key, _)| key.netns == netns);
+            for (key, followed) in here {
+                let part = namespace.settings.part(followed.range);
+                followed.range = followed.range.map(|_| part);
+                let count = in_use.get(key).map_or(0, |one| one.in_use_in(part).0);
+                followed.series.push(inventory.ts_ns, count, followed.assigned);
+                followed.capacity = followed.series.capacity(namespace.settings.usable_in(part));
+            }
+        }
+    }
+}
+
+/// From the lowest to the highest port of both.
+fn hull(one: Option<PortRange>, other: Option<PortRange>) -> Option<PortRange> {
+    let Some((one, other)) = one.zip(other) else { return one.or(other) };
+    Some(one.hull(other))
+}
+
+/// A connect's destination in a namespace that is known.
+fn followed_flow(flow: FlowKey, origin: Option<&str>) -> Option<FlowKey> {
+    let is_known = flow.netns.is_some() && flow.has_destination();
+    (is_known && origin == Some("connect")).then_some(flow)
+}
+
+/// The file by which a namespace can be entered that a process, or one of its threads, is in; `None`
+/// once that is over.
+fn door(pid: u32, netns: u32) -> Option<PathBuf> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+    let places = std::iter::once(process).chain(tasks.map(|task| task.path()));
+    let mut doors = places.map(|place| place.join("ns/net"));
+    doors.find(|door| fs::metadata(door).is_ok_and(|meta| meta.ino() == u64::from(netns)))
+}
+
+/// How many looks to leave out after one that took so long.
+fn rest(took: Duration, interval: Duration) -> u32 {
+    let looks = (took * SHARE).as_millis() / interval.as_millis().max(1);
+    u32::try_from(looks).unwrap_or(u32::MAX).min(MAX_REST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrower_range_than_others_has_no_forecast() {
+        let mut occupancy = Occupancy::new(Duration::from_secs(1));
+        let key = FlowKey {
+            netns: Some(7),
+            saddr: [10, 0, 0, 1].into(),
+            daddr: Some([10, 0, 0, 2].into()),
+            dport: Some(443),
+        };
+        let mut followed =
+            Followed { range: Some(PortRange::new(40_000, 40_099)), ..Followed::default() };
+        followed.range = hull(Some(PortRange::new(32_768, 60_999)), followed.range);
+        followed.series.push(0, 5010, 0);
+        followed.capacity = followed.series.capacity(28_232);
+        occupancy.followed.insert(key, followed);
+        assert_eq!(occupancy.capacity(&key, Some(PortRange::new(40_000, 40_099))), None);
+        for range in [Some(PortRange::new(32_768, 60_999)), None] {
+            assert_eq!(occupancy.capacity(&key, range).unwrap().in_use, 5010);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Where a run's events go: opened before anything is attached, begun once there is something to write.
+
+use std::io;
+
+use anyhow::{Context as _, Result};
+
+use super::settings::TraceSettings;
+use crate::output::{
+    self, Notices, Sink,
+    stream::parquet::{Fact, PreparedRecording},
+};
+
+/// Where events go. A file is as it was before until it is begun.
+pub(crate) enum Output {
+    /// As text, NDJSON or CSV.
+    Events(output::Output),
+    /// As rows.
+    Recording(Box<PreparedRecording>),
+}
+
+impl Output {
+    /// The sink, for a run that began at `started_ns`, in nanoseconds since the Unix epoch; `facts`
+    /// are for the metadata of a recording. A file is emptied.
+    pub(crate) fn begin(
+        self,
+        settings: &TraceSettings,
+        started_ns: u64,
+        facts: impl FnOnce() -> Vec<Fact>,
+    ) -> Result<Box<dyn Sink>> {
+        let sink = match self {
+            Self::Events(output) => output
+                .begin()
+                .map(|file| output::build(&settings.view, started_ns, file, io::stderr())),
+            Self::Recording(prepared) => {
+                prepared.begin(facts()).map(|sink| Box::new(sink) as Box<dyn Sink>)
+            }
+        };
+        sink.with_context(|| not_opened(settings))
+    }
+}
+
+/// Opens where events go.
+pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
+    let opened = match &settings.record {
+        Some(options) => {
+            let notices = Notices::new(io::stderr(), settings.view.quiet);
+            let notices = notices.with_plots(settings.view.plot);
+            let prepared = PreparedRecording::open(options.clone(), notices);
+            prepared.map(|prepared| Output::Recording(Box::new(prepared)))
+        }
+        None => output::Output::open(settings.output.as_deref()).map(Output::Events),
+    };
+    opened.with_context(|| not_opened(settings))
+}
+
+fn not_opened(settings: &TraceSettings) -> String {
+    format!("can't open {} for writing", output_name(settings))
+}
+
+fn output_name(settings: &TraceSettings) -> String {
+    let recorded = settings.record.as_ref().map(|record| &record.path);
+    let path = recorded.or(settings.output.as_ref());
+    path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+}
+
+pub(crate) fn not_written(settings: &TraceSettings) -> String {
+    let output = output_name(settings);
+    if settings.record.is_some() {
+        return format!(
+            "can't record to {output} (what was recorded up to a few seconds ago is in it and can be \
+             read; make room, or name another file)"
+        );
+    }
+    format!("can't write events to {output} (all lines before are intact; try another --output)")
+}

@@ -1,0 +1,204 @@
+//! A recording that is read aside, in a thread of its own: a pipe may have nothing to say for a while,
+//! and keys, signals and ticks must go on meanwhile.
+
+use std::{
+    mem,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread, vec,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
+
+use super::timing::DRAIN_EVERY;
+use crate::{
+    model::losses::Losses,
+    replay::{Format, Item, Recording, ReplayError},
+};
+
+/// Items that are read ahead, of some hundred bytes each.
+const AHEAD: usize = 4096;
+
+/// So many that were read end [`Reader::news`]: whoever takes them is not woken for each.
+const WORTH_WAKING: usize = AHEAD / 8;
+
+/// What comes out of a recording.
+#[expect(clippy::large_enum_variant, reason = "nearly all are items, and none is kept")]
+pub(crate) enum Next {
+    /// An assignment, or something that should have been one.
+    Item(Item),
+    /// Nothing yet.
+    Later,
+    /// Nothing any more.
+    End,
+}
+
+/// A recording that is being read.
+pub(crate) struct Reader {
+    name: String,
+    format: Format,
+    queue: Arc<Queue>,
+    /// What was taken out of the queue.
+    taken: vec::IntoIter<Read>,
+    losses: Losses,
+}
+
+/// What the thread read, in its order.
+enum Read {
+    Item(Item),
+    /// What is missing up to here.
+    Losses(Losses),
+    Failed(ReplayError),
+}
+
+/// Between the thread that reads and the one that takes.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// There is room again, or nobody listens any more.
+    room: Condvar,
+    /// Something came.
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    read: Vec<Read>,
+    is_over: bool,
+    is_left: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room; whether anybody still listens.
+    fn put(&self, read: Read) -> bool {
+        let full = |waiting: &mut Waiting| waiting.read.len() >= AHEAD && !waiting.is_left;
+        let waiting = self.room.wait_while(self.waiting(), full);
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        waiting.read.push(read);
+        if waiting.read.len() == WORTH_WAKING {
+            self.news.notify_one();
+        }
+        !waiting.is_left
+    }
+}
+
+/// The end of the thread that reads, whichever way.
+struct Over(Arc<Queue>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.waiting().is_over = true;
+        self.0.news.notify_one();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.queue.waiting().is_left = true;
+        self.queue.room.notify_one();
+    }
+}
+
+impl Reader {
+    /// Opens the recording at `path` and begins to read. A pipe is open when its first bytes came.
+    pub(crate) async fn open(path: &Path) -> Result<Self> {
+        let (opened, is_open) = oneshot::channel();
+        let queue = Arc::new(Queue::default());
+        let (path, over) = (path.to_owned(), Over(queue.clone()));
+        let run = move || match Recording::open(&path) {
+            Ok(recording) => {
+                let about = (recording.name().to_owned(), recording.format());
+                if opened.send(Ok(about)).is_ok() {
+                    read(recording, &over.0);
+                }
+            }
+            // Whoever opened it waits for this.
+            Err(error) => drop(opened.send(Err(error))),
+        };
+        thread::Builder::new()
+            .name("recording".to_owned())
+            .spawn(run)
+            .context("can't start a thread that reads the recording")?;
+        let (name, format) = is_open.await.context("the recording can't be read")??;
+        let (taken, losses) = (Vec::new().into_iter(), Losses::default());
+        Ok(Self { name, format, queue, taken, losses })
+    }
+
+    /// What it is called in messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its format.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What is missing up to what was taken last.
+    pub(crate) fn losses(&self) -> Losses {
+        self.losses
+    }
+
+    /// The next item, if it is there.
+    pub(crate) fn next(&mut self) -> Result<Next> {
+        loop {
+            match self.taken.next() {
+                Some(Read::Item(item)) => return Ok(Next::Item(item)),
+                Some(Read::Losses(losses)) => self.losses = losses,
+                Some(Read::Failed(error)) => return Err(error.into()),
+                None => {
+                    let mut waiting = self.queue.waiting();
+                    if waiting.read.is_empty() {
+                        return Ok(if waiting.is_over { Next::End } else { Next::Later });
+                    }
+                    self.taken = mem::take(&mut waiting.read).into_iter();
+                    self.queue.room.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Waits for the next item, or the end.
+    pub(crate) async fn wait(&mut self) -> Result<Next> {
+        loop {
+            match self.next()? {
+                Next::Later => drop(timeout(DRAIN_EVERY, self.news()).await),
+                next => return Ok(next),
+            }
+        }
+    }
+
+    /// Waits until many items are there, or the end: a few come without news.
+    pub(crate) async fn news(&self) {
+        self.queue.news.notified().await;
+    }
+}
+
+/// Reads all of it, until nobody listens any more.
+fn read(mut recording: Recording, queue: &Queue) {
+    let mut known = Losses::default();
+    let mut is_over = false;
+    while !is_over {
+        let item = recording.next();
+        let now = recording.losses();
+        if now != known {
+            known = now;
+            if !queue.put(Read::Losses(now)) {
+                return;
+            }
+        }
+        is_over = match item {
+            Some(Ok(item)) => !queue.put(Read::Item(item)),
+            Some(Err(error)) => !queue.put(Read::Failed(error)),
+            None => true,
+        };
+    }
+}

@@ -1,0 +1,46 @@
+//! What is known of the host when a recording begins, for its metadata.
+
+use std::fs;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    model::{Hook, hook_name},
+    output::stream::parquet::{Fact, KEY_HOOK},
+};
+
+/// What decides how ports are handed out, below `/proc/sys/net/ipv4`.
+const SYSCTLS: [&str; 7] = [
+    "ip_local_port_range",
+    "ip_local_reserved_ports",
+    "ip_local_port_step_width",
+    "ip_autobind_reuse",
+    "tcp_tw_reuse",
+    "tcp_fin_timeout",
+    "tcp_max_tw_buckets",
+];
+
+/// Host, kernel, hook, and the sysctls of this process's network namespace. What can't be read is
+/// left out, and a sysctl that the kernel lacks is null.
+pub(crate) fn gather(hook: Hook, started_ns: u64) -> Vec<Fact> {
+    let sysctl = |name: &str| {
+        let value = read(&format!("/proc/sys/net/ipv4/{name}"));
+        (format!("net.ipv4.{name}"), value.map_or(Value::Null, Value::String))
+    };
+    let sysctls: Map<String, Value> = SYSCTLS.into_iter().map(sysctl).collect();
+    let known = [
+        ("ephtrace.started_ns", Some(started_ns.to_string())),
+        (KEY_HOOK, Some(hook_name(hook).to_owned())),
+        ("ephtrace.kernel", read("/proc/sys/kernel/osrelease")),
+        ("ephtrace.hostname", read("/proc/sys/kernel/hostname")),
+        ("ephtrace.boot_id", read("/proc/sys/kernel/random/boot_id")),
+        ("ephtrace.sysctls", Some(Value::Object(sysctls).to_string())),
+    ];
+    known.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+fn read(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    // A range is written with a tab.
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}

@@ -1,0 +1,45 @@
+//! Settings of a run, checked: commands make them from what was typed.
+
+use std::{path::PathBuf, time::Duration};
+
+use ephtrace_common::Filter;
+
+use crate::{
+    model::Hook,
+    output::{View, stream::parquet},
+};
+
+/// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
+/// of the fastest storm that one kernel makes.
+pub const DEFAULT_RING_BYTES: u32 = 8 << 20;
+
+/// Largest ring buffer: more would sit in kernel memory to no use.
+pub const MAX_RING_BYTES: u32 = 1 << 30;
+
+/// Smallest ring buffer: the smallest page. Where pages are larger, the loader rounds up to one.
+pub const MIN_RING_BYTES: u32 = 4 << 10;
+
+/// Settings of a trace, live or from a recording.
+#[derive(Clone, Debug)]
+pub struct TraceSettings {
+    /// Which assignments to keep. `skip_pid` is left at 0.
+    pub filter: Filter,
+    /// The hook that was named; `None` for the first that works.
+    pub hook: Option<Hook>,
+    /// Where to read the kernel's types, if not where the kernel shows them.
+    pub btf: Option<PathBuf>,
+    /// Size of the ring buffer, in bytes: a power of two, at least [`MIN_RING_BYTES`].
+    pub ring_bytes: u32,
+    /// How events are shown.
+    pub view: View,
+    /// Where events go; `None` for standard output.
+    pub output: Option<PathBuf>,
+    /// Stop after so many events.
+    pub count: Option<u64>,
+    /// Stop after so long.
+    pub duration: Option<Duration>,
+    /// The recording to read in place of the kernel.
+    pub from: Option<PathBuf>,
+    /// Where rows go, in place of `output`.
+    pub record: Option<parquet::Options>,
+}

@@ -1,0 +1,71 @@
+//! The live trace into an output, or a recording in its place.
+
+use anyhow::Result;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
+
+use super::{
+    announce::{announce, tell_module},
+    live::Pipeline,
+    output, replay,
+    settings::TraceSettings,
+    signals::Ends,
+    timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
+};
+use crate::kernel::{
+    attach,
+    options::{Options, Totals},
+    support::Support,
+};
+
+/// Traces until a signal, the end that was asked for, or an error; or plays a recording.
+///
+/// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
+pub fn trace(settings: &TraceSettings, log_level: u8) -> Result<()> {
+    if let Some(from) = &settings.from {
+        return replay::play(settings, from);
+    }
+    block_on(run(settings, log_level))
+}
+
+async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
+    // Before anything is attached: a bad path must not cost a single event. What is in the file stays
+    // until it is known that there will be another.
+    let output = output::open(settings)?;
+    let mut ends = Ends::new()?;
+    let support = Support::gather(settings.btf.as_deref());
+    let options = Options {
+        filter: &settings.filter,
+        ring_bytes: settings.ring_bytes,
+        totals: Totals::Fallback,
+        log_level,
+    };
+    let tracer = attach::attach(settings.hook, &support, &options)?;
+    let mut pipeline = Pipeline::new(settings, tracer, output)?;
+    // What was in flight while the hook was attached half ends now, and is none of ours.
+    sleep(SETTLE).await;
+    pipeline.settle()?;
+    pipeline.look()?;
+    if !settings.view.quiet {
+        announce(pipeline.tracer());
+    }
+    let end = settings.duration.map(|duration| Instant::now() + duration);
+    let mut drain = interval(DRAIN_EVERY);
+    drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !pipeline.is_full() {
+        tokio::select! {
+            biased;
+            () = ends.wait() => break,
+            () = at(end) => break,
+            _ = look.tick() => pipeline.look()?,
+            _ = drain.tick() => {
+                pipeline.drain()?;
+                tell_module(pipeline.follow_module(), settings.view.quiet);
+            }
+        }
+    }
+    pipeline.detach_start();
+    sleep(GRACE).await;
+    pipeline.finish()
+}

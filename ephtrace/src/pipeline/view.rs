@@ -1,0 +1,80 @@
+//! The live view in a loop: when keys are read, when it is drawn, what it is told once a second.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    analyse::{lanes::Lane, summary::Circumstances, tally::Tally},
+    tui::{About, Effect, Glance, Input, Shared, State, terminal::Terminal},
+};
+use anyhow::{Context as _, Result};
+
+/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a plot
+/// of a minute in 80 columns can show, and each drawing costs a millisecond or so.
+const DRAW_EVERY: Duration = Duration::from_millis(250);
+
+/// A view on a terminal.
+pub(crate) struct View {
+    terminal: Terminal,
+    state: Shared,
+    drawn: Option<Instant>,
+}
+
+impl View {
+    /// Takes the terminal over.
+    pub(crate) fn open(state: Shared) -> Result<Self> {
+        let terminal = Terminal::open().context("can't draw on this terminal")?;
+        Ok(Self { terminal, state, drawn: None })
+    }
+
+    /// Tells the state what the time is and what was typed, and draws if it is due. `now_ns` is in
+    /// nanoseconds since the Unix epoch.
+    pub(crate) fn turn(&mut self, now_ns: u64) -> Result<Effect> {
+        let inputs = self.terminal.inputs().context("can't read keys")?;
+        let mut state = self.state.borrow_mut();
+        let is_pressed = !inputs.is_empty();
+        let mut effect = Effect::None;
+        state.apply(Input::Tick(now_ns));
+        for input in inputs {
+            match state.apply(input) {
+                Effect::None => {}
+                Effect::Quit => return Ok(Effect::Quit),
+                Effect::Reset => effect = Effect::Reset,
+            }
+        }
+        let is_due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= DRAW_EVERY);
+        if state.is_changed() && (is_due || is_pressed) {
+            self.terminal.show(&mut state).context("can't draw on this terminal")?;
+            self.drawn = Some(Instant::now());
+        }
+        Ok(effect)
+    }
+
+    /// Tells the state something.
+    pub(crate) fn tell(&self, input: Input<'_>) {
+        self.state.borrow_mut().apply(input);
+    }
+
+    /// What the next glance should tell about.
+    pub(crate) fn wanted(&self) -> Vec<Lane> {
+        self.state.borrow().wanted()
+    }
+}
+
+/// A state that nothing was told yet.
+pub(crate) fn shared(about: About) -> Shared {
+    Rc::new(RefCell::new(State::new(about)))
+}
+
+/// What `tally` says now.
+pub(crate) fn glance(tally: &Tally, now_ns: u64, wanted: &[Lane], around: Circumstances) -> Glance {
+    let said = |lane: &Lane| Some((*lane, tally.destination(lane)?));
+    Glance {
+        now_ns,
+        summary: tally.summary(Some(now_ns), 0, around),
+        destinations: wanted.iter().filter_map(said).collect(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Columns that stand one below the other.
+
+use ratatui::{
+    style::{Modifier, Style},
+    text::{Line, Span},
+};
+
+use super::{figures::cut, style::STRONG};
+
+/// One column.
+#[derive(Clone, Copy)]
+pub(super) struct Column {
+    pub(super) title: &'static str,
+    pub(super) width: u16,
+    pub(super) right: bool,
+}
+
+impl Column {
+    pub(super) const fn left(title: &'static str, width: u16) -> Self {
+        Self { title, width, right: false }
+    }
+
+    pub(super) const fn right(title: &'static str, width: u16) -> Self {
+        Self { title, width, right: true }
+    }
+}
+
+/// Text of one column in one line.
+pub(super) struct Cell {
+    pub(super) text: String,
+    pub(super) style: Style,
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self { text, style: Style::new() }
+    }
+}
+
+impl Cell {
+    pub(super) fn styled(text: String, style: Style) -> Self {
+        Self { text, style }
+    }
+}
+
+/// One line: each text in its column, cut if it must be.
+pub(super) fn line(columns: &[Column], cells: Vec<Cell>) -> Line<'static> {
+    let mut line = Line::default();
+    for (n, (column, Cell { text, style })) in columns.iter().zip(cells).enumerate() {
+        if n > 0 {
+            line.push_span(Span::raw(" "));
+        }
+        let width = usize::from(column.width);
+        let text = cut(&text, width);
+        let text = if column.right { format!("{text:>width$}") } else { format!("{text:width$}") };
+        line.push_span(Span::styled(text, style));
+    }
+    line
+}
+
+/// The headings; the one that is sorted by is underlined.
+pub(super) fn heading(columns: &[Column], sorted: &str) -> Line<'static> {
+    let cells = columns.iter().map(|column| {
+        let is_sorted = column.title == sorted;
+        let style = if is_sorted { STRONG.add_modifier(Modifier::UNDERLINED) } else { STRONG };
+        Cell::styled(column.title.to_owned(), style)
+    });
+    line(columns, cells.collect())
+}
+
+/// What is sorted by, in words.
+pub(super) fn sorted(title: &str, reversed: bool) -> String {
+    format!("by {title}{}", if reversed { ", reversed" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_keep_the_grid() {
+        let columns = [Column::left("A", 6), Column::right("B", 5), Column::left("C", 2)];
+        let cells = |a: &str, b: &str| [a, b, "c"].map(|text| Cell::from(text.to_owned()));
+        let widths = |a, b| {
+            let line = line(&columns, cells(a, b).into());
+            line.spans.iter().map(Span::width).collect::<Vec<_>>()
+        };
+        assert_eq!(widths("ab", "12"), [6, 1, 5, 1, 2]);
+        assert_eq!(widths("日本", "語"), [6, 1, 5, 1, 2]);
+        assert_eq!(widths("日本語日本語", "日本語"), [6, 1, 5, 1, 2]);
+    }
+}

@@ -1,0 +1,142 @@
+//! The first lines: what is traced, what is lost, how fast, and the verdict.
+
+use jiff::Timestamp;
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    text::{Line, Span},
+    widgets::Widget as _,
+};
+
+use super::{
+    figures,
+    style::{ALARM, CURSOR, QUIET, STRONG, safe},
+};
+use crate::{
+    analyse::{
+        pattern::{Algorithm, Pattern, Verdict},
+        summary::Summary,
+    },
+    output::{span::Span as Time, summary::words},
+    tui::{seen::Seen, state::State},
+};
+
+/// How many seconds the bars show.
+const BARS: u64 = 10;
+
+/// Draws it, and returns the first line below.
+pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
+    let seen = state.seen();
+    let lines = [
+        (source(state, seen), standing(state, seen)),
+        (numbers(seen), Line::default()),
+        (verdict(seen), latency(seen)),
+    ];
+    let mut y = area.y;
+    for (left, right) in lines {
+        let row = Rect { y, height: 1, ..area };
+        let room = area.width.saturating_sub(u16::try_from(right.width()).unwrap_or(u16::MAX));
+        left.render(Rect { width: room.saturating_sub(1), ..row }, buffer);
+        right.right_aligned().render(row, buffer);
+        y += 1;
+    }
+    y
+}
+
+fn source(state: &State, seen: &Seen) -> Line<'static> {
+    let mut line = Line::from(vec![
+        Span::styled("ephtrace top", STRONG),
+        Span::raw(format!("  {}", safe(&state.about.source))),
+    ]);
+    if let Some(host) = &state.about.host {
+        line.push_span(Span::raw(format!("  {}", safe(host))));
+    }
+    if let Some(cost) = seen.own_cost {
+        line.push_span(Span::styled(format!("  own cost {:.1} %", cost * 100.0), QUIET));
+    }
+    line
+}
+
+/// What must not be overlooked, and the time.
+fn standing(state: &State, seen: &Seen) -> Line<'static> {
+    let mut line = Line::default();
+    let mut flag = |text: &str| {
+        line.push_span(Span::styled(format!(" {text} "), CURSOR));
+        line.push_span(Span::raw("  "));
+    };
+    if state.is_frozen() {
+        flag("FROZEN");
+    }
+    if state.ended {
+        flag("END");
+    }
+    let lost = seen.losses.total();
+    let style = if lost > 0 { ALARM } else { QUIET };
+    line.push_span(Span::styled(format!("{} lost", figures::count(lost)), style));
+    let since_ns = seen.started_ns.map_or(0, |started_ns| seen.now_ns.saturating_sub(started_ns));
+    let since = figures::clock(since_ns / 1_000_000_000);
+    let seconds = i64::try_from(seen.now_ns / 1_000_000_000).unwrap_or(0);
+    let now = Timestamp::from_second(seconds).unwrap_or_default();
+    let now = now.to_zoned(state.about.zone.clone()).strftime("%H:%M:%S").to_string();
+    line.push_span(Span::raw(format!("  {since}  {now}")));
+    line
+}
+
+fn numbers(seen: &Seen) -> Line<'static> {
+    let rate = figures::count(seen.timeline.rate(seen.now_ns));
+    let bars = figures::bars(&seen.timeline.rates(seen.now_ns, BARS));
+    let mut line = Line::from(vec![
+        Span::styled(format!("{rate:>6}/s"), STRONG),
+        Span::raw(format!(" {bars}  ")),
+    ]);
+    let Some(summary) = &seen.summary else { return line };
+    line.push_span(Span::raw(format!("{} assignments, ", figures::count(summary.assignments))));
+    line.push_span(failed(summary));
+    line
+}
+
+fn failed(summary: &Summary) -> Span<'static> {
+    let failed = format!("{} failed", figures::count(summary.failures));
+    match summary.errors.first() {
+        Some(most) => {
+            let name = most.error.map_or_else(|| "without a known error".to_owned(), str::to_owned);
+            let more = if summary.errors.len() > 1 { ", …" } else { "" };
+            Span::styled(format!("{failed}: {name}{more}"), ALARM)
+        }
+        None => Span::raw(failed),
+    }
+}
+
+fn latency(seen: &Seen) -> Line<'static> {
+    let latency = seen.summary.as_ref().and_then(|summary| summary.latency_ns);
+    let text =
+        latency.map_or(String::new(), |ns| format!("p50 {}, p99 {}", Time(ns.p50), Time(ns.p99)));
+    Line::from(text)
+}
+
+fn verdict(seen: &Seen) -> Line<'static> {
+    let text = match &seen.summary {
+        Some(summary) if summary.assignments > 0 => in_short(&summary.verdict),
+        _ => "waiting for the first assignment".to_owned(),
+    };
+    Line::from(vec![Span::styled("verdict ", QUIET), Span::raw(text)])
+}
+
+/// Pattern and algorithm, and how sure both are.
+fn in_short(verdict: &Verdict) -> String {
+    let Verdict { pattern, pattern_confidence, algorithm, algorithm_confidence, .. } = verdict;
+    let sure = |confidence: f64| words::percent(confidence);
+    match (pattern, algorithm, verdict.patterns.first()) {
+        (Pattern::Undetermined, Algorithm::Undetermined, Some(likeliest)) if verdict.n > 0 => {
+            format!("undetermined, likeliest {} {}", likeliest.name, sure(likeliest.probability))
+        }
+        (_, Algorithm::Undetermined, _) => format!("{pattern} {}", sure(*pattern_confidence)),
+        _ if pattern.as_str() == algorithm.as_str() => {
+            format!("{pattern} {}", sure(*pattern_confidence))
+        }
+        _ => format!(
+            "{pattern}, {algorithm} {}",
+            sure(pattern_confidence.min(*algorithm_confidence))
+        ),
+    }
+}

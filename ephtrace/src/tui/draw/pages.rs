@@ -1,0 +1,211 @@
+//! Pages that can be longer than the screen: help, one destination, plots by order.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::Widget as _,
+};
+
+use super::{
+    destinations::in_use,
+    figures::{self, known},
+    style::{STRONG, safe},
+};
+use crate::{
+    analyse::{lanes::Lane, picture::Picture, summary::DestinationSummary, top::Entry},
+    model::{origin_name, protocol_name},
+    output::summary::{
+        plots::{self, hues::colour},
+        words,
+    },
+    tui::{
+        filter::{title, user},
+        marks::Marks,
+        rows::{InUse, Row},
+        state::{Drawn, State},
+    },
+};
+
+/// A piece of a page.
+pub(super) enum Piece {
+    Text(Line<'static>),
+    Plot(Buffer),
+}
+
+impl Piece {
+    fn height(&self) -> u16 {
+        match self {
+            Self::Text(_) => 1,
+            Self::Plot(plot) => plot.area.height,
+        }
+    }
+}
+
+fn text(text: impl Into<String>) -> Piece {
+    Piece::Text(Line::from(text.into()))
+}
+
+/// Draws the part of a page that is scrolled to.
+pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, page: &[Piece]) -> Drawn {
+    let height = page.iter().fold(0_u16, |sum, piece| sum.saturating_add(piece.height()));
+    let last = height.saturating_sub(area.height);
+    let scroll = state.scroll.min(last);
+    let mut at = 0_u16;
+    for piece in page {
+        for line in 0..piece.height() {
+            let shown = at.checked_sub(scroll).filter(|line| *line < area.height);
+            if let Some(y) = shown {
+                row(piece, line, Rect { y: area.y + y, height: 1, ..area }, buffer);
+            }
+            at = at.saturating_add(1);
+        }
+    }
+    Drawn { rows: usize::from(area.height), last }
+}
+
+fn row(piece: &Piece, line: u16, area: Rect, buffer: &mut Buffer) {
+    match piece {
+        Piece::Text(text) => text.render(area, buffer),
+        Piece::Plot(plot) => {
+            for x in 0..area.width.min(plot.area.width) {
+                if let (Some(from), Some(to)) =
+                    (plot.cell((x, line)), buffer.cell_mut((area.x + x, area.y)))
+                {
+                    *to = from.clone();
+                }
+            }
+        }
+    }
+}
+
+/// The plots of the last assignments.
+pub(super) fn plots(state: &State, width: u16) -> Vec<Piece> {
+    match &state.seen().summary {
+        Some(summary) => picture(&summary.picture, width, state),
+        None => vec![text("nothing to draw yet")],
+    }
+}
+
+fn picture(picture: &Picture, width: u16, state: &State) -> Vec<Piece> {
+    let rows = plots::rows(picture, width, state.about.colour, &state.seen().marked());
+    if rows.is_empty() {
+        return vec![text("too few assignments to draw")];
+    }
+    rows.into_iter().flat_map(|row| [Piece::Plot(row), text("")]).collect()
+}
+
+/// All that is known of one destination.
+pub(super) fn destination(state: &State, lane: &Lane, width: u16) -> Vec<Piece> {
+    let seen = state.seen();
+    let Some(entry) = seen.rows.get(lane) else {
+        return vec![text("this destination was left out for lack of room; Esc goes back")];
+    };
+    let mark = seen.marks.of(entry.serial);
+    let style = STRONG.fg(colour(mark));
+    let mut page = vec![Piece::Text(Line::from(vec![
+        Span::styled(format!("{} ", Marks::letter(mark)), style),
+        Span::styled(safe(&title(lane)), STRONG),
+        Span::raw(from(lane)),
+    ]))];
+    page.push(text(counts(entry)));
+    page.push(text(search(entry, &used(seen.in_use(lane)))));
+    page.push(text(format!(
+        "last used by {}",
+        safe(&user(entry.value.pid, entry.value.comm.as_ref()))
+    )));
+    page.push(text(""));
+    if let Some(said) = &entry.value.said {
+        page.extend(verdict(said, width));
+    }
+    page.push(text(""));
+    if let Some(summary) = &seen.summary {
+        page.extend(picture(&summary.picture.of_lane(lane), width, state));
+    }
+    page
+}
+
+fn from(lane: &Lane) -> String {
+    let protocol = lane.protocol.map_or("", protocol_name);
+    let origin = lane.origin.map_or("", origin_name);
+    let netns = lane.flow.netns.map_or(String::new(), |netns| format!("  netns {netns}"));
+    format!("  from {}  {protocol} {origin}{netns}", lane.flow.saddr)
+}
+
+fn counts(entry: &Entry<Row>) -> String {
+    let Row { rate, failures, .. } = &entry.value;
+    let count = words::at_least(entry.count, entry.complete);
+    let ports = known(entry.value.said.as_deref(), |said| match said.range_ports {
+        Some(all) => format!("{} of {all}", said.distinct_ports),
+        None => said.distinct_ports.to_string(),
+    });
+    format!(
+        "{count} assignments, {}/s now, {failures} failed; {ports} ports were given so far",
+        known(*rate, figures::mean)
+    )
+}
+
+fn search(entry: &Entry<Row>, in_use: &str) -> String {
+    let row = &entry.value;
+    let latency = known(row.latency_ns, figures::micros);
+    let (tried, step) =
+        (known(row.tried, figures::mean), known(row.step(), |step| format!("{step:+}")));
+    format!("mean choice {latency} us, candidates tried {tried}, middle step {step}; {in_use}")
+}
+
+fn used(now: Option<InUse>) -> String {
+    match now {
+        None => "in use now: unknown".to_owned(),
+        Some(now) => {
+            format!("in use now: {} of {} ports ({})", now.ports, now.of, in_use(Some(now)).text)
+        }
+    }
+}
+
+fn verdict(said: &DestinationSummary, width: u16) -> Vec<Piece> {
+    let width = usize::from(width);
+    let mut lines = figures::wrap(&words::sentence(&said.verdict), 0, width);
+    for evidence in &said.verdict.evidence {
+        lines.extend(figures::wrap(evidence, 2, width));
+    }
+    lines.into_iter().map(text).collect()
+}
+
+const HELP: &[(&str, &str)] = &[
+    ("", "Keys"),
+    ("q Ctrl-C", "quit; the summary of the run is printed"),
+    ("Tab 1 2 3 4", "next list: destinations, processes, failures, plots"),
+    ("j k g G", "move, as arrows, PgUp, PgDn, Home and End do"),
+    ("Enter", "open what the cursor is on; of a process, its destinations"),
+    ("Esc", "back; at last, drop the filter"),
+    ("/", "filter by address, port, name or number of a process"),
+    ("f", "only what failed"),
+    ("s S", "sort by the next column; the other way round"),
+    ("Space", "freeze what is shown, or go on; nothing is missed meanwhile"),
+    ("r", "reset: count from now on, in the summary at the end, too"),
+    ("", "Columns"),
+    ("a … f", "the busiest destinations; at the right of the plot, their last port"),
+    ("RATE/s", "assignments in the last second, failed ones included"),
+    ("USE", "of the range now; ½: each search walks half of it in vain; !: all"),
+    ("STEP", "from port to port of the same destination, middle of the last 16"),
+    ("TRIED", "candidates that a search looked at, mean of the last second"),
+    ("LAT(us)", "time that a search took, mean of the last second"),
+    ("VERDICT", "how ports are handed out, by the last 64"),
+    ("× –", "on the axis: an assignment failed; in a column: not known"),
+];
+
+/// What keys do and columns mean.
+pub(super) fn help() -> Vec<Piece> {
+    let line = |(key, means): &(&str, &str)| {
+        if key.is_empty() && means.starts_with(char::is_uppercase) {
+            return Piece::Text(Line::styled((*means).to_owned(), STRONG));
+        }
+        let key = Span::styled(
+            format!("{key:>11}  "),
+            Style::new().add_modifier(ratatui::style::Modifier::BOLD),
+        );
+        Piece::Text(Line::from(vec![key, Span::raw((*means).to_owned())]))
+    };
+    HELP.iter().map(line).collect()
+}

@@ -1,0 +1,78 @@
+//! The table of processes.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
+
+use super::{
+    figures::{self, known},
+    grid::{Cell, Column, heading, line},
+    style::{ALARM, CURSOR, safe},
+};
+use crate::{
+    analyse::{
+        pattern::{Algorithm, Pattern, Verdict},
+        summary::ProcessSummary,
+    },
+    output::summary::words,
+    tui::{
+        sort::ByProcess,
+        state::{State, window},
+    },
+};
+
+/// The heading of a column.
+pub(super) fn title(by: ByProcess) -> &'static str {
+    match by {
+        ByProcess::Pid => "PID",
+        ByProcess::Name => "COMM",
+        ByProcess::Rate => "RATE/s",
+        ByProcess::Count => "COUNT",
+        ByProcess::Failed => "FAILED",
+        ByProcess::Verdict => "VERDICT",
+    }
+}
+
+pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
+    let columns = [
+        Column::right("PID", 8),
+        Column::left("COMM", 16),
+        Column::right("RATE/s", 6),
+        Column::right("COUNT", 8),
+        Column::right("FAILED", 6),
+        Column::left("VERDICT", 15),
+        Column::left("CONFIDENCE", 10),
+    ];
+    heading(&columns, title(state.by_process.by)).render(area, buffer);
+    let processes = state.processes();
+    let cursor = state.cursor_of(processes.len());
+    let room = usize::from(area.height.saturating_sub(1));
+    for (n, y) in window(cursor, processes.len(), room).zip(area.y + 1..area.bottom()) {
+        let Some(one) = processes.get(n) else { continue };
+        let row = Rect { y, height: 1, ..area };
+        line(&columns, cells(state, one)).render(row, buffer);
+        if n == cursor {
+            buffer.set_style(row, CURSOR);
+        }
+    }
+}
+
+/// How sure the word is; nothing is said of how sure it is that there is none.
+fn confidence(verdict: &Verdict) -> String {
+    match (verdict.algorithm, verdict.pattern) {
+        (Algorithm::Undetermined, Pattern::Undetermined) => figures::UNKNOWN.to_owned(),
+        (Algorithm::Undetermined, _) => words::percent(verdict.pattern_confidence),
+        _ => words::percent(verdict.algorithm_confidence),
+    }
+}
+
+fn cells(state: &State, one: &ProcessSummary) -> Vec<Cell> {
+    let failed_style = if one.failures > 0 { ALARM } else { Style::new() };
+    vec![
+        one.pid.to_string().into(),
+        safe(known(one.comm.as_deref(), str::to_owned).as_str()).into(),
+        known(state.process_rate(one), figures::mean).into(),
+        words::at_least(one.assignments, one.complete).into(),
+        Cell::styled(figures::count(one.failures), failed_style),
+        words::word(&one.verdict).to_owned().into(),
+        confidence(&one.verdict).into(),
+    ]
+}

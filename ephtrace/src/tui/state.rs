@@ -1,0 +1,316 @@
+//! What is shown, and what keys do to it. Pure: no clock, no terminal.
+
+use std::{cmp::Reverse, ops::Range};
+
+use super::{
+    failures::Failure,
+    filter::{Filter, user},
+    keys::Key,
+    rows::{InUse, Row},
+    seen::{Glance, Seen},
+    sort::{ByDestination, ByProcess, Compared, Sort},
+};
+use crate::{
+    analyse::{lanes::Lane, summary::ProcessSummary, top::Entry},
+    model::{Assignment, Comm, FlowKey, losses::Losses},
+    output::summary::words,
+};
+
+/// Destinations that the tally is asked about at once, at most: each verdict takes a tenth of a
+/// millisecond or so, and no screen shows more.
+const MAX_WANTED: usize = 48;
+
+/// What the view says of its source.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// How assignments are seen: a hook, or a recording.
+    pub source: String,
+    /// The host, where that is known.
+    pub host: Option<String>,
+    /// When the run began, in nanoseconds since the Unix epoch; `None`: with its first assignment.
+    pub started_ns: Option<u64>,
+    /// The time at the beginning, likewise; 0 for that of the first assignment.
+    pub now_ns: u64,
+    /// Zone of the clock.
+    pub zone: jiff::tz::TimeZone,
+    /// Whether there are colours.
+    pub colour: bool,
+}
+
+/// What the view is told.
+#[expect(clippy::large_enum_variant, reason = "none is kept")]
+pub enum Input<'a> {
+    /// An assignment, its `step` set.
+    Event(&'a Assignment),
+    /// What was lost so far.
+    Losses(Losses),
+    /// What the tally says.
+    Glance(Glance),
+    /// How much is in use now, of each destination that is known; the others are unknown.
+    InUse(Vec<(FlowKey, InUse)>),
+    /// A finding, in a sentence.
+    Finding(String),
+    /// The time, in nanoseconds since the Unix epoch: several times a second.
+    Tick(u64),
+    /// A key was pressed.
+    Key(Key),
+    /// The recording is over.
+    End,
+    /// The size of the terminal changed.
+    Resize,
+}
+
+/// What the loop has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Come to an end.
+    Quit,
+    /// Begin a new tally.
+    Reset,
+}
+
+/// What a drawing found out about the room that there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// Rows of a table that fit.
+    pub rows: usize,
+    /// How far a page can be scrolled.
+    pub last: u16,
+}
+
+/// The lists that Tab goes round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Panel {
+    Destinations,
+    Processes,
+    Failures,
+    Plots,
+}
+
+impl Panel {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Destinations, Self::Processes, Self::Failures, Self::Plots];
+}
+
+/// What covers the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    Help,
+    Destination(Lane),
+}
+
+/// The view.
+pub struct State {
+    pub(crate) about: About,
+    pub(crate) seen: Seen,
+    pub(crate) frozen: Option<Box<Seen>>,
+    pub(crate) panel: Panel,
+    pub(crate) page: Option<Page>,
+    pub(crate) by_destination: Sort<ByDestination>,
+    pub(crate) by_process: Sort<ByProcess>,
+    pub(crate) filter: Filter,
+    /// The filter before, while one is typed.
+    pub(crate) typing: Option<Filter>,
+    pub(crate) failed_only: bool,
+    pub(crate) ended: bool,
+    pub(crate) scroll: u16,
+    /// The destination that the cursor is on; it goes where that goes.
+    pub(crate) selected: Option<Lane>,
+    /// The line of the other lists that it is on.
+    pub(crate) cursor: usize,
+    pub(crate) drawn: Drawn,
+    changed: bool,
+}
+
+impl State {
+    /// Nothing seen yet.
+    pub fn new(about: About) -> Self {
+        Self {
+            seen: Seen::new(about.now_ns, about.started_ns),
+            about,
+            frozen: None,
+            panel: Panel::Destinations,
+            page: None,
+            by_destination: Sort::new(ByDestination::Rate),
+            by_process: Sort::new(ByProcess::Rate),
+            filter: Filter::default(),
+            typing: None,
+            failed_only: false,
+            ended: false,
+            scroll: 0,
+            selected: None,
+            cursor: 0,
+            drawn: Drawn::default(),
+            changed: true,
+        }
+    }
+
+    /// Takes one thing in, and says what is to be done about it.
+    pub fn apply(&mut self, input: Input<'_>) -> Effect {
+        let was = self.seen.now_ns;
+        match input {
+            Input::Event(assignment) => self.seen.observe(assignment),
+            Input::Losses(losses) => {
+                self.changed |= self.seen.losses != losses;
+                self.seen.losses = losses;
+                return Effect::None;
+            }
+            Input::Glance(glance) => self.seen.glance(glance),
+            Input::InUse(in_use) => self.seen.in_use = in_use.into_iter().collect(),
+            Input::Finding(finding) => self.seen.find(finding),
+            Input::Tick(now_ns) => {
+                self.seen.tick(now_ns);
+                // The clock in the corner shows seconds.
+                self.changed |= was / 1_000_000_000 != self.seen.now_ns / 1_000_000_000;
+                return Effect::None;
+            }
+            Input::Key(key) => {
+                self.changed = true;
+                return self.press(key);
+            }
+            Input::End => self.ended = true,
+            Input::Resize => {}
+        }
+        self.changed = true;
+        Effect::None
+    }
+
+    /// Whether it looks different from what was drawn last.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// It was drawn.
+    pub fn set_drawn(&mut self, drawn: Drawn) {
+        self.scroll = self.scroll.min(drawn.last);
+        self.drawn = drawn;
+        self.changed = false;
+    }
+
+    /// The destinations that the next [`Glance`] should tell about: those on the screen, unless
+    /// nothing happened to them.
+    pub fn wanted(&self) -> Vec<Lane> {
+        let is_old = |entry: &Entry<Row>| {
+            entry.value.said.as_ref().is_none_or(|said| said.assignments != entry.count)
+        };
+        let rows = self.order(&self.seen);
+        let shown = window(self.cursor_in(&rows), rows.len(), self.drawn.rows);
+        let rows = rows.into_iter().skip(shown.start).take(shown.len());
+        let on_page = match self.page {
+            Some(Page::Destination(lane)) => self.seen.rows.get(&lane).map(|entry| (lane, entry)),
+            _ => None,
+        };
+        let all = on_page.into_iter().chain(rows.map(|(lane, entry)| (*lane, entry)));
+        all.filter(|(_, entry)| is_old(entry)).map(|(lane, _)| lane).take(MAX_WANTED).collect()
+    }
+
+    /// What is shown: as it was when it was frozen.
+    pub(crate) fn seen(&self) -> &Seen {
+        self.frozen.as_deref().unwrap_or(&self.seen)
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// The destinations that are shown, in their order.
+    pub(crate) fn destinations(&self) -> Vec<(&Lane, &Entry<Row>)> {
+        self.order(self.seen())
+    }
+
+    fn order<'a>(&self, seen: &'a Seen) -> Vec<(&'a Lane, &'a Entry<Row>)> {
+        let mut all: Vec<_> = seen
+            .rows
+            .iter()
+            .filter(|(lane, entry)| {
+                let Row { failures, pid, comm, .. } = &entry.value;
+                (!self.failed_only || *failures > 0)
+                    && self.filter.keeps_lane(lane, *pid, comm.as_ref())
+            })
+            .collect();
+        let Sort { by, .. } = self.by_destination;
+        let compared = |(lane, entry): &(&'a Lane, &'a Entry<Row>)| Compared {
+            lane,
+            row: &entry.value,
+            count: entry.count,
+            in_use: seen.in_use(lane).map(InUse::percent),
+        };
+        all.sort_by(|a, b| self.by_destination.direct(by.compare(&compared(a), &compared(b))));
+        all
+    }
+
+    /// The processes that are shown, in their order.
+    pub(crate) fn processes(&self) -> Vec<&ProcessSummary> {
+        let seen = self.seen();
+        let all = seen.summary.iter().flat_map(|summary| &summary.processes);
+        let mut all: Vec<_> = all
+            .filter(|one| !self.failed_only || one.failures > 0)
+            .filter(|one| {
+                let comm = one.comm.as_deref().map(Comm::new);
+                self.filter.is_empty() || self.filter.keeps(&user(Some(one.pid), comm.as_ref()))
+            })
+            .collect();
+        let sort = self.by_process;
+        all.sort_by(|a, b| {
+            let rate = |one: &ProcessSummary| self.process_rate(one).unwrap_or(-1.0);
+            let ordering = match sort.by {
+                ByProcess::Pid => a.pid.cmp(&b.pid),
+                ByProcess::Name => a.comm.cmp(&b.comm),
+                ByProcess::Rate => rate(b).total_cmp(&rate(a)),
+                ByProcess::Count => b.assignments.cmp(&a.assignments),
+                ByProcess::Failed => b.failures.cmp(&a.failures),
+                ByProcess::Verdict => words::word(&a.verdict).cmp(words::word(&b.verdict)),
+            };
+            let ties = || (Reverse(a.assignments), a.pid).cmp(&(Reverse(b.assignments), b.pid));
+            sort.direct(ordering.then_with(ties))
+        });
+        all
+    }
+
+    /// Assignments a second of a process; unknown at first.
+    pub(crate) fn process_rate(&self, one: &ProcessSummary) -> Option<f64> {
+        self.seen().process_rates.get(&(one.pid, one.comm.clone())).copied()
+    }
+
+    /// The failures that are shown, newest first.
+    pub(crate) fn failures(&self) -> Vec<&Failure> {
+        let keeps = |one: &&Failure| self.filter.keeps_lane(&one.lane, one.pid, one.comm.as_ref());
+        self.seen().failures.iter().filter(keeps).collect()
+    }
+
+    /// The line that the cursor is on.
+    pub(crate) fn cursor(&self) -> usize {
+        match self.panel {
+            Panel::Destinations => self.cursor_in(&self.destinations()),
+            _ => self.cursor_of(self.count()),
+        }
+    }
+
+    /// The same among the destinations that are shown.
+    pub(crate) fn cursor_in(&self, rows: &[(&Lane, &Entry<Row>)]) -> usize {
+        rows.iter().position(|(lane, _)| Some(**lane) == self.selected).unwrap_or(0)
+    }
+
+    /// The same in a list of so many lines.
+    pub(crate) fn cursor_of(&self, count: usize) -> usize {
+        self.cursor.min(count.saturating_sub(1))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        match self.panel {
+            Panel::Destinations => self.destinations().len(),
+            Panel::Processes => self.processes().len(),
+            Panel::Failures => self.failures().len(),
+            Panel::Plots => 0,
+        }
+    }
+}
+
+/// Which of `count` lines are shown where there is room for `rows`: the cursor in their middle, if
+/// it can be.
+pub(crate) fn window(cursor: usize, count: usize, rows: usize) -> Range<usize> {
+    let first = cursor.saturating_sub(rows / 2).min(count.saturating_sub(rows));
+    first..first.saturating_add(rows.max(1)).min(count)
+}

@@ -1,0 +1,127 @@
+//! A real terminal: keys out of it, the view into it, and everything as before at the end.
+//!
+//! The only part of the view with I/O. However the run ends, the terminal is put back: by [`Drop`], by
+//! the panic hook, and on a signal by the loop that then drops it.
+
+use std::{
+    io::{self, IsTerminal as _},
+    os::fd::AsFd as _,
+    thread,
+    time::Duration,
+};
+
+use log::LevelFilter;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ratatui::{
+    DefaultTerminal,
+    crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+};
+
+use super::{
+    draw::draw,
+    keys::Key,
+    state::{Drawn, Input, State},
+};
+use crate::output::screen::wants_colour;
+
+/// Keys that are taken at once, so that pasted text does not stop the rest.
+const MAX_KEYS: usize = 64;
+
+/// A terminal that the view has to itself, until this is dropped.
+pub struct Terminal {
+    terminal: DefaultTerminal,
+    log_level: LevelFilter,
+}
+
+impl Terminal {
+    /// Whether standard output can show a view.
+    pub fn is_there() -> bool {
+        io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Whether it has colours and the user wants them.
+    pub fn has_colour() -> bool {
+        wants_colour()
+    }
+
+    /// Takes the terminal over.
+    ///
+    /// Log messages would land in the middle of the view, so there are none meanwhile, unless
+    /// standard error goes elsewhere; what they tell of losses is counted and shown.
+    pub fn open() -> io::Result<Self> {
+        let log_level = log::max_level();
+        let terminal = ratatui::try_init().inspect_err(|_| ratatui::restore())?;
+        if io::stderr().is_terminal() {
+            log::set_max_level(LevelFilter::Off);
+        }
+        Ok(Self { terminal, log_level })
+    }
+
+    /// What was typed since the last call, without waiting for more.
+    pub fn inputs(&mut self) -> io::Result<Vec<Input<'static>>> {
+        let mut inputs = Vec::new();
+        // On a terminal that was closed, crossterm would read nothing for ever.
+        while inputs.len() < MAX_KEYS && !is_gone() && event::poll(Duration::ZERO)? {
+            match event::read()? {
+                Event::Key(key) => inputs.extend(translate(key).map(Input::Key)),
+                Event::Resize(..) => inputs.push(Input::Resize),
+                _ => {}
+            }
+        }
+        if is_gone() {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the terminal was closed"));
+        }
+        Ok(inputs)
+    }
+
+    /// Draws the view.
+    pub fn show(&mut self, state: &mut State) -> io::Result<()> {
+        let mut drawn = Drawn::default();
+        self.terminal.draw(|frame| drawn = draw(frame, state))?;
+        state.set_drawn(drawn);
+        Ok(())
+    }
+}
+
+/// Whether the terminal was closed: a window that is gone, a connection that broke.
+fn is_gone() -> bool {
+    let stdout = io::stdout();
+    let mut watched = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let polled = poll(&mut watched, PollTimeout::ZERO);
+    polled.is_ok() && watched[0].revents().is_some_and(|told| !told.is_empty())
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Where the terminal is gone, there is nothing to put back.
+        let _ = self.terminal.show_cursor();
+        // The panic hook has put it back already: doing it again would move the cursor back up over
+        // what the panic said.
+        if !thread::panicking() {
+            let _ = ratatui::try_restore();
+        }
+        log::set_max_level(self.log_level);
+    }
+}
+
+fn translate(event: KeyEvent) -> Option<Key> {
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    Some(match event.code {
+        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => Key::Ctrl(c),
+        KeyCode::Char(c) => Key::Char(c),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Esc,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        _ => return None,
+    })
+}
