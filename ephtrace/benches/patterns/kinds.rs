@@ -25,8 +25,6 @@ pub(crate) enum Kind {
     EndOrder,
     /// Many hosts, each judged by itself.
     ManyHosts,
-    /// The same, taken for one.
-    HostsAsOne,
     /// One destination of a counter that serves others, too, unseen.
     UnseenRest,
     /// One port that a program names, or a few.
@@ -46,11 +44,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::EndOrderSorted,
         Self::EndOrder,
         Self::ManyHosts,
-        Self::HostsAsOne,
         Self::UnseenRest,
         Self::FixedPort,
         Self::Scanner,
@@ -66,7 +63,6 @@ impl Kind {
             Self::EndOrderSorted => "order by end of connection, sorted by the reader",
             Self::EndOrder => "order by end of connection, unsorted",
             Self::ManyHosts => "many hosts, each by itself",
-            Self::HostsAsOne => "many hosts, taken for one",
             Self::UnseenRest => "one destination of an unseen rest",
             Self::FixedPort => "fixed ports",
             Self::Scanner => "scanners",
@@ -98,12 +94,6 @@ pub(crate) fn cases(kind: Kind, n: usize, seed: u64) -> Vec<Case> {
             one(rows, right)
         }
         Kind::ManyHosts => by_host(many_hosts(&mut rng, n)),
-        Kind::HostsAsOne => {
-            let (rows, right) = many_hosts(&mut rng, n);
-            let same = right.windows(2).all(|two| two[0].1.algorithms == two[1].1.algorithms);
-            let right = if same { right[0].1.clone() } else { Right::new(Algorithm::Mixed) };
-            one(rows, right)
-        }
         Kind::UnseenRest => unseen_rest(&mut rng, n),
         Kind::FixedPort => one(fixed(&mut rng, n, 3), named()),
         Kind::Scanner => one(scanner(&mut rng, n), named()),
@@ -149,13 +139,11 @@ fn end_order(rng: &mut Rng, n: usize, sorted: bool) -> (Vec<Row>, Right) {
 /// Clients of one server, or of a few: each a host with a policy of its own.
 fn many_hosts(rng: &mut Rng, n: usize) -> (Vec<Row>, Vec<(IpAddr, Right)>) {
     let hosts = rng.usize(3..=12);
-    let alike = rng.u32(0..4) == 0;
     let common = [Class::SeqUp, Class::SeqUp, Class::Linux518, Class::Alg2, Class::Linux2];
-    let first = common[rng.usize(..5)];
     let mut rows = Vec::new();
     let mut rights = Vec::new();
     for _ in 0..hosts {
-        let class = if alike { first } else { common[rng.usize(..5)] };
+        let class = common[rng.usize(..5)];
         let mut trace = generate(class, n / hosts.min(4) + 4, rng.u64(..), 0.3);
         let saddr = address(rng);
         let (start, netns) = (trace.rows[0].ts_ns, trace.rows[0].to.netns);

@@ -99,7 +99,8 @@ pub(crate) fn pairs(trace: &Trace) -> Pairs {
         last_of_netns.insert(to.netns, (to.key, count + 1));
         pairs.pairs += usize::from(count > 0);
         pairs.switches += usize::from(before != to.key);
-        let epoch = if salted(&trace.rules[row.part.unwrap_or(0)]) { row.epoch } else { 0 };
+        let rule = row.part.and_then(|part| trace.rules.get(part));
+        let epoch = if rule.is_some_and(salted) { row.epoch } else { 0 };
         if row.part == counter {
             pairs.of_counter += usize::from(last_of_counter.insert(to.key, epoch) == Some(epoch));
         }

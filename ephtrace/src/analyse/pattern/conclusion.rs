@@ -21,39 +21,6 @@ pub(super) fn verdict(c: &Ensemble) -> Verdict {
     let sum = |test: &dyn Fn(&Member) -> bool| -> f64 {
         members.iter().zip(&probabilities).filter(|(m, _)| test(m)).map(|(_, p)| p).sum()
     };
-    if std::env::var("DBG").is_ok() {
-        for (m, p) in members.iter().zip(&probabilities) {
-            eprintln!(
-                "{} {} log {:.2} prior {:.5} p {:.4}",
-                m.algorithm, m.pattern, m.log, m.prior, p
-            );
-        }
-        eprintln!("{:?}", c.counts);
-        let n = as_f64(c.counts.events);
-        for (name, list) in [
-            ("u", &c.mixtures.uniform[..]),
-            ("o", &c.mixtures.odd[..]),
-            ("s", &c.mixtures.stretches[..]),
-            ("c", &c.mixtures.counters[..]),
-            ("ch", &c.mixtures.changes[..]),
-        ] {
-            eprintln!(
-                "{name} {:?}",
-                list.iter()
-                    .map(|m| (m.evidence(n) as i64, m.log(n) as i64, m.only()))
-                    .collect::<Vec<_>>()
-            );
-        }
-        if let Some(ns) = &c.namespaces {
-            eprintln!(
-                "own hash {} {} host {} {}",
-                ns.hashes[0].log(n),
-                ns.hashes[1].log(n),
-                c.hashes[0].log(n),
-                c.hashes[1].log(n)
-            );
-        }
-    }
     let patterns = ranked(&Pattern::ALL, |pattern| sum(&|m| m.pattern == pattern));
     let algorithms = ranked(&Algorithm::ALL, |algorithm| sum(&|m| m.algorithm == algorithm));
     let pairs = informative_pairs(c, patterns[0].name, algorithms[0].name);

@@ -8,7 +8,7 @@ use super::{
 use crate::analyse::real as as_f64;
 use crate::model::Origin;
 
-/// An event that is earlier than another one before it by more than this, in nanoseconds, is out of
+/// An event that is earlier than the one before it by more than this, in nanoseconds, is out of
 /// order; a tracer's own buffers delay by less.
 const DISORDER_NS: u64 = 1_000_000;
 
@@ -53,9 +53,11 @@ pub(super) struct Counts {
     /// Assignments with the port and the destination of the last one there: the same connect, tried
     /// again. They are not judged.
     pub(super) retries: u64,
-    /// Assignments that came before an earlier one, by their time.
+    /// Assignments that came before the one before them, by their time.
     pub(super) backwards: u64,
-    /// The latest time so far, in nanoseconds since the Unix epoch; 0 where unknown.
+    /// Time of the last assignment, in nanoseconds since the Unix epoch; 0 where unknown.
+    pub(super) last_ns: u64,
+    /// The latest time so far, likewise.
     pub(super) latest_ns: u64,
     /// Ports on the parity of the low end.
     pub(super) low_parity: u64,
@@ -128,7 +130,8 @@ impl Counts {
     /// Takes note of the time of an event, before anything else.
     pub(super) fn observe_time(&mut self, clock: Clock) {
         let Clock::Time(ns) = clock else { return };
-        self.backwards += u64::from(ns + DISORDER_NS < self.latest_ns);
+        self.backwards += u64::from(ns + DISORDER_NS < self.last_ns);
+        self.last_ns = ns;
         self.latest_ns = self.latest_ns.max(ns);
     }
 

@@ -5,8 +5,9 @@ use super::{
     counts::Counts,
     ensemble::Ensemble,
     models::NEAR,
-    names::{Algorithm, Pattern},
-    verdict::{CONFIDENT, FEWEST_PAIRS, Verdict},
+    names::{Algorithm, Pattern, Predictable},
+    posterior::TELLING,
+    verdict::{FEWEST_PAIRS, Verdict},
 };
 use crate::analyse::real as as_f64;
 
@@ -15,25 +16,80 @@ const NEARLY_ALL: f64 = 0.95;
 
 /// All sentences, the weightiest first.
 pub(super) fn sentences(c: &Ensemble, verdict: &Verdict) -> Vec<String> {
-    if c.counts.events == 0 {
+    let counts = &c.counts;
+    if counts.events == 0 {
         return vec!["nothing seen yet".into()];
     }
-    let mut sentences = Vec::new();
-    sentences.extend(numbers(&c.counts, verdict, c.host.random_up.n()));
-    sentences.extend(simple_hash(&c.counts, verdict));
-    sentences.extend(epochs(&c.counts, verdict));
-    sentences.extend(too_little(&c.counts, verdict));
-    sentences.extend(undecided(verdict));
+    let mut sentences = vec![predictable(verdict)];
+    if verdict.patterns[0].name == Pattern::Fixed {
+        sentences.push(fixed(c, verdict));
+    } else {
+        sentences.extend(numbers(c, verdict));
+        sentences.extend(simple_hash(counts, verdict));
+        sentences.extend(epochs(counts, verdict));
+    }
+    sentences.extend(undecided(counts, verdict));
     sentences.extend(kernel(c, verdict));
     sentences.extend(astray(c));
     sentences.extend(verdict.next_port_bits.map(guessing));
+    sentences.extend(disorder(counts));
+    sentences.extend(retries(counts));
     sentences.extend(forgotten(c.forgotten()));
     sentences
 }
 
-/// "212 of 215 returns to a destination moved +2 to +16 (chance 0.03 %); global steps 3 of 255;
-/// 256 of 256 even: double hash with random increments, Linux 5.18 or later".
-fn numbers(counts: &Counts, verdict: &Verdict, increments: f64) -> Option<String> {
+/// The answer to the first question.
+fn predictable(verdict: &Verdict) -> String {
+    let sure = percent(verdict.predictable_confidence);
+    match (verdict.predictable, verdict.pattern) {
+        (Predictable::Yes, Pattern::Fixed) => {
+            format!("predictable: yes ({sure}), the program names the port itself")
+        }
+        (Predictable::Yes, Pattern::Undetermined) => {
+            format!(
+                "predictable: yes ({sure}), a counter is behind the ports; whose, can't be told"
+            )
+        }
+        (Predictable::Yes, _) => {
+            format!("predictable: yes ({sure}), a counter is behind the ports")
+        }
+        (Predictable::No, _) => format!("predictable: no ({sure}), the ports are random"),
+        (Predictable::Unknown, Pattern::Mixed) => {
+            "predictable: in part, some ports follow a counter and others don't".into()
+        }
+        (Predictable::Unknown, _) => format!("predictable: unknown (likeliest answer {sure})"),
+    }
+}
+
+/// A probability as a percentage that never claims to be certain.
+fn percent(probability: f64) -> String {
+    if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
+}
+
+/// "21 assignments to 21 destinations have 1 port: …".
+fn fixed(c: &Ensemble, verdict: &Verdict) -> String {
+    let (counts, ports) = (&c.counts, c.random.fixed.distinct());
+    let name = match verdict.algorithm {
+        Algorithm::Undetermined => String::new(),
+        algorithm => format!(": {}", algorithm.in_words()),
+    };
+    format!(
+        "{} assignments to {} have {}{name}",
+        counts.events,
+        plural(counts.destinations, "destination"),
+        plural(ports.into(), "port")
+    )
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// "212 of 215 repeat assignments to a destination landed 2 to 16 ports above the previous one
+/// (0.03 % expected by chance); small steps ignoring destination: 3 of 255; 256 of 256 even: double
+/// hash with random increments, Linux 5.18 or later".
+fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
+    let counts = &c.counts;
     let mut parts = Vec::new();
     let sequential = verdict.patterns[0].name == Pattern::Sequential;
     if !sequential {
@@ -41,13 +97,12 @@ fn numbers(counts: &Counts, verdict: &Verdict, increments: f64) -> Option<String
     }
     if counts.pairs > 0 {
         let steps = if verdict.algorithms[0].name == Algorithm::Alg5RandInc {
-            format!("steps of 1 to about {increments:.0} from one assignment to the next")
+            format!("steps of 1 to about {:.0} ignoring destination", c.host.random_up.n())
         } else {
+            let chance = if sequential { chance(counts.chance_of_pair()) } else { String::new() };
             format!(
-                "global steps {} of {}{}",
-                counts.near_pairs,
-                counts.pairs,
-                if sequential { chance(counts.chance_of_pair()) } else { String::new() }
+                "small steps ignoring destination: {} of {}{chance}",
+                counts.near_pairs, counts.pairs
             )
         };
         parts.push(steps);
@@ -65,21 +120,23 @@ fn numbers(counts: &Counts, verdict: &Verdict, increments: f64) -> Option<String
 
 fn returns(counts: &Counts) -> Option<String> {
     let steps = match counts.near_steps {
-        Some((low, high)) if low < high => format!("moved +{low} to +{high}"),
-        Some((step, _)) => format!("moved +{step}"),
-        None => format!("moved +1 to +{NEAR}"),
+        Some((low, high)) if low < high => format!("{low} to {high} ports"),
+        Some((1, _)) => "1 port".into(),
+        Some((step, _)) => format!("{step} ports"),
+        None => format!("1 to {NEAR} ports"),
     };
     (counts.returns > 0).then(|| {
         let (near, all) = (counts.near_returns, counts.returns);
         format!(
-            "{near} of {all} returns to a destination {steps}{}",
+            "{near} of {all} repeat assignments to a destination landed {steps} above the previous \
+             one{}",
             chance(counts.chance_of_return())
         )
     })
 }
 
 fn chance(share: f64) -> String {
-    format!(" (chance {:.2} %)", 100.0 * share)
+    format!(" ({:.2} % expected by chance)", 100.0 * share)
 }
 
 fn parity(counts: &Counts) -> Option<String> {
@@ -96,7 +153,7 @@ fn parity(counts: &Counts) -> Option<String> {
     }
 }
 
-/// How well one counter for everybody predicts the returns to a destination.
+/// How well one counter behind all hashes predicts the returns to a destination.
 fn simple_hash(counts: &Counts, verdict: &Verdict) -> Option<String> {
     let predicted = match verdict.algorithms[0].name {
         Algorithm::Alg3Hash => counts.predicted[0],
@@ -105,8 +162,8 @@ fn simple_hash(counts: &Counts, verdict: &Verdict) -> Option<String> {
     };
     (counts.interleaved > 0).then(|| {
         format!(
-            "{predicted} of {} returns with others in between are exactly where one counter for \
-             everybody puts them",
+            "{predicted} of {} returns with others in between are exactly where one counter behind \
+             all hashes puts them",
             counts.interleaved
         )
     })
@@ -124,7 +181,11 @@ fn epochs(counts: &Counts, verdict: &Verdict) -> Option<String> {
     })
 }
 
-fn too_little(counts: &Counts, verdict: &Verdict) -> Option<String> {
+/// Why a verdict is withheld, and what would decide.
+fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
+    if verdict.algorithm != Algorithm::Undetermined && verdict.pattern != Pattern::Undetermined {
+        return None;
+    }
     if verdict.informative_pairs < FEWEST_PAIRS {
         return Some(format!(
             "too few informative pairs ({}): {}",
@@ -136,43 +197,44 @@ fn too_little(counts: &Counts, verdict: &Verdict) -> Option<String> {
             }
         ));
     }
-    let alike = matches!(
-        verdict.algorithms[0].name,
-        Algorithm::SeqGlobal
-            | Algorithm::Alg5RandInc
-            | Algorithm::Alg3Hash
-            | Algorithm::Alg4Dhash
-            | Algorithm::LinuxHintEven
-            | Algorithm::LinuxDhash256
-            | Algorithm::LinuxLpr
-    );
-    (alike && counts.single_destination()).then(|| {
-        let seen = if counts.destinations <= 1 {
-            "only one destination"
-        } else {
-            "only one destination at a time"
-        };
-        format!(
-            "{seen} seen: a counter for everybody and one for each destination are the same thing \
-             here; a return to an earlier destination after others were used would tell them apart"
-        )
-    })
+    if verdict.predictable == Predictable::Yes {
+        if counts.switches == 0 {
+            return Some(one_destination(counts));
+        }
+        if counts.peer_switches < TELLING && counts.near_switches * 2 < counts.switches {
+            return Some(
+                "only one address seen, and ports are missing in between: they may have gone to \
+                 others by the same counter; assignments to other addresses would tell"
+                    .into(),
+            );
+        }
+    }
+    Some(candidates(verdict))
+}
+
+fn one_destination(counts: &Counts) -> String {
+    let seen = if counts.destinations <= 1 {
+        "only one destination seen"
+    } else {
+        "no namespace is seen to use one destination after another"
+    };
+    format!(
+        "{seen}: a counter for everybody and one for each destination look the same; a return to an \
+         earlier destination after others were used would tell them apart"
+    )
 }
 
 /// The two candidates of a verdict that is withheld, and what would decide.
-fn undecided(verdict: &Verdict) -> Option<String> {
-    if verdict.algorithm != Algorithm::Undetermined || verdict.algorithm_confidence >= CONFIDENT {
-        return None;
-    }
+fn candidates(verdict: &Verdict) -> String {
     let (one, two) = (verdict.algorithms[0], verdict.algorithms[1]);
-    Some(format!(
+    format!(
         "undecided between {} ({:.0} %) and {} ({:.0} %): {} would decide",
         one.name,
         100.0 * one.probability,
         two.name,
         100.0 * two.probability,
         decider(one.name, two.name)
-    ))
+    )
 }
 
 fn decider(one: Algorithm, two: Algorithm) -> &'static str {
@@ -182,7 +244,7 @@ fn decider(one: Algorithm, two: Algorithm) -> &'static str {
         "the origin of each assignment (connect, bind), or more of them,"
     } else if either(|a| matches!(a, A::RandomUniform | A::RandomOdd)) {
         "more returns to a destination within ten seconds"
-    } else if either(|a| a == A::Other) {
+    } else if either(|a| matches!(a, A::Other | A::Fixed)) {
         "more assignments"
     } else if either(|a| matches!(a, A::LinuxDhash64k)) {
         "at least 8 more returns to a destination, or one across a ten-second boundary,"
@@ -220,17 +282,37 @@ const CERTAIN: f64 = 0.05;
 
 fn guessing(bits: f64) -> String {
     if bits < CERTAIN {
-        return "the next port of a destination is certain once its last one is known".into();
+        return "an attacker who knows the last port knows the next one".into();
     }
     format!(
-        "the next port of a destination whose last one is known is {bits:.1} bits from certain: \
-         one guess in {:.0} hits",
+        "an attacker who knows the last port needs about {:.0} guesses for the next one ({bits:.1} \
+         bits)",
         bits.exp2()
     )
 }
 
+fn disorder(counts: &Counts) -> Option<String> {
+    (counts.backwards > 0).then(|| {
+        format!(
+            "{} of {} assignments are out of order by their time, which costs confidence",
+            counts.backwards,
+            counts.events + counts.retries
+        )
+    })
+}
+
+fn retries(counts: &Counts) -> Option<String> {
+    (counts.retries > 0).then(|| {
+        let (are, they) = if counts.retries == 1 { ("is", "it") } else { ("are", "they") };
+        format!(
+            "{} {are} another try of the same connect from the same port: {they} {are} not judged",
+            plural(counts.retries, "assignment")
+        )
+    })
+}
+
 fn forgotten(destinations: u64) -> Option<String> {
     (destinations > 0).then(|| {
-        format!("{destinations} destinations were forgotten for lack of room and began anew")
+        format!("state for {} was evicted and began anew", plural(destinations, "destination"))
     })
 }

@@ -39,13 +39,6 @@ impl Mixture {
         Self { sticky: true, ..Self::by_chance() }
     }
 
-    pub(super) fn log(&self, n: f64) -> f64 {
-        self.score.log(n)
-    }
-    pub(super) fn only(&self) -> [u32; 2] {
-        self.only
-    }
-
     /// Evidence for two policies rather than one with troubles: each explains events that the other
     /// does not, and more of them than named ports and lost events are.
     pub(super) fn evidence(&self, n: f64) -> f64 {

@@ -5,12 +5,13 @@
 //! evidence is the sum of the logarithms of the density of each port given the earlier ones.
 //!
 //! ```text
-//! event::Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ frame (range, densities)
-//!                                                                   ├─ models: counter (laws,
-//!                                                                   │  head, salt), wide,
-//!                                                                   │  simple_hash, learned, mixture
-//!                                                                   ├─ counts, kernel
-//!                                                                   └─ posterior ─ verdict ─ evidence
+//! Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ ensemble ─┬─ frame (range, densities)
+//!                                                            │            ├─ models, mixture
+//!                                                            │            └─ counts, kernel
+//!                                                            ├─ attention (which models rest)
+//!                                                            └─ conclusion ─┬─ posterior
+//!                                                                           └─ evidence, entropy
+//! models: counter (laws, counter_heads, secret_epoch), random_increment, simple_hash, learned
 //! ```
 //!
 //! Each model costs a constant time per event, and memory is bounded: [`MAX_DESTINATIONS`],

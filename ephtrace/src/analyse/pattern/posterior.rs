@@ -57,7 +57,7 @@ const FOREIGN: f64 = 1e-4;
 const UNSEEN_REST: f64 = 0.5;
 const UNSEEN_REST_OF_MANY: f64 = 0.05;
 /// Switches to other addresses that tell whose a counter with gaps is.
-const TELLING: u64 = 2;
+pub(super) const TELLING: u64 = 2;
 /// What the prior of Algorithm 5 is worth without them: a rest that is not seen looks alike.
 const ALG5_OF_ONE: f64 = 0.5;
 /// Where nothing tells whose a counter is: the share of the prior that stays with everybody.

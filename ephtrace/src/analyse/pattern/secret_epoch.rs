@@ -134,23 +134,23 @@ mod tests {
 
     #[test]
     fn a_recorded_epoch_decides() {
-        let salt = SecretEpoch::new();
-        assert!(salt.same(7, Clock::Epoch(7)) > 0.99);
-        assert!(salt.same(6, Clock::Epoch(7)) < 0.01);
+        let secret = SecretEpoch::new();
+        assert!(secret.same(7, Clock::Epoch(7)) > 0.99);
+        assert!(secret.same(6, Clock::Epoch(7)) < 0.01);
     }
 
     #[test]
     fn time_alone_gives_a_chance() {
-        let salt = SecretEpoch::new();
-        let same = salt.same(100 * SECOND, Clock::Time(104 * SECOND));
+        let secret = SecretEpoch::new();
+        let same = secret.same(100 * SECOND, Clock::Time(104 * SECOND));
         assert!((same - 0.6).abs() < 0.03, "{same}");
-        assert!(salt.same(100 * SECOND, Clock::Time(111 * SECOND)) < 0.01);
-        assert!(salt.same(100 * SECOND, Clock::Time(100 * SECOND + 1000)) > 0.99);
+        assert!(secret.same(100 * SECOND, Clock::Time(111 * SECOND)) < 0.01);
+        assert!(secret.same(100 * SECOND, Clock::Time(100 * SECOND + 1000)) > 0.99);
     }
 
     #[test]
     fn the_phase_is_learned() {
-        let mut salt = SecretEpoch::new();
+        let mut secret = SecretEpoch::new();
         // Boundaries at 3.1 s: crossing that moment restarts, crossing 7 s does not.
         for epoch in 10..14 {
             let base = epoch * EPOCH_NS;
@@ -158,7 +158,7 @@ mod tests {
             secret.learn(base + 5 * SECOND, Clock::Time(base + 12 * SECOND), 1e-4, 1e-1);
         }
         let base = 20 * EPOCH_NS;
-        assert!(salt.same(base + 2 * SECOND, Clock::Time(base + 4 * SECOND)) < 0.1);
-        assert!(salt.same(base + 4 * SECOND, Clock::Time(base + 9 * SECOND)) > 0.9);
+        assert!(secret.same(base + 2 * SECOND, Clock::Time(base + 4 * SECOND)) < 0.1);
+        assert!(secret.same(base + 4 * SECOND, Clock::Time(base + 9 * SECOND)) > 0.9);
     }
 }
