@@ -120,6 +120,8 @@ impl Tally {
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
         let destinations = self.destinations.summaries(busiest);
         let by_origin = self.judge.by_origin();
+        let mut verdict = Judge::whole(&by_origin);
+        verdict.check_destinations(destinations.iter().map(|one| &one.verdict));
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),
@@ -138,7 +140,7 @@ impl Tally {
             latency_ns: self.latency(),
             first_ns: self.first_ns,
             last_ns: self.last_ns,
-            verdict: Judge::whole(&by_origin),
+            verdict,
             origins: by_origin.into_iter().map(origin_summary).collect(),
             explicit: self.judge.explicit(),
             processes: self.processes.summaries(),
