@@ -1,12 +1,19 @@
 //! Recordings that are short enough to be written here.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    io::{self, Cursor},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    model::{
+        Assignment, Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown,
+        losses::Losses,
+    },
     output::{JsonSink, Notices, Sink as _},
 };
 
