@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test there is, in the order of what they need.
 //!
 //! the workspace's tests (nothing) → the kernel tests on this kernel (root) → the same in guests
-//! (QEMU). Ends with one line that counts them all.
+//! (QEMU) → what a connect costs, in instructions (QEMU). Ends with one line that counts them all.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    artifacts, guest, process,
+    artifacts, bench, guest, process,
     say::{self, result, say},
     setup,
     tally::Tally,
@@ -45,6 +45,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         say("left out: the kernel tests in guests");
     } else {
         total += stage("the kernel tests in guests", || guest::test(&args.guests));
+        if args.guests.is_everything() {
+            total += stage("the instructions of a connect", bench::instructions::check);
+        }
     }
     result(total);
     Ok(total.exit_code())

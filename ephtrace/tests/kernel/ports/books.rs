@@ -15,7 +15,7 @@ use socket2::{Domain, Socket, Type};
 use crate::mounts::on_a_thread;
 
 /// A small one, so that shares are large.
-pub(crate) const RANGE: PortRange = PortRange { low: 40_000, high: 40_099, by_socket: false };
+pub(crate) const RANGE: PortRange = PortRange::new(40_000, 40_099);
 
 /// Inside the range.
 pub(crate) const RESERVED: [u16; 3] = [40_010, 40_011, 40_050];
