@@ -14,6 +14,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 pub mod view;
+pub(crate) mod width;
 
 pub(crate) use self::{
     escape::{printable, shown},

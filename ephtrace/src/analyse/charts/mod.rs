@@ -17,6 +17,7 @@ pub use self::{
 };
 use super::{
     lanes::{self, Lane},
+    number::as_f64,
     picture::Steps,
 };
 use crate::model::{Assignment, Comm, Origin, PortRange};
@@ -358,7 +359,7 @@ fn widen(ends: &mut Option<[u64; 2]>, value: u64) {
 
 /// The bin of `value` on a scale with eight bins for each doubling; 0 for 0 and 1.
 pub fn magnitude(value: u64) -> u64 {
-    let doublings = super::real(value.max(1)).log2();
+    let doublings = as_f64(value.max(1)).log2();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 512")]
     let bin = (doublings * PER_DOUBLING) as u64;
     bin
@@ -366,7 +367,7 @@ pub fn magnitude(value: u64) -> u64 {
 
 /// The least value of a [`magnitude`].
 pub fn least(magnitude: u64) -> f64 {
-    (super::real(magnitude) / PER_DOUBLING).exp2()
+    (as_f64(magnitude) / PER_DOUBLING).exp2()
 }
 
 #[cfg(test)]

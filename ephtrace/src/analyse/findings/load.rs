@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{DestinationFacts, Facts, Finding, Severity, remedies::POOL};
-use crate::analyse::{real, reuse::Reuse};
+use crate::analyse::{number::as_f64, reuse::Reuse};
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
@@ -130,8 +130,8 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
 
 fn is_past_half(d: &DestinationFacts) -> bool {
     let by_use = share(d).is_some_and(|share| share >= HALF);
-    let known = real(d.searches_known);
-    let by_search = d.searches_known >= 20 && real(d.second_pass) > known * SECOND_PASS;
+    let known = as_f64(d.searches_known);
+    let by_search = d.searches_known >= 20 && as_f64(d.second_pass) > known * SECOND_PASS;
     d.flow.has_destination() && (by_use || by_search)
 }
 
@@ -163,8 +163,8 @@ fn mostly(d: &DestinationFacts) -> String {
 pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter_map(|d| {
         let per_second = d.per_second.filter(|_| d.assignments > 0)?;
-        let failures = per_second * (real(d.no_port) / real(d.assignments));
-        let is_long = real(d.assignments) >= per_second * RETRIES_FOR_S;
+        let failures = per_second * (as_f64(d.no_port) / as_f64(d.assignments));
+        let is_long = as_f64(d.assignments) >= per_second * RETRIES_FOR_S;
         let is_most = d.no_port >= MIN_RETRIES && 2 * d.no_port >= d.assignments;
         (failures >= RETRIES_PER_SECOND && is_most && is_long).then_some((d, failures))
     });
@@ -244,7 +244,7 @@ pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(warning) = &reuse.warning else { return Vec::new() };
     let evidence = match reuse.time_ns {
         Some(time) => {
-            format!("soonest after {:.1} s, {} times in all", real(time.min) / 1e9, reuse.reuses)
+            format!("soonest after {:.1} s, {} times in all", as_f64(time.min) / 1e9, reuse.reuses)
         }
         None => format!("{} times", reuse.reuses),
     };

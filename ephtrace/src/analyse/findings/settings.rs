@@ -3,7 +3,7 @@
 
 use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
 use crate::{
-    analyse::real,
+    analyse::number::as_f64,
     model::{ports_between, ports_outside},
 };
 
@@ -102,7 +102,7 @@ pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
     };
     let Tracker { count, max, netns } = tracker;
     let timeout = "net.netfilter.nf_conntrack_tcp_timeout_time_wait=30";
-    let share = real(count) / real(max);
+    let share = as_f64(count) / as_f64(max);
     if share < TRACKER_FULL {
         return Vec::new();
     }
