@@ -46,6 +46,11 @@ impl Tally {
         tally
     }
 
+    /// One test more that passed.
+    pub(crate) fn pass(&mut self) {
+        self.counts.passed += 1;
+    }
+
     /// One test more that failed.
     pub(crate) fn fail(&mut self) {
         self.counts.failed += 1;

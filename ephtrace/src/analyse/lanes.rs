@@ -72,7 +72,7 @@ impl Lanes {
         let Some(last) = self.0.replace(Lane::of(assignment), Last { port, salt_epoch }) else {
             return;
         };
-        assignment.step.get_or_insert(step(last.port, port, assignment.range));
+        assignment.step.get_or_insert(step(last.port, port, assignment.ports()));
         assignment.resalted = last.salt_epoch.zip(salt_epoch).map(|(last, now)| last != now);
     }
 

@@ -14,7 +14,9 @@ use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
 use super::capacity::Capacity;
-use crate::model::{Comm, FlowKey, Origin, Protocol, errno_name, origin_name, protocol_name};
+use crate::model::{
+    Comm, FlowKey, Origin, PortRange, Protocol, errno_name, origin_name, protocol_name,
+};
 
 /// What one interval gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -97,7 +99,7 @@ pub struct Numbers {
     /// Of the known ones, how many went on to the other parity: the half mark is behind them.
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
 }
 
 /// Name of an errno slot that holds all others.
@@ -239,7 +241,8 @@ impl Numbers {
             tried_max: is_known.then_some(totals.max_tried),
             tried_mean: is_known.then(|| totals.candidates as f64 / walked as f64),
             second_pass: totals.second_pass,
-            range: (totals.range != [0, 0]).then(|| (totals.range[0], totals.range[1])),
+            range: (totals.range != [0, 0])
+                .then(|| PortRange::new(totals.range[0], totals.range[1])),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     findings::Finding, pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect,
     storm::Interval,
 };
-use crate::model::{FlowKey, Hook, hook_name, losses::Losses};
+use crate::model::{FlowKey, Hook, PortRange, hook_name, losses::Losses};
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;
@@ -178,7 +178,7 @@ pub struct DestinationSummary {
     /// The most frequent step in its lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// How many ports the range has.
     pub range_ports: Option<u32>,
     /// How many different ports of the range it was given.

@@ -10,7 +10,7 @@ use super::{
     summary::{Circumstances, KernelCounts},
     tally::Tally,
 };
-use crate::model::{Assignment, FlowKey, Hook, Origin, PortRange, Protocol};
+use crate::model::{Assignment, FlowKey, Hook, Origin, PortRange, Protocol, RangeInForce};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -24,8 +24,8 @@ fn destination(n: u32) -> FlowKey {
     }
 }
 
-fn range(low: u16, high: u16) -> PortRange {
-    PortRange { low, high, by_socket: false }
+fn range(low: u16, high: u16) -> RangeInForce {
+    RangeInForce::of_netns(low, high)
 }
 
 fn assigned(flow: FlowKey, sport: u16) -> Assignment {
@@ -80,7 +80,11 @@ fn steps() {
         (0, 32_768, all, 32_768),
         (7, 7, Some(range(7, 7)), 0),
     ] {
-        assert_eq!(step(previous, port, range), expected, "{previous} -> {port}");
+        assert_eq!(
+            step(previous, port, range.map(|range| range.ports)),
+            expected,
+            "{previous} -> {port}"
+        );
     }
 }
 
@@ -92,7 +96,7 @@ proptest! {
         let inside = |port: u16| i32::from(low) + i32::from(port) % len;
         let (from, to) = (inside(from), inside(to));
         let port = |port: i32| u16::try_from(port).unwrap();
-        let step = step(port(from), port(to), Some(range(low, high)));
+        let step = step(port(from), port(to), Some(PortRange::new(low, high)));
         prop_assert_eq!(i32::from(low) + (from - i32::from(low) + step).rem_euclid(len), to);
         prop_assert!(-len < step * 2 && step * 2 <= len);
     }

@@ -9,7 +9,7 @@ use zerocopy::FromBytes as _;
 use super::jiffies;
 use crate::{
     analyse::selection::SearchSecrets,
-    model::{Assignment, Comm, FlowKey, PortRange},
+    model::{Assignment, Comm, FlowKey, PortRange, RangeInForce},
 };
 
 /// Why bytes are not an assignment.
@@ -72,8 +72,9 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
         errno: u16::try_from(record.errno).ok(),
         latency_ns: (!is_known(known::DEFERRED)).then_some(record.latency_ns),
         range: is_known(known::RANGE).then(|| {
-            let netns = (record.netns_low, record.netns_high);
-            PortRange::narrowed(netns, (record.socket_low, record.socket_high))
+            let netns = PortRange::new(record.netns_low, record.netns_high);
+            let socket = PortRange::new(record.socket_low, record.socket_high);
+            RangeInForce::narrowed(netns, (socket != PortRange::new(0, 0)).then_some(socket))
         }),
         salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(record)).flatten(),
         word_step: None,

@@ -21,6 +21,6 @@ pub use self::{
     errno::errno_name,
     flow::FlowKey,
     names::{hook_name, origin_name, protocol_name},
-    port_range::{PortRange, ports_between, ports_outside},
+    port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},
 };

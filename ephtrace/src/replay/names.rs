@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::model::{
-    FlowKey, Hook, Origin, Pass, PortRange, Protocol, Unknown, hook_name, losses::Losses,
-    origin_name, protocol_name,
+    FlowKey, Hook, Origin, Pass, PortRange, Protocol, RangeInForce, RangeSource, Unknown,
+    hook_name, losses::Losses, origin_name, protocol_name,
 };
 
 /// A flow as a recording tells it. Namespace 0, and an unspecified address with port 0 or without a
@@ -41,8 +41,14 @@ pub(super) fn shared(name: &str, last: &mut Option<Arc<str>>) -> Arc<str> {
     }
 }
 
-pub(super) fn range((low, high): (u16, u16), by_socket: bool) -> Option<PortRange> {
-    (low <= high).then_some(PortRange { low, high, by_socket })
+pub(super) fn range((low, high): (u16, u16), source: RangeSource) -> Option<RangeInForce> {
+    let ports = PortRange::new(low, high);
+    (!ports.is_empty()).then_some(RangeInForce { ports, source })
+}
+
+/// Who set a range; the namespace unless the recording says otherwise.
+pub(super) fn range_source(name: &str) -> RangeSource {
+    if name == RangeSource::Socket.as_str() { RangeSource::Socket } else { RangeSource::Netns }
 }
 
 pub(super) fn protocol(name: &str) -> Option<Protocol> {

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::{
-    model::{Assignment, Comm, FlowKey, Hook, Origin, PortRange, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
     output::{
         Notices, Sink as _,
         stream::parquet::{Options, ParquetSink},
@@ -43,7 +43,7 @@ fn assignment(n: u32) -> Assignment {
         sport: (!is_failed).then_some(sport),
         errno: Some(if is_failed { 99 } else { 0 }),
         latency_ns: Some(u64::from(n)),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         first_candidate: Some(60_000),
         step: Some(-2),
         cookie: Some(u64::from(n)),

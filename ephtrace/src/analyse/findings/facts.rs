@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::{FlowKey, ports_between},
+    model::{FlowKey, PortRange},
 };
 
 /// What is known of a host, as far as it is.
@@ -38,7 +38,7 @@ pub struct DestinationFacts {
     /// A process behind it, which is in the namespace.
     pub pid: Option<u32>,
     /// Lowest and highest port of the range.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// The socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
     pub by_socket: bool,
     /// Ports in use for it.
@@ -83,9 +83,9 @@ pub struct NetnsFacts {
     /// What to type before a command so that it runs in there, if that is known.
     pub enter: Option<String>,
     /// `ip_local_port_range`.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// `ip_local_reserved_ports`, inside the range or not, as spans in order.
-    pub reserved: Vec<(u16, u16)>,
+    pub reserved: Vec<PortRange>,
     /// `tcp_tw_reuse`.
     pub tw_reuse: Option<u8>,
     /// Listeners inside the range whose port is not reserved.
@@ -160,7 +160,7 @@ impl DestinationFacts {
 
     /// Ports of its range, the reserved ones included.
     pub(super) fn range_ports(&self) -> Option<u32> {
-        self.range.map(ports_between)
+        self.range.map(PortRange::len)
     }
 }
 

@@ -4,7 +4,7 @@ use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::FxHasher;
 
-use crate::model::{Assignment, Origin, PortRange, Protocol};
+use crate::model::{Assignment, Origin, Protocol, RangeInForce};
 
 /// One port that was handed out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Observation {
     /// place, as a recording may hold several hosts; 0 where neither is known.
     pub netns: u32,
     /// The range in force at the call, where known.
-    pub range: Option<PortRange>,
+    pub range: Option<RangeInForce>,
     /// How the assignment came about, where known.
     pub origin: Option<Origin>,
     /// Transport protocol, where known.

@@ -19,7 +19,7 @@ pub(crate) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
     let mut set = PortSet::default();
     set.extend(reserved.iter().copied());
     Sysctls {
-        range: PortRange { low, high, by_socket: false },
+        range: PortRange::new(low, high),
         reserved: set,
         step_width: None,
         tw_reuse: Some(2),

@@ -10,10 +10,10 @@ use crate::{
     analyse::{
         charts::MAX_MARKS, findings::Severity, lanes::Lanes, summary::Circumstances, tally::Tally,
     },
-    model::{Assignment, Comm, FlowKey, Origin, PortRange, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
-const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// The `n`th connect of a host with two destinations.
 fn connect(n: u32) -> Assignment {

@@ -8,6 +8,7 @@ use crate::inventory::{
     owners::Owner,
     socket::ByState,
 };
+use crate::model::PortRange;
 use crate::output::{
     escape::shown,
     width::{Left, width},
@@ -97,7 +98,8 @@ fn held_by(destination: &DestinationUse) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: [low, high], usable, half_mark, reserved, .. } = namespace.settings;
+    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+        namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
         "; its ends are of equal parity, so connect may miss a port"
@@ -108,9 +110,11 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     line(out, "range", &text)?;
     let reserved = match namespace.settings.longest_reserved {
         None => "none in the range".to_owned(),
-        Some([port, _]) if reserved == 1 => format!("1 in the range: {port}"),
-        Some([low, high]) if low == high => format!("{reserved} in the range, no two in a row"),
-        Some([low, high]) => format!("{reserved} in the range, {low}-{high} in a row"),
+        Some(PortRange { low: port, .. }) if reserved == 1 => format!("1 in the range: {port}"),
+        Some(PortRange { low, high }) if low == high => {
+            format!("{reserved} in the range, no two in a row")
+        }
+        Some(PortRange { low, high }) => format!("{reserved} in the range, {low}-{high} in a row"),
     };
     line(out, "reserved", &reserved)?;
     line(out, "reuse", reuse(namespace.settings.tw_reuse))?;

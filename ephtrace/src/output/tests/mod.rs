@@ -18,7 +18,7 @@ use crate::{
         summary::{Circumstances, CpuTime, KernelCost, KernelCounts},
         tally::Tally,
     },
-    model::{Comm, FlowKey, Hook, Origin, Pass, PortRange, Protocol},
+    model::{Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce},
 };
 
 const START: u64 = 1_795_000_000_000_000_000;
@@ -63,7 +63,7 @@ fn success() -> Assignment {
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         word_step: None,
         salt_epoch: Some(1),
         first_candidate: Some(40_002),

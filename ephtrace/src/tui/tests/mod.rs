@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 use super::{state::Page, *};
 use crate::{
     analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
-    model::{Comm, FlowKey, Hook, Origin, PortRange, Protocol},
+    model::{Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -19,7 +19,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// 2026-01-01 12:00:00 UTC.
 const START_NS: u64 = 1_767_268_800 * SECOND_NS;
 
-const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// A view with all that feeds it, as `run` does.
 struct Scene {
@@ -140,7 +140,12 @@ fn recording() -> Scene {
             let (octet, dport) = [(2, 5432), (3, 443), (4, 6379)][to];
             scene.event(assignment(ts_ns, octet, dport, Some(counters[to])));
             if n == 0 {
-                scene.event(assignment(ts_ns, 9, 873, Some(rng.u16(RANGE.low..=RANGE.high))));
+                scene.event(assignment(
+                    ts_ns,
+                    9,
+                    873,
+                    Some(rng.u16(RANGE.ports.low..=RANGE.ports.high)),
+                ));
             }
             if second > 34 && n % 10 == 0 {
                 scene.event(assignment(ts_ns, 4, 6379, None));

@@ -40,8 +40,8 @@ pub(super) struct InstructionsArgs {
     /// The guests' kernel: 5.10, 6.1, 6.12, newest, or the path of a bzImage
     #[arg(long, value_name = "KERNEL", default_value = KERNEL)]
     kernel: String,
-    /// Only runs under loads whose name has this in it, as `IPv6`
-    #[arg(long, value_name = "TEXT", conflicts_with = "write")]
+    /// Only runs under loads whose name has this in it, as `IPv6`; the figures of others stay
+    #[arg(long, value_name = "TEXT")]
     load: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn main(args: &InstructionsArgs) -> Result<ExitCode> {
     let figures = guests::measure(&programs, &args.kernel, guests)?;
     result(table::render(&figures)?);
     if args.write {
-        commit(figures, args.reduced)?;
+        commit(figures, args)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -75,13 +75,17 @@ pub(crate) fn check() -> Result<Tally> {
     Ok(limits::compare(&measured, &committed))
 }
 
-fn commit(figures: Figures, reduced: bool) -> Result<()> {
+fn commit(figures: Figures, args: &InstructionsArgs) -> Result<()> {
     let mut committed = Committed::read()?;
-    *if reduced { &mut committed.reduced } else { &mut committed.full } = Some(figures);
+    let place = if args.reduced { &mut committed.reduced } else { &mut committed.full };
+    match place {
+        Some(old) if args.load.is_some() => old.replace(figures)?,
+        place => *place = Some(figures),
+    }
     committed.write()?;
     result(format_args!("{} has the figures", figures::FILE));
     match &committed.full {
-        Some(full) if !reduced => {
+        Some(full) if !args.reduced => {
             document::replace(table::DOCUMENT, (table::BEGIN, table::END), &table::render(full)?)
         }
         _ => Ok(()),

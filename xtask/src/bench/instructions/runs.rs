@@ -101,10 +101,6 @@ impl Load {
         Run { load, tracer, command, ready, cost, made, is_ephtrace: false }
     }
 
-    fn untraced(self, name: &str, size: Size) -> Run {
-        self.run(name, "", Ready::Says, size)
-    }
-
     fn ephtrace(self, hook: &str, (mode, words): (&str, &str), size: Size) -> Run {
         let command = format!("/bin/ephtrace {words} --hook {hook}");
         Run { is_ephtrace: true, ..self.run(&name(hook, mode), &command, Ready::Says, size) }
@@ -117,28 +113,36 @@ fn name(hook: &str, mode: &str) -> String {
 
 /// Everything: for each guest its runs.
 pub(super) fn full(peers: &[PathBuf]) -> Vec<Vec<Run>> {
-    let load = |ipv6, destinations| Load { ipv6, destinations };
-    let mut first = idle();
-    first.extend(complete(load(false, 1), peers));
-    let guests =
-        [load(false, MANY), load(true, 1), load(true, MANY)].map(|load| complete(load, &[]));
-    std::iter::once(first).chain(guests).collect()
+    let mut guests = Vec::new();
+    for ipv6 in [false, true] {
+        for destinations in [1, MANY] {
+            // Peers don't look at what is connected to.
+            let peers = if ipv6 || destinations > 1 { &[] } else { peers };
+            guests.extend(complete(Load { ipv6, destinations }, peers));
+        }
+    }
+    guests.push(idle());
+    guests
 }
 
-/// All tracers under one load.
-fn complete(load: Load, peers: &[PathBuf]) -> Vec<Run> {
-    let mut runs = vec![load.untraced(UNTRACED, FULL)];
-    for hook in HOOKS {
-        runs.extend(MODES.map(|mode| load.ephtrace(hook, mode, FULL)));
-    }
-    runs.extend(FLOORS.map(|hooks| floor(load, hooks)));
+/// All tracers under one load, in two guests.
+fn complete(load: Load, peers: &[PathBuf]) -> [Vec<Run>; 2] {
+    let modes = |hook| MODES.map(|mode| load.ephtrace(hook, mode, FULL));
+    let untraced = load.run(UNTRACED, "", Ready::Says, FULL);
+    let [fentry, kprobe, sock_ops] = HOOKS.map(modes);
+    let mut first = vec![untraced.clone()];
+    first.extend(fentry);
+    first.extend(FLOORS.map(|hooks| floor(load, hooks)));
     for peer in peers {
         let name = peer.file_name().unwrap_or_default().to_string_lossy();
         let ready = Ready::After(PEER_START_S);
-        runs.push(load.run(&name, &format!("/bin/{name}"), ready, SHORT));
+        first.push(load.run(&name, &format!("/bin/{name}"), ready, SHORT));
     }
-    runs.push(load.untraced(UNTRACED_AGAIN, FULL));
-    runs
+    let mut second = vec![untraced];
+    second.extend(kprobe);
+    second.extend(sock_ops);
+    second.push(load.run(UNTRACED_AGAIN, "", Ready::Says, FULL));
+    [first, second]
 }
 
 fn floor(load: Load, hooks: &str) -> Run {
@@ -173,7 +177,7 @@ pub(super) fn reduced() -> Vec<Vec<Run>> {
     let guest = |runs: &[(&str, (&str, &str))]| {
         let size = |mode| if mode == storm { REDUCED_STORM } else { REDUCED };
         let traced = runs.iter().map(|&(hook, mode)| load.ephtrace(hook, mode, size(mode)));
-        std::iter::once(load.untraced(UNTRACED, REDUCED)).chain(traced).collect()
+        std::iter::once(load.run(UNTRACED, "", Ready::Says, REDUCED)).chain(traced).collect()
     };
     vec![
         guest(&[("fentry", ndjson), ("fentry", storm), ("fentry", filtered)]),

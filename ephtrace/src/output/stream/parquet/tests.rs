@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, FlowKey, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    model::{Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown},
     replay::{Item, Recording},
 };
 
@@ -67,7 +67,7 @@ fn full() -> Assignment {
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: true }),
+        range: Some(RangeInForce::of_socket(32_768, 60_999)),
         salt_epoch: Some(429_496),
         first_candidate: Some(u16::MAX),
         tried: Some(u32::MAX),
