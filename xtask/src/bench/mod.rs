@@ -2,6 +2,7 @@
 //! but for what does not depend on how busy a machine is: instructions and memory have bounds.
 
 mod callgrind;
+mod criterion;
 mod document;
 pub(crate) mod instructions;
 mod patterns;
@@ -10,10 +11,7 @@ mod rows;
 mod storm;
 mod tracer;
 
-use std::{
-    ffi::OsStr,
-    process::{Command, ExitCode},
-};
+use std::process::ExitCode;
 
 use anyhow::Result;
 
@@ -61,15 +59,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         None => storm::compare(&args.storm)?,
         Some(What::Storm(args)) => storm::compare(args)?,
         Some(What::Patterns(args)) => patterns::evaluate(args)?,
-        Some(What::Report) => process::run(&mut bench("report", ["--noplot"]))?,
-        Some(What::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
+        Some(What::Report) => process::run(&mut criterion::bench("report", ["--noplot"]))?,
+        Some(What::Ndjson) => process::run(&mut criterion::bench("ndjson", ["--noplot"]))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// `cargo bench` for one of ephtrace's own benchmarks.
-fn bench(name: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(process::cargo());
-    command.args(["bench", "--package", "ephtrace", "--bench", name, "--"]).args(args);
-    command
 }
