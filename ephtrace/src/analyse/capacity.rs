@@ -168,8 +168,8 @@ pub struct Setup {
 /// What a set-up can do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ceiling {
-    /// Ports for all destinations together: those of the NAT if that is what is scarce, else of this
-    /// host.
+    /// Ports for all destinations together: those of the NAT if that is what is scarce, else of
+    /// this host.
     pub ports: u64,
     /// Whether the NAT is what is scarce.
     pub is_nat: bool,
@@ -229,8 +229,8 @@ impl Setup {
     /// carries if that is less: `ports × destinations ÷ (lifetime + wait)`.
     ///
     /// A NAT has one source address and so its ports for each destination once, whatever the number
-    /// of hosts behind it. It sees who closes first, but waits all the same, and knows nothing of the
-    /// host's `tcp_tw_reuse`.
+    /// of hosts behind it. It sees who closes first, but waits all the same, and knows nothing of
+    /// the host's `tcp_tw_reuse`.
     pub fn ceiling(&self) -> Ceiling {
         let own = self.own();
         let nat = self.nat().filter(|nat| nat.rate() < own.rate());

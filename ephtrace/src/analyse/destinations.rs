@@ -18,8 +18,8 @@ use crate::model::{
     Assignment, Origin, Pass, PortRange, RangeInForce, errno_name, origin_name, protocol_name,
 };
 
-/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
-/// there are more, the quieter ones make room, and are counted.
+/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports.
+/// Once there are more, the quieter ones make room, and are counted.
 pub const MAX_DESTINATIONS: usize = 1024;
 
 /// The busiest destinations.

@@ -64,8 +64,8 @@ impl Lanes {
     /// Sets the step to `assignment` from the one before in its lane, and whether the hash secret
     /// changed in between; takes note of it.
     ///
-    /// Both stay unknown for the first of a lane and for a failed assignment. A step that a recording
-    /// tells stays: whoever wrote it may have known assignments that the recording lacks.
+    /// Both stay unknown for the first of a lane and for a failed assignment. A step that a
+    /// recording tells stays: whoever wrote it may have known assignments that the recording lacks.
     pub fn follow(&mut self, assignment: &mut Assignment) {
         let Some(port) = assignment.sport else { return };
         let salt_epoch = assignment.salt_epoch;

@@ -1,7 +1,8 @@
-//! Reuse: after how many assignments, and after how long, a port comes back to the same destination.
+//! Reuse: after how many assignments, and after how long, a port comes back to the same
+//! destination.
 //!
-//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes the
-//! new connection for the old one if its port comes back too soon.
+//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes
+//! the new connection for the old one if its port comes back too soon.
 
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};

@@ -100,7 +100,8 @@ impl Tally {
         self.assignments
     }
 
-    /// What is said of one destination; `None` if it is not known, or was left out for lack of room.
+    /// What is said of one destination; `None` if it is not known, or was left out for lack of
+    /// room.
     pub fn destination(&self, lane: &Lane) -> Option<DestinationSummary> {
         self.destinations.one(lane)
     }

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not verdicts,
-//! but for what does not depend on how busy a machine is: instructions and memory have bounds.
+//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not
+//! verdicts, but for what does not depend on how busy a machine is: instructions and memory have
+//! bounds.
 
 mod callgrind;
 mod criterion;

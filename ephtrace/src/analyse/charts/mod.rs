@@ -22,19 +22,19 @@ use super::{
 };
 use crate::model::{Assignment, Comm, Origin, PortRange};
 
-/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn, and
-/// the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
+/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn,
+/// and the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
 pub const MAX_MARKS: usize = 1500;
 
-/// Columns of a grid: at least half of them are in use, so that a column is some three to six pixels
-/// of a wide screen and one to two of a phone.
+/// Columns of a grid: at least half of them are in use, so that a column is some three to six
+/// pixels of a wide screen and one to two of a phone.
 pub const COLUMNS: usize = 320;
 
 /// Rows of a grid, and columns of the return map.
 pub const ROWS: usize = 256;
 
-/// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are to
-/// explain, so none is drawn then.
+/// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are
+/// to explain, so none is drawn then.
 pub const MAX_EPOCHS: usize = 60;
 
 /// Errors that are told apart. A search for a port has three or four ways to fail.
@@ -195,8 +195,8 @@ impl Charts {
         self.mark(assignment, lane, id, port, before);
     }
 
-    /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a number
-    /// have none.
+    /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a
+    /// number have none.
     fn replace_last(&mut self, id: Id, port: u16) -> Option<u16> {
         self.last_ports.resize(self.roster.len(), None);
         self.last_ports.get_mut(usize::from(id))?.replace(port)

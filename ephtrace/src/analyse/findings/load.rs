@@ -1,6 +1,6 @@
 //! Rules about the load: who asks for ports, and who goes short. Sources of the numbers:
-//! `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's `ip-sysctl`
-//! for each remedy.
+//! `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's
+//! `ip-sysctl` for each remedy.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! What to type, so that it helps and does no harm where it is typed: a sysctl of a network namespace
-//! is set inside of it.
+//! What to type, so that it helps and does no harm where it is typed: a sysctl of a network
+//! namespace is set inside of it.
 
 use super::{DestinationFacts, Facts, NetnsFacts};
 use crate::model::PortRange;

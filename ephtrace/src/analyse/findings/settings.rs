@@ -1,5 +1,5 @@
-//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a setting
-//! does, the kernel's `ip-sysctl` for each remedy.
+//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a
+//! setting does, the kernel's `ip-sysctl` for each remedy.
 
 use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
 use crate::{analyse::number::as_f64, model::PortRange};
@@ -39,8 +39,8 @@ pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// The part of the range at one side of the block, where nearly all ports are there: to give up many
-/// for even steps would be a bad trade.
+/// The part of the range at one side of the block, where nearly all ports are there: to give up
+/// many for even steps would be a bad trade.
 fn beside_block(n: &NetnsFacts, range: PortRange, block: PortRange) -> Option<String> {
     let below = block.low.checked_sub(1).map(|high| PortRange { high, ..range });
     let above = block.high.checked_add(1).map(|low| PortRange { low, ..range });
