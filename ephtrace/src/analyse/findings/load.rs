@@ -104,7 +104,10 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
         let mut evidence = Vec::new();
         if d.second_pass > 0 {
             let all = d.searches_known;
-            evidence.push(format!("{} of {all} searches went through all ports of the preferred parity first", d.second_pass));
+            evidence.push(format!(
+                "{} of {all} searches went through all ports of the preferred parity first",
+                d.second_pass
+            ));
         }
         if let Some(tried) = d.tried_p50.filter(|&tried| tried > 1) {
             evidence.push(format!("half of them looked at {tried} candidates or more"));
@@ -119,7 +122,10 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
             sentence: if is_nearly_full {
                 format!("nearly all ports for {d} are in use")
             } else {
-                format!("more than half of the ports for {d} are in use: each connect searches through half of the range first")
+                format!(
+                    "more than half of the ports for {d} are in use: each connect searches through \
+                     half of the range first"
+                )
             },
             evidence: evidence.trim_start_matches("; ").to_owned(),
             remedies: facts.more_ports(d),
@@ -176,8 +182,13 @@ pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
                 "{} goes on trying although no port is free",
                 d.process.as_deref().unwrap_or("a process")
             ),
-            evidence: format!("{failures:.0} failed attempts a second for {d}, each a search through the whole range"),
-            remedies: vec!["wait longer after each failure (exponential backoff with jitter)".to_owned()],
+            evidence: format!(
+                "{failures:.0} failed attempts a second for {d}, each a search through the whole \
+                 range"
+            ),
+            remedies: vec![
+                "wait longer after each failure (exponential backoff with jitter)".to_owned(),
+            ],
         })
         .collect()
 }
@@ -202,7 +213,11 @@ pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
             "{:.0} assignments a second at its height, {:.0} before{who}",
             storm.peak, storm.before
         ),
-        remedies: vec!["look at what the initiator does: a deployment, a restart, a cache that is empty, retries".to_owned()],
+        remedies: vec![
+            "look at what the initiator does: a deployment, a restart, a cache that is empty, \
+             retries"
+                .to_owned(),
+        ],
     }]
 }
 
@@ -220,7 +235,9 @@ pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
             ),
             evidence: format!("{} bind() calls to port 0, source {d}", d.assignments),
             remedies: vec![
-                "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2)".to_owned(),
+                "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) \
+                 before bind() (Linux 4.2)"
+                    .to_owned(),
             ],
         })
         .collect()
@@ -235,7 +252,12 @@ pub(super) fn self_connect(facts: &Facts) -> Vec<Finding> {
         severity: if found.count > 0 { Severity::Warning } else { Severity::Note },
         sentence,
         evidence: format!("{} sockets connected to themselves", found.count),
-        remedies: vec!["reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is replaced)".to_owned()],
+        remedies: vec![
+            "reserve the ports of local services: sysctl -w \
+             net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is \
+             replaced)"
+                .to_owned(),
+        ],
     }]
 }
 

@@ -24,16 +24,23 @@ pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
         .map(|(n, range, block)| Finding {
             rule: "reserved-block",
             severity: Severity::Note,
-            sentence: format!("a block of reserved ports inside the range makes connects in {} slow now and then", n.name),
+            sentence: format!(
+                "a block of reserved ports inside the range makes connects in {} slow now and then",
+                n.name
+            ),
             evidence: format!(
-                "{} ports from {} to {} are reserved: a search that begins among them walks to their end, and the port behind them is used far too often",
+                "{} ports from {} to {} are reserved: a search that begins among them walks to \
+                 their end, and the port behind them is used far too often",
                 block.len(),
                 block.low,
                 block.high
             ),
             remedies: beside_block(n, range, block)
                 .into_iter()
-                .chain([format!("Linux 7.1 and later: {}", n.sysctl("net.ipv4.ip_local_port_step_width=64"))])
+                .chain([format!(
+                    "Linux 7.1 and later: {}",
+                    n.sysctl("net.ipv4.ip_local_port_step_width=64")
+                )])
                 .collect(),
         })
         .collect()
@@ -133,9 +140,18 @@ pub(super) fn listener_inside(facts: &Facts) -> Vec<Finding> {
             Finding {
                 rule: "listener-inside",
                 severity: Severity::Note,
-                sentence: format!("services in {} listen inside the range: after a restart their port may be taken by a connection", n.name),
-                evidence: format!("listening and not reserved: {}", named.collect::<Vec<_>>().join(", ")),
-                remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n)))],
+                sentence: format!(
+                    "services in {} listen inside the range: after a restart their port may be \
+                     taken by a connection",
+                    n.name
+                ),
+                evidence: format!(
+                    "listening and not reserved: {}",
+                    named.collect::<Vec<_>>().join(", ")
+                ),
+                remedies: vec![
+                    n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n))),
+                ],
             }
         })
         .collect()
@@ -158,9 +174,19 @@ pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
         .map(|(n, PortRange { low, high })| Finding {
             rule: "equal-parity",
             severity: Severity::Note,
-            sentence: format!("the range of {} has ends of equal parity: each connect leaves one port of it out of its search", n.name),
-            evidence: format!("net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the search takes an even one"),
-            remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_port_range=\"{low} {}\"", high.checked_add(1).unwrap_or(high - 1)))],
+            sentence: format!(
+                "the range of {} has ends of equal parity: each connect leaves one port of it out \
+                 of its search",
+                n.name
+            ),
+            evidence: format!(
+                "net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the \
+                 search takes an even one"
+            ),
+            remedies: vec![n.sysctl(&format!(
+                "net.ipv4.ip_local_port_range=\"{low} {}\"",
+                high.checked_add(1).unwrap_or(high - 1)
+            ))],
         })
         .collect()
 }
@@ -174,9 +200,16 @@ pub(super) fn other_range(facts: &Facts) -> Vec<Finding> {
         .map(|(n, PortRange { low, high })| Finding {
             rule: "other-range",
             severity: Severity::Note,
-            sentence: format!("{} has another range than the host: sysctl on the host does not reach it", n.name),
+            sentence: format!(
+                "{} has another range than the host: sysctl on the host does not reach it",
+                n.name
+            ),
             evidence: format!("{low} to {high} there, {} to {} on the host", host.low, host.high),
-            remedies: vec!["set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)".to_owned()],
+            remedies: vec![
+                "set it where the namespace is made (for a container: --sysctl \
+                 net.ipv4.ip_local_port_range=…)"
+                    .to_owned(),
+            ],
         })
         .collect()
 }
