@@ -20,7 +20,7 @@ use crate::{
         tally::Tally,
     },
     model::{
-        Assignment, Comm, FlowKey, Hook, Origin, Pass, RangeInForce, Protocol, losses::Losses,
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, losses::Losses,
     },
 };
 

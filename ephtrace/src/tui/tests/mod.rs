@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 use super::{state::Page, *};
 use crate::{
     analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
-    model::{Assignment, Comm, FlowKey, Hook, Origin, RangeInForce, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
 const SECOND_NS: u64 = 1_000_000_000;

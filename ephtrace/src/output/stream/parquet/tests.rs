@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{
-        Assignment, Comm, FlowKey, Hook, Origin, Pass, RangeInForce, Protocol, Unknown,
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
         losses::Losses,
     },
     output::{Notices, Sink as _},
