@@ -3,7 +3,7 @@
 //! bounds.
 
 mod callgrind;
-mod criterion;
+mod cargo;
 mod document;
 pub(crate) mod instructions;
 mod patterns;
@@ -60,8 +60,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         None => storm::compare(&args.storm)?,
         Some(What::Storm(args)) => storm::compare(args)?,
         Some(What::Patterns(args)) => patterns::evaluate(args)?,
-        Some(What::Report) => process::run(&mut criterion::bench("report", ["--noplot"]))?,
-        Some(What::Ndjson) => process::run(&mut criterion::bench("ndjson", ["--noplot"]))?,
+        Some(What::Report) => process::run(&mut cargo::bench("report", ["--noplot"]))?,
+        Some(What::Ndjson) => process::run(&mut cargo::bench("ndjson", ["--noplot"]))?,
     }
     Ok(ExitCode::SUCCESS)
 }
