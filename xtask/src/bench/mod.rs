@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use self::cargo::bench;
 use crate::process;
 
 /// What `bench` takes.
@@ -60,8 +61,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         None => storm::compare(&args.storm)?,
         Some(What::Storm(args)) => storm::compare(args)?,
         Some(What::Patterns(args)) => patterns::evaluate(args)?,
-        Some(What::Report) => process::run(&mut cargo::bench("report", ["--noplot"]))?,
-        Some(What::Ndjson) => process::run(&mut cargo::bench("ndjson", ["--noplot"]))?,
+        Some(What::Report) => process::run(&mut bench("report", ["--noplot"]))?,
+        Some(What::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
     }
     Ok(ExitCode::SUCCESS)
 }
