@@ -35,7 +35,8 @@ pub(crate) enum Progress {
     End,
 }
 
-/// A recording on its way to whoever takes its assignments. Notices about unreadable items go to `N`.
+/// A recording on its way to whoever takes its assignments. Notices about unreadable items go to
+/// `N`.
 pub(crate) struct Replay<N> {
     input: Input,
     order: Order,
@@ -73,7 +74,8 @@ impl<N: Write> Replay<N> {
         self.input.losses()
     }
 
-    /// Fails if something was there, but nothing could be read. `taken` is the number of assignments.
+    /// Fails if something was there, but nothing could be read. `taken` is the number of
+    /// assignments.
     pub(crate) fn check_readable(&self, taken: u64) -> Result<()> {
         match &self.first_broken {
             Some(broken) if taken == 0 => bail!(replay::unreadable(self.input.name(), broken)),
@@ -81,8 +83,8 @@ impl<N: Write> Replay<N> {
         }
     }
 
-    /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take` returns
-    /// whether it wants more.
+    /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take`
+    /// returns whether it wants more.
     pub(crate) fn advance(
         &mut self,
         until_ns: u64,

@@ -10,8 +10,8 @@ use anyhow::Result;
 use super::{page, reading::read};
 use crate::{cli::ReportArgs, output::Screen, replay::Recording};
 
-/// Reads the recording, and writes the report to standard output, or as a page to a file; what can't
-/// be read is said on standard error.
+/// Reads the recording, and writes the report to standard output, or as a page to a file; what
+/// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
     let recording = Recording::open(&path)?;
