@@ -190,7 +190,7 @@ mod tests {
     fn a_mapped_address_is_ipv4() {
         let assignment = decode(record().as_bytes(), &MACHINE).unwrap().assignment;
         assert_eq!(assignment.flow.daddr, "127.0.0.2".parse().ok());
-        assert_eq!(assignment.flow.family(), 4);
+        assert_eq!(assignment.flow.family().number(), 4);
     }
 
     #[test]

@@ -15,10 +15,7 @@ pub mod tables;
 mod tests;
 pub mod view;
 
-pub(crate) use self::{
-    escape::{printable, shown},
-    span::Span,
-};
+pub(crate) use self::escape::printable;
 pub use self::{
     events::{Output, build},
     files::Prepared,

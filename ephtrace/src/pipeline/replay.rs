@@ -28,7 +28,7 @@ use crate::{
     host::netns,
     model::{Assignment, losses::Losses},
     output::Sink,
-    replay::{self, Broken, Item, keep},
+    replay::{self, Broken, Item},
 };
 
 /// Key of where the rows of a converted recording come from.
@@ -218,7 +218,7 @@ impl<'a> Stages<'a> {
     fn take(&mut self, mut assignment: Assignment) -> io::Result<()> {
         // First: a step is that from the one before, whether that is kept or not.
         self.lanes.follow(&mut assignment);
-        if !keep::keeps(&self.settings.filter, &assignment) {
+        if !self.settings.filter.matches(&assignment) {
             return Ok(());
         }
         self.last_ns = assignment.ts_ns;
