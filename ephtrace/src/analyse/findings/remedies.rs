@@ -2,7 +2,7 @@
 //! is set inside of it.
 
 use super::{DestinationFacts, Facts, NetnsFacts};
-use crate::model::ports_between;
+use crate::model::PortRange;
 
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";
@@ -31,10 +31,10 @@ impl Facts {
 
     /// Sets `setting` in the namespace of `d`.
     fn sysctl(&self, d: &DestinationFacts, setting: &str) -> String {
-        let Some(netns) = d.netns.filter(|_| d.netns != self.own_netns) else {
+        let Some(netns) = d.flow.netns.filter(|_| d.flow.netns != self.own_netns) else {
             return format!("sysctl -w {setting}");
         };
-        match (self.namespace(d.netns), d.pid) {
+        match (self.namespace(d.flow.netns), d.pid) {
             (Some(n), _) => n.sysctl(setting),
             (None, Some(pid)) => format!("nsenter --net=/proc/{pid}/ns/net sysctl -w {setting}"),
             (None, None) => format!("inside netns {netns}: sysctl -w {setting}"),
@@ -60,7 +60,7 @@ impl Facts {
         if d.range_ports().is_some_and(|ports| ports >= WIDE) {
             return None;
         }
-        let Some((low, high)) = d.range.filter(|_| self.has_own_range(d)) else {
+        let Some(PortRange { low, high }) = d.range.filter(|_| self.has_own_range(d)) else {
             return Some(self.sysctl(d, WIDE_RANGE));
         };
         Some(format!(
@@ -70,10 +70,10 @@ impl Facts {
 
     /// Whether a socket option narrows the range: the sysctl does not reach it then.
     fn has_own_range(&self, d: &DestinationFacts) -> bool {
-        let netns = self.namespace(d.netns).and_then(|n| n.range);
-        let is_narrower = netns.zip(d.range).is_some_and(|(netns, own)| {
-            netns.0 <= own.0 && own.1 <= netns.1 && ports_between(own) < ports_between(netns)
-        });
+        let netns = self.namespace(d.flow.netns).and_then(|n| n.range);
+        let is_narrower = netns
+            .zip(d.range)
+            .is_some_and(|(netns, own)| netns.intersection(own) == own && own.len() < netns.len());
         d.by_socket || is_narrower
     }
 }

@@ -13,7 +13,7 @@ use std::{cmp::Reverse, collections::HashMap, ops::Range};
 
 pub use self::listing::Listing;
 use super::{
-    namespace::{Bound, Destination, Held, Holder, Mark, Namespace, Others, Place, Settings},
+    namespace::{Bound, DestinationUse, Held, Holder, Mark, Namespace, Others, Place, Settings},
     owners::{Owner, Owners},
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},
@@ -113,17 +113,15 @@ impl Census {
         }
     }
 
-    fn destination(&self, sockets: &[Socket], owners: Owners<'_>) -> Destination {
+    fn destination(&self, sockets: &[Socket], owners: Owners<'_>) -> DestinationUse {
         let count = Count::of(sockets);
         let usable = self.sysctls.usable();
         let (left, first_left) = self.left(sockets);
         let reusable = sockets.iter().filter(|s| s.state == State::TimeWait && self.may_reuse(s));
         let first = &sockets[0];
         let held = holders(sockets, self.place.netns, owners);
-        Destination {
-            saddr: first.saddr,
-            daddr: first.daddr,
-            dport: first.dport,
+        DestinationUse {
+            flow: first.flow(Some(self.place.netns)),
             in_use: count.in_use,
             share: f64::from(count.in_use) / f64::from(usable.max(1)),
             even: count.parity.even,
@@ -150,7 +148,7 @@ impl Census {
         let low = self.sysctls.range.low;
         let mut taken = self.bound_ports.clone();
         taken.extend(sockets.iter().map(|socket| socket.sport));
-        let range = low..=self.sysctls.range.high;
+        let range = self.sysctls.range.ports();
         let left = range.filter(|&port| self.sysctls.is_usable(port) && !taken.contains(port));
         left.fold((0, 0), |(all, first), port| {
             (all + 1, first + u32::from((port ^ low).is_multiple_of(2)))
@@ -246,7 +244,7 @@ fn is_bound_only(state: State) -> bool {
 /// Where each destination's sockets are, the fullest first.
 fn rank(sockets: &[Socket]) -> Vec<Range<usize>> {
     let mut start = 0;
-    let alike = |a: &Socket, b: &Socket| a.destination(0) == b.destination(0);
+    let alike = |a: &Socket, b: &Socket| a.flow(None) == b.flow(None);
     let mut ranges: Vec<Range<usize>> = sockets
         .chunk_by(alike)
         .map(|group| {

@@ -190,6 +190,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::model::FlowKey;
 
     const LIMITS: Limits = Limits {
         used: Thresholds { warning: 50.0, critical: 90.0 },
@@ -200,8 +201,12 @@ mod tests {
     fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
         Seen {
             fullest: Some(DestinationFacts {
-                saddr: Some("10.0.0.1".parse().unwrap()),
-                to: Some(("10.0.0.2".parse().unwrap(), 443)),
+                flow: FlowKey {
+                    netns: None,
+                    saddr: [10, 0, 0, 1].into(),
+                    daddr: Some([10, 0, 0, 2].into()),
+                    dport: Some(443),
+                },
                 process: Some("curl (4711)".into()),
                 in_use: Some(in_use),
                 usable: Some(28_232),

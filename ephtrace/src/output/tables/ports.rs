@@ -1,16 +1,14 @@
 //! An inventory for people. The first line says what matters most; then each namespace.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Write};
 
 use crate::inventory::{
     Inventory,
-    namespace::{Bound, Destination, Held, Holder, Mark, Namespace, Others, Settings},
+    namespace::{Bound, DestinationUse, Held, Holder, Mark, Namespace, Others, Settings},
     owners::Owner,
     socket::ByState,
 };
+use crate::model::PortRange;
 use crate::output::escape::shown;
 
 /// How many bound ports are listed of each namespace.
@@ -74,8 +72,8 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
 }
 
 /// Who holds the ports of a destination, in words.
-fn held_by(destination: &Destination) -> String {
-    let Destination { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
+fn held_by(destination: &DestinationUse) -> String {
+    let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
     let named = holders.iter().take(NAMED_HOLDERS);
     let mut named: Vec<String> =
         named.map(|holder| format!("{} {}", who(&holder.owner), holder.ports)).collect();
@@ -97,7 +95,8 @@ fn held_by(destination: &Destination) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: [low, high], usable, half_mark, reserved, .. } = namespace.settings;
+    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+        namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
         "; its ends are of equal parity, so connect may miss a port"
@@ -108,9 +107,11 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     line(out, "range", &text)?;
     let reserved = match namespace.settings.longest_reserved {
         None => "none in the range".to_owned(),
-        Some([port, _]) if reserved == 1 => format!("1 in the range: {port}"),
-        Some([low, high]) if low == high => format!("{reserved} in the range, no two in a row"),
-        Some([low, high]) => format!("{reserved} in the range, {low}-{high} in a row"),
+        Some(PortRange { low: port, .. }) if reserved == 1 => format!("1 in the range: {port}"),
+        Some(PortRange { low, high }) if low == high => {
+            format!("{reserved} in the range, no two in a row")
+        }
+        Some(PortRange { low, high }) => format!("{reserved} in the range, {low}-{high} in a row"),
     };
     line(out, "reserved", &reserved)?;
     line(out, "reuse", reuse(namespace.settings.tw_reuse))?;
@@ -223,7 +224,7 @@ fn three_states(by_state: &ByState) -> String {
 }
 
 /// The greatest holder in one column, and what part it has.
-fn most(destination: &Destination) -> String {
+fn most(destination: &DestinationUse) -> String {
     let Some(Holder { owner, ports, .. }) = destination.holders.first() else {
         return "-".to_owned();
     };
@@ -313,9 +314,9 @@ fn place(namespace: &Namespace) -> String {
     if about.is_empty() { netns.to_string() } else { format!("{netns} ({})", about.join(", ")) }
 }
 
-fn to(destination: &Destination) -> String {
-    let Destination { saddr, daddr, dport, .. } = destination;
-    format!("{saddr} -> {}", SocketAddr::new(*daddr, *dport))
+fn to(destination: &DestinationUse) -> String {
+    let saddr = destination.flow.saddr;
+    destination.flow.remote().map_or_else(|| saddr.to_string(), |to| format!("{saddr} -> {to}"))
 }
 
 /// `pgbouncer (181)`, and its container.

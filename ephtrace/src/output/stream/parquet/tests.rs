@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{
-        Assignment, Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown,
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
         losses::Losses,
     },
     output::{Notices, Sink as _},
@@ -60,18 +60,18 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(u64::MAX),
         container: Some("0123456789ab".into()),
-        destination: Destination {
-            netns: u32::MAX,
+        flow: FlowKey {
+            netns: Some(u32::MAX),
             saddr: [10, 0, 0, 1].into(),
-            daddr: "2001:db8::1".parse().unwrap(),
-            dport: 443,
+            daddr: Some("2001:db8::1".parse().unwrap()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: true }),
+        range: Some(RangeInForce::of_socket(32_768, 60_999)),
         salt_epoch: Some(429_496),
         first_candidate: Some(u16::MAX),
         tried: Some(u32::MAX),
@@ -100,8 +100,8 @@ fn read(path: &Path) -> (Vec<Assignment>, Losses) {
 
 fn numbered(n: u64) -> Assignment {
     let dport = u16::try_from(n % 32).unwrap();
-    let destination = Destination { dport, ..full().destination };
-    Assignment { ts_ns: START_NS + n * 1_000_000, cookie: Some(n), destination, ..full() }
+    let flow = FlowKey { dport: Some(dport), ..full().flow };
+    Assignment { ts_ns: START_NS + n * 1_000_000, cookie: Some(n), flow, ..full() }
 }
 
 #[test]
@@ -235,7 +235,7 @@ proptest! {
         let assignment = Assignment {
             ts_ns, cookie, tried, step, latency_ns, salt_epoch, uid,
             comm: Some(Comm::new(&name)),
-            destination: Destination { saddr, daddr, dport, ..full().destination },
+            flow: FlowKey { saddr, daddr: Some(daddr), dport: Some(dport), ..full().flow },
             sport: Some(sport),
             ..full()
         };
