@@ -26,11 +26,12 @@ const FOLDERS: [&str; 11] = [
 ];
 
 /// Folders of which each file, and each folder with a `main.rs`, is a target.
-const TARGETS: [&str; 6] = [
+const TARGETS: [&str; 7] = [
     "ephtrace/examples",
     "ephtrace/benches",
     "ephtrace/tests",
     "xtask/src/bin",
+    "ephtrace-ebpf/src/bin",
     "xtask/tests",
     "fuzz/fuzz_targets",
 ];
