@@ -1,8 +1,8 @@
 //! One verdict out of several on parts of the same stream: theirs where they agree, else withheld.
 
 use super::{
+    number::as_f64,
     pattern::{Algorithm, CONFIDENT, Judge, Named, Pattern, Verdict},
-    real,
     summary::PatternCount,
 };
 
@@ -80,10 +80,10 @@ fn mean<T: Copy + PartialEq>(
 ) -> Vec<Named<T>> {
     let known: u64 = shares.iter().map(|share| share.assignments).sum();
     let total = total.max(known).max(1);
-    let even = real(total - known) / real(total) / real(names.len() as u64);
+    let even = as_f64(total - known) / as_f64(total) / as_f64(names.len() as u64);
     let of = |share: &Share<'_>, name: T| {
         let named = list(share.verdict).iter().find(|one| one.name == name);
-        named.map_or(0.0, |one| one.probability) * real(share.assignments) / real(total)
+        named.map_or(0.0, |one| one.probability) * as_f64(share.assignments) / as_f64(total)
     };
     let named = |&name: &T| {
         let said: f64 = shares.iter().map(|share| of(share, name)).sum();

@@ -2,8 +2,8 @@
 //! of a verdict.
 
 use super::{
+    number::as_f64,
     pattern::{Algorithm, CONFIDENT, Named, Pattern, Verdict},
-    real,
 };
 
 /// The share of lost assignments that the models of a judge allow for by themselves.
@@ -28,7 +28,7 @@ pub struct Delivery {
 impl Delivery {
     /// Of a stream with so many `assignments` that arrived.
     pub fn new(assignments: u64, lost: u64, disordered: u64) -> Self {
-        let share = |part: u64, all: u64| real(part) / real(all.max(1));
+        let share = |part: u64, all: u64| as_f64(part) / as_f64(all.max(1));
         Self {
             lost: share(lost, assignments.saturating_add(lost)),
             disordered: share(disordered.min(assignments), assignments),
@@ -84,7 +84,7 @@ impl Delivery {
 
 /// Mixes each probability with that of knowing nothing. The order stays.
 fn soften<T>(list: &mut [Named<T>], doubt: f64) {
-    let even = 1.0 / real(list.len().max(1) as u64);
+    let even = 1.0 / as_f64(list.len().max(1) as u64);
     for one in list {
         one.probability = (1.0 - doubt) * one.probability + doubt * even;
     }

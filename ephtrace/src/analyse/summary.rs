@@ -47,7 +47,8 @@ pub struct Circumstances {
 /// A run in numbers and verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Time that the run took, in nanoseconds; of a recording, from its first to its last assignment.
+    /// Time that the run took, in nanoseconds; of a recording, from its first to its last
+    /// assignment.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,

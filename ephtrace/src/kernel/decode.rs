@@ -202,9 +202,9 @@ mod tests {
         assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap_err(), error);
         record.family = 6;
         let assignment = decode(record.as_bytes(), &MACHINE).unwrap().assignment;
-        assert_eq!(assignment.destination.saddr, "2001:db8::1".parse::<IpAddr>().unwrap());
-        assert_eq!(assignment.destination.daddr, "2001:db8::2".parse::<IpAddr>().unwrap());
-        assert_eq!(assignment.family(), 6);
+        assert_eq!(assignment.flow.saddr, "2001:db8::1".parse::<IpAddr>().unwrap());
+        assert_eq!(assignment.flow.daddr, "2001:db8::2".parse::<IpAddr>().ok());
+        assert_eq!(assignment.flow.family(), 6);
         record.family = 5;
         let error = DecodeError::Unknown { field: "family", value: 5 };
         assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap_err(), error);
@@ -221,14 +221,14 @@ mod tests {
             decode(record.as_bytes(), &MACHINE).unwrap().assignment
         };
         let plain = of(0);
-        let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
-        let netns = Destination { netns: 13, ..plain.destination };
+        let range = RangeInForce::of_netns(32_768, 60_999);
+        let netns = FlowKey { netns: Some(13), ..plain.flow };
         for (bit, expected) in [
             (known::COOKIE, Assignment { cookie: Some(11), ..plain.clone() }),
             (known::CGROUP, Assignment { cgroup_id: Some(12), ..plain.clone() }),
             (known::COMM, Assignment { comm: Some(Comm::new("as")), ..plain.clone() }),
             (known::RANGE, Assignment { range: Some(range), ..plain.clone() }),
-            (known::NETNS, Assignment { destination: netns, ..plain.clone() }),
+            (known::NETNS, Assignment { flow: netns, ..plain.clone() }),
             (known::DEFERRED, Assignment { latency_ns: None, ..plain.clone() }),
             (known::HASH_OFFSET | known::WORD_BEFORE | known::WORD_AFTER, plain.clone()),
         ] {

@@ -15,6 +15,7 @@ pub mod tables;
 mod tests;
 pub mod view;
 pub mod watch;
+pub(crate) mod width;
 
 pub(crate) use self::escape::printable;
 pub use self::{

@@ -4,8 +4,8 @@
 //! replay ─→ stages ─→ State ─→ terminal
 //! ```
 //!
-//! Needs no root. Its clock is that of the recording: it begins with the first assignment and stays with
-//! the last one.
+//! Needs no root. Its clock is that of the recording: it begins with the first assignment and stays
+//! with the last one.
 
 use std::{
     io::{self, Sink as Nowhere},

@@ -36,7 +36,8 @@ pub(crate) enum Progress {
     End,
 }
 
-/// A recording on its way to whoever takes its assignments. Notices about unreadable items go to `N`.
+/// A recording on its way to whoever takes its assignments. Notices about unreadable items go to
+/// `N`.
 pub(crate) struct Replay<N> {
     input: Input,
     order: Order,
@@ -98,8 +99,8 @@ impl<N: Write> Replay<N> {
         }
     }
 
-    /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take` returns
-    /// whether it wants more.
+    /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take`
+    /// returns whether it wants more.
     pub(crate) fn advance(
         &mut self,
         until_ns: u64,

@@ -31,8 +31,8 @@ pub(crate) struct Stages<S> {
 }
 
 impl<S: Sink> Stages<S> {
-    /// The chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix epoch; if
-    /// `None`, with its first assignment.
+    /// The chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix epoch;
+    /// if `None`, with its first assignment.
     pub(crate) fn new(started_ns: Option<u64>, filter: Option<Filter>, sink: S) -> Self {
         let (steps, tally) = (Lanes::default(), Tally::new(started_ns));
         Self { filter: filter.map(Box::new), steps, tally, sink }
@@ -65,8 +65,8 @@ impl<S: Sink> Stages<S> {
         self.tally.destination(lane)
     }
 
-    /// The run until `now_ns`, or until its last assignment, with its `busiest` destinations. `around`
-    /// is completed by what the chain itself knows.
+    /// The run until `now_ns`, or until its last assignment, with its `busiest` destinations.
+    /// `around` is completed by what the chain itself knows.
     pub(crate) fn summary(
         &self,
         now_ns: Option<u64>,

@@ -31,8 +31,8 @@ const KEY_SOURCE: &str = "ephtrace.source";
 /// Items that are taken before signals and the clock are looked at: some ten milliseconds.
 const STRETCH: usize = 4096;
 
-/// Takes the recording `from` through the filters to the output, until its end or a signal. Counts and
-/// lengths of time are the recording's own.
+/// Takes the recording `from` through the filters to the output, until its end or a signal. Counts
+/// and lengths of time are the recording's own.
 pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<()> {
     refuse_same_file(settings, from)?;
     block_on(run(settings, from))

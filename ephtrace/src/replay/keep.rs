@@ -8,8 +8,8 @@ use ephtrace_common::{Cidr, Filter, PortSpan};
 
 use crate::model::Assignment;
 
-/// Whether `filter` keeps the assignment. cgroups are not looked at: a recording does not tell which
-/// are below which.
+/// Whether `filter` keeps the assignment. cgroups are not looked at: a recording does not tell
+/// which are below which.
 pub fn keeps(filter: &Filter, assignment: &Assignment) -> bool {
     keeps_owner(filter, assignment)
         && keeps_destination(filter, assignment)

@@ -2,9 +2,9 @@
 //!
 //! Flow logs are written when a connection ends, captures of several interfaces are merged: rows of
 //! a recording may be far from the order in which ports were assigned, and out of order a counter
-//! looks random. So up to twice [`WINDOW`] assignments wait, are sorted, and the earlier half is handed
-//! on. An assignment with at most [`WINDOW`] later ones before it comes out where it belongs; one
-//! that is further behind is counted.
+//! looks random. So up to twice [`WINDOW`] assignments wait, are sorted, and the earlier half is
+//! handed on. An assignment with at most [`WINDOW`] later ones before it comes out where it
+//! belongs; one that is further behind is counted.
 
 use std::collections::VecDeque;
 
@@ -57,7 +57,8 @@ impl Order {
         }
     }
 
-    /// Time of the assignment that [`Order::pop`] would return, in nanoseconds since the Unix epoch.
+    /// Time of the assignment that [`Order::pop`] would return, in nanoseconds since the Unix
+    /// epoch.
     pub fn next_ns(&self) -> Option<u64> {
         if self.released == 0 { None } else { self.waiting.front().map(|first| first.ts_ns) }
     }

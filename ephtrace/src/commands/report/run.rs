@@ -15,8 +15,8 @@ use crate::{
     replay::Recording,
 };
 
-/// Reads the recording, and writes the report to standard output, or as a page to a file; what can't
-/// be read is said on standard error.
+/// Reads the recording, and writes the report to standard output, or as a page to a file; what
+/// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
     let mut filter = build_filter(&args.filter)?;

@@ -223,7 +223,7 @@ fn the_search_tells_the_version() {
         let all = [long, long, if is_new { long } else { word }, long, long];
         types.function("__inet_hash_connect", &all[..params], word);
         types.function("inet_sk_get_local_port_range", &[long], if returns { word } else { 0 });
-        let f = super::features(&types.btf());
+        let f = features(&types.btf());
         (f.hash_connect_args, f.hash_offset_bytes, f.range_is_packed, f.own_range_by_one)
     };
     assert_eq!(features(4, false, false), (4, 4, 0, 0));

@@ -308,7 +308,8 @@ fn overflow(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let (assignments, failed) = (all.assignments, all.failed);
     writeln!(
         out,
-        "the ring buffer was full: {assignments} more assignments ({failed} failed) were only counted:"
+        "the ring buffer was full: {assignments} more assignments ({failed} failed) were \
+                   only counted:"
     )?;
     writeln!(out, "{:>9} {:>7}  ORIGIN  PROCESS and DESTINATION", "COUNT", "FAILED")?;
     for row in rows.iter().take(LISTED_PROCESSES) {

@@ -37,6 +37,7 @@ const SETTLE_S: u64 = 120;
 
 /// Untraced runs that don't count, before all others.
 const UNCOUNTED: usize = 2;
+const UNCOUNTED_CONNECTS: u32 = 20_000;
 
 /// Measures all runs, those of one list in one guest.
 pub(super) fn measure(
@@ -78,7 +79,8 @@ pub(super) fn measure(
 
 fn one_guest(guests: &Guests, programs: &Executables, runs: Vec<Run>) -> Result<Vec<Measured>> {
     let first = runs.iter().find(|run| run.command.is_empty()).context("nothing is untraced")?;
-    let uncounted = vec![first.clone(); UNCOUNTED];
+    let cost = vec![format!("--connects={UNCOUNTED_CONNECTS}")];
+    let uncounted = vec![Run { cost, ..first.clone() }; UNCOUNTED];
     let expected = runs.len();
     let peers = peers_of(&runs);
     let floor = calls(&runs, "floor").then_some("floor");
