@@ -287,3 +287,6 @@ impl HookReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

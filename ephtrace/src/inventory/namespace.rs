@@ -134,8 +134,8 @@ impl Settings {
         }
     }
 
-    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if it
-    /// was another when the socket connected.
+    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if
+    /// it was another when the socket connected.
     pub fn part(&self, range: Option<PortRange>) -> PortRange {
         let inside = range.map(|range| range.intersection(self.range));
         inside.filter(|part| !part.is_empty()).unwrap_or(self.range)
@@ -169,8 +169,8 @@ pub struct DestinationUse {
     pub first_left: u32,
     /// Which mark is reached.
     pub mark: Mark,
-    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, at most: the kernel also wants
-    /// timestamps and an age of a second, which it does not list.
+    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, at most: the kernel also
+    /// wants timestamps and an age of a second, which it does not list.
     pub time_wait_reusable: Option<u32>,
     /// Who has most of `in_use`.
     pub holders: Vec<Holder>,

@@ -14,6 +14,8 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 pub mod view;
+pub mod watch;
+pub(crate) mod width;
 
 pub(crate) use self::escape::printable;
 pub use self::{
@@ -29,4 +31,5 @@ pub use self::{
         text::TextSink,
     },
     view::{Format, View},
+    watch::Watch,
 };

@@ -4,6 +4,7 @@ pub mod error;
 pub mod item;
 mod names;
 pub mod ndjson;
+pub mod order;
 pub mod parquet;
 pub mod pcap;
 pub mod recording;
