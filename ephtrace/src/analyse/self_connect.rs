@@ -5,6 +5,8 @@
 //! listen there finds the port taken. Retries to a closed local port inside the range get there
 //! sooner or later.
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde::Serialize;
 
 use crate::model::{Assignment, Destination, Origin};
@@ -31,6 +33,14 @@ pub struct SelfConnect {
     pub risk: Option<String>,
 }
 
+impl SelfConnect {
+    /// So many sockets that are connected to themselves, one of them at `daddr` and `dport`.
+    pub fn of_count(count: u64, daddr: IpAddr, dport: u16) -> Self {
+        let explanation = Some(explanation(count, SocketAddr::new(daddr, dport)));
+        Self { count, explanation, ..Self::default() }
+    }
+}
+
 impl SelfConnects {
     /// Takes note of one assignment.
     pub fn observe(&mut self, assignment: &Assignment) {
@@ -49,7 +59,7 @@ impl SelfConnects {
         let Self { count, last, at_risk, last_at_risk } = self;
         SelfConnect {
             count: *count,
-            explanation: last.map(|destination| explanation(*count, &destination)),
+            explanation: last.map(|to| explanation(*count, SocketAddr::new(to.daddr, to.dport))),
             at_risk: *at_risk,
             risk: last_at_risk.map(|destination| risk(*at_risk, &destination)),
         }
@@ -66,8 +76,7 @@ fn is_at_risk(assignment: &Assignment) -> bool {
         && assignment.range.is_some_and(|range| range.contains(dport))
 }
 
-fn explanation(count: u64, Destination { daddr, dport, .. }: &Destination) -> String {
-    let socket = std::net::SocketAddr::new(*daddr, *dport);
+fn explanation(count: u64, socket: SocketAddr) -> String {
     let times = if count == 1 { "one socket was".into() } else { format!("{count} sockets were") };
     format!(
         "{times} given the very port that was connected to (last: {socket}): such a socket is \
@@ -76,7 +85,7 @@ fn explanation(count: u64, Destination { daddr, dport, .. }: &Destination) -> St
 }
 
 fn risk(at_risk: u64, Destination { daddr, dport, .. }: &Destination) -> String {
-    let socket = std::net::SocketAddr::new(*daddr, *dport);
+    let socket = SocketAddr::new(*daddr, *dport);
     let connects = if at_risk == 1 { "connect goes" } else { "connects go" };
     format!(
         "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}): while \

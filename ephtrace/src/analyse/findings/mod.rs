@@ -4,16 +4,20 @@
 //! A rule speaks only of what its facts say. A fact that is not known makes a rule silent, never
 //! wrong.
 
+mod asked;
 mod facts;
 mod load;
 mod remedies;
 mod settings;
+mod states;
 
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-pub use self::facts::{DestinationFacts, Facts, Listener, NetnsFacts, Storm, Tracker};
+pub use self::facts::{
+    AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm, Tracker,
+};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,9 +64,13 @@ const MAX_PER_RULE: usize = 3;
 type Rule = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 19] = [
     load::exhausted,
     load::full,
+    asked::asked,
+    states::syn_sent,
+    states::close_wait,
+    states::fin_wait2,
     load::runs_out,
     load::half_mark,
     load::retry_loop,

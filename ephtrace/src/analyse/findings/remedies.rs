@@ -1,7 +1,10 @@
 //! What to type, so that it helps and does no harm where it is typed: a sysctl of a network namespace
 //! is set inside of it.
 
-use super::{DestinationFacts, Facts, NetnsFacts};
+use super::{
+    DestinationFacts, Facts, NetnsFacts,
+    states::{self, Cause},
+};
 use crate::model::ports_between;
 
 /// The widest range that leaves well-known and most registered ports alone.
@@ -43,6 +46,15 @@ impl Facts {
 
     /// What gives a destination more ports.
     pub(super) fn more_ports(&self, d: &DestinationFacts) -> Vec<String> {
+        // More ports, or connections that live longer, would run out in the same way.
+        match states::cause(d) {
+            Some(Cause::Unanswered) => return vec![states::CONNECT_TIMEOUT.to_owned()],
+            Some(Cause::NotClosed) => return vec![states::CLOSE.to_owned()],
+            Some(Cause::PeerNotClosed) => {
+                return vec![states::KEEPALIVE.to_owned(), states::FIN_TIMEOUT.to_owned()];
+            }
+            None => {}
+        }
         let mut remedies = vec![POOL.to_owned()];
         remedies.extend(self.wider(d));
         match d.origin {
@@ -66,6 +78,12 @@ impl Facts {
         Some(format!(
             "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)"
         ))
+    }
+
+    /// A wider range of a namespace, unless it is wide.
+    pub(super) fn wider_in(&self, netns: u32) -> Option<String> {
+        let range = self.namespace(Some(netns)).and_then(|n| n.range);
+        self.wider(&DestinationFacts { netns: Some(netns), range, ..DestinationFacts::default() })
     }
 
     /// Whether a socket option narrows the range: the sysctl does not reach it then.
