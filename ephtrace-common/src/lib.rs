@@ -8,10 +8,11 @@
 //!    removes what is switched off.
 //! 2. Each kept assignment becomes one [`AssignmentRecord`] in the ring buffer `EVENTS`: always the
 //!    same size, submitted without waking the reader, who drains on a timer.
-//! 3. Every search that does not become a record is counted in the per-CPU array `COUNTERS`, one slot for
-//!    each [`Counter`]. Over a whole run, once nothing is in flight any more:
+//! 3. Every search that does not become a record is counted in the per-CPU array `COUNTERS`, one
+//!    slot for each [`Counter`]. Over a whole run, once nothing is in flight any more:
 //!    `Seen = Filtered + Emitted + Totalled + RingFull + InFlightFull + ReturnMissed` plus the
 //!    searches whose end was never seen.
+//!
 //! 4. In the modes of [`totals::mode`] that keep totals, what is not emitted is added to one
 //!    [`totals::Totals`] of this CPU, in one of two maps: the one that `TOTALS_SWITCH` names. The
 //!    user half switches, waits until no program can still be adding to the other, and reads that.

@@ -79,7 +79,8 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     let uid = unsafe { bpf_get_current_uid_gid() } as u32;
     let (pid, tid) = task::ids();
     let owner = Owner { pid, tid, uid };
-    let mut start = Start::new(Hook::SockOps, origin, if is_udp { Site::Udp } else { Site::Bind });
+    // No return probe looks for the site.
+    let mut start = Start::new(Hook::SockOps, origin, Site::Bind);
     start.is_tentative = true;
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);
 }
@@ -98,7 +99,7 @@ fn forget_last() {
 /// The address that the program binds to: the socket does not have it yet.
 #[inline(always)]
 fn ends<const IPV6: bool>(ctx: &SockAddrContext) -> Endpoints {
-    // SAFETY: as in `begin`. Volatile, as the verifier accepts loads of 32 bits only, up to Linux 5.8.
+    // SAFETY: as in `begin`. Volatile, as up to Linux 5.8 the verifier accepts 32-bit loads only.
     unsafe {
         if !IPV6 {
             return sock::bound_to_ipv4((&raw const (*ctx.sock_addr).user_ip4).read_volatile());

@@ -2,8 +2,8 @@
 //!
 //! `int __inet_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk,
 //! u64 port_offset, [u32 hash_port0,] check_established)`: `inet_hash_connect` and
-//! `inet6_hash_connect` both end in it, and only it is given the hash. The fourth argument came with
-//! Linux 6.15; the hash had 32 bits before 5.10.119.
+//! `inet6_hash_connect` both end in it, and only it is given the hash. The fourth argument came
+//! with Linux 6.15; the hash had 32 bits before 5.10.119.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_hashtables.c#L994>
 

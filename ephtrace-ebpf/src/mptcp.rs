@@ -1,8 +1,9 @@
 //! MPTCP: the process behind a subflow that joins later.
 //!
 //! A kernel thread makes it (`__mptcp_subflow_connect`): `bind()` to port 0 of the subflow's own
-//! socket, then connect. The process is known from the first subflow, which it connects itself: `int mptcp_token_new_connect(struct sock *ssk)` is called for each, and both
-//! have the same parent socket.
+//! socket, then connect. The process is known from the first subflow, which it connects itself:
+//! `int mptcp_token_new_connect(struct sock *ssk)` is called for each, and both have the same
+//! parent socket.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/mptcp/subflow.c>
 

@@ -56,7 +56,7 @@ fn complete(minimal: &[u8]) -> Vec<u8> {
         assignment.tried = Some(1);
         assignment.step = Some(8);
         assignment.cookie = Some(77_000);
-        assignment.destination.netns = 4_026_531_840;
+        assignment.flow.netns = Some(4_026_531_840);
         assignment.hook = Some(ephtrace::model::Hook::Fentry);
         let _ = sink.event(&assignment);
     }

@@ -172,7 +172,7 @@ fn one(out: &mut impl io::Write, arguments: &Arguments, class: &str, seed: u64) 
             ids.push(key);
             ids.len() - 1
         });
-        let range = event.seen.range.map_or(0, |r| r.low);
+        let range = event.seen.range.map_or(0, |r| r.ports.low);
         writeln!(
             out,
             "{:>3} ns{} {} {range} {:?} epoch {}",

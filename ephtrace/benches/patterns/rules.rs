@@ -108,7 +108,7 @@ fn a_range(rng: &mut Rng, rules: &[Rule]) -> PortRange {
         }
         _ => usual[rng.usize(..usual.len())],
     };
-    PortRange { low, high, by_socket: false }
+    PortRange::new(low, high)
 }
 
 /// Increments of a good part of the range are as good as random.

@@ -2,7 +2,7 @@
 
 use ephtrace::{
     analyse::pattern::{Algorithm, Clock, Observation},
-    model::{Origin, PortRange},
+    model::{Origin, PortRange, RangeInForce, RangeSource},
 };
 use fastrand::Rng;
 
@@ -180,7 +180,7 @@ fn event(
         port,
         key: target.key,
         netns: 4_026_531_840 + target.netns as u32,
-        range: Some(world.ranges[target.netns]),
+        range: Some(RangeInForce { ports: world.ranges[target.netns], source: RangeSource::Netns }),
         origin: Some(origin),
         protocol: None,
         clock: Clock::Time(load.now),

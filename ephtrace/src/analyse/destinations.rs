@@ -15,7 +15,7 @@ use super::{
     top::{Entry, Top},
 };
 use crate::model::{
-    Assignment, Destination, Origin, Pass, PortRange, errno_name, origin_name, protocol_name,
+    Assignment, Origin, Pass, PortRange, RangeInForce, errno_name, origin_name, protocol_name,
 };
 
 /// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
@@ -37,7 +37,7 @@ struct Tracked {
     second_pass: u64,
     steps: Steps,
     ports: Ports,
-    range: Option<PortRange>,
+    range: Option<RangeInForce>,
     first_ns: Option<u64>,
     last_ns: u64,
     history: History,
@@ -50,14 +50,14 @@ impl Destinations {
 
     /// Takes note of one assignment, its `step` set; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
-        let Assignment { destination, origin, ts_ns, .. } = *assignment;
+        let Assignment { flow, origin, ts_ns, .. } = *assignment;
         let entry = self.known.see(Lane::of(assignment));
         // Nobody holds state of a port without a destination.
-        let is_reusable = origin != Some(Origin::Explicit) && assignment.has_destination();
+        let is_reusable = origin != Some(Origin::Explicit) && flow.has_destination();
         if let Some(event) = event.filter(|_| is_reusable) {
             let nth = entry.value.history.total();
             let used = Used { lane: entry.serial, nth, port: event.port, ts_ns };
-            self.uses.observe(used, &destination);
+            self.uses.observe(used, &flow);
         }
         entry.value.observe(assignment, event);
     }
@@ -126,17 +126,15 @@ fn has_no_port(assignment: &Assignment) -> bool {
 }
 
 fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
-    let Lane { destination: Destination { netns, saddr, daddr, dport }, origin, .. } = *lane;
+    let Lane { flow, origin, .. } = *lane;
     let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
         entry.value;
     let seconds = real(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
     DestinationFacts {
-        netns: Some(netns).filter(|&netns| netns != 0),
-        saddr: Some(saddr),
-        to: Some((daddr, dport)).filter(|_| has_destination(lane)),
+        flow,
         origin: origin.map(origin_name),
-        range: range.map(|r| (r.low, r.high)),
-        by_socket: range.is_some_and(|r| r.by_socket),
+        range: range.map(|range| range.ports),
+        by_socket: range.is_some_and(RangeInForce::is_by_socket),
         assignments: entry.count,
         per_second: (seconds > 0.0).then(|| real(entry.count) / seconds),
         no_port,
@@ -146,22 +144,13 @@ fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
     }
 }
 
-fn has_destination(lane: &Lane) -> bool {
-    let Destination { daddr, dport, .. } = lane.destination;
-    dport != 0 || !daddr.is_unspecified()
-}
-
 fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
-    let Lane { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *lane;
+    let Lane { flow, protocol, origin } = *lane;
     let Tracked { failures, no_port, searches_known, second_pass, .. } = entry.value;
     let Tracked { steps, ports, range, first_ns, last_ns, history, .. } = &entry.value;
-    let has_destination = has_destination(lane);
-    let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
+    let range = range.map(|range| range.ports);
     DestinationSummary {
-        netns: Some(netns).filter(|&netns| netns != 0),
-        saddr,
-        daddr: Some(daddr).filter(|_| has_destination),
-        dport: Some(dport).filter(|_| has_destination),
+        flow,
         protocol: protocol.map(protocol_name),
         origin: origin.map(origin_name),
         assignments: entry.count,
@@ -171,9 +160,9 @@ fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
         searches_known,
         second_pass,
         usual_step: steps.usual().map(|(step, share)| UsualStep { step, share }),
-        range: range.map(|r| (r.low, r.high)),
-        range_ports: range.map(|r| r.len()),
-        distinct_ports: ports.count(within),
+        range,
+        range_ports: range.map(PortRange::len),
+        distinct_ports: ports.count(range.unwrap_or(PortRange::ALL)),
         first_ns: first_ns.unwrap_or(*last_ns),
         last_ns: *last_ns,
         verdict: history.verdict(),

@@ -16,7 +16,7 @@ use std::{collections::HashMap, mem};
 
 use rustc_hash::FxBuildHasher;
 
-use crate::model::{Assignment, Destination, Origin, PortRange, Protocol};
+use crate::model::{Assignment, FlowKey, Origin, PortRange, Protocol};
 
 /// How many lanes are kept: more destinations than a host talks to in a minute, in 8 MiB at most.
 /// What was not used for the longest time makes room, and is counted.
@@ -26,7 +26,7 @@ pub const MAX_LANES: usize = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane {
     /// Where to, or for bind from where.
-    pub destination: Destination,
+    pub flow: FlowKey,
     /// Transport protocol.
     pub protocol: Option<Protocol>,
     /// How the assignments came about.
@@ -36,8 +36,8 @@ pub struct Lane {
 impl Lane {
     /// The lane that `assignment` belongs to.
     pub fn of(assignment: &Assignment) -> Self {
-        let Assignment { destination, protocol, origin, .. } = *assignment;
-        Self { destination, protocol, origin }
+        let Assignment { flow, protocol, origin, .. } = *assignment;
+        Self { flow, protocol, origin }
     }
 }
 
@@ -89,7 +89,7 @@ impl Lanes {
         let Some(last) = self.replace(Lane::of(assignment), Last { port, salt_epoch }) else {
             return;
         };
-        assignment.step.get_or_insert(step(last.port, port, assignment.range));
+        assignment.step.get_or_insert(step(last.port, port, assignment.ports()));
         assignment.resalted = last.salt_epoch.zip(salt_epoch).map(|(last, now)| last != now);
     }
 

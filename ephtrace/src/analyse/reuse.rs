@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use rustc_hash::FxBuildHasher;
 use serde::{Serialize, Serializer};
 
-use crate::model::Destination;
+use crate::model::FlowKey;
 
 /// Ports of destinations that are remembered, 40 bytes each at most: every port of the default
 /// range for nine destinations at once. What was not used for the longest time makes room.
@@ -34,7 +34,7 @@ pub struct Uses {
     reuses: u64,
     assignments: Spread,
     time_ns: Spread,
-    soonest: Option<Destination>,
+    soonest: Option<FlowKey>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ pub struct Reuse {
     pub time_ns: Option<Least>,
     /// The destination that a port came back to the soonest.
     #[serde(serialize_with = "address")]
-    pub soonest: Option<Destination>,
+    pub soonest: Option<FlowKey>,
     /// Uses that were forgotten to make room: so many reuses may be missing.
     pub forgotten: u64,
     /// What is to be feared of it.
@@ -112,7 +112,7 @@ impl Uses {
     }
 
     /// Takes note of one assignment.
-    pub fn observe(&mut self, used: Used, destination: &Destination) {
+    pub fn observe(&mut self, used: Used, flow: &FlowKey) {
         let Used { lane, nth, port, ts_ns } = used;
         let key = u64::from(lane) << 16 | u64::from(port);
         let Some(last) = self.replace(key, Use { nth, ts_ns }) else { return };
@@ -121,7 +121,7 @@ impl Uses {
         if last.ts_ns > 0 && ts_ns >= last.ts_ns {
             let after = ts_ns - last.ts_ns;
             if self.time_ns.min.is_none_or(|min| after < min) {
-                self.soonest = Some(*destination);
+                self.soonest = Some(*flow);
             }
             self.time_ns.add(after);
         }
@@ -185,13 +185,8 @@ fn warning(after_ns: u64) -> String {
 
 // The signature is serde's.
 #[expect(clippy::ref_option, reason = "serde calls it so")]
-fn address<S: Serializer>(
-    destination: &Option<Destination>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    destination
-        .map(|d| std::net::SocketAddr::new(d.daddr, d.dport).to_string())
-        .serialize(serializer)
+fn address<S: Serializer>(flow: &Option<FlowKey>, serializer: S) -> Result<S::Ok, S::Error> {
+    flow.and_then(|flow| Some(flow.remote()?.to_string())).serialize(serializer)
 }
 
 #[cfg(test)]
@@ -201,9 +196,8 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     fn observe(uses: &mut Uses, lane: u32, nth: u64, port: u16, ts_ns: u64) {
-        let destination =
-            Destination { dport: u16::try_from(lane).unwrap(), ..Destination::default() };
-        uses.observe(Used { lane, nth, port, ts_ns }, &destination);
+        let flow = FlowKey { dport: Some(u16::try_from(lane).unwrap()), ..FlowKey::default() };
+        uses.observe(Used { lane, nth, port, ts_ns }, &flow);
     }
 
     #[test]
@@ -218,7 +212,7 @@ mod tests {
         assert_eq!(reuse.reuses, 1);
         assert_eq!(reuse.assignments, Some(Least { min: 2, median: 2 }));
         assert_eq!(reuse.time_ns.map(|time| time.min), Some(100 * S));
-        assert_eq!(reuse.soonest.map(|d| d.dport), Some(1));
+        assert_eq!(reuse.soonest.and_then(|flow| flow.dport), Some(1));
         assert_eq!(reuse.warning, None);
     }
 

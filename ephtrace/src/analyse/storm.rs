@@ -4,12 +4,7 @@
 //! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are upper
 //! bounds, at most a quarter above the true value (latency) or twice it (candidates).
 
-use std::{
-    cmp::Reverse,
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 
 use ephtrace_common::totals::{
     ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns,
@@ -19,7 +14,9 @@ use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
 use super::{capacity::Capacity, self_connect::SelfConnect};
-use crate::model::{Comm, Origin, Protocol, errno_name, origin_name, protocol_name};
+use crate::model::{
+    Comm, FlowKey, Origin, PortRange, Protocol, errno_name, origin_name, protocol_name,
+};
 
 /// A time that was looked at, and the machine that it passed on.
 #[derive(Clone, Copy, Debug)]
@@ -62,14 +59,9 @@ pub struct Row {
     pub cgroup_id: u64,
     /// Their container, if they are in one.
     pub container: Option<String>,
-    /// Inode number of the network namespace, if known.
-    pub netns: Option<u32>,
-    /// Source address.
-    pub saddr: IpAddr,
-    /// Destination address; null where there is none (bind, listen, UDP).
-    pub daddr: Option<IpAddr>,
-    /// Destination port; likewise.
-    pub dport: Option<u16>,
+    /// From where, and where to.
+    #[serde(flatten)]
+    pub flow: FlowKey,
     /// Transport protocol.
     pub protocol: Option<&'static str>,
     /// How the assignments came about.
@@ -123,7 +115,7 @@ pub struct Numbers {
     /// Of the known ones, how many went on to the other parity: the half mark is behind them.
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
 }
 
 /// Name of an errno slot that holds all others.
@@ -162,11 +154,10 @@ impl Interval {
             groups.iter().map(|(group, members)| group.row(members, period)).collect();
         // Ties by what is shown, so that equal input gives equal output.
         rows.sort_by_cached_key(|row| {
-            let to = (row.netns, row.saddr, row.daddr, row.dport);
             (
                 Reverse((row.numbers.search_ns, row.numbers.assignments)),
                 row.comm.clone(),
-                to,
+                row.flow,
                 row.origin,
                 row.container.clone(),
             )
@@ -184,9 +175,8 @@ impl Interval {
 impl Interval {
     /// Sockets that were connected to themselves, if there are any.
     pub fn self_connects(&self) -> Option<SelfConnect> {
-        let mut last = self.rows.iter().filter(|row| row.numbers.self_connects > 0);
-        let (daddr, dport) = last.next().and_then(|row| row.daddr.zip(row.dport))?;
-        Some(SelfConnect::of_count(self.all.self_connects, daddr, dport))
+        let row = self.rows.iter().find(|row| row.numbers.self_connects > 0)?;
+        Some(SelfConnect::of_count(self.all.self_connects, row.flow.remote()?))
     }
 }
 
@@ -215,10 +205,12 @@ impl Group {
             uid: self.uid,
             cgroup_id: members.busiest.2,
             container: self.container.as_deref().map(str::to_owned),
-            netns: (key.netns != 0).then_some(key.netns),
-            saddr: address(key.saddr),
-            daddr: has_destination.then(|| address(key.daddr)),
-            dport: has_destination.then_some(key.dport),
+            flow: FlowKey {
+                netns: (key.netns != 0).then_some(key.netns),
+                saddr: address(key.saddr),
+                daddr: has_destination.then(|| address(key.daddr)),
+                dport: has_destination.then_some(key.dport),
+            },
             protocol: Protocol::from_wire(key.protocol).map(protocol_name),
             origin: Origin::from_wire(key.origin).map(origin_name),
             numbers: Numbers::of(&members.totals, period),
@@ -280,7 +272,8 @@ impl Numbers {
             tried_max: is_known.then_some(totals.max_tried),
             tried_mean: is_known.then(|| totals.candidates as f64 / walked as f64),
             second_pass: totals.second_pass,
-            range: (totals.range != [0, 0]).then(|| (totals.range[0], totals.range[1])),
+            range: (totals.range != [0, 0])
+                .then(|| PortRange::new(totals.range[0], totals.range[1])),
         }
     }
 }

@@ -2,15 +2,13 @@
 //!
 //! How it is collected is in `tally`, how it is put in words in `sink::words`.
 
-use std::net::IpAddr;
-
 use serde::{Serialize, Serializer};
 
 use super::{
     findings::Finding, pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect,
     storm::Interval,
 };
-use crate::model::{Hook, hook_name, losses::Losses};
+use crate::model::{FlowKey, Hook, PortRange, hook_name, losses::Losses};
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;
@@ -157,14 +155,9 @@ pub struct ProcessSummary {
 /// What is said of one destination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DestinationSummary {
-    /// Inode number of the network namespace, where known.
-    pub netns: Option<u32>,
-    /// Source address.
-    pub saddr: IpAddr,
-    /// Destination address; null where there is none yet (bind, listen, UDP).
-    pub daddr: Option<IpAddr>,
-    /// Destination port; likewise.
-    pub dport: Option<u16>,
+    /// From where, and where to.
+    #[serde(flatten)]
+    pub flow: FlowKey,
     /// Transport protocol, where known.
     pub protocol: Option<&'static str>,
     /// How the assignments came about, where known.
@@ -185,7 +178,7 @@ pub struct DestinationSummary {
     /// The most frequent step in its lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// How many ports the range has.
     pub range_ports: Option<u32>,
     /// How many different ports of the range it was given.

@@ -10,20 +10,25 @@ use super::{
     summary::{Circumstances, KernelCounts},
     tally::Tally,
 };
-use crate::model::{Assignment, Destination, Hook, Origin, PortRange, Protocol};
+use crate::model::{Assignment, FlowKey, Hook, Origin, PortRange, Protocol, RangeInForce};
 
 const SECOND: u64 = 1_000_000_000;
 
-fn destination(n: u32) -> Destination {
+fn destination(n: u32) -> FlowKey {
     let daddr = Ipv4Addr::from_bits(0x0a00_0000 + n).into();
-    Destination { netns: 1, saddr: Ipv4Addr::LOCALHOST.into(), daddr, dport: 443 }
+    FlowKey {
+        netns: Some(1),
+        saddr: Ipv4Addr::LOCALHOST.into(),
+        daddr: Some(daddr),
+        dport: Some(443),
+    }
 }
 
-fn range(low: u16, high: u16) -> PortRange {
-    PortRange { low, high, by_socket: false }
+fn range(low: u16, high: u16) -> RangeInForce {
+    RangeInForce::of_netns(low, high)
 }
 
-fn assigned(destination: Destination, sport: u16) -> Assignment {
+fn assigned(flow: FlowKey, sport: u16) -> Assignment {
     Assignment {
         ts_ns: SECOND,
         pid: None,
@@ -32,7 +37,7 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
         uid: None,
         cgroup_id: None,
         container: None,
-        destination,
+        flow,
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(sport),
@@ -52,8 +57,8 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
     }
 }
 
-fn failed(destination: Destination, errno: Option<u16>) -> Assignment {
-    Assignment { sport: None, errno, ..assigned(destination, 0) }
+fn failed(flow: FlowKey, errno: Option<u16>) -> Assignment {
+    Assignment { sport: None, errno, ..assigned(flow, 0) }
 }
 
 #[test]
@@ -75,7 +80,11 @@ fn steps() {
         (0, 32_768, all, 32_768),
         (7, 7, Some(range(7, 7)), 0),
     ] {
-        assert_eq!(step(previous, port, range), expected, "{previous} -> {port}");
+        assert_eq!(
+            step(previous, port, range.map(|range| range.ports)),
+            expected,
+            "{previous} -> {port}"
+        );
     }
 }
 
@@ -87,7 +96,7 @@ proptest! {
         let inside = |port: u16| i32::from(low) + i32::from(port) % len;
         let (from, to) = (inside(from), inside(to));
         let port = |port: i32| u16::try_from(port).unwrap();
-        let step = step(port(from), port(to), Some(range(low, high)));
+        let step = step(port(from), port(to), Some(PortRange::new(low, high)));
         prop_assert_eq!(i32::from(low) + (from - i32::from(low) + step).rem_euclid(len), to);
         prop_assert!(-len < step * 2 && step * 2 <= len);
     }
@@ -119,7 +128,7 @@ fn lanes_are_apart() {
     let (a, b) = (destination(1), destination(2));
     let udp = Assignment { protocol: Some(Protocol::Udp), ..assigned(a, 40_050) };
     let bound = Assignment { origin: Some(Origin::Bind), ..assigned(a, 40_060) };
-    let elsewhere = assigned(Destination { netns: 2, ..a }, 40_070);
+    let elsewhere = assigned(FlowKey { netns: Some(2), ..a }, 40_070);
     for (assignment, expected) in [
         (assigned(a, 40_000), None),
         (assigned(b, 40_010), None),
@@ -260,7 +269,7 @@ fn a_busy_destination_is_found_among_a_million() {
     }
     let summary = tally.summary(Some(SECOND), 10, Circumstances::default());
     let first = &summary.destinations[0];
-    assert_eq!(first.daddr, Some(destination(u32::MAX >> 8).daddr));
+    assert_eq!(first.flow, destination(u32::MAX >> 8));
     assert!(!first.complete && summary.destinations_evicted > 0);
     assert!(first.assignments > 20_000 && first.assignments < 25_000, "{}", first.assignments);
     assert_eq!(first.distinct_ports, 100);

@@ -11,13 +11,13 @@ use crate::{
     analyse::findings::{DestinationFacts, Facts, Severity, findings},
     cli::{TopArgs, TraceArgs},
     host::netns,
-    inventory::{Destination, facts},
+    inventory::facts,
     kernel::{
         attach,
         options::{Options, Totals},
         support::Support,
     },
-    model::{Destination as FlowDestination, hook_name},
+    model::hook_name,
     output::Notices,
     pipeline::{
         announce::{about_module, announce},
@@ -146,21 +146,18 @@ fn tell_use(
 ) {
     let shown = &glance.destinations;
     let mut facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
-    let places = shown.iter().map(|(lane, _)| (lane.destination.netns, None));
-    let inventories = looker.look(places.filter(|(netns, _)| *netns != 0));
+    let places = shown.iter().filter_map(|(lane, _)| Some((lane.flow.netns?, None)));
+    let inventories = looker.look(places);
     let mut in_use = Vec::new();
     for inventory in &inventories {
         facts::add_inventory(&mut facts, inventory);
         for namespace in &inventory.namespaces {
-            let netns = namespace.place.netns;
             in_use.extend(namespace.destinations.iter().map(|one| {
-                let Destination { saddr, daddr, dport, .. } = *one;
-                let to = FlowDestination { netns, saddr, daddr, dport };
-                let range = shown.iter().find(|(lane, _)| lane.destination == to);
+                let range = shown.iter().find(|(lane, _)| lane.flow == one.flow);
                 let range = range.and_then(|(_, one)| one.range);
                 let part = namespace.settings.part(range);
                 let (ports, _) = one.in_use_in(part);
-                (to, InUse { ports, of: namespace.settings.usable_in(part) })
+                (one.flow, InUse { ports, of: namespace.settings.usable_in(part) })
             }));
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     cli::{Nat, Preset, WhatifArgs},
     host::sysctl::{self, PROC_SYS_NET},
     inventory::sysctls::Sysctls,
-    model::ports_between,
+    model::PortRange,
 };
 
 /// How long Linux keeps a port in `TIME_WAIT`: `TCP_TIMEWAIT_LEN`, fixed.
@@ -74,7 +74,7 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
 /// This namespace's settings.
 #[derive(Clone, Copy, Debug)]
 struct Here {
-    range: (u16, u16),
+    range: PortRange,
     reserved: u32,
 }
 
@@ -82,14 +82,14 @@ impl Here {
     /// `None` if they can't be read.
     fn read() -> Option<Self> {
         let Sysctls { range, reserved, .. } = sysctl::read(Path::new(PROC_SYS_NET)).ok()?;
-        Some(Self { range: (range.low, range.high), reserved: reserved.count(range) })
+        Some(Self { range, reserved: reserved.count(range) })
     }
 }
 
 fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
     check(args)?;
     let mut assumptions = Vec::new();
-    let all = ports_between(range(args, here, &mut assumptions)?);
+    let all = range(args, here, &mut assumptions)?.len();
     let of_here = here.filter(|_| args.range.is_none()).map(|here| here.reserved);
     let reserved = args.reserved.or(of_here).unwrap_or(0);
     let setup = Setup {
@@ -139,24 +139,27 @@ fn range(
     args: &WhatifArgs,
     here: Option<Here>,
     assumptions: &mut Vec<String>,
-) -> Result<(u16, u16), UsageError> {
-    let (low, high) = match (&args.range, here) {
+) -> Result<PortRange, UsageError> {
+    let range = match (&args.range, here) {
         (Some(text), _) => {
             let ends = text.split_once('-').and_then(|(a, b)| a.parse().ok().zip(b.parse().ok()));
-            ends.filter(|(low, high)| low <= high && *low > 0).ok_or_else(|| UsageError::Value {
-                flag: "--range",
-                value: text.clone(),
-                reason: "it takes two ports, such as 10240-65535".to_owned(),
+            let range = ends.map(|(low, high)| PortRange::new(low, high));
+            range.filter(|range| !range.is_empty() && range.low > 0).ok_or_else(|| {
+                UsageError::Value {
+                    flag: "--range",
+                    value: text.clone(),
+                    reason: "it takes two ports, such as 10240-65535".to_owned(),
+                }
             })?
         }
         (None, Some(here)) => here.range,
         (None, None) => {
             assumptions.push("the range here can't be read: that of Linux is taken".to_owned());
-            (32_768, 60_999)
+            PortRange::new(32_768, 60_999)
         }
     };
-    assumptions.push(format!("range {low} to {high}"));
-    Ok((low, high))
+    assumptions.push(format!("range {} to {}", range.low, range.high));
+    Ok(range)
 }
 
 fn nat_ports(nat: Nat) -> u32 {
@@ -246,7 +249,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
-    const HERE: Here = Here { range: (32_768, 60_999), reserved: 232 };
+    const HERE: Here = Here { range: PortRange::new(32_768, 60_999), reserved: 232 };
 
     fn ask(line: &str) -> Result<Answer, UsageError> {
         let words = format!("ephtrace whatif {line}");

@@ -276,7 +276,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::inventory::Destination;
+    use crate::inventory::DestinationUse;
 
     #[test]
     fn a_snapshot_of_here_knows_this_connection() {
@@ -287,9 +287,9 @@ mod tests {
         let all = snapshot(&Which::Own, usize::MAX, &Openers::default()).unwrap();
         let [namespace] = &*all.namespaces else { panic!("{all:?}") };
         assert_eq!(namespace.place.netns, netns::own().unwrap());
-        let to_here = |one: &&Destination| (one.daddr, one.dport) == (there.ip(), there.port());
+        let to_here = |one: &&DestinationUse| one.flow.remote() == Some(there);
         let one = namespace.destinations.iter().find(to_here).unwrap();
-        assert_eq!((one.in_use, one.saddr), (1, IpAddr::from([127, 0, 0, 1])));
+        assert_eq!((one.in_use, one.flow.saddr), (1, IpAddr::from([127, 0, 0, 1])));
         assert_eq!(one.holders[0].owner.pid, Some(std::process::id()), "{here}");
         let held = namespace.bound.held.iter().find(|held| held.port == there.port()).unwrap();
         assert_eq!((held.state, held.saddr), ("listen", there.ip()));

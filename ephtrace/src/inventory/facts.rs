@@ -7,11 +7,14 @@ use std::path::Path;
 use super::{
     Inventory, Namespace,
     asked::Asked,
-    namespace::{Destination, Place},
+    namespace::{DestinationUse, Place},
     owners::{Holder, Owner, Program},
 };
-use crate::analyse::findings::{
-    AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Tracker,
+use crate::{
+    analyse::findings::{
+        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Tracker,
+    },
+    model::PortRange,
 };
 
 /// How many holders a sentence names where none has most of the ports.
@@ -54,7 +57,7 @@ pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
     facts.conntrack = facts.conntrack.max(conntrack);
 }
 
-fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &Destination) {
+fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
@@ -77,16 +80,18 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &Destination) {
 }
 
 /// What a socket with `range` finds in use: others' ports count only in there.
-fn in_use(namespace: &Namespace, one: &Destination, range: Option<(u16, u16)>) -> DestinationFacts {
+fn in_use(
+    namespace: &Namespace,
+    one: &DestinationUse,
+    range: Option<PortRange>,
+) -> DestinationFacts {
     let part = namespace.settings.part(range);
     let (in_use, time_wait) = one.in_use_in(part);
     DestinationFacts {
-        netns: Some(namespace.place.netns),
-        saddr: Some(one.saddr),
-        to: Some((one.daddr, one.dport)),
+        flow: one.flow,
         origin: Some("connect"),
         held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
-        range: Some((namespace.settings.range[0], namespace.settings.range[1])),
+        range: Some(namespace.settings.range),
         in_use: Some(in_use),
         left: Some(namespace.left_in(one, part)),
         unsure: Some(one.left - one.left_least),
@@ -174,8 +179,8 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         name,
         is_host: namespace.place.own,
         enter: enter(&namespace.place),
-        range: Some((settings.range[0], settings.range[1])),
-        reserved: settings.reserved_runs.iter().copied().map(<(u16, u16)>::from).collect(),
+        range: Some(settings.range),
+        reserved: settings.reserved_runs.clone(),
         tw_reuse: settings.tw_reuse,
         timestamps: settings.timestamps,
         listeners,
@@ -221,7 +226,7 @@ mod tests {
             port_set::PortSet,
             socket::{Socket, State},
         },
-        model::PortRange,
+        model::{FlowKey, PortRange},
     };
 
     /// The default range; 5000 ports in use at its upper end, 10 in TIME_WAIT from 40000 on.
@@ -235,7 +240,7 @@ mod tests {
         let mut reserved = PortSet::default();
         reserved.extend(40_090..40_200);
         let sysctls = Sysctls {
-            range: PortRange { low: 32_768, high: 60_999, by_socket: false },
+            range: PortRange::new(32_768, 60_999),
             reserved,
             step_width: None,
             tw_reuse: Some(1),
@@ -264,9 +269,12 @@ mod tests {
     fn a_socket_with_its_own_range_finds_only_what_is_in_there() {
         let with = |range| {
             let one = DestinationFacts {
-                netns: Some(7),
-                saddr: Some([10, 0, 0, 1].into()),
-                to: Some(([10, 0, 0, 2].into(), 443)),
+                flow: FlowKey {
+                    netns: Some(7),
+                    saddr: [10, 0, 0, 1].into(),
+                    daddr: Some([10, 0, 0, 2].into()),
+                    dport: Some(443),
+                },
                 origin: Some("connect"),
                 range: Some(range),
                 ..DestinationFacts::default()
@@ -276,13 +284,13 @@ mod tests {
             let [one] = &*facts.destinations else { panic!("{facts:?}") };
             [one.in_use, one.usable, one.time_wait, one.reusable].map(Option::unwrap)
         };
-        assert_eq!(with((40_000, 40_099)), [10, 90, 10, 10]);
-        assert_eq!(with((40_005, 40_006)), [2, 2, 2, 2]);
-        assert_eq!(with((50_000, 50_099)), [0, 100, 0, 0]);
-        assert_eq!(with((32_768, 60_999)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(40_000, 40_099)), [10, 90, 10, 10]);
+        assert_eq!(with(PortRange::new(40_005, 40_006)), [2, 2, 2, 2]);
+        assert_eq!(with(PortRange::new(50_000, 50_099)), [0, 100, 0, 0]);
+        assert_eq!(with(PortRange::new(32_768, 60_999)), [5010, 28_122, 10, 10]);
         // The range was another when it connected.
-        assert_eq!(with((1024, 2000)), [5010, 28_122, 10, 10]);
-        assert_eq!(with((1024, 65_535)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(1024, 2000)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(1024, 65_535)), [5010, 28_122, 10, 10]);
     }
 
     #[test]

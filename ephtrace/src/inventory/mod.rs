@@ -20,7 +20,7 @@ pub mod sysctls;
 use serde::Serialize;
 
 pub use self::{
-    namespace::{Destination, Mark, Namespace, Unreadable},
+    namespace::{DestinationUse, Mark, Namespace, Unreadable},
     openers::Openers,
 };
 
@@ -51,7 +51,7 @@ pub struct Inventory {
 
 impl Inventory {
     /// The destination with the largest share of its range, and its namespace.
-    pub fn fullest(&self) -> Option<(&Namespace, &Destination)> {
+    pub fn fullest(&self) -> Option<(&Namespace, &DestinationUse)> {
         let first = self.namespaces.first()?;
         Some((first, first.destinations.first()?))
     }

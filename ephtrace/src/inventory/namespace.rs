@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     asked::Asked,
@@ -11,7 +11,7 @@ use super::{
     socket::ByState,
 };
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::ports_outside;
+use crate::model::{FlowKey, PortRange};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +55,7 @@ pub struct Namespace {
     /// Number of destinations.
     pub destinations_known: usize,
     /// The fullest, fullest first.
-    pub destinations: Vec<Destination>,
+    pub destinations: Vec<DestinationUse>,
     /// All others together; null if there are none.
     pub others: Option<Others>,
     /// Ports of the range that are taken for every destination.
@@ -82,9 +82,9 @@ impl Namespace {
     }
 
     /// Ports of a [part](Settings::part) of the range that connect could still choose for `one`.
-    pub fn left_in(&self, one: &Destination, part: (u16, u16)) -> u32 {
-        let from = self.taken.partition_point(|&port| port < part.0);
-        let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.1);
+    pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
+        let from = self.taken.partition_point(|&port| port < part.low);
+        let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
         let has = |port: &u16| one.ports.binary_search_by_key(port, |(port, _)| *port).is_ok();
         let beside = taken.filter(|port| !has(port)).count();
         let taken = one.in_use_in(part).0 + u32::try_from(beside).unwrap_or(u32::MAX);
@@ -113,16 +113,16 @@ pub enum Source {
 /// What a namespace is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Settings {
-    /// Lowest and highest ephemeral port, both inclusive (`ip_local_port_range`).
-    pub range: [u16; 2],
+    /// The ephemeral ports (`ip_local_port_range`).
+    pub range: PortRange,
     /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
     pub ends_of_equal_parity: bool,
     /// Ports of the range that are reserved (`ip_local_reserved_ports`).
     pub reserved: u32,
-    /// All reserved ports, inside the range or not, as runs with both ends inclusive.
-    pub reserved_runs: Vec<[u16; 2]>,
-    /// The longest run of neighbours inside the range, both ends inclusive: connect walks over it.
-    pub longest_reserved: Option<[u16; 2]>,
+    /// All reserved ports, inside the range or not, as runs.
+    pub reserved_runs: Vec<PortRange>,
+    /// The longest run of neighbours inside the range: connect walks over it.
+    pub longest_reserved: Option<PortRange>,
     /// Ports of the range that are not reserved: the full mark.
     pub usable: u32,
     /// Usable ports that connect tries first, those of one parity: the half mark.
@@ -146,16 +146,11 @@ impl Settings {
     pub fn new(sysctls: &Sysctls) -> Self {
         let range = sysctls.range;
         Self {
-            range: [range.low, range.high],
+            range,
             ends_of_equal_parity: (range.low ^ range.high).is_multiple_of(2),
             reserved: sysctls.reserved.count(range),
-            reserved_runs: sysctls
-                .reserved
-                .runs(0..=u16::MAX)
-                .into_iter()
-                .map(<[u16; 2]>::from)
-                .collect(),
-            longest_reserved: sysctls.reserved.longest_run(range).map(|(low, high)| [low, high]),
+            reserved_runs: sysctls.reserved.runs(PortRange::ALL),
+            longest_reserved: sysctls.reserved.longest_run(range),
             usable: sysctls.usable(),
             half_mark: sysctls.tried_first(),
             step_width: sysctls.step_width,
@@ -169,27 +164,23 @@ impl Settings {
 
     /// The part of a socket's `range` that is inside this one; all of this if none is known, or if it
     /// was another when the socket connected.
-    pub fn part(&self, range: Option<(u16, u16)>) -> (u16, u16) {
-        let [low, high] = self.range;
-        let inside = range.map(|range| (range.0.max(low), range.1.min(high)));
-        inside.filter(|(low, high)| low <= high).unwrap_or((low, high))
+    pub fn part(&self, range: Option<PortRange>) -> PortRange {
+        let inside = range.map(|range| range.intersection(self.range));
+        inside.filter(|part| !part.is_empty()).unwrap_or(self.range)
     }
 
     /// Ports of a [part](Self::part) that connect can use.
-    pub fn usable_in(&self, part: (u16, u16)) -> u32 {
-        ports_outside(part, self.reserved_runs.iter().copied().map(<(u16, u16)>::from))
+    pub fn usable_in(&self, part: PortRange) -> u32 {
+        part.len_outside(self.reserved_runs.iter().copied())
     }
 }
 
 /// One destination, and how much of the range is in use for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Destination {
-    /// Source address.
-    pub saddr: IpAddr,
-    /// Destination address.
-    pub daddr: IpAddr,
-    /// Destination port.
-    pub dport: u16,
+pub struct DestinationUse {
+    /// From where, and where to; the namespace stands above it.
+    #[serde(flatten, serialize_with = "addresses")]
+    pub flow: FlowKey,
     /// Ports in use for it.
     pub in_use: u32,
     /// `in_use` by the usable ports: 0 to 1.
@@ -234,7 +225,7 @@ pub struct Destination {
     pub ports: Vec<(u16, bool)>,
 }
 
-impl Destination {
+impl DestinationUse {
     /// The share of the usable ports that no connect can have, not by taking over a TIME_WAIT either:
     /// 0 to 1.
     pub fn blocked_share(&self, settings: &Settings) -> f64 {
@@ -247,11 +238,22 @@ impl Destination {
     }
 
     /// Ports in use in a part of the range, and how many of them are in `TIME_WAIT`.
-    pub fn in_use_in(&self, part: (u16, u16)) -> (u32, u32) {
-        let from = self.ports.partition_point(|(port, _)| *port < part.0);
-        let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.1);
+    pub fn in_use_in(&self, part: PortRange) -> (u32, u32) {
+        let from = self.ports.partition_point(|(port, _)| *port < part.low);
+        let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.high);
         inside.fold((0, 0), |(all, waiting), (_, waits)| (all + 1, waiting + u32::from(*waits)))
     }
+}
+
+fn addresses<S: Serializer>(flow: &FlowKey, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Addresses {
+        saddr: IpAddr,
+        daddr: Option<IpAddr>,
+        dport: Option<u16>,
+    }
+    let FlowKey { netns: _, saddr, daddr, dport } = *flow;
+    Addresses { saddr, daddr, dport }.serialize(serializer)
 }
 
 /// How much of a range is taken for one destination, what is bound included.
@@ -293,7 +295,7 @@ pub struct Others {
 }
 
 impl Others {
-    fn add(&mut self, one: &Destination) {
+    fn add(&mut self, one: &DestinationUse) {
         self.destinations += 1;
         self.in_use += u64::from(one.in_use);
         self.even += u64::from(one.even);

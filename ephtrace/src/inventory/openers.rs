@@ -9,7 +9,7 @@ use std::{
 
 use lru::LruCache;
 
-use crate::model::{Assignment, Comm, Destination, Origin, Protocol};
+use crate::model::{Assignment, Comm, FlowKey, Origin, Protocol};
 
 /// How many connections are remembered: as many in `TIME_WAIT` as Linux keeps by default at most
 /// (`net.ipv4.tcp_max_tw_buckets`).
@@ -33,7 +33,7 @@ pub struct Opener {
 /// The last opener of each connection. Fed with assignments, live or from a recording.
 #[derive(Debug)]
 pub struct Openers {
-    known: LruCache<(Destination, u16), Opener>,
+    known: LruCache<(FlowKey, u16), Opener>,
     evicted: u64,
 }
 
@@ -56,7 +56,7 @@ impl Openers {
     pub fn observe(&mut self, assignment: &Assignment) {
         let is_tcp = assignment.protocol.is_none_or(|protocol| protocol == Protocol::Tcp);
         let Some(sport) = assignment.sport.filter(|_| is_tcp) else { return };
-        let key = (assignment.destination, sport);
+        let key = (assignment.flow, sport);
         if self.known.peek(&key).is_some_and(|known| known.ts_ns > assignment.ts_ns) {
             return;
         }
@@ -72,18 +72,18 @@ impl Openers {
         }
     }
 
-    /// Who opened the connection from port `sport` to `destination`. What was seen without its
+    /// Who opened the connection from port `sport` to `flow`. What was seen without its
     /// namespace counts for each.
-    pub fn of(&self, destination: Destination, sport: u16) -> Option<&Opener> {
-        self.known.peek(&(destination, sport)).or_else(|| {
-            let anywhere = Destination { netns: 0, ..destination };
+    pub fn of(&self, flow: FlowKey, sport: u16) -> Option<&Opener> {
+        self.known.peek(&(flow, sport)).or_else(|| {
+            let anywhere = flow.in_any_netns();
             self.known.peek(&(anywhere, sport))
         })
     }
 
     /// Who bound port `sport` of address `saddr`, or listens there.
     pub fn of_bound(&self, netns: u32, saddr: IpAddr, sport: u16) -> Option<&Opener> {
-        self.of(Destination { netns, saddr, daddr: unspecified(saddr), dport: 0 }, sport)
+        self.of(FlowKey { netns: Some(netns), saddr, daddr: None, dport: None }, sport)
     }
 
     /// How many connections were forgotten for lack of room.
@@ -109,21 +109,19 @@ pub(super) fn unspecified(like: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn assignment(ts_ns: u64, pid: u32, netns: u32, sport: u16) -> Assignment {
+    fn assignment(ts_ns: u64, pid: u32, netns: impl Into<Option<u32>>, sport: u16) -> Assignment {
         let there = IpAddr::from([10, 0, 0, 9]);
-        let destination =
-            Destination { netns, saddr: [10, 0, 0, 1].into(), daddr: there, dport: 443 };
-        Assignment {
-            ts_ns,
-            pid: Some(pid),
-            destination,
-            sport: Some(sport),
-            ..Assignment::default()
-        }
+        let flow = FlowKey {
+            netns: netns.into(),
+            saddr: [10, 0, 0, 1].into(),
+            daddr: Some(there),
+            dport: Some(443),
+        };
+        Assignment { ts_ns, pid: Some(pid), flow, sport: Some(sport), ..Assignment::default() }
     }
 
     fn pid(openers: &Openers, of: &Assignment) -> Option<u32> {
-        openers.of(of.destination, of.sport?)?.pid
+        openers.of(of.flow, of.sport?)?.pid
     }
 
     #[test]
@@ -140,7 +138,7 @@ mod tests {
     #[test]
     fn without_namespace_it_counts_for_each_that_is_not_known_better() {
         let mut openers = Openers::default();
-        openers.observe(&assignment(9, 11, 0, 40000));
+        openers.observe(&assignment(9, 11, None, 40000));
         openers.observe(&assignment(1, 22, 7, 40000));
         assert_eq!(pid(&openers, &assignment(0, 0, 7, 40000)), Some(22));
         assert_eq!(pid(&openers, &assignment(0, 0, 8, 40000)), Some(11));

@@ -91,7 +91,7 @@ impl Owners<'_> {
     /// Whose `socket` of namespace `netns` is.
     pub(super) fn of(&self, netns: u32, socket: &Socket) -> Option<Owned> {
         self.holder(socket).or_else(|| {
-            let opener = self.openers.of(socket.destination(netns), socket.sport)?;
+            let opener = self.openers.of(socket.flow(Some(netns)), socket.sport)?;
             let comm = opener.comm.as_ref().map(|comm| comm.as_str().to_owned());
             let by = Owner {
                 pid: opener.pid,
@@ -127,7 +127,7 @@ impl Owners<'_> {
         }
         let Socket { saddr, sport, .. } = *socket;
         let seen = [
-            self.openers.of(socket.destination(netns), sport),
+            self.openers.of(socket.flow(Some(netns)), sport),
             self.openers.of_bound(netns, saddr, sport),
             self.openers.of_bound(netns, unspecified(saddr), sport),
         ];

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::model::Destination;
+use crate::model::FlowKey;
 
 /// State of a TCP socket (`include/net/tcp_states.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,9 +85,9 @@ pub struct Socket {
 pub const TIME_WAIT_MS: u16 = 60_000;
 
 impl Socket {
-    /// Its destination in namespace `netns`.
-    pub fn destination(&self, netns: u32) -> Destination {
-        Destination { netns, saddr: self.saddr, daddr: self.daddr, dport: self.dport }
+    /// Its flow in namespace `netns`.
+    pub fn flow(&self, netns: Option<u32>) -> FlowKey {
+        FlowKey::from_kernel(netns, self.saddr, self.daddr, self.dport)
     }
 
     /// A socket without a peer, or whatever is set besides: no timer runs.

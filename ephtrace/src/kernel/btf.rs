@@ -1,7 +1,7 @@
-//! BTF, the kernel's own description of its types: where a field is, what a function takes.
+//! BTF, the kernel's own description of its types: offsets of fields, parameters of functions.
 //!
-//! Just what [`offsets`](super::offsets) asks for, by hand: aya's reader keeps members to itself, and
-//! other crates take ten times as long. Bytes come from outside, so nothing here indexes unchecked
+//! Only the queries of `kernel::offsets`, by hand: aya's reader keeps members to itself, and other
+//! crates take ten times as long. Bytes come from outside, so nothing here indexes unchecked
 //! or recurses without a bound.
 //!
 //! Format: <https://docs.kernel.org/bpf/btf.html>
@@ -295,8 +295,8 @@ mod tests {
 
     use super::*;
 
-    /// `struct s { int a; struct { int b; } [anonymous]; }`, `void f(int)` and `enum { K = 19 }`, by
-    /// hand.
+    /// `struct s { int a; struct { int b; } [anonymous]; }`, `void f(int)` and `enum { K = 19 }`,
+    /// by hand.
     fn sample() -> Vec<u8> {
         let strings = b"\0s\0a\0b\0int\0f\0K\0";
         let types: &[u32] = &[
@@ -376,7 +376,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn survives_any_change_of_bytes(changes in prop::collection::vec((0_usize..200, any::<u8>()), 1..8)) {
+        fn survives_any_change_of_bytes(
+            changes in prop::collection::vec((0_usize..200, any::<u8>()), 1..8),
+        ) {
             let mut data = sample();
             for (at, byte) in changes {
                 let len = data.len();

@@ -19,9 +19,10 @@ pub(super) fn is_preemptible() -> bool {
     !mode.is_some_and(|mode| matches!(mode.as_str(), "none" | "voluntary"))
 }
 
-/// From the kernel's hash to an index of `table_perturb`: `1 << CONFIG_INET_TABLE_PERTURB_ORDER` - 1.
-/// The order is 16 unless `CONFIG_EXPERT` changed it; where the configuration can't be read and it is
-/// another, what is read contradicts the rule, and no search is worked out.
+/// Mask from the kernel's hash to an index of `table_perturb`: 1 less than
+/// `1 << CONFIG_INET_TABLE_PERTURB_ORDER`. The order is 16 unless `CONFIG_EXPERT` changed it; if it
+/// did and the configuration can't be read, the words contradict the rule, and no search is worked
+/// out.
 pub(super) fn table_mask() -> u32 {
     let order = text().and_then(|config| table_order(&config)).unwrap_or(16);
     (1 << order) - 1

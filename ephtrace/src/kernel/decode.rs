@@ -9,7 +9,7 @@ use zerocopy::FromBytes as _;
 use super::jiffies;
 use crate::{
     analyse::selection::SearchSecrets,
-    model::{Assignment, Comm, Destination, PortRange},
+    model::{Assignment, Comm, FlowKey, PortRange, RangeInForce},
 };
 
 /// Why bytes are not an assignment.
@@ -51,10 +51,10 @@ pub struct Machine {
 pub fn decode(bytes: &[u8], machine: &Machine) -> Result<Decoded, DecodeError> {
     let record = AssignmentRecord::read_from_bytes(bytes)
         .map_err(|_| DecodeError::Size { got: bytes.len() })?;
-    Ok(Decoded { assignment: assignment(&record, machine)?, secrets: secrets(&record) })
+    Ok(Decoded { assignment: assignment(&record, *machine)?, secrets: secrets(&record) })
 }
 
-fn assignment(record: &AssignmentRecord, machine: &Machine) -> Result<Assignment, DecodeError> {
+fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment, DecodeError> {
     let is_known = |bit| record.known & bit != 0;
     let has_port = record.errno == 0;
     Ok(Assignment {
@@ -65,15 +65,16 @@ fn assignment(record: &AssignmentRecord, machine: &Machine) -> Result<Assignment
         uid: Some(record.uid),
         cgroup_id: is_known(known::CGROUP).then_some(record.cgroup_id),
         container: None,
-        destination: destination(record)?,
+        flow: flow(record)?,
         protocol: Some(protocol(record.protocol)?),
         origin: Some(origin(record.origin)?),
         sport: has_port.then_some(record.sport),
         errno: u16::try_from(record.errno).ok(),
         latency_ns: (!is_known(known::DEFERRED)).then_some(record.latency_ns),
         range: is_known(known::RANGE).then(|| {
-            let netns = (record.netns_low, record.netns_high);
-            PortRange::narrowed(netns, (record.socket_low, record.socket_high))
+            let netns = PortRange::new(record.netns_low, record.netns_high);
+            let socket = PortRange::new(record.socket_low, record.socket_high);
+            RangeInForce::narrowed(netns, (socket != PortRange::new(0, 0)).then_some(socket))
         }),
         salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(record)).flatten(),
         word_step: None,
@@ -88,7 +89,7 @@ fn assignment(record: &AssignmentRecord, machine: &Machine) -> Result<Assignment
     })
 }
 
-fn destination(record: &AssignmentRecord) -> Result<Destination, DecodeError> {
+fn flow(record: &AssignmentRecord) -> Result<FlowKey, DecodeError> {
     let address = |bytes| {
         let v6 = Ipv6Addr::from(bytes);
         match record.family {
@@ -98,12 +99,10 @@ fn destination(record: &AssignmentRecord) -> Result<Destination, DecodeError> {
         }
     };
     let unknown = DecodeError::Unknown { field: "family", value: record.family.into() };
-    Ok(Destination {
-        netns: if record.known & known::NETNS != 0 { record.netns } else { 0 },
-        saddr: address(record.saddr).ok_or(unknown)?,
-        daddr: address(record.daddr).ok_or(unknown)?,
-        dport: record.dport,
-    })
+    let netns = (record.known & known::NETNS != 0).then_some(record.netns);
+    let saddr = address(record.saddr).ok_or(unknown)?;
+    let daddr = address(record.daddr).ok_or(unknown)?;
+    Ok(FlowKey::from_kernel(netns, saddr, daddr, record.dport))
 }
 
 fn salt_epoch(record: &AssignmentRecord) -> Option<u64> {
@@ -190,8 +189,8 @@ mod tests {
     #[test]
     fn a_mapped_address_is_ipv4() {
         let assignment = decode(record().as_bytes(), &MACHINE).unwrap().assignment;
-        assert_eq!(assignment.destination.daddr, "127.0.0.2".parse::<IpAddr>().unwrap());
-        assert_eq!(assignment.family(), 4);
+        assert_eq!(assignment.flow.daddr, "127.0.0.2".parse().ok());
+        assert_eq!(assignment.flow.family(), 4);
     }
 
     #[test]

@@ -96,8 +96,8 @@ fn locked_down(mode: &str) -> AttachError {
     ))
 }
 
-/// Whether this mode of lockdown forbids kprobes and reading kernel memory: those reasons stand behind
-/// `LOCKDOWN_INTEGRITY_MAX`, so that `integrity`, the usual one with secure boot, does not.
+/// Whether this mode of lockdown forbids kprobes and reading kernel memory. Both reasons come after
+/// `LOCKDOWN_INTEGRITY_MAX`, so that `integrity`, the usual mode with secure boot, does not.
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/security.h>
 fn forbids(mode: &str) -> bool {

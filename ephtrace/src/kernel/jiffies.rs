@@ -13,7 +13,8 @@ const TOLERANCE_NS: u64 = 3_000_000_000;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// Jiffies in one epoch of the hash secret, from `jiffies64` and `CLOCK_MONOTONIC` at the same moment.
+/// Jiffies in one epoch of the hash secret, from `jiffies64` and `CLOCK_MONOTONIC` at the same
+/// moment.
 ///
 /// `None` where no rate fits, or more than one does (around 300 s after boot, where all are at the
 /// wrap that `INITIAL_JIFFIES` is there to provoke).

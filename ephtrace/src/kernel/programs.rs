@@ -50,7 +50,7 @@ pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
                 programs.add_function(hook, row, fit);
             }
         }
-        Hook::SockOps => programs.add_cgroup(rows.clone(), fit),
+        Hook::SockOps => programs.add_cgroup(&rows.collect::<Vec<_>>(), fit),
     }
     programs
 }
@@ -89,8 +89,8 @@ impl Programs {
     }
 
     /// A tracepoint, and programs on the root cgroup, which the kernel never skips.
-    fn add_cgroup(&mut self, rows: impl Iterator<Item = &'static SiteRow> + Clone, fit: Fit) {
-        if rows.clone().any(|row| row.sock_ops.by_state) {
+    fn add_cgroup(&mut self, rows: &[&SiteRow], fit: Fit) {
+        if rows.iter().any(|row| row.sock_ops.by_state) {
             let state = if fit.is_typed {
                 ["eph_state_btf", "eph_state_btf_2"]
             } else {
@@ -100,7 +100,7 @@ impl Programs {
             self.add(&["eph_connected"], &[], "");
             self.add(&[], &state[..copies], STATE);
         }
-        if rows.clone().any(|row| row.sock_ops.by_bind) {
+        if rows.iter().any(|row| row.sock_ops.by_bind) {
             self.add(&["eph_cbound4"], &["eph_cbind4"], "");
             self.add(&["eph_cbound6"], &["eph_cbind6"], "");
         }

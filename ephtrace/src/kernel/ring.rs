@@ -15,8 +15,8 @@ impl Ring {
         Self(ring)
     }
 
-    /// Hands each waiting record to `take`, oldest first, until none is left, [`MAX_PER_DRAIN`] were
-    /// taken, or `take` fails. Returns how many were taken.
+    /// Hands each waiting record to `take`, oldest first, until none is left, [`MAX_PER_DRAIN`]
+    /// were taken, or `take` fails. Returns how many were taken.
     pub fn drain<E>(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<usize, E> {
         for taken in 0..MAX_PER_DRAIN {
             let Some(item) = self.0.next() else { return Ok(taken) };

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{btf::Btf, config, offsets::MissingField};
+use super::{btf::Btf, config};
 
 /// The running kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -51,7 +51,10 @@ impl Support {
             if btf.is_some() {
                 return format!("{name} can't be read: {error}; give another file with --btf");
             }
-            format!("{name}: {error}; this kernel was built without CONFIG_DEBUG_INFO_BTF, give a BTF file with --btf")
+            format!(
+                "{name}: {error}; this kernel was built without CONFIG_DEBUG_INFO_BTF, give a BTF \
+                 file with --btf"
+            )
         });
         Self {
             release: read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()),
@@ -73,12 +76,6 @@ impl Support {
         let data = fs::read(&path)
             .map_err(|error| format!("{} can't be read: {error}; run as root", path.display()))?;
         Btf::parse(data).map_err(|error| format!("{} is not usable: {error}", path.display()))
-    }
-}
-
-impl From<MissingField> for String {
-    fn from(error: MissingField) -> Self {
-        error.to_string()
     }
 }
 
@@ -142,8 +139,11 @@ mod tests {
 
     #[test]
     fn finds_cgroup_v2_beside_v1() {
-        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         assert_eq!(cgroup2_mount(mounts), Some("/sys/fs/cgroup/unified".into()));
+        let spaced = "cgroup2 /mnt/my\\040cgroups cgroup2 rw 0 0";
+        assert_eq!(cgroup2_mount(spaced), Some("/mnt/my cgroups".into()));
         assert_eq!(cgroup2_mount("tmpfs /tmp tmpfs rw 0 0"), None);
     }
 

@@ -19,8 +19,8 @@ pub use self::{
     assignment::Assignment,
     comm::Comm,
     errno::errno_name,
-    flow::Destination,
+    flow::FlowKey,
     names::{hook_name, origin_name, protocol_name},
-    port_range::{PortRange, ports_between, ports_outside},
+    port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},
 };

@@ -26,16 +26,18 @@ fn keeps_owner(filter: &Filter, assignment: &Assignment) -> bool {
     is_in(&filter.pids, filter.pid_count, assignment.pid)
         && is_in(&filter.uids, filter.uid_count, assignment.uid)
         && is_in(&filter.comms, filter.comm_count, comm)
-        && is_in(&filter.netns, filter.netns_count, Some(assignment.destination.netns))
+        && is_in(&filter.netns, filter.netns_count, assignment.flow.netns)
         && (filter.origins == u32::MAX || origin.is_some_and(|bit| filter.origins & bit != 0))
 }
 
 fn keeps_destination(filter: &Filter, assignment: &Assignment) -> bool {
-    let destination = &assignment.destination;
-    (filter.family == 0 || filter.family == u32::from(assignment.family()))
-        && in_networks(&filter.dst, filter.dst_count, destination.daddr)
-        && in_networks(&filter.src, filter.src_count, destination.saddr)
-        && in_spans(&filter.dports, filter.dport_count, Some(destination.dport))
+    let flow = &assignment.flow;
+    let daddr = flow.remote().map_or(flow.saddr, |to| to.ip());
+    (filter.family == 0 || filter.family == u32::from(flow.family()))
+        // As the kernel half compares it: no destination is the unspecified address and port 0.
+        && in_networks(&filter.dst, filter.dst_count, daddr)
+        && in_networks(&filter.src, filter.src_count, flow.saddr)
+        && in_spans(&filter.dports, filter.dport_count, Some(flow.dport.unwrap_or(0)))
 }
 
 fn keeps_outcome(filter: &Filter, assignment: &Assignment) -> bool {
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::{Cli, Command},
-        model::{Comm, Destination, Origin},
+        model::{Comm, FlowKey, Origin},
         pipeline::settings::TraceSettings,
     };
 
@@ -94,11 +96,11 @@ mod tests {
             pid: Some(42),
             uid: Some(1000),
             comm: Some(Comm::new("curl")),
-            destination: Destination {
-                netns: 7,
+            flow: FlowKey {
+                netns: Some(7),
                 saddr: [10, 0, 0, 1].into(),
-                daddr: [10, 0, 1, 2].into(),
-                dport: 443,
+                daddr: Some([10, 0, 1, 2].into()),
+                dport: Some(443),
             },
             origin: Some(Origin::Connect),
             sport: Some(40_000),

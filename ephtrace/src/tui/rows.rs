@@ -102,7 +102,7 @@ impl Row {
         self.second.count = self.second.count.saturating_add(1);
         self.second.latency.add(assignment.latency_ns);
         self.second.tried.add(assignment.tried.map(u64::from));
-        self.range = assignment.range.or(self.range);
+        self.range = assignment.ports().or(self.range);
         if assignment.pid.is_some() {
             (self.pid, self.comm) = (assignment.pid, assignment.comm);
         }

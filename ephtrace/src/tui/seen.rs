@@ -17,7 +17,7 @@ use crate::{
         summary::{DestinationSummary, Summary},
         top::Top,
     },
-    model::{Assignment, Destination, losses::Losses},
+    model::{Assignment, FlowKey, losses::Losses},
 };
 
 /// Rates are those of so many nanoseconds.
@@ -33,7 +33,7 @@ pub struct Glance {
     pub now_ns: u64,
     /// Over all; it need not list any destination.
     pub summary: Summary,
-    /// Each destination that [`State::wanted`](super::State::wanted) named.
+    /// Each destination that [`State::wanted`](super::state::State::wanted) named.
     pub destinations: Vec<(Lane, DestinationSummary)>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Seen {
     pub(crate) process_rates: HashMap<(u32, Option<String>), f64>,
     /// Share of one processor that this process took in the last second, 0 to 1 and more.
     pub(crate) own_cost: Option<f64>,
-    pub(crate) in_use: HashMap<Destination, InUse, FxBuildHasher>,
+    pub(crate) in_use: HashMap<FlowKey, InUse, FxBuildHasher>,
     pub(crate) findings: VecDeque<String>,
     glanced_ns: u64,
     rolled_ns: u64,
@@ -157,7 +157,7 @@ impl Seen {
 
     /// How much of its range is in use for a destination, if anybody told.
     pub(crate) fn in_use(&self, lane: &Lane) -> Option<InUse> {
-        self.in_use.get(&lane.destination).copied()
+        self.in_use.get(&lane.flow).copied()
     }
 }
 

@@ -100,7 +100,7 @@ impl ByDestination {
             Self::Verdict => verdict(a.row).cmp(&verdict(b.row)),
         }
         .then_with(|| if self == Self::Name { Ordering::Equal } else { b.count.cmp(&a.count) })
-        .then_with(|| a.lane.destination.cmp(&b.lane.destination))
+        .then_with(|| a.lane.flow.cmp(&b.lane.flow))
         .then_with(|| a.lane.cmp(b.lane))
     }
 }

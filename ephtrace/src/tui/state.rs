@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     analyse::{lanes::Lane, summary::ProcessSummary, top::Entry},
-    model::{Assignment, Comm, Destination, losses::Losses},
+    model::{Assignment, Comm, FlowKey, losses::Losses},
     output::summary::words,
 };
 
@@ -47,7 +47,7 @@ pub enum Input<'a> {
     /// What the tally says.
     Glance(Glance),
     /// How much is in use now, of each destination that is known; the others are unknown.
-    InUse(Vec<(Destination, InUse)>),
+    InUse(Vec<(FlowKey, InUse)>),
     /// A finding, in a sentence.
     Finding(String),
     /// The time, in nanoseconds since the Unix epoch: several times a second.

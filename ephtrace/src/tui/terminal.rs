@@ -17,7 +17,11 @@ use ratatui::{
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
 };
 
-use super::{Input, Key, State, draw};
+use super::{
+    draw::draw,
+    keys::Key,
+    state::{Drawn, Input, State},
+};
 use crate::output::screen::wants_colour;
 
 /// Keys that are taken at once, so that pasted text does not stop the rest.
@@ -72,7 +76,7 @@ impl Terminal {
 
     /// Draws the view.
     pub fn show(&mut self, state: &mut State) -> io::Result<()> {
-        let mut drawn = super::Drawn::default();
+        let mut drawn = Drawn::default();
         self.terminal.draw(|frame| drawn = draw(frame, state))?;
         state.set_drawn(drawn);
         Ok(())

@@ -17,7 +17,8 @@ use crate::{
 };
 
 tests! {
-    each_hook: a_storm_loses_nothing, a_storm_of_datagrams_loses_nothing, a_storm_is_told_port_by_port, every_loss_is_counted, short_lived_threads_are_reported;
+    each_hook: a_storm_loses_nothing, a_storm_of_datagrams_loses_nothing,
+        a_storm_is_told_port_by_port, every_loss_is_counted, short_lived_threads_are_reported;
     first_hook: a_full_ring_is_read_to_its_end;
 }
 
@@ -63,7 +64,7 @@ fn storm_by(hook: &str, by: &str, origin: &str) -> Result<()> {
     let ours = &bpf::programs()? - &before;
     let stats = bpf::Stats::on()?;
     let report = storm.storm()?;
-    let run_time_ns = bpf::run_time_ns(&ours)?;
+    let (run_time_ns, _) = bpf::run_time(&ours)?;
     drop(stats);
     let trace = tracer.stop()?;
     let summary = trace.complete()?;

@@ -79,6 +79,15 @@ pub(crate) struct Summary {
     pub(crate) kernel: KernelCounts,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) hook: Option<String>,
+    pub(crate) kernel_cost: Option<Cost>,
+}
+
+/// What programs cost in samples.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Cost {
+    pub(crate) run_time_ns: u64,
+    pub(crate) runs: u64,
+    pub(crate) searches: u64,
 }
 
 /// What was only counted.

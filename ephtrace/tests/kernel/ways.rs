@@ -14,7 +14,9 @@ use crate::{
 };
 
 tests! {
-    each_hook: every_way_is_reported_once, two_processes_at_once_are_told_apart, two_tracers_at_once_see_the_same, a_filtered_bind_leaves_a_connect_alone, a_kernel_without_ipv6_is_traced, named_ports_are_told_on_request;
+    each_hook: every_way_is_reported_once, two_processes_at_once_are_told_apart,
+        two_tracers_at_once_see_the_same, a_filtered_bind_leaves_a_connect_alone,
+        a_kernel_without_ipv6_is_traced, named_ports_are_told_on_request;
     once: every_way_is_offered, every_key_is_in_every_line;
 }
 

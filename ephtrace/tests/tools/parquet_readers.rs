@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::{
-    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
     output::{
         Notices, Sink as _,
         stream::parquet::{Options, ParquetSink},
@@ -32,18 +32,18 @@ fn assignment(n: u32) -> Assignment {
         pid: Some(100 + n % 2),
         comm: Some(Comm::new(if n.is_multiple_of(2) { "curl" } else { "nginx" })),
         cgroup_id: Some(u64::MAX),
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: [10, 0, 0, 1].into(),
-            daddr: [10, 0, 1, u8::try_from(n % 5).unwrap_or(0)].into(),
-            dport: 443,
+            daddr: Some([10, 0, 1, u8::try_from(n % 5).unwrap_or(0)].into()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: (!is_failed).then_some(sport),
         errno: Some(if is_failed { 99 } else { 0 }),
         latency_ns: Some(u64::from(n)),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         first_candidate: Some(60_000),
         step: Some(-2),
         cookie: Some(u64::from(n)),

@@ -91,7 +91,7 @@ pub struct Epoch {
 pub struct Occupancy {
     counts: Box<[u64]>,
     /// Lowest and highest end of all ranges in force.
-    range: Option<(u16, u16)>,
+    range: Option<PortRange>,
 }
 
 impl Occupancy {
@@ -101,15 +101,15 @@ impl Occupancy {
     }
 
     /// Lowest and highest end of all ranges that were in force, where known.
-    pub fn range(&self) -> Option<(u16, u16)> {
+    pub fn range(&self) -> Option<PortRange> {
         self.range
     }
 
     /// Lowest and highest port that was assigned.
-    pub fn used(&self) -> Option<(u16, u16)> {
-        let mut used = (0..=u16::MAX).filter(|&port| self.count(port) > 0);
+    pub fn used(&self) -> Option<PortRange> {
+        let mut used = PortRange::ALL.ports().filter(|&port| self.count(port) > 0);
         let lowest = used.next()?;
-        Some((lowest, used.next_back().unwrap_or(lowest)))
+        Some(PortRange::new(lowest, used.next_back().unwrap_or(lowest)))
     }
 }
 
@@ -202,7 +202,7 @@ impl Charts {
     }
 
     fn assigned(&mut self, port: u16, before: Option<u16>, assignment: &Assignment, id: Id) {
-        let range = assignment.range;
+        let range = assignment.ports();
         self.by_number.add(self.events, port.into(), id);
         self.by_time.add(assignment.ts_ns, port.into(), id);
         if let Some(before) = before {
@@ -212,9 +212,9 @@ impl Charts {
             self.any_steps.add(lanes::step(last, port, range), range);
         }
         self.occupancy.counts[usize::from(port)] += 1;
-        if let Some(PortRange { low, high, .. }) = range {
-            let (lowest, highest) = self.occupancy.range.unwrap_or((low, high));
-            self.occupancy.range = Some((lowest.min(low), highest.max(high)));
+        if let Some(range) = range {
+            let all = self.occupancy.range.unwrap_or(range);
+            self.occupancy.range = Some(all.hull(range));
         }
     }
 

@@ -72,11 +72,11 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Assignment, Destination};
+    use crate::model::{Assignment, FlowKey};
 
     fn lane(n: u32) -> Lane {
-        let destination = Destination { netns: n, ..Destination::default() };
-        Lane::of(&Assignment { destination, ..Assignment::default() })
+        let flow = FlowKey { netns: Some(n), ..FlowKey::default() };
+        Lane::of(&Assignment { flow, ..Assignment::default() })
     }
 
     #[test]

@@ -5,13 +5,16 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{analyse::lanes::Lanes, model::Destination};
+use crate::{
+    analyse::lanes::Lanes,
+    model::{FlowKey, RangeInForce},
+};
 
-const RANGE: PortRange = PortRange { low: 40_000, high: 40_009, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(40_000, 40_009);
 
 fn event(sport: Option<u16>, dport: u16) -> Assignment {
-    let destination = Destination { dport, ..Destination::default() };
-    Assignment { sport, destination, range: Some(RANGE), ..Assignment::default() }
+    let flow = FlowKey { dport: Some(dport), ..FlowKey::default() };
+    Assignment { sport, flow, range: Some(RANGE), ..Assignment::default() }
 }
 
 fn charts(events: impl IntoIterator<Item = Assignment>) -> Charts {
@@ -49,8 +52,8 @@ fn few_events_are_kept_one_by_one() {
         ]
     );
     assert_eq!((all.by_number().total(), all.failures().total()), (3, 1));
-    assert_eq!(all.occupancy().used(), Some((40_001, 40_008)));
-    assert_eq!(all.occupancy().range(), Some((40_000, 40_009)));
+    assert_eq!(all.occupancy().used(), Some(PortRange::new(40_001, 40_008)));
+    assert_eq!(all.occupancy().range(), Some(PortRange::new(40_000, 40_009)));
     assert_eq!(all.any_steps().total(), 2);
 }
 

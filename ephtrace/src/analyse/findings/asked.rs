@@ -1,7 +1,10 @@
 //! Rules about ports that are asked for without a destination: `bind()` to port 0, and UDP. Sources:
 //! `inet_csk_find_open_port`, `udp_lib_get_port` (Linux 6.12).
 
-use super::{AskedFacts, Facts, Finding, Severity};
+use super::{
+    facts::{AskedFacts, Facts},
+    finding::{Finding, Severity},
+};
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::ports_between,
+    model::{FlowKey, PortRange},
 };
 
 /// What is known of a host, as far as it is.
@@ -31,12 +31,8 @@ pub struct Facts {
 /// One destination; counts are those of the time that was looked at.
 #[derive(Clone, Debug, Default)]
 pub struct DestinationFacts {
-    /// Inode number of the network namespace, if known.
-    pub netns: Option<u32>,
-    /// Source address.
-    pub saddr: Option<IpAddr>,
-    /// Destination, if there is one.
-    pub to: Option<(IpAddr, u16)>,
+    /// From where, and where to.
+    pub flow: FlowKey,
     /// How ports came about: `connect`, `bind` …, if known.
     pub origin: Option<&'static str>,
     /// Who asked for the ports, such as `curl (4711)`.
@@ -44,7 +40,7 @@ pub struct DestinationFacts {
     /// A process behind it, which is in the namespace.
     pub pid: Option<u32>,
     /// Lowest and highest port of the range.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// The socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
     pub by_socket: bool,
     /// Who has the ports that are in use for it, as a phrase such as `mostly curl (4711)`.
@@ -140,9 +136,9 @@ pub struct NetnsFacts {
     /// What to type before a command so that it runs in there, if that is known.
     pub enter: Option<String>,
     /// `ip_local_port_range`.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// `ip_local_reserved_ports`, inside the range or not, as spans in order.
-    pub reserved: Vec<(u16, u16)>,
+    pub reserved: Vec<PortRange>,
     /// `tcp_tw_reuse`.
     pub tw_reuse: Option<u8>,
     /// `tcp_timestamps`.
@@ -194,9 +190,7 @@ impl DestinationFacts {
         let numbers = &row.numbers;
         let no_port = |name: &str| matches!(name, "EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN");
         Self {
-            netns: row.netns,
-            saddr: Some(row.saddr),
-            to: row.daddr.zip(row.dport),
+            flow: row.flow,
             origin: row.origin,
             process: Some(row.process()),
             pid: Some(row.pid),
@@ -221,8 +215,7 @@ impl DestinationFacts {
 
     /// The destination alone: address and port.
     pub(super) fn peer(&self) -> String {
-        self.to
-            .map_or_else(|| "the peer".to_owned(), |to| std::net::SocketAddr::from(to).to_string())
+        self.flow.remote().map_or_else(|| "the peer".to_owned(), |to| to.to_string())
     }
 
     /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may take
@@ -243,23 +236,18 @@ impl DestinationFacts {
 
     /// Whether it is the same destination as `other`.
     pub fn is_same(&self, other: &Self) -> bool {
-        (self.netns, self.saddr, self.to) == (other.netns, other.saddr, other.to)
+        self.flow == other.flow
     }
 
     /// Ports of its range, the reserved ones included.
     pub(super) fn range_ports(&self) -> Option<u32> {
-        self.range.map(ports_between)
+        self.range.map(PortRange::len)
     }
 }
 
 impl fmt::Display for DestinationFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(saddr) = self.saddr {
-            write!(f, "{saddr}")?;
-        }
-        if let Some((daddr, dport)) = self.to {
-            write!(f, " -> {}", std::net::SocketAddr::new(daddr, dport))?;
-        }
-        Ok(())
+        write!(f, "{}", self.flow.saddr)?;
+        self.flow.remote().map_or(Ok(()), |to| write!(f, " -> {to}"))
     }
 }

@@ -5,10 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{DestinationFacts, Facts, Finding, Severity, asked::is_scarce, remedies::POOL};
-use crate::{
-    analyse::{real, reuse::Reuse},
-    model::Destination,
-};
+use crate::analyse::{real, reuse::Reuse};
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
@@ -137,7 +134,7 @@ fn is_past_half(d: &DestinationFacts) -> bool {
     let by_use = d.blocked_share().is_some_and(|share| share >= HALF);
     let known = real(d.searches_known);
     let by_search = d.searches_known >= 20 && real(d.second_pass) > known * SECOND_PASS;
-    d.to.is_some() && (by_use || by_search)
+    d.flow.has_destination() && (by_use || by_search)
 }
 
 /// `; 9000 of 28232 ports in use (32 %)`, as far as it is known.
@@ -264,10 +261,8 @@ pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
 
 /// More ports to go round in for the destination that a port came back to.
 fn longer_until_reuse(facts: &Facts, reuse: &Reuse) -> Option<String> {
-    let Destination { netns, saddr, daddr, dport } = reuse.soonest?;
-    let netns = Some(netns).filter(|&netns| netns != 0);
-    let to = (netns, Some(saddr), Some((daddr, dport)));
-    let d = facts.destinations.iter().find(|d| (d.netns, d.saddr, d.to) == to);
-    let unknown = || DestinationFacts { netns, ..DestinationFacts::default() };
+    let flow = reuse.soonest?;
+    let d = facts.destinations.iter().find(|d| d.flow == flow);
+    let unknown = || DestinationFacts { flow, ..DestinationFacts::default() };
     facts.wider(&d.cloned().unwrap_or_else(unknown))
 }

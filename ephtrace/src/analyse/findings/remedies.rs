@@ -5,7 +5,7 @@ use super::{
     DestinationFacts, Facts, NetnsFacts,
     states::{self, Cause},
 };
-use crate::model::ports_between;
+use crate::model::{FlowKey, PortRange};
 
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";
@@ -34,10 +34,10 @@ impl Facts {
 
     /// Sets `setting` in the namespace of `d`.
     fn sysctl(&self, d: &DestinationFacts, setting: &str) -> String {
-        let Some(netns) = d.netns.filter(|_| d.netns != self.own_netns) else {
+        let Some(netns) = d.flow.netns.filter(|_| d.flow.netns != self.own_netns) else {
             return format!("sysctl -w {setting}");
         };
-        match (self.namespace(d.netns), d.pid) {
+        match (self.namespace(d.flow.netns), d.pid) {
             (Some(n), _) => n.sysctl(setting),
             (None, Some(pid)) => format!("nsenter --net=/proc/{pid}/ns/net sysctl -w {setting}"),
             (None, None) => format!("inside netns {netns}: sysctl -w {setting}"),
@@ -72,7 +72,7 @@ impl Facts {
         if d.range_ports().is_some_and(|ports| ports >= WIDE) {
             return None;
         }
-        let Some((low, high)) = d.range.filter(|_| self.has_own_range(d)) else {
+        let Some(PortRange { low, high }) = d.range.filter(|_| self.has_own_range(d)) else {
             return Some(self.sysctl(d, WIDE_RANGE));
         };
         Some(format!(
@@ -83,15 +83,16 @@ impl Facts {
     /// A wider range of a namespace, unless it is wide.
     pub(super) fn wider_in(&self, netns: u32) -> Option<String> {
         let range = self.namespace(Some(netns)).and_then(|n| n.range);
-        self.wider(&DestinationFacts { netns: Some(netns), range, ..DestinationFacts::default() })
+        let flow = FlowKey { netns: Some(netns), ..FlowKey::default() };
+        self.wider(&DestinationFacts { flow, range, ..DestinationFacts::default() })
     }
 
     /// Whether a socket option narrows the range: the sysctl does not reach it then.
     fn has_own_range(&self, d: &DestinationFacts) -> bool {
-        let netns = self.namespace(d.netns).and_then(|n| n.range);
-        let is_narrower = netns.zip(d.range).is_some_and(|(netns, own)| {
-            netns.0 <= own.0 && own.1 <= netns.1 && ports_between(own) < ports_between(netns)
-        });
+        let netns = self.namespace(d.flow.netns).and_then(|n| n.range);
+        let is_narrower = netns
+            .zip(d.range)
+            .is_some_and(|(netns, own)| netns.intersection(own) == own && own.len() < netns.len());
         d.by_socket || is_narrower
     }
 }

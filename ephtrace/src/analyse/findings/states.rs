@@ -2,7 +2,10 @@
 //! program does not close, the peer does not. Sources: `tcp(7)`, RFC 9293 section 3.3.2 for what a
 //! state waits for, the kernel's `ip-sysctl` for each remedy.
 
-use super::{DestinationFacts, Facts, Finding, Severity, StateFacts};
+use super::{
+    facts::{DestinationFacts, Facts, StateFacts},
+    finding::{Finding, Severity},
+};
 use crate::analyse::real;
 
 /// Fewer sockets in a state are of a moment.

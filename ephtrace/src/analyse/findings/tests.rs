@@ -1,16 +1,26 @@
 use insta::assert_snapshot;
 
-use super::*;
-use crate::analyse::{reuse::Reuse, self_connect::SelfConnect};
+use super::{remedies, rules::MAX_PER_RULE, *};
+use crate::{
+    analyse::{reuse::Reuse, self_connect::SelfConnect},
+    model::{FlowKey, PortRange},
+};
+
+fn flow(netns: u32, daddr: [u8; 4], dport: u16) -> FlowKey {
+    FlowKey {
+        netns: Some(netns),
+        saddr: [10, 0, 0, 1].into(),
+        daddr: Some(daddr.into()),
+        dport: Some(dport),
+    }
+}
 
 fn destination() -> DestinationFacts {
     DestinationFacts {
-        netns: Some(1),
-        saddr: Some("10.0.0.1".parse().unwrap()),
-        to: Some(("10.0.0.2".parse().unwrap(), 443)),
+        flow: flow(1, [10, 0, 0, 2], 443),
         origin: Some("connect"),
         process: Some("curl (4711)".into()),
-        range: Some((32_768, 60_999)),
+        range: Some(PortRange::new(32_768, 60_999)),
         assignments: 1000,
         per_second: Some(1000.0),
         ..DestinationFacts::default()
@@ -22,7 +32,7 @@ fn host() -> NetnsFacts {
         netns: 1,
         name: "the host".into(),
         is_host: true,
-        range: Some((32_768, 60_999)),
+        range: Some(PortRange::new(32_768, 60_999)),
         tw_reuse: Some(2),
         ..NetnsFacts::default()
     }
@@ -64,7 +74,7 @@ fn of_a_shortage() {
         ..destination()
     };
     let past_half = DestinationFacts {
-        to: Some(("10.0.0.3".parse().unwrap(), 80)),
+        flow: flow(1, [10, 0, 0, 3], 80),
         searches_known: 1000,
         second_pass: 900,
         tried_p50: Some(14_500),
@@ -73,7 +83,11 @@ fn of_a_shortage() {
         usable: Some(28_232),
         ..destination()
     };
-    let binds = DestinationFacts { origin: Some("bind"), to: None, ..destination() };
+    let binds = DestinationFacts {
+        origin: Some("bind"),
+        flow: FlowKey { daddr: None, dport: None, ..destination().flow },
+        ..destination()
+    };
     let destinations = vec![failing, past_half, binds];
     let namespaces = vec![host()];
     assert_snapshot!(text(&Facts { destinations, namespaces, ..Facts::default() }), @r##"
@@ -105,12 +119,12 @@ fn of_settings() {
     let own = NetnsFacts {
         netns: 2,
         name: "container web".into(),
-        range: Some((40_000, 50_000)),
+        range: Some(PortRange::new(40_000, 50_000)),
         ..NetnsFacts::default()
     };
     let mut host = host();
-    host.range = Some((32_768, 60_998));
-    host.reserved = vec![(40_000, 40_001), (45_000, 50_000)];
+    host.range = Some(PortRange::new(32_768, 60_998));
+    host.reserved = vec![PortRange::new(40_000, 40_001), PortRange::new(45_000, 50_000)];
     host.listeners = vec![
         Listener { port: 33_000, process: Some("etcd (7)".into()) },
         Listener { port: 34_000, process: None },
@@ -174,11 +188,7 @@ fn the_search_alone_tells_the_half_mark() {
 #[test]
 fn many_alike_are_told_once() {
     let destinations = (1..=10)
-        .map(|n| DestinationFacts {
-            to: Some(("10.0.0.2".parse().unwrap(), n)),
-            no_port: 1,
-            ..destination()
-        })
+        .map(|n| DestinationFacts { flow: flow(1, [10, 0, 0, 2], n), no_port: 1, ..destination() })
         .collect();
     let found = findings(&Facts { destinations, ..Facts::default() });
     assert_eq!(found.len(), MAX_PER_RULE);
@@ -188,25 +198,29 @@ fn many_alike_are_told_once() {
 #[test]
 fn a_block_is_left_out_where_nearly_all_ports_are_beside_it() {
     let remedy = |reserved| {
-        let host = NetnsFacts { range: Some((32_768, 60_999)), reserved: vec![reserved], ..host() };
+        let host = NetnsFacts {
+            range: Some(PortRange::new(32_768, 60_999)),
+            reserved: vec![reserved],
+            ..host()
+        };
         let found = findings(&Facts { namespaces: vec![host], ..Facts::default() });
         let block = found.into_iter().find(|finding| finding.rule == "reserved-block");
         block.map(|block| block.remedies)
     };
-    let range = |reserved| {
-        let remedies = remedy(reserved)?;
+    let range = |low, high| {
+        let remedies = remedy(PortRange::new(low, high))?;
         let text = remedies.iter().find_map(|remedy| remedy.split_once("port_range="));
         Some(text.map(|(_, range)| range.to_owned()))
     };
     let is = |text: &str| Some(Some(format!("{text:?}")));
-    assert_eq!(range((45_000, 60_999)), is("32768 44999"));
-    assert_eq!(range((45_000, 65_535)), is("32768 44999"));
-    assert_eq!(range((1024, 40_000)), is("40001 60999"));
-    assert_eq!(range((34_000, 36_000)), is("36001 60999"));
-    assert_eq!(range((40_000, 49_999)), Some(None));
-    assert_eq!(range((1, 65_535)), Some(None));
-    assert_eq!(range((1024, 33_000)), None);
-    assert_eq!(range((61_000, 65_535)), None);
+    assert_eq!(range(45_000, 60_999), is("32768 44999"));
+    assert_eq!(range(45_000, 65_535), is("32768 44999"));
+    assert_eq!(range(1024, 40_000), is("40001 60999"));
+    assert_eq!(range(34_000, 36_000), is("36001 60999"));
+    assert_eq!(range(40_000, 49_999), Some(None));
+    assert_eq!(range(1, 65_535), Some(None));
+    assert_eq!(range(1024, 33_000), None);
+    assert_eq!(range(61_000, 65_535), None);
 }
 
 fn of_rule(facts: &Facts, rule: &str) -> Vec<String> {
@@ -225,7 +239,7 @@ fn widened(d: DestinationFacts, facts: Facts) -> Option<String> {
 fn a_sysctl_is_set_inside_of_its_namespace() {
     let here = Facts { own_netns: Some(1), ..Facts::default() };
     let told = |d, facts| widened(d, facts).unwrap().replace("net.ipv4.ip_local_port_range", "R");
-    let away = || DestinationFacts { netns: Some(7), ..destination() };
+    let away = || DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
     assert_snapshot!(told(destination(), here.clone()), @r##"sysctl -w R="10240 65535""##);
     assert_snapshot!(told(away(), here.clone()), @r##"inside netns 7: sysctl -w R="10240 65535""##);
     let process = DestinationFacts { pid: Some(4711), ..away() };
@@ -234,13 +248,13 @@ fn a_sysctl_is_set_inside_of_its_namespace() {
         NetnsFacts { netns: 7, enter: Some("ip netns exec web".into()), ..NetnsFacts::default() };
     let named = Facts { namespaces: vec![named], ..here.clone() };
     assert_snapshot!(told(away(), named), @r##"ip netns exec web sysctl -w R="10240 65535""##);
-    let unknown = DestinationFacts { netns: None, ..destination() };
+    let unknown = DestinationFacts { flow: destination().flow.in_any_netns(), ..destination() };
     assert_snapshot!(told(unknown, here), @r##"sysctl -w R="10240 65535""##);
 }
 
 #[test]
 fn a_socket_s_own_range_is_widened_by_the_socket() {
-    let own = DestinationFacts { range: Some((40_000, 40_099)), ..destination() };
+    let own = DestinationFacts { range: Some(PortRange::new(40_000, 40_099)), ..destination() };
     let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)";
     let by_socket = DestinationFacts { by_socket: true, ..own.clone() };
     assert_eq!(widened(by_socket, Facts::default()).as_deref(), Some(expected));
@@ -250,19 +264,13 @@ fn a_socket_s_own_range_is_widened_by_the_socket() {
 
 #[test]
 fn a_wide_range_is_not_made_narrower() {
-    let wide = DestinationFacts { range: Some((1024, 65_535)), ..destination() };
+    let wide = DestinationFacts { range: Some(PortRange::new(1024, 65_535)), ..destination() };
     assert_eq!(widened(wide.clone(), Facts::default()), None);
-    let soonest = crate::model::Destination {
-        netns: 1,
-        saddr: wide.saddr.unwrap(),
-        daddr: wide.to.unwrap().0,
-        dport: 443,
-    };
     let reuse = Reuse {
         reuses: 1,
         assignments: None,
         time_ns: None,
-        soonest: Some(soonest),
+        soonest: Some(wide.flow),
         forgotten: 0,
         warning: Some("too soon".into()),
     };

@@ -106,7 +106,7 @@ impl Classifier {
         self.attention = Attention::next(self);
         let attention = self.attention;
         let repeated = self.random.pool.repeated(event.port);
-        let frame = self.space.frame(event.port, event.range, repeated);
+        let frame = self.space.frame(event.port, event.range.map(|range| range.ports), repeated);
         let host = self.observe_host(event.netns, &frame);
         let mut odd = 0.0;
         if !attention.random_rests {

@@ -212,9 +212,8 @@ fn known(port: u16, range: PortRange, repeated: f64) -> Frame {
 mod tests {
     use super::*;
 
-    const DEFAULT: Option<PortRange> =
-        Some(PortRange { low: 32768, high: 60999, by_socket: false });
-    const ODD: Option<PortRange> = Some(PortRange { low: 32769, high: 40000, by_socket: false });
+    const DEFAULT: Option<PortRange> = Some(PortRange::new(32768, 60999));
+    const ODD: Option<PortRange> = Some(PortRange::new(32769, 40000));
 
     #[test]
     fn steps_wrap_at_the_ends_of_the_range() {

@@ -160,7 +160,7 @@ mod tests {
     use crate::{analyse::pattern::frame::Space, model::PortRange};
 
     fn frame(port: u16) -> Frame {
-        let range = PortRange { low: 32768, high: 60999, by_socket: false };
+        let range = PortRange::new(32768, 60999);
         Space::new().frame(port, Some(range), 0.0)
     }
 

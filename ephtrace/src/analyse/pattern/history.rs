@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{Clock, Judge, Observation, Verdict, WHOLE};
-use crate::model::{Origin, PortRange, Protocol};
+use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
 /// destination (`docs/patterns.md`).
@@ -26,7 +26,7 @@ struct Kept {
     first_candidate: Option<u16>,
     at_once: bool,
     port: u16,
-    range: Option<PortRange>,
+    range: Option<RangeInForce>,
     origin: Option<Origin>,
     protocol: Option<Protocol>,
     linux: bool,

@@ -42,7 +42,7 @@ impl Stream {
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
-            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.by_socket) => {
+            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.is_by_socket()) => {
                 Some(Self::ConnectSocketRange)
             }
             (Some(Origin::Connect), _) => Some(Self::Connect),

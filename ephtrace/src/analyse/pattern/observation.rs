@@ -4,7 +4,7 @@ use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::FxHasher;
 
-use crate::model::{Assignment, Origin, PortRange, Protocol};
+use crate::model::{Assignment, Origin, Protocol, RangeInForce};
 
 /// One port that was handed out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Observation {
     /// place, as a recording may hold several hosts; 0 where neither is known.
     pub netns: u32,
     /// The range in force at the call, where known.
-    pub range: Option<PortRange>,
+    pub range: Option<RangeInForce>,
     /// How the assignment came about, where known.
     pub origin: Option<Origin>,
     /// Transport protocol, where known.
@@ -77,9 +77,12 @@ impl Observation {
 }
 
 fn netns(assignment: &Assignment) -> u32 {
-    let destination = &assignment.destination;
-    if destination.netns != 0 || destination.saddr.is_unspecified() {
-        return destination.netns;
+    let destination = &assignment.flow;
+    if let Some(netns) = destination.netns {
+        return netns;
+    }
+    if destination.saddr.is_unspecified() {
+        return 0;
     }
     let mut hasher = FxHasher::default();
     destination.saddr.hash(&mut hasher);
@@ -88,7 +91,7 @@ fn netns(assignment: &Assignment) -> u32 {
 }
 
 fn lane_key(assignment: &Assignment) -> u64 {
-    let destination = &assignment.destination;
+    let destination = &assignment.flow;
     let mut hasher = FxHasher::default();
     (destination.saddr, destination.daddr, destination.dport).hash(&mut hasher);
     hasher.finish()

@@ -214,7 +214,7 @@ mod tests {
         let mut port = 10000;
         for i in 0_u16..200 {
             port += 1 + i * 37 % 100;
-            let range = PortRange { low: 1024, high: 65535, by_socket: false };
+            let range = PortRange::new(1024, 65535);
             let frame = space.frame(port, Some(range), 0.0);
             let ports = recent.ports(&frame);
             wide.observe(&frame, ports);

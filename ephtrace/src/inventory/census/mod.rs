@@ -16,7 +16,7 @@ use self::holders::holders;
 pub use self::listing::Listing;
 use super::{
     asked::{Ask, Asked},
-    namespace::{Bound, Destination, Held, Mark, Namespace, Others, Place, Settings},
+    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Place, Settings},
     owners::Owners,
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},
@@ -143,7 +143,7 @@ impl Census {
             udp: self.listing.udp,
             taken: taken
                 .bound
-                .iter(self.sysctls.range.low..=self.sysctls.range.high)
+                .iter(self.sysctls.range)
                 .filter(|&port| self.sysctls.is_usable(port))
                 .collect(),
             place: self.place,
@@ -166,7 +166,7 @@ impl Census {
         Taken { bound, unsure }
     }
 
-    fn destination(&self, sockets: &[Socket], taken: &Taken, owners: Owners<'_>) -> Destination {
+    fn destination(&self, sockets: &[Socket], taken: &Taken, owners: Owners<'_>) -> DestinationUse {
         let count = Count::of(sockets);
         let usable = self.sysctls.usable();
         let (left, first_left, unsure) = self.left(sockets, taken);
@@ -177,10 +177,8 @@ impl Census {
         let resent = |s: &&Socket| s.state == State::SynSent && s.retransmits > 0;
         let first = &sockets[0];
         let held = holders(sockets, self.place.netns, owners);
-        Destination {
-            saddr: first.saddr,
-            daddr: first.daddr,
-            dport: first.dport,
+        DestinationUse {
+            flow: first.flow(Some(self.place.netns)),
             in_use: count.in_use,
             share: f64::from(count.in_use) / f64::from(usable.max(1)),
             even: count.parity.even,
@@ -212,7 +210,7 @@ impl Census {
         let is_left = |port: &u16| {
             self.sysctls.is_usable(*port) && !taken.bound.contains(*port) && !own.contains(*port)
         };
-        let left = (low..=self.sysctls.range.high).filter(is_left);
+        let left = self.sysctls.range.ports().filter(is_left);
         left.fold((0, 0, 0), |(all, first, unsure), port| {
             let is_first = (port ^ low).is_multiple_of(2);
             (all + 1, first + u32::from(is_first), unsure + u32::from(taken.unsure.contains(port)))
@@ -358,7 +356,7 @@ fn is_scarce(asked: &Asked) -> bool {
 /// Where each destination's sockets are, first those with most ports that connect can't have.
 fn rank(sockets: &[Socket], sysctls: &Sysctls) -> Vec<Range<usize>> {
     let mut start = 0;
-    let alike = |a: &Socket, b: &Socket| a.destination(0) == b.destination(0);
+    let alike = |a: &Socket, b: &Socket| a.flow(None) == b.flow(None);
     let mut ranges: Vec<(Range<usize>, usize)> = sockets
         .chunk_by(alike)
         .map(|group| {

@@ -19,7 +19,7 @@ pub(crate) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
     let mut set = PortSet::default();
     set.extend(reserved.iter().copied());
     Sysctls {
-        range: PortRange { low, high, by_socket: false },
+        range: PortRange::new(low, high),
         reserved: set,
         step_width: None,
         tw_reuse: Some(2),
@@ -83,7 +83,7 @@ fn only_what_connect_could_have_chosen_is_in_use() {
     assert_eq!((nine.in_use, nine.even, nine.odd, eight.in_use), (2, 1, 1, 1));
     // 40001, 2, 4, 7 and 9; of the even ones 2 and 4.
     assert_eq!((nine.left, nine.first_left, nine.unknown_open, nine.unknown_closed), (5, 2, 1, 1));
-    assert_eq!(nine.daddr, ip("10.0.0.9"));
+    assert_eq!(nine.flow.daddr, Some(ip("10.0.0.9")));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
             ts_ns,
             pid: Some(pid),
             comm: Some(Comm::new("gone")),
-            destination: saw.destination(NETNS),
+            flow: saw.flow(Some(NETNS)),
             sport: Some(sport),
             origin: Some(origin),
             ..Assignment::default()

@@ -6,10 +6,13 @@ use super::{
     plot::{Drawing, HEIGHT, Plot, Shape, WIDTH},
     scale::{Scale, Unit, count},
 };
-use crate::analyse::{
-    charts::Charts,
-    picture::{NEAR, Picture, Steps},
-    real,
+use crate::{
+    analyse::{
+        charts::Charts,
+        picture::{NEAR, Picture, Steps},
+        real,
+    },
+    model::PortRange,
 };
 
 /// Bars of the range, for each parity. The default range has 28,232 ports, so a bar is of 220 there.
@@ -200,15 +203,14 @@ struct Piece {
 /// How the range is used, even ports upwards and odd ones downwards.
 pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
     let occupancy = charts.occupancy();
-    let (lowest, highest) = occupancy.used()?;
-    let (low, high) =
-        occupancy.range().map_or((lowest, highest), |(l, h)| (l.min(lowest), h.max(highest)));
+    let used = occupancy.used()?;
+    let range = occupancy.range().map_or(used, |range| range.hull(used));
     // Even, so that each piece has as many ports of either parity.
-    let wide = ((u32::from(high) - u32::from(low) + 1).div_ceil(BARS).next_multiple_of(2)).max(2);
-    let start = u32::from(low) & !1;
-    let pieces: Vec<(u32, [Piece; 2])> = (start..=u32::from(high))
+    let wide = (range.len().div_ceil(BARS).next_multiple_of(2)).max(2);
+    let start = u32::from(range.low) & !1;
+    let pieces: Vec<(u32, [Piece; 2])> = (start..=u32::from(range.high))
         .step_by(usize::try_from(wide).unwrap_or(2))
-        .map(|from| (from, piece(charts, from, wide, (low, high))))
+        .map(|from| (from, piece(charts, from, wide, range)))
         .collect();
     let most = pieces.iter().flat_map(|(_, two)| two.map(|one| one.assignments)).max()?;
     let end = pieces.last().map_or(start, |(from, _)| from + wide);
@@ -264,10 +266,10 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
     })
 }
 
-fn piece(charts: &Charts, from: u32, wide: u32, (low, high): (u16, u16)) -> [Piece; 2] {
+fn piece(charts: &Charts, from: u32, wide: u32, range: PortRange) -> [Piece; 2] {
     let mut two = [Piece::default(); 2];
     for port in (from..from + wide).filter_map(|port| u16::try_from(port).ok()) {
-        if (low..=high).contains(&port) {
+        if range.contains(port) {
             let piece = &mut two[usize::from(port % 2)];
             let n = charts.occupancy().count(port);
             piece.ports += 1;

@@ -119,15 +119,15 @@ fn names(lanes: &[Lane]) -> Vec<String> {
         .zip(&names)
         .map(|(lane, name)| {
             let twice = is_twice(&names, name);
-            if twice { format!("{} -> {name}", lane.destination.saddr) } else { name.clone() }
+            if twice { format!("{} -> {name}", lane.flow.saddr) } else { name.clone() }
         })
         .collect();
     lanes
         .iter()
         .zip(&sourced)
         .map(|(lane, name)| {
-            let twice = is_twice(&sourced, name);
-            if twice { format!("{name} (netns {})", lane.destination.netns) } else { name.clone() }
+            let netns = lane.flow.netns.filter(|_| is_twice(&sourced, name));
+            netns.map_or_else(|| name.clone(), |netns| format!("{name} (netns {netns})"))
         })
         .collect()
 }

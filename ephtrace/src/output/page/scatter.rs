@@ -14,9 +14,12 @@ use super::{
     scale::{Scale, Unit, count},
     slices,
 };
-use crate::analyse::{
-    charts::{Charts, Grid, Mark, ROWS, least},
-    real,
+use crate::{
+    analyse::{
+        charts::{Charts, Grid, Mark, ROWS, least},
+        real,
+    },
+    model::PortRange,
 };
 
 /// Where ports take up less than this share of the range, only they are shown, not all of the range.
@@ -319,7 +322,7 @@ fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
     let (lowest, highest) = grid.y().seen()?;
     let (mut low, mut high) = (real(lowest), real(highest) + 1.0);
     if let Some(range) = charts.occupancy().range() {
-        let range = (f64::from(range.0), f64::from(range.1) + 1.0);
+        let range = (f64::from(range.low), f64::from(range.high) + 1.0);
         if high - low > SPARSE * (range.1 - range.0) {
             (low, high) = (low.min(range.0), high.max(range.1));
         }
@@ -330,7 +333,7 @@ fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
 
 /// Rules where the secret changes, and at the ends of the range.
 fn behind(charts: &Charts, y: &Scale, rules: &[f64]) -> Markup {
-    let (low, high) = charts.occupancy().range().unwrap_or((0, 0));
+    let PortRange { low, high } = charts.occupancy().range().unwrap_or(PortRange::new(0, 0));
     let ends = [f64::from(low), f64::from(high) + 1.0].map(|end| y.place(end));
     html! {
         @if low < high {

@@ -1,8 +1,6 @@
 //! What a page says in words and tables: numbers, verdicts, destinations, processes, what it was
 //! made from.
 
-use std::net::SocketAddr;
-
 use maud::{Markup, html};
 
 use super::{
@@ -17,7 +15,7 @@ use crate::{
     },
     model::{errno_name, hook_name},
     output::{
-        notices::Span,
+        span::Span,
         summary::words::{USUAL, percent, word},
     },
 };
@@ -99,7 +97,8 @@ pub(super) fn origins(summary: &Summary) -> Markup {
 pub(super) fn destinations(summary: &Summary) -> Markup {
     let listed = &summary.destinations[..summary.destinations.len().min(DESTINATIONS)];
     let most = listed.iter().map(|one| one.assignments).max().unwrap_or(1);
-    let several = listed.iter().any(|one| Some(one.netns) != listed.first().map(|one| one.netns));
+    let several =
+        listed.iter().any(|one| Some(one.flow.netns) != listed.first().map(|one| one.flow.netns));
     let rows: u64 = listed.iter().map(|one| one.assignments).sum();
     let others = summary.assignments.saturating_sub(rows);
     html! {
@@ -142,11 +141,11 @@ fn destination(one: &DestinationSummary, netns: bool) -> Markup {
     let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
     let origin = one.origin.filter(|&origin| origin != "connect");
     html! {
-        (one.saddr)
-        @if let Some((daddr, dport)) = one.daddr.zip(one.dport) { " → " (SocketAddr::new(daddr, dport)) }
+        (one.flow.saddr)
+        @if let Some(to) = one.flow.remote() { " → " (to) }
         @for word in protocol.into_iter().chain(origin) { " " (word) }
         @if netns {
-            @match one.netns { Some(netns) => { " (netns " (netns) ")" } None => { " (netns unknown)" } }
+            @match one.flow.netns { Some(netns) => { " (netns " (netns) ")" } None => { " (netns unknown)" } }
         }
     }
 }

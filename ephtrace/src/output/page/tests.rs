@@ -10,10 +10,10 @@ use crate::{
     analyse::{
         charts::MAX_MARKS, findings::Severity, lanes::Lanes, summary::Circumstances, tally::Tally,
     },
-    model::{Assignment, Comm, Destination, Origin, PortRange, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
-const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// The `n`th connect of a host with two destinations.
 fn connect(n: u32) -> Assignment {
@@ -23,11 +23,11 @@ fn connect(n: u32) -> Assignment {
         ts_ns: 1_795_000_000_000_000_000 + u64::from(n) * 1_000_000,
         pid: Some(181),
         comm: Some(Comm::new("curl")),
-        destination: Destination {
-            netns: 7,
+        flow: FlowKey {
+            netns: Some(7),
             saddr: "10.0.0.1".parse().unwrap(),
-            daddr: "10.0.1.1".parse().unwrap(),
-            dport: 443 + u16::try_from(n % 2).unwrap(),
+            daddr: Some("10.0.1.1".parse().unwrap()),
+            dport: Some(443 + u16::try_from(n % 2).unwrap()),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),

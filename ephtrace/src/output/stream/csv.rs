@@ -2,8 +2,11 @@
 
 use std::io;
 
-use super::pen::Pen;
-use crate::output::{Lines, Notices, Sink, Target};
+use super::{
+    lines::{Lines, Target},
+    pen::Pen,
+};
+use crate::output::{notices::Notices, sink::Sink};
 use crate::{
     analyse::summary::Summary,
     model::{Assignment, columns::COLUMNS, losses::Losses},

@@ -4,12 +4,18 @@ use std::io;
 
 use serde::Serialize;
 
-use super::pen::{Pen, Short};
-use crate::output::{Lines, Notices, Sink, Target, notices::Loss};
+use super::{
+    lines::{Lines, Target},
+    pen::{Pen, Short},
+};
+use crate::output::{
+    notices::{Loss, Notices},
+    sink::Sink,
+};
 use crate::{
     analyse::summary::Summary,
     model::{
-        Assignment,
+        Assignment, PortRange,
         columns::{COLUMNS, Column, Value},
         losses::Losses,
     },
@@ -137,7 +143,7 @@ fn write(out: &mut Vec<u8>, pen: &mut Pen, value: Value<'_>) {
             pen.write(out, value);
             pen.byte(b'"');
         }
-        Value::Range(low, high) => {
+        Value::Range(PortRange { low, high }) => {
             pen.byte(b'[');
             pen.integer(low);
             pen.byte(b',');

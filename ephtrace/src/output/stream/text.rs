@@ -9,9 +9,10 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     explain::explain,
+    lines::{Lines, Target},
     pen::{Pen, Second, split},
 };
-use crate::output::{Lines, Notices, Sink, Target, View};
+use crate::output::{escape::printable, notices::Notices, sink::Sink, view::View};
 use crate::{
     analyse::summary::Summary,
     model::{
@@ -209,25 +210,6 @@ impl CellWriter {
         out.extend_from_slice(wall.text(second, local));
         let _ = write!(out, ".{:06}", ns / 1000);
     }
-}
-
-/// Writes `text` with everything escaped that would move the cursor or turn the direction.
-pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
-    let is_unsafe = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    for c in text.chars() {
-        let _ =
-            if is_unsafe(c) { write!(out, "{}", c.escape_default()) } else { write!(out, "{c}") };
-    }
-}
-
-/// `text` as [`printable`] writes it.
-pub(crate) fn shown(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    printable(&mut bytes, text);
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl<T: Target> Sink for TextSink<T> {

@@ -1,14 +1,13 @@
 //! A summary in words, for people: the same for the live trace (on standard error) and for a report
 //! on a recording.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Write};
 
 use super::plots;
 use crate::output::{
-    Screen, Span, printable,
+    escape::printable,
+    screen::Screen,
+    span::Span,
     tables::storm::{place, write_findings},
 };
 use crate::{
@@ -171,7 +170,7 @@ fn destinations(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let head = ("COUNT", "FAILED", "USUAL STEP", "PORTS", "VERDICT");
     let (count, failed, step, ports, verdict) = head;
     writeln!(out, "{count:>9} {failed:>7}  {step:11} {ports:11} {verdict:15} DESTINATION")?;
-    let several = all.iter().any(|one| one.netns != first.netns);
+    let several = all.iter().any(|one| one.flow.netns != first.flow.netns);
     for one in all.iter().take(BUSIEST) {
         destination(out, one, several)?;
     }
@@ -199,9 +198,9 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
     };
     let (failures, word) = (one.failures, word(&one.verdict));
     write!(out, "{count:>9} {failures:>7}  {step:11} {ports:11} {word:15} ")?;
-    match one.daddr.zip(one.dport) {
-        Some((daddr, dport)) => write!(out, "{} -> {}", one.saddr, SocketAddr::new(daddr, dport))?,
-        None => write!(out, "{}", one.saddr)?,
+    match one.flow.remote() {
+        Some(to) => write!(out, "{} -> {to}", one.flow.saddr)?,
+        None => write!(out, "{}", one.flow.saddr)?,
     }
     let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
     let origin = one.origin.filter(|&origin| origin != "connect");
@@ -209,7 +208,7 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
         write!(out, " {word}")?;
     }
     if netns {
-        match one.netns {
+        match one.flow.netns {
             Some(netns) => write!(out, " (netns {netns})")?,
             None => write!(out, " (netns unknown)")?,
         }

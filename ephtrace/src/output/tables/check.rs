@@ -12,7 +12,7 @@ use crate::{
         real,
         storm::{Numbers, Row},
     },
-    output::{Span, shown},
+    output::{escape::shown, span::Span},
 };
 
 /// A quantile of fewer searches than these is a matter of a single one.
@@ -243,7 +243,7 @@ impl Failures {
             let percent = percent(row.numbers.failed, row.numbers.assignments);
             let state = thresholds.judge(percent);
             // A port that a program names, and that another has, is no shortage.
-            let is_named = row.origin == Some("explicit") && row.daddr.is_none();
+            let is_named = row.origin == Some("explicit") && row.flow.daddr.is_none();
             (if is_named { state.min(State::Warning) } else { state }, row)
         });
         let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
@@ -318,6 +318,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::model::FlowKey;
 
     const LIMITS: Limits = Limits {
         used: Thresholds { warning: 50.0, critical: 90.0 },
@@ -328,8 +329,12 @@ mod tests {
     fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
         Seen {
             destinations: vec![DestinationFacts {
-                saddr: Some("10.0.0.1".parse().unwrap()),
-                to: Some(("10.0.0.2".parse().unwrap(), 443)),
+                flow: FlowKey {
+                    netns: None,
+                    saddr: [10, 0, 0, 1].into(),
+                    daddr: Some([10, 0, 0, 2].into()),
+                    dport: Some(443),
+                },
                 held_by: Some("mostly curl (4711)".into()),
                 in_use: Some(in_use),
                 usable: Some(28_232),

@@ -1,18 +1,16 @@
 //! An inventory for people. The first line says what matters most; then each namespace.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Write};
 
 use crate::inventory::{
     Inventory,
     asked::{Ask, Asked},
-    namespace::{Bound, Destination, Held, Mark, Namespace, Others, Settings},
+    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Settings},
     owners::{Holder, Owner},
     socket::ByState,
 };
-use crate::output::shown;
+use crate::model::PortRange;
+use crate::output::escape::shown;
 
 /// How many bound ports are listed of each namespace.
 const LISTED_BOUND: usize = 10;
@@ -62,7 +60,7 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     if inventory.namespaces.len() > 1 {
         write!(out, ", in netns {}", place(namespace))?;
     }
-    let Destination { mark, first_left, time_wait_reusable, time_wait_reusable_now, .. } = fullest;
+    let DestinationUse { mark, first_left, time_wait_reusable, time_wait_reusable_now, .. } = fullest;
     let reusable = time_wait_reusable.unwrap_or(0);
     match (mark, first_left, time_wait_reusable_now.unwrap_or(0)) {
         (Mark::Full, ..) if reusable > 0 => write!(
@@ -133,8 +131,8 @@ fn holder_ports(holder: &Holder) -> String {
 }
 
 /// Who holds the ports of a destination, in words.
-fn held_by(destination: &Destination) -> String {
-    let Destination { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
+fn held_by(destination: &DestinationUse) -> String {
+    let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
     let named = holders.iter().take(NAMED_HOLDERS);
     let mut named: Vec<String> = named.map(holder_ports).collect();
     let unnamed: u32 = holders.iter().skip(NAMED_HOLDERS).map(|holder| holder.ports).sum();
@@ -155,7 +153,8 @@ fn held_by(destination: &Destination) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: [low, high], usable, half_mark, reserved, .. } = namespace.settings;
+    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+        namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
         "; its ends are of equal parity, so connect may miss a port"
@@ -166,9 +165,11 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     line(out, "range", &text)?;
     let reserved = match namespace.settings.longest_reserved {
         None => "none in the range".to_owned(),
-        Some([port, _]) if reserved == 1 => format!("1 in the range: {port}"),
-        Some([low, high]) if low == high => format!("{reserved} in the range, no two in a row"),
-        Some([low, high]) => format!("{reserved} in the range, {low}-{high} in a row"),
+        Some(PortRange { low: port, .. }) if reserved == 1 => format!("1 in the range: {port}"),
+        Some(PortRange { low, high }) if low == high => {
+            format!("{reserved} in the range, no two in a row")
+        }
+        Some(PortRange { low, high }) => format!("{reserved} in the range, {low}-{high} in a row"),
     };
     line(out, "reserved", &reserved)?;
     line(out, "reuse", reuse(&namespace.settings))?;
@@ -307,7 +308,7 @@ fn main_states(by_state: &ByState) -> String {
 }
 
 /// `90`, or `0..90` where ports may be taken of which nobody saw whether they were bound.
-fn left(one: &Destination) -> String {
+fn left(one: &DestinationUse) -> String {
     match (one.left_least, one.left) {
         (least, left) if least == left => left.to_string(),
         (least, left) => format!("{least}..{left}"),
@@ -315,7 +316,7 @@ fn left(one: &Destination) -> String {
 }
 
 /// The greatest holder in one column, and what part it has.
-fn most(destination: &Destination) -> String {
+fn most(destination: &DestinationUse) -> String {
     let Some(holder) = destination.holders.first() else { return "-".to_owned() };
     if holder.ports == destination.in_use { group(holder) } else { holder_ports(holder) }
 }
@@ -412,9 +413,9 @@ fn place(namespace: &Namespace) -> String {
     if about.is_empty() { netns.to_string() } else { format!("{netns} ({})", about.join(", ")) }
 }
 
-fn to(destination: &Destination) -> String {
-    let Destination { saddr, daddr, dport, .. } = destination;
-    format!("{saddr} -> {}", SocketAddr::new(*daddr, *dport))
+fn to(destination: &DestinationUse) -> String {
+    let saddr = destination.flow.saddr;
+    destination.flow.remote().map_or_else(|| saddr.to_string(), |to| format!("{saddr} -> {to}"))
 }
 
 /// `pgbouncer (181)`, and its container.

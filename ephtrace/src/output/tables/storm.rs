@@ -4,13 +4,12 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write},
-    net::SocketAddr,
 };
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use crate::output::{Span, shown};
+use crate::output::{escape::shown, span::Span};
 use crate::{
     analyse::{
         capacity::Capacity,
@@ -167,9 +166,9 @@ pub(crate) fn place(row: &Row) -> String {
     if let Some(container) = &row.container {
         let _ = write!(text, " in {}", shown(container));
     }
-    let _ = write!(text, "  {}", row.saddr);
-    if let Some((daddr, dport)) = row.daddr.zip(row.dport) {
-        let _ = write!(text, " -> {}", SocketAddr::new(daddr, dport));
+    let _ = write!(text, "  {}", row.flow.saddr);
+    if let Some(to) = row.flow.remote() {
+        let _ = write!(text, " -> {to}");
     }
     text
 }

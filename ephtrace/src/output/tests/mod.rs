@@ -18,7 +18,7 @@ use crate::{
         summary::{Circumstances, CpuTime, KernelCost, KernelCounts},
         tally::Tally,
     },
-    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol},
+    model::{Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce},
 };
 
 const START: u64 = 1_795_000_000_000_000_000;
@@ -52,18 +52,18 @@ fn success() -> Assignment {
         uid: Some(33),
         cgroup_id: Some(8123),
         container: Some(Arc::from("0123456789ab")),
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
-            daddr: Ipv4Addr::new(192, 168, 100, 200).into(),
-            dport: 443,
+            daddr: Some(Ipv4Addr::new(192, 168, 100, 200).into()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         word_step: None,
         salt_epoch: Some(1),
         first_candidate: Some(40_002),
@@ -96,8 +96,8 @@ fn failure() -> Assignment {
 fn ipv6() -> Assignment {
     let saddr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into();
     let daddr = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap();
-    let destination = Destination { saddr, daddr, ..success().destination };
-    Assignment { destination, ..success() }
+    let flow = FlowKey { saddr, daddr: Some(daddr), ..success().flow };
+    Assignment { flow, ..success() }
 }
 
 fn unknown() -> Assignment {
@@ -109,7 +109,7 @@ fn unknown() -> Assignment {
         uid: None,
         cgroup_id: None,
         container: None,
-        destination: Destination { netns: 0, ..success().destination },
+        flow: FlowKey { netns: None, ..success().flow },
         protocol: None,
         origin: None,
         errno: None,
@@ -205,6 +205,14 @@ fn a_table() {
     |TIME(s)     PID     COMM                  ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
     |1.000200    4242    a"b\n<script>,\u{1b}[ connect 4  10.0.0.1        -     192.168.100.200 443       -3     1      1.8 4095|
     "##);
+}
+
+#[test]
+fn wide_characters_keep_the_grid() {
+    let mut wide = success();
+    wide.comm = Some(Comm::new("日本語"));
+    let lines = table(View::default(), &[wide, success()]);
+    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @"");
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn any_assignment() -> impl Strategy<Value = Assignment> {
         cookie: Some(n),
         latency_ns: Some(n),
         container: Some(container.into()),
-        destination: Destination { netns: 1, saddr, daddr, dport: 1 },
+        flow: FlowKey { netns: Some(1), saddr, daddr: Some(daddr), dport: Some(1) },
         sport: port,
         errno: port,
         step,
@@ -38,7 +38,7 @@ proptest! {
         prop_assert_eq!(object["ts_ns"].as_u64(), Some(assignment.ts_ns));
         prop_assert_eq!(object["comm"].as_str(), assignment.comm.as_ref().map(Comm::as_str));
         prop_assert_eq!(object["container"].as_str(), assignment.container.as_deref());
-        prop_assert_eq!(object["saddr"].as_str(), Some(&*assignment.destination.saddr.to_string()));
+        prop_assert_eq!(object["saddr"].as_str(), Some(&*assignment.flow.saddr.to_string()));
         prop_assert_eq!(object["step"].as_i64(), assignment.step.map(i64::from));
         let time: jiff::Timestamp = object["ts"].as_str().unwrap().parse().unwrap();
         prop_assert_eq!(time.as_nanosecond(), i128::from(assignment.ts_ns));
@@ -64,8 +64,8 @@ proptest! {
 fn ipv4_addresses_are_written_as_the_standard_library_does() {
     for n in 0..=255u8 {
         let addr = IpAddr::from([n, 255 - n, n, n]);
-        let destination = Destination { daddr: addr, ..success().destination };
-        let line = json(&[Assignment { destination, ..success() }]);
+        let flow = FlowKey { daddr: Some(addr), ..success().flow };
+        let line = json(&[Assignment { flow, ..success() }]);
         assert!(line.contains(&format!("\"daddr\":\"{addr}\"")), "{line}");
     }
 }

@@ -20,8 +20,8 @@ use pcap_parser::{
 use rustc_hash::FxBuildHasher;
 
 use self::packet::{Link, Syn};
-use super::{Broken, Item};
-use crate::model::{Assignment, Destination, Protocol, losses::Losses};
+use super::item::{Broken, Item};
+use crate::model::{Assignment, FlowKey, Protocol, losses::Losses};
 
 /// Bytes of a capture that are held at once.
 const BUFFER_BYTES: usize = 512 << 10;
@@ -189,7 +189,7 @@ impl<R: Read> Reader<R> {
         let Syn { saddr, sport, daddr, dport, .. } = syn;
         Some(Item::Assignment(Assignment {
             ts_ns,
-            destination: Destination { netns: 0, saddr, daddr, dport },
+            flow: FlowKey { netns: None, saddr, daddr: Some(daddr), dport: Some(dport) },
             protocol: Some(Protocol::Tcp),
             sport: Some(sport),
             ..Assignment::default()

@@ -3,10 +3,9 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
-    ALARM, CURSOR, STRONG,
     figures::{self, UNKNOWN, cut_middle, known},
     grid::{Cell, Column, heading, line},
-    safe,
+    style::{ALARM, CURSOR, STRONG, safe},
 };
 use crate::{
     analyse::{lanes::Lane, top::Entry},

@@ -127,6 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(cut("日本語", 6), "日本語");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut_middle("日本語日本語:443", 11), "日本語…:443");
+        assert_eq!(wrap("日本 日本", 0, 8), ["日本", "  日本"]);
+    }
+
+    #[test]
     fn long_sentences_are_broken_at_blanks() {
         assert_eq!(wrap("one two three four", 0, 9), ["one two", "  three", "  four"]);
         assert_eq!(wrap("unbreakable", 2, 4), ["  unbreakable"]);

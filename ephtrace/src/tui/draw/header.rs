@@ -8,13 +8,16 @@ use ratatui::{
     widgets::Widget as _,
 };
 
-use super::{ALARM, CURSOR, QUIET, STRONG, figures, safe};
+use super::{
+    figures,
+    style::{ALARM, CURSOR, QUIET, STRONG, safe},
+};
 use crate::{
     analyse::{
         pattern::{Algorithm, Pattern, Verdict},
         summary::Summary,
     },
-    output::{notices::Span as Time, summary::words},
+    output::{span::Span as Time, summary::words},
     tui::{seen::Seen, state::State},
 };
 

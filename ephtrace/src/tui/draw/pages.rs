@@ -9,10 +9,9 @@ use ratatui::{
 };
 
 use super::{
-    STRONG,
     destinations::in_use,
     figures::{self, known},
-    safe,
+    style::{STRONG, safe},
 };
 use crate::{
     analyse::{lanes::Lane, picture::Picture, summary::DestinationSummary, top::Entry},
@@ -130,11 +129,8 @@ pub(super) fn destination(state: &State, lane: &Lane, width: u16) -> Vec<Piece> 
 fn from(lane: &Lane) -> String {
     let protocol = lane.protocol.map_or("", protocol_name);
     let origin = lane.origin.map_or("", origin_name);
-    let netns = match lane.destination.netns {
-        0 => String::new(),
-        netns => format!("  netns {netns}"),
-    };
-    format!("  from {}  {protocol} {origin}{netns}", lane.destination.saddr)
+    let netns = lane.flow.netns.map_or(String::new(), |netns| format!("  netns {netns}"));
+    format!("  from {}  {protocol} {origin}{netns}", lane.flow.saddr)
 }
 
 fn counts(entry: &Entry<Row>) -> String {

@@ -10,7 +10,7 @@ use ratatui::{
 };
 use rustc_hash::FxBuildHasher;
 
-use super::{ALARM, QUIET, STRONG};
+use super::style::{ALARM, QUIET, STRONG};
 use crate::{
     analyse::{lanes::Lane, top::Entry},
     model::PortRange,

@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 use super::{state::Page, *};
 use crate::{
     analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
-    model::{Comm, Destination, Hook, Origin, PortRange, Protocol},
+    model::{Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -19,7 +19,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// 2026-01-01 12:00:00 UTC.
 const START_NS: u64 = 1_767_268_800 * SECOND_NS;
 
-const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// A view with all that feeds it, as `run` does.
 struct Scene {
@@ -109,11 +109,11 @@ fn assignment(ts_ns: u64, last_octet: u8, dport: u16, sport: Option<u16>) -> Ass
         ts_ns,
         pid: Some(180 + u32::from(last_octet)),
         comm: Some(Comm::new(if last_octet == 9 { "backup" } else { "app" })),
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: address(1),
-            daddr: address(last_octet),
-            dport,
+            daddr: Some(address(last_octet)),
+            dport: Some(dport),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
@@ -140,7 +140,12 @@ fn recording() -> Scene {
             let (octet, dport) = [(2, 5432), (3, 443), (4, 6379)][to];
             scene.event(assignment(ts_ns, octet, dport, Some(counters[to])));
             if n == 0 {
-                scene.event(assignment(ts_ns, 9, 873, Some(rng.u16(RANGE.low..=RANGE.high))));
+                scene.event(assignment(
+                    ts_ns,
+                    9,
+                    873,
+                    Some(rng.u16(RANGE.ports.low..=RANGE.ports.high)),
+                ));
             }
             if second > 34 && n % 10 == 0 {
                 scene.event(assignment(ts_ns, 4, 6379, None));
@@ -329,7 +334,7 @@ fn help_fits_the_smallest_screen() {
 #[test]
 fn use_has_two_marks_and_findings_come_up() {
     let mut scene = recording();
-    let of = |octet, dport| assignment(0, octet, dport, None).destination;
+    let of = |octet, dport| assignment(0, octet, dport, None).flow;
     let use_of = |ports| InUse { ports, of: 28_232 };
     scene.state.apply(Input::InUse(vec![
         (of(2, 5432), use_of(14_116)),
@@ -399,7 +404,7 @@ fn the_cursor_goes_where_its_destination_goes() {
     assert_eq!(under(&scene), "10.0.0.3:443");
     scene.press("\n");
     assert!(
-        matches!(scene.state.page, Some(Page::Destination(lane)) if lane.destination.dport == 443)
+        matches!(scene.state.page, Some(Page::Destination(lane)) if lane.flow.dport == Some(443))
     );
 }
 

@@ -22,7 +22,7 @@ use std::{
 
 use flate2::Crc;
 
-use crate::output::Prepared;
+use crate::output::files::Prepared;
 
 const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
 

@@ -7,8 +7,11 @@ use ratatui::{
     widgets::{Bar, BarChart, Widget as _},
 };
 
-use super::MANY;
 use crate::analyse::picture::{BINS, NEAR, Steps};
+
+/// Where one step of so many is small, small steps are what there is to be seen: chance makes one
+/// of 64 or fewer.
+pub(super) const MANY: u64 = 4;
 
 /// Most sizes at once: twice as many as Linux draws steps from.
 const SIZES: usize = 16;

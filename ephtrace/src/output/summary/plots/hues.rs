@@ -3,7 +3,6 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
-    net::SocketAddr,
 };
 
 use ratatui::{
@@ -12,7 +11,7 @@ use ratatui::{
 };
 use rustc_hash::FxBuildHasher;
 
-use super::counted;
+use super::counted::counted;
 use crate::{
     analyse::{lanes::Lane, picture::Point},
     model::{Origin, origin_name},
@@ -70,7 +69,7 @@ impl Hues {
     /// How many destinations there are; bind has none.
     pub(crate) fn destinations(&self) -> Option<String> {
         let lanes = self.busiest.iter().filter(|lane| !is_without(lane));
-        let n = lanes.map(|lane| lane.destination).collect::<HashSet<_>>().len();
+        let n = lanes.map(|lane| lane.flow).collect::<HashSet<_>>().len();
         (n > 0).then(|| counted(n as u64, "destination"))
     }
 
@@ -105,7 +104,7 @@ impl Hues {
         lanes()
             .zip(&names)
             .map(|(lane, name)| {
-                let saddr = lane.destination.saddr;
+                let saddr = lane.flow.saddr;
                 let full = || format!("{saddr} -> {name}");
                 (hue(lane), if is_twice(name) { full() } else { name.clone() })
             })
@@ -117,16 +116,22 @@ fn others(n: usize) -> String {
     if n == 0 { String::new() } else { format!("and {}", counted(n as u64, "other")) }
 }
 
+/// Name of a flow of which neither the destination nor the origin is known.
+const NO_DESTINATION: &str = "no destination";
+
 /// Whether there is no destination yet.
 pub(crate) fn is_without(lane: &Lane) -> bool {
-    lane.destination.dport == 0 && lane.destination.daddr.is_unspecified()
+    !lane.flow.has_destination()
 }
 
 /// What a destination is called; a port without one by how it came about.
 pub(crate) fn name(lane: &Lane) -> String {
-    let to = SocketAddr::new(lane.destination.daddr, lane.destination.dport);
+    let Some(to) = lane.flow.remote() else {
+        return lane
+            .origin
+            .map_or_else(|| NO_DESTINATION.to_owned(), |o| origin_name(o).to_owned());
+    };
     match lane.origin {
-        Some(origin) if is_without(lane) => origin_name(origin).to_owned(),
         None | Some(Origin::Connect) => to.to_string(),
         Some(origin) => format!("{} {to}", origin_name(origin)),
     }

@@ -71,7 +71,7 @@ fn busy() -> Namespace {
     let mut openers = Openers::default();
     openers.observe(&Assignment {
         pid: Some(22),
-        destination: bound(40003, State::Bound, 6).destination(7),
+        flow: bound(40003, State::Bound, 6).flow(Some(7)),
         sport: Some(40003),
         origin: Some(Origin::Explicit),
         ..Assignment::default()

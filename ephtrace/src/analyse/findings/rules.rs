@@ -1,0 +1,54 @@
+//! The rules, all of them, and what they find together.
+
+use std::fmt::Write as _;
+
+use super::{asked, facts::Facts, finding::Finding, load, settings, states};
+
+/// At most so many findings of one rule: a host with a thousand destinations in the same trouble
+/// needs the worst of them.
+pub(super) const MAX_PER_RULE: usize = 3;
+
+/// A rule.
+type Rule = fn(&Facts) -> Vec<Finding>;
+
+/// All of them, in the order of their worth.
+const RULES: [Rule; 19] = [
+    load::exhausted,
+    load::full,
+    asked::asked,
+    states::syn_sent,
+    states::close_wait,
+    states::fin_wait2,
+    load::runs_out,
+    load::half_mark,
+    load::retry_loop,
+    load::storm,
+    load::bind_zero,
+    settings::reserved_block,
+    settings::time_wait_not_reusable,
+    settings::conntrack,
+    load::self_connect,
+    load::short_reuse,
+    settings::listener_inside,
+    settings::equal_parity,
+    settings::other_range,
+];
+
+/// All findings, worst first.
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for rule in RULES {
+        let mut found = rule(facts);
+        let more = found.len().saturating_sub(MAX_PER_RULE);
+        found.truncate(MAX_PER_RULE);
+        if more > 0
+            && let Some(last) = found.last_mut()
+        {
+            let _ = write!(last.evidence, "; and {more} more like this");
+        }
+        all.append(&mut found);
+    }
+    // Stable: rules stand in the order of their worth.
+    all.sort_by_key(|finding| finding.severity);
+    all
+}
