@@ -129,7 +129,8 @@ mod tests {
         let found = executables(concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"ephtrace"},"executable":null}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/t/kernel-1"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"#,
+            r#""executable":"/t/kernel-1"}"#,
             "\nno JSON\n",
             r#"{"reason":"build-finished","success":true}"#,
         ));

@@ -1,16 +1,17 @@
 //! The kernel's own search, worked out: where it began, how far it went, which half found the port.
 //!
-//! The rule is that of `__inet_hash_connect` (`net/ipv4/inet_hashtables.c`; the same from Linux 5.18,
-//! 5.17.11 and 5.10.125 on to 7.3). With the range `low..=high`:
+//! The rule is that of `__inet_hash_connect` (`net/ipv4/inet_hashtables.c`; the same from Linux
+//! 5.18, 5.17.11 and 5.10.125 on to 7.3). With the range `low..=high`:
 //!
 //! 1. `step` is 2, or 1 for a socket with `IP_LOCAL_PORT_RANGE` on Linux 6.8 and later.
 //! 2. `remaining = high + 1 - low`, made even if `step` is 2.
 //! 3. `offset = (word + (hash >> 32)) mod 2^32 mod remaining`, made even if `step` is 2, where
 //!    `word = table_perturb[hash & mask]`.
-//! 4. The search walks from `low + offset` by `step`, going back by `remaining` past `high`, through
-//!    `remaining / step` candidates; then, if `step` is 2, the same once more from `offset + 1`.
-//! 5. It adds `step * (1 + max(k, random 0..=7))` to the word, `k` being the number of candidates that
-//!    the last pass refused. A failed search adds nothing.
+//! 4. The search walks from `low + offset` by `step`, going back by `remaining` past `high`,
+//!    through `remaining / step` candidates; then, if `step` is 2, the same once more from `offset
+//!    + 1`.
+//! 5. It adds `step * (1 + max(k, random 0..=7))` to the word, `k` being the number of candidates
+//!    that the last pass refused. A failed search adds nothing.
 //!
 //! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
 //! got in between, and everything is unknown.
@@ -78,8 +79,8 @@ pub struct Selection {
     pub first_candidate: u16,
     /// The half that found the port; `None` for a failed search, which goes through both.
     pub pass: Option<Pass>,
-    /// How many candidates it looked at, the chosen one and reserved ones included; `None` where the
-    /// kernel walked by random steps and the number can't be told.
+    /// How many candidates it looked at, the chosen one and reserved ones included; `None` where
+    /// the kernel walked by random steps and the number can't be told.
     pub tried: Option<u32>,
 }
 

@@ -1,8 +1,8 @@
 //! Totals of one interval: who was assigned how many ports for which destination, what failed, what
 //! it cost. Pure; where the totals come from is in `kernel::totals`.
 //!
-//! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are upper
-//! bounds, at most a quarter above the true value (latency) or twice it (candidates).
+//! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are
+//! upper bounds, at most a quarter above the true value (latency) or twice it (candidates).
 
 use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 
@@ -81,7 +81,8 @@ pub struct Numbers {
     pub assignments: u64,
     /// Failed ones.
     pub failed: u64,
-    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that occurred.
+    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that
+    /// occurred.
     pub errors: Vec<(&'static str, u64)>,
     /// Assignments a second.
     pub per_second: f64,

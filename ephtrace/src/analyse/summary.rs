@@ -30,6 +30,8 @@ pub struct Circumstances {
     pub lanes_evicted: u64,
     /// What found no room in the ring buffer, and was only counted.
     pub overflow: Option<Interval>,
+    /// Assignments of a recording that came too late to be put in order.
+    pub disordered: u64,
     /// Inode number of the network namespace that remedies are typed in.
     pub own_netns: Option<u32>,
 }
@@ -37,7 +39,8 @@ pub struct Circumstances {
 /// A run in numbers and verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Time that the run took, in nanoseconds; of a recording, from its first to its last assignment.
+    /// Time that the run took, in nanoseconds; of a recording, from its first to its last
+    /// assignment.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,

@@ -17,10 +17,10 @@ use super::{
     destinations::Destinations,
     findings::{DestinationFacts, Facts, findings},
     lanes::Lane,
+    number::as_f64,
     pattern::{Judge, Observation, StreamVerdict, WHOLE},
     picture::Picture,
     processes::Processes,
-    real,
     self_connect::SelfConnects,
     summary::{Circumstances, DestinationSummary, ErrorCount, Latency, OriginSummary, Summary},
 };
@@ -100,7 +100,8 @@ impl Tally {
         self.assignments
     }
 
-    /// What is said of one destination; `None` if it is not known, or was left out for lack of room.
+    /// What is said of one destination; `None` if it is not known, or was left out for lack of
+    /// room.
     pub fn destination(&self, lane: &Lane) -> Option<DestinationSummary> {
         self.destinations.one(lane)
     }
@@ -186,5 +187,5 @@ fn origin_summary(one: StreamVerdict) -> OriginSummary {
 }
 
 fn per_second(count: u64, duration_ns: u64) -> f64 {
-    if duration_ns == 0 { 0.0 } else { real(count) * 1e9 / real(duration_ns) }
+    if duration_ns == 0 { 0.0 } else { as_f64(count) * 1e9 / as_f64(duration_ns) }
 }

@@ -39,7 +39,8 @@ pub struct ReportArgs {
     #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "plot"])]
     pub html: Option<PathBuf>,
 
-    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always
+    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is
+    /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,

@@ -290,3 +290,6 @@ impl HookReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

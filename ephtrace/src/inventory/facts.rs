@@ -1,4 +1,5 @@
-//! From what is in use now to the facts that findings are made of, alone or beside what was counted.
+//! From what is in use now to the facts that findings are made of, alone or beside what was
+//! counted.
 //!
 //! The only place that knows both `inventory` and `analyse`.
 
@@ -188,8 +189,8 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
     }
 }
 
-/// What to type before a command so that it runs in there. Names are others' choice: one that a shell
-/// would not take as it is, is left out.
+/// What to type before a command so that it runs in there. Names are others' choice: one that a
+/// shell would not take as it is, is left out.
 fn enter(place: &Place) -> Option<String> {
     let door = place.door.as_deref();
     let name = place.name.as_deref().filter(|name| !name.contains('/'));

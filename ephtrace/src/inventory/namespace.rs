@@ -162,8 +162,8 @@ impl Settings {
         }
     }
 
-    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if it
-    /// was another when the socket connected.
+    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if
+    /// it was another when the socket connected.
     pub fn part(&self, range: Option<PortRange>) -> PortRange {
         let inside = range.map(|range| range.intersection(self.range));
         inside.filter(|part| !part.is_empty()).unwrap_or(self.range)

@@ -16,7 +16,8 @@ pub struct Sysctls {
     pub step_width: Option<u32>,
     /// `net.ipv4.tcp_tw_reuse`: 0 never, 1 always, 2 on loopback only.
     pub tw_reuse: Option<u8>,
-    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a second.
+    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a
+    /// second.
     pub tw_reuse_delay_ms: Option<u32>,
     /// `net.ipv4.tcp_timestamps`: 0 off, so that no TIME_WAIT can be taken over.
     pub timestamps: Option<u8>,

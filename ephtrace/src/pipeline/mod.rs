@@ -7,17 +7,20 @@
 pub(crate) mod announce;
 pub(crate) mod counting;
 mod counts;
+pub(crate) mod input;
 pub(crate) mod live;
 pub(crate) mod occupancy;
 mod output;
 pub(crate) mod playback;
 mod reader;
 mod recording_metadata;
-mod replay;
+pub(crate) mod replay;
 pub mod settings;
 pub(crate) mod signals;
+pub(crate) mod stages;
 pub(crate) mod timing;
 mod trace;
+mod trace_recording;
 pub(crate) mod view;
 
 pub use self::trace::trace;

@@ -5,6 +5,7 @@ pub mod item;
 pub mod keep;
 mod names;
 pub mod ndjson;
+pub mod order;
 pub mod parquet;
 pub mod pcap;
 pub mod recording;

@@ -1,7 +1,7 @@
 //! Runs the measurements of `cargo xtask bench --instructions` in a guest, one after another.
 //!
-//! In: [`wire::ORDER_FILE`]. Out: a line for each run, [`wire::MARK`] and JSON. Stops at the first run
-//! that fails: a figure of a tracer that did not trace would be worse than none.
+//! In: [`wire::ORDER_FILE`]. Out: a line for each run, [`wire::MARK`] and JSON. Stops at the first
+//! run that fails: a figure of a tracer that did not trace would be worse than none.
 
 #[path = "../bench/instructions/wire.rs"]
 mod wire;

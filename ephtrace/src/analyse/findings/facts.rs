@@ -68,7 +68,8 @@ pub struct DestinationFacts {
     pub assignments: u64,
     /// Assignments a second.
     pub per_second: Option<f64>,
-    /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was free.
+    /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
+    /// free.
     pub no_port: u64,
     /// Searches of which it is known how far they went.
     pub searches_known: u64,

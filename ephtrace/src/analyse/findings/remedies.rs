@@ -1,5 +1,5 @@
-//! What to type, so that it helps and does no harm where it is typed: a sysctl of a network namespace
-//! is set inside of it.
+//! What to type, so that it helps and does no harm where it is typed: a sysctl of a network
+//! namespace is set inside of it.
 
 use super::{
     DestinationFacts, Facts, NetnsFacts,
@@ -59,10 +59,16 @@ impl Facts {
         remedies.extend(self.wider(d));
         match d.origin {
             Some("bind") => remedies.push(
-                "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared between destinations".to_owned(),
+                "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is \
+                 chosen in connect, and shared between destinations"
+                    .to_owned(),
             ),
             Some("udp") => remedies.push("one connected socket for many datagrams".to_owned()),
-            _ => remedies.push("more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports".to_owned()),
+            _ => remedies.push(
+                "more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or \
+                 more destination addresses or ports"
+                    .to_owned(),
+            ),
         }
         remedies
     }
@@ -76,7 +82,8 @@ impl Facts {
             return Some(self.sysctl(d, WIDE_RANGE));
         };
         Some(format!(
-            "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)"
+            "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, \
+             IP_LOCAL_PORT_RANGE, …)"
         ))
     }
 

@@ -6,7 +6,7 @@ use super::{
     facts::{DestinationFacts, Facts, StateFacts},
     finding::{Finding, Severity},
 };
-use crate::analyse::real;
+use crate::analyse::number::as_f64;
 
 /// Fewer sockets in a state are of a moment.
 const MIN_SOCKETS: u64 = 10;
@@ -49,7 +49,7 @@ pub(super) fn cause(d: &DestinationFacts) -> Option<Cause> {
 /// Whether so many sockets in a state are worth a word.
 fn is_notable(d: &DestinationFacts, states: &StateFacts, count: u64) -> bool {
     let usable = f64::from(d.usable.unwrap_or(0));
-    let is_many = usable > 0.0 && real(count) >= MANY_PORTS * usable;
+    let is_many = usable > 0.0 && as_f64(count) >= MANY_PORTS * usable;
     count >= MIN_SOCKETS && (is_many || 2 * count > states.all)
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::read_with;
+use super::reading::read_with;
 use crate::{
     analyse::charts::Charts,
     output::{

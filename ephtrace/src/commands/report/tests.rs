@@ -2,13 +2,18 @@
 
 use std::{
     fmt::Write as _,
-    io::{Cursor, Read},
+    io::{self, Cursor, Read},
 };
 
+use anyhow::Result;
 use proptest::prelude::*;
 
-use super::*;
-use crate::analyse::processes::MAX_PROCESSES;
+use super::{page, *};
+use crate::{
+    analyse::{destinations::MAX_DESTINATIONS, processes::MAX_PROCESSES},
+    output::Screen,
+    replay::Recording,
+};
 
 /// What a report says of `lines`, and what was said on the way.
 fn report(lines: &str) -> (Result<Report>, String) {

@@ -100,14 +100,28 @@ pub(in crate::commands) fn duration(
     }
 }
 
-/// Size of the ring buffer, rounded up to what the kernel takes.
-pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageError> {
+/// A number of bytes: `4096`, `256M`, `2G`. `None` if it is no number, an error if it is too large.
+pub(in crate::commands) fn bytes(text: &str) -> Option<Result<u64, TooLarge>> {
     let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
         _ => (text, 1),
     };
-    let bytes = digits.parse::<u32>().ok().and_then(|n| n.checked_mul(unit));
+    let number = digits.parse::<u64>().ok()?;
+    Some(number.checked_mul(unit).ok_or(TooLarge))
+}
+
+/// More bytes than 64 bits can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::commands) struct TooLarge;
+
+/// Size of the ring buffer, rounded up to what the kernel takes.
+pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageError> {
+    let bytes = match bytes(&text.to_ascii_uppercase()) {
+        Some(Ok(bytes)) => u32::try_from(bytes).ok(),
+        _ => None,
+    };
     match bytes {
         Some(bytes @ 1..=MAX_RING_BYTES) => Ok(bytes.max(MIN_RING_BYTES).next_power_of_two()),
         _ => Err(bad(

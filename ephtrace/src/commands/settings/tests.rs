@@ -190,17 +190,6 @@ fn users_by_name() {
 }
 
 #[test]
-fn mounts_of_cgroup_v2() {
-    let find = |text: &str| lookup::cgroup2_mount(text.as_bytes());
-    let unified = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0";
-    assert_eq!(find(unified).as_deref(), Some(Path::new("/sys/fs/cgroup")));
-    let hybrid = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\nnone /mnt/a\\040b cgroup2 rw 0 0\n";
-    assert_eq!(find(hybrid).as_deref(), Some(Path::new("/mnt/a b")));
-    assert_eq!(find("tmpfs /tmp tmpfs rw 0 0"), None);
-    assert_eq!(find(""), None);
-}
-
-#[test]
 fn cgroups_by_path() {
     let mounts = fs::read("/proc/self/mounts").unwrap();
     // Only where this test may look at the whole hierarchy.

@@ -23,11 +23,11 @@ use super::{
 use crate::analyse::{charts::Charts, findings::Finding, summary::Summary};
 
 const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
+pub(super) const SCRIPT: &str = include_str!("script.js");
 
 /// SHA-256 of [`SCRIPT`], in base 64: the policy allows this script and no other. A test says what
 /// it has to be.
-const SCRIPT_HASH: &str = "zy3rK2B6Jrpn+eU+Dk5HON1eMriK39BJYQX9JOOdLg0=";
+pub(super) const SCRIPT_HASH: &str = "zy3rK2B6Jrpn+eU+Dk5HON1eMriK39BJYQX9JOOdLg0=";
 
 /// What a page is made of.
 pub struct Page<'a> {

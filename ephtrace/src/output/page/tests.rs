@@ -5,10 +5,17 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::*;
+use super::{
+    document::{SCRIPT, SCRIPT_HASH},
+    *,
+};
 use crate::{
     analyse::{
-        charts::MAX_MARKS, findings::Severity, lanes::Lanes, summary::Circumstances, tally::Tally,
+        charts::{Charts, MAX_MARKS},
+        findings::{Finding, Severity},
+        lanes::Lanes,
+        summary::{Circumstances, Summary},
+        tally::Tally,
     },
     model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, losses::Losses},
 };

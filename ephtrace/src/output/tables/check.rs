@@ -9,7 +9,7 @@ use std::fmt;
 use crate::{
     analyse::{
         findings::{AskedFacts, DestinationFacts, Finding, Severity},
-        real,
+        number::as_f64,
         storm::{Numbers, Row},
     },
     output::{escape::shown, span::Span},
@@ -132,7 +132,7 @@ impl Answer {
         if let Some(counted) = &seen.counted {
             let failures = Failures::worst(counted, &seen.rows, &limits.failures);
             let p99_ns = p99_ns(counted, &seen.rows);
-            let slow = limits.p99_ns.judge(real(p99_ns.unwrap_or(0)));
+            let slow = limits.p99_ns.judge(as_f64(p99_ns.unwrap_or(0)));
             state = state.max(failures.state).max(slow);
             let counted_text = counted_text(counted, &failures, p99_ns);
             let at = if failures.state > State::Ok { 0 } else { text.len() };
@@ -224,7 +224,7 @@ fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
 }
 
 fn percent(part: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { 100.0 * real(part) / real(all) }
+    if all == 0 { 0.0 } else { 100.0 * as_f64(part) / as_f64(all) }
 }
 
 /// The worst failures of one program and destination.
@@ -299,7 +299,7 @@ fn counted_data(
     // U: not known.
     let p99 = match p99_ns {
         None => "U".to_owned(),
-        Some(ns) => format!("{}us", us(real(ns))),
+        Some(ns) => format!("{}us", us(as_f64(ns))),
     };
     [
         format!("failed={:.2}%;{};{};0;100", worst.percent, failures.warning, failures.critical),
@@ -379,10 +379,12 @@ mod tests {
             uid: 0,
             cgroup_id: 0,
             container: None,
-            netns: None,
-            saddr: "10.0.0.1".parse().unwrap(),
-            daddr: dport.map(|_| "10.0.0.2".parse().unwrap()),
-            dport,
+            flow: FlowKey {
+                netns: None,
+                saddr: [10, 0, 0, 1].into(),
+                daddr: dport.map(|_| [10, 0, 0, 2].into()),
+                dport,
+            },
             protocol: Some("tcp"),
             origin: Some(origin),
             numbers,

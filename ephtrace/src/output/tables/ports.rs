@@ -10,7 +10,10 @@ use crate::inventory::{
     socket::ByState,
 };
 use crate::model::PortRange;
-use crate::output::escape::shown;
+use crate::output::{
+    escape::shown,
+    width::{Left, width},
+};
 
 /// How many bound ports are listed of each namespace.
 const LISTED_BOUND: usize = 10;
@@ -268,11 +271,11 @@ fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     if namespace.destinations_known == 0 {
         return Ok(());
     }
-    let width = width(namespace.destinations.iter().map(most));
+    let columns = widest(namespace.destinations.iter().map(most));
     writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
     writeln!(
         out,
-        "{:>7} {:>7} {:4} {:>6} {:>6} {:>11} {:>7} {:>8} {:>7} {:>9} {:>6}  {:width$} DESTINATION",
+        "{:>7} {:>7} {:4} {:>6} {:>6} {:>11} {:>7} {:>8} {:>7} {:>9} {:>6}  {:columns$} DESTINATION",
         "IN USE",
         "SHARE",
         "MARK",
@@ -291,14 +294,14 @@ fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         let (share, holder) = (percent(one.share), most(one));
         let (in_use, even, odd, to) = (one.in_use, one.even, one.odd, to(one));
         write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} {:>11} ", left(one))?;
-        writeln!(out, "{}  {holder:width$} {to}", main_states(&one.by_state))?;
+        writeln!(out, "{}  {} {to}", main_states(&one.by_state), Left(&holder, columns))?;
     }
     let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others else {
         return Ok(());
     };
     write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} {:>11} ", "", "", "")?;
     let states = main_states(by_state);
-    writeln!(out, "{states}  {:width$} {destinations} others", "")
+    writeln!(out, "{states}  {:columns$} {destinations} others", "")
 }
 
 fn main_states(by_state: &ByState) -> String {
@@ -326,18 +329,19 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
         return Ok(());
     }
     let listed = bound.held.iter().take(LISTED_BOUND);
-    let width = width(listed.clone().map(holder));
+    let columns = widest(listed.clone().map(holder));
     writeln!(out, "\nbound in the range:")?;
     writeln!(
         out,
-        "{:>7} {:6} {:8} {:8} {:width$} ADDRESS",
+        "{:>7} {:6} {:8} {:8} {:columns$} ADDRESS",
         "PORT", "STATE", "RESERVED", "ORIGIN", "HELD BY"
     )?;
     for held in listed {
         let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
         let (origin, holder) = (origin.unwrap_or("-"), holder(held));
-        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder:width$} {saddr}")?;
+        let holder = Left(&holder, columns);
+        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder} {saddr}")?;
         if *sockets > 1 {
             write!(out, " ({sockets} sockets)")?;
         }
@@ -353,8 +357,9 @@ fn holder(held: &Held) -> String {
     held.holder.as_ref().map_or("-".to_owned(), who)
 }
 
-fn width(texts: impl Iterator<Item = String>) -> usize {
-    texts.map(|text| text.chars().count()).fold(HOLDER_WIDTH, usize::max)
+/// Columns that the widest of `texts` takes.
+fn widest(texts: impl Iterator<Item = String>) -> usize {
+    texts.map(|text| width(&text)).fold(HOLDER_WIDTH, usize::max)
 }
 
 fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {

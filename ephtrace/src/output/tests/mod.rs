@@ -5,6 +5,7 @@ mod properties;
 
 use std::{
     cell::RefCell,
+    io::{self, Write},
     net::{Ipv4Addr, Ipv6Addr},
     rc::Rc,
     sync::Arc,
@@ -15,10 +16,12 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::{
     analyse::{
-        summary::{Circumstances, CpuTime, KernelCost, KernelCounts},
+        summary::{Circumstances, CpuTime, KernelCost, KernelCounts, Summary},
         tally::Tally,
     },
-    model::{Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, losses::Losses,
+    },
 };
 
 const START: u64 = 1_795_000_000_000_000_000;

@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 use super::{state::Page, *};
 use crate::{
     analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
-    model::{Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
 const SECOND_NS: u64 = 1_000_000_000;

@@ -17,7 +17,7 @@ use super::{
     file::{self, Rewritten},
     footer::{self, Fact, Footer},
     rotate::{self, Rotate},
-    rows::{self, Rows},
+    rows::Rows,
     schema::{self, Plan},
 };
 use crate::output::{files::Prepared, notices::Notices, sink::Sink};
@@ -74,7 +74,7 @@ pub struct ParquetSink {
     /// Row groups that stay and are not in the file yet.
     pending: Vec<u8>,
     /// All row groups that stay.
-    groups: Vec<RowGroupMetaData>,
+    pub(super) groups: Vec<RowGroupMetaData>,
     /// How many of them are in the file.
     written: usize,
     /// Number of the file, if they are numbered.
