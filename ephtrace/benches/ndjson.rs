@@ -5,7 +5,7 @@ use std::{hint::black_box, io, net::Ipv4Addr};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::{lanes::Lanes, tally::Tally},
-    model::{Assignment, Comm, FlowKey, Hook, Origin, PortRange, Protocol},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
     output::{JsonSink, Notices, Sink as _, Target},
 };
 
@@ -48,7 +48,7 @@ fn assignment(n: u32) -> Assignment {
         sport: Some(port),
         errno: Some(0),
         latency_ns: Some(1800 + u64::from(n) % 700),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         word_step: None,
         salt_epoch: Some(12_345),
         first_candidate: Some(port),

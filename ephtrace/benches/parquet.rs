@@ -10,7 +10,7 @@ use std::{
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
     analyse::lanes::Lanes,
-    model::{Assignment, Comm, FlowKey, Hook, Origin, PortRange, Protocol},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
     output::{
         Notices, Sink as _,
         stream::parquet::{Options, ParquetSink},
@@ -98,7 +98,7 @@ impl Storm {
             sport: Some(port),
             errno: Some(0),
             latency_ns: Some(900 + u64::from(tried) * 60 + self.wait_ns(400.0)),
-            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            range: Some(RangeInForce::of_netns(32_768, 60_999)),
             salt_epoch: Some(self.ts_ns / 10_000_000_000),
             first_candidate: Some(first),
             tried: Some(tried.into()),

@@ -9,9 +9,10 @@
 //!                                       losses, counters ─────────┴─ summary ┘
 //! ```
 //!
-//! [`run`] wires them for the live trace, [`report`] for a recording; [`cli`] is what was typed and [`settings`] what it means;
-//! [`doctor`] tells what this machine allows, [`ports`] what is in use now ([`inventory`]). Only [`kernel`] names aya. Behind it everything works
-//! without root, reads no clock and gets time as an argument.
+//! [`run`] wires them for the live trace, [`report`] for a recording; [`cli`] is what was typed and
+//! [`settings`] what it means; [`doctor`] tells what this machine allows, [`ports`] what is in use
+//! now ([`inventory`]). Only [`kernel`] names aya. Behind it everything works without root, reads
+//! no clock and gets time as an argument.
 
 pub mod analyse;
 pub mod cli;

@@ -14,31 +14,19 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+pub(crate) use ephtrace_common::Origin;
+use serde::{Serialize, Serializer};
 use socket2::{SockAddr, Socket};
 
 use crate::{calls::Calls, net, netns};
 
-/// Who chose the port, and when. Named as ephtrace names origins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Origin {
-    /// The kernel, in `connect()` (or in `sendto()` with `MSG_FASTOPEN`).
-    Connect,
-    /// The kernel, in `bind()` of a TCP socket to port 0.
-    Bind,
-    /// The kernel, in `listen()` on an unbound socket.
-    Listen,
-    /// The kernel, for a UDP socket.
-    Udp,
-    /// The kernel, for a ping socket.
-    Ping,
-    /// The kernel, for an SCTP socket.
-    Sctp,
-    /// The program; or it connects with a port that it has already.
-    Explicit,
-    /// Nobody: the attempt ended before a port was looked for.
-    None,
+/// As ephtrace names origins; `none` for an attempt that ended before a port was looked for.
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn name<S: Serializer>(
+    origin: &Option<Origin>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(origin.map_or("none", Origin::name))
 }
 
 /// One attempt to get a port, as its own process saw it.
@@ -73,15 +61,16 @@ pub(crate) struct Attempt {
     /// Real user id.
     pub(crate) uid: u32,
     /// Who chose the port.
-    pub(crate) origin: Origin,
+    #[serde(serialize_with = "name")]
+    pub(crate) origin: Option<Origin>,
     /// Inode number of the thread's network namespace.
     pub(crate) netns: u64,
     /// The range in force for the socket, both ends inclusive; null where none is.
     pub(crate) range: Option<(u16, u16)>,
     /// Socket cookie.
     pub(crate) cookie: Option<u64>,
-    /// It was asked for before the attempt, too. The kernel makes it when it is asked for, so that a
-    /// tracer that only reads memory finds it then, and may not otherwise.
+    /// It was asked for before the attempt, too. The kernel makes it when it is asked for, so that
+    /// a tracer that only reads memory finds it then, and may not otherwise.
     pub(crate) cookie_before: bool,
     /// Before `connect()`, in nanoseconds since the Unix epoch.
     pub(crate) start_ns: u64,
@@ -208,8 +197,8 @@ impl<'a> Probe<'a> {
         Ok(attempt)
     }
 
-    /// Does `act`, by which `socket`, bound to the probe's address or to none, gets a port before it
-    /// has a destination, and logs it.
+    /// Does `act`, by which `socket`, bound to the probe's address or to none, gets a port before
+    /// it has a destination, and logs it.
     pub(crate) fn bind(
         &self,
         socket: &Socket,
@@ -232,7 +221,7 @@ impl<'a> Probe<'a> {
             daddr: any,
             errno,
             connect_errno: errno,
-            origin: self.origin,
+            origin: Some(self.origin),
             // A ping socket's port is an identifier, of which there is no range.
             range: match self.origin {
                 Origin::Ping => None,
@@ -250,9 +239,9 @@ impl<'a> Probe<'a> {
 
     fn outcome(&self, client: &Socket, connect_errno: i32) -> Result<Attempt> {
         let (origin, errno) = match connect_errno {
-            0 | libc::EINPROGRESS | libc::ECONNREFUSED => (self.origin, 0),
-            libc::EADDRNOTAVAIL => (self.origin, connect_errno),
-            libc::ENETUNREACH => (Origin::None, connect_errno),
+            0 | libc::EINPROGRESS | libc::ECONNREFUSED => (Some(self.origin), 0),
+            libc::EADDRNOTAVAIL => (Some(self.origin), connect_errno),
+            libc::ENETUNREACH => (None, connect_errno),
             other => {
                 let e = io::Error::from_raw_os_error(other);
                 return Err(e).with_context(|| format!("{}: connecting to {}", self.way, self.to));
@@ -313,7 +302,7 @@ impl Attempt {
             tid: nix::unistd::gettid().as_raw(),
             comm: fs::read_to_string("/proc/self/comm")?.trim_end().to_owned(),
             uid: nix::unistd::getuid().as_raw(),
-            origin: Origin::Connect,
+            origin: Some(Origin::Connect),
             netns: netns::inode()?,
             range: None,
             cookie: None,

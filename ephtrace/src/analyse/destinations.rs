@@ -6,18 +6,20 @@
 use super::{
     findings::DestinationFacts,
     lanes::Lane,
+    number::as_f64,
     pattern::{History, Observation},
     ports::Ports,
-    real,
     reuse::{Reuse, Used, Uses},
     steps::Steps,
     summary::{DestinationSummary, UsualStep},
     top::{Entry, Top},
 };
-use crate::model::{Assignment, Origin, Pass, PortRange, errno_name, origin_name, protocol_name};
+use crate::model::{
+    Assignment, Origin, Pass, PortRange, RangeInForce, errno_name, origin_name, protocol_name,
+};
 
-/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
-/// there are more, the quieter ones make room, and are counted.
+/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports.
+/// Once there are more, the quieter ones make room, and are counted.
 pub const MAX_DESTINATIONS: usize = 1024;
 
 /// The busiest destinations.
@@ -35,7 +37,7 @@ struct Tracked {
     second_pass: u64,
     steps: Steps,
     ports: Ports,
-    range: Option<PortRange>,
+    range: Option<RangeInForce>,
     first_ns: Option<u64>,
     last_ns: u64,
     history: History,
@@ -127,14 +129,14 @@ fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
     let Lane { flow, origin, .. } = *lane;
     let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
         entry.value;
-    let seconds = real(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
+    let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
     DestinationFacts {
         flow,
         origin: origin.map(origin_name),
-        range: range.map(|r| (r.low, r.high)),
-        by_socket: range.is_some_and(|r| r.by_socket),
+        range: range.map(|range| range.ports),
+        by_socket: range.is_some_and(RangeInForce::is_by_socket),
         assignments: entry.count,
-        per_second: (seconds > 0.0).then(|| real(entry.count) / seconds),
+        per_second: (seconds > 0.0).then(|| as_f64(entry.count) / seconds),
         no_port,
         searches_known,
         second_pass,
@@ -146,7 +148,7 @@ fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
     let Lane { flow, protocol, origin } = *lane;
     let Tracked { failures, no_port, searches_known, second_pass, .. } = entry.value;
     let Tracked { steps, ports, range, first_ns, last_ns, history, .. } = &entry.value;
-    let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
+    let range = range.map(|range| range.ports);
     DestinationSummary {
         flow,
         protocol: protocol.map(protocol_name),
@@ -158,9 +160,9 @@ fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
         searches_known,
         second_pass,
         usual_step: steps.usual().map(|(step, share)| UsualStep { step, share }),
-        range: range.map(|r| (r.low, r.high)),
-        range_ports: range.map(|r| r.len()),
-        distinct_ports: ports.count(within),
+        range,
+        range_ports: range.map(PortRange::len),
+        distinct_ports: ports.count(range.unwrap_or(PortRange::ALL)),
         first_ns: first_ns.unwrap_or(*last_ns),
         last_ns: *last_ns,
         verdict: history.verdict(),

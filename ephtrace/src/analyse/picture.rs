@@ -81,7 +81,7 @@ impl Picture {
         if assignment.origin == Some(Origin::Explicit) {
             return;
         }
-        let Assignment { range, resalted, .. } = *assignment;
+        let (range, resalted) = (assignment.ports(), assignment.resalted);
         // A step over a change of the hash secret is none of the counter's.
         let step = assignment.step.filter(|_| resalted != Some(true));
         if let Some(step) = step {
@@ -221,7 +221,7 @@ impl Steps {
 
 /// How many sizes a step can have.
 fn width(range: Option<PortRange>) -> u32 {
-    range.map_or(2 * FARTHEST, |range| range.len()).max(1)
+    range.map_or(2 * FARTHEST, PortRange::len).max(1)
 }
 
 fn half(width: u32) -> i32 {
@@ -238,9 +238,9 @@ fn jump(range: Option<PortRange>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::FlowKey;
+    use crate::model::{FlowKey, RangeInForce};
 
-    const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+    const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
     fn assignment(port: u16, dport: u16, step: Option<i32>) -> Assignment {
         Assignment {
@@ -318,7 +318,7 @@ mod tests {
     fn counts_steps_near_and_far() {
         let mut steps = Steps::default();
         for step in [-40, -1, 2, 2, 40, 41, -41, 14_116, -14_115, i32::MIN, i32::MAX] {
-            steps.add(step, Some(RANGE));
+            steps.add(step, Some(RANGE.ports));
         }
         assert_eq!((steps.total(), steps.near_total(), steps.close()), (11, 5, 7));
         let near: Vec<_> = steps.near().filter(|&(_, count)| count > 0).collect();
@@ -340,8 +340,8 @@ mod tests {
 
     #[test]
     fn a_range_of_one_port_is_no_trouble() {
-        let one = Some(PortRange { low: 5000, high: 5000, by_socket: false });
-        let none = Some(PortRange { low: 5001, high: 5000, by_socket: false });
+        let one = Some(PortRange::new(5000, 5000));
+        let none = Some(PortRange::new(5001, 5000));
         let mut steps = Steps::default();
         steps.add(0, one);
         steps.add(0, none);

@@ -61,7 +61,7 @@ impl SelfConnects {
 /// The search may hand out the very port that is connected to.
 fn is_at_risk(assignment: &Assignment) -> bool {
     let FlowKey { saddr, daddr, dport, .. } = assignment.flow;
-    let is_in_range = |dport| assignment.range.is_some_and(|range| range.contains(dport));
+    let is_in_range = |dport| assignment.ports().is_some_and(|ports| ports.contains(dport));
     let is_connect = !matches!(assignment.origin, Some(Origin::Bind | Origin::Listen));
     is_connect && Some(saddr) == daddr && !saddr.is_unspecified() && dport.is_some_and(is_in_range)
 }
@@ -78,8 +78,8 @@ fn risk(at_risk: u64, socket: SocketAddr) -> String {
     let connects = if at_risk == 1 { "connect goes" } else { "connects go" };
     format!(
         "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}): while \
-         nobody listens there, retries end in a socket connected to itself; move the service out of \
-         the range, or add its port to net.ipv4.ip_local_reserved_ports"
+         nobody listens there, retries end in a socket connected to itself; move the service out \
+         of the range, or add its port to net.ipv4.ip_local_reserved_ports"
     )
 }
 
@@ -88,14 +88,14 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::model::PortRange;
+    use crate::model::RangeInForce;
 
     fn local(dport: u16, sport: u16) -> Assignment {
         let address = Ipv4Addr::LOCALHOST.into();
         Assignment {
             flow: FlowKey { netns: None, saddr: address, daddr: Some(address), dport: Some(dport) },
             sport: Some(sport),
-            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            range: Some(RangeInForce::of_netns(32_768, 60_999)),
             ..Assignment::default()
         }
     }

@@ -1,8 +1,8 @@
 //! Totals of one interval: who was assigned how many ports for which destination, what failed, what
 //! it cost. Pure; where the totals come from is in `kernel::totals`.
 //!
-//! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are upper
-//! bounds, at most a quarter above the true value (latency) or twice it (candidates).
+//! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are
+//! upper bounds, at most a quarter above the true value (latency) or twice it (candidates).
 
 use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr};
 
@@ -14,7 +14,9 @@ use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
 use super::capacity::Capacity;
-use crate::model::{Comm, FlowKey, Origin, Protocol, errno_name, origin_name, protocol_name};
+use crate::model::{
+    Comm, FlowKey, Origin, PortRange, Protocol, errno_name, origin_name, protocol_name,
+};
 
 /// What one interval gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,7 +70,8 @@ pub struct Numbers {
     pub assignments: u64,
     /// Failed ones.
     pub failed: u64,
-    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that occurred.
+    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that
+    /// occurred.
     pub errors: Vec<(&'static str, u64)>,
     /// Assignments a second.
     pub per_second: f64,
@@ -97,7 +100,7 @@ pub struct Numbers {
     /// Of the known ones, how many went on to the other parity: the half mark is behind them.
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
 }
 
 /// Name of an errno slot that holds all others.
@@ -239,7 +242,8 @@ impl Numbers {
             tried_max: is_known.then_some(totals.max_tried),
             tried_mean: is_known.then(|| totals.candidates as f64 / walked as f64),
             second_pass: totals.second_pass,
-            range: (totals.range != [0, 0]).then(|| (totals.range[0], totals.range[1])),
+            range: (totals.range != [0, 0])
+                .then(|| PortRange::new(totals.range[0], totals.range[1])),
         }
     }
 }

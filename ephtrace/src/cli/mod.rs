@@ -95,7 +95,8 @@ pub enum Command {
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Say what is in use now: by destination, state and process, and how near the range is to its end
+    /// Say what is in use now: by destination, state and process, and how near the range is to its
+    /// end
     #[command(after_help = ports::EXAMPLES)]
     Ports(PortsArgs),
     /// Record into a Parquet file, for `report`, DuckDB, Polars and Spark

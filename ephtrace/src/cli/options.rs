@@ -29,7 +29,8 @@ pub struct ViewArgs {
     #[arg(short = 'o', long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: FormatArg,
 
-    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is always
+    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is
+    /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,

@@ -89,11 +89,14 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn lines_of_the_kernel() {
-        let listener = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
+        let listener = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 \
+                        00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
         let found = parse(listener).unwrap();
         assert_eq!((found.saddr, found.sport), (IpAddr::from([127, 0, 0, 1]), 8080));
         assert_eq!((found.dport, found.state, found.inode), (0, State::Listen, 12345));
-        let gone = "   7: 00000000000000000000000001000000:9C40 0000000000000000FFFF0000090B0A0A:01BB 06 00000000:00000000 03:000017A0 00000000     0        0 0 3 0000000000000000";
+        let gone = "   7: 00000000000000000000000001000000:9C40 \
+                    0000000000000000FFFF0000090B0A0A:01BB 06 00000000:00000000 03:000017A0 \
+                    00000000     0        0 0 3 0000000000000000";
         let found = parse(gone).unwrap();
         assert_eq!((found.saddr, found.sport), ("::1".parse().unwrap(), 40000));
         assert_eq!((found.daddr, found.dport), ("10.10.11.9".parse().unwrap(), 443));

@@ -70,8 +70,8 @@ pub enum DiagError {
     Form(String),
 }
 
-/// Lists all sockets of `transport` with a local port, in any state. Says whether the kernel noticed
-/// that the list changed while it wrote it.
+/// Lists all sockets of `transport` with a local port, in any state. Says whether the kernel
+/// noticed that the list changed while it wrote it.
 pub fn list(transport: Transport, mut each: impl FnMut(Socket)) -> Result<bool, DiagError> {
     let mut interrupted = false;
     for family in [Family::V4, Family::V6] {

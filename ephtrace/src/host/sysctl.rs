@@ -70,7 +70,7 @@ fn required<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<T, Sysc
 fn parse_range(text: &str) -> Option<PortRange> {
     let mut ends = text.split_whitespace().map(str::parse);
     let (low, high) = (ends.next()?.ok()?, ends.next()?.ok()?);
-    (low <= high && ends.next().is_none()).then_some(PortRange { low, high, by_socket: false })
+    (low <= high && ends.next().is_none()).then_some(PortRange::new(low, high))
 }
 
 /// A list of ports and spans, such as `8080,9000-9100`; empty for none.
@@ -89,7 +89,7 @@ mod tests {
 
     fn sysctls(low: u16, high: u16, reserved: &str) -> Sysctls {
         Sysctls {
-            range: PortRange { low, high, by_socket: false },
+            range: PortRange::new(low, high),
             reserved: parse_reserved(reserved).unwrap(),
             step_width: None,
             tw_reuse: None,
@@ -106,7 +106,8 @@ mod tests {
         for text in ["", "5", "9 5", "5 70000", "1 2 3"] {
             assert_eq!(range(text), None, "{text:?}");
         }
-        let ports = |text: &str| Some(parse_reserved(text)?.iter(0..=u16::MAX).collect::<Vec<_>>());
+        let ports =
+            |text: &str| Some(parse_reserved(text)?.iter(PortRange::ALL).collect::<Vec<_>>());
         assert_eq!(ports(""), Some(vec![]));
         assert_eq!(ports("8080,9000-9002,65535"), Some(vec![8080, 9000, 9001, 9002, 65535]));
         assert_eq!(ports("8080,x"), None);

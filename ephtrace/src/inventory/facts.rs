@@ -1,4 +1,5 @@
-//! From what is in use now to the facts that findings are made of, alone or beside what was counted.
+//! From what is in use now to the facts that findings are made of, alone or beside what was
+//! counted.
 //!
 //! The only place that knows both `inventory` and `analyse`.
 
@@ -9,7 +10,10 @@ use super::{
     namespace::{DestinationUse, Place},
     owners::Owner,
 };
-use crate::analyse::findings::{DestinationFacts, Facts, Listener, NetnsFacts, Tracker};
+use crate::{
+    analyse::findings::{DestinationFacts, Facts, Listener, NetnsFacts, Tracker},
+    model::PortRange,
+};
 
 /// What an inventory says by itself.
 pub fn of_inventory(inventory: &Inventory) -> Facts {
@@ -66,7 +70,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
 fn in_use(
     namespace: &Namespace,
     one: &DestinationUse,
-    range: Option<(u16, u16)>,
+    range: Option<PortRange>,
 ) -> DestinationFacts {
     let part = namespace.settings.part(range);
     let (in_use, time_wait) = one.in_use_in(part);
@@ -74,7 +78,7 @@ fn in_use(
         flow: one.flow,
         origin: Some("connect"),
         process: one.holders.first().map(|holder| who(&holder.owner)),
-        range: Some((namespace.settings.range[0], namespace.settings.range[1])),
+        range: Some(namespace.settings.range),
         in_use: Some(in_use),
         usable: Some(namespace.settings.usable_in(part)),
         time_wait: Some(time_wait),
@@ -102,16 +106,16 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         name,
         is_host: namespace.place.own,
         enter: enter(&namespace.place),
-        range: Some((settings.range[0], settings.range[1])),
-        reserved: settings.reserved_runs.iter().copied().map(<(u16, u16)>::from).collect(),
+        range: Some(settings.range),
+        reserved: settings.reserved_runs.clone(),
         tw_reuse: settings.tw_reuse,
         listeners,
         bound: Some(namespace.bound.ports),
     }
 }
 
-/// What to type before a command so that it runs in there. Names are others' choice: one that a shell
-/// would not take as it is, is left out.
+/// What to type before a command so that it runs in there. Names are others' choice: one that a
+/// shell would not take as it is, is left out.
 fn enter(place: &Place) -> Option<String> {
     let door = place.door.as_deref();
     let name = place.name.as_deref().filter(|name| !name.contains('/'));
@@ -167,7 +171,7 @@ mod tests {
         let mut reserved = PortSet::default();
         reserved.extend(40_090..40_200);
         let sysctls = Sysctls {
-            range: PortRange { low: 32_768, high: 60_999, by_socket: false },
+            range: PortRange::new(32_768, 60_999),
             reserved,
             step_width: None,
             tw_reuse: Some(1),
@@ -208,13 +212,13 @@ mod tests {
             let [one] = &*facts.destinations else { panic!("{facts:?}") };
             [one.in_use, one.usable, one.time_wait, one.reusable].map(Option::unwrap)
         };
-        assert_eq!(with((40_000, 40_099)), [10, 90, 10, 10]);
-        assert_eq!(with((40_005, 40_006)), [2, 2, 2, 2]);
-        assert_eq!(with((50_000, 50_099)), [0, 100, 0, 0]);
-        assert_eq!(with((32_768, 60_999)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(40_000, 40_099)), [10, 90, 10, 10]);
+        assert_eq!(with(PortRange::new(40_005, 40_006)), [2, 2, 2, 2]);
+        assert_eq!(with(PortRange::new(50_000, 50_099)), [0, 100, 0, 0]);
+        assert_eq!(with(PortRange::new(32_768, 60_999)), [5010, 28_122, 10, 10]);
         // The range was another when it connected.
-        assert_eq!(with((1024, 2000)), [5010, 28_122, 10, 10]);
-        assert_eq!(with((1024, 65_535)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(1024, 2000)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(1024, 65_535)), [5010, 28_122, 10, 10]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What is in use now, by network namespace and destination, with who holds what. Pure: `host` lists
-//! the sockets, this counts and explains them.
+//! What is in use now, by network namespace and destination, with who holds what. Pure: `host`
+//! lists the sockets, this counts and explains them.
 //!
 //! ```text
 //! host: sysctls, sockets ─→ Census ─→ Namespace ┐

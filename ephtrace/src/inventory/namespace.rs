@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{owners::Owner, port_set::Parity, socket::ByState};
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::{FlowKey, ports_outside};
+use crate::model::{FlowKey, PortRange};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -91,16 +91,16 @@ pub enum Source {
 /// What a namespace is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Settings {
-    /// Lowest and highest ephemeral port, both inclusive (`ip_local_port_range`).
-    pub range: [u16; 2],
+    /// The ephemeral ports (`ip_local_port_range`).
+    pub range: PortRange,
     /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
     pub ends_of_equal_parity: bool,
     /// Ports of the range that are reserved (`ip_local_reserved_ports`).
     pub reserved: u32,
-    /// All reserved ports, inside the range or not, as runs with both ends inclusive.
-    pub reserved_runs: Vec<[u16; 2]>,
-    /// The longest run of neighbours inside the range, both ends inclusive: connect walks over it.
-    pub longest_reserved: Option<[u16; 2]>,
+    /// All reserved ports, inside the range or not, as runs.
+    pub reserved_runs: Vec<PortRange>,
+    /// The longest run of neighbours inside the range: connect walks over it.
+    pub longest_reserved: Option<PortRange>,
     /// Ports of the range that are not reserved: the full mark.
     pub usable: u32,
     /// Usable ports that connect tries first, those of one parity: the half mark.
@@ -120,16 +120,11 @@ impl Settings {
     pub fn new(sysctls: &Sysctls) -> Self {
         let range = sysctls.range;
         Self {
-            range: [range.low, range.high],
+            range,
             ends_of_equal_parity: (range.low ^ range.high).is_multiple_of(2),
             reserved: sysctls.reserved.count(range),
-            reserved_runs: sysctls
-                .reserved
-                .runs(0..=u16::MAX)
-                .into_iter()
-                .map(<[u16; 2]>::from)
-                .collect(),
-            longest_reserved: sysctls.reserved.longest_run(range).map(|(low, high)| [low, high]),
+            reserved_runs: sysctls.reserved.runs(PortRange::ALL),
+            longest_reserved: sysctls.reserved.longest_run(range),
             usable: sysctls.usable(),
             half_mark: sysctls.tried_first(),
             step_width: sysctls.step_width,
@@ -139,17 +134,16 @@ impl Settings {
         }
     }
 
-    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if it
-    /// was another when the socket connected.
-    pub fn part(&self, range: Option<(u16, u16)>) -> (u16, u16) {
-        let [low, high] = self.range;
-        let inside = range.map(|range| (range.0.max(low), range.1.min(high)));
-        inside.filter(|(low, high)| low <= high).unwrap_or((low, high))
+    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if
+    /// it was another when the socket connected.
+    pub fn part(&self, range: Option<PortRange>) -> PortRange {
+        let inside = range.map(|range| range.intersection(self.range));
+        inside.filter(|part| !part.is_empty()).unwrap_or(self.range)
     }
 
     /// Ports of a [part](Self::part) that connect can use.
-    pub fn usable_in(&self, part: (u16, u16)) -> u32 {
-        ports_outside(part, self.reserved_runs.iter().copied().map(<(u16, u16)>::from))
+    pub fn usable_in(&self, part: PortRange) -> u32 {
+        part.len_outside(self.reserved_runs.iter().copied())
     }
 }
 
@@ -175,8 +169,8 @@ pub struct DestinationUse {
     pub first_left: u32,
     /// Which mark is reached.
     pub mark: Mark,
-    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, at most: the kernel also wants
-    /// timestamps and an age of a second, which it does not list.
+    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, at most: the kernel also
+    /// wants timestamps and an age of a second, which it does not list.
     pub time_wait_reusable: Option<u32>,
     /// Who has most of `in_use`.
     pub holders: Vec<Holder>,
@@ -193,9 +187,9 @@ pub struct DestinationUse {
 
 impl DestinationUse {
     /// Ports in use in a part of the range, and how many of them are in `TIME_WAIT`.
-    pub fn in_use_in(&self, part: (u16, u16)) -> (u32, u32) {
-        let from = self.ports.partition_point(|(port, _)| *port < part.0);
-        let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.1);
+    pub fn in_use_in(&self, part: PortRange) -> (u32, u32) {
+        let from = self.ports.partition_point(|(port, _)| *port < part.low);
+        let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.high);
         inside.fold((0, 0), |(all, waiting), (_, waits)| (all + 1, waiting + u32::from(*waits)))
     }
 }

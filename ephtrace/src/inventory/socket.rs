@@ -17,7 +17,8 @@ pub enum State {
     SynRecv,
     /// Closed here, the peer has not confirmed that.
     FinWait1,
-    /// Closed here; the peer has not closed. Also what became of such a socket once nobody holds it.
+    /// Closed here; the peer has not closed. Also what became of such a socket once nobody holds
+    /// it.
     FinWait2,
     /// Closed on both sides, first on this: kept for a minute.
     TimeWait,
@@ -31,7 +32,8 @@ pub enum State {
     Listen,
     /// Closed on both sides at once.
     Closing,
-    /// Bound, neither connected nor listening (`TCP_BOUND_INACTIVE`): listed by Linux 6.8 and later.
+    /// Bound, neither connected nor listening (`TCP_BOUND_INACTIVE`): listed by Linux 6.8 and
+    /// later.
     Bound,
 }
 

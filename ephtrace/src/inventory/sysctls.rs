@@ -16,7 +16,8 @@ pub struct Sysctls {
     pub step_width: Option<u32>,
     /// `net.ipv4.tcp_tw_reuse`: 0 never, 1 always, 2 on loopback only.
     pub tw_reuse: Option<u8>,
-    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a second.
+    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a
+    /// second.
     pub tw_reuse_delay_ms: Option<u32>,
     /// Connections that the firewall follows; `None` without connection tracking.
     pub conntrack: Option<Conntrack>,

@@ -7,7 +7,7 @@ use ephtrace_common::{Hook, Origin, Protocol};
 use super::{
     comm::Comm,
     flow::FlowKey,
-    port_range::PortRange,
+    port_range::{PortRange, RangeInForce},
     search::{Pass, Unknown},
 };
 
@@ -41,7 +41,7 @@ pub struct Assignment {
     /// Time that the kernel spent choosing, in nanoseconds.
     pub latency_ns: Option<u64>,
     /// The range in force for this socket.
-    pub range: Option<PortRange>,
+    pub range: Option<RangeInForce>,
     /// Growth of the kernel's perturbation word during the search; see `analyse::selection`. Two
     /// ports in a row say as much, so that it is no secret.
     pub word_step: Option<u32>,
@@ -67,6 +67,11 @@ pub struct Assignment {
 }
 
 impl Assignment {
+    /// The ports that the search could choose from.
+    pub fn ports(&self) -> Option<PortRange> {
+        self.range.map(|range| range.ports)
+    }
+
     /// The kernel found no port.
     pub fn is_failed(&self) -> bool {
         self.sport.is_none()

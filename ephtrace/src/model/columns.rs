@@ -32,8 +32,8 @@ pub enum Value<'a> {
     Ip(IpAddr),
     /// A point in time, in nanoseconds since the Unix epoch.
     Time(u64),
-    /// Two ports, both inclusive.
-    Range(u16, u16),
+    /// A run of ports.
+    Range(PortRange),
 }
 
 /// What a number means.
@@ -96,7 +96,7 @@ pub const CGROUP_ID: Column = column("cgroup_id", "CGROUP", |a| number(a.cgroup_
 pub const CONTAINER: Column =
     column("container", "CONTAINER", |a| a.container.as_deref().map_or(Value::Null, Value::Str));
 /// 4 or 6; an IPv4-mapped destination is 4.
-pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().into()));
+pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().number().into()));
 /// Transport protocol.
 pub const PROTOCOL: Column = column("protocol", "PROTO", |a| name(a.protocol.map(protocol_name)));
 /// How the assignment came about.
@@ -117,11 +117,10 @@ pub const ERROR: Column = column("error", "ERROR", |a| name(a.errno.and_then(err
 pub const LATENCY_NS: Column =
     with_unit(column("latency_ns", "LAT(us)", |a| number(a.latency_ns)), Unit::Ns);
 /// The range in force.
-pub const RANGE: Column =
-    column("range", "RANGE", |a| a.range.map_or(Value::Null, |r| Value::Range(r.low, r.high)));
+pub const RANGE: Column = column("range", "RANGE", |a| a.ports().map_or(Value::Null, Value::Range));
 /// Who set the range: the namespace (sysctl) or the socket (`IP_LOCAL_PORT_RANGE`).
 pub const RANGE_SOURCE: Column =
-    column("range_source", "RANGE OF", |a| name(a.range.map(PortRange::source)));
+    column("range_source", "RANGE OF", |a| name(a.range.map(|range| range.source.as_str())));
 /// Epoch of the kernel's hash secret; a new one every ten seconds.
 pub const SALT_EPOCH: Column = column("salt_epoch", "EPOCH", |a| number(a.salt_epoch));
 /// Where the search began.

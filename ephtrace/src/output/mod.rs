@@ -14,11 +14,10 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 pub mod view;
+pub mod watch;
+pub(crate) mod width;
 
-pub(crate) use self::{
-    escape::{printable, shown},
-    span::Span,
-};
+pub(crate) use self::escape::printable;
 pub use self::{
     events::{Output, build},
     files::Prepared,
@@ -32,4 +31,5 @@ pub use self::{
         text::TextSink,
     },
     view::{Format, View},
+    watch::Watch,
 };

@@ -17,7 +17,7 @@ use crate::{
     },
     host::snapshot::{self, Named, Which},
     inventory::{DestinationUse, Inventory, facts},
-    model::FlowKey,
+    model::{FlowKey, PortRange},
 };
 
 /// Destinations that are followed: those with the most search time.
@@ -48,8 +48,8 @@ impl Looker {
         Self { interval, rest: 0 }
     }
 
-    /// What is in use in these namespaces, each with a process that is in it, if one is known. Empty if
-    /// it is not the time. A namespace that can't be looked at is left out.
+    /// What is in use in these namespaces, each with a process that is in it, if one is known.
+    /// Empty if it is not the time. A namespace that can't be looked at is left out.
     pub(crate) fn look(
         &mut self,
         places: impl Iterator<Item = (u32, Option<u32>)>,
@@ -86,7 +86,7 @@ struct Followed {
     assigned: u64,
     /// From the lowest to the highest port of the ranges that were in force: sockets may have their
     /// own, and the rest of the ports is none of theirs.
-    range: Option<(u16, u16)>,
+    range: Option<PortRange>,
     capacity: Option<Capacity>,
 }
 
@@ -114,7 +114,7 @@ impl Occupancy {
     }
 
     /// That of a destination; not known for sockets with another range than all of its together.
-    fn capacity(&self, key: &FlowKey, range: Option<(u16, u16)>) -> Option<Capacity> {
+    fn capacity(&self, key: &FlowKey, range: Option<PortRange>) -> Option<Capacity> {
         let followed = self.followed.get(key)?;
         let is_other = range.zip(followed.range).is_some_and(|(one, all)| one != all);
         followed.capacity.filter(|_| !is_other)
@@ -154,9 +154,9 @@ impl Occupancy {
 }
 
 /// From the lowest to the highest port of both.
-fn hull(one: Option<(u16, u16)>, other: Option<(u16, u16)>) -> Option<(u16, u16)> {
+fn hull(one: Option<PortRange>, other: Option<PortRange>) -> Option<PortRange> {
     let Some((one, other)) = one.zip(other) else { return one.or(other) };
-    Some((one.0.min(other.0), one.1.max(other.1)))
+    Some(one.hull(other))
 }
 
 /// A connect's destination in a namespace that is known.
@@ -165,8 +165,8 @@ fn followed_flow(flow: FlowKey, origin: Option<&str>) -> Option<FlowKey> {
     (is_known && origin == Some("connect")).then_some(flow)
 }
 
-/// The file by which a namespace can be entered that a process, or one of its threads, is in; `None`
-/// once that is over.
+/// The file by which a namespace can be entered that a process, or one of its threads, is in;
+/// `None` once that is over.
 fn door(pid: u32, netns: u32) -> Option<PathBuf> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
@@ -194,13 +194,14 @@ mod tests {
             daddr: Some([10, 0, 0, 2].into()),
             dport: Some(443),
         };
-        let mut followed = Followed { range: Some((40_000, 40_099)), ..Followed::default() };
-        followed.range = hull(Some((32_768, 60_999)), followed.range);
+        let mut followed =
+            Followed { range: Some(PortRange::new(40_000, 40_099)), ..Followed::default() };
+        followed.range = hull(Some(PortRange::new(32_768, 60_999)), followed.range);
         followed.series.push(0, 5010, 0);
         followed.capacity = followed.series.capacity(28_232);
         occupancy.followed.insert(key, followed);
-        assert_eq!(occupancy.capacity(&key, Some((40_000, 40_099))), None);
-        for range in [Some((32_768, 60_999)), None] {
+        assert_eq!(occupancy.capacity(&key, Some(PortRange::new(40_000, 40_099))), None);
+        for range in [Some(PortRange::new(32_768, 60_999)), None] {
             assert_eq!(occupancy.capacity(&key, range).unwrap().in_use, 5010);
         }
     }

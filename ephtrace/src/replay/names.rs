@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::model::{
-    FlowKey, Hook, Origin, Pass, PortRange, Protocol, Unknown, hook_name, losses::Losses,
-    origin_name, protocol_name,
+    FlowKey, Hook, Origin, Pass, PortRange, Protocol, RangeInForce, RangeSource, Unknown,
+    hook_name, losses::Losses, origin_name, protocol_name,
 };
 
 /// A flow as a recording tells it. Namespace 0, and an unspecified address with port 0 or without a
@@ -27,7 +27,8 @@ pub(super) fn flow(
     }
 }
 
-/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its interface.
+/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its
+/// interface.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     let address = text.split_once('%').map_or(text, |(address, _)| address);
     address.parse().ok().map(|address: IpAddr| address.to_canonical())
@@ -41,8 +42,14 @@ pub(super) fn shared(name: &str, last: &mut Option<Arc<str>>) -> Arc<str> {
     }
 }
 
-pub(super) fn range((low, high): (u16, u16), by_socket: bool) -> Option<PortRange> {
-    (low <= high).then_some(PortRange { low, high, by_socket })
+pub(super) fn range((low, high): (u16, u16), source: RangeSource) -> Option<RangeInForce> {
+    let ports = PortRange::new(low, high);
+    (!ports.is_empty()).then_some(RangeInForce { ports, source })
+}
+
+/// Who set a range; the namespace unless the recording says otherwise.
+pub(super) fn range_source(name: &str) -> RangeSource {
+    if name == RangeSource::Socket.as_str() { RangeSource::Socket } else { RangeSource::Netns }
 }
 
 pub(super) fn protocol(name: &str) -> Option<Protocol> {

@@ -1,12 +1,19 @@
 //! Recordings that are short enough to be written here.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    io::{self, Cursor},
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, FlowKey, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        losses::Losses,
+    },
     output::{JsonSink, Notices, Sink as _},
 };
 
@@ -47,7 +54,7 @@ fn full() -> Assignment {
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: true }),
+        range: Some(RangeInForce::of_socket(32_768, 60_999)),
         salt_epoch: Some(429_496),
         first_candidate: Some(40_000),
         tried: None,

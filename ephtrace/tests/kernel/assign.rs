@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Read as _},
     net::IpAddr,
+    os::fd::AsFd as _,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    thread,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -106,7 +108,8 @@ impl Assign {
         &self.name
     }
 
-    /// Inode number of its network namespace, which is not ours if it made one before it began to wait.
+    /// Inode number of its network namespace, which is not ours if it made one before it began to
+    /// wait.
     pub(crate) fn own_netns(&self) -> Result<u64> {
         let inode = |path: &str| fs::metadata(path).map(|m| m.ino());
         let netns = inode(&format!("/proc/{}/ns/net", self.pid()))?;
@@ -117,6 +120,15 @@ impl Assign {
     /// The next `count` attempts, while it goes on.
     pub(crate) fn next(&mut self, count: u64) -> Result<Vec<Attempt>> {
         (0..count).map(|_| Ok(serde_json::from_str(&self.line()?)?)).collect()
+    }
+
+    /// Reads what it says from now on and forgets it, so that it does not wait for a reader. It is
+    /// to run for longer than the test, which ends it.
+    pub(crate) fn discard(&mut self) -> Result<()> {
+        let mut stdout = self.stdout.get_ref().as_fd().try_clone_to_owned().map(File::from)?;
+        // Ends with the process.
+        thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        Ok(())
     }
 
     /// The next line of its output.

@@ -16,11 +16,16 @@ mod trial;
 
 mod assign;
 mod bpf;
+mod check;
 mod compare;
+mod cost;
+mod doctor;
 mod exits;
+mod fallback;
 mod filters;
 mod judged;
 mod modules;
+mod mounts;
 mod mptcp;
 mod notes;
 mod patterns;
@@ -35,6 +40,9 @@ mod shortage;
 mod skip;
 mod step_width;
 mod storm;
+#[path = "../common/terminal.rs"]
+mod terminal;
+mod top;
 mod totals;
 mod tracer;
 #[path = "../common/wait.rs"]
@@ -51,7 +59,11 @@ fn main() -> ExitCode {
         notes::show_at_once();
     }
     let tests = [
+        check::TESTS,
+        cost::TESTS,
+        doctor::TESTS,
         exits::TESTS,
+        fallback::TESTS,
         filters::TESTS,
         judged::TESTS,
         mptcp::TESTS,
@@ -64,6 +76,7 @@ fn main() -> ExitCode {
         shortage::TESTS,
         step_width::TESTS,
         storm::TESTS,
+        top::TESTS,
         totals::TESTS,
         ways::TESTS,
     ];

@@ -25,11 +25,12 @@ use crate::{
 };
 
 tests! {
-    first_hook: a_recording_has_every_port_and_the_same_report, a_kill_leaves_what_was_recorded_seconds_before;
+    first_hook: a_recording_has_every_port_and_the_same_report,
+        a_kill_leaves_what_was_recorded_seconds_before;
 }
 
-/// What is the same live and from the recording. Times differ (a run begins before its first event), and
-/// what only the live run knows is null.
+/// What is the same live and from the recording. Times differ (a run begins before its first
+/// event), and what only the live run knows is null.
 const ALIKE: [&str; 12] = [
     "/assignments",
     "/failures",

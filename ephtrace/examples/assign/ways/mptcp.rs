@@ -82,7 +82,7 @@ fn join_once(context: &Context<'_>, server: &Socket) -> Result<()> {
         ..shared.clone()
     })?;
     context.truth.attempt(&Attempt {
-        origin: Origin::Bind,
+        origin: Some(Origin::Bind),
         saddr: SECOND.into(),
         sport: Some(second),
         daddr: Ipv4Addr::UNSPECIFIED.into(),

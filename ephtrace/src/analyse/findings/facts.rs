@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::{FlowKey, ports_between},
+    model::{FlowKey, PortRange, losses::Losses},
 };
 
 /// What is known of a host, as far as it is.
@@ -24,6 +24,31 @@ pub struct Facts {
     pub self_connects: Option<SelfConnect>,
     /// A storm that began or ended.
     pub storm: Option<Storm>,
+    /// What a summary lacks.
+    pub completeness: Completeness,
+}
+
+/// What a summary lacks; nothing where none is made.
+#[derive(Clone, Debug, Default)]
+pub struct Completeness {
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Failed ones.
+    pub failures: u64,
+    /// How many of them with which errno, most frequent first.
+    pub errors: Vec<(Option<u16>, u64)>,
+    /// What did not arrive.
+    pub losses: Losses,
+    /// Assignments that came too late to be put in order.
+    pub disordered: u64,
+    /// Destinations that were left out for lack of room.
+    pub destinations_evicted: u64,
+    /// Hosts that were.
+    pub hosts_evicted: u64,
+    /// Processes that were.
+    pub processes_evicted: u64,
+    /// Lanes that were.
+    pub lanes_evicted: u64,
 }
 
 /// One destination; counts are those of the time that was looked at.
@@ -38,7 +63,7 @@ pub struct DestinationFacts {
     /// A process behind it, which is in the namespace.
     pub pid: Option<u32>,
     /// Lowest and highest port of the range.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// The socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
     pub by_socket: bool,
     /// Ports in use for it.
@@ -55,7 +80,8 @@ pub struct DestinationFacts {
     pub assignments: u64,
     /// Assignments a second.
     pub per_second: Option<f64>,
-    /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was free.
+    /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
+    /// free.
     pub no_port: u64,
     /// Searches of which it is known how far they went.
     pub searches_known: u64,
@@ -83,9 +109,9 @@ pub struct NetnsFacts {
     /// What to type before a command so that it runs in there, if that is known.
     pub enter: Option<String>,
     /// `ip_local_port_range`.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// `ip_local_reserved_ports`, inside the range or not, as spans in order.
-    pub reserved: Vec<(u16, u16)>,
+    pub reserved: Vec<PortRange>,
     /// `tcp_tw_reuse`.
     pub tw_reuse: Option<u8>,
     /// Listeners inside the range whose port is not reserved.
@@ -160,7 +186,7 @@ impl DestinationFacts {
 
     /// Ports of its range, the reserved ones included.
     pub(super) fn range_ports(&self) -> Option<u32> {
-        self.range.map(ports_between)
+        self.range.map(PortRange::len)
     }
 }
 

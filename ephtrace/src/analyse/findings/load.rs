@@ -1,11 +1,11 @@
 //! Rules about the load: who asks for ports, and who goes short. Sources of the numbers:
-//! `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's `ip-sysctl`
-//! for each remedy.
+//! `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's
+//! `ip-sysctl` for each remedy.
 
 use std::fmt::Write as _;
 
 use super::{DestinationFacts, Facts, Finding, Severity, remedies::POOL};
-use crate::analyse::{real, reuse::Reuse};
+use crate::analyse::{number::as_f64, reuse::Reuse};
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
@@ -104,7 +104,10 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
         let mut evidence = Vec::new();
         if d.second_pass > 0 {
             let all = d.searches_known;
-            evidence.push(format!("{} of {all} searches went through all ports of the preferred parity first", d.second_pass));
+            evidence.push(format!(
+                "{} of {all} searches went through all ports of the preferred parity first",
+                d.second_pass
+            ));
         }
         if let Some(tried) = d.tried_p50.filter(|&tried| tried > 1) {
             evidence.push(format!("half of them looked at {tried} candidates or more"));
@@ -119,7 +122,10 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
             sentence: if is_nearly_full {
                 format!("nearly all ports for {d} are in use")
             } else {
-                format!("more than half of the ports for {d} are in use: each connect searches through half of the range first")
+                format!(
+                    "more than half of the ports for {d} are in use: each connect searches through \
+                     half of the range first"
+                )
             },
             evidence: evidence.trim_start_matches("; ").to_owned(),
             remedies: facts.more_ports(d),
@@ -130,8 +136,8 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
 
 fn is_past_half(d: &DestinationFacts) -> bool {
     let by_use = share(d).is_some_and(|share| share >= HALF);
-    let known = real(d.searches_known);
-    let by_search = d.searches_known >= 20 && real(d.second_pass) > known * SECOND_PASS;
+    let known = as_f64(d.searches_known);
+    let by_search = d.searches_known >= 20 && as_f64(d.second_pass) > known * SECOND_PASS;
     d.flow.has_destination() && (by_use || by_search)
 }
 
@@ -163,8 +169,8 @@ fn mostly(d: &DestinationFacts) -> String {
 pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter_map(|d| {
         let per_second = d.per_second.filter(|_| d.assignments > 0)?;
-        let failures = per_second * (real(d.no_port) / real(d.assignments));
-        let is_long = real(d.assignments) >= per_second * RETRIES_FOR_S;
+        let failures = per_second * (as_f64(d.no_port) / as_f64(d.assignments));
+        let is_long = as_f64(d.assignments) >= per_second * RETRIES_FOR_S;
         let is_most = d.no_port >= MIN_RETRIES && 2 * d.no_port >= d.assignments;
         (failures >= RETRIES_PER_SECOND && is_most && is_long).then_some((d, failures))
     });
@@ -176,8 +182,13 @@ pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
                 "{} goes on trying although no port is free",
                 d.process.as_deref().unwrap_or("a process")
             ),
-            evidence: format!("{failures:.0} failed attempts a second for {d}, each a search through the whole range"),
-            remedies: vec!["wait longer after each failure (exponential backoff with jitter)".to_owned()],
+            evidence: format!(
+                "{failures:.0} failed attempts a second for {d}, each a search through the whole \
+                 range"
+            ),
+            remedies: vec![
+                "wait longer after each failure (exponential backoff with jitter)".to_owned(),
+            ],
         })
         .collect()
 }
@@ -202,7 +213,11 @@ pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
             "{:.0} assignments a second at its height, {:.0} before{who}",
             storm.peak, storm.before
         ),
-        remedies: vec!["look at what the initiator does: a deployment, a restart, a cache that is empty, retries".to_owned()],
+        remedies: vec![
+            "look at what the initiator does: a deployment, a restart, a cache that is empty, \
+             retries"
+                .to_owned(),
+        ],
     }]
 }
 
@@ -220,7 +235,9 @@ pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
             ),
             evidence: format!("{} bind() calls to port 0, source {d}", d.assignments),
             remedies: vec![
-                "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2)".to_owned(),
+                "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) \
+                 before bind() (Linux 4.2)"
+                    .to_owned(),
             ],
         })
         .collect()
@@ -235,7 +252,12 @@ pub(super) fn self_connect(facts: &Facts) -> Vec<Finding> {
         severity: if found.count > 0 { Severity::Warning } else { Severity::Note },
         sentence,
         evidence: format!("{} sockets connected to themselves", found.count),
-        remedies: vec!["reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is replaced)".to_owned()],
+        remedies: vec![
+            "reserve the ports of local services: sysctl -w \
+             net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is \
+             replaced)"
+                .to_owned(),
+        ],
     }]
 }
 
@@ -244,7 +266,7 @@ pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(warning) = &reuse.warning else { return Vec::new() };
     let evidence = match reuse.time_ns {
         Some(time) => {
-            format!("soonest after {:.1} s, {} times in all", real(time.min) / 1e9, reuse.reuses)
+            format!("soonest after {:.1} s, {} times in all", as_f64(time.min) / 1e9, reuse.reuses)
         }
         None => format!("{} times", reuse.reuses),
     };

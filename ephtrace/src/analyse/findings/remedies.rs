@@ -1,8 +1,8 @@
-//! What to type, so that it helps and does no harm where it is typed: a sysctl of a network namespace
-//! is set inside of it.
+//! What to type, so that it helps and does no harm where it is typed: a sysctl of a network
+//! namespace is set inside of it.
 
 use super::{DestinationFacts, Facts, NetnsFacts};
-use crate::model::ports_between;
+use crate::model::PortRange;
 
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";
@@ -47,10 +47,16 @@ impl Facts {
         remedies.extend(self.wider(d));
         match d.origin {
             Some("bind") => remedies.push(
-                "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared between destinations".to_owned(),
+                "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is \
+                 chosen in connect, and shared between destinations"
+                    .to_owned(),
             ),
             Some("udp") => remedies.push("one connected socket for many datagrams".to_owned()),
-            _ => remedies.push("more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports".to_owned()),
+            _ => remedies.push(
+                "more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or \
+                 more destination addresses or ports"
+                    .to_owned(),
+            ),
         }
         remedies
     }
@@ -60,20 +66,21 @@ impl Facts {
         if d.range_ports().is_some_and(|ports| ports >= WIDE) {
             return None;
         }
-        let Some((low, high)) = d.range.filter(|_| self.has_own_range(d)) else {
+        let Some(PortRange { low, high }) = d.range.filter(|_| self.has_own_range(d)) else {
             return Some(self.sysctl(d, WIDE_RANGE));
         };
         Some(format!(
-            "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)"
+            "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, \
+             IP_LOCAL_PORT_RANGE, …)"
         ))
     }
 
     /// Whether a socket option narrows the range: the sysctl does not reach it then.
     fn has_own_range(&self, d: &DestinationFacts) -> bool {
         let netns = self.namespace(d.flow.netns).and_then(|n| n.range);
-        let is_narrower = netns.zip(d.range).is_some_and(|(netns, own)| {
-            netns.0 <= own.0 && own.1 <= netns.1 && ports_between(own) < ports_between(netns)
-        });
+        let is_narrower = netns
+            .zip(d.range)
+            .is_some_and(|(netns, own)| netns.intersection(own) == own && own.len() < netns.len());
         d.by_socket || is_narrower
     }
 }

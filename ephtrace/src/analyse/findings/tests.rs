@@ -3,7 +3,7 @@ use insta::assert_snapshot;
 use super::{remedies, rules::MAX_PER_RULE, *};
 use crate::{
     analyse::{reuse::Reuse, self_connect::SelfConnect},
-    model::FlowKey,
+    model::{FlowKey, PortRange},
 };
 
 fn flow(netns: u32, daddr: [u8; 4], dport: u16) -> FlowKey {
@@ -20,7 +20,7 @@ fn destination() -> DestinationFacts {
         flow: flow(1, [10, 0, 0, 2], 443),
         origin: Some("connect"),
         process: Some("curl (4711)".into()),
-        range: Some((32_768, 60_999)),
+        range: Some(PortRange::new(32_768, 60_999)),
         assignments: 1000,
         per_second: Some(1000.0),
         ..DestinationFacts::default()
@@ -32,7 +32,7 @@ fn host() -> NetnsFacts {
         netns: 1,
         name: "the host".into(),
         is_host: true,
-        range: Some((32_768, 60_999)),
+        range: Some(PortRange::new(32_768, 60_999)),
         tw_reuse: Some(2),
         ..NetnsFacts::default()
     }
@@ -119,12 +119,12 @@ fn of_settings() {
     let own = NetnsFacts {
         netns: 2,
         name: "container web".into(),
-        range: Some((40_000, 50_000)),
+        range: Some(PortRange::new(40_000, 50_000)),
         ..NetnsFacts::default()
     };
     let mut host = host();
-    host.range = Some((32_768, 60_998));
-    host.reserved = vec![(40_000, 40_001), (45_000, 50_000)];
+    host.range = Some(PortRange::new(32_768, 60_998));
+    host.reserved = vec![PortRange::new(40_000, 40_001), PortRange::new(45_000, 50_000)];
     host.listeners = vec![
         Listener { port: 33_000, process: Some("etcd (7)".into()) },
         Listener { port: 34_000, process: None },
@@ -198,25 +198,29 @@ fn many_alike_are_told_once() {
 #[test]
 fn a_block_is_left_out_where_nearly_all_ports_are_beside_it() {
     let remedy = |reserved| {
-        let host = NetnsFacts { range: Some((32_768, 60_999)), reserved: vec![reserved], ..host() };
+        let host = NetnsFacts {
+            range: Some(PortRange::new(32_768, 60_999)),
+            reserved: vec![reserved],
+            ..host()
+        };
         let found = findings(&Facts { namespaces: vec![host], ..Facts::default() });
         let block = found.into_iter().find(|finding| finding.rule == "reserved-block");
         block.map(|block| block.remedies)
     };
-    let range = |reserved| {
-        let remedies = remedy(reserved)?;
+    let range = |low, high| {
+        let remedies = remedy(PortRange::new(low, high))?;
         let text = remedies.iter().find_map(|remedy| remedy.split_once("port_range="));
         Some(text.map(|(_, range)| range.to_owned()))
     };
     let is = |text: &str| Some(Some(format!("{text:?}")));
-    assert_eq!(range((45_000, 60_999)), is("32768 44999"));
-    assert_eq!(range((45_000, 65_535)), is("32768 44999"));
-    assert_eq!(range((1024, 40_000)), is("40001 60999"));
-    assert_eq!(range((34_000, 36_000)), is("36001 60999"));
-    assert_eq!(range((40_000, 49_999)), Some(None));
-    assert_eq!(range((1, 65_535)), Some(None));
-    assert_eq!(range((1024, 33_000)), None);
-    assert_eq!(range((61_000, 65_535)), None);
+    assert_eq!(range(45_000, 60_999), is("32768 44999"));
+    assert_eq!(range(45_000, 65_535), is("32768 44999"));
+    assert_eq!(range(1024, 40_000), is("40001 60999"));
+    assert_eq!(range(34_000, 36_000), is("36001 60999"));
+    assert_eq!(range(40_000, 49_999), Some(None));
+    assert_eq!(range(1, 65_535), Some(None));
+    assert_eq!(range(1024, 33_000), None);
+    assert_eq!(range(61_000, 65_535), None);
 }
 
 fn of_rule(facts: &Facts, rule: &str) -> Vec<String> {
@@ -250,8 +254,9 @@ fn a_sysctl_is_set_inside_of_its_namespace() {
 
 #[test]
 fn a_socket_s_own_range_is_widened_by_the_socket() {
-    let own = DestinationFacts { range: Some((40_000, 40_099)), ..destination() };
-    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)";
+    let own = DestinationFacts { range: Some(PortRange::new(40_000, 40_099)), ..destination() };
+    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, \
+                    IP_LOCAL_PORT_RANGE, …)";
     let by_socket = DestinationFacts { by_socket: true, ..own.clone() };
     assert_eq!(widened(by_socket, Facts::default()).as_deref(), Some(expected));
     let facts = Facts { namespaces: vec![host()], ..Facts::default() };
@@ -260,7 +265,7 @@ fn a_socket_s_own_range_is_widened_by_the_socket() {
 
 #[test]
 fn a_wide_range_is_not_made_narrower() {
-    let wide = DestinationFacts { range: Some((1024, 65_535)), ..destination() };
+    let wide = DestinationFacts { range: Some(PortRange::new(1024, 65_535)), ..destination() };
     assert_eq!(widened(wide.clone(), Facts::default()), None);
     let reuse = Reuse {
         reuses: 1,

@@ -148,7 +148,7 @@ impl Census {
         let low = self.sysctls.range.low;
         let mut taken = self.bound_ports.clone();
         taken.extend(sockets.iter().map(|socket| socket.sport));
-        let range = low..=self.sysctls.range.high;
+        let range = self.sysctls.range.ports();
         let left = range.filter(|&port| self.sysctls.is_usable(port) && !taken.contains(port));
         left.fold((0, 0), |(all, first), port| {
             (all + 1, first + u32::from((port ^ low).is_multiple_of(2)))

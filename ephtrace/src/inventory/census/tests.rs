@@ -19,7 +19,7 @@ pub(crate) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
     let mut set = PortSet::default();
     set.extend(reserved.iter().copied());
     Sysctls {
-        range: PortRange { low, high, by_socket: false },
+        range: PortRange::new(low, high),
         reserved: set,
         step_width: None,
         tw_reuse: Some(2),
@@ -139,6 +139,23 @@ fn at_the_half_mark_none_of_the_preferred_parity_is_left() {
 }
 
 #[test]
+fn the_parity_that_connect_prefers_is_that_of_the_low_end() {
+    let found = describe(sysctls(40001, 40010, &[]), vec![open(9, 40001), open(9, 40002)], 10);
+    let one = &found.destinations[0];
+    // 40003, 5, 7 and 9 of the odd ones.
+    assert_eq!((one.left, one.first_left), (8, 4));
+}
+
+#[test]
+fn ports_are_told_with_whether_they_only_wait() {
+    let sockets = vec![open(9, 40000), socket(9, 40003, State::TimeWait, 0)];
+    let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
+    let mut ports = found.destinations[0].ports.to_vec();
+    ports.sort_unstable();
+    assert_eq!(ports, [(40000, false), (40003, true)]);
+}
+
+#[test]
 fn time_waits_may_be_taken_over_where_the_sysctl_says() {
     let here = |daddr: &str, tw_reuse| {
         let one = Socket { daddr: ip(daddr), ..socket(9, 40000, State::TimeWait, 0) };
@@ -240,8 +257,9 @@ proptest! {
         let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
         let openers = Openers::default();
         let (sysctls_again, again) = (sysctls.clone(), sockets.clone());
-        let all = census(sysctls, sockets).describe(limit, Owners { open: &open, openers: &openers });
-        let mut cut = census(sysctls_again, again).describe(usize::MAX, Owners { open: &open, openers: &openers });
+        let owners = || Owners { open: &open, openers: &openers };
+        let all = census(sysctls, sockets).describe(limit, owners());
+        let mut cut = census(sysctls_again, again).describe(usize::MAX, owners());
         cut.cut(limit);
         prop_assert_eq!(&cut, &all);
         prop_assert_eq!(all.by_state.total(), all.sockets);

@@ -14,12 +14,16 @@ use super::{
     scale::{Scale, Unit, count},
     slices,
 };
-use crate::analyse::{
-    charts::{Charts, Grid, Mark, ROWS, least},
-    real,
+use crate::{
+    analyse::{
+        charts::{Charts, Grid, Mark, ROWS, least},
+        real,
+    },
+    model::PortRange,
 };
 
-/// Where ports take up less than this share of the range, only they are shown, not all of the range.
+/// Where ports take up less than this share of the range, only they are shown, not all of the
+/// range.
 const SPARSE: f64 = 0.25;
 
 /// A whole number as it is.
@@ -112,7 +116,8 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
         id: "by-number",
         title: "Ports in the order of their assignment",
         hint: html! {
-            "One rising line: one counter for everybody. Several lines: a counter for each destination. A cloud: chance. "
+            "One rising line: one counter for everybody. Several lines: a counter for each \
+             destination. A cloud: chance. "
             (epochs(charts, "Dashed"))
         },
         reading: reading(charts, grid),
@@ -216,7 +221,8 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
         id: "returns",
         title: "Return map of each destination",
         hint: html! {
-            "Each port against the one before it to the same destination. Near the diagonal: a counter. A cloud: chance."
+            "Each port against the one before it to the same destination. Near the diagonal: a \
+             counter. A cloud: chance."
         },
         reading: format!("{} returns to a destination.", count(grid.total())),
         x: (y, "port before, of the same destination"),
@@ -251,7 +257,9 @@ pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
     Some(searches(charts, hues, (grid, at), y).plot(
         ("tried", "Candidates tried", "candidates tried"),
         html! {
-            "How many ports each search looked at; 1 means that the first was free. From half of the range in use for one destination on, each connect walks through half of the range first. The scale is by ratio."
+            "How many ports each search looked at; 1 means that the first was free. From half of \
+             the range in use for one destination on, each connect walks through half of the range \
+             first. The scale is by ratio."
         },
         grid.total(),
         ends.map(count),
@@ -319,7 +327,7 @@ fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
     let (lowest, highest) = grid.y().seen()?;
     let (mut low, mut high) = (real(lowest), real(highest) + 1.0);
     if let Some(range) = charts.occupancy().range() {
-        let range = (f64::from(range.0), f64::from(range.1) + 1.0);
+        let range = (f64::from(range.low), f64::from(range.high) + 1.0);
         if high - low > SPARSE * (range.1 - range.0) {
             (low, high) = (low.min(range.0), high.max(range.1));
         }
@@ -330,12 +338,14 @@ fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
 
 /// Rules where the secret changes, and at the ends of the range.
 fn behind(charts: &Charts, y: &Scale, rules: &[f64]) -> Markup {
-    let (low, high) = charts.occupancy().range().unwrap_or((0, 0));
+    let PortRange { low, high } = charts.occupancy().range().unwrap_or(PortRange::new(0, 0));
     let ends = [f64::from(low), f64::from(high) + 1.0].map(|end| y.place(end));
     html! {
         @if low < high {
             @for end in ends.into_iter().filter(|end| (0.0..=1.0).contains(end)) {
-                path.limit d=(format!("M0 {:.1}H{WIDTH}", (1.0 - end) * HEIGHT)) { title { "End of the range" } }
+                path.limit d=(format!("M0 {:.1}H{WIDTH}", (1.0 - end) * HEIGHT)) {
+                    title { "End of the range" }
+                }
             }
         }
         @for rule in rules {
@@ -349,7 +359,8 @@ fn epochs(charts: &Charts, how: &str) -> Markup {
         @match charts.epochs() {
             None => "The kernel drew a new hash secret too often to draw a rule for each.",
             Some([]) => "",
-            Some(_) => { (how) " rules: the kernel drew a new hash secret, as it does every ten seconds." }
+            Some(_) => { (how) " rules: the kernel drew a new hash secret, as it does every ten \
+                                seconds." }
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use crate::model::{Assignment, Pass, PortRange, Search};
+use crate::model::{Assignment, Pass, RangeInForce, Search};
 
 /// Appends the sentence.
 pub(super) fn explain(out: &mut Vec<u8>, assignment: &Assignment) {
@@ -72,10 +72,9 @@ fn search(assignment: &Assignment) -> String {
     }
 }
 
-fn within(range: PortRange) -> String {
-    let PortRange { low, high, by_socket } = range;
-    let whose = if by_socket { ", set by the socket" } else { "" };
-    format!("range {low}-{high}{whose}")
+fn within(range: RangeInForce) -> String {
+    let whose = if range.is_by_socket() { ", set by the socket" } else { "" };
+    format!("range {}{whose}", range.ports)
 }
 
 #[cfg(test)]
@@ -95,7 +94,7 @@ mod tests {
             first_candidate: Some(40_000),
             tried: Some(tried),
             pass: Some(pass),
-            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            range: Some(RangeInForce::of_netns(32_768, 60_999)),
             ..Assignment::default()
         }
     }

@@ -15,7 +15,7 @@ use crate::output::{
 use crate::{
     analyse::summary::Summary,
     model::{
-        Assignment,
+        Assignment, PortRange,
         columns::{COLUMNS, Column, Value},
         losses::Losses,
     },
@@ -143,7 +143,7 @@ fn write(out: &mut Vec<u8>, pen: &mut Pen, value: Value<'_>) {
             pen.write(out, value);
             pen.byte(b'"');
         }
-        Value::Range(low, high) => {
+        Value::Range(PortRange { low, high }) => {
             pen.byte(b'[');
             pen.integer(low);
             pen.byte(b',');

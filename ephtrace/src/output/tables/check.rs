@@ -120,7 +120,7 @@ impl Answer {
         let mut data = vec![format!("use={used:.2}%;{warning};{critical};0;100")];
         if let Some(counted) = &seen.counted {
             let failed = percent(counted.failed, counted.assignments);
-            let p99_ns = real(counted.latency_p99_ns.unwrap_or(0));
+            let p99_ns = as_f64(counted.latency_p99_ns.unwrap_or(0));
             state = state.max(limits.failures.judge(failed)).max(limits.p99_ns.judge(p99_ns));
             text.push(counted_text(counted));
             data.extend(counted_data(counted, failed, limits));
@@ -135,7 +135,7 @@ impl Answer {
     }
 }
 
-use crate::analyse::real;
+use crate::analyse::number::as_f64;
 
 fn share(one: &DestinationFacts) -> Option<f64> {
     let (in_use, usable) = one.in_use.zip(one.usable)?;
@@ -143,7 +143,7 @@ fn share(one: &DestinationFacts) -> Option<f64> {
 }
 
 fn percent(part: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { 100.0 * real(part) / real(all) }
+    if all == 0 { 0.0 } else { 100.0 * as_f64(part) / as_f64(all) }
 }
 
 fn use_text(fullest: Option<&DestinationFacts>, used: f64) -> String {
@@ -171,7 +171,7 @@ fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] 
     // U: not known.
     let p99 = match counted.latency_p99_ns {
         None => "U".to_owned(),
-        Some(ns) => format!("{}us", us(real(ns))),
+        Some(ns) => format!("{}us", us(as_f64(ns))),
     };
     [
         format!("failed={failed:.2}%;{};{};0;100", failures.warning, failures.critical),
@@ -180,7 +180,8 @@ fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] 
     ]
 }
 
-/// `|` begins the performance data, and a line ends the answer; names of processes may hold anything.
+/// `|` begins the performance data, and a line ends the answer; names of processes may hold
+/// anything.
 fn one_line(text: &str) -> String {
     shown(&text.replace(['\n', '|'], " "))
 }

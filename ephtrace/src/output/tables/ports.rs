@@ -8,7 +8,11 @@ use crate::inventory::{
     owners::Owner,
     socket::ByState,
 };
-use crate::output::escape::shown;
+use crate::model::PortRange;
+use crate::output::{
+    escape::shown,
+    width::{Left, width},
+};
 
 /// How many bound ports are listed of each namespace.
 const LISTED_BOUND: usize = 10;
@@ -94,7 +98,8 @@ fn held_by(destination: &DestinationUse) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: [low, high], usable, half_mark, reserved, .. } = namespace.settings;
+    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+        namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
         "; its ends are of equal parity, so connect may miss a port"
@@ -105,9 +110,11 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     line(out, "range", &text)?;
     let reserved = match namespace.settings.longest_reserved {
         None => "none in the range".to_owned(),
-        Some([port, _]) if reserved == 1 => format!("1 in the range: {port}"),
-        Some([low, high]) if low == high => format!("{reserved} in the range, no two in a row"),
-        Some([low, high]) => format!("{reserved} in the range, {low}-{high} in a row"),
+        Some(PortRange { low: port, .. }) if reserved == 1 => format!("1 in the range: {port}"),
+        Some(PortRange { low, high }) if low == high => {
+            format!("{reserved} in the range, no two in a row")
+        }
+        Some(PortRange { low, high }) => format!("{reserved} in the range, {low}-{high} in a row"),
     };
     line(out, "reserved", &reserved)?;
     line(out, "reuse", reuse(namespace.settings.tw_reuse))?;
@@ -191,11 +198,11 @@ fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     if namespace.destinations_known == 0 {
         return Ok(());
     }
-    let width = width(namespace.destinations.iter().map(most));
+    let columns = widest(namespace.destinations.iter().map(most));
     writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
     writeln!(
         out,
-        "{:>7} {:>7} {:4} {:>6} {:>6} {:>7} {:>8} {:>6}  {:width$} DESTINATION",
+        "{:>7} {:>7} {:4} {:>6} {:>6} {:>7} {:>8} {:>6}  {:columns$} DESTINATION",
         "IN USE", "SHARE", "MARK", "EVEN", "ODD", "ESTAB", "TIMEWAIT", "OTHER", "HELD BY"
     )?;
     for one in &namespace.destinations {
@@ -203,14 +210,14 @@ fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         let (share, holder) = (percent(one.share), most(one));
         let (in_use, even, odd, to) = (one.in_use, one.even, one.odd, to(one));
         write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} ")?;
-        writeln!(out, "{}  {holder:width$} {to}", three_states(&one.by_state))?;
+        writeln!(out, "{}  {} {to}", three_states(&one.by_state), Left(&holder, columns))?;
     }
     let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others else {
         return Ok(());
     };
     write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} ", "", "")?;
     let states = three_states(by_state);
-    writeln!(out, "{states}  {:width$} {destinations} others", "")
+    writeln!(out, "{states}  {:columns$} {destinations} others", "")
 }
 
 fn three_states(by_state: &ByState) -> String {
@@ -233,18 +240,19 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
         return Ok(());
     }
     let listed = bound.held.iter().take(LISTED_BOUND);
-    let width = width(listed.clone().map(holder));
+    let columns = widest(listed.clone().map(holder));
     writeln!(out, "\nbound in the range:")?;
     writeln!(
         out,
-        "{:>7} {:6} {:8} {:8} {:width$} ADDRESS",
+        "{:>7} {:6} {:8} {:8} {:columns$} ADDRESS",
         "PORT", "STATE", "RESERVED", "ORIGIN", "HELD BY"
     )?;
     for held in listed {
         let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
         let (origin, holder) = (origin.unwrap_or("-"), holder(held));
-        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder:width$} {saddr}")?;
+        let holder = Left(&holder, columns);
+        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder} {saddr}")?;
         if *sockets > 1 {
             write!(out, " ({sockets} sockets)")?;
         }
@@ -260,8 +268,9 @@ fn holder(held: &Held) -> String {
     held.holder.as_ref().map_or("-".to_owned(), who)
 }
 
-fn width(texts: impl Iterator<Item = String>) -> usize {
-    texts.map(|text| text.chars().count()).fold(HOLDER_WIDTH, usize::max)
+/// Columns that the widest of `texts` takes.
+fn widest(texts: impl Iterator<Item = String>) -> usize {
+    texts.map(|text| width(&text)).fold(HOLDER_WIDTH, usize::max)
 }
 
 fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {

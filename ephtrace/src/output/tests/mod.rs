@@ -5,6 +5,7 @@ mod properties;
 
 use std::{
     cell::RefCell,
+    io::{self, Write},
     net::{Ipv4Addr, Ipv6Addr},
     rc::Rc,
     sync::Arc,
@@ -15,10 +16,12 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::{
     analyse::{
-        summary::{Circumstances, CpuTime, KernelCost, KernelCounts},
+        summary::{Circumstances, CpuTime, KernelCost, KernelCounts, Summary},
         tally::Tally,
     },
-    model::{Comm, FlowKey, Hook, Origin, Pass, PortRange, Protocol},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, losses::Losses,
+    },
 };
 
 const START: u64 = 1_795_000_000_000_000_000;
@@ -63,7 +66,7 @@ fn success() -> Assignment {
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         word_step: None,
         salt_epoch: Some(1),
         first_candidate: Some(40_002),
@@ -208,6 +211,14 @@ fn a_table() {
 }
 
 #[test]
+fn wide_characters_keep_the_grid() {
+    let mut wide = success();
+    wide.comm = Some(Comm::new("日本語"));
+    let lines = table(View::default(), &[wide, success()]);
+    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @"");
+}
+
+#[test]
 fn a_table_that_widens() {
     insta::assert_snapshot!(table(View::default(), &[success(), ipv6(), success()]), @r##"
     |TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
@@ -307,8 +318,10 @@ fn quiet_says_only_what_was_lost() {
         sink.summary(START, &a_summary()).unwrap();
         assert_eq!(
             said.text(),
-            "ephtrace: lost 5 events (ring_full, 5 so far): only counted, by process and destination, in the summary\n\
-             ephtrace: lost 2 events (ring_full, 7 so far): only counted, by process and destination, in the summary\n"
+            "ephtrace: lost 5 events (ring_full, 5 so far): only counted, by process and \
+             destination, in the summary\n\
+             ephtrace: lost 2 events (ring_full, 7 so far): only counted, by process and \
+             destination, in the summary\n"
         );
     }
 }

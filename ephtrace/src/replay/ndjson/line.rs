@@ -8,7 +8,7 @@ use serde::{
 };
 
 use crate::{
-    model::{Assignment, Comm},
+    model::{Assignment, Comm, RangeSource},
     replay::names,
 };
 
@@ -83,7 +83,8 @@ impl Line<'_> {
         if sport.is_none() && self.errno == Some(0) {
             return Err("no port (`sport`), but no error (`errno`) either".into());
         }
-        let by_socket = self.range_source.is_some_and(|source| source.as_str() == "socket");
+        let source =
+            self.range_source.map_or(RangeSource::Netns, |name| names::range_source(name.as_str()));
         let container = self.container.map(|name| names::shared(name.as_str(), last));
         Ok(Assignment {
             ts_ns: self.ts_ns,
@@ -104,7 +105,7 @@ impl Line<'_> {
             sport,
             errno: self.errno,
             latency_ns: self.latency_ns,
-            range: self.range.and_then(|ends| names::range(ends, by_socket)),
+            range: self.range.and_then(|ends| names::range(ends, source)),
             word_step: None,
             salt_epoch: self.salt_epoch,
             first_candidate: self.first_candidate,

@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 use super::{state::Page, *};
 use crate::{
     analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
-    model::{Comm, FlowKey, Hook, Origin, PortRange, Protocol},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -19,7 +19,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// 2026-01-01 12:00:00 UTC.
 const START_NS: u64 = 1_767_268_800 * SECOND_NS;
 
-const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// A view with all that feeds it, as `run` does.
 struct Scene {
@@ -127,8 +127,8 @@ fn assignment(ts_ns: u64, last_octet: u8, dport: u16, sport: Option<u16>) -> Ass
     }
 }
 
-/// Forty seconds: three destinations with counters as in Linux 5.18 and later, one that draws at random,
-/// and failures at the end.
+/// Forty seconds: three destinations with counters as in Linux 5.18 and later, one that draws at
+/// random, and failures at the end.
 fn recording() -> Scene {
     let (mut scene, mut rng) = (Scene::new(), Rng::with_seed(7));
     let mut counters = [34_000, 42_000, 52_000];
@@ -140,7 +140,12 @@ fn recording() -> Scene {
             let (octet, dport) = [(2, 5432), (3, 443), (4, 6379)][to];
             scene.event(assignment(ts_ns, octet, dport, Some(counters[to])));
             if n == 0 {
-                scene.event(assignment(ts_ns, 9, 873, Some(rng.u16(RANGE.low..=RANGE.high))));
+                scene.event(assignment(
+                    ts_ns,
+                    9,
+                    873,
+                    Some(rng.u16(RANGE.ports.low..=RANGE.ports.high)),
+                ));
             }
             if second > 34 && n % 10 == 0 {
                 scene.event(assignment(ts_ns, 4, 6379, None));

@@ -51,7 +51,7 @@ fn any_assignment() -> impl Strategy<Value = Assignment> {
                 sport,
                 latency_ns,
                 tried,
-                range: range.map(|(low, high)| PortRange { low, high, by_socket: false }),
+                range: range.map(|(low, high)| RangeInForce::of_netns(low, high)),
                 ..Assignment::default()
             }
         },

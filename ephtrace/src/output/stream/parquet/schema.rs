@@ -83,12 +83,12 @@ const fn end_of_range(name: &'static str, value: fn(&Assignment) -> Value<'_>) -
 
 /// Lowest port of the range in force: two numbers are easier to query than a list.
 const RANGE_LOW: Column = end_of_range("range_low", |a| {
-    a.range.map_or(Value::Null, |range| Value::U64(range.low.into()))
+    a.ports().map_or(Value::Null, |range| Value::U64(range.low.into()))
 });
 
 /// Highest port of the range in force.
 const RANGE_HIGH: Column = end_of_range("range_high", |a| {
-    a.range.map_or(Value::Null, |range| Value::U64(range.high.into()))
+    a.ports().map_or(Value::Null, |range| Value::U64(range.high.into()))
 });
 
 use Packing::{Delta, Dictionary, Plain};

@@ -1,7 +1,7 @@
 //! Recordings written and read back: what comes out is what went in, wherever it stops.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +10,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, FlowKey, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        losses::Losses,
+    },
+    output::{Notices, Sink as _},
     replay::{Item, Recording},
 };
 
@@ -67,7 +71,7 @@ fn full() -> Assignment {
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: true }),
+        range: Some(RangeInForce::of_socket(32_768, 60_999)),
         salt_epoch: Some(429_496),
         first_candidate: Some(u16::MAX),
         tried: Some(u32::MAX),

@@ -95,7 +95,7 @@ mod tests {
     };
 
     fn ports(ports: &[u16], range: Option<(u16, u16)>) -> Ports {
-        let range = range.map(|(low, high)| PortRange { low, high, by_socket: false });
+        let range = range.map(|(low, high)| PortRange::new(low, high));
         let lane = Lane::of(&Assignment::default());
         let points: Vec<_> =
             ports.iter().map(|&port| Point { port, lane, range, step: None }).collect();

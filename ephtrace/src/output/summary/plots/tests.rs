@@ -7,11 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    analyse::lanes::Lanes,
-    model::{Assignment, FlowKey, Origin, PortRange},
+    analyse::{lanes::Lanes, picture::Picture},
+    model::{Assignment, FlowKey, Origin, RangeInForce},
 };
 
-const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// A picture of ports, each with the port of its destination.
 fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> Picture {
@@ -32,7 +32,7 @@ fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> Picture {
 
 /// One counter for three destinations, which passes the end of the range.
 fn sequential() -> Picture {
-    let ports = (60_700..=RANGE.high).chain(RANGE.low..33_068);
+    let ports = (60_700..=RANGE.ports.high).chain(RANGE.ports.low..33_068);
     picture(ports.zip([80, 443, 5432].into_iter().cycle()))
 }
 
@@ -52,7 +52,7 @@ fn per_destination() -> Picture {
 
 fn random() -> Picture {
     let mut rng = Rng::with_seed(1);
-    picture((0..900).map(|_| (rng.u16(RANGE.low..=RANGE.high), 443)))
+    picture((0..900).map(|_| (rng.u16(RANGE.ports.low..=RANGE.ports.high), 443)))
 }
 
 fn text(picture: &Picture, width: u16, colour: bool) -> String {
@@ -271,7 +271,7 @@ fn little_of_a_range_is_enlarged() {
 
 fn any_assignment() -> impl Strategy<Value = Assignment> {
     let range = proptest::option::of((1_u16.., 1_u16..))
-        .prop_map(|ends| ends.map(|(low, high)| PortRange { low, high, by_socket: false }));
+        .prop_map(|ends| ends.map(|(low, high)| RangeInForce::of_netns(low, high)));
     let step = prop_oneof![Just(None), (-50..50).prop_map(Some), any::<Option<i32>>()];
     (proptest::option::weighted(0.9, 1_u16..), 0..9_u16, range, step).prop_map(
         |(sport, dport, range, step)| Assignment {
