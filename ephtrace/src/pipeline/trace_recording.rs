@@ -181,7 +181,7 @@ impl Writing<'_> {
         let output = self.output.take().context("the output was begun twice")?;
         let source = self.source.clone();
         let sink = output.begin(self.settings, started_ns, || vec![(KEY_SOURCE, source)])?;
-        let stages = Stages::new(None, Some(self.settings.filter), sink);
+        let stages = Stages::new(None, Some(self.settings.filter.clone()), sink);
         self.begun = Some(Begun { stages, started_ns, last_ns: started_ns, taken: None });
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 pub mod error;
 pub mod item;
-pub mod keep;
 mod names;
 pub mod ndjson;
 pub mod order;

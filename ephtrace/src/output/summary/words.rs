@@ -122,6 +122,7 @@ pub(crate) fn sentence(verdict: &Verdict) -> String {
         Pattern::PerDestination => "ports follow the last one given to the same destination",
         Pattern::Random => "ports come at random",
         Pattern::Mixed => "ports come by two rules in one stream",
+        Pattern::Fixed => "ports are fixed, none of them is ephemeral",
         Pattern::Undetermined => return undetermined(verdict),
     };
     let rule = match verdict.algorithm {

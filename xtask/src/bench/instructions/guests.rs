@@ -97,19 +97,22 @@ fn one_guest(guests: &Guests, programs: &Executables, runs: Vec<Run>) -> Result<
         command: vec!["/bin/guest-meter".into()],
         timeout: TIMEOUT,
     };
-    let mut lines = Vec::new();
+    let mut results = Vec::new();
     let ended = guests.run(programs, task, &mut |line| {
         if let Some(measured) = line.strip_prefix(MARK) {
-            lines.push(measured.to_owned());
+            let measured = serde_json::from_str::<Measured>(measured);
+            if let Ok(run) = &measured {
+                say(format_args!("measured: {}, {}", run.tracer, run.load));
+            }
+            results.push(measured);
         } else if !line.is_empty() {
             say(format_args!("guest: {line}"));
         }
     });
     fs::remove_file(&order_file).context("cannot remove the order")?;
     ended?;
-    let measured = lines.iter().map(|line| serde_json::from_str(line));
-    let measured: Vec<Measured> =
-        measured.collect::<Result<_, _>>().context("a guest's results")?;
+    let measured: Result<Vec<_>, _> = results.into_iter().collect();
+    let measured = measured.context("cannot read what a guest measured")?;
     let counted = measured.into_iter().skip(UNCOUNTED).collect::<Vec<_>>();
     if counted.len() != expected {
         bail!("a guest measured {} of {expected} runs", counted.len());
