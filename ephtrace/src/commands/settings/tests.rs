@@ -74,7 +74,7 @@ fn views() {
         let view = settings(line).unwrap().view;
         assert_eq!((view.since_start, view.wall_clock), (since_start, wall_clock), "{line}");
     }
-    assert_eq!(settings("-o json").unwrap().view.format, Format::Json);
+    assert_eq!(settings("-o json").unwrap().format, Format::Json);
 }
 
 #[test]

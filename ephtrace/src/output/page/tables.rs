@@ -205,7 +205,9 @@ pub(super) fn processes(summary: &Summary) -> Markup {
                 th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
             } }
             tbody {
-                @for ProcessSummary { pid, comm, assignments, complete, failures, verdict } in listed {
+                @for process in listed {
+                    @let ProcessSummary { pid, comm, assignments, complete, failures, verdict } =
+                        process;
                     tr {
                         th scope="row" { (comm.as_deref().map_or("–".to_owned(), shown)) }
                         td { (pid) }
