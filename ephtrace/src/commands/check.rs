@@ -8,10 +8,9 @@ use std::{
 };
 
 use anyhow::Result;
-use ephtrace_common::Filter;
 use tokio::time::{Instant, interval};
 
-use super::settings::{UsageError, build_filter, named_hook, parse, which};
+use super::settings::{UsageError, build_live_filter, named_hook, parse, which};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, findings},
@@ -24,7 +23,7 @@ use crate::{
         snapshot::{self, Which},
     },
     inventory::{Openers, facts},
-    model::Hook,
+    model::{Filter, Hook},
     output::tables::check::{Answer, Limits, Seen, Thresholds},
     pipeline::{
         counting::{Counting, What, Whole},
@@ -60,7 +59,7 @@ impl TryFrom<CheckArgs> for CheckSettings {
         let is_all = netns.iter().any(|text| text == "all");
         let which = which(&netns)?;
         let counted = FilterArgs { netns, ..FilterArgs::default() };
-        let filter = build_filter(&if is_all { FilterArgs::default() } else { counted })?;
+        let filter = build_live_filter(&if is_all { FilterArgs::default() } else { counted })?;
         let span = parse::duration("--for", &span)?;
         Ok(Self {
             limits: Limits {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::settings::{UsageError, build_filter, keep_recorded, named_hook, parse};
+use super::settings::{UsageError, build_live_filter, build_recorded_filter, named_hook, parse};
 use crate::{
     cli::{KernelArgs, PlotArg, TraceArgs},
     output::{Plot, View},
@@ -41,12 +41,12 @@ impl TryFrom<TraceArgs> for TraceSettings {
             plot: view.plot.into(),
             quiet: verbosity.quiet,
         };
-        let mut built = build_filter(&filter)?;
-        if from.is_some() {
-            keep_recorded(&mut built, &filter)?;
-        }
         Ok(Self {
-            filter: built,
+            filter: if from.is_some() {
+                build_recorded_filter(&filter)?
+            } else {
+                build_live_filter(&filter)?
+            },
             hook: named_hook(hook),
             btf,
             ring_bytes,

@@ -10,10 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::{
-    Filter,
-    totals::{Totals as Sums, TotalsKey},
-};
+use ephtrace_common::totals::{Totals as Sums, TotalsKey};
 use tokio::time::sleep;
 
 use super::{
@@ -31,7 +28,7 @@ use crate::{
         totals::{self, Taken, TotalsReader},
         tracer::Tracer,
     },
-    model::losses::Losses,
+    model::{Filter, losses::Losses},
 };
 
 /// The ring buffer is not used, but there has to be one: the smallest.

@@ -2,10 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ephtrace_common::Filter;
-
 use crate::{
-    model::Hook,
+    model::{Filter, Hook},
     output::{Format, View, stream::parquet},
 };
 
@@ -22,7 +20,7 @@ pub const MIN_RING_BYTES: u32 = 4 << 10;
 /// Settings of a trace, live or from a recording.
 #[derive(Clone, Debug)]
 pub struct TraceSettings {
-    /// Which assignments to keep. `skip_pid` is left at 0.
+    /// Which assignments to keep.
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{facts::Facts, finding::Finding, load, settings};
+use super::{completeness, facts::Facts, finding::Finding, load, settings};
 
 /// At most so many findings of one rule: a host with a thousand destinations in the same trouble
 /// needs the worst of them.
@@ -12,7 +12,7 @@ pub(super) const MAX_PER_RULE: usize = 3;
 type Rule = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 19] = [
     load::exhausted,
     load::full,
     load::runs_out,
@@ -28,6 +28,10 @@ const RULES: [Rule; 15] = [
     settings::listener_inside,
     settings::equal_parity,
     settings::other_range,
+    completeness::failures,
+    completeness::losses,
+    completeness::disorder,
+    completeness::no_room,
 ];
 
 /// All findings, worst first.

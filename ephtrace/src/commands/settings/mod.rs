@@ -9,7 +9,7 @@ mod filter;
 mod lookup;
 pub(super) mod parse;
 
-pub(super) use self::filter::{build_filter, keep_recorded, named_hook, which};
+pub(super) use self::filter::{build_live_filter, build_recorded_filter, named_hook, which};
 pub use self::{
     error::UsageError,
     filter::{chosen_by_kernel, namespace},

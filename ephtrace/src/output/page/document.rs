@@ -41,8 +41,6 @@ pub struct Page<'a> {
     pub summary: &'a Summary,
     /// What charts are drawn from.
     pub charts: &'a Charts,
-    /// What a reader should know first, in the order of the page.
-    pub findings: &'a [Finding],
 }
 
 impl Page<'_> {
@@ -60,7 +58,7 @@ impl Page<'_> {
     }
 
     fn body(&self, title: &str) -> Markup {
-        let Self { source, format, repeated, summary, charts, findings } = *self;
+        let Self { source, format, repeated, summary, charts } = *self;
         let hues = Hues::of(charts);
         let charts = plots(summary, charts, &hues);
         html! {
@@ -79,10 +77,11 @@ impl Page<'_> {
                     (tables::verdict(summary))
                     (tables::numbers(summary))
                     (tables::origins(summary))
+                    (tables::hosts(summary))
                 }
                 section #findings aria-labelledby="findings-title" {
                     h2 #findings-title { "Findings" }
-                    (list(findings))
+                    (list(&summary.findings))
                     (tables::reuse(summary))
                 }
                 section #charts aria-labelledby="charts-title" {

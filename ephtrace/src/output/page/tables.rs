@@ -11,7 +11,7 @@ use crate::{
     analyse::{
         pattern::Verdict,
         real,
-        summary::{DestinationSummary, ProcessSummary, Summary},
+        summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
     model::{errno_name, hook_name},
     output::{
@@ -22,6 +22,9 @@ use crate::{
 
 /// So many destinations have a row; the others are counted.
 const DESTINATIONS: usize = 30;
+
+/// Likewise hosts.
+const HOSTS: usize = 20;
 
 /// Likewise processes.
 const PROCESSES: usize = 20;
@@ -108,6 +111,25 @@ pub(super) fn origins(summary: &Summary) -> Markup {
                             th scope="row" { (one.origin) } td { (count(one.verdict.n)) }
                             td.text { code { (word(&one.verdict)) } }
                         }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+/// Verdicts by host, if there is more than one.
+pub(super) fn hosts(summary: &Summary) -> Markup {
+    let HostsSummary { known, evicted, busiest: all, .. } = &summary.hosts;
+    let listed = &all[..all.len().min(HOSTS)];
+    html! {
+        @if *known > 1 {
+            div.scroll { table {
+                caption { "Hosts: " (busiest(listed.len(), *known, *evicted)) }
+                thead { tr { th scope="col" { "Host" } th scope="col" { "Assignments" } th scope="col" { "Failed" } th.text scope="col" { "Verdict" } } }
+                tbody {
+                    @for one in listed {
+                        tr { th scope="row" { (one.name()) } td { (count(one.assignments)) } td { (count(one.failures)) } td.text { code { (word(&one.verdict)) } } }
                     }
                 }
             } }
@@ -273,6 +295,14 @@ pub(super) fn origin_of(source: &str, format: &str, repeated: u64, summary: &Sum
             }
             @if repeated > 0 {
                 dt { "Packets left out" } dd { (count(repeated)) ", as they were sent again" }
+            }
+            @if summary.retried > 0 {
+                dt { "Rows left out" }
+                dd { (count(summary.retried)) ", as they repeat a connect from the same port" }
+            }
+            @if summary.disordered > 0 {
+                dt { "Out of order" }
+                dd { (count(summary.disordered)) ", too late to be put in order" }
             }
             dt { "Lost" }
             dd {
