@@ -1,6 +1,6 @@
 //! A run in numbers and verdicts, as data: what every output shows of it.
 //!
-//! How it is collected is in `tally`, how it is put in words in `sink::words`.
+//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
 
 use std::net::IpAddr;
 

@@ -6,11 +6,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use ephtrace_common::Filter;
 
 use super::reading::read_with;
 use crate::{
     analyse::charts::Charts,
+    model::Filter,
     output::{Prepared, page::Page},
     replay::{self, Recording},
 };

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use ephtrace_common::Filter;
 use serde::Serialize;
 
 use crate::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
-    model::Assignment,
+    model::{Assignment, Filter},
     output::{Screen, Watch, printable, summary::words},
     pipeline::{input::Input, replay::Replay, stages::Stages},
     replay::Recording,

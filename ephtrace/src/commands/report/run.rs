@@ -9,18 +9,14 @@ use anyhow::Result;
 
 use super::{page, reading::read_with};
 use crate::{
-    cli::ReportArgs,
-    commands::settings::{build_filter, keep_recorded},
-    output::Screen,
-    replay::Recording,
+    cli::ReportArgs, commands::settings::build_recorded_filter, output::Screen, replay::Recording,
 };
 
 /// Reads the recording, and writes the report to standard output, or as a page to a file; what
 /// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
-    let mut filter = build_filter(&args.filter)?;
-    keep_recorded(&mut filter, &args.filter)?;
+    let filter = build_recorded_filter(&args.filter)?;
     let recording = Recording::open(&path)?;
     if let Some(page) = &args.html {
         page::write(page, &path, recording, Some(filter))?;

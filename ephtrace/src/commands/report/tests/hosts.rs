@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::{super::reading::read_with, json, text};
 use crate::{
     cli::{Cli, Command},
-    commands::settings::{build_filter, keep_recorded},
+    commands::settings::build_recorded_filter,
     replay::Recording,
 };
 
@@ -86,8 +86,7 @@ fn one_client_of_many_can_be_reported_on() {
     rules[7] = Rule::Counter;
     let line = ["ephtrace", "report", "f", "--src", "192.0.2.7"];
     let Command::Report(args) = Cli::parse_from(line).into_command() else { panic!("not report") };
-    let mut filter = build_filter(&args.filter).unwrap();
-    keep_recorded(&mut filter, &args.filter).unwrap();
+    let filter = build_recorded_filter(&args.filter).unwrap();
     let lines = io::Cursor::new(capture(&rules, 60));
     let recording = Recording::from_reader("test", lines).unwrap();
     let report = read_with(recording, Some(filter), &mut io::sink(), |_| ()).unwrap();
