@@ -8,11 +8,15 @@ use std::fmt;
 
 use crate::{
     analyse::{
-        findings::{DestinationFacts, Finding, Severity},
-        storm::Numbers,
+        findings::{AskedFacts, DestinationFacts, Finding, Severity},
+        number::as_f64,
+        storm::{Numbers, Row},
     },
     output::{escape::shown, span::Span},
 };
+
+/// A quantile of fewer searches than these is a matter of a single one.
+const MIN_SEARCHES: u64 = 100;
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,14 +89,20 @@ pub struct Limits {
 /// What was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The fullest destination; `None` if nothing is in use.
-    pub fullest: Option<DestinationFacts>,
-    /// What was counted; `None` if nobody counted.
+    /// Destinations with ports in use, each judged by itself.
+    pub destinations: Vec<DestinationFacts>,
+    /// What programs find that ask for a port without naming a destination.
+    pub asked: Vec<AskedFacts>,
+    /// What was counted, all together; `None` if nobody counted.
     pub counted: Option<Numbers>,
+    /// The same by program and destination, each judged by itself.
+    pub rows: Vec<Row>,
     /// What was lost, and is not in `counted`.
     pub lost: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// What this kernel, this hook or these rights keep from sight.
+    pub unseen: Vec<String>,
 }
 
 /// The answer.
@@ -111,71 +121,189 @@ impl Answer {
         Self { state: State::Unknown, line }
     }
 
-    /// Out of what was seen.
+    /// Out of what was seen: the worst of all that was looked at decides, and is said first.
     pub fn new(seen: &Seen, limits: &Limits) -> Self {
-        let used = seen.fullest.as_ref().and_then(share).unwrap_or(0.0);
-        let mut state = limits.used.judge(used);
-        let mut text = vec![use_text(seen.fullest.as_ref(), used)];
-        let Thresholds { warning, critical } = limits.used;
-        let mut data = vec![format!("use={used:.2}%;{warning};{critical};0;100")];
+        let mut parts = uses(seen, limits);
+        let mut data: Vec<String> = parts.iter().map(|part| part.data(&limits.used)).collect();
+        // Stable: of equals, the order stays.
+        parts.sort_by(|a, b| b.state.cmp(&a.state));
+        let mut state = parts.iter().map(|part| part.state).max().unwrap_or(State::Ok);
+        let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
         if let Some(counted) = &seen.counted {
-            let failed = percent(counted.failed, counted.assignments);
-            let p99_ns = as_f64(counted.latency_p99_ns.unwrap_or(0));
-            state = state.max(limits.failures.judge(failed)).max(limits.p99_ns.judge(p99_ns));
-            text.push(counted_text(counted));
-            data.extend(counted_data(counted, failed, limits));
+            let failures = Failures::worst(counted, &seen.rows, &limits.failures);
+            let p99_ns = p99_ns(counted, &seen.rows);
+            let slow = limits.p99_ns.judge(as_f64(p99_ns.unwrap_or(0)));
+            state = state.max(failures.state).max(slow);
+            let counted_text = counted_text(counted, &failures, p99_ns);
+            let at = if failures.state > State::Ok { 0 } else { text.len() };
+            text.insert(at, counted_text);
+            data.extend(counted_data(counted, &failures, p99_ns, limits));
         }
         if seen.lost > 0 {
             text.push(format!("{} more were not seen", seen.lost));
         }
         let worst = seen.findings.iter().find(|finding| finding.severity != Severity::Note);
         text.extend(worst.filter(|_| state != State::Ok).map(|finding| finding.sentence.clone()));
+        if !seen.unseen.is_empty() {
+            text.push(format!("not seen: {}", seen.unseen.join(", ")));
+        }
         let line = format!("EPHTRACE {state}: {} | {}", one_line(&text.join("; ")), data.join(" "));
         Self { state, line }
     }
 }
 
-use crate::analyse::number::as_f64;
+/// One way of asking for a port, and how much of the range it finds taken.
+struct Use {
+    label: &'static str,
+    state: State,
+    percent: f64,
+    text: String,
+}
 
-fn share(one: &DestinationFacts) -> Option<f64> {
-    let (in_use, usable) = one.in_use.zip(one.usable)?;
-    Some(percent(in_use.into(), usable.into()))
+impl Use {
+    fn data(&self, thresholds: &Thresholds) -> String {
+        let Thresholds { warning, critical } = thresholds;
+        format!("{}={:.2}%;{warning};{critical};0;100", self.label, self.percent)
+    }
+}
+
+/// The worst destination, the worst bind, and the worst UDP socket.
+fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
+    let by_share = |a: &&DestinationFacts, b: &&DestinationFacts| {
+        let share = |d: &DestinationFacts| d.blocked_share().unwrap_or(0.0);
+        share(a).total_cmp(&share(b))
+    };
+    // Of equals the first, which has most in use.
+    let worst = seen.destinations.iter().rev().max_by(by_share);
+    let percent = 100.0 * worst.and_then(DestinationFacts::blocked_share).unwrap_or(0.0);
+    let state = limits.used.judge(percent);
+    let text = connect_text(worst, percent);
+    let mut uses = vec![Use { label: "use", state, percent, text }];
+    for (ask, what) in [("bind", "bind() to port 0"), ("udp", "UDP")] {
+        let share = |one: &AskedFacts| f64::from(one.in_use) / f64::from(one.usable.max(1));
+        let all = seen.asked.iter().filter(|one| one.ask == ask).rev();
+        let Some(worst) = all.max_by(|a, b| share(a).total_cmp(&share(b))) else { continue };
+        let percent = 100.0 * share(worst);
+        let state = limits.used.judge(percent);
+        uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
+    }
+    uses
+}
+
+fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
+    let Some(one) = worst else { return "no TCP connection has a port of the range".to_owned() };
+    let (in_use, usable) = (one.in_use.unwrap_or(0), one.usable.unwrap_or(0));
+    let mut about = vec![format!("{in_use} of {usable}")];
+    let bound = one.left.map_or(0, |left| usable.saturating_sub(left + in_use));
+    if bound > 0 {
+        about.push(format!("{bound} more bound"));
+    }
+    if let Some(reusable) = one.reusable.filter(|&reusable| reusable > 0) {
+        about.push(format!("{reusable} in TIME_WAIT that connect may take over"));
+    }
+    if let Some((unsure, left)) = one.unsure.zip(one.left).filter(|(unsure, _)| *unsure > 0) {
+        about.push(format!("{} to {left} left", left - unsure));
+    }
+    about.extend(one.held_by.clone());
+    format!("{used:.0} % of the ports in use for {one} ({})", about.join(", "))
+}
+
+fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
+    let AskedFacts { in_use, usable, saddr, error, .. } = worst;
+    let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
+    if state > State::Ok {
+        text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
+    }
+    if in_use >= usable {
+        text += &format!(", the next one fails with {error}");
+        if worst.may_share {
+            text += " unless it may share a port by SO_REUSEADDR";
+        }
+    }
+    text
 }
 
 fn percent(part: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { 100.0 * as_f64(part) / as_f64(all) }
 }
 
-fn use_text(fullest: Option<&DestinationFacts>, used: f64) -> String {
-    let Some(one) = fullest else { return "no port of the range is in use".to_owned() };
-    let (in_use, usable) = (one.in_use.unwrap_or(0), one.usable.unwrap_or(0));
-    let who = one.process.as_ref().map_or_else(String::new, |who| format!(", most by {who}"));
-    format!("{used:.0} % of the ports in use for {one} ({in_use} of {usable}{who})")
+/// The worst failures of one program and destination.
+struct Failures {
+    state: State,
+    percent: f64,
+    /// Who and where, unless it is all that was counted.
+    who: Option<String>,
 }
 
-fn counted_text(counted: &Numbers) -> String {
-    let Numbers { assignments, failed, errors, latency_p99_ns, .. } = counted;
+impl Failures {
+    /// One destination in trouble drowns among the attempts for others, so that each is judged by
+    /// itself.
+    fn worst(all: &Numbers, rows: &[Row], thresholds: &Thresholds) -> Self {
+        let judged = rows.iter().filter(|row| row.numbers.failed > 0).map(|row| {
+            let percent = percent(row.numbers.failed, row.numbers.assignments);
+            let state = thresholds.judge(percent);
+            // A port that a program names, and that another has, is no shortage.
+            let is_named = row.origin == Some("explicit") && row.flow.daddr.is_none();
+            (if is_named { state.min(State::Warning) } else { state }, row)
+        });
+        let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
+        let percent_of_all = percent(all.failed, all.assignments);
+        match worst {
+            None => {
+                Self { state: thresholds.judge(percent_of_all), percent: percent_of_all, who: None }
+            }
+            Some((state, row)) => {
+                let Numbers { failed, assignments, .. } = row.numbers;
+                let place = DestinationFacts::of_row(row);
+                Self {
+                    state,
+                    percent: percent(failed, assignments),
+                    who: (assignments < all.assignments).then(|| {
+                        format!("{failed} of {assignments} by {} for {place}", row.process())
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// The longest of what 99 of 100 searches took at most, for one destination or for all.
+fn p99_ns(all: &Numbers, rows: &[Row]) -> Option<u64> {
+    let many = rows.iter().map(|row| &row.numbers).filter(|one| one.assignments >= MIN_SEARCHES);
+    many.chain([all]).filter_map(|one| one.latency_p99_ns).max()
+}
+
+fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> String {
+    let Numbers { assignments, failed, errors, .. } = counted;
     if *assignments == 0 {
         return "nothing was assigned meanwhile".to_owned();
     }
     let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
-    let p99 = latency_p99_ns.map_or_else(|| "unknown".to_owned(), |ns| Span(ns).to_string());
-    format!("{failed} of {assignments} assignments failed{errors}, search p99 {p99}")
+    let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));
+    let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| Span(ns).to_string());
+    format!(
+        "{failed} of {assignments} assignments failed{errors}{worst}, search p99 {p99} (wall time)"
+    )
 }
 
-fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] {
-    let Limits { failures, p99_ns, .. } = limits;
+fn counted_data(
+    counted: &Numbers,
+    worst: &Failures,
+    p99_ns: Option<u64>,
+    limits: &Limits,
+) -> [String; 3] {
+    let Limits { failures, p99_ns: p99_limits, .. } = limits;
     let us = |ns: f64| ns / 1e3;
     // U: not known.
-    let p99 = match counted.latency_p99_ns {
+    let p99 = match p99_ns {
         None => "U".to_owned(),
         Some(ns) => format!("{}us", us(as_f64(ns))),
     };
     [
-        format!("failed={failed:.2}%;{};{};0;100", failures.warning, failures.critical),
-        format!("search_p99={p99};{};{};0", us(p99_ns.warning), us(p99_ns.critical)),
+        format!("failed={:.2}%;{};{};0;100", worst.percent, failures.warning, failures.critical),
+        format!("search_p99={p99};{};{};0", us(p99_limits.warning), us(p99_limits.critical)),
         format!("assigned={:.1};;;0", counted.per_second),
     ]
 }
@@ -201,29 +329,126 @@ mod tests {
 
     fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
         Seen {
-            fullest: Some(DestinationFacts {
+            destinations: vec![DestinationFacts {
                 flow: FlowKey {
                     netns: None,
                     saddr: [10, 0, 0, 1].into(),
                     daddr: Some([10, 0, 0, 2].into()),
                     dport: Some(443),
                 },
-                process: Some("curl (4711)".into()),
+                held_by: Some("mostly curl (4711)".into()),
                 in_use: Some(in_use),
                 usable: Some(28_232),
                 ..DestinationFacts::default()
-            }),
-            counted: Some(Numbers {
-                assignments: 1000,
-                failed,
-                errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
-                per_second: 500.0,
-                latency_p99_ns: Some(latency_p99_ns),
-                ..Numbers::default()
-            }),
-            lost: 0,
-            findings: Vec::new(),
+            }],
+            asked: vec![asked("bind", in_use), asked("udp", 3)],
+            counted: Some(numbers(1000, failed, latency_p99_ns)),
+            ..Seen::default()
         }
+    }
+
+    fn asked(ask: &'static str, in_use: u32) -> AskedFacts {
+        AskedFacts {
+            netns: 1,
+            ask,
+            error: "EADDRINUSE",
+            saddr: "0.0.0.0".parse().unwrap(),
+            in_use,
+            usable: 28_232,
+            unsure: 0,
+            may_share: false,
+            held_by: Some("mostly curl (4711)".into()),
+        }
+    }
+
+    fn numbers(assignments: u64, failed: u64, latency_p99_ns: u64) -> Numbers {
+        Numbers {
+            assignments,
+            failed,
+            errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
+            per_second: 500.0,
+            latency_p99_ns: Some(latency_p99_ns),
+            ..Numbers::default()
+        }
+    }
+
+    fn row(origin: &'static str, dport: Option<u16>, numbers: Numbers) -> Row {
+        Row {
+            comm: "curl".into(),
+            pid: 7,
+            processes: 1,
+            uid: 0,
+            cgroup_id: 0,
+            container: None,
+            flow: FlowKey {
+                netns: None,
+                saddr: [10, 0, 0, 1].into(),
+                daddr: dport.map(|_| [10, 0, 0, 2].into()),
+                dport,
+            },
+            protocol: Some("tcp"),
+            origin: Some(origin),
+            numbers,
+            capacity: None,
+        }
+    }
+
+    #[test]
+    fn a_destination_in_trouble_does_not_drown_among_others() {
+        let state = |one| {
+            let rows = vec![row("connect", Some(443), numbers(99_900, 0, 3000)), one];
+            let counted = Some(numbers(100_000, 100, 3000));
+            let seen = Seen { counted, rows, ..seen(0, 0, 0) };
+            let answer = Answer::new(&seen, &LIMITS);
+            assert!(answer.line.contains("100 of 100 by curl (7)"), "{}", answer.line);
+            answer.state
+        };
+        assert_eq!(state(row("connect", Some(80), numbers(100, 100, 3000))), State::Critical);
+        assert_eq!(state(row("explicit", Some(80), numbers(100, 100, 3000))), State::Critical);
+        // A service that can't have the port that it wants.
+        assert_eq!(state(row("explicit", None, numbers(100, 100, 3000))), State::Warning);
+    }
+
+    #[test]
+    fn one_slow_destination_is_slow_unless_it_was_asked_for_few() {
+        let state = |count| {
+            let rows = vec![row("connect", Some(80), numbers(count, 0, 50_000_000))];
+            Answer::new(&Seen { rows, ..seen(0, 0, 3000) }, &LIMITS).state
+        };
+        assert_eq!([state(3), state(200)], [State::Ok, State::Critical]);
+    }
+
+    #[test]
+    fn binds_and_udp_are_judged_like_connects() {
+        let answer = |bind, udp| {
+            let asked = vec![asked("bind", bind), asked("udp", udp)];
+            Answer::new(&Seen { asked, ..seen(100, 0, 3000) }, &LIMITS)
+        };
+        let states = [answer(100, 0), answer(20_000, 0), answer(28_232, 0), answer(0, 28_232)];
+        let states = states.map(|answer| answer.state);
+        assert_eq!(states, [State::Ok, State::Warning, State::Critical, State::Critical]);
+        assert_snapshot!(answer(28_232, 0).line, @"");
+        assert_snapshot!(answer(0, 28_232).line, @"");
+    }
+
+    #[test]
+    fn a_time_wait_that_can_be_taken_over_is_no_shortage() {
+        let mut seen = seen(28_232, 0, 3000);
+        seen.asked.clear();
+        seen.destinations[0].left = Some(0);
+        seen.destinations[0].reusable = Some(28_000);
+        let answer = Answer::new(&seen, &LIMITS);
+        assert_eq!(answer.state, State::Ok);
+        assert_snapshot!(answer.line, @"");
+    }
+
+    #[test]
+    fn ports_that_may_be_bound_are_a_range() {
+        let mut seen = seen(10, 0, 3000);
+        seen.destinations[0].left = Some(28_200);
+        seen.destinations[0].unsure = Some(100);
+        seen.unseen = vec!["failed binds".into(), "holders".into()];
+        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"");
     }
 
     #[test]
