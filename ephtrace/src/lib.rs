@@ -4,9 +4,9 @@
 //! The flow, and with it the modules in their order:
 //!
 //! ```text
-//! kernel half ── ring ─→ kernel ─→ host::enrich ─┐
-//!                  recording ─→ replay ──────────┴─→ pipeline: steps ─→ filter ─→ tally ─→ output, tui
-//!                                                                                   └─→ summary ─┘
+//! kernel half ─ ring ─→ kernel ─→ host::enrich ─┐
+//!                 recording ─→ replay ──────────┴→ pipeline: steps → filter → tally → output, tui
+//!                                                                              └→ summary ─┘
 //! ```
 //!
 //! [`cli`] is what was typed, [`commands`] makes settings of it and runs them, [`pipeline`] is a

@@ -151,7 +151,8 @@ pub struct OriginSummary {
     pub verdict: Verdict,
 }
 
-/// What is said of the hosts: network namespaces of the machine that was traced, or source addresses.
+/// What is said of the hosts: network namespaces of the machine that was traced, or source
+/// addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HostsSummary {
     /// How many are known.
