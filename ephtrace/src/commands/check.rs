@@ -168,8 +168,8 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
     unseen
 }
 
-/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't see,
-/// too.
+/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't
+/// see, too.
 async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)> {
     let what = What {
         hook: settings.hook,

@@ -74,8 +74,8 @@ pub struct DestinationFacts {
     pub in_use: Option<u32>,
     /// Ports that a connect could still choose, a TIME_WAIT that it may take over aside.
     pub left: Option<u32>,
-    /// Those of them at most that are taken if connected sockets, of which nobody saw how they came by
-    /// their ports, were bound before.
+    /// Those of them at most that are taken if connected sockets, of which nobody saw how they came
+    /// by their ports, were bound before.
     pub unsure: Option<u32>,
     /// Ports of the range that are not reserved.
     pub usable: Option<u32>,
@@ -244,8 +244,8 @@ impl DestinationFacts {
         self.flow.remote().map_or_else(|| "the peer".to_owned(), |to| to.to_string())
     }
 
-    /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may take
-    /// over.
+    /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may
+    /// take over.
     pub fn blocked(&self) -> Option<u32> {
         let usable = self.usable?;
         match self.left {
