@@ -1,9 +1,9 @@
 //! Builds the eBPF half for its own target and puts the object where `kernel/object.rs` finds it.
 //!
-//! Needs bpf-linker and a compiler with a core library for `bpfel-unknown-none`; `cargo xtask setup`
-//! installs both. Without them an empty object takes its place, so that `cargo check`, clippy and an
-//! IDE still work, and a real build stops with the reason (see `kernel/object.rs`). Nothing is
-//! downloaded here.
+//! Needs bpf-linker and a compiler with a core library for `bpfel-unknown-none`; `cargo xtask
+//! setup` installs both. Without them an empty object takes its place, so that `cargo check`,
+//! clippy and an IDE still work, and a real build stops with the reason (see `kernel/object.rs`).
+//! Nothing is downloaded here.
 
 use std::{
     env, fs,
@@ -75,9 +75,9 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-/// Has cargo run this again when the file changes or goes away. Cargo takes a file that is missing for
-/// changed, so a place where a tool could appear is named only as long as none was found: then this
-/// runs, and fails at once, with each build until one is installed.
+/// Has cargo run this again when the file changes or goes away. Cargo takes a file that is missing
+/// for changed, so a place where a tool could appear is named only as long as none was found: then
+/// this runs, and fails at once, with each build until one is installed.
 fn watch(file: &Path) {
     println!("cargo::rerun-if-changed={}", file.display());
 }

@@ -16,7 +16,7 @@ use aya::{
 use clap::{Parser, ValueEnum};
 use nix::sys::signal::{SigSet, Signal};
 
-/// Built by `build.rs` from `ephtrace-ebpf/src/floor.rs`.
+/// Built by `build.rs` from `ephtrace-ebpf/src/bin/floor.rs`.
 const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/floor"));
 
 const SEARCH: &str = "__inet_hash_connect";

@@ -71,7 +71,7 @@ pub(crate) fn programs() -> Result<Executables> {
     build_static(&format!("{words} {programs}"))
 }
 
-/// The test binary of `ephtrace/tests/kernel.rs`.
+/// The test binary of `ephtrace/tests/kernel`.
 pub(crate) fn kernel_tests() -> Result<Executables> {
     say("building the kernel tests");
     // With xtask, so that both builds see the same features of what they share.
@@ -129,7 +129,8 @@ mod tests {
         let found = executables(concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"ephtrace"},"executable":null}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/t/kernel-1"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"#,
+            r#""executable":"/t/kernel-1"}"#,
             "\nno JSON\n",
             r#"{"reason":"build-finished","success":true}"#,
         ));

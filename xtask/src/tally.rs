@@ -9,8 +9,8 @@ use std::{
 /// What stands before the name of a test that `cargo test` leaves to a stage of its own.
 const ELSEWHERE: &str = "test [root] ";
 
-/// Counted from lines `test NAME ... ok` as they come, and `test result: …`, which settles them. A run
-/// that is cut short keeps what it had.
+/// Counted from lines `test NAME ... ok` as they come, and `test result: …`, which settles them. A
+/// run that is cut short keeps what it had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     counts: Counts,

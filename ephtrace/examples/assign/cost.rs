@@ -1,8 +1,8 @@
-//! Connects one after another, and how long each took: where an instruction takes a nanosecond, what it
-//! cost.
+//! Connects one after another, and how long each took: where an instruction takes a nanosecond,
+//! what it cost.
 //!
-//! Nobody listens at the other end, so each connect is assigned a port, is refused, and leaves nothing
-//! behind. All of it, the refusal included, happens inside of `connect()`.
+//! Nobody listens at the other end, so each connect is assigned a port, is refused, and leaves
+//! nothing behind. All of it, the refusal included, happens inside of `connect()`.
 
 use std::{
     hint::black_box,

@@ -6,9 +6,9 @@
 use super::{
     findings::DestinationFacts,
     lanes::Lane,
+    number::as_f64,
     pattern::{History, Observation},
     ports::Ports,
-    real,
     reuse::{Reuse, Used, Uses},
     steps::Steps,
     summary::{DestinationSummary, UsualStep},
@@ -18,8 +18,8 @@ use crate::model::{
     Assignment, Origin, Pass, PortRange, RangeInForce, errno_name, origin_name, protocol_name,
 };
 
-/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
-/// there are more, the quieter ones make room, and are counted.
+/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports.
+/// Once there are more, the quieter ones make room, and are counted.
 pub const MAX_DESTINATIONS: usize = 1024;
 
 /// The busiest destinations.
@@ -129,14 +129,14 @@ fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
     let Lane { flow, origin, .. } = *lane;
     let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
         entry.value;
-    let seconds = real(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
+    let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
     DestinationFacts {
         flow,
         origin: origin.map(origin_name),
         range: range.map(|range| range.ports),
         by_socket: range.is_some_and(RangeInForce::is_by_socket),
         assignments: entry.count,
-        per_second: (seconds > 0.0).then(|| real(entry.count) / seconds),
+        per_second: (seconds > 0.0).then(|| as_f64(entry.count) / seconds),
         no_port,
         searches_known,
         second_pass,

@@ -1,14 +1,13 @@
-//! Reuse: after how many assignments, and after how long, a port comes back to the same destination.
+//! Reuse: after how many assignments, and after how long, a port comes back to the same
+//! destination.
 //!
-//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes the
-//! new connection for the old one if its port comes back too soon.
-
-use std::{collections::HashMap, mem};
+//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes
+//! the new connection for the old one if its port comes back too soon.
 
 use hdrhistogram::Histogram;
-use rustc_hash::FxBuildHasher;
 use serde::{Serialize, Serializer};
 
+use super::recent::Recent;
 use crate::model::FlowKey;
 
 /// Ports of destinations that are remembered, 40 bytes each at most: every port of the default
@@ -27,10 +26,7 @@ const MAX_DISTANCE: u64 = 1 << 32;
 
 /// The last use of each port by each destination.
 pub struct Uses {
-    young: HashMap<u64, Use, FxBuildHasher>,
-    old: HashMap<u64, Use, FxBuildHasher>,
-    generation: usize,
-    forgotten: u64,
+    last: Recent<u64, Use>,
     reuses: u64,
     assignments: Spread,
     time_ns: Spread,
@@ -100,10 +96,7 @@ impl Uses {
     /// Remembers at most `limit` uses, at least two.
     pub fn with_limit(limit: usize) -> Self {
         Self {
-            young: HashMap::default(),
-            old: HashMap::default(),
-            generation: (limit / 2).max(1),
-            forgotten: 0,
+            last: Recent::with_limit(limit),
             reuses: 0,
             assignments: Spread::up_to(MAX_DISTANCE),
             time_ns: Spread::up_to(MAX_NS),
@@ -115,7 +108,7 @@ impl Uses {
     pub fn observe(&mut self, used: Used, flow: &FlowKey) {
         let Used { lane, nth, port, ts_ns } = used;
         let key = u64::from(lane) << 16 | u64::from(port);
-        let Some(last) = self.replace(key, Use { nth, ts_ns }) else { return };
+        let Some(last) = self.last.replace(key, Use { nth, ts_ns }) else { return };
         self.reuses += 1;
         self.assignments.add(nth.saturating_sub(last.nth));
         if last.ts_ns > 0 && ts_ns >= last.ts_ns {
@@ -135,23 +128,9 @@ impl Uses {
             assignments: self.assignments.least(),
             time_ns,
             soonest: self.soonest,
-            forgotten: self.forgotten,
+            forgotten: self.last.evicted(),
             warning: time_ns.filter(|time| time.min < SOON_NS).map(|time| warning(time.min)),
         }
-    }
-
-    fn replace(&mut self, key: u64, now: Use) -> Option<Use> {
-        if let Some(last) = self.young.get_mut(&key) {
-            return Some(mem::replace(last, now));
-        }
-        let last = self.old.remove(&key);
-        if self.young.len() == self.generation {
-            mem::swap(&mut self.young, &mut self.old);
-            self.forgotten += self.young.len() as u64;
-            self.young.clear();
-        }
-        self.young.insert(key, now);
-        last
     }
 }
 
@@ -240,7 +219,6 @@ mod tests {
         for n in 0..100 {
             observe(&mut uses, 1, n, 1000 + u16::try_from(n).unwrap(), S);
         }
-        assert!(uses.young.len() + uses.old.len() <= 10);
         assert_eq!(uses.reuse().forgotten, 90);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::real;
+use super::number::as_f64;
 
 /// How many different steps are told apart. Linux draws from 8 (even ones, 2 to 16).
 const MAX_STEPS: usize = 16;
@@ -49,7 +49,7 @@ impl Steps {
     pub(super) fn usual(&self) -> Option<(i32, f64)> {
         let slots = &self.slots[..self.used];
         let usual = slots.iter().max_by_key(|s| (s.certain(), Reverse(s.step)))?;
-        Some((usual.step, real(usual.certain()) / real(self.total)))
+        Some((usual.step, as_f64(usual.certain()) / as_f64(self.total)))
     }
 }
 

@@ -21,7 +21,8 @@ use crate::{
     host::snapshot,
     inventory::{Inventory, Openers, facts},
     output::tables::{self, storm::write_findings},
-    replay::{Item, Recording},
+    pipeline::{input::Input, replay::Replay},
+    replay::Recording,
 };
 
 /// Destinations of each namespace that are looked at, listed or not: what is wrong is so with the
@@ -65,22 +66,18 @@ struct Answer<'a> {
     findings: &'a [Finding],
 }
 
-/// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and said
-/// on standard error.
+/// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and
+/// said on standard error.
 fn read_openers(path: &Path) -> Result<Openers> {
     let mut openers = Openers::default();
-    let mut recording = Recording::open(path)?;
-    let (mut assignments, mut broken) = (0_u64, 0_u64);
-    for item in recording.by_ref() {
-        match item? {
-            Item::Assignment(assignment) => {
-                assignments += 1;
-                openers.observe(&assignment);
-            }
-            Item::Broken(_) => broken += 1,
-        }
-    }
-    let name = recording.name();
+    let mut replay = Replay::new(Input::Direct(Recording::open(path)?), io::sink());
+    let mut assignments = 0_u64;
+    replay.advance(u64::MAX, usize::MAX, |assignment| {
+        assignments += 1;
+        openers.observe(&assignment);
+        Ok(true)
+    })?;
+    let (name, broken) = (replay.input().name(), replay.broken());
     if assignments == 0 && broken > 0 {
         bail!("{name}: nothing in it can be read; `ephtrace -o json` makes a recording");
     }

@@ -52,7 +52,8 @@ impl Openers {
         Self { known, evicted: 0 }
     }
 
-    /// Remembers who was given a TCP port; all else is passed over. The latest counts, in whatever order they come.
+    /// Remembers who was given a TCP port; all else is passed over. The latest counts, in whatever
+    /// order they come.
     pub fn observe(&mut self, assignment: &Assignment) {
         let is_tcp = assignment.protocol.is_none_or(|protocol| protocol == Protocol::Tcp);
         let Some(sport) = assignment.sport.filter(|_| is_tcp) else { return };

@@ -6,14 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    analyse::{lanes::Lane, summary::Circumstances, tally::Tally},
-    tui::{About, Effect, Glance, Input, Shared, State, terminal::Terminal},
-};
 use anyhow::{Context as _, Result};
 
-/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a plot
-/// of a minute in 80 columns can show, and each drawing costs a millisecond or so.
+use super::stages::Stages;
+use crate::{
+    analyse::{lanes::Lane, summary::Circumstances},
+    output::Sink,
+    tui::{About, Effect, Glance, Input, Shared, State, terminal::Terminal},
+};
+
+/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a
+/// plot of a minute in 80 columns can show, and each drawing costs a millisecond or so.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
 /// A view on a terminal.
@@ -69,12 +72,17 @@ pub(crate) fn shared(about: About) -> Shared {
     Rc::new(RefCell::new(State::new(about)))
 }
 
-/// What `tally` says now.
-pub(crate) fn glance(tally: &Tally, now_ns: u64, wanted: &[Lane], around: Circumstances) -> Glance {
-    let said = |lane: &Lane| Some((*lane, tally.destination(lane)?));
+/// A snapshot of the run so far, with the destinations that are `wanted`.
+pub(crate) fn glance<S: Sink>(
+    stages: &Stages<S>,
+    now_ns: u64,
+    wanted: &[Lane],
+    around: Circumstances,
+) -> Glance {
+    let said = |lane: &Lane| Some((*lane, stages.destination(lane)?));
     Glance {
         now_ns,
-        summary: tally.summary(Some(now_ns), 0, around),
+        summary: stages.summary(Some(now_ns), 0, around),
         destinations: wanted.iter().filter_map(said).collect(),
     }
 }

@@ -6,8 +6,9 @@
 //!                                       └─ pcap ────┘
 //! ```
 //!
-//! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics whatever the file holds. What can't be
-//! read is an [`Item::Broken`] with its place, and counted; the rest goes on.
+//! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics
+//! whatever the file holds. What can't be read is an [`Item::Broken`] with its place, and counted;
+//! the rest goes on.
 
 use std::{
     fs::{self, File, Metadata},
@@ -62,6 +63,7 @@ pub struct Recording {
     name: String,
     format: Format,
     source: Source,
+    is_stream: bool,
 }
 
 enum Source {
@@ -74,7 +76,9 @@ impl Recording {
     /// Opens the file at `path`; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
         if path.as_os_str() == "-" {
-            return Self::from_reader("standard input", io::stdin());
+            let is_stream = !stdin_metadata().is_ok_and(|metadata| metadata.is_file());
+            let read = Self::from_reader("standard input", io::stdin())?;
+            return Ok(Self { is_stream, ..read });
         }
         let name = path.display().to_string();
         let file = File::open(path).and_then(refuse_directory);
@@ -82,7 +86,10 @@ impl Recording {
             Ok(file) if is_parquet(&file) => {
                 parquet::Reader::open(&name, path, file).map(|reader| Self::parquet(name, reader))
             }
-            Ok(file) => Self::from_reader(&name, file),
+            Ok(file) => {
+                let is_stream = !file.metadata().is_ok_and(|metadata| metadata.is_file());
+                Ok(Self { is_stream, ..Self::from_reader(&name, file)? })
+            }
             Err(cause) => Err(ReplayError::Open { file: name, advice: advice(&cause), cause }),
         }
     }
@@ -94,7 +101,8 @@ impl Recording {
     }
 
     fn parquet(name: String, reader: parquet::Reader) -> Self {
-        Self { name, format: Format::Parquet, source: Source::Parquet(Box::new(reader)) }
+        let source = Source::Parquet(Box::new(reader));
+        Self { name, format: Format::Parquet, source, is_stream: false }
     }
 
     /// Reads `input`, called `name` in messages; the first bytes tell the format.
@@ -121,7 +129,7 @@ impl Recording {
                 Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
             }
         };
-        Ok(Self { name, format, source })
+        Ok(Self { name, format, source, is_stream: false })
     }
 
     /// What it is called in messages.
@@ -132,6 +140,11 @@ impl Recording {
     /// Its format.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether it may still be written to while it is read: a pipe, a terminal, a socket.
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
     }
 
     /// How many packets were left out because they were sent again.
@@ -168,7 +181,8 @@ impl Iterator for Recording {
 /// How many broken pieces are shown; the others are only counted.
 const MAX_TOLD: u64 = 10;
 
-/// Says what can't be read, the first times. Where standard error is closed there is nobody to tell.
+/// Says what can't be read, the first times. Where standard error is closed there is nobody to
+/// tell.
 pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Broken) {
     if nth <= MAX_TOLD {
         let _ = writeln!(notices, "ephtrace: {name}: {broken}");
@@ -189,12 +203,12 @@ pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
 
 /// Whether the recording at `path` is the file that `other` tells of; `-` is standard input.
 pub(crate) fn is_from(path: &Path, other: &Metadata) -> bool {
-    let metadata = if path.as_os_str() == "-" {
-        io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata())
-    } else {
-        fs::metadata(path)
-    };
+    let metadata = if path.as_os_str() == "-" { stdin_metadata() } else { fs::metadata(path) };
     metadata.is_ok_and(|one| (one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
+
+fn stdin_metadata() -> io::Result<Metadata> {
+    io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata())
 }
 
 /// On Linux a directory opens like a file and fails only when it is read.

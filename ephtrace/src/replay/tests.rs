@@ -1,12 +1,19 @@
 //! Recordings that are short enough to be written here.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    io::{self, Cursor},
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        losses::Losses,
+    },
     output::{JsonSink, Notices, Sink as _},
 };
 

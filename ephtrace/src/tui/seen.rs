@@ -14,6 +14,7 @@ use crate::{
     analyse::{
         destinations::MAX_DESTINATIONS,
         lanes::Lane,
+        number::as_f64,
         summary::{DestinationSummary, Summary},
         top::Top,
     },
@@ -126,7 +127,7 @@ impl Seen {
             let cpu_ns = |summary: &Summary| summary.cpu.map(|cpu| cpu.user_ns + cpu.system_ns);
             let used_ns = cpu_ns(&summary).zip(cpu_ns(before));
             self.own_cost =
-                used_ns.map(|(now, then)| real(now.saturating_sub(then)) / real(elapsed_ns));
+                used_ns.map(|(now, then)| as_f64(now.saturating_sub(then)) / as_f64(elapsed_ns));
         }
         self.glanced_ns = now_ns;
         self.losses = summary.losses;
@@ -170,14 +171,9 @@ fn process_rates(
         before.processes.iter().map(|one| ((one.pid, &one.comm), one.assignments)).collect();
     let rate = |one: &crate::analyse::summary::ProcessSummary| {
         let grown = one.assignments.saturating_sub(*then.get(&(one.pid, &one.comm)).unwrap_or(&0));
-        ((one.pid, one.comm.clone()), real(grown) * 1e9 / real(elapsed_ns))
+        ((one.pid, one.comm.clone()), as_f64(grown) * 1e9 / as_f64(elapsed_ns))
     };
     now.processes.iter().map(rate).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "rates need no 16th digit")]
-fn real(count: u64) -> f64 {
-    count as f64
 }
 
 /// A rate as a whole number, to rank by.

@@ -67,8 +67,8 @@ impl OnTerminal {
     }
 
     /// Waits for the end of its summary and its own, and sees to it that the terminal is as it was
-    /// before. The summary begins with `summary`: where the prompt will be, not on the screen that is
-    /// gone. It has all of `parts`, too.
+    /// before. The summary begins with `summary`: where the prompt will be, not on the screen that
+    /// is gone. It has all of `parts`, too.
     pub(crate) fn finish(mut self, summary: &str, parts: &[&str]) -> Result<ExitStatus> {
         // The last line of the summary.
         self.read_until("lost 0 events")?;

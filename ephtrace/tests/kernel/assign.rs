@@ -108,7 +108,8 @@ impl Assign {
         &self.name
     }
 
-    /// Inode number of its network namespace, which is not ours if it made one before it began to wait.
+    /// Inode number of its network namespace, which is not ours if it made one before it began to
+    /// wait.
     pub(crate) fn own_netns(&self) -> Result<u64> {
         let inode = |path: &str| fs::metadata(path).map(|m| m.ino());
         let netns = inode(&format!("/proc/{}/ns/net", self.pid()))?;
@@ -121,8 +122,8 @@ impl Assign {
         (0..count).map(|_| Ok(serde_json::from_str(&self.line()?)?)).collect()
     }
 
-    /// Reads what it says from now on and forgets it, so that it does not wait for a reader. It is to
-    /// run for longer than the test, which ends it.
+    /// Reads what it says from now on and forgets it, so that it does not wait for a reader. It is
+    /// to run for longer than the test, which ends it.
     pub(crate) fn discard(&mut self) -> Result<()> {
         let mut stdout = self.stdout.get_ref().as_fd().try_clone_to_owned().map(File::from)?;
         // Ends with the process.

@@ -98,8 +98,8 @@ pub(crate) fn run_time(programs: &BTreeSet<u32>) -> Result<(u64, u64)> {
     Ok((all().map(|info| info.run_time_ns).sum(), all().map(|info| info.run_count).sum()))
 }
 
-/// Waits until these programs have run some hundred times since `start` (see [`run_time`]): how long
-/// they ran meanwhile, and how often.
+/// Waits until these programs have run some hundred times since `start` (see [`run_time`]): how
+/// long they ran meanwhile, and how often.
 pub(crate) fn enough_runs(programs: &BTreeSet<u32>, start: (u64, u64)) -> Result<(u64, u64)> {
     const ENOUGH: u64 = 500;
     wait::until("programs do not run", || {

@@ -17,8 +17,8 @@ tests! {
 /// How far a sample of some hundred runs may be from the rest, as a factor.
 const TOLERANCE: u64 = 5;
 
-/// Runs for each search: with hook `sock_ops`, one for each state that either end of a connection goes
-/// through, twice where the kernel may leave one out.
+/// Runs for each search: with hook `sock_ops`, one for each state that either end of a connection
+/// goes through, twice where the kernel may leave one out.
 const MOST_RUNS: u64 = 40;
 
 fn the_cost_of_a_run_is_what_the_kernel_measures(hook: &str) -> Result<()> {

@@ -51,7 +51,8 @@ fn nothing_stays_attached_after_sigkill(hook: &str) -> Result<()> {
     gone(&attached)
 }
 
-/// Waits until the kernel has removed these programs, which it does with a delay and without a sign.
+/// Waits until the kernel has removed these programs, which it does with a delay and without a
+/// sign.
 fn gone(programs: &BTreeSet<u32>) -> Result<()> {
     wait::until("programs stay in the kernel", || {
         Ok(bpf::programs()?.is_disjoint(programs).then_some(()))

@@ -55,8 +55,8 @@ fn cases(cast: &Cast) -> Vec<Case> {
     cases
 }
 
-/// The same with some of the origins: the code is the same for all, and emulated guests take a second
-/// for each function that is hooked.
+/// The same with some of the origins: the code is the same for all, and emulated guests take a
+/// second for each function that is hooked.
 fn of_origin(((mut args, keeps), nth): (Case, usize)) -> Case {
     const ORIGINS: [&str; 3] = ["connect", "bind,listen", "udp"];
     args.extend(["--origin".to_owned(), ORIGINS[nth].to_owned()]);

@@ -29,8 +29,8 @@ tests! {
         a_kill_leaves_what_was_recorded_seconds_before;
 }
 
-/// What is the same live and from the recording. Times differ (a run begins before its first event), and
-/// what only the live run knows is null.
+/// What is the same live and from the recording. Times differ (a run begins before its first
+/// event), and what only the live run knows is null.
 const ALIKE: [&str; 12] = [
     "/assignments",
     "/failures",

@@ -42,8 +42,8 @@ fn a_storm_loses_nothing(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// As a resolver gets ports: a UDP socket for each question. What the kernel half costs is said beside
-/// what it costs for TCP, of which it looks at more.
+/// As a resolver gets ports: a UDP socket for each question. What the kernel half costs is said
+/// beside what it costs for TCP, of which it looks at more.
 fn a_storm_of_datagrams_loses_nothing(hook: &str) -> Result<()> {
     for (by, origin) in [("connect", "connect"), ("udp-bind", "udp"), ("udp", "udp")] {
         // No program on a cgroup sees a UDP socket that the kernel binds of its own accord.

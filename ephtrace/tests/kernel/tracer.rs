@@ -26,8 +26,8 @@ use crate::{
     wait::{self, PATIENCE},
 };
 
-/// For tests of what has nothing to do with origins: emulated guests take a second for each function
-/// that is hooked.
+/// For tests of what has nothing to do with origins: emulated guests take a second for each
+/// function that is hooked.
 pub(crate) const CONNECT_ONLY: [&str; 2] = ["--origin", "connect"];
 
 /// What the first line on standard error begins with once the programs are attached.

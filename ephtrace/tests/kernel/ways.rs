@@ -106,7 +106,8 @@ fn named_ports_are_told_on_request(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, hook, &["--origin", "explicit"])?;
     let times = setup::times()?.to_string();
-    // Among them connects whose port the kernel chooses: nobody asked for those, and none is missed.
+    // Among them connects whose port the kernel chooses: nobody asked for those, and none is
+    // missed.
     let only = "bind_zero,bind_explicit,bind_explicit_conflict,udp_bind,ipv4,ipv6";
     let args = ["ways", "--times", &times, "--only", only];
     let truth = Assign::start(&scratch, &args)?.truth()?;

@@ -1,4 +1,5 @@
-//! What `bpftool btf dump … format raw` says of the kernel's types: a reader of BTF that is not ours.
+//! What `bpftool btf dump … format raw` says of the kernel's types: a reader of BTF that is not
+//! ours.
 
 use std::collections::HashMap;
 

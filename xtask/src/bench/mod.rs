@@ -1,7 +1,9 @@
-//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not verdicts,
-//! but for what does not depend on how busy a machine is: instructions and memory have bounds.
+//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not
+//! verdicts, but for what does not depend on how busy a machine is: instructions and memory have
+//! bounds.
 
 mod callgrind;
+mod cargo;
 mod document;
 pub(crate) mod instructions;
 mod patterns;
@@ -10,13 +12,11 @@ mod rows;
 mod storm;
 mod tracer;
 
-use std::{
-    ffi::OsStr,
-    process::{Command, ExitCode},
-};
+use std::process::ExitCode;
 
 use anyhow::Result;
 
+use self::cargo::bench;
 use crate::process;
 
 /// What `bench` takes.
@@ -65,11 +65,4 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         Some(What::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// `cargo bench` for one of ephtrace's own benchmarks.
-fn bench(name: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(process::cargo());
-    command.args(["bench", "--package", "ephtrace", "--bench", name, "--"]).args(args);
-    command
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{bench, document};
+use super::{cargo::bench, document};
 use crate::process;
 
 /// Where the tables are.

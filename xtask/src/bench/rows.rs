@@ -1,7 +1,7 @@
 //! `cargo xtask bench rows`: recordings of ten million rows, which take bounded memory.
 //!
-//! The bounds stand in the tests, which are too long for each run of all tests. Each gets a process of
-//! its own, as the largest memory of a process is what is measured.
+//! The bounds stand in the tests, which are too long for each run of all tests. Each gets a process
+//! of its own, as the largest memory of a process is what is measured.
 
 use std::process::Command;
 

@@ -106,8 +106,8 @@ impl Plan {
     }
 }
 
-/// A copy of an initramfs, and the kernel's modules in /modules: two archives in a row, of which the
-/// kernel unpacks both.
+/// A copy of an initramfs, and the kernel's modules in /modules: two archives in a row, of which
+/// the kernel unpacks both.
 pub(super) fn with_modules(initramfs: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let cannot_read = || format!("cannot read {}", initramfs.display());
     let mut bytes = std::fs::read(initramfs).with_context(cannot_read)?;

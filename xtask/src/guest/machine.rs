@@ -44,8 +44,8 @@ pub(super) enum Accelerator {
     Tcg,
     /// Emulation with all of a guest's processors on one thread.
     TcgInTurns,
-    /// Emulation of one processor that takes a nanosecond for an instruction and no time for waiting:
-    /// the guest's clock counts instructions.
+    /// Emulation of one processor that takes a nanosecond for an instruction and no time for
+    /// waiting: the guest's clock counts instructions.
     Counting,
 }
 
@@ -151,8 +151,8 @@ fn qemu(accelerator: Accelerator, image: &Path, command_line: &str) -> Command {
 }
 
 impl Machine {
-    /// Boots one kernel, runs the initramfs' command, waits for the end. What the command prints goes to
-    /// `listener`, else to the terminal.
+    /// Boots one kernel, runs the initramfs' command, waits for the end. What the command prints
+    /// goes to `listener`, else to the terminal.
     pub(super) fn boot<'guest>(
         &self,
         kernel: &'guest Kernel,

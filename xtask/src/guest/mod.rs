@@ -153,8 +153,8 @@ fn plan(args: &Args) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Some machines at a time, each with the next kernel that nobody has taken yet: the newest first, as
-/// they take the longest, and what is left to the end leaves the other machines idle.
+/// Some machines at a time, each with the next kernel that nobody has taken yet: the newest first,
+/// as they take the longest, and what is left to the end leaves the other machines idle.
 fn boot_all(machine: &Machine, kernels: Vec<Kernel>, jobs: usize) -> Result<Vec<Outcome>> {
     let jobs = jobs.clamp(1, kernels.len().max(1));
     let waiting = Mutex::new(kernels);

@@ -1,5 +1,5 @@
-//! Other readers of Parquet, which recordings are tried with: DuckDB, Polars and pyarrow, from `PyPI`, in a
-//! virtual environment of their own in the cache.
+//! Other readers of Parquet, which recordings are tried with: DuckDB, Polars and pyarrow, from
+//! `PyPI`, in a virtual environment of their own in the cache.
 
 use std::{fs, path::PathBuf, process::Command};
 

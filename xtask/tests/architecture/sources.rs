@@ -1,7 +1,7 @@
 //! The repository's Rust files, and the targets that Cargo builds of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::LazyLock,
@@ -26,11 +26,12 @@ const FOLDERS: [&str; 11] = [
 ];
 
 /// Folders of which each file, and each folder with a `main.rs`, is a target.
-const TARGETS: [&str; 6] = [
+const TARGETS: [&str; 7] = [
     "ephtrace/examples",
     "ephtrace/benches",
     "ephtrace/tests",
     "xtask/src/bin",
+    "ephtrace-ebpf/src/bin",
     "xtask/tests",
     "fuzz/fuzz_targets",
 ];
@@ -61,10 +62,23 @@ fn collect(path: &str, sources: &mut Sources) {
     }
 }
 
-/// The file that each target of Cargo begins with.
-pub(crate) fn targets(sources: &Sources) -> Vec<String> {
-    sources.keys().filter(|path| is_target(path)).cloned().collect()
+/// The file that each target of Cargo begins with: by the place where Cargo looks, or as a manifest
+/// says.
+pub(crate) fn targets(sources: &Sources) -> BTreeSet<String> {
+    let mut targets: BTreeSet<_> = sources.keys().filter(|path| is_target(path)).cloned().collect();
+    for (package, manifest) in MANIFESTS.iter() {
+        let paths = manifest.lines().filter_map(|line| line.strip_prefix("path = \""));
+        targets.extend(paths.map(|path| format!("{package}/{}", path.trim_end_matches('"'))));
+    }
+    targets
 }
+
+/// The Cargo.toml of each package, by its folder.
+pub(crate) static MANIFESTS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
+    let packages = ["ephtrace", "ephtrace-common", "ephtrace-ebpf", "fuzz", "xtask"];
+    let read = |package| fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
+    packages.into_iter().map(|package| (package, read(package))).collect()
+});
 
 fn is_target(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));

@@ -17,23 +17,24 @@ pub use self::{
 };
 use super::{
     lanes::{self, Lane},
+    number::as_f64,
     picture::Steps,
 };
 use crate::model::{Assignment, Comm, Origin, PortRange};
 
-/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn, and
-/// the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
+/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn,
+/// and the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
 pub const MAX_MARKS: usize = 1500;
 
-/// Columns of a grid: at least half of them are in use, so that a column is some three to six pixels
-/// of a wide screen and one to two of a phone.
+/// Columns of a grid: at least half of them are in use, so that a column is some three to six
+/// pixels of a wide screen and one to two of a phone.
 pub const COLUMNS: usize = 320;
 
 /// Rows of a grid, and columns of the return map.
 pub const ROWS: usize = 256;
 
-/// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are to
-/// explain, so none is drawn then.
+/// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are
+/// to explain, so none is drawn then.
 pub const MAX_EPOCHS: usize = 60;
 
 /// Errors that are told apart. A search for a port has three or four ways to fail.
@@ -194,8 +195,8 @@ impl Charts {
         self.mark(assignment, lane, id, port, before);
     }
 
-    /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a number
-    /// have none.
+    /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a
+    /// number have none.
     fn replace_last(&mut self, id: Id, port: u16) -> Option<u16> {
         self.last_ports.resize(self.roster.len(), None);
         self.last_ports.get_mut(usize::from(id))?.replace(port)
@@ -358,7 +359,7 @@ fn widen(ends: &mut Option<[u64; 2]>, value: u64) {
 
 /// The bin of `value` on a scale with eight bins for each doubling; 0 for 0 and 1.
 pub fn magnitude(value: u64) -> u64 {
-    let doublings = super::real(value.max(1)).log2();
+    let doublings = as_f64(value.max(1)).log2();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 512")]
     let bin = (doublings * PER_DOUBLING) as u64;
     bin
@@ -366,7 +367,7 @@ pub fn magnitude(value: u64) -> u64 {
 
 /// The least value of a [`magnitude`].
 pub fn least(magnitude: u64) -> f64 {
-    (super::real(magnitude) / PER_DOUBLING).exp2()
+    (as_f64(magnitude) / PER_DOUBLING).exp2()
 }
 
 #[cfg(test)]

@@ -4,15 +4,21 @@
 //! A rule speaks only of what its facts say. A fact that is not known makes a rule silent, never
 //! wrong.
 
+mod asked;
+mod completeness;
 mod facts;
 mod finding;
 mod load;
 mod remedies;
 mod rules;
 mod settings;
+mod states;
 
 pub use self::{
-    facts::{DestinationFacts, Facts, Listener, NetnsFacts, Storm, Tracker},
+    facts::{
+        AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
+        Tracker,
+    },
     finding::{Finding, Severity},
     rules::findings,
 };

@@ -1,8 +1,8 @@
-//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a setting
-//! does, the kernel's `ip-sysctl` for each remedy.
+//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a
+//! setting does, the kernel's `ip-sysctl` for each remedy.
 
 use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
-use crate::{analyse::real, model::PortRange};
+use crate::{analyse::number::as_f64, model::PortRange};
 
 /// A tracker that is fuller than this share is near its limit.
 const TRACKER_FULL: f64 = 0.8;
@@ -24,23 +24,30 @@ pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
         .map(|(n, range, block)| Finding {
             rule: "reserved-block",
             severity: Severity::Note,
-            sentence: format!("a block of reserved ports inside the range makes connects in {} slow now and then", n.name),
+            sentence: format!(
+                "a block of reserved ports inside the range makes connects in {} slow now and then",
+                n.name
+            ),
             evidence: format!(
-                "{} ports from {} to {} are reserved: a search that begins among them walks to their end, and the port behind them is used far too often",
+                "{} ports from {} to {} are reserved: a search that begins among them walks to \
+                 their end, and the port behind them is used far too often",
                 block.len(),
                 block.low,
                 block.high
             ),
             remedies: beside_block(n, range, block)
                 .into_iter()
-                .chain([format!("Linux 7.1 and later: {}", n.sysctl("net.ipv4.ip_local_port_step_width=64"))])
+                .chain([format!(
+                    "Linux 7.1 and later: {}",
+                    n.sysctl("net.ipv4.ip_local_port_step_width=64")
+                )])
                 .collect(),
         })
         .collect()
 }
 
-/// The part of the range at one side of the block, where nearly all ports are there: to give up many
-/// for even steps would be a bad trade.
+/// The part of the range at one side of the block, where nearly all ports are there: to give up
+/// many for even steps would be a bad trade.
 fn beside_block(n: &NetnsFacts, range: PortRange, block: PortRange) -> Option<String> {
     let below = block.low.checked_sub(1).map(|high| PortRange { high, ..range });
     let above = block.high.checked_add(1).map(|low| PortRange { low, ..range });
@@ -67,6 +74,7 @@ pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
         let many = f64::from(time_wait) >= f64::from(usable) * HALF / 2.0;
         let is_loopback = to.ip().is_loopback() || d.flow.saddr.is_loopback();
         let off = match n.tw_reuse? {
+            _ if n.timestamps == Some(0) => true,
             0 => true,
             2 => !is_loopback,
             _ => false,
@@ -78,7 +86,13 @@ pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
 
 fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding {
     let value = n.tw_reuse.unwrap_or(0);
-    let why = if value == 2 { "2 holds for loopback only" } else { "0 is off" };
+    let has_timestamps = n.timestamps != Some(0);
+    let why = match value {
+        _ if !has_timestamps => "which takes timestamps, and net.ipv4.tcp_timestamps = 0",
+        2 => "2 holds for loopback only",
+        _ => "0 is off",
+    };
+    let timestamps = (!has_timestamps).then(|| n.sysctl("net.ipv4.tcp_timestamps=1"));
     Finding {
         rule: "tw-reuse",
         severity: Severity::Warning,
@@ -87,11 +101,14 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
             "{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why})",
             n.name
         ),
-        remedies: vec![
-            n.sysctl("net.ipv4.tcp_tw_reuse=1")
-                + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
-            "let the other side close first".to_owned(),
-        ],
+        remedies: timestamps
+            .into_iter()
+            .chain([
+                n.sysctl("net.ipv4.tcp_tw_reuse=1")
+                    + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
+                "let the other side close first".to_owned(),
+            ])
+            .collect(),
     }
 }
 
@@ -101,7 +118,7 @@ pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
     };
     let Tracker { count, max, netns } = tracker;
     let timeout = "net.netfilter.nf_conntrack_tcp_timeout_time_wait=30";
-    let share = real(count) / real(max);
+    let share = as_f64(count) / as_f64(max);
     if share < TRACKER_FULL {
         return Vec::new();
     }
@@ -133,9 +150,18 @@ pub(super) fn listener_inside(facts: &Facts) -> Vec<Finding> {
             Finding {
                 rule: "listener-inside",
                 severity: Severity::Note,
-                sentence: format!("services in {} listen inside the range: after a restart their port may be taken by a connection", n.name),
-                evidence: format!("listening and not reserved: {}", named.collect::<Vec<_>>().join(", ")),
-                remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n)))],
+                sentence: format!(
+                    "services in {} listen inside the range: after a restart their port may be \
+                     taken by a connection",
+                    n.name
+                ),
+                evidence: format!(
+                    "listening and not reserved: {}",
+                    named.collect::<Vec<_>>().join(", ")
+                ),
+                remedies: vec![
+                    n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n))),
+                ],
             }
         })
         .collect()
@@ -158,9 +184,19 @@ pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
         .map(|(n, PortRange { low, high })| Finding {
             rule: "equal-parity",
             severity: Severity::Note,
-            sentence: format!("the range of {} has ends of equal parity: each connect leaves one port of it out of its search", n.name),
-            evidence: format!("net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the search takes an even one"),
-            remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_port_range=\"{low} {}\"", high.checked_add(1).unwrap_or(high - 1)))],
+            sentence: format!(
+                "the range of {} has ends of equal parity: each connect leaves one port of it out \
+                 of its search",
+                n.name
+            ),
+            evidence: format!(
+                "net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the \
+                 search takes an even one"
+            ),
+            remedies: vec![n.sysctl(&format!(
+                "net.ipv4.ip_local_port_range=\"{low} {}\"",
+                high.checked_add(1).unwrap_or(high - 1)
+            ))],
         })
         .collect()
 }
@@ -174,9 +210,16 @@ pub(super) fn other_range(facts: &Facts) -> Vec<Finding> {
         .map(|(n, PortRange { low, high })| Finding {
             rule: "other-range",
             severity: Severity::Note,
-            sentence: format!("{} has another range than the host: sysctl on the host does not reach it", n.name),
+            sentence: format!(
+                "{} has another range than the host: sysctl on the host does not reach it",
+                n.name
+            ),
             evidence: format!("{low} to {high} there, {} to {} on the host", host.low, host.high),
-            remedies: vec!["set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)".to_owned()],
+            remedies: vec![
+                "set it where the namespace is made (for a container: --sysctl \
+                 net.ipv4.ip_local_port_range=…)"
+                    .to_owned(),
+            ],
         })
         .collect()
 }

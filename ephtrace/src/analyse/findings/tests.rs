@@ -70,7 +70,7 @@ fn of_a_shortage() {
         in_use: Some(28_232),
         usable: Some(28_232),
         time_wait: Some(28_000),
-        search_cpus: Some(1.4),
+        search_cpus_at_most: Some(1.4),
         ..destination()
     };
     let past_half = DestinationFacts {
@@ -255,7 +255,8 @@ fn a_sysctl_is_set_inside_of_its_namespace() {
 #[test]
 fn a_socket_s_own_range_is_widened_by_the_socket() {
     let own = DestinationFacts { range: Some(PortRange::new(40_000, 40_099)), ..destination() };
-    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)";
+    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, \
+                    IP_LOCAL_PORT_RANGE, …)";
     let by_socket = DestinationFacts { by_socket: true, ..own.clone() };
     assert_eq!(widened(by_socket, Facts::default()).as_deref(), Some(expected));
     let facts = Facts { namespaces: vec![host()], ..Facts::default() };

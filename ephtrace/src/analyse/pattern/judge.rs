@@ -1,5 +1,5 @@
-//! Judges by origin: connect, bind, UDP and SCTP follow rules of their own, and judged together they
-//! look like a mixture.
+//! Judges by origin: connect, bind, UDP and SCTP follow rules of their own, and judged together
+//! they look like a mixture.
 
 use std::fmt::Display;
 

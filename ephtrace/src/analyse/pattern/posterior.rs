@@ -103,8 +103,8 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
     told_apart(c, members)
 }
 
-/// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and ping
-/// sockets take the next port that is free (`ping_get_port`).
+/// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and
+/// ping sockets take the next port that is free (`ping_get_port`).
 fn foreign(c: &Ensemble, members: &mut [Member]) {
     if c.counts.linux == 0 || c.counts.linux != c.counts.events {
         return;
@@ -121,8 +121,8 @@ fn foreign(c: &Ensemble, members: &mut [Member]) {
 }
 
 /// Where no switch between destinations tells whose a counter is, the name of a counter for
-/// everybody stands for one of the destination, too; and a regular one with gaps, for any that others
-/// use unseen.
+/// everybody stands for one of the destination, too; and a regular one with gaps, for any that
+/// others use unseen.
 fn told_apart(c: &Ensemble, members: Vec<Member>) -> Vec<Member> {
     let one_peer = c.counts.peer_switches < TELLING;
     let no_switch = c.counts.switches == 0;
@@ -240,8 +240,8 @@ fn fixed(c: &Ensemble, n: f64) -> f64 {
     if few { c.random.fixed.log(n) } else { f64::NEG_INFINITY }
 }
 
-/// A counter by one of which only some ports are seen. Whose it is, only switches to other addresses
-/// tell; without them it may be anybody's.
+/// A counter by one of which only some ports are seen. Whose it is, only switches to other
+/// addresses tell; without them it may be anybody's.
 fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     let log = c.host.gaps.log(n);
     let rest = |algorithm, pattern, log, prior| Member { algorithm, pattern, log, prior };

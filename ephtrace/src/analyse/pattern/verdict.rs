@@ -58,7 +58,7 @@ pub struct Named<T> {
 
 impl Verdict {
     /// Sets the answers and their confidences from the lists: what is shown is what decided.
-    pub(super) fn decide(&mut self) {
+    pub(in crate::analyse) fn decide(&mut self) {
         let (yes, no) = self.predictability();
         self.predictable = if yes >= CONFIDENT {
             Predictable::Yes

@@ -24,6 +24,8 @@ pub(crate) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
         step_width: None,
         tw_reuse: Some(2),
         tw_reuse_delay_ms: None,
+        timestamps: Some(1),
+        autobind_reuse: Some(false),
         conntrack: None,
     }
 }
@@ -35,7 +37,7 @@ fn ip(text: &str) -> IpAddr {
 /// From 10.0.0.1 to 10.0.0.`last`, port 443.
 pub(crate) fn socket(last: u8, sport: u16, state: State, inode: u32) -> Socket {
     let (saddr, daddr) = (ip("10.0.0.1"), IpAddr::from([10, 0, 0, last]));
-    Socket { saddr, daddr, sport, dport: 443, state, inode }
+    Socket { inode, ..Socket::new(saddr, daddr, sport, 443, state) }
 }
 
 pub(crate) fn open(last: u8, sport: u16) -> Socket {
@@ -136,6 +138,23 @@ fn at_the_half_mark_none_of_the_preferred_parity_is_left() {
     let both = (0..5).map(|nth| open(9, 40000 + nth)).collect();
     let found = describe(sysctls(40000, 40009, &[]), both, 1).destinations.remove(0);
     assert_eq!((found.mark, found.left, found.first_left), (Mark::Half, 5, 2));
+}
+
+#[test]
+fn the_parity_that_connect_prefers_is_that_of_the_low_end() {
+    let found = describe(sysctls(40001, 40010, &[]), vec![open(9, 40001), open(9, 40002)], 10);
+    let one = &found.destinations[0];
+    // 40003, 5, 7 and 9 of the odd ones.
+    assert_eq!((one.left, one.first_left), (8, 4));
+}
+
+#[test]
+fn ports_are_told_with_whether_they_only_wait() {
+    let sockets = vec![open(9, 40000), socket(9, 40003, State::TimeWait, 0)];
+    let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
+    let mut ports = found.destinations[0].ports.clone();
+    ports.sort_unstable();
+    assert_eq!(ports, [(40000, false), (40003, true)]);
 }
 
 #[test]
@@ -240,8 +259,9 @@ proptest! {
         let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
         let openers = Openers::default();
         let (sysctls_again, again) = (sysctls.clone(), sockets.clone());
-        let all = census(sysctls, sockets).describe(limit, Owners { open: &open, openers: &openers });
-        let mut cut = census(sysctls_again, again).describe(usize::MAX, Owners { open: &open, openers: &openers });
+        let owners = || Owners { open: &open, openers: &openers };
+        let all = census(sysctls, sockets).describe(limit, owners());
+        let mut cut = census(sysctls_again, again).describe(usize::MAX, owners());
         cut.cut(limit);
         prop_assert_eq!(&cut, &all);
         prop_assert_eq!(all.by_state.total(), all.sockets);

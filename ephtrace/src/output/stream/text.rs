@@ -12,7 +12,9 @@ use super::{
     lines::{Lines, Target},
     pen::{Pen, Second, split},
 };
-use crate::output::{escape::printable, notices::Notices, sink::Sink, view::View};
+use crate::output::{
+    escape::printable, notices::Notices, sink::Sink, view::View, width::width_of_bytes,
+};
 use crate::{
     analyse::summary::Summary,
     model::{
@@ -108,7 +110,7 @@ impl<T: Target> TextSink<T> {
             if n > 0 {
                 out.push(b' ');
             }
-            let padding = width.saturating_sub(chars(text));
+            let padding = width.saturating_sub(width_of_bytes(text));
             let (before, after) = match kind {
                 Kind::Left | Kind::Address => (0, padding),
                 Kind::Right => (padding, 0),
@@ -128,8 +130,8 @@ impl<T: Target> TextSink<T> {
         for Cell { width, kind, text, .. } in &mut self.cells {
             match kind {
                 Kind::Address => widest_address = widest_address.max(text.len()),
-                Kind::Left | Kind::Right if chars(text) > *width => {
-                    *width = chars(text);
+                Kind::Left | Kind::Right if width_of_bytes(text) > *width => {
+                    *width = width_of_bytes(text);
                     self.needs_header = true;
                 }
                 Kind::Left | Kind::Right | Kind::Open => {}
@@ -167,12 +169,6 @@ fn layout(view: View) -> Vec<Cell> {
     ];
     let wanted = all.into_iter().filter(|(wanted, ..)| *wanted);
     wanted.map(|(_, column, width, kind)| Cell { column, width, kind, text: Vec::new() }).collect()
-}
-
-/// How many characters a terminal shows for `text`.
-fn chars(text: &[u8]) -> usize {
-    // All bytes but those that continue a character.
-    text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
 }
 
 impl CellWriter {

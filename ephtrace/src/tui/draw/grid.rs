@@ -6,6 +6,7 @@ use ratatui::{
 };
 
 use super::{figures::cut, style::STRONG};
+use crate::output::width::{Left, Right};
 
 /// One column.
 #[derive(Clone, Copy)]
@@ -52,7 +53,11 @@ pub(super) fn line(columns: &[Column], cells: Vec<Cell>) -> Line<'static> {
         }
         let width = usize::from(column.width);
         let text = cut(&text, width);
-        let text = if column.right { format!("{text:>width$}") } else { format!("{text:width$}") };
+        let text = if column.right {
+            Right(&text, width).to_string()
+        } else {
+            Left(&text, width).to_string()
+        };
         line.push_span(Span::styled(text, style));
     }
     line

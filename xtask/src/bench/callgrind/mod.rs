@@ -1,5 +1,5 @@
-//! `cargo xtask bench callgrind`: instructions of a row, by stage, where a recording is read and where
-//! this kernel is traced: the user side alone, without what the kernel does for it.
+//! `cargo xtask bench callgrind`: instructions of a row, by stage, where a recording is read and
+//! where this kernel is traced: the user side alone, without what the kernel does for it.
 
 mod profile;
 mod recording;
@@ -30,8 +30,8 @@ const LINES: (&str, &str) =
     ("<!-- printed by `cargo xtask bench callgrind --write` -->", "<!-- end of stages -->");
 
 /// Two runs each, and the difference counts: starting and ending cost the same in both. The verdict
-/// looks at the first thousands of rows more closely than at the rest, so both are long; live, the kernel
-/// keeps the second of them while ephtrace, which valgrind slows down, has yet to read it.
+/// looks at the first thousands of rows more closely than at the rest, so both are long; live, the
+/// kernel keeps the second of them while ephtrace, which valgrind slows down, has yet to read it.
 const ROWS: (u32, u32) = (15_000, 45_000);
 
 /// What is measured: name, and arguments, `@` for the recording.
@@ -131,8 +131,8 @@ fn replayed(mut valgrind: Command, folder: &Path) -> Result<Profile> {
     finished(&valgrind, ended.status, &String::from_utf8_lossy(&ended.stderr), folder)
 }
 
-/// Runs a command that traces this kernel until it has seen so many connects, and makes them. Some more,
-/// for it would wait for ever if one were lost.
+/// Runs a command that traces this kernel until it has seen so many connects, and makes them. Some
+/// more, for it would wait for ever if one were lost.
 fn live(mut valgrind: Command, assign: &Path, rows: u32, folder: &Path) -> Result<Profile> {
     let mut child = valgrind.arg(rows.to_string()).spawn().context("cannot start valgrind")?;
     let mut stderr = BufReader::new(child.stderr.take().context("valgrind has no stderr")?);
@@ -194,4 +194,14 @@ fn table(columns: &[Column]) -> Result<String> {
     let sums = columns.iter().map(|column| cell(column.stages.values().sum()));
     writeln!(text, "| **in all** | {} |", sums.collect::<Vec<_>>().join(" | "))?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_lines() {
+        assert!(document::has(DOCUMENT, LINES));
+    }
 }

@@ -14,8 +14,8 @@ const APART_NS: u64 = 20_000;
 /// Ports of the range.
 const RANGE: u32 = 28_232;
 
-/// Assignments as Linux 5.18 and later makes them: to one of the destinations by chance, two to sixteen
-/// ports after the last one.
+/// Assignments as Linux 5.18 and later makes them: to one of the destinations by chance, two to
+/// sixteen ports after the last one.
 pub(super) fn make(rows: u32) -> Result<String> {
     let mut random = Random(7);
     let mut offsets: Vec<u32> = (0..DESTINATIONS).map(|_| 2 * random.below(RANGE / 2)).collect();

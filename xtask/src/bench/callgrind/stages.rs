@@ -1,7 +1,7 @@
 //! Instructions by stage: the folder of the code that spent them, or had them spent by a library.
 //!
-//! What a library does counts for those who call it, by the share of the instructions that each of them
-//! has it spend: a copy or an allocation is part of what it is needed for.
+//! What a library does counts for those who call it, by the share of the instructions that each of
+//! them has it spend: a copy or an allocation is part of what it is needed for.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -96,8 +96,8 @@ impl Figures {
         Ok(())
     }
 
-    /// Takes in figures that were measured later, in place of those under the same loads; the others
-    /// stay.
+    /// Takes in figures that were measured later, in place of those under the same loads; the
+    /// others stay.
     pub(super) fn replace(&mut self, newer: Self) -> Result<()> {
         let versions = |figures: &Self| {
             [figures.kernel.clone(), figures.emulator.clone(), figures.compiler.clone()]

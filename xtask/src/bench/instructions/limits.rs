@@ -1,8 +1,8 @@
 //! What may grow, and by how much.
 //!
-//! Compared is what a tracer adds to an untraced connect of the same guest. That hardly depends on the
-//! kernel's version, which moves inside of Debian's suite; where it differs from the committed one, that
-//! is said.
+//! Compared is what a tracer adds to an untraced connect of the same guest. That hardly depends on
+//! the kernel's version, which moves inside of Debian's suite; where it differs from the committed
+//! one, that is said.
 
 use super::{
     figures::{Figures, Row},
@@ -16,8 +16,8 @@ use crate::{
 /// `connect()` alone, and all of it, may grow by so many percent.
 const SHARE: i64 = 3;
 
-/// All of it may grow by so many instructions in any case: what the reader does in one run and another
-/// differs by less than a hundred in a reduced run.
+/// All of it may grow by so many instructions in any case: what the reader does in one run and
+/// another differs by less than a hundred in a reduced run.
 const SLACK_ALL: i64 = 300;
 
 /// `connect()` alone is the same to the instruction, but where a program's cost is a few hundred, a

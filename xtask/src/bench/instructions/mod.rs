@@ -1,10 +1,11 @@
 //! `cargo xtask bench --instructions`: what one connect costs, to the instruction.
 //!
-//! An emulated guest scatters in time, but not in instructions. Where QEMU lets one take a nanosecond
-//! and no time pass while all wait, the guest's own clock counts them: the same figure again and again,
-//! however busy the host is. So CI can compare figures with committed ones.
+//! An emulated guest scatters in time, but not in instructions. Where QEMU lets one take a
+//! nanosecond and no time pass while all wait, the guest's own clock counts them: the same figure
+//! again and again, however busy the host is. So CI can compare figures with committed ones.
 //!
-//! runs → order → guests (`guest-meter` runs tracer and `assign cost`) → figures → table, or limits.
+//! runs → order → guests (`guest-meter` runs tracer and `assign cost`) → figures → table, or
+//! limits.
 
 mod evidence;
 mod figures;

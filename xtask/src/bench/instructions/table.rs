@@ -47,7 +47,7 @@ pub(super) fn render(figures: &Figures) -> Result<String> {
 fn table(text: &mut String, load: &str, rows: &[&Row]) -> Result<()> {
     writeln!(
         text,
-        "\n| {load} | `connect()` p10 | p50 | p90 | all of it | added to `connect()` | added in all |"
+        "\n| {load} | `connect()` p10 | p50 | p90 | all of it | added to `connect()` | in all |"
     )?;
     writeln!(text, "|---|--:|--:|--:|--:|--:|--:|")?;
     for row in rows {
@@ -60,4 +60,14 @@ fn table(text: &mut String, load: &str, rows: &[&Row]) -> Result<()> {
         writeln!(text, "| {name} | {p10} | {p50} | {p90} | {all} | {connect} | {whole} |")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::document, *};
+
+    #[test]
+    fn the_document_has_the_lines() {
+        assert!(document::has(DOCUMENT, (BEGIN, END)));
+    }
 }

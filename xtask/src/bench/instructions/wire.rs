@@ -1,4 +1,5 @@
-//! What a guest is to measure, and what it found: passed to `guest-meter` as a file, and back as lines.
+//! What a guest is to measure, and what it found: passed to `guest-meter` as a file, and back as
+//! lines.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Recordings written and read back: what comes out is what went in, wherever it stops.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +10,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        losses::Losses,
+    },
+    output::{Notices, Sink as _},
     replay::{Item, Recording},
 };
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    analyse::lanes::Lanes,
+    analyse::{lanes::Lanes, picture::Picture},
     model::{Assignment, FlowKey, Origin, RangeInForce},
 };
 

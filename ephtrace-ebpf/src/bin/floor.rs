@@ -1,5 +1,5 @@
-//! Programs that do nothing, on the hooks that ephtrace uses: what being called costs, which no tracer
-//! can get below. `cargo xtask bench --instructions` measures them by way of
+//! Programs that do nothing, on the hooks that ephtrace uses: what being called costs, which no
+//! tracer can get below. `cargo xtask bench --instructions` measures them by way of
 //! `ephtrace/examples/floor.rs`; ephtrace itself has none of them.
 #![no_std]
 #![no_main]
