@@ -40,6 +40,14 @@ impl StepHistogram {
         }
     }
 
+    /// The same unless the step is that of a known policy: by one, or by two.
+    pub(super) fn unknown(&self, n: f64) -> f64 {
+        match self.commonest() {
+            Some((step, _)) if step.abs() <= 2 => f64::NEG_INFINITY,
+            _ => self.evidence(n),
+        }
+    }
+
     /// The commonest step and its share.
     pub(super) fn commonest(&self) -> Option<(i32, f64)> {
         let (step, count) = self.counts.iter().max_by_key(|(_, count)| *count)?;
@@ -174,6 +182,8 @@ impl FixedPorts {
 const GAPS: usize = 15;
 /// A step up to this part of the range can be a counter's, seen in part.
 const FURTHEST: i32 = 3;
+/// Share of steps of 1 to 3 from which on there are no gaps.
+const WITHOUT_GAPS: f64 = 0.8;
 /// Share of steps back: events that were overtaken.
 const BACK: f64 = 0.02;
 
@@ -190,7 +200,11 @@ impl Gaps {
         Self { counts: [0.1; GAPS], total: 1.5, score: Score::new() }
     }
 
-    pub(super) fn log(&self, n: f64) -> f64 {
+    /// Evidence for a counter seen in part; where nearly all steps are of 1 to 3, all of it is seen.
+    pub(super) fn evidence(&self, n: f64) -> f64 {
+        if self.counts[0] + self.counts[1] > WITHOUT_GAPS * self.total {
+            return f64::NEG_INFINITY;
+        }
         self.score.log(n)
     }
 

@@ -244,7 +244,7 @@ fn fixed(c: &Ensemble, n: f64) -> f64 {
 /// A counter by one of which only some ports are seen. Whose it is, only switches to other
 /// addresses tell; without them it may be anybody's.
 fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
-    let log = c.host.gaps.log(n);
+    let log = c.host.gaps.evidence(n);
     let rest = |algorithm, pattern, log, prior| Member { algorithm, pattern, log, prior };
     if c.counts.peer_switches >= TELLING {
         return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST_OF_MANY)];
@@ -301,13 +301,13 @@ fn open(c: &Ensemble, n: f64) -> Vec<Member> {
     // A part of the range can be told from the whole only where the range is known.
     let of_range = |log| if c.counts.range_is_known() { log } else { f64::NEG_INFINITY };
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
-    let stride = log_sum_exp(scopes().map(|m| m.stride.evidence(n)));
+    let stride = log_sum_exp(scopes().map(|m| m.stride.unknown(n)));
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log(n)));
     vec![
         open(Pattern::Sequential, stride, LEARNED),
         open(Pattern::Sequential, c.host.many.evidence(n), FITTED),
         open(Pattern::Sequential, falling, FITTED),
-        open(Pattern::PerDestination, c.lanes.stride.evidence(n), LEARNED),
+        open(Pattern::PerDestination, c.lanes.stride.unknown(n), LEARNED),
         open(Pattern::PerDestination, c.lanes.random_up.log(n), FITTED),
         open(Pattern::Random, c.random.low_parity.log(n), FITTED),
         open(Pattern::Random, c.random.pool.log(n), LEARNED),
