@@ -157,8 +157,10 @@ pub struct OriginSummary {
 pub struct HostsSummary {
     /// How many are known.
     pub known: u64,
-    /// How many of them have a verdict that is not undetermined.
+    /// How many of them have a verdict: a pattern, or that the next port can be predicted.
     pub judged: u64,
+    /// How many of them have no pattern, but it is sure that the next port can be predicted.
+    pub only_predictable: u64,
     /// Hosts that were left out for lack of room, those that came back counted again.
     pub evicted: u64,
     /// How many have which pattern, most frequent first.

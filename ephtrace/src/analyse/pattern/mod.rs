@@ -20,6 +20,7 @@
 //! measured by `benches/patterns` and written down in `docs/patterns.md`.
 
 mod attention;
+mod checks;
 mod classifier;
 mod conclusion;
 mod counter;
@@ -49,6 +50,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use checks::rule_of;
 pub use classifier::Classifier;
 pub use ensemble::{MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};

@@ -71,6 +71,11 @@ impl SimpleHash {
         self.score.log(n)
     }
 
+    /// Share of steps further than the law's.
+    pub(super) fn skips(&self) -> f64 {
+        self.shares.now()[SKIP]
+    }
+
     /// Scores one event and moves the counter.
     pub(super) fn observe(
         &mut self,

@@ -152,7 +152,7 @@ fn the_parity_that_connect_prefers_is_that_of_the_low_end() {
 fn ports_are_told_with_whether_they_only_wait() {
     let sockets = vec![open(9, 40000), socket(9, 40003, State::TimeWait, 0)];
     let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
-    let mut ports = found.destinations[0].ports.to_vec();
+    let mut ports = found.destinations[0].ports.clone();
     ports.sort_unstable();
     assert_eq!(ports, [(40000, false), (40003, true)]);
 }
