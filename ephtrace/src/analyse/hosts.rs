@@ -15,16 +15,16 @@ use super::{
 };
 use crate::model::{Assignment, RangeInForce};
 
-/// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones make
-/// room, and are counted.
+/// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones
+/// make room, and are counted.
 pub const MAX_HOSTS: usize = 512;
 
 /// Judges that follow a host to its end; each takes about 1 MiB if the host talks to thousands of
 /// destinations. Hosts without one are judged by their first [`MAX_WAITING`] assignments.
 pub const MAX_JUDGES: usize = 16;
 
-/// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond, and
-/// a live view asks every second.
+/// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond,
+/// and a live view asks every second.
 pub const MAX_JUDGED: usize = 256;
 
 /// Ranges of one host that are told apart; assignments in more are counted, not judged.

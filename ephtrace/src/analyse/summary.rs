@@ -1,6 +1,6 @@
 //! A run in numbers and verdicts, as data: what every output shows of it.
 //!
-//! How it is collected is in `tally`, how it is put in words in `sink::words`.
+//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
 
 use std::net::IpAddr;
 
@@ -151,7 +151,8 @@ pub struct OriginSummary {
     pub verdict: Verdict,
 }
 
-/// What is said of the hosts: network namespaces of the machine that was traced, or source addresses.
+/// What is said of the hosts: network namespaces of the machine that was traced, or source
+/// addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HostsSummary {
     /// How many are known.

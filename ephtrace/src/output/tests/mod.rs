@@ -270,7 +270,7 @@ fn a_summary() -> Summary {
 fn the_summary_in_words() {
     let said = Said::default();
     let view = View { plot: Plot::Never, ..View::default() };
-    let mut sink = build(&view, START, Vec::new(), said.clone());
+    let mut sink = build(Format::Text, &view, START, Vec::new(), said.clone());
     sink.summary(START, &a_summary()).unwrap();
     insta::assert_snapshot!(said.text(), @r##"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
@@ -318,8 +318,8 @@ fn the_summary_in_words() {
 fn quiet_says_only_what_was_lost() {
     for format in [Format::Text, Format::Json, Format::Csv] {
         let said = Said::default();
-        let view = View { format, quiet: true, ..View::default() };
-        let mut sink = build(&view, START, Vec::new(), said.clone());
+        let view = View { quiet: true, ..View::default() };
+        let mut sink = build(format, &view, START, Vec::new(), said.clone());
         let lost = |n| Losses { ring_full: n, ..Losses::default() };
         for losses in [lost(0), lost(5), lost(5), lost(7)] {
             sink.losses(START, &losses).unwrap();
