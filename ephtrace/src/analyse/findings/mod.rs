@@ -13,7 +13,7 @@ mod settings;
 
 pub use self::{
     facts::{DestinationFacts, Facts, Listener, NetnsFacts, Storm, Tracker},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
     rules::findings,
 };
 

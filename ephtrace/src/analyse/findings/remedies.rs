@@ -2,7 +2,7 @@
 //! namespace is set inside of it.
 
 use super::{DestinationFacts, Facts, NetnsFacts};
-use crate::model::PortRange;
+use crate::model::{Origin, PortRange};
 
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";
@@ -46,12 +46,14 @@ impl Facts {
         let mut remedies = vec![POOL.to_owned()];
         remedies.extend(self.wider(d));
         match d.origin {
-            Some("bind") => remedies.push(
+            Some(Origin::Bind) => remedies.push(
                 "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is \
                  chosen in connect, and shared between destinations"
                     .to_owned(),
             ),
-            Some("udp") => remedies.push("one connected socket for many datagrams".to_owned()),
+            Some(Origin::Udp) => {
+                remedies.push("one connected socket for many datagrams".to_owned())
+            }
             _ => remedies.push(
                 "more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or \
                  more destination addresses or ports"

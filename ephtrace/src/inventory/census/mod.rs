@@ -13,7 +13,9 @@ use std::{cmp::Reverse, collections::HashMap, ops::Range};
 
 pub use self::listing::Listing;
 use super::{
-    namespace::{Bound, DestinationUse, Held, Holder, Mark, Namespace, Others, Place, Settings},
+    namespace::{
+        Bound, DestinationUse, Held, HeldState, Holder, Mark, Namespace, Others, Place, Settings,
+    },
     owners::{Owner, Owners},
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},
@@ -227,7 +229,7 @@ impl Census {
         let first = &sockets[0];
         Held {
             port: first.sport,
-            state: if first.state == State::Listen { "listen" } else { "bound" },
+            state: if first.state == State::Listen { HeldState::Listen } else { HeldState::Bound },
             reserved: self.sysctls.reserved.contains(first.sport),
             saddr: first.saddr,
             sockets: sockets.len(),

@@ -2,7 +2,7 @@
 
 use super::scale::count;
 use crate::analyse::{
-    findings::{Finding, Severity},
+    findings::{Finding, Rule, Severity},
     summary::{ErrorCount, Summary},
 };
 
@@ -19,9 +19,9 @@ pub fn of(summary: &Summary) -> Vec<Finding> {
 /// Failures that no rule explains.
 fn failures(summary: &Summary) -> Option<Finding> {
     let Summary { failures, assignments, .. } = summary;
-    let is_explained = summary.findings.iter().any(|finding| finding.rule == "exhausted");
+    let is_explained = summary.findings.iter().any(|finding| finding.rule == Rule::Exhausted);
     (*failures > 0 && !is_explained).then(|| Finding {
-        rule: "failures",
+        rule: Rule::Failures,
         severity: Severity::Critical,
         sentence: format!(
             "{} of {} assignments failed: the kernel gave no port",
@@ -49,7 +49,7 @@ fn losses(summary: &Summary) -> Option<Finding> {
         let stages = losses.stages().into_iter().filter(|(_, n)| *n > 0);
         let stages: Vec<_> = stages.map(|(stage, n)| format!("{} {stage}", count(n))).collect();
         Finding {
-            rule: "losses",
+            rule: Rule::Losses,
             severity: Severity::Critical,
             sentence: format!(
                 "{} events are missing: all counts here are that much too low",
@@ -74,7 +74,7 @@ fn no_room(summary: &Summary) -> Option<Finding> {
         .map(|(n, what)| format!("{} {what}", count(n)))
         .collect();
     (!told.is_empty()).then(|| Finding {
-        rule: "no-room",
+        rule: Rule::NoRoom,
         severity: Severity::Note,
         sentence: "Some of it was forgotten to make room for the rest".to_owned(),
         evidence: told.join("; "),

@@ -8,8 +8,8 @@ use std::fmt;
 
 use crate::{
     analyse::{
-        findings::{DestinationFacts, Finding, Severity},
-        storm::Numbers,
+        findings::{DestinationFacts, Finding, Rule, Severity},
+        storm::{Numbers, error_name},
     },
     output::{escape::shown, span::Span},
 };
@@ -158,7 +158,8 @@ fn counted_text(counted: &Numbers) -> String {
     if *assignments == 0 {
         return "nothing was assigned meanwhile".to_owned();
     }
-    let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let errors: Vec<_> =
+        errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
     let p99 = latency_p99_ns.map_or_else(|| "unknown".to_owned(), |ns| Span(ns).to_string());
@@ -215,7 +216,7 @@ mod tests {
             counted: Some(Numbers {
                 assignments: 1000,
                 failed,
-                errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
+                errors: if failed > 0 { vec![(Some(99), failed)] } else { vec![] },
                 per_second: 500.0,
                 latency_p99_ns: Some(latency_p99_ns),
                 ..Numbers::default()
@@ -249,7 +250,7 @@ mod tests {
         let mut seen = seen(28_232, 300, 2_000_000);
         seen.lost = 4;
         seen.findings = vec![Finding {
-            rule: "exhausted",
+            rule: Rule::Exhausted,
             severity: Severity::Critical,
             sentence: "curl|4711 finds no free port".into(),
             evidence: String::new(),
