@@ -361,7 +361,9 @@ mod tests {
 
         /// A word that moved by more than the search can have added is never a number.
         #[test]
-        fn a_second_search_in_between_is_noticed(hash: u64, word in 1_u32.., more in 8_u32..10_000) {
+        fn a_second_search_in_between_is_noticed(
+            hash: u64, word in 1_u32.., more in 8_u32..10_000,
+        ) {
             let range = RangeInForce::of_netns(32_768, 60_999);
             let (port, _, added) = kernel(range, hash, word, 0, |_| true);
             let (mut a, mut secrets) = assignment(range, hash, word);

@@ -89,8 +89,8 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn lines_of_the_kernel() {
-        let listener = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0     \
-                0 12345 1 0000000000000000 100 0 0 10 0";
+        let listener = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 \
+                        00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
         let found = parse(listener).unwrap();
         assert_eq!((found.saddr, found.sport), (IpAddr::from([127, 0, 0, 1]), 8080));
         assert_eq!((found.dport, found.state, found.inode), (0, State::Listen, 12345));

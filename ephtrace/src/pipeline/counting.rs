@@ -86,7 +86,8 @@ impl Counting {
         Ok(counts::losses(&self.tracer.counts()?))
     }
 
-    /// Detaches, and returns the rest: what was added up last, and what came late to the maps before.
+    /// Detaches, and returns the rest: what was added up last, and what came late to the maps
+    /// before.
     pub(crate) async fn finish(&mut self) -> Result<([Taken; 2], Losses)> {
         self.tracer.detach_start();
         sleep(GRACE).await;

@@ -8,6 +8,7 @@ pub mod order;
 pub mod parquet;
 pub mod pcap;
 pub mod recording;
+pub mod retries;
 #[cfg(test)]
 mod tests;
 

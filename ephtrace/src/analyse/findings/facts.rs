@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::{FlowKey, Origin, PortRange, is_no_port},
+    model::{FlowKey, Origin, PortRange, is_no_port, losses::Losses},
 };
 
 /// What is known of a host, as far as it is.
@@ -24,6 +24,31 @@ pub struct Facts {
     pub self_connects: Option<SelfConnect>,
     /// A storm that began or ended.
     pub storm: Option<Storm>,
+    /// What a summary lacks.
+    pub completeness: Completeness,
+}
+
+/// What a summary lacks; nothing where none is made.
+#[derive(Clone, Debug, Default)]
+pub struct Completeness {
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Failed ones.
+    pub failures: u64,
+    /// How many of them with which errno, most frequent first.
+    pub errors: Vec<(Option<u16>, u64)>,
+    /// What did not arrive.
+    pub losses: Losses,
+    /// Assignments that came too late to be put in order.
+    pub disordered: u64,
+    /// Destinations that were left out for lack of room.
+    pub destinations_evicted: u64,
+    /// Hosts that were.
+    pub hosts_evicted: u64,
+    /// Processes that were.
+    pub processes_evicted: u64,
+    /// Lanes that were.
+    pub lanes_evicted: u64,
 }
 
 /// One destination; counts are those of the time that was looked at.

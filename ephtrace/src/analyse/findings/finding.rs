@@ -64,6 +64,8 @@ pub enum Rule {
     Failures,
     /// Events are missing.
     Losses,
+    /// Assignments are not in the order of their times.
+    Disorder,
     /// Something was left out to keep memory bounded.
     NoRoom,
 }
@@ -89,6 +91,7 @@ impl Rule {
             Self::OtherRange => "other-range",
             Self::Failures => "failures",
             Self::Losses => "losses",
+            Self::Disorder => "disorder",
             Self::NoRoom => "no-room",
         }
     }

@@ -4,6 +4,7 @@
 //! A rule speaks only of what its facts say. A fact that is not known makes a rule silent, never
 //! wrong.
 
+mod completeness;
 mod facts;
 mod finding;
 mod load;
@@ -12,7 +13,7 @@ mod rules;
 mod settings;
 
 pub use self::{
-    facts::{DestinationFacts, Facts, Listener, NetnsFacts, Storm, Tracker},
+    facts::{Completeness, DestinationFacts, Facts, Listener, NetnsFacts, Storm, Tracker},
     finding::{Finding, Rule, Severity},
     rules::findings,
 };

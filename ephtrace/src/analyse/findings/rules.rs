@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::{facts::Facts, finding::Finding, load, settings};
+use super::{completeness, facts::Facts, finding::Finding, load, settings};
 
 /// At most so many findings of one rule: a host with a thousand destinations in the same trouble
 /// needs the worst of them.
 pub(super) const MAX_PER_RULE: usize = 3;
 
-/// A rule.
-type Rule = fn(&Facts) -> Vec<Finding>;
+/// How a rule finds what it is about.
+type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const RULES: [Rule; 15] = [
+const CHECKS: [Check; 19] = [
     load::exhausted,
     load::full,
     load::runs_out,
@@ -28,13 +28,17 @@ const RULES: [Rule; 15] = [
     settings::listener_inside,
     settings::equal_parity,
     settings::other_range,
+    completeness::failures,
+    completeness::losses,
+    completeness::disorder,
+    completeness::no_room,
 ];
 
 /// All findings, worst first.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut all = Vec::new();
-    for rule in RULES {
-        let mut found = rule(facts);
+    for check in CHECKS {
+        let mut found = check(facts);
         let more = found.len().saturating_sub(MAX_PER_RULE);
         found.truncate(MAX_PER_RULE);
         if more > 0

@@ -7,19 +7,22 @@ use std::{
 
 use anyhow::Result;
 
-use super::{page, reading::read};
-use crate::{cli::ReportArgs, output::Screen, replay::Recording};
+use super::{page, reading::read_with};
+use crate::{
+    cli::ReportArgs, commands::settings::build_recorded_filter, output::Screen, replay::Recording,
+};
 
-/// Reads the recording, and writes the report to standard output, or as a page to a file; what can't
-/// be read is said on standard error.
+/// Reads the recording, and writes the report to standard output, or as a page to a file; what
+/// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
+    let filter = build_recorded_filter(&args.filter)?;
     let recording = Recording::open(&path)?;
     if let Some(page) = &args.html {
-        page::write(page, &path, recording)?;
+        page::write(page, &path, recording, Some(filter))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let report = read(recording, &mut io::stderr())?;
+    let report = read_with(recording, Some(filter), &mut io::stderr(), |_| ())?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;

@@ -260,8 +260,9 @@ proptest! {
         let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
         let openers = Openers::default();
         let (sysctls_again, again) = (sysctls.clone(), sockets.clone());
-        let all = census(sysctls, sockets).describe(limit, Owners { open: &open, openers: &openers });
-        let mut cut = census(sysctls_again, again).describe(usize::MAX, Owners { open: &open, openers: &openers });
+        let owners = || Owners { open: &open, openers: &openers };
+        let all = census(sysctls, sockets).describe(limit, owners());
+        let mut cut = census(sysctls_again, again).describe(usize::MAX, owners());
         cut.cut(limit);
         prop_assert_eq!(&cut, &all);
         prop_assert_eq!(all.by_state.total(), all.sockets);

@@ -181,7 +181,8 @@ fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] 
     ]
 }
 
-/// `|` begins the performance data, and a line ends the answer; names of processes may hold anything.
+/// `|` begins the performance data, and a line ends the answer; names of processes may hold
+/// anything.
 fn one_line(text: &str) -> String {
     shown(&text.replace(['\n', '|'], " "))
 }

@@ -318,8 +318,10 @@ fn quiet_says_only_what_was_lost() {
         sink.summary(START, &a_summary()).unwrap();
         assert_eq!(
             said.text(),
-            "ephtrace: lost 5 events (ring_full, 5 so far): only counted, by process and destination, in the summary\n\
-             ephtrace: lost 2 events (ring_full, 7 so far): only counted, by process and destination, in the summary\n"
+            "ephtrace: lost 5 events (ring_full, 5 so far): only counted, by process and \
+             destination, in the summary\n\
+             ephtrace: lost 2 events (ring_full, 7 so far): only counted, by process and \
+             destination, in the summary\n"
         );
     }
 }

@@ -127,8 +127,8 @@ fn assignment(ts_ns: u64, last_octet: u8, dport: u16, sport: Option<u16>) -> Ass
     }
 }
 
-/// Forty seconds: three destinations with counters as in Linux 5.18 and later, one that draws at random,
-/// and failures at the end.
+/// Forty seconds: three destinations with counters as in Linux 5.18 and later, one that draws at
+/// random, and failures at the end.
 fn recording() -> Scene {
     let (mut scene, mut rng) = (Scene::new(), Rng::with_seed(7));
     let mut counters = [34_000, 42_000, 52_000];

@@ -1,5 +1,8 @@
 //! Reports on literal recordings.
 
+mod delivered;
+mod hosts;
+
 use std::{
     fmt::Write as _,
     io::{self, Cursor, Read},
@@ -260,7 +263,7 @@ fn ten_million_rows_take_bounded_memory() {
 fn ten_million_rows_make_a_page_of_bounded_size() {
     let endless = Endless { rows: 10_000_000, line: Cursor::default() };
     let recording = Recording::from_reader("endless", endless).unwrap();
-    let page = page::make(recording, &mut io::sink()).unwrap();
+    let page = page::make(recording, None, &mut io::sink()).unwrap();
     assert!(page.contains("10,000,000 ports"));
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
     let resident = resident_kib();
@@ -302,7 +305,7 @@ proptest! {
 fn a_page() {
     let lines = double_hash(300) + failure();
     let recording = Recording::from_reader("test.ndjson", Cursor::new(lines)).unwrap();
-    let page = page::make(recording, &mut io::sink()).unwrap();
+    let page = page::make(recording, None, &mut io::sink()).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>"));
     assert!(page.contains("Ports follow the last one given to the same destination"));
     assert!(page.contains("3 events are missing"));
@@ -313,7 +316,7 @@ fn a_page() {
 fn a_page_does_not_overwrite_its_recording() {
     let path = std::env::temp_dir().join(format!("ephtrace-page-{}", std::process::id()));
     std::fs::write(&path, double_hash(2)).unwrap();
-    let refused = page::write(&path, &path, Recording::open(&path).unwrap()).unwrap_err();
+    let refused = page::write(&path, &path, Recording::open(&path).unwrap(), None).unwrap_err();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), double_hash(2));
     std::fs::remove_file(&path).unwrap();
     assert!(
