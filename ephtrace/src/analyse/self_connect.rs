@@ -33,6 +33,13 @@ pub struct SelfConnect {
     pub risk: Option<String>,
 }
 
+impl SelfConnect {
+    /// So many sockets that are connected to themselves, one of them at `socket`.
+    pub fn of_count(count: u64, socket: SocketAddr) -> Self {
+        Self { count, explanation: Some(explanation(count, socket)), ..Self::default() }
+    }
+}
+
 impl SelfConnects {
     /// Takes note of one assignment.
     pub fn observe(&mut self, assignment: &Assignment) {

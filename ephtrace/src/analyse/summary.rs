@@ -1,6 +1,6 @@
 //! A run in numbers and verdicts, as data: what every output shows of it.
 //!
-//! How it is collected is in `tally`, how it is put in words in `sink::words`.
+//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
 
 use std::net::IpAddr;
 
@@ -155,13 +155,16 @@ pub struct OriginSummary {
     pub verdict: Verdict,
 }
 
-/// What is said of the hosts: network namespaces of the machine that was traced, or source addresses.
+/// What is said of the hosts: network namespaces of the machine that was traced, or source
+/// addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HostsSummary {
     /// How many are known.
     pub known: u64,
-    /// How many of them have a verdict that is not undetermined.
+    /// How many of them have a verdict: a pattern, or that the next port can be predicted.
     pub judged: u64,
+    /// How many of them have no pattern, but it is sure that the next port can be predicted.
+    pub only_predictable: u64,
     /// Hosts that were left out for lack of room, those that came back counted again.
     pub evicted: u64,
     /// How many have which pattern, most frequent first.

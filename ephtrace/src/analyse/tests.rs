@@ -215,9 +215,10 @@ fn a_summary_counts() {
     insta::assert_snapshot!(lines.join("\n"), @r##"
     assignments: 9
     cpu: null
-    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
+    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","predictable":"yes","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","predictable":"unknown","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
     destinations_evicted: 0
     destinations_known: 3
+    disordered: 0
     duration_ns: 2000000000
     errors: [{"count":2,"errno":99,"error":"EADDRNOTAVAIL"},{"count":1,"errno":null,"error":null},{"count":1,"errno":12,"error":"ENOMEM"}]
     explicit: 0
@@ -225,21 +226,23 @@ fn a_summary_counts() {
     findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
     first_ns: 1000000000
     hook: null
+    hosts: {"busiest":[{"algorithm":"undetermined","assignments":9,"complete":true,"confirmed_by_kernel":null,"failures":4,"informative_pairs":3,"n":5,"netns":1,"next_port_bits":null,"pattern":"per_destination","predictable":"yes","saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0}
     kernel: null
     kernel_cost: null
     lanes_evicted: 0
     last_ns: 2000000000
     latency_ns: {"max":1000000,"p50":2007,"p99":1000000}
     losses: {"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":0,"undecodable":0,"unreadable":0}
-    origins: [{"algorithm":"undetermined","assignments":5,"confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"origin":"connect","pattern":"per_destination"}]
+    origins: [{"algorithm":"undetermined","assignments":5,"confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"origin":"connect","pattern":"per_destination","predictable":"yes"}]
     other_assignments: 1
     overflow: null
     per_second: 4.5
     processes: []
     processes_evicted: 0
+    retried: 0
     reuse: {"assignments":{"median":2,"min":2},"forgotten":0,"reuses":1,"soonest":"10.0.0.1:443","time_ns":{"median":0,"min":0},"warning":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one"}
     self_connects: {"at_risk":0,"count":0,"explanation":null,"risk":null}
-    verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination"}
+    verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination","predictable":"yes"}
     "##);
 }
 

@@ -19,13 +19,15 @@ use crate::{
     cli::{CheckArgs, FilterArgs},
     host::{
         clock::monotonic_ns,
+        containers::Containers,
         netns,
         snapshot::{self, Which},
     },
-    inventory::{Openers, facts},
+    inventory::{Inventory, Openers, facts},
     model::{Filter, Hook},
-    output::tables::check::{Answer, Limits, Seen, Thresholds},
+    output::tables::check::{Answer, Limits, Seen, State, Thresholds},
     pipeline::{
+        announce::unseen_failures,
         counting::{Counting, What, Whole},
         timing::{DRAIN_EVERY, block_on},
     },
@@ -113,8 +115,17 @@ pub fn run(args: CheckArgs) -> Result<ExitCode> {
         Ok(Answer::new(&seen, &settings.limits))
     });
     let answer = answer.unwrap_or_else(|error| Answer::unknown(&format!("{error:#}")));
-    writeln!(io::stdout(), "{}", answer.line)?;
-    Ok(ExitCode::from(answer.state.code()))
+    let mut out = io::stdout();
+    let state = match writeln!(out, "{}", answer.line).and_then(|()| out.flush()) {
+        Ok(()) => answer.state,
+        // Nobody reads it; whoever waits for the code has it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.state,
+        Err(error) => {
+            log::error!("can't write the answer: {error}");
+            State::Unknown
+        }
+    };
+    Ok(ExitCode::from(state.code()))
 }
 
 fn look(settings: &CheckSettings) -> Result<Seen> {
@@ -123,19 +134,43 @@ fn look(settings: &CheckSettings) -> Result<Seen> {
         Some(_) => Some(block_on(count(settings))?),
     };
     let inventory = snapshot::snapshot(&settings.which, LISTED, &Openers::default())?;
-    let rows = counted.iter().flat_map(|(interval, _)| &interval.rows);
-    let destinations = rows.map(DestinationFacts::of_row).collect();
+    let (interval, losses, mut unseen) = match counted {
+        Some((interval, losses, unseen)) => (Some(interval), losses, unseen),
+        None => (None, 0, Vec::new()),
+    };
+    unseen.extend(not_listed(&inventory));
+    let rows = interval.as_ref().map_or_else(Vec::new, |interval| interval.rows.clone());
+    let destinations = rows.iter().map(DestinationFacts::of_row).collect();
+    let self_connects = interval.as_ref().and_then(Interval::self_connects);
     let own_netns = netns::own().ok();
-    let mut facts = Facts { destinations, own_netns, ..Facts::default() };
+    let mut facts = Facts { destinations, own_netns, self_connects, ..Facts::default() };
     facts::add_inventory(&mut facts, &inventory);
-    let fullest = facts::of_inventory(&inventory).destinations.into_iter().next();
-    let lost = counted.as_ref().map_or(0, |(_, lost)| *lost);
-    let counted = counted.map(|(interval, _)| interval.all);
-    Ok(Seen { fullest, counted, lost, findings: findings(&facts) })
+    let Facts { destinations, asked, .. } = facts::of_inventory(&inventory);
+    let counted = interval.map(|interval| interval.all);
+    let findings = findings(&facts);
+    Ok(Seen { destinations, asked, counted, rows, lost: losses, findings, unseen })
 }
 
-/// Adds up in the kernel for as long as was asked. Returns what was lost, too.
-async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
+/// What the inventory can't say.
+fn not_listed(inventory: &Inventory) -> Vec<String> {
+    let mut unseen = Vec::new();
+    let mut namespaces = inventory.namespaces.iter();
+    if namespaces.any(|one| one.bound.bound_only.is_none()) {
+        unseen.push("sockets that are bound and nothing else (Linux 6.8 lists them)".to_owned());
+    }
+    let unreadable = inventory.unreadable.len();
+    if unreadable > 0 {
+        unseen.push(format!("{unreadable} namespaces that can't be looked at"));
+    }
+    if inventory.namespaces.iter().any(|one| one.tcp.interrupted || one.tcp.left_out > 0) {
+        unseen.push("sockets that came or went meanwhile".to_owned());
+    }
+    unseen
+}
+
+/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't
+/// see, too.
+async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)> {
     let what = What {
         hook: settings.hook,
         btf: settings.btf.as_deref(),
@@ -156,7 +191,9 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
     for taken in &rest {
         whole.add(taken);
     }
-    Ok((whole.interval(0, now_ns), losses.total()))
+    let interval = whole.interval(0, now_ns, &mut Containers::new("/proc"));
+    let unseen = unseen_failures(&counting.tracer).map(str::to_owned).into_iter().collect();
+    Ok((interval, losses.total(), unseen))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::{
     output::tables::storm::{Look, WHOLE, write_findings},
     pipeline::{
         announce::{announce, tell_module},
-        counting::{Counting, What, Whole},
+        counting::{self, Counting, What, Whole},
         occupancy::Occupancy,
         signals::Ends,
         timing::{DRAIN_EVERY, block_on},
@@ -164,9 +164,10 @@ impl<'a> Storm<'a> {
     async fn look(&mut self) -> Result<()> {
         let (taken, duration_ns) = self.counting.take().await?;
         let end_ns = unix_ns(self.counting.since_ns)?;
-        let mut interval = Interval::new(end_ns, duration_ns, &taken.rows, taken.other.as_ref());
+        let (rows, other) = (&taken.rows, taken.other.as_ref());
+        let containers = &mut self.containers;
+        let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
         self.whole.add(&taken);
-        self.name_containers(&mut interval);
         let mut facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
@@ -196,14 +197,6 @@ impl<'a> Storm<'a> {
         found.iter().filter(|finding| told.insert(finding.sentence.clone())).cloned().collect()
     }
 
-    fn name_containers(&mut self, interval: &mut Interval) {
-        let now_ns = interval.end_ns;
-        for row in &mut interval.rows {
-            let container = self.containers.container(row.pid, Some(row.cgroup_id), now_ns);
-            row.container = container.map(|name| name.as_ref().to_owned());
-        }
-    }
-
     /// Detaches, takes the rest, and shows the whole.
     async fn finish(mut self) -> Result<()> {
         let (rest, losses) = self.counting.finish().await?;
@@ -211,8 +204,7 @@ impl<'a> Storm<'a> {
             self.whole.add(taken);
         }
         let now_ns = self.counting.since_ns;
-        let mut interval = self.whole.interval(unix_ns(now_ns)?, now_ns);
-        self.name_containers(&mut interval);
+        let mut interval = self.whole.interval(unix_ns(now_ns)?, now_ns, &mut self.containers);
         let mut facts = facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
@@ -238,7 +230,8 @@ impl<'a> Storm<'a> {
 /// What a look tells of destinations.
 fn facts(interval: &Interval) -> Facts {
     let destinations = interval.rows.iter().map(DestinationFacts::of_row).collect();
-    Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() }
+    let self_connects = interval.self_connects();
+    Facts { destinations, own_netns: netns::own().ok(), self_connects, ..Facts::default() }
 }
 
 fn unix_ns(monotonic_ns: u64) -> Result<u64> {

@@ -3,10 +3,12 @@
 pub mod clock;
 pub mod containers;
 pub mod enrich;
+pub mod hidden;
 pub mod holders;
 pub(crate) mod mounts;
 pub mod netns;
 pub mod proc_net;
+pub mod processors;
 pub mod snapshot;
 pub mod sock_diag;
 pub mod sysctl;

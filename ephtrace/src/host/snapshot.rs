@@ -13,6 +13,7 @@ use std::{
 use thiserror::Error;
 
 use super::{
+    hidden,
     holders::{self, Holders, Wanted},
     netns::{self, EnterError, Found},
     proc_net,
@@ -24,7 +25,6 @@ use crate::inventory::{
     census::{Census, Listing},
     namespace::{Place, Source},
     owners::Owners,
-    port_set::PortSet,
     sysctls::Sysctls,
 };
 
@@ -135,13 +135,15 @@ impl Looked {
         namespaces.sort_by(|a, b| {
             b.fullest().total_cmp(&a.fullest()).then(b.place.own.cmp(&a.place.own))
         });
+        let hidden_by = hidden::reason(Path::new(PROC));
         Inventory {
             r#type: "inventory",
             ts_ns: now_ns(),
             namespaces,
             unreadable: self.unreadable,
-            hidden_processes: self.hidden_processes,
-            hidden_holders: holders.hidden_processes,
+            hidden_processes: self.hidden_processes.filter(|_| hidden_by.is_none()),
+            hidden_holders: Some(holders.hidden_processes).filter(|_| hidden_by.is_none()),
+            processes_hidden_by: hidden_by,
             openers_known: !openers.is_empty(),
             openers_forgotten: openers.evicted(),
         }
@@ -246,18 +248,14 @@ fn list_by_diag(sysctls: &Sysctls) -> Result<Listing, DiagError> {
             break;
         }
     }
-    let mut udp_ports = PortSet::default();
-    sock_diag::list(Transport::Udp, |socket| listing.add_udp(socket, &mut udp_ports))?;
-    listing.udp.ports = udp_ports.split(sysctls.range);
+    sock_diag::list(Transport::Udp, |socket| listing.add_udp(socket, sysctls))?;
     Ok(listing)
 }
 
 fn list_by_proc(sysctls: &Sysctls) -> io::Result<Listing> {
     let mut listing = Listing { source: Source::Proc, ..Listing::default() };
     proc_net::list(Transport::Tcp, |socket| listing.add_tcp(socket, sysctls))?;
-    let mut udp_ports = PortSet::default();
-    proc_net::list(Transport::Udp, |socket| listing.add_udp(socket, &mut udp_ports))?;
-    listing.udp.ports = udp_ports.split(sysctls.range);
+    proc_net::list(Transport::Udp, |socket| listing.add_udp(socket, sysctls))?;
     Ok(listing)
 }
 

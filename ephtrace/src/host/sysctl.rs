@@ -55,6 +55,8 @@ pub fn read(root: &Path) -> Result<Sysctls, SysctlError> {
         step_width: small("ipv4/ip_local_port_step_width"),
         tw_reuse: number("ipv4/tcp_tw_reuse").and_then(|n| u8::try_from(n).ok()),
         tw_reuse_delay_ms: small("ipv4/tcp_tw_reuse_delay"),
+        timestamps: number("ipv4/tcp_timestamps").and_then(|n| u8::try_from(n).ok()),
+        autobind_reuse: number("ipv4/ip_autobind_reuse").map(|n| n != 0),
         conntrack: count.zip(max).map(|(count, max)| Conntrack { count, max }),
     })
 }
@@ -94,6 +96,8 @@ mod tests {
             step_width: None,
             tw_reuse: None,
             tw_reuse_delay_ms: None,
+            timestamps: None,
+            autobind_reuse: None,
             conntrack: None,
         }
     }

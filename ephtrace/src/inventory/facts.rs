@@ -7,13 +7,19 @@ use std::path::Path;
 
 use super::{
     Inventory, Namespace,
+    asked::Asked,
     namespace::{DestinationUse, HeldState, Place},
-    owners::Owner,
+    owners::{Holder, Owner, Program},
 };
 use crate::{
-    analyse::findings::{DestinationFacts, Facts, Listener, NetnsFacts, Tracker},
+    analyse::findings::{
+        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Tracker,
+    },
     model::{Origin, PortRange},
 };
+
+/// How many holders a sentence names where none has most of the ports.
+const NAMED: usize = 3;
 
 /// What an inventory says by itself.
 pub fn of_inventory(inventory: &Inventory) -> Facts {
@@ -26,8 +32,10 @@ pub fn of_inventory(inventory: &Inventory) -> Facts {
         Some(Tracker { count: conntrack.count, max: conntrack.max, netns: n.place.netns })
     });
     let own = inventory.namespaces.iter().find(|n| n.place.own);
+    let asked = inventory.namespaces.iter().flat_map(|n| n.asked.iter().map(|one| asked(n, one)));
     Facts {
         destinations: destinations.collect(),
+        asked: asked.collect(),
         namespaces: inventory.namespaces.iter().map(namespace).collect(),
         own_netns: own.map(|n| n.place.netns),
         conntrack: conntrack.max(),
@@ -38,13 +46,14 @@ pub fn of_inventory(inventory: &Inventory) -> Facts {
 /// Adds to what was counted what is in use: of the same destinations, and of those that are past a
 /// mark although nothing was assigned.
 pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
-    let Facts { namespaces, own_netns, conntrack, .. } = of_inventory(inventory);
+    let Facts { namespaces, asked, own_netns, conntrack, .. } = of_inventory(inventory);
     for namespace in &inventory.namespaces {
         for one in &namespace.destinations {
             add_in_use(facts, namespace, one);
         }
     }
     facts.namespaces.extend(namespaces);
+    facts.asked.extend(asked);
     facts.own_netns = facts.own_netns.or(own_netns);
     facts.conntrack = facts.conntrack.max(conntrack);
 }
@@ -56,9 +65,14 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     for mine in same.filter(|mine| mine.origin == Some(Origin::Connect)) {
         let now = in_use(namespace, one, mine.range);
         mine.in_use = now.in_use;
+        mine.left = now.left;
+        mine.unsure = now.unsure;
         mine.usable = now.usable;
         mine.time_wait = now.time_wait;
         mine.reusable = now.reusable;
+        mine.reusable_now = now.reusable_now;
+        mine.states = now.states;
+        mine.held_by = now.held_by;
         is_known = true;
     }
     if !is_known {
@@ -77,15 +91,75 @@ fn in_use(
     DestinationFacts {
         flow: one.flow,
         origin: Some(Origin::Connect),
-        process: one.holders.first().map(|holder| who(&holder.owner)),
+        held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
         range: Some(namespace.settings.range),
         in_use: Some(in_use),
+        left: Some(namespace.left_in(one, part)),
+        unsure: Some(one.left - one.left_least),
         usable: Some(namespace.settings.usable_in(part)),
         time_wait: Some(time_wait),
         // All of one destination may be taken over, or none.
         reusable: one.time_wait_reusable.map(|all| all.min(time_wait)),
+        reusable_now: one.time_wait_reusable_now.map(|all| all.min(time_wait)),
+        states: Some(StateFacts {
+            syn_sent: one.by_state.syn_sent,
+            syn_resent: one.syn_resent.into(),
+            close_wait: one.by_state.close_wait,
+            fin_wait2: one.by_state.fin_wait2,
+            orphans: one.orphans.into(),
+            all: one.in_use.into(),
+        }),
         ..DestinationFacts::default()
     }
+}
+
+fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
+    AskedFacts {
+        netns: namespace.place.netns,
+        ask: asked.ask.as_str(),
+        error: asked.ask.error(),
+        saddr: asked.saddr,
+        in_use: asked.in_use,
+        usable: namespace.settings.usable,
+        unsure: asked.unsure,
+        may_share: asked.may_share,
+        held_by: held_by(&asked.holders, asked.program.as_ref(), asked.in_use),
+    }
+}
+
+/// `mostly php-fpm (25 processes in 2 containers)` of so many ports, if one program has more than
+/// half of them; else who has how many.
+fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<String> {
+    if let Some(program) = program.filter(|program| 2 * program.ports > ports) {
+        return Some(format!("mostly {}", many(&program.comm, program.pid, program)));
+    }
+    let named =
+        holders.iter().take(NAMED).map(|holder| format!("{} {}", who(holder), holder.ports));
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| format!("held by {}", named.join(", ")))
+}
+
+/// `curl (4711)`, `php-fpm (25 processes)` or `php-fpm (25 processes in 2 containers)`.
+fn many(name: &str, pid: Option<u32>, program: &Program) -> String {
+    match (program.processes, program.containers, pid) {
+        (0 | 1, _, Some(pid)) => format!("{name} ({pid})"),
+        (0 | 1, _, None) => name.to_owned(),
+        (processes, 0 | 1, _) => format!("{name} ({processes} processes)"),
+        (processes, containers, _) => {
+            format!("{name} ({processes} processes in {containers} containers)")
+        }
+    }
+}
+
+fn who(holder: &Holder) -> String {
+    let Owner { pid, container, .. } = &holder.owner;
+    let name = holder.owner.comm.as_deref().unwrap_or("a process");
+    let text = match (holder.processes, pid) {
+        (0 | 1, Some(pid)) => format!("{name} ({pid})"),
+        (0 | 1, None) => name.to_owned(),
+        (processes, _) => format!("{name} ({processes} processes)"),
+    };
+    container.as_ref().map_or(text.clone(), |container| format!("{text} in {container}"))
 }
 
 fn namespace(namespace: &Namespace) -> NetnsFacts {
@@ -98,7 +172,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
     };
     let mut listeners: Vec<Listener> = listening
         .filter(|held| !held.reserved)
-        .map(|held| Listener { port: held.port, process: held.holder.as_ref().map(who) })
+        .map(|held| Listener { port: held.port, process: held.holder.as_ref().map(listener) })
         .collect();
     listeners.dedup_by_key(|listener| listener.port);
     NetnsFacts {
@@ -109,6 +183,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         range: Some(settings.range),
         reserved: settings.reserved_runs.clone(),
         tw_reuse: settings.tw_reuse,
+        timestamps: settings.timestamps,
         listeners,
         bound: Some(namespace.bound.ports),
     }
@@ -135,7 +210,7 @@ fn is_plain(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "/_.:@-".contains(c))
 }
 
-fn who(owner: &Owner) -> String {
+fn listener(owner: &Owner) -> String {
     let name = owner.comm.as_deref().unwrap_or("a process");
     owner.pid.map_or_else(|| name.to_owned(), |pid| format!("{name} ({pid})"))
 }
@@ -157,13 +232,8 @@ mod tests {
 
     /// The default range; 5000 ports in use at its upper end, 10 in TIME_WAIT from 40000 on.
     fn inventory() -> Inventory {
-        let to = |sport, state| Socket {
-            saddr: [10, 0, 0, 1].into(),
-            daddr: [10, 0, 0, 2].into(),
-            sport,
-            dport: 443,
-            state,
-            inode: 0,
+        let to = |sport, state| {
+            Socket::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), sport, 443, state)
         };
         let open = (55_000..60_000).map(|port| to(port, State::Established));
         let waiting = (40_000..40_010).map(|port| to(port, State::TimeWait));
@@ -176,6 +246,8 @@ mod tests {
             step_width: None,
             tw_reuse: Some(1),
             tw_reuse_delay_ms: None,
+            timestamps: Some(1),
+            autobind_reuse: Some(false),
             conntrack: None,
         };
         let (open, openers) = (OpenSockets::default(), Openers::default());
@@ -187,7 +259,8 @@ mod tests {
             namespaces: vec![census.describe(10, Owners { open: &open, openers: &openers })],
             unreadable: Vec::new(),
             hidden_processes: None,
-            hidden_holders: 0,
+            hidden_holders: Some(0),
+            processes_hidden_by: None,
             openers_known: false,
             openers_forgotten: 0,
         }

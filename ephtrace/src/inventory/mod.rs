@@ -7,6 +7,7 @@
 //!       recording ─→ Openers┘                   ┘
 //! ```
 
+pub mod asked;
 pub mod census;
 pub mod facts;
 pub mod namespace;
@@ -34,10 +35,14 @@ pub struct Inventory {
     pub namespaces: Vec<Namespace>,
     /// Namespaces that could not be looked at.
     pub unreadable: Vec<Unreadable>,
-    /// Processes whose network namespace may not be looked at; null unless all were wanted.
+    /// Processes whose network namespace may not be looked at; null unless all were wanted, and
+    /// where nobody can tell (`processes_hidden_by`).
     pub hidden_processes: Option<u32>,
-    /// Processes whose open files may not be looked at, so that holders may be missing.
-    pub hidden_holders: u32,
+    /// Processes whose open files may not be looked at, so that holders may be missing; null where
+    /// nobody can tell.
+    pub hidden_holders: Option<u32>,
+    /// Why processes may be there that `/proc` does not even list; null if it lists all.
+    pub processes_hidden_by: Option<String>,
     /// It was told who opened connections, so that a TIME_WAIT can have a holder.
     pub openers_known: bool,
     /// Connections that were forgotten, of those that it was told of, for lack of room.

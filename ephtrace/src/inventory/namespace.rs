@@ -4,7 +4,12 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use super::{owners::Owner, port_set::Parity, socket::ByState};
+use super::{
+    asked::Asked,
+    owners::{Holder, Owner, Program},
+    port_set::Parity,
+    socket::ByState,
+};
 use crate::inventory::sysctls::{Conntrack, Sysctls};
 use crate::model::{FlowKey, Origin, PortRange, names::serialize_origin};
 
@@ -55,18 +60,35 @@ pub struct Namespace {
     pub others: Option<Others>,
     /// Ports of the range that are taken for every destination.
     pub bound: Bound,
+    /// What programs find that ask for a port without naming a destination.
+    pub asked: Vec<Asked>,
     /// Where the list of sockets comes from.
     pub source: Source,
     /// All TCP sockets, whatever their port.
     pub tcp: TcpTotals,
     /// All UDP sockets: their ports are apart from those of TCP.
     pub udp: UdpTotals,
+    /// Usable ports that connect leaves out whatever the destination, in order: those of `bound`,
+    /// and those that were seen to be bound before they connected.
+    #[serde(skip)]
+    pub taken: Vec<u16>,
 }
 
 impl Namespace {
-    /// The share of the range that the fullest destination has in use: 0 to 1.
+    /// The share of the range that can't be had by whoever finds fewest ports: 0 to 1.
     pub fn fullest(&self) -> f64 {
-        self.destinations.first().map_or(0.0, |destination| destination.share)
+        let connect = self.destinations.iter().map(|one| one.blocked_share(&self.settings));
+        connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
+    }
+
+    /// Ports of a [part](Settings::part) of the range that connect could still choose for `one`.
+    pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
+        let from = self.taken.partition_point(|&port| port < part.low);
+        let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
+        let has = |port: &u16| one.ports.binary_search_by_key(port, |(port, _)| *port).is_ok();
+        let beside = taken.filter(|port| !has(port)).count();
+        let taken = one.in_use_in(part).0 + u32::try_from(beside).unwrap_or(u32::MAX);
+        self.settings.usable_in(part).saturating_sub(taken)
     }
 
     /// Leaves the fullest `limit` destinations; those behind go to the others.
@@ -111,6 +133,10 @@ pub struct Settings {
     pub tw_reuse: Option<u8>,
     /// `tcp_tw_reuse_delay`, in milliseconds; null on kernels without it.
     pub tw_reuse_delay_ms: Option<u32>,
+    /// `tcp_timestamps`: at 0 no TIME_WAIT can be taken over.
+    pub timestamps: Option<u8>,
+    /// `ip_autobind_reuse`; null before Linux 5.7.
+    pub autobind_reuse: Option<bool>,
     /// Connections that the firewall follows; null without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
@@ -130,6 +156,8 @@ impl Settings {
             step_width: sysctls.step_width,
             tw_reuse: sysctls.tw_reuse,
             tw_reuse_delay_ms: sysctls.tw_reuse_delay_ms,
+            timestamps: sysctls.timestamps,
+            autobind_reuse: sysctls.autobind_reuse,
             conntrack: sysctls.conntrack,
         }
     }
@@ -163,17 +191,31 @@ pub struct DestinationUse {
     pub odd: u32,
     /// `in_use` by state.
     pub by_state: ByState,
-    /// Ports that connect could still choose: usable, not in use for it and not bound.
+    /// Those in SYN_SENT that have sent their SYN again: the destination did not answer within a
+    /// second.
+    pub syn_resent: u32,
+    /// Those whose program has closed them, and whose connection has not ended: it waits for the
+    /// peer.
+    pub orphans: u32,
+    /// Ports that connect could still choose: usable, not in use for it, not bound, and not known
+    /// to be bound and connected.
     pub left: u32,
+    /// The same if every connected socket of which nobody saw how it came by its port had been
+    /// bound before, as the kernel does not list that: so many are left at least.
+    pub left_least: u32,
     /// Those of `left` that connect tries first. At 0 each connect tries half of the range in vain.
     pub first_left: u32,
-    /// Which mark is reached.
+    /// Which mark is reached: a TIME_WAIT that can be taken over now reaches none.
     pub mark: Mark,
-    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, at most: the kernel also
-    /// wants timestamps and an age of a second, which it does not list.
+    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, young ones included, at
+    /// most: the peer must have sent timestamps, too, which the kernel does not list.
     pub time_wait_reusable: Option<u32>,
-    /// Who has most of `in_use`.
+    /// Those of them that are old enough now (`tcp_tw_reuse_delay`, or a second).
+    pub time_wait_reusable_now: Option<u32>,
+    /// Who has most of `in_use`: processes of one name in one container are one.
     pub holders: Vec<Holder>,
+    /// The program that has most of `in_use`, in whatever containers; null if it is known of none.
+    pub program: Option<Program>,
     /// Ports that others have, who are not listed.
     pub other_holders: u32,
     /// Ports whose socket is open, but by whom is not seen: no right to look, or the kernel itself.
@@ -186,6 +228,17 @@ pub struct DestinationUse {
 }
 
 impl DestinationUse {
+    /// The share of the usable ports that no connect can have, not by taking over a TIME_WAIT
+    /// either: 0 to 1.
+    pub fn blocked_share(&self, settings: &Settings) -> f64 {
+        f64::from(self.blocked(settings)) / f64::from(settings.usable.max(1))
+    }
+
+    /// The usable ports that no connect can have, not by taking over a TIME_WAIT either.
+    pub fn blocked(&self, settings: &Settings) -> u32 {
+        settings.usable.saturating_sub(self.left + self.time_wait_reusable.unwrap_or(0))
+    }
+
     /// Ports in use in a part of the range, and how many of them are in `TIME_WAIT`.
     pub fn in_use_in(&self, part: PortRange) -> (u32, u32) {
         let from = self.ports.partition_point(|(port, _)| *port < part.low);
@@ -226,20 +279,6 @@ impl Mark {
             Self::Full => "full",
         }
     }
-}
-
-/// Who has ports of a destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Holder {
-    /// Who.
-    #[serde(flatten)]
-    pub owner: Owner,
-    /// How many ports: `open` and `closed`.
-    pub ports: u32,
-    /// Ports whose socket it has open.
-    pub open: u32,
-    /// Ports that it was seen to open, and that nobody has open any more.
-    pub closed: u32,
 }
 
 /// Destinations that are not listed, together.
@@ -286,6 +325,8 @@ pub struct Bound {
     /// Connected sockets of the range whose port was seen to come from bind, by the program or by
     /// the kernel; not among `ports`. Null without a recording.
     pub connected: Option<u64>,
+    /// Ports of `connected`, less those in `ports`: taken for every destination, too.
+    pub connected_ports: Option<u32>,
     /// Each of `ports`, by port.
     pub held: Vec<Held>,
     /// How many more there are.

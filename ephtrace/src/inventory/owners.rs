@@ -48,6 +48,37 @@ pub struct Owner {
     pub container: Option<String>,
 }
 
+/// Processes of one name in one container that have ports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// Who: of several processes the one with most of the ports.
+    #[serde(flatten)]
+    pub owner: Owner,
+    /// How many processes.
+    pub processes: u32,
+    /// How many ports: `open` and `closed`.
+    pub ports: u32,
+    /// Ports whose socket they have open.
+    pub open: u32,
+    /// Ports that they were seen to open, and that nobody has open any more.
+    pub closed: u32,
+}
+
+/// Processes of one name, in whatever containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Program {
+    /// Their name.
+    pub comm: String,
+    /// The one with most of the ports; null if the recording does not tell.
+    pub pid: Option<u32>,
+    /// How many processes.
+    pub processes: u32,
+    /// In how many containers they are; 0 if in none.
+    pub containers: u32,
+    /// How many ports they have.
+    pub ports: u32,
+}
+
 /// An owner, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owned {
@@ -89,8 +120,11 @@ impl Owners<'_> {
         opener.origin.filter(|origin| OF_BOUND.contains(origin))
     }
 
-    /// Whether a connected socket was seen to be bound before.
-    pub(super) fn was_bound(&self, netns: u32, socket: &Socket) -> bool {
+    /// Whether a connected socket was bound before; `None` if nobody saw it.
+    pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
+        if self.openers.is_empty() {
+            return None;
+        }
         let Socket { saddr, sport, .. } = *socket;
         let seen = [
             self.openers.of(socket.flow(Some(netns)), sport),
@@ -99,6 +133,6 @@ impl Owners<'_> {
         ];
         // The last that was seen of the port counts: it may have been another's before.
         let last = seen.into_iter().flatten().max_by_key(|opener| opener.ts_ns);
-        last.and_then(|opener| opener.origin).is_some_and(|origin| OF_BOUND.contains(&origin))
+        last.and_then(|opener| opener.origin).map(|origin| OF_BOUND.contains(&origin))
     }
 }

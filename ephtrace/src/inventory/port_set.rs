@@ -39,6 +39,15 @@ impl PortSet {
         is_new
     }
 
+    /// Keeps those that `is_kept` wants.
+    pub fn retain(&mut self, is_kept: impl Fn(u16) -> bool) {
+        let gone: Vec<u16> = self.iter(PortRange::ALL).filter(|&port| !is_kept(port)).collect();
+        for port in gone {
+            let (word, bit) = place(port);
+            self.words[word] &= !bit;
+        }
+    }
+
     /// Whether `port` is in it.
     pub fn contains(&self, port: u16) -> bool {
         let (word, bit) = place(port);

@@ -74,12 +74,49 @@ pub struct Socket {
     pub state: State,
     /// Inode number of the open file; 0 if no process holds one, as with TIME_WAIT.
     pub inode: u32,
+    /// An IPv6 socket that leaves IPv4 alone (`IPV6_V6ONLY`). `None` where the kernel does not
+    /// tell: it does for sockets that have no peer.
+    pub is_v6only: Option<bool>,
+    /// How often it has sent its oldest unanswered packet again: of a SYN_SENT, its SYN.
+    pub retransmits: u8,
+    /// How long it stays in TIME_WAIT, in milliseconds; `None` in other states, or if unknown.
+    pub time_wait_left_ms: Option<u16>,
 }
+
+/// How long the kernel keeps a TIME_WAIT, in milliseconds (`TCP_TIMEWAIT_LEN`).
+pub const TIME_WAIT_MS: u16 = 60_000;
 
 impl Socket {
     /// Its flow in namespace `netns`.
     pub fn flow(&self, netns: Option<u32>) -> FlowKey {
         FlowKey::from_kernel(netns, self.saddr, self.daddr, self.dport)
+    }
+
+    /// A socket without a peer, or whatever is set besides: no timer runs.
+    pub fn new(saddr: IpAddr, daddr: IpAddr, sport: u16, dport: u16, state: State) -> Self {
+        Self {
+            saddr,
+            daddr,
+            sport,
+            dport,
+            state,
+            inode: 0,
+            is_v6only: None,
+            retransmits: 0,
+            time_wait_left_ms: None,
+        }
+    }
+
+    /// Whether its program has closed it, and the connection has not ended: no process has it open,
+    /// and it is in none of the states that the kernel keeps without a program's doing.
+    pub fn is_orphan(&self) -> bool {
+        let closing = [State::FinWait1, State::FinWait2, State::LastAck, State::Closing];
+        self.inode == 0 && closing.contains(&self.state)
+    }
+
+    /// For how long it has been in TIME_WAIT, in milliseconds, if that is known.
+    pub fn time_wait_age_ms(&self) -> Option<u16> {
+        self.time_wait_left_ms.map(|left| TIME_WAIT_MS.saturating_sub(left))
     }
 
     /// Whether it has a peer, or had one.

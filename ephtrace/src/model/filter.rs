@@ -48,7 +48,8 @@ pub struct Cgroup {
     pub level: u32,
 }
 
-/// A network, IPv4 in its IPv4-mapped form: `::/0` holds IPv4 addresses, too, as in the kernel half.
+/// A network, IPv4 in its IPv4-mapped form: `::/0` holds IPv4 addresses, too, as in the kernel
+/// half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(Ipv6Net);
 

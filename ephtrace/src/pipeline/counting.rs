@@ -18,8 +18,8 @@ use super::{
     timing::{GRACE, SETTLE},
 };
 use crate::{
-    analyse::storm::Interval,
-    host::clock::monotonic_ns,
+    analyse::storm::{Interval, Period},
+    host::{clock::monotonic_ns, containers::Containers, processors},
     kernel::{
         attach,
         hooks::Hook,
@@ -136,8 +136,28 @@ impl Whole {
     }
 
     /// `end_ns` is that of the wall clock, `now_ns` the same moment in the clock of `began_ns`.
-    pub(crate) fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
+    pub(crate) fn interval(
+        &self,
+        end_ns: u64,
+        now_ns: u64,
+        containers: &mut Containers,
+    ) -> Interval {
         let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
-        Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other.as_ref())
+        let duration_ns = now_ns.saturating_sub(self.began_ns);
+        interval(end_ns, duration_ns, &rows, self.other.as_ref(), containers)
     }
+}
+
+/// Rows of the kernel with what they don't tell: containers, and how many processors there are.
+pub(crate) fn interval(
+    end_ns: u64,
+    duration_ns: u64,
+    rows: &[(TotalsKey, Sums)],
+    other: Option<&Sums>,
+    containers: &mut Containers,
+) -> Interval {
+    let period = Period { end_ns, duration_ns, processors: processors::online() };
+    let container =
+        |key: &TotalsKey, sums: &Sums| containers.container(key.pid, Some(sums.cgroup_id), end_ns);
+    Interval::new(period, rows, other, container)
 }

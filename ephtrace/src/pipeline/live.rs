@@ -8,7 +8,7 @@ use nix::sys::{
 };
 
 use super::{
-    counts,
+    counting, counts,
     output::{Output, not_written},
     recording_metadata,
     settings::TraceSettings,
@@ -25,6 +25,7 @@ use crate::{
     },
     host::{
         clock::{Clock, monotonic_ns},
+        containers::Containers,
         enrich::Enricher,
     },
     kernel::{
@@ -270,7 +271,9 @@ fn overflow(mut totals: TotalsReader, now_ns: u64) -> Result<Option<Interval>> {
     totals.switch()?;
     let Taken { rows, other } = totals.take()?;
     let is_empty = rows.is_empty() && other.is_none();
-    Ok((!is_empty).then(|| Interval::new(now_ns, 0, &rows, other.as_ref())))
+    let mut containers = Containers::new("/proc");
+    let interval = || counting::interval(now_ns, 0, &rows, other.as_ref(), &mut containers);
+    Ok((!is_empty).then(interval))
 }
 
 fn kernel_counts(counts: &Counts) -> KernelCounts {

@@ -160,7 +160,10 @@ mod tests {
 
         /// None is lost, and those that come out after a later one are counted.
         #[test]
-        fn disorder_is_counted(times in prop::collection::vec(0_u64..50, 0..200), window in 1_usize..20) {
+        fn disorder_is_counted(
+            times in prop::collection::vec(0_u64..50, 0..200),
+            window in 1_usize..20,
+        ) {
             let (out, disordered) = ordered(&times, window);
             let mut latest = 0;
             let late = out.iter().filter(|&&ts_ns| {

@@ -1,6 +1,6 @@
 //! What findings are made from, whoever knows it: totals of a storm, what is in use now, a summary.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
@@ -12,6 +12,8 @@ use crate::{
 pub struct Facts {
     /// Destinations, the busiest or fullest first.
     pub destinations: Vec<DestinationFacts>,
+    /// What programs find that ask for a port without naming a destination.
+    pub asked: Vec<AskedFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,
     /// Inode number of the one that commands are typed in, if known.
@@ -58,7 +60,7 @@ pub struct DestinationFacts {
     pub flow: FlowKey,
     /// How ports came about, if known.
     pub origin: Option<Origin>,
-    /// Who is behind most of it, such as `curl (4711)`.
+    /// Who asked for the ports, such as `curl (4711)`.
     pub process: Option<String>,
     /// A process behind it, which is in the namespace.
     pub pid: Option<u32>,
@@ -66,14 +68,25 @@ pub struct DestinationFacts {
     pub range: Option<PortRange>,
     /// The socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
     pub by_socket: bool,
+    /// Who has the ports that are in use for it, as a phrase such as `mostly curl (4711)`.
+    pub held_by: Option<String>,
     /// Ports in use for it.
     pub in_use: Option<u32>,
+    /// Ports that a connect could still choose, a TIME_WAIT that it may take over aside.
+    pub left: Option<u32>,
+    /// Those of them at most that are taken if connected sockets, of which nobody saw how they came
+    /// by their ports, were bound before.
+    pub unsure: Option<u32>,
     /// Ports of the range that are not reserved.
     pub usable: Option<u32>,
     /// Ports in use that are in `TIME_WAIT`.
     pub time_wait: Option<u32>,
     /// Those of them that a connect may take over (`tcp_tw_reuse`), at most.
     pub reusable: Option<u32>,
+    /// Those of them that are old enough now.
+    pub reusable_now: Option<u32>,
+    /// Ports in use by the states that say what is wrong.
+    pub states: Option<StateFacts>,
     /// How the use goes on, if it was looked at more than once.
     pub capacity: Option<Capacity>,
     /// Assignments, failed ones included.
@@ -93,8 +106,48 @@ pub struct DestinationFacts {
     pub tried_p99: Option<u32>,
     /// 99 of 100 searches took at most so long, in nanoseconds.
     pub latency_p99_ns: Option<u64>,
-    /// Time that searches took, as a share of one CPU.
-    pub search_cpus: Option<f64>,
+    /// How many processors searches kept busy at most: their time includes waiting for a processor.
+    pub search_cpus_at_most: Option<f64>,
+}
+
+/// Sockets of one destination by the states that say what is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateFacts {
+    /// Connecting.
+    pub syn_sent: u64,
+    /// Those of them that have sent their SYN again.
+    pub syn_resent: u64,
+    /// Closed by the peer, not by the program.
+    pub close_wait: u64,
+    /// Closed by the program, not by the peer.
+    pub fin_wait2: u64,
+    /// Closed by the program, waiting for the peer in whatever state.
+    pub orphans: u64,
+    /// In whatever state.
+    pub all: u64,
+}
+
+/// One way of asking for a port without naming a destination, in one network namespace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AskedFacts {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// `bind` (TCP) or `udp`.
+    pub ask: &'static str,
+    /// The error that a program gets when no port is left.
+    pub error: &'static str,
+    /// The address asked for: the unspecified one.
+    pub saddr: IpAddr,
+    /// Usable ports that are taken.
+    pub in_use: u32,
+    /// Ports of the range that are not reserved.
+    pub usable: u32,
+    /// Ports that may be taken besides.
+    pub unsure: u32,
+    /// Sockets with SO_REUSEADDR may find a port although none is left.
+    pub may_share: bool,
+    /// Who has the ports, as a phrase.
+    pub held_by: Option<String>,
 }
 
 /// One network namespace.
@@ -114,6 +167,8 @@ pub struct NetnsFacts {
     pub reserved: Vec<PortRange>,
     /// `tcp_tw_reuse`.
     pub tw_reuse: Option<u8>,
+    /// `tcp_timestamps`.
+    pub timestamps: Option<u8>,
     /// Listeners inside the range whose port is not reserved.
     pub listeners: Vec<Listener>,
     /// Ports inside the range that a bind without a destination holds against everybody.
@@ -179,9 +234,35 @@ impl DestinationFacts {
             tried_p50: numbers.tried_p50,
             tried_p99: numbers.tried_p99,
             latency_p99_ns: numbers.latency_p99_ns,
-            search_cpus: Some(numbers.search_cpus),
+            search_cpus_at_most: Some(numbers.search_cpus_at_most),
             ..Self::default()
         }
+    }
+
+    /// The socket had its port, or the program named it: no port was looked for.
+    pub(super) fn is_explicit(&self) -> bool {
+        self.origin == Some(Origin::Explicit)
+    }
+
+    /// The destination alone: address and port.
+    pub(super) fn peer(&self) -> String {
+        self.flow.remote().map_or_else(|| "the peer".to_owned(), |to| to.to_string())
+    }
+
+    /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may
+    /// take over.
+    pub fn blocked(&self) -> Option<u32> {
+        let usable = self.usable?;
+        match self.left {
+            Some(left) => Some(usable.saturating_sub(left + self.reusable.unwrap_or(0))),
+            None => Some(self.in_use?.saturating_sub(self.reusable.unwrap_or(0)).min(usable)),
+        }
+    }
+
+    /// [`Self::blocked`] by the usable ports, from 0 to 1.
+    pub fn blocked_share(&self) -> Option<f64> {
+        let usable = self.usable.filter(|&usable| usable > 0)?;
+        Some(f64::from(self.blocked()?) / f64::from(usable))
     }
 
     /// Whether it is the same destination as `other`.

@@ -34,6 +34,16 @@ pub enum Rule {
     Exhausted,
     /// No port is left for a destination, although nobody has tried yet.
     Full,
+    /// Few ports are left for `bind()` to port 0.
+    BindFull,
+    /// Few ports are left for UDP.
+    UdpFull,
+    /// Connections are not answered.
+    SynSent,
+    /// Connections that the peer closed are not closed here.
+    CloseWait,
+    /// Connections that are closed here are not closed by the peer.
+    FinWait,
     /// The ports for a destination run out soon.
     RunsOut,
     /// More than half of the ports for a destination are in use.
@@ -76,6 +86,11 @@ impl Rule {
         match self {
             Self::Exhausted => "exhausted",
             Self::Full => "full",
+            Self::BindFull => "bind-full",
+            Self::UdpFull => "udp-full",
+            Self::SynSent => "syn-sent",
+            Self::CloseWait => "close-wait",
+            Self::FinWait => "fin-wait",
             Self::RunsOut => "runs-out",
             Self::HalfMark => "half-mark",
             Self::RetryLoop => "retry-loop",

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{DestinationFacts, Facts, Finding, Rule, Severity, remedies::POOL};
+use super::{DestinationFacts, Facts, Finding, Rule, Severity, asked::is_scarce, remedies::POOL};
 use crate::{
     analyse::{number::as_f64, reuse::Reuse},
     model::{Origin, origin_name},
@@ -33,7 +33,7 @@ const MIN_RETRIES: u64 = 10;
 const RETRIES_FOR_S: f64 = 0.95;
 
 pub(super) fn exhausted(facts: &Facts) -> Vec<Finding> {
-    let failing = facts.destinations.iter().filter(|d| d.no_port > 0);
+    let failing = facts.destinations.iter().filter(|d| d.no_port > 0 && !d.is_explicit());
     failing.map(|d| exhausted_one(facts, d)).collect()
 }
 
@@ -42,9 +42,10 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     let mut evidence =
         format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
     evidence += &used(d);
-    if let Some(cpus) = d.search_cpus.filter(|&cpus| cpus >= 0.01) {
-        let _ = write!(evidence, "; searching takes {:.0} % of a CPU", cpus * 100.0);
+    if let Some(cpus) = d.search_cpus_at_most.filter(|&cpus| cpus >= 0.01) {
+        let _ = write!(evidence, "; searching takes at most {:.0} % of a CPU", cpus * 100.0);
     }
+    evidence += &held_by(d);
     Finding {
         rule: Rule::Exhausted,
         severity: Severity::Critical,
@@ -64,15 +65,16 @@ pub(super) fn full(facts: &Facts) -> Vec<Finding> {
         rule: Rule::Full,
         severity: Severity::Critical,
         sentence: format!("no port is left for {d}: the next connect fails"),
-        evidence: (used(d) + &mostly(d)).trim_start_matches("; ").to_owned(),
+        evidence: (used(d) + &held_by(d)).trim_start_matches("; ").to_owned(),
         remedies: facts.more_ports(d),
     })
     .collect()
 }
 
+/// A connect that would have to take over a TIME_WAIT which is too young fails, too.
 fn is_full(d: &DestinationFacts) -> bool {
-    let free = d.in_use.zip(d.usable).map(|(in_use, usable)| usable.saturating_sub(in_use));
-    free == Some(0) && d.reusable.unwrap_or(0) == 0
+    let left = d.left.or_else(|| Some(d.usable?.saturating_sub(d.in_use?)));
+    left == Some(0) && d.reusable_now.or(d.reusable).unwrap_or(0) == 0
 }
 
 pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
@@ -103,7 +105,7 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
     let is_past = |d: &&DestinationFacts| d.no_port == 0 && is_past_half(d) && !is_full(d);
     let past = facts.destinations.iter().filter(is_past);
     past.map(|d| {
-        let is_nearly_full = share(d).is_some_and(|share| share >= NEARLY_FULL);
+        let is_nearly_full = d.blocked_share().is_some_and(|share| share >= NEARLY_FULL);
         let mut evidence = Vec::new();
         if d.second_pass > 0 {
             let all = d.searches_known;
@@ -118,7 +120,7 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
         if let Some(ns) = d.latency_p99_ns {
             evidence.push(format!("one in a hundred took {} us or more", ns / 1000));
         }
-        let evidence = evidence.join("; ") + &used(d) + &mostly(d);
+        let evidence = evidence.join("; ") + &used(d) + &held_by(d);
         Finding {
             rule: Rule::HalfMark,
             severity: Severity::Warning,
@@ -138,39 +140,39 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
 }
 
 fn is_past_half(d: &DestinationFacts) -> bool {
-    let by_use = share(d).is_some_and(|share| share >= HALF);
+    let by_use = d.blocked_share().is_some_and(|share| share >= HALF);
     let known = as_f64(d.searches_known);
     let by_search = d.searches_known >= 20 && as_f64(d.second_pass) > known * SECOND_PASS;
     d.flow.has_destination() && (by_use || by_search)
 }
 
-fn share(d: &DestinationFacts) -> Option<f64> {
-    let (in_use, usable) = d.in_use.zip(d.usable.filter(|&usable| usable > 0))?;
-    Some(f64::from(in_use) / f64::from(usable))
-}
-
 /// `; 9000 of 28232 ports in use (32 %)`, as far as it is known.
 fn used(d: &DestinationFacts) -> String {
-    let Some(share) = share(d) else {
+    let Some((in_use, usable)) = d.in_use.zip(d.usable.filter(|&usable| usable > 0)) else {
         return d
             .range_ports()
             .map_or(String::new(), |ports| format!("; the range has {ports} ports"));
     };
-    let (in_use, usable) = (d.in_use.unwrap_or(0), d.usable.unwrap_or(0));
-    let wait = match d.time_wait {
-        Some(count) if count > 0 => format!(", {count} of them in TIME_WAIT"),
-        _ => String::new(),
-    };
-    format!("; {in_use} of {usable} ports in use ({:.0} %){wait}", share * 100.0)
+    let share = 100.0 * f64::from(in_use) / f64::from(usable);
+    let mut text = format!("; {in_use} of {usable} ports in use ({share:.0} %)");
+    if let Some(count) = d.time_wait.filter(|&count| count > 0) {
+        let _ = write!(text, ", {count} of them in TIME_WAIT");
+    }
+    let bound = d.left.map_or(0, |left| usable.saturating_sub(left + in_use));
+    if bound > 0 {
+        let _ = write!(text, ", {bound} more bound, which takes them for every destination");
+    }
+    text
 }
 
 /// `; mostly curl (4711)`, if it is known.
-fn mostly(d: &DestinationFacts) -> String {
-    d.process.as_ref().map_or_else(String::new, |who| format!("; mostly {who}"))
+fn held_by(d: &DestinationFacts) -> String {
+    d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"))
 }
 
 pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
-    let failing = facts.destinations.iter().filter_map(|d| {
+    let failing = facts.destinations.iter().filter(|d| !d.is_explicit());
+    let failing = failing.filter_map(|d| {
         let per_second = d.per_second.filter(|_| d.assignments > 0)?;
         let failures = per_second * (as_f64(d.no_port) / as_f64(d.assignments));
         let is_long = as_f64(d.assignments) >= per_second * RETRIES_FOR_S;
@@ -225,8 +227,8 @@ pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
-    let is_short = |d: &&DestinationFacts| d.no_port > 0 || is_past_half(d);
-    let shortage = facts.destinations.iter().any(|d| is_short(&d));
+    let is_short = |d: &DestinationFacts| d.no_port > 0 || is_past_half(d);
+    let shortage = facts.destinations.iter().any(is_short) || facts.asked.iter().any(is_scarce);
     let binds =
         facts.destinations.iter().filter(|d| d.origin == Some(Origin::Bind) && d.assignments > 0);
     binds

@@ -4,6 +4,7 @@
 //! A rule speaks only of what its facts say. A fact that is not known makes a rule silent, never
 //! wrong.
 
+mod asked;
 mod completeness;
 mod facts;
 mod finding;
@@ -11,9 +12,13 @@ mod load;
 mod remedies;
 mod rules;
 mod settings;
+mod states;
 
 pub use self::{
-    facts::{Completeness, DestinationFacts, Facts, Listener, NetnsFacts, Storm, Tracker},
+    facts::{
+        AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
+        Tracker,
+    },
     finding::{Finding, Rule, Severity},
     rules::findings,
 };

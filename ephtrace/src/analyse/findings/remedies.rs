@@ -1,8 +1,11 @@
 //! What to type, so that it helps and does no harm where it is typed: a sysctl of a network
 //! namespace is set inside of it.
 
-use super::{DestinationFacts, Facts, NetnsFacts};
-use crate::model::{Origin, PortRange};
+use super::{
+    DestinationFacts, Facts, NetnsFacts,
+    states::{self, Cause},
+};
+use crate::model::{FlowKey, Origin, PortRange};
 
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";
@@ -43,6 +46,15 @@ impl Facts {
 
     /// What gives a destination more ports.
     pub(super) fn more_ports(&self, d: &DestinationFacts) -> Vec<String> {
+        // More ports, or connections that live longer, would run out in the same way.
+        match states::cause(d) {
+            Some(Cause::Unanswered) => return vec![states::CONNECT_TIMEOUT.to_owned()],
+            Some(Cause::NotClosed) => return vec![states::CLOSE.to_owned()],
+            Some(Cause::PeerNotClosed) => {
+                return vec![states::KEEPALIVE.to_owned(), states::FIN_TIMEOUT.to_owned()];
+            }
+            None => {}
+        }
         let mut remedies = vec![POOL.to_owned()];
         remedies.extend(self.wider(d));
         match d.origin {
@@ -75,6 +87,13 @@ impl Facts {
             "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, \
              IP_LOCAL_PORT_RANGE, …)"
         ))
+    }
+
+    /// A wider range of a namespace, unless it is wide.
+    pub(super) fn wider_in(&self, netns: u32) -> Option<String> {
+        let range = self.namespace(Some(netns)).and_then(|n| n.range);
+        let flow = FlowKey { netns: Some(netns), ..FlowKey::default() };
+        self.wider(&DestinationFacts { flow, range, ..DestinationFacts::default() })
     }
 
     /// Whether a socket option narrows the range: the sysctl does not reach it then.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{completeness, facts::Facts, finding::Finding, load, settings};
+use super::{asked, completeness, facts::Facts, finding::Finding, load, settings, states};
 
 /// At most so many findings of one rule: a host with a thousand destinations in the same trouble
 /// needs the worst of them.
@@ -12,9 +12,13 @@ pub(super) const MAX_PER_RULE: usize = 3;
 type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const CHECKS: [Check; 19] = [
+const CHECKS: [Check; 23] = [
     load::exhausted,
     load::full,
+    asked::asked,
+    states::syn_sent,
+    states::close_wait,
+    states::fin_wait2,
     load::runs_out,
     load::half_mark,
     load::retry_loop,

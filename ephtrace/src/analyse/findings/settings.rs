@@ -74,6 +74,7 @@ pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
         let many = f64::from(time_wait) >= f64::from(usable) * HALF / 2.0;
         let is_loopback = to.ip().is_loopback() || d.flow.saddr.is_loopback();
         let off = match n.tw_reuse? {
+            _ if n.timestamps == Some(0) => true,
             0 => true,
             2 => !is_loopback,
             _ => false,
@@ -85,7 +86,13 @@ pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
 
 fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding {
     let value = n.tw_reuse.unwrap_or(0);
-    let why = if value == 2 { "2 holds for loopback only" } else { "0 is off" };
+    let has_timestamps = n.timestamps != Some(0);
+    let why = match value {
+        _ if !has_timestamps => "which takes timestamps, and net.ipv4.tcp_timestamps = 0",
+        2 => "2 holds for loopback only",
+        _ => "0 is off",
+    };
+    let timestamps = (!has_timestamps).then(|| n.sysctl("net.ipv4.tcp_timestamps=1"));
     Finding {
         rule: Rule::TwReuse,
         severity: Severity::Warning,
@@ -94,11 +101,14 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
             "{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why})",
             n.name
         ),
-        remedies: vec![
-            n.sysctl("net.ipv4.tcp_tw_reuse=1")
-                + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
-            "let the other side close first".to_owned(),
-        ],
+        remedies: timestamps
+            .into_iter()
+            .chain([
+                n.sysctl("net.ipv4.tcp_tw_reuse=1")
+                    + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
+                "let the other side close first".to_owned(),
+            ])
+            .collect(),
     }
 }
 

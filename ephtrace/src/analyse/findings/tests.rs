@@ -70,7 +70,7 @@ fn of_a_shortage() {
         in_use: Some(28_232),
         usable: Some(28_232),
         time_wait: Some(28_000),
-        search_cpus: Some(1.4),
+        search_cpus_at_most: Some(1.4),
         ..destination()
     };
     let past_half = DestinationFacts {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use super::reading::read_with;
 use crate::{
     analyse::charts::Charts,
-    model::Filter,
+    model::filter::Filter,
     output::{Prepared, page::Page},
     replay::{self, Recording},
 };

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
-    model::{Assignment, Filter},
+    model::{Assignment, filter::Filter},
     output::{Screen, Watch, printable, summary::words},
     pipeline::{input::Input, replay::Replay, stages::Stages},
     replay::Recording,

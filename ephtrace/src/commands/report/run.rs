@@ -9,7 +9,8 @@ use anyhow::Result;
 
 use super::{page, reading::read_with};
 use crate::{
-    cli::ReportArgs, commands::settings::build_recorded_filter, output::Screen, replay::Recording,
+    cli::ReportArgs, commands::settings::build_recorded_filter, model::filter::Filter,
+    output::Screen, replay::Recording,
 };
 
 /// Reads the recording, and writes the report to standard output, or as a page to a file; what
@@ -17,12 +18,14 @@ use crate::{
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
     let filter = build_recorded_filter(&args.filter)?;
+    // Without one, none is looked at for each row.
+    let filter = Some(filter).filter(|filter| *filter != Filter::default());
     let recording = Recording::open(&path)?;
     if let Some(page) = &args.html {
-        page::write(page, &path, recording, Some(filter))?;
+        page::write(page, &path, recording, filter)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let report = read_with(recording, Some(filter), &mut io::stderr(), |_| ())?;
+    let report = read_with(recording, filter, &mut io::stderr(), |_| ())?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;

@@ -1,8 +1,8 @@
 //! The sockets of one namespace as they are listed, counted while they come.
 
 use crate::inventory::{
+    asked::Taken,
     namespace::{Source, TcpTotals, UdpTotals},
-    port_set::PortSet,
     socket::{Socket, State},
     sysctls::Sysctls,
 };
@@ -16,6 +16,12 @@ const MAX_SOCKETS: usize = 1 << 20;
 pub struct Listing {
     /// TCP sockets whose local port is inside the range, in any order; one may come twice.
     pub in_range: Vec<Socket>,
+    /// UDP sockets whose local port is inside the range, likewise.
+    pub udp_in_range: Vec<Socket>,
+    /// Ports that TCP sockets take from who binds.
+    pub tcp_taken: Taken,
+    /// Ports that UDP sockets take from each other.
+    pub udp_taken: Taken,
     /// All TCP sockets, counted.
     pub tcp: TcpTotals,
     /// All UDP sockets, counted.
@@ -27,10 +33,18 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Counts a UDP socket; its port goes to `ports`.
-    pub fn add_udp(&mut self, socket: Socket, ports: &mut PortSet) {
+    /// Counts a UDP socket, and keeps it if its port is inside the range.
+    pub fn add_udp(&mut self, socket: Socket, sysctls: &Sysctls) {
         self.udp.sockets += 1;
-        ports.insert(socket.sport);
+        if !sysctls.range.contains(socket.sport) {
+            return;
+        }
+        if self.udp_taken.add(&socket) {
+            self.udp.ports.add(socket.sport);
+        }
+        if self.udp_in_range.len() < MAX_SOCKETS {
+            self.udp_in_range.push(socket);
+        }
     }
 
     /// Counts a TCP socket, and keeps it if its port is inside the range.
@@ -44,6 +58,7 @@ impl Listing {
         if !sysctls.range.contains(socket.sport) {
             return;
         }
+        self.tcp_taken.add(&socket);
         if self.in_range.len() < MAX_SOCKETS {
             self.in_range.push(socket);
         } else {

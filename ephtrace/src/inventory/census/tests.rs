@@ -24,6 +24,8 @@ pub(crate) fn sysctls(low: u16, high: u16, reserved: &[u16]) -> Sysctls {
         step_width: None,
         tw_reuse: Some(2),
         tw_reuse_delay_ms: None,
+        timestamps: Some(1),
+        autobind_reuse: Some(false),
         conntrack: None,
     }
 }
@@ -35,7 +37,7 @@ fn ip(text: &str) -> IpAddr {
 /// From 10.0.0.1 to 10.0.0.`last`, port 443.
 pub(crate) fn socket(last: u8, sport: u16, state: State, inode: u32) -> Socket {
     let (saddr, daddr) = (ip("10.0.0.1"), IpAddr::from([10, 0, 0, last]));
-    Socket { saddr, daddr, sport, dport: 443, state, inode }
+    Socket { inode, ..Socket::new(saddr, daddr, sport, 443, state) }
 }
 
 pub(crate) fn open(last: u8, sport: u16) -> Socket {
@@ -150,7 +152,7 @@ fn the_parity_that_connect_prefers_is_that_of_the_low_end() {
 fn ports_are_told_with_whether_they_only_wait() {
     let sockets = vec![open(9, 40000), socket(9, 40003, State::TimeWait, 0)];
     let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
-    let mut ports = found.destinations[0].ports.to_vec();
+    let mut ports = found.destinations[0].ports.clone();
     ports.sort_unstable();
     assert_eq!(ports, [(40000, false), (40003, true)]);
 }

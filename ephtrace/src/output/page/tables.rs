@@ -126,10 +126,18 @@ pub(super) fn hosts(summary: &Summary) -> Markup {
         @if *known > 1 {
             div.scroll { table {
                 caption { "Hosts: " (busiest(listed.len(), *known, *evicted)) }
-                thead { tr { th scope="col" { "Host" } th scope="col" { "Assignments" } th scope="col" { "Failed" } th.text scope="col" { "Verdict" } } }
+                thead {
+                    tr {
+                        th scope="col" { "Host" } th scope="col" { "Assignments" }
+                        th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
+                    }
+                }
                 tbody {
                     @for one in listed {
-                        tr { th scope="row" { (one.name()) } td { (count(one.assignments)) } td { (count(one.failures)) } td.text { code { (word(&one.verdict)) } } }
+                        tr {
+                            th scope="row" { (one.name()) } td { (count(one.assignments)) }
+                            td { (count(one.failures)) } td.text { code { (word(&one.verdict)) } }
+                        }
                     }
                 }
             } }
@@ -229,7 +237,9 @@ pub(super) fn processes(summary: &Summary) -> Markup {
                 th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
             } }
             tbody {
-                @for ProcessSummary { pid, comm, assignments, complete, failures, verdict } in listed {
+                @for process in listed {
+                    @let ProcessSummary { pid, comm, assignments, complete, failures, verdict } =
+                        process;
                     tr {
                         th scope="row" { (comm.as_deref().map_or("–".to_owned(), shown)) }
                         td { (pid) }

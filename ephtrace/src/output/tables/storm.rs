@@ -122,9 +122,10 @@ fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io
     }
     let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
     if let (Some(p50), Some(p99), Some(max)) = latency {
-        let _ = write!(line, ", searching {:.1} % of a CPU", all.search_cpus * 100.0);
+        let _ =
+            write!(line, ", searching at most {:.1} % of a CPU", all.search_cpus_at_most * 100.0);
         let (p50, p99, max) = (Span(p50), Span(p99), Span(max));
-        let _ = write!(line, ", latency p50 {p50} p99 {p99} max {max}");
+        let _ = write!(line, ", wall time p50 {p50} p99 {p99} max {max}");
     } else if all.assignments > 0 {
         let _ = write!(line, ", latency unknown");
     }
@@ -138,7 +139,7 @@ fn header(out: &mut impl Write, count: Count) -> io::Result<()> {
         out,
         "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and \
          DESTINATION",
-        "TRIED", "CPU%", "USE%"
+        "TRIED", "<CPU%", "USE%"
     )
 }
 
@@ -157,7 +158,7 @@ fn line(
         count.of(numbers.failed, numbers.failed_per_second),
         micros(numbers.latency_p50_ns),
         micros(numbers.latency_p99_ns),
-        numbers.search_cpus * 100.0,
+        numbers.search_cpus_at_most * 100.0,
     )
 }
 

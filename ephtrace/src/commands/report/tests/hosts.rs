@@ -61,7 +61,7 @@ fn hosts_that_agree_have_one_verdict() {
 fn hosts_that_differ_have_none_over_all() {
     let mut rules = [Choice::Counter; 40];
     rules[25..].fill(Choice::Random);
-    let lines = capture(&rules, 60);
+    let lines = capture(&rules, 120);
     let report = json(&lines);
     assert_eq!(report["verdict"]["pattern"], "undetermined");
     assert_eq!(report["verdict"]["algorithm"], "undetermined");

@@ -29,7 +29,8 @@ fn inventory(namespaces: Vec<Namespace>) -> Inventory {
         namespaces,
         unreadable: Vec::new(),
         hidden_processes: None,
-        hidden_holders: 0,
+        hidden_holders: Some(0),
+        processes_hidden_by: None,
         openers_known: false,
         openers_forgotten: 0,
     }
