@@ -19,7 +19,6 @@ pub fn hook_name(hook: Hook) -> &'static str {
 }
 
 /// An origin as data has it: its name, or null.
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
 pub fn serialize_origin<S: Serializer>(
     origin: &Option<Origin>,
     serializer: S,
@@ -28,7 +27,6 @@ pub fn serialize_origin<S: Serializer>(
 }
 
 /// A protocol as data has it: its name, or null.
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
 pub fn serialize_protocol<S: Serializer>(
     protocol: &Option<Protocol>,
     serializer: S,
