@@ -8,14 +8,14 @@ use std::path::Path;
 use super::{
     Inventory, Namespace,
     asked::Asked,
-    namespace::{DestinationUse, Place},
+    namespace::{DestinationUse, HeldState, Place},
     owners::{Holder, Owner, Program},
 };
 use crate::{
     analyse::findings::{
         AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Tracker,
     },
-    model::PortRange,
+    model::{Origin, PortRange},
 };
 
 /// How many holders a sentence names where none has most of the ports.
@@ -62,7 +62,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
-    for mine in same.filter(|mine| mine.origin == Some("connect")) {
+    for mine in same.filter(|mine| mine.origin == Some(Origin::Connect)) {
         let now = in_use(namespace, one, mine.range);
         mine.in_use = now.in_use;
         mine.left = now.left;
@@ -90,7 +90,7 @@ fn in_use(
     let (in_use, time_wait) = one.in_use_in(part);
     DestinationFacts {
         flow: one.flow,
-        origin: Some("connect"),
+        origin: Some(Origin::Connect),
         held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
         range: Some(namespace.settings.range),
         in_use: Some(in_use),
@@ -164,7 +164,7 @@ fn who(holder: &Holder) -> String {
 
 fn namespace(namespace: &Namespace) -> NetnsFacts {
     let settings = &namespace.settings;
-    let listening = namespace.bound.held.iter().filter(|held| held.state == "listen");
+    let listening = namespace.bound.held.iter().filter(|held| held.state == HeldState::Listen);
     let name = match (&namespace.place.name, namespace.place.own) {
         (_, true) => "this namespace".to_owned(),
         (Some(name), _) => format!("namespace {name}"),
@@ -276,7 +276,7 @@ mod tests {
                     daddr: Some([10, 0, 0, 2].into()),
                     dport: Some(443),
                 },
-                origin: Some("connect"),
+                origin: Some(Origin::Connect),
                 range: Some(range),
                 ..DestinationFacts::default()
             };

@@ -19,7 +19,7 @@ pub use self::{
         AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
         Tracker,
     },
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
     rules::findings,
 };
 

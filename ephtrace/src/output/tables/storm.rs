@@ -14,9 +14,9 @@ use crate::{
     analyse::{
         capacity::Capacity,
         findings::Finding,
-        storm::{Interval, Numbers, Row},
+        storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, hook_name, losses::Losses},
+    model::{Hook, hook_name, losses::Losses, origin_name},
 };
 
 /// [`Look::kind`] of the whole time.
@@ -116,7 +116,8 @@ fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io
     let mut line = format!("{head}  {} assigned", count.of(all.assignments - all.failed, rate));
     let _ = write!(line, ", {} failed", count.of(all.failed, all.failed_per_second));
     if !all.errors.is_empty() {
-        let errors: Vec<_> = all.errors.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let errors: Vec<_> =
+            all.errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
         let _ = write!(line, " ({})", errors.join(", "));
     }
     let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
@@ -163,7 +164,7 @@ fn line(
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
 pub(crate) fn place(row: &Row) -> String {
-    let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), shown(&row.process()));
+    let mut text = format!("{:7} {}", row.origin.map_or("-", origin_name), shown(&row.process()));
     if let Some(container) = &row.container {
         let _ = write!(text, " in {}", shown(container));
     }
@@ -221,13 +222,13 @@ fn clock(unix_ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::findings::Severity;
+    use crate::analyse::findings::{Rule, Severity};
 
     #[test]
     fn names_can_not_steer_a_terminal() {
         let evil = "\x1b[31mcurl\n";
         let finding = Finding {
-            rule: "exhausted",
+            rule: Rule::Exhausted,
             severity: Severity::Critical,
             sentence: format!("{evil} finds no free port"),
             evidence: evil.to_owned(),
