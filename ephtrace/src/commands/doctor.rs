@@ -13,7 +13,7 @@ use ephtrace_common::Filter;
 use serde::Serialize;
 use zerocopy::FromZeros as _;
 
-use super::settings::chosen_by_kernel;
+use super::settings::all_origins;
 use crate::{
     cli::DoctorArgs,
     kernel::{
@@ -193,7 +193,7 @@ fn try_hook(
     preflight::check_hook(row.hook, support).map_err(no)?;
     preflight::check_rights(support).map_err(|error| (None, error))?;
     let mut filter = Filter::new_zeroed();
-    filter.origins = chosen_by_kernel();
+    filter.origins = all_origins();
     let options = Options {
         filter: &filter,
         ring_bytes: TRIAL_RING_BYTES,

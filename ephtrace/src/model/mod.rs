@@ -20,7 +20,7 @@ pub use self::{
     comm::Comm,
     errno::errno_name,
     flow::FlowKey,
-    names::{hook_name, origin_name, protocol_name},
+    names::{hook_name, origin_name, protocol_name, unseen_failures},
     port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},
 };

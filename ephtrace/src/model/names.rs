@@ -16,3 +16,11 @@ pub fn protocol_name(protocol: Protocol) -> &'static str {
 pub fn hook_name(hook: Hook) -> &'static str {
     hook.name()
 }
+
+/// Attempts that fail without `hook` seeing it, so that its zero says nothing of them.
+pub fn unseen_failures(hook: Hook) -> Option<&'static str> {
+    match hook {
+        Hook::SockOps => Some("failed binds and UDP sends (hook sock_ops)"),
+        _ => None,
+    }
+}

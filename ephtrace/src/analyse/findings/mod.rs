@@ -5,6 +5,7 @@
 //! wrong.
 
 mod asked;
+mod explicit;
 mod facts;
 mod finding;
 mod load;
@@ -12,9 +13,13 @@ mod remedies;
 mod rules;
 mod settings;
 mod states;
+mod tracker;
 
 pub use self::{
-    facts::{AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm, Tracker},
+    facts::{
+        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm, TrackedFacts,
+        Tracker,
+    },
     finding::{Finding, Severity},
     rules::findings,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{asked, facts::Facts, finding::Finding, load, settings, states};
+use super::{asked, explicit, facts::Facts, finding::Finding, load, settings, states, tracker};
 
 /// At most so many findings of one rule: a host with a thousand destinations in the same trouble
 /// needs the worst of them.
@@ -12,10 +12,12 @@ pub(super) const MAX_PER_RULE: usize = 3;
 type Rule = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 23] = [
     load::exhausted,
     load::full,
     asked::asked,
+    explicit::tuple_taken,
+    explicit::bind_refused,
     states::syn_sent,
     states::close_wait,
     states::fin_wait2,
@@ -27,6 +29,8 @@ const RULES: [Rule; 19] = [
     settings::reserved_block,
     settings::time_wait_not_reusable,
     settings::conntrack,
+    tracker::dropped,
+    tracker::clashed,
     load::self_connect,
     load::short_reuse,
     settings::listener_inside,

@@ -24,8 +24,9 @@ pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
 
 pub(in crate::commands) fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     let mut filter = Filter::new_zeroed();
+    filter.explicit_failed_only = u32::from(args.origin.is_empty());
     filter.origins = if args.origin.is_empty() {
-        chosen_by_kernel()
+        all_origins()
     } else {
         args.origin.iter().fold(0, |bits, &arg| bits | origin_bit(arg.0))
     };
@@ -67,6 +68,7 @@ pub(in crate::commands) fn keep_recorded(
 ) -> Result<(), UsageError> {
     if args.origin.is_empty() {
         filter.origins = u32::MAX;
+        filter.explicit_failed_only = 0;
     }
     args.cgroup.first().map_or(Ok(()), |path| {
         Err(UsageError::Value {
@@ -80,10 +82,9 @@ pub(in crate::commands) fn keep_recorded(
     })
 }
 
-/// Bits of all origins but `explicit`: there the kernel chose nothing.
-pub fn chosen_by_kernel() -> u32 {
-    let origins = Origin::ALL.iter().filter(|origin| **origin != Origin::Explicit);
-    origins.fold(0, |bits, &origin| bits | origin_bit(origin))
+/// Bits of all origins; of `explicit`, where the kernel chose nothing, failures alone are kept.
+pub fn all_origins() -> u32 {
+    Origin::ALL.iter().fold(0, |bits, &origin| bits | origin_bit(origin))
 }
 
 fn fill_processes(filter: &mut Filter, args: &FilterArgs) -> Result<(), UsageError> {

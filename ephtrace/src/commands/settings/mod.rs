@@ -11,7 +11,7 @@ pub(super) mod parse;
 pub(super) use self::filter::{build_filter, keep_recorded, named_hook, which};
 pub use self::{
     error::UsageError,
-    filter::{chosen_by_kernel, namespace},
+    filter::{all_origins, namespace},
 };
 
 #[cfg(test)]

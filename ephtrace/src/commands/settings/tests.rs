@@ -37,8 +37,9 @@ fn network(bytes: [u8; 16]) -> [u64; 2] {
 fn defaults_keep_all() {
     let TraceSettings { mut filter, hook, ring_bytes, view, count, duration, output, .. } =
         settings("").unwrap();
-    assert_eq!(filter.origins, 0b1101_1110, "all but explicit");
-    filter.origins = 0;
+    assert_eq!(filter.origins, 0b1111_1110, "all");
+    assert_eq!(filter.explicit_failed_only, 1, "ports that programs name: failures alone");
+    (filter.origins, filter.explicit_failed_only) = (0, 0);
     assert!(zerocopy::IntoBytes::as_bytes(&filter).iter().all(|&byte| byte == 0));
     assert_eq!((hook, ring_bytes, count, duration, output), (None, 8 << 20, None, None, None));
     assert_eq!(view, View::default());

@@ -18,7 +18,7 @@ use crate::{
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, ProcessSummary, Summary},
     },
-    model::hook_name,
+    model::{hook_name, unseen_failures},
 };
 
 /// How many processes are listed.
@@ -76,6 +76,9 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             (None, Some(errno)) => write!(out, "{lead} {count} errno {errno}")?,
             (None, None) => write!(out, "{lead} {count} without errno")?,
         }
+    }
+    if let Some(unseen) = summary.hook.and_then(unseen_failures) {
+        write!(out, " (not seen: {unseen})")?;
     }
     if summary.explicit > 0 {
         write!(out, ", {} ports named by the program", summary.explicit)?;

@@ -63,7 +63,8 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     if inventory.namespaces.len() > 1 {
         write!(out, ", in netns {}", place(namespace))?;
     }
-    let DestinationUse { mark, first_left, time_wait_reusable, time_wait_reusable_now, .. } = fullest;
+    let DestinationUse { mark, first_left, time_wait_reusable, time_wait_reusable_now, .. } =
+        fullest;
     let reusable = time_wait_reusable.unwrap_or(0);
     match (mark, first_left, time_wait_reusable_now.unwrap_or(0)) {
         (Mark::Full, ..) if reusable > 0 => write!(
