@@ -36,8 +36,9 @@ fn minimal() -> Vec<u8> {
         let (sport, pid) = (32_768 + *offset, 100 + n % 4);
         let _ = writeln!(
             text,
-            "{{\"ts_ns\":{ts_ns},\"saddr\":\"10.0.0.1\",\"sport\":{sport},\"daddr\":\"10.0.1.{lane}\",\
-             \"dport\":443,\"protocol\":\"tcp\",\"origin\":\"connect\",\"range\":[32768,60999],\
+            "{{\"ts_ns\":{ts_ns},\"saddr\":\"10.0.0.1\",\"sport\":{sport},\
+             \"daddr\":\"10.0.1.{lane}\",\"dport\":443,\"protocol\":\"tcp\",\
+             \"origin\":\"connect\",\"range\":[32768,60999],\
              \"pid\":{pid},\"comm\":\"curl\",\"errno\":0}}"
         );
     }

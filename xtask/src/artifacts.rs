@@ -71,7 +71,7 @@ pub(crate) fn programs() -> Result<Executables> {
     build_static(&format!("{words} {programs}"))
 }
 
-/// The test binary of `ephtrace/tests/kernel.rs`.
+/// The test binary of `ephtrace/tests/kernel`.
 pub(crate) fn kernel_tests() -> Result<Executables> {
     say("building the kernel tests");
     // With xtask, so that both builds see the same features of what they share.

@@ -1,9 +1,12 @@
 //! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
 
+mod agreement;
 pub mod capacity;
 pub mod charts;
+pub mod delivery;
 pub mod destinations;
 pub mod findings;
+pub mod hosts;
 pub mod lanes;
 pub(crate) mod number;
 pub mod pattern;

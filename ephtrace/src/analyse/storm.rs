@@ -91,13 +91,14 @@ pub struct Numbers {
     /// Time that searches took, in nanoseconds: wall time, that in which one waited for a processor
     /// included.
     pub search_ns: u64,
-    /// How many processors searches kept busy at most: `search_ns` by the duration, and no more than
-    /// the machine has.
+    /// How many processors searches kept busy at most: `search_ns` by the duration, and no more
+    /// than the machine has.
     pub search_cpus_at_most: f64,
-    /// Sockets that were connected to themselves: they were given the very port that they connect to.
+    /// Sockets that were connected to themselves: they were given the very port that they connect
+    /// to.
     pub self_connects: u64,
-    /// Half of the searches took at most so long, in nanoseconds of wall time; null if that is known of
-    /// none.
+    /// Half of the searches took at most so long, in nanoseconds of wall time; null if that is
+    /// known of none.
     pub latency_p50_ns: Option<u64>,
     /// 99 of 100 took at most so long.
     pub latency_p99_ns: Option<u64>,
@@ -133,8 +134,8 @@ impl Row {
 }
 
 impl Interval {
-    /// Out of the kernel's rows; processes of one name in one container are one row. `container` tells
-    /// in which one a row's process is.
+    /// Out of the kernel's rows; processes of one name in one container are one row. `container`
+    /// tells in which one a row's process is.
     pub fn new(
         period: Period,
         rows: &[(TotalsKey, Totals)],

@@ -1,11 +1,17 @@
 //! A run in numbers and verdicts, as data: what every output shows of it.
 //!
-//! How it is collected is in `tally`, how it is put in words in `sink::words`.
+//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
+
+use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
 use super::{
-    findings::Finding, pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect,
+    findings::Finding,
+    pattern::{Pattern, Verdict},
+    picture::Picture,
+    reuse::Reuse,
+    self_connect::SelfConnect,
     storm::Interval,
 };
 use crate::model::{FlowKey, Hook, PortRange, hook_name, losses::Losses};
@@ -32,6 +38,8 @@ pub struct Circumstances {
     pub overflow: Option<Interval>,
     /// Assignments of a recording that came too late to be put in order.
     pub disordered: u64,
+    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    pub retried: u64,
     /// Inode number of the network namespace that remedies are typed in.
     pub own_netns: Option<u32>,
 }
@@ -60,6 +68,8 @@ pub struct Summary {
     pub verdict: Verdict,
     /// The same by origin.
     pub origins: Vec<OriginSummary>,
+    /// The same by host.
+    pub hosts: HostsSummary,
     /// Assignments whose port the program named, on which no verdict is given.
     pub explicit: u64,
     /// The same for the busiest processes, busiest first.
@@ -83,6 +93,10 @@ pub struct Summary {
     /// What did not reach the output.
     #[serde(serialize_with = "losses")]
     pub losses: Losses,
+    /// Assignments of a recording that came too late to be put in order by time.
+    pub disordered: u64,
+    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    pub retried: u64,
     /// What the kernel half counted.
     pub kernel: Option<KernelCounts>,
     /// How assignments were seen.
@@ -135,6 +149,62 @@ pub struct OriginSummary {
     /// How its ports are handed out.
     #[serde(flatten)]
     pub verdict: Verdict,
+}
+
+/// What is said of the hosts: network namespaces of the machine that was traced, or source
+/// addresses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct HostsSummary {
+    /// How many are known.
+    pub known: u64,
+    /// How many of them have a verdict: a pattern, or that the next port can be predicted.
+    pub judged: u64,
+    /// How many of them have no pattern, but it is sure that the next port can be predicted.
+    pub only_predictable: u64,
+    /// Hosts that were left out for lack of room, those that came back counted again.
+    pub evicted: u64,
+    /// How many have which pattern, most frequent first.
+    pub patterns: Vec<PatternCount>,
+    /// The busiest ones, busiest first.
+    pub busiest: Vec<HostSummary>,
+}
+
+/// How many hosts have one pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PatternCount {
+    /// The pattern.
+    pub pattern: Pattern,
+    /// How many hosts have it.
+    pub hosts: u64,
+}
+
+/// What is said of one host.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HostSummary {
+    /// Inode number of its network namespace; null where the source tells only its address.
+    pub netns: Option<u32>,
+    /// Its source address; null where it is told apart by its namespace.
+    pub saddr: Option<IpAddr>,
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Whether `assignments` is exact; else it is a lower bound.
+    pub complete: bool,
+    /// Failed ones.
+    pub failures: u64,
+    /// How its ports are handed out.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+impl HostSummary {
+    /// Its name: the address, or the namespace.
+    pub fn name(&self) -> String {
+        match (self.saddr, self.netns) {
+            (Some(saddr), _) => saddr.to_string(),
+            (None, Some(netns)) => format!("netns {netns}"),
+            (None, None) => "unknown".to_owned(),
+        }
+    }
 }
 
 /// What is said of one process.

@@ -8,10 +8,9 @@ use std::{
 };
 
 use anyhow::Result;
-use ephtrace_common::Filter;
 use tokio::time::{Instant, interval};
 
-use super::settings::{UsageError, build_filter, named_hook, parse, which};
+use super::settings::{UsageError, build_live_filter, named_hook, parse, which};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, findings},
@@ -25,7 +24,7 @@ use crate::{
         snapshot::{self, Which},
     },
     inventory::{Inventory, Openers, facts},
-    model::{Hook, unseen_failures},
+    model::{Filter, Hook, unseen_failures},
     output::tables::check::{Answer, Limits, Seen, State, Thresholds},
     pipeline::{
         counting::{Counting, What, Whole},
@@ -61,7 +60,7 @@ impl TryFrom<CheckArgs> for CheckSettings {
         let is_all = netns.iter().any(|text| text == "all");
         let which = which(&netns)?;
         let counted = FilterArgs { netns, ..FilterArgs::default() };
-        let filter = build_filter(&if is_all { FilterArgs::default() } else { counted })?;
+        let filter = build_live_filter(&if is_all { FilterArgs::default() } else { counted })?;
         let span = parse::duration("--for", &span)?;
         Ok(Self {
             limits: Limits {
@@ -168,8 +167,8 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
     unseen
 }
 
-/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't see,
-/// too.
+/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't
+/// see, too.
 async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)> {
     let what = What {
         hook: settings.hook,

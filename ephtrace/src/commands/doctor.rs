@@ -9,9 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
-use ephtrace_common::Filter;
 use serde::Serialize;
-use zerocopy::FromZeros as _;
 
 use super::settings::all_origins;
 use crate::{
@@ -27,7 +25,7 @@ use crate::{
         sites::{SITES, Unseen},
         support::Support,
     },
-    model::{Hook, Origin, hook_name, origin_name},
+    model::{Filter, Hook, Origin, hook_name, origin_name},
 };
 
 /// A trial needs no room for events: one page.
@@ -192,8 +190,7 @@ fn try_hook(
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
     preflight::check_hook(row.hook, support).map_err(no)?;
     preflight::check_rights(support).map_err(|error| (None, error))?;
-    let mut filter = Filter::new_zeroed();
-    filter.origins = all_origins();
+    let filter = Filter { origins: all_origins(), ..Filter::default() };
     let options = Options {
         filter: &filter,
         ring_bytes: TRIAL_RING_BYTES,

@@ -66,8 +66,8 @@ struct Answer<'a> {
     findings: &'a [Finding],
 }
 
-/// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and said
-/// on standard error.
+/// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and
+/// said on standard error.
 fn read_openers(path: &Path) -> Result<Openers> {
     let mut openers = Openers::default();
     let mut replay = Replay::new(Input::Direct(Recording::open(path)?), io::sink());

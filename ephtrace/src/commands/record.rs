@@ -1,4 +1,5 @@
-//! `ephtrace record`: a live trace, or another recording, into a Parquet file; and the repair of one.
+//! `ephtrace record`: a live trace, or another recording, into a Parquet file; and the repair of
+//! one.
 
 use std::{
     fs,

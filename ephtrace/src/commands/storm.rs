@@ -13,10 +13,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::Filter;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use super::settings::{UsageError, build_filter, named_hook, parse};
+use super::settings::{UsageError, build_live_filter, named_hook, parse};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Finding, findings},
@@ -24,7 +23,7 @@ use crate::{
     },
     cli::StormArgs,
     host::{clock::Clock, containers::Containers, netns},
-    model::{Hook, losses::Losses},
+    model::{Filter, Hook, losses::Losses},
     output::tables::storm::{Look, WHOLE, write_findings},
     pipeline::{
         announce::{announce, tell_module},
@@ -72,7 +71,7 @@ impl TryFrom<StormArgs> for StormSettings {
             limit: (limit > 0).then_some(limit),
             json,
             rows,
-            filter: build_filter(&filter)?,
+            filter: build_live_filter(&filter)?,
             hook: named_hook(kernel.hook),
             btf: kernel.btf,
             quiet: verbosity.quiet,

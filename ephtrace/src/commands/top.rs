@@ -32,8 +32,8 @@ use crate::{
     tui::{About, Effect, Glance, InUse, Input, LiveSink, terminal::Terminal},
 };
 
-/// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or an
-/// error.
+/// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or
+/// an error.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
@@ -136,8 +136,8 @@ async fn show(
     Ok(())
 }
 
-/// Tells the view what is in use for the destinations that it shows, and what is wrong, with those that
-/// it does not show, too.
+/// Tells the view what is in use for the destinations that it shows, and what is wrong, with those
+/// that it does not show, too.
 fn tell_use(
     view: &View,
     looker: &mut Looker,

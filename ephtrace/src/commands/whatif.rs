@@ -28,8 +28,8 @@ const TIME_WAIT_S: f64 = 60.0;
 const REUSED_S: f64 = 1.0;
 
 /// How long a NAT keeps a port behind a connection that was closed: Linux 120 s
-/// (`nf_conntrack_tcp_timeout_time_wait`), clouds from 30 s to 240 s; this is the peer's `TIME_WAIT`, which
-/// a NAT has to wait for.
+/// (`nf_conntrack_tcp_timeout_time_wait`), clouds from 30 s to 240 s; this is the peer's
+/// `TIME_WAIT`, which a NAT has to wait for.
 const NAT_WAIT_S: f64 = 60.0;
 
 /// Ports that an AWS NAT gateway has for one destination
@@ -174,7 +174,8 @@ fn nat_ports(nat: Nat) -> u32 {
 /// What the answer rests on, beside the range.
 fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
     let mut all = vec![format!(
-        "a connection lives {} s; in {} of 100 this side closes first, and the port waits {} s more",
+        "a connection lives {} s; in {} of 100 this side closes first, and the port waits {} s \
+         more",
         setup.lifetime_s,
         setup.closes_first * 100.0,
         setup.time_wait_s
@@ -190,7 +191,9 @@ fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
     }
     if let Some(ports) = setup.nat_ports {
         all.push(format!(
-            "the NAT has {ports} ports for one destination, used by this host alone, and keeps each for {} s behind its connection, whoever closed first (some for 30 s, some up to four minutes)",
+            "the NAT has {ports} ports for one destination, used by this host alone, and keeps \
+             each for {} s behind its connection, whoever closed first (some for 30 s, some up to \
+             four minutes)",
             setup.nat_wait_s
         ));
     }
@@ -202,7 +205,8 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     let scarce = if ceiling.is_nat { "the NAT's ports" } else { "the ports" };
     let Some(share) = ceiling.share else {
         return format!(
-            "{scarce} carry {:.0} connections a second for ever; up to {:.0} no connect searches long",
+            "{scarce} carry {:.0} connections a second for ever; up to {:.0} no connect searches \
+             long",
             ceiling.connections_per_second, ceiling.quick_connections_per_second
         );
     };
@@ -210,13 +214,15 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     let connections = setup.requests_per_second.unwrap_or(0.0) / setup.requests_per_connection;
     if let Some(seconds) = ceiling.full_in_s {
         return format!(
-            "no: {needed:.0} ports would be in use, and there are {ports}; {scarce} run out after about {seconds:.0} s"
+            "no: {needed:.0} ports would be in use, and there are {ports}; {scarce} run out after \
+             about {seconds:.0} s"
         );
     }
     let percent = share * 100.0;
     if connections > ceiling.quick_connections_per_second {
         return format!(
-            "yes, but slowly: {needed:.0} of {ports} ports in use ({percent:.0} %), beyond the half mark each connect searches through half of the range"
+            "yes, but slowly: {needed:.0} of {ports} ports in use ({percent:.0} %), beyond the \
+             half mark each connect searches through half of the range"
         );
     }
     format!("yes: {needed:.0} of {ports} ports in use ({percent:.0} %)")
@@ -312,7 +318,8 @@ mod tests {
         assert_snapshot!(verdict("--lifetime 0 --rate 700 --tw-reuse"), @"yes: 700 of 28000 ports in use (2 %)");
         assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
         assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
-        assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate 1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
+        assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate \
+                                  1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
     }
 
     #[test]

@@ -109,8 +109,8 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn lines_of_the_kernel() {
-        let listener = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0     \
-                0 12345 1 0000000000000000 100 0 0 10 0";
+        let listener = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 \
+                        00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
         let found = parse(listener).unwrap();
         assert_eq!((found.saddr, found.sport), (IpAddr::from([127, 0, 0, 1]), 8080));
         assert_eq!((found.dport, found.state, found.inode), (0, State::Listen, 12345));
@@ -122,7 +122,8 @@ mod tests {
         assert_eq!((found.daddr, found.dport), ("10.10.11.9".parse().unwrap(), 443));
         assert_eq!((found.state, found.inode), (State::TimeWait, 0));
         assert_eq!((found.retransmits, found.time_wait_left_ms), (0, Some(60_480)));
-        let unanswered = "   1: 0100000A:9C40 0900000A:01BB 02 00000001:00000000 01:000002F1 00000003     0        0 881 2 0000000000000000 800 0 0 1 7";
+        let unanswered = "   1: 0100000A:9C40 0900000A:01BB 02 00000001:00000000 \
+                          01:000002F1 00000003     0        0 881 2 0000000000000000 800 0 0 1 7";
         let found = parse(unanswered).unwrap();
         assert_eq!((found.state, found.inode, found.retransmits), (State::SynSent, 881, 3));
     }

@@ -1,9 +1,10 @@
-//! How many ports a program finds that asks for one without naming a destination: `bind()` to port 0,
-//! and a UDP socket's first use. No I/O.
+//! How many ports a program finds that asks for one without naming a destination: `bind()` to port
+//! 0, and a UDP socket's first use. No I/O.
 //!
 //! Such a port must be free of every socket whose local address meets the address asked for
-//! (`inet_rcv_saddr_equal`), connected ones and TIME_WAITs included, whatever their destination. The
-//! unspecified address meets all addresses, so that nobody finds fewer ports than who asks for it.
+//! (`inet_rcv_saddr_equal`), connected ones and TIME_WAITs included, whatever their destination.
+//! The unspecified address meets all addresses, so that nobody finds fewer ports than who asks for
+//! it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -62,8 +63,8 @@ pub struct Asked {
     pub time_wait_reusable: u32,
     /// Usable ports that are left.
     pub left: u32,
-    /// Ports of `left` that may be taken: connected IPv6 sockets block IPv4 unless they were bound to
-    /// their address first, which the kernel does not list.
+    /// Ports of `left` that may be taken: connected IPv6 sockets block IPv4 unless they were bound
+    /// to their address first, which the kernel does not list.
     pub unsure: u32,
     /// Sockets that share a port by SO_REUSEADDR may find one although none is left
     /// (`ip_autobind_reuse`).
@@ -136,8 +137,9 @@ impl Taken {
     }
 }
 
-/// Whether an IPv6 socket keeps IPv4 from its port; `None` if that can't be told. One that is bound to
-/// an address of its own takes IPv6 alone, and one that got its address from `connect()` takes both.
+/// Whether an IPv6 socket keeps IPv4 from its port; `None` if that can't be told. One that is bound
+/// to an address of its own takes IPv6 alone, and one that got its address from `connect()` takes
+/// both.
 fn meets_ipv4(socket: &Socket) -> Option<bool> {
     socket.is_v6only.map(|is_only| !is_only)
 }

@@ -131,8 +131,8 @@ fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
     }
 }
 
-/// `mostly php-fpm (25 processes in 2 containers)` of so many ports, if one program has more than half
-/// of them; else who has how many.
+/// `mostly php-fpm (25 processes in 2 containers)` of so many ports, if one program has more than
+/// half of them; else who has how many.
 fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<String> {
     if let Some(program) = program.filter(|program| 2 * program.ports > ports) {
         return Some(format!("mostly {}", many(&program.comm, program.pid, program)));

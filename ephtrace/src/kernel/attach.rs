@@ -9,12 +9,13 @@ use aya::{
     sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
-use ephtrace_common::{Features, Hook, Offsets, Settings};
+use ephtrace_common::{Features, Filter as WireFilter, Hook, Offsets, Settings};
 
 use super::{
     btf::Btf,
     config,
     error::AttachError,
+    filter::to_wire,
     hooks,
     load::load_and_attach_all,
     offsets,
@@ -63,8 +64,9 @@ pub fn attach_one(
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     preflight::check_hook(hook, support)?;
-    let (mut sites, mut unseen) = preflight::divide(hook, support, btf, options.filter.origins)?;
-    let mut settings = settings(hook, support, btf, options)?;
+    let filter = to_wire(options.filter)?;
+    let (mut sites, mut unseen) = preflight::divide(hook, support, btf, filter.origins)?;
+    let mut settings = settings(hook, support, btf, filter, options)?;
     let (programs, ebpf) = loop {
         let programs = programs::programs(hook, &sites, fit(&settings));
         let asks_cookie = settings.features.cookie_in_tracing != 0;
@@ -142,14 +144,14 @@ fn settings(
     hook: Hook,
     support: &Support,
     btf: &Btf,
+    filter: WireFilter,
     options: &Options<'_>,
 ) -> Result<Settings, AttachError> {
-    let filter = options.filter;
     let offsets = offsets::offsets(btf).map_err(|e| AttachError::Unsupported(e.to_string()))?;
     let has_search = hook != Hook::SockOps;
     let table_perturb = if has_search { symbols::table_perturb() } else { None };
     Ok(Settings {
-        filter: *filter,
+        filter,
         table_perturb: table_perturb.unwrap_or(0),
         // Unpacking the configuration takes time, and only the table needs it.
         table_mask: table_perturb.map_or(0, |_| config::table_mask()),

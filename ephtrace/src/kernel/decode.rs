@@ -142,6 +142,7 @@ mod tests {
     use zerocopy::{FromZeros as _, IntoBytes as _};
 
     use super::*;
+    use crate::model::flow::Family;
 
     const MACHINE: Machine = Machine { unix_offset_ns: 1_000 };
 
@@ -190,7 +191,7 @@ mod tests {
     fn a_mapped_address_is_ipv4() {
         let assignment = decode(record().as_bytes(), &MACHINE).unwrap().assignment;
         assert_eq!(assignment.flow.daddr, "127.0.0.2".parse().ok());
-        assert_eq!(assignment.flow.family(), 4);
+        assert_eq!(assignment.flow.family().number(), 4);
     }
 
     #[test]
@@ -204,7 +205,7 @@ mod tests {
         let assignment = decode(record.as_bytes(), &MACHINE).unwrap().assignment;
         assert_eq!(assignment.flow.saddr, "2001:db8::1".parse::<IpAddr>().unwrap());
         assert_eq!(assignment.flow.daddr, "2001:db8::2".parse::<IpAddr>().ok());
-        assert_eq!(assignment.flow.family(), 6);
+        assert_eq!(assignment.flow.family(), Family::V6);
         record.family = 5;
         let error = DecodeError::Unknown { field: "family", value: 5 };
         assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap_err(), error);

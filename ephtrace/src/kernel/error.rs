@@ -5,7 +5,10 @@ use std::io;
 use aya::programs::{Program, ProgramError};
 use thiserror::Error;
 
-use super::support::{LockdownUnknown, Support};
+use super::{
+    filter::TooManyValues,
+    support::{LockdownUnknown, Support},
+};
 
 /// Why a hook could not be used: the cause, and the next step.
 #[derive(Debug, Error)]
@@ -29,6 +32,9 @@ pub enum AttachError {
         /// The verifier's own words.
         log: String,
     },
+    /// The filter has too many values.
+    #[error(transparent)]
+    Filter(#[from] TooManyValues),
     /// No hook can be used.
     #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
     NoHook(String),

@@ -1,11 +1,13 @@
 //! What to load the kernel half with.
 
-use ephtrace_common::{Filter, totals::mode};
+use ephtrace_common::totals::mode;
+
+use crate::model::Filter;
 
 /// Options of the kernel half.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// Which assignments to keep.
+    /// Which assignments to keep; no more values than the kernel half compares.
     pub filter: &'a Filter,
     /// Size of the ring buffer in bytes.
     pub ring_bytes: u32,

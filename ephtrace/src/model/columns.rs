@@ -96,7 +96,7 @@ pub const CGROUP_ID: Column = column("cgroup_id", "CGROUP", |a| number(a.cgroup_
 pub const CONTAINER: Column =
     column("container", "CONTAINER", |a| a.container.as_deref().map_or(Value::Null, Value::Str));
 /// 4 or 6; an IPv4-mapped destination is 4.
-pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().into()));
+pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().number().into()));
 /// Transport protocol.
 pub const PROTOCOL: Column = column("protocol", "PROTO", |a| name(a.protocol.map(protocol_name)));
 /// How the assignment came about.

@@ -20,6 +20,25 @@ pub struct FlowKey {
     pub dport: Option<u16>,
 }
 
+/// Address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// 4 or 6, as it stands in every output.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+}
+
 impl Default for FlowKey {
     fn default() -> Self {
         Self { netns: None, saddr: Ipv4Addr::UNSPECIFIED.into(), daddr: None, dport: None }
@@ -43,25 +62,26 @@ impl FlowKey {
     /// The destination as text has it, if there is one: an unknown half is `0.0.0.0`, `::` or port
     /// 0 there.
     pub fn remote(&self) -> Option<SocketAddr> {
-        let daddr = self.daddr.unwrap_or(unspecified(self.saddr));
+        let daddr = self.daddr.unwrap_or(self.unspecified());
         self.has_destination().then(|| SocketAddr::new(daddr, self.dport.unwrap_or(0)))
     }
 
-    /// 4 or 6; an IPv4-mapped destination is 4.
-    pub fn family(&self) -> u8 {
-        if self.daddr.unwrap_or(self.saddr).is_ipv4() { 4 } else { 6 }
+    /// Of the destination, or of the source while there is none; an IPv4-mapped address is IPv4.
+    pub fn family(&self) -> Family {
+        if self.daddr.unwrap_or(self.saddr).is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    /// The unspecified address of the source's family.
+    pub fn unspecified(&self) -> IpAddr {
+        match self.saddr {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        }
     }
 
     /// The same flow where the network namespace is not told.
     #[must_use]
     pub fn in_any_netns(self) -> Self {
         Self { netns: None, ..self }
-    }
-}
-
-fn unspecified(like: IpAddr) -> IpAddr {
-    match like {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }

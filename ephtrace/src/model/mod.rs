@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod columns;
 pub mod comm;
 pub mod errno;
+pub mod filter;
 pub mod flow;
 pub mod losses;
 pub mod names;
@@ -19,7 +20,8 @@ pub use self::{
     assignment::Assignment,
     comm::Comm,
     errno::errno_name,
-    flow::FlowKey,
+    filter::Filter,
+    flow::{Family, FlowKey},
     names::{hook_name, origin_name, protocol_name, unseen_failures},
     port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},

@@ -4,10 +4,8 @@ use std::io::Write as _;
 
 /// Writes `text` with everything escaped that would move the cursor or turn the direction.
 pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
-    let is_unsafe = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let turns = ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+    let is_unsafe = |c: char| c.is_control() || turns.iter().any(|range| range.contains(&c));
     for c in text.chars() {
         let _ =
             if is_unsafe(c) { write!(out, "{}", c.escape_default()) } else { write!(out, "{c}") };

@@ -9,8 +9,8 @@ use std::{
 /// A file that can be written to, and that nothing was done to yet.
 ///
 /// Whoever opens it early says early that a path is bad, and still costs nobody what is in the file
-/// if the rest comes to nothing. Dropped without [`Prepared::begin`], a file that was not there before
-/// goes again.
+/// if the rest comes to nothing. Dropped without [`Prepared::begin`], a file that was not there
+/// before goes again.
 #[derive(Debug)]
 pub struct Prepared {
     file: File,

@@ -18,7 +18,8 @@ pub(crate) fn width_of_bytes(text: &[u8]) -> usize {
     std::str::from_utf8(text).map_or(text.len(), width)
 }
 
-/// A text followed by as many spaces as fill a column. (The padding of `format!` counts characters.)
+/// A text followed by as many spaces as fill a column. (The padding of `format!` counts
+/// characters.)
 pub(crate) struct Left<'a>(pub(crate) &'a str, pub(crate) usize);
 
 /// A text preceded by as many spaces as fill a column.

@@ -10,10 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::{
-    Filter,
-    totals::{Totals as Sums, TotalsKey},
-};
+use ephtrace_common::totals::{Totals as Sums, TotalsKey};
 use tokio::time::sleep;
 
 use super::{
@@ -31,7 +28,7 @@ use crate::{
         totals::{self, Taken, TotalsReader},
         tracer::Tracer,
     },
-    model::losses::Losses,
+    model::{Filter, losses::Losses},
 };
 
 /// The ring buffer is not used, but there has to be one: the smallest.
@@ -89,7 +86,8 @@ impl Counting {
         Ok(counts::losses(&self.tracer.counts()?))
     }
 
-    /// Detaches, and returns the rest: what was added up last, and what came late to the maps before.
+    /// Detaches, and returns the rest: what was added up last, and what came late to the maps
+    /// before.
     pub(crate) async fn finish(&mut self) -> Result<([Taken; 2], Losses)> {
         self.tracer.detach_start();
         sleep(GRACE).await;

@@ -78,7 +78,8 @@ impl Pipeline {
         })
     }
 
-    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix epoch.
+    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix
+    /// epoch.
     pub(crate) fn with_sink(
         settings: &TraceSettings,
         mut tracer: Tracer,

@@ -48,8 +48,8 @@ impl Looker {
         Self { interval, rest: 0 }
     }
 
-    /// What is in use in these namespaces, each with a process that is in it, if one is known. Empty if
-    /// it is not the time. A namespace that can't be looked at is left out.
+    /// What is in use in these namespaces, each with a process that is in it, if one is known.
+    /// Empty if it is not the time. A namespace that can't be looked at is left out.
     pub(crate) fn look(
         &mut self,
         places: impl Iterator<Item = (u32, Option<u32>)>,
@@ -188,8 +188,8 @@ fn followed_flow(flow: FlowKey, origin: Option<&str>) -> Option<FlowKey> {
     (is_known && origin == Some("connect")).then_some(flow)
 }
 
-/// The file by which a namespace can be entered that a process, or one of its threads, is in; `None`
-/// once that is over.
+/// The file by which a namespace can be entered that a process, or one of its threads, is in;
+/// `None` once that is over.
 fn door(pid: u32, netns: u32) -> Option<PathBuf> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();

@@ -4,8 +4,8 @@
 //! replay ─→ stages ─→ State ─→ terminal
 //! ```
 //!
-//! Needs no root. Its clock is that of the recording: it begins with the first assignment and stays with
-//! the last one.
+//! Needs no root. Its clock is that of the recording: it begins with the first assignment and stays
+//! with the last one.
 
 use std::{
     io::{self, Sink as Nowhere},
@@ -27,7 +27,7 @@ use super::{
     view::{self, View},
 };
 use crate::{
-    analyse::summary::{BUSIEST, Circumstances},
+    analyse::summary::BUSIEST,
     model::Assignment,
     output::{Notices, Plot},
     tui::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
@@ -56,7 +56,7 @@ pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
     let sink = LiveSink::new(state.clone(), notices);
     let mut player = block_on(Player::begin(reader, Stages::new(None, None, sink), state, speed))?;
     block_on(show(&mut player))?;
-    let summary = player.stages.summary(None, BUSIEST, player.around());
+    let summary = player.stages.summary(None, BUSIEST, player.replay.circumstances());
     Ok(player.stages.finish(player.last_ns, &summary)?)
 }
 
@@ -200,15 +200,8 @@ impl Player {
     /// Tells the view what the tally says.
     fn glance(&self, view: &View) {
         let (wanted, now_ns) = (view.wanted(), self.now_ns());
-        view.tell(Input::Glance(view::glance(&self.stages, now_ns, &wanted, self.around())));
-    }
-
-    fn around(&self) -> Circumstances {
-        Circumstances {
-            losses: self.replay.losses(),
-            disordered: self.replay.disordered(),
-            ..Circumstances::default()
-        }
+        let around = self.replay.circumstances();
+        view.tell(Input::Glance(view::glance(&self.stages, now_ns, &wanted, around)));
     }
 }
 

@@ -1,5 +1,5 @@
-//! A recording that is read aside, in a thread of its own: a pipe may have nothing to say for a while,
-//! and keys, signals and ticks must go on meanwhile.
+//! A recording that is read aside, in a thread of its own: a pipe may have nothing to say for a
+//! while, and keys, signals and ticks must go on meanwhile.
 
 use std::{
     mem,

@@ -1,7 +1,7 @@
-//! The one loop over a recording: read, put in order, hand on.
+//! The one loop over a recording: read, put in order, leave repeats out, hand on.
 //!
 //! ```text
-//! input ─→ order ─→ whoever takes: the stages, or an observer
+//! input ─→ order ─→ retries ─→ whoever takes: the stages, or an observer
 //! ```
 
 use std::{
@@ -13,8 +13,9 @@ use anyhow::{Result, bail};
 
 use super::{input::Input, reader::Next};
 use crate::{
+    analyse::summary::Circumstances,
     model::{Assignment, losses::Losses},
-    replay::{self, Broken, Item, order::Order},
+    replay::{self, Broken, Item, order::Order, retries::Retries},
 };
 
 /// Longest time that an assignment out of a pipe waits for earlier ones: a person sees no delay.
@@ -35,13 +36,17 @@ pub(crate) enum Progress {
     End,
 }
 
-/// A recording on its way to whoever takes its assignments. Notices about unreadable items go to `N`.
+/// A recording on its way to whoever takes its assignments. Notices about unreadable items go to
+/// `N`.
 pub(crate) struct Replay<N> {
     input: Input,
     order: Order,
+    retries: Retries,
     /// Since when the oldest assignment waits in `order`; of a stream only.
     waiting_since: Option<Instant>,
     notices: N,
+    /// At least one assignment was read.
+    has_read: bool,
     broken: u64,
     first_broken: Option<Broken>,
 }
@@ -49,8 +54,16 @@ pub(crate) struct Replay<N> {
 impl<N: Write> Replay<N> {
     /// Nothing read yet.
     pub(crate) fn new(input: Input, notices: N) -> Self {
-        let order = Order::default();
-        Self { input, order, waiting_since: None, notices, broken: 0, first_broken: None }
+        Self {
+            input,
+            order: Order::default(),
+            retries: Retries::default(),
+            waiting_since: None,
+            notices,
+            has_read: false,
+            broken: 0,
+            first_broken: None,
+        }
     }
 
     /// The recording itself.
@@ -63,9 +76,14 @@ impl<N: Write> Replay<N> {
         self.broken
     }
 
-    /// Assignments that came too late to be put in order.
-    pub(crate) fn disordered(&self) -> u64 {
-        self.order.disordered()
+    /// What the recording says about itself up to the last item, for a summary.
+    pub(crate) fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            losses: self.losses(),
+            disordered: self.order.disordered(),
+            retried: self.retries.repeated(),
+            ..Circumstances::default()
+        }
     }
 
     /// What is missing up to the last item.
@@ -73,16 +91,16 @@ impl<N: Write> Replay<N> {
         self.input.losses()
     }
 
-    /// Fails if something was there, but nothing could be read. `taken` is the number of assignments.
-    pub(crate) fn check_readable(&self, taken: u64) -> Result<()> {
+    /// Fails if something was there, but nothing could be read.
+    pub(crate) fn check_readable(&self) -> Result<()> {
         match &self.first_broken {
-            Some(broken) if taken == 0 => bail!(replay::unreadable(self.input.name(), broken)),
+            Some(broken) if !self.has_read => bail!(replay::unreadable(self.input.name(), broken)),
             _ => Ok(()),
         }
     }
 
-    /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take` returns
-    /// whether it wants more.
+    /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take`
+    /// returns whether it wants more.
     pub(crate) fn advance(
         &mut self,
         until_ns: u64,
@@ -94,6 +112,7 @@ impl<N: Write> Replay<N> {
                 Some(ts_ns) if ts_ns > until_ns => return Ok(Progress::Due),
                 Some(_) => {
                     if let Some(assignment) = self.order.pop()
+                        && !self.retries.is_repeat(&assignment)
                         && !take(assignment)?
                     {
                         return Ok(Progress::Enough);
@@ -116,7 +135,7 @@ impl<N: Write> Replay<N> {
         }
         self.order.release();
         while let Some(assignment) = self.order.pop() {
-            if !take(assignment)? {
+            if !self.retries.is_repeat(&assignment) && !take(assignment)? {
                 break;
             }
         }
@@ -141,6 +160,7 @@ impl<N: Write> Replay<N> {
                 if self.order.is_empty() && self.input.is_stream() {
                     self.waiting_since = Some(Instant::now());
                 }
+                self.has_read = true;
                 self.order.push(assignment);
             }
             Item::Broken(broken) => self.tell(broken),

@@ -6,8 +6,6 @@
 
 use std::io;
 
-use ephtrace_common::Filter;
-
 use crate::{
     analyse::{
         findings::DestinationFacts,
@@ -16,33 +14,32 @@ use crate::{
         tally::Tally,
     },
     host::netns,
-    model::{Assignment, losses::Losses},
+    model::{Assignment, filter::Filter, losses::Losses},
     output::Sink,
-    replay::keep,
 };
 
 /// Steps, filter, tally and sink, in their order.
 pub(crate) struct Stages<S> {
     /// The filter of a recording. A live trace has none: the kernel half has applied it.
-    filter: Option<Box<Filter>>,
+    filter: Option<Filter>,
     steps: Lanes,
     tally: Tally,
     sink: S,
 }
 
 impl<S: Sink> Stages<S> {
-    /// The chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix epoch; if
-    /// `None`, with its first assignment.
+    /// The chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix epoch;
+    /// if `None`, with its first assignment.
     pub(crate) fn new(started_ns: Option<u64>, filter: Option<Filter>, sink: S) -> Self {
         let (steps, tally) = (Lanes::default(), Tally::new(started_ns));
-        Self { filter: filter.map(Box::new), steps, tally, sink }
+        Self { filter, steps, tally, sink }
     }
 
     /// Takes one assignment through all stages. Returns whether the filter kept it.
     pub(crate) fn take(&mut self, mut assignment: Assignment) -> io::Result<bool> {
         // Before the filter: a step is the distance to the previous port, kept or not.
         self.steps.follow(&mut assignment);
-        if self.filter.as_ref().is_some_and(|filter| !keep::keeps(filter, &assignment)) {
+        if self.filter.as_ref().is_some_and(|filter| !filter.matches(&assignment)) {
             return Ok(false);
         }
         self.tally.observe(&assignment);
@@ -65,8 +62,8 @@ impl<S: Sink> Stages<S> {
         self.tally.destination(lane)
     }
 
-    /// The run until `now_ns`, or until its last assignment, with its `busiest` destinations. `around`
-    /// is completed by what the chain itself knows.
+    /// The run until `now_ns`, or until its last assignment, with its `busiest` destinations.
+    /// `around` is completed by what the chain itself knows.
     pub(crate) fn summary(
         &self,
         now_ns: Option<u64>,

@@ -29,8 +29,8 @@ pub fn trace(settings: &TraceSettings, log_level: u8) -> Result<()> {
 }
 
 async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
-    // Before anything is attached: a bad path must not cost a single event. What is in the file stays
-    // until it is known that there will be another.
+    // Before anything is attached: a bad path must not cost a single event. What is in the file
+    // stays until it is known that there will be another.
     let output = output::open(settings)?;
     let mut ends = Ends::new()?;
     let support = Support::gather(settings.btf.as_deref());

@@ -23,12 +23,7 @@ use super::{
     stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
 };
-use crate::{
-    analyse::summary::{BUSIEST, Circumstances},
-    model::Assignment,
-    output::Sink,
-    replay,
-};
+use crate::{analyse::summary::BUSIEST, model::Assignment, output::Sink, replay};
 
 /// Key of where the rows of a converted recording come from.
 const KEY_SOURCE: &str = "ephtrace.source";
@@ -36,8 +31,8 @@ const KEY_SOURCE: &str = "ephtrace.source";
 /// Items that are taken before signals and the clock are looked at: some ten milliseconds.
 const STRETCH: usize = 4096;
 
-/// Takes the recording `from` through the filters to the output, until its end or a signal. Counts and
-/// lengths of time are the recording's own.
+/// Takes the recording `from` through the filters to the output, until its end or a signal. Counts
+/// and lengths of time are the recording's own.
 pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<()> {
     refuse_same_file(settings, from)?;
     block_on(run(settings, from))
@@ -130,15 +125,11 @@ impl<'a> Player<'a> {
 
     fn finish(self) -> Result<()> {
         let Self { replay, mut writing } = self;
-        replay.check_readable(u64::from(writing.begun.is_some()))?;
+        replay.check_readable()?;
         if writing.begun.is_none() {
             writing.begin(0)?;
         }
-        let around = Circumstances {
-            losses: replay.losses(),
-            disordered: replay.disordered(),
-            ..Circumstances::default()
-        };
+        let around = replay.circumstances();
         let Writing { begun: Some(begun), failure, .. } = writing else { return Ok(()) };
         let summary = begun.stages.summary(None, BUSIEST, around);
         begun.stages.finish(begun.last_ns, &summary).context(failure)
@@ -190,7 +181,7 @@ impl Writing<'_> {
         let output = self.output.take().context("the output was begun twice")?;
         let source = self.source.clone();
         let sink = output.begin(self.settings, started_ns, || vec![(KEY_SOURCE, source)])?;
-        let stages = Stages::new(None, Some(self.settings.filter), sink);
+        let stages = Stages::new(None, Some(self.settings.filter.clone()), sink);
         self.begun = Some(Begun { stages, started_ns, last_ns: started_ns, taken: None });
         Ok(())
     }

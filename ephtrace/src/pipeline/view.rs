@@ -15,8 +15,8 @@ use crate::{
     tui::{About, Effect, Glance, Input, Shared, State, terminal::Terminal},
 };
 
-/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a plot
-/// of a minute in 80 columns can show, and each drawing costs a millisecond or so.
+/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a
+/// plot of a minute in 80 columns can show, and each drawing costs a millisecond or so.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
 /// A view on a terminal.

@@ -37,8 +37,8 @@ pub enum ReplayError {
     },
     /// A Parquet file of something else.
     #[error(
-        "{file} is a Parquet file {what}: a recording has at least the columns ts_ns, saddr, sport, \
-         daddr, dport; rename or convert yours"
+        "{file} is a Parquet file {what}: a recording has at least the columns ts_ns, saddr, \
+         sport, daddr, dport; rename or convert yours"
     )]
     Columns {
         /// Its path.

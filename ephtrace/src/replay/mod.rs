@@ -2,13 +2,13 @@
 
 pub mod error;
 pub mod item;
-pub mod keep;
 mod names;
 pub mod ndjson;
 pub mod order;
 pub mod parquet;
 pub mod pcap;
 pub mod recording;
+pub mod retries;
 #[cfg(test)]
 mod tests;
 

@@ -27,7 +27,8 @@ pub(super) fn flow(
     }
 }
 
-/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its interface.
+/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its
+/// interface.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     let address = text.split_once('%').map_or(text, |(address, _)| address);
     address.parse().ok().map(|address: IpAddr| address.to_canonical())

@@ -2,9 +2,9 @@
 //!
 //! Flow logs are written when a connection ends, captures of several interfaces are merged: rows of
 //! a recording may be far from the order in which ports were assigned, and out of order a counter
-//! looks random. So up to twice [`WINDOW`] assignments wait, are sorted, and the earlier half is handed
-//! on. An assignment with at most [`WINDOW`] later ones before it comes out where it belongs; one
-//! that is further behind is counted.
+//! looks random. So up to twice [`WINDOW`] assignments wait, are sorted, and the earlier half is
+//! handed on. An assignment with at most [`WINDOW`] later ones before it comes out where it
+//! belongs; one that is further behind is counted.
 
 use std::collections::VecDeque;
 
@@ -57,7 +57,8 @@ impl Order {
         }
     }
 
-    /// Time of the assignment that [`Order::pop`] would return, in nanoseconds since the Unix epoch.
+    /// Time of the assignment that [`Order::pop`] would return, in nanoseconds since the Unix
+    /// epoch.
     pub fn next_ns(&self) -> Option<u64> {
         if self.released == 0 { None } else { self.waiting.front().map(|first| first.ts_ns) }
     }
@@ -92,6 +93,87 @@ impl Order {
         if !self.is_sorted {
             self.waiting.make_contiguous().sort_by_key(|assignment| assignment.ts_ns);
             self.is_sorted = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ts_ns: u64) -> Assignment {
+        Assignment { ts_ns, ..Assignment::default() }
+    }
+
+    /// What comes out of a window, and how many were too late.
+    fn ordered(times: &[u64], window: usize) -> (Vec<u64>, u64) {
+        let (mut order, mut out) = (Order::with_window(window), Vec::new());
+        for &ts_ns in times {
+            order.push(at(ts_ns));
+            out.extend(std::iter::from_fn(|| order.pop()).map(|one| one.ts_ns));
+        }
+        order.release();
+        out.extend(std::iter::from_fn(|| order.pop()).map(|one| one.ts_ns));
+        (out, order.disordered())
+    }
+
+    #[test]
+    fn one_that_is_too_late_is_counted_and_handed_on() {
+        let times: Vec<u64> = (100..120).chain([1]).chain(120..130).collect();
+        let (out, disordered) = ordered(&times, 4);
+        assert_eq!(disordered, 1);
+        assert_eq!(out.len(), times.len());
+        assert!(out.contains(&1));
+        assert_eq!(ordered(&times, 20).1, 0);
+    }
+
+    #[test]
+    fn of_two_at_the_same_time_the_first_stays_the_first() {
+        let mut order = Order::with_window(8);
+        for (ts_ns, sport) in [(7, 1), (7, 2), (3, 3), (7, 4)] {
+            order.push(Assignment { sport: Some(sport), ..at(ts_ns) });
+        }
+        order.release();
+        let ports: Vec<_> = std::iter::from_fn(|| order.pop()).map(|one| one.sport).collect();
+        assert_eq!(ports, [Some(3), Some(1), Some(2), Some(4)]);
+    }
+
+    proptest! {
+        /// Whatever the shuffle, as long as none has more than a window of later ones before it.
+        #[test]
+        fn any_shuffle_within_the_window_comes_out_in_order(
+            window in 1_usize..40,
+            delays in prop::collection::vec(any::<prop::sample::Index>(), 0..300),
+        ) {
+            let mut rows: Vec<(usize, u64)> = delays
+                .iter()
+                .enumerate()
+                .map(|(n, delay)| (n + delay.index(window + 1), n as u64))
+                .collect();
+            rows.sort_by_key(|(place, ts_ns)| (*place, std::cmp::Reverse(*ts_ns)));
+            let shuffled: Vec<u64> = rows.iter().map(|(_, ts_ns)| *ts_ns).collect();
+            let sorted: Vec<u64> = (0..shuffled.len() as u64).collect();
+            prop_assert_eq!(ordered(&shuffled, window), (sorted, 0));
+        }
+
+        /// None is lost, and those that come out after a later one are counted.
+        #[test]
+        fn disorder_is_counted(
+            times in prop::collection::vec(0_u64..50, 0..200),
+            window in 1_usize..20,
+        ) {
+            let (out, disordered) = ordered(&times, window);
+            let mut latest = 0;
+            let late = out.iter().filter(|&&ts_ns| {
+                let is_late = ts_ns < latest;
+                latest = latest.max(ts_ns);
+                is_late
+            });
+            prop_assert_eq!(late.count() as u64, disordered);
+            let sorted = |mut times: Vec<u64>| { times.sort_unstable(); times };
+            prop_assert_eq!(sorted(out), sorted(times));
         }
     }
 }

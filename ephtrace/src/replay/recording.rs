@@ -6,8 +6,9 @@
 //!                                       └─ pcap ────┘
 //! ```
 //!
-//! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics whatever the file holds. What can't be
-//! read is an [`Item::Broken`] with its place, and counted; the rest goes on.
+//! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics
+//! whatever the file holds. What can't be read is an [`Item::Broken`] with its place, and counted;
+//! the rest goes on.
 
 use std::{
     fs::{self, File, Metadata},
@@ -180,7 +181,8 @@ impl Iterator for Recording {
 /// How many broken pieces are shown; the others are only counted.
 const MAX_TOLD: u64 = 10;
 
-/// Says what can't be read, the first times. Where standard error is closed there is nobody to tell.
+/// Says what can't be read, the first times. Where standard error is closed there is nobody to
+/// tell.
 pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Broken) {
     if nth <= MAX_TOLD {
         let _ = writeln!(notices, "ephtrace: {name}: {broken}");

@@ -1,7 +1,7 @@
 //! A real terminal: keys out of it, the view into it, and everything as before at the end.
 //!
-//! The only part of the view with I/O. However the run ends, the terminal is put back: by [`Drop`], by
-//! the panic hook, and on a signal by the loop that then drops it.
+//! The only part of the view with I/O. However the run ends, the terminal is put back: by [`Drop`],
+//! by the panic hook, and on a signal by the loop that then drops it.
 
 use std::{
     io::{self, IsTerminal as _},

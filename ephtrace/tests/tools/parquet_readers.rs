@@ -115,9 +115,12 @@ print(duckdb.sql(f"SELECT decode(value) FROM parquet_kv_metadata('{path}') WHERE
 pub(crate) fn polars_reads_it() -> Result<()> {
     let query = "
 frame = polars.scan_parquet(path)
-print(frame.select(polars.len(), polars.col('sport').count(), polars.col('latency_ns').max()).collect().rows())
-print(frame.filter(polars.col('errno') == 99).group_by('comm', 'daddr').len().sort('comm').collect().rows())
-print({name: str(kind) for name, kind in frame.collect_schema().items() if name in ('ts_ns', 'sport', 'saddr', 'cookie', 'self_connect')})
+col = polars.col
+print(frame.select(polars.len(), col('sport').count(), col('latency_ns').max()).collect().rows())
+failed = frame.filter(col('errno') == 99).group_by('comm', 'daddr').len()
+print(failed.sort('comm').collect().rows())
+names = ('ts_ns', 'sport', 'saddr', 'cookie', 'self_connect')
+print({name: str(kind) for name, kind in frame.collect_schema().items() if name in names})
 ";
     let expected = "[(70000, 69300, 69999)]\n[('nginx', '10.0.1.4', 700)]\n{'ts_ns': 'Int64', \
                     'saddr': 'String', 'sport': 'Int32', 'self_connect': 'Boolean', \
@@ -130,7 +133,8 @@ pub(crate) fn arrow_reads_it() -> Result<()> {
 import pyarrow.parquet
 file = pyarrow.parquet.ParquetFile(path)
 print(file.metadata.num_rows, file.metadata.num_row_groups, file.read().num_rows)
-print(file.metadata.metadata[b'ephtrace.schema_version'].decode(), file.metadata.metadata[b'ephtrace.complete'].decode())
+keys = file.metadata.metadata
+print(keys[b'ephtrace.schema_version'].decode(), keys[b'ephtrace.complete'].decode())
 ";
     compare("pyarrow", query, "70000 2 70000\n1 false")
 }

@@ -1,6 +1,6 @@
 //! How long functions, files and lines may be, and that the files which are named are there.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
@@ -18,7 +18,7 @@ const PAGES: [&str; 2] = [".", "docs"];
 /// Endings of the files whose names are looked up.
 const ENDINGS: [&str; 8] = ["rs", "md", "toml", "json", "sh", "css", "js", "svg"];
 
-/// `(line, name, lines)` of every function in `tokens`.
+/// `(line, name, lines)` of every function in `tokens`, expected output left out.
 fn functions(tokens: TokenStream, found: &mut Vec<(usize, String, usize)>) {
     let mut begun: Option<(usize, String)> = None;
     let mut after_fn = None;
@@ -36,7 +36,10 @@ fn functions(tokens: TokenStream, found: &mut Vec<(usize, String, usize)>) {
                 if group.delimiter() == Delimiter::Brace
                     && let Some((line, name)) = begun.take()
                 {
-                    found.push((line, name, group.span_close().end().line - line + 1));
+                    let mut expected = BTreeSet::new();
+                    expected_output(group.stream(), &mut expected);
+                    let lines = group.span_close().end().line - line + 1;
+                    found.push((line, name, lines - expected.len()));
                 }
                 functions(group.stream(), found);
             }
@@ -59,9 +62,27 @@ fn long_functions(path: &str, text: &str) -> Vec<String> {
 }
 
 fn long_lines(path: &str, text: &str) -> Vec<String> {
+    let mut expected = BTreeSet::new();
+    expected_output(text.parse().unwrap(), &mut expected);
     let lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.chars().count()));
-    let long = lines.filter(|(_, columns)| *columns > COLUMNS);
+    let long = lines.filter(|(line, columns)| *columns > COLUMNS && !expected.contains(line));
     long.map(|(line, columns)| format!("{path}:{line} has {columns} columns")).collect()
+}
+
+/// Lines of raw strings and of snapshots, which are as wide as what they show.
+fn expected_output(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
+    let mut is_snapshot = false;
+    for token in tokens {
+        if let TokenTree::Group(group) = &token {
+            expected_output(group.stream(), lines);
+        }
+        if let TokenTree::Literal(literal) = &token
+            && (is_snapshot || literal.to_string().starts_with('r'))
+        {
+            lines.extend(literal.span().start().line..=literal.span().end().line);
+        }
+        is_snapshot = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '@');
+    }
 }
 
 /// Words of `text` that look like the path of a file in a folder of this repository.
@@ -149,8 +170,11 @@ fn the_yardstick_measures() {
     assert_eq!(long_functions("a.rs", &format!("fn f() {{\n{lines}}}")).len(), 1);
     assert!(long_functions("a.rs", &format!("fn f() {{\n{}}}", &lines[15..])).is_empty());
     assert!(long_functions("a.rs", &format!("type F = fn();\nmod a {{\n{lines}}}")).is_empty());
-    assert_eq!(long_lines("a.rs", &"é".repeat(101)), ["a.rs:1 has 101 columns"]);
-    assert!(long_lines("a.rs", &"é".repeat(100)).is_empty());
+    let wide = "é".repeat(98);
+    assert_eq!(long_lines("a.rs", &format!("// {wide}")), ["a.rs:1 has 101 columns"]);
+    assert_eq!(long_lines("a.rs", &format!("f(\"{wide}\")")).len(), 1);
+    assert!(long_lines("a.rs", &format!("//{wide}")).is_empty());
+    assert!(long_lines("a.rs", &format!("f(r\"{wide}\"); g!(a, @\"{wide}\")")).is_empty());
     assert_eq!(missing_files("docs/a.md", "see `docs/nowhere.md`.").len(), 1);
     assert!(
         missing_files("docs/a.md", "[tour](tour.md), `xtask/src/main.rs`, /proc/a.md").is_empty()

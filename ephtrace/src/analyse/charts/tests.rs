@@ -111,20 +111,20 @@ proptest! {
                 ..event(sport, dport)
             })
             .collect();
-        let count = |of: &dyn Fn(&Assignment) -> bool| events.iter().filter(|e| of(e)).count() as u64;
+        let count = |of: fn(&Assignment) -> bool| events.iter().filter(|e| of(e)).count() as u64;
         let all = charts(events.clone());
-        let chosen = count(&|e| e.sport.is_some() && e.origin.is_none());
+        let chosen = count(|e| e.sport.is_some() && e.origin.is_none());
         prop_assert_eq!(all.events(), events.len() as u64);
         prop_assert_eq!(all.by_number().total(), chosen);
         prop_assert_eq!(all.by_time().total(), chosen);
         prop_assert_eq!((0..=u16::MAX).map(|p| all.occupancy().count(p)).sum::<u64>(), chosen);
         prop_assert_eq!(all.any_steps().total(), chosen.saturating_sub(1));
-        let lanes: HashSet<_> =
-            events.iter().filter(|e| e.sport.is_some() && e.origin.is_none()).map(Lane::of).collect();
+        let of_no_origin = events.iter().filter(|e| e.sport.is_some() && e.origin.is_none());
+        let lanes: HashSet<_> = of_no_origin.map(Lane::of).collect();
         prop_assert_eq!(all.returns().total(), chosen - lanes.len() as u64);
-        prop_assert_eq!(all.latency().total(), count(&|e| e.latency_ns.is_some()));
-        prop_assert_eq!(all.tried().total(), count(&|e| e.tried.is_some()));
-        prop_assert_eq!(all.failures().total(), count(&|e| e.sport.is_none()));
+        prop_assert_eq!(all.latency().total(), count(|e| e.latency_ns.is_some()));
+        prop_assert_eq!(all.tried().total(), count(|e| e.tried.is_some()));
+        prop_assert_eq!(all.failures().total(), count(|e| e.sport.is_none()));
         let listed: u64 = all.roster().busiest(99).iter().map(|&(_, _, count)| count).sum();
         prop_assert_eq!(listed, events.len() as u64);
     }

@@ -1,5 +1,5 @@
-//! Rules about ports that are asked for without a destination: `bind()` to port 0, and UDP. Sources:
-//! `inet_csk_find_open_port`, `udp_lib_get_port` (Linux 6.12).
+//! Rules about ports that are asked for without a destination: `bind()` to port 0, and UDP.
+//! Sources: `inet_csk_find_open_port`, `udp_lib_get_port` (Linux 6.12).
 
 use super::{
     facts::{AskedFacts, Facts},
@@ -47,7 +47,8 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
             )
         }
         (true, true) => format!(
-            "no port is left for {what} on {saddr}{namespace}: {next} fails with {}, unless it may share a port by SO_REUSEADDR",
+            "no port is left for {what} on {saddr}{namespace}: {next} fails with {}, unless it may \
+             share a port by SO_REUSEADDR",
             asked.error
         ),
         (false, _) => format!("few ports are left for {what} on {saddr}{namespace}"),
@@ -76,9 +77,18 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
 
 fn remedies(facts: &Facts, asked: &AskedFacts, is_bind: bool) -> Vec<String> {
     let mut remedies = if is_bind {
-        vec!["where a program binds before it connects: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared between destinations".to_owned()]
+        vec![
+            "where a program binds before it connects: setsockopt(IPPROTO_IP, \
+             IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared \
+             between destinations"
+                .to_owned(),
+        ]
     } else {
-        vec!["one socket for many peers (an unconnected UDP socket), and close() what is no longer used".to_owned()]
+        vec![
+            "one socket for many peers (an unconnected UDP socket), and close() what is no longer \
+             used"
+                .to_owned(),
+        ]
     };
     remedies.extend(facts.wider_in(asked.netns));
     remedies

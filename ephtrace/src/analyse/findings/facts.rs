@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::{FlowKey, PortRange},
+    model::{FlowKey, PortRange, losses::Losses},
 };
 
 /// What is known of a host, as far as it is.
@@ -26,6 +26,31 @@ pub struct Facts {
     pub self_connects: Option<SelfConnect>,
     /// A storm that began or ended.
     pub storm: Option<Storm>,
+    /// What a summary lacks.
+    pub completeness: Completeness,
+}
+
+/// What a summary lacks; nothing where none is made.
+#[derive(Clone, Debug, Default)]
+pub struct Completeness {
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Failed ones.
+    pub failures: u64,
+    /// How many of them with which errno, most frequent first.
+    pub errors: Vec<(Option<u16>, u64)>,
+    /// What did not arrive.
+    pub losses: Losses,
+    /// Assignments that came too late to be put in order.
+    pub disordered: u64,
+    /// Destinations that were left out for lack of room.
+    pub destinations_evicted: u64,
+    /// Hosts that were.
+    pub hosts_evicted: u64,
+    /// Processes that were.
+    pub processes_evicted: u64,
+    /// Lanes that were.
+    pub lanes_evicted: u64,
 }
 
 /// One destination; counts are those of the time that was looked at.
@@ -49,8 +74,8 @@ pub struct DestinationFacts {
     pub in_use: Option<u32>,
     /// Ports that a connect could still choose, a TIME_WAIT that it may take over aside.
     pub left: Option<u32>,
-    /// Those of them at most that are taken if connected sockets, of which nobody saw how they came by
-    /// their ports, were bound before.
+    /// Those of them at most that are taken if connected sockets, of which nobody saw how they came
+    /// by their ports, were bound before.
     pub unsure: Option<u32>,
     /// Ports of the range that are not reserved.
     pub usable: Option<u32>,
@@ -252,8 +277,8 @@ impl DestinationFacts {
         self.flow.remote().map_or_else(|| "the peer".to_owned(), |to| to.to_string())
     }
 
-    /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may take
-    /// over.
+    /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may
+    /// take over.
     pub fn blocked(&self) -> Option<u32> {
         let usable = self.usable?;
         match self.left {

@@ -5,6 +5,7 @@
 //! wrong.
 
 mod asked;
+mod completeness;
 mod explicit;
 mod facts;
 mod finding;
@@ -17,7 +18,8 @@ mod tracker;
 
 pub use self::{
     facts::{
-        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm, TrackedFacts,
+        AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
+        TrackedFacts,
         Tracker,
     },
     finding::{Finding, Severity},

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{asked, explicit, facts::Facts, finding::Finding, load, settings, states, tracker};
+use super::{
+    asked, completeness, explicit, facts::Facts, finding::Finding, load, settings, states, tracker,
+};
 
 /// At most so many findings of one rule: a host with a thousand destinations in the same trouble
 /// needs the worst of them.
@@ -12,7 +14,7 @@ pub(super) const MAX_PER_RULE: usize = 3;
 type Rule = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const RULES: [Rule; 23] = [
+const RULES: [Rule; 27] = [
     load::exhausted,
     load::full,
     asked::asked,
@@ -36,6 +38,10 @@ const RULES: [Rule; 23] = [
     settings::listener_inside,
     settings::equal_parity,
     settings::other_range,
+    completeness::failures,
+    completeness::losses,
+    completeness::disorder,
+    completeness::no_room,
 ];
 
 /// All findings, worst first.

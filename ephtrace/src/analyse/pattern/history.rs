@@ -3,7 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Clock, Judge, Observation, Verdict, WHOLE};
+use super::{
+    judge::{Judge, WHOLE},
+    observation::{Clock, Observation, Search},
+    verdict::Verdict,
+};
 use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
@@ -88,13 +92,14 @@ impl Kept {
         Observation {
             port: self.port,
             key: 0,
+            peer: 0,
             netns: self.netns,
             range: self.range,
             origin: self.origin,
             protocol: self.protocol,
             clock: self.clock,
             linux: self.linux,
-            search: is_seen.then_some(super::Search { word_step, first_candidate, tried }),
+            search: is_seen.then_some(Search { word_step, first_candidate, tried }),
         }
     }
 }

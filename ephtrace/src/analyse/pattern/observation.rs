@@ -1,6 +1,6 @@
 //! One assignment as the models need it: small, `Copy`, nothing that they do not use.
 
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{Hash, Hasher as _};
 
 use rustc_hash::FxHasher;
 
@@ -14,6 +14,8 @@ pub struct Observation {
     /// Source address, destination address and destination port, hashed. Linux keys its counters
     /// on exactly these, without the namespace (`secure_ipv4_port_ephemeral`).
     pub key: u64,
+    /// The destination address by itself, hashed.
+    pub peer: u32,
     /// Network namespace, which holds the occupied ports; where unknown, the source address in its
     /// place, as a recording may hold several hosts; 0 where neither is known.
     pub netns: u32,
@@ -65,6 +67,7 @@ impl Observation {
         Some(Self {
             port,
             key: lane_key(assignment),
+            peer: hashed(&assignment.flow.daddr),
             netns: netns(assignment),
             range: assignment.range,
             origin: assignment.origin,
@@ -84,8 +87,12 @@ fn netns(assignment: &Assignment) -> u32 {
     if destination.saddr.is_unspecified() {
         return 0;
     }
+    hashed(&destination.saddr)
+}
+
+fn hashed(address: &impl Hash) -> u32 {
     let mut hasher = FxHasher::default();
-    destination.saddr.hash(&mut hasher);
+    address.hash(&mut hasher);
     // The upper half is the better one.
     u32::try_from(hasher.finish() >> 32).unwrap_or(0)
 }

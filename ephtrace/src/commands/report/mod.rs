@@ -6,7 +6,8 @@
 //!                   └→ charts (if a page is wanted) ─→ page
 //! ```
 //!
-//! One pass, in bounded memory however long the recording: [`MAX_DESTINATIONS`](crate::analyse::destinations::MAX_DESTINATIONS),
+//! One pass, in bounded memory however long the recording:
+//! [`MAX_DESTINATIONS`](crate::analyse::destinations::MAX_DESTINATIONS),
 //! [`MAX_PROCESSES`](crate::analyse::processes::MAX_PROCESSES).
 
 mod page;

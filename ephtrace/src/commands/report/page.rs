@@ -10,19 +10,22 @@ use anyhow::{Context as _, Result, bail};
 use super::reading::read_with;
 use crate::{
     analyse::charts::Charts,
-    output::{
-        Prepared,
-        page::{Page, findings},
-    },
+    model::filter::Filter,
+    output::{Prepared, page::Page},
     replay::{self, Recording},
 };
 
 /// Reads `recording`, which is the file at `from`, and writes the page to `path`; `-` is standard
 /// output.
-pub(super) fn write(path: &Path, from: &Path, recording: Recording) -> Result<()> {
+pub(super) fn write(
+    path: &Path,
+    from: &Path,
+    recording: Recording,
+    filter: Option<Filter>,
+) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
     let target = open(path, from)?;
-    let page = make(recording, &mut io::stderr())?;
+    let page = make(recording, filter, &mut io::stderr())?;
     let failed = || format!("can't write {}", path.display());
     if let Some(prepared) = target {
         let mut file = prepared.begin().with_context(failed)?;
@@ -36,16 +39,19 @@ pub(super) fn write(path: &Path, from: &Path, recording: Recording) -> Result<()
 }
 
 /// The page.
-pub(super) fn make(recording: Recording, notices: &mut impl Write) -> Result<String> {
+pub(super) fn make(
+    recording: Recording,
+    filter: Option<Filter>,
+    notices: &mut impl Write,
+) -> Result<String> {
     let mut charts = Charts::default();
-    let report = read_with(recording, notices, |assignment| charts.observe(assignment))?;
+    let report = read_with(recording, filter, notices, |assignment| charts.observe(assignment))?;
     let page = Page {
         source: &report.source,
         format: report.format,
         repeated: report.repeated,
         summary: &report.summary,
         charts: &charts,
-        findings: &findings::of(&report.summary),
     };
     Ok(page.render())
 }

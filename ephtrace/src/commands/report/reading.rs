@@ -6,11 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
-    analyse::{
-        destinations::MAX_DESTINATIONS,
-        summary::{Circumstances, Summary},
-    },
-    model::Assignment,
+    analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
+    model::{Assignment, filter::Filter},
     output::{Screen, Watch, printable, summary::words},
     pipeline::{input::Input, replay::Replay, stages::Stages},
     replay::Recording,
@@ -56,32 +53,28 @@ impl Report {
 
 /// Reads all of `recording`; what can't be read is said on `notices`.
 pub fn read(recording: Recording, notices: &mut impl Write) -> Result<Report> {
-    read_with(recording, notices, |_| ())
+    read_with(recording, None, notices, |_| ())
 }
 
-/// The same; `watch` sees each assignment, its `step` set.
+/// The same of the assignments that `filter` keeps; `watch` sees each of them, its `step` set.
 pub(super) fn read_with(
     recording: Recording,
+    filter: Option<Filter>,
     notices: &mut impl Write,
     watch: impl FnMut(&Assignment),
 ) -> Result<Report> {
     let mut replay = Replay::new(Input::Direct(recording), notices);
-    let mut stages = Stages::new(None, None, Watch(watch));
+    let mut stages = Stages::new(None, filter, Watch(watch));
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         stages.take(assignment)?;
         Ok(true)
     })?;
-    replay.check_readable(stages.assignments())?;
-    let around = Circumstances {
-        losses: replay.losses(),
-        disordered: replay.disordered(),
-        ..Circumstances::default()
-    };
+    replay.check_readable()?;
     let input = replay.input();
     Ok(Report {
         source: input.name().to_owned(),
         format: input.format().as_str(),
         repeated: input.resent_packets(),
-        summary: stages.summary(None, MAX_DESTINATIONS, around),
+        summary: stages.summary(None, MAX_DESTINATIONS, replay.circumstances()),
     })
 }

@@ -7,19 +7,25 @@ use std::{
 
 use anyhow::Result;
 
-use super::{page, reading::read};
-use crate::{cli::ReportArgs, output::Screen, replay::Recording};
+use super::{page, reading::read_with};
+use crate::{
+    cli::ReportArgs, commands::settings::build_recorded_filter, model::filter::Filter,
+    output::Screen, replay::Recording,
+};
 
-/// Reads the recording, and writes the report to standard output, or as a page to a file; what can't
-/// be read is said on standard error.
+/// Reads the recording, and writes the report to standard output, or as a page to a file; what
+/// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
+    let filter = build_recorded_filter(&args.filter)?;
+    // Without one, none is looked at for each row.
+    let filter = Some(filter).filter(|filter| *filter != Filter::default());
     let recording = Recording::open(&path)?;
     if let Some(page) = &args.html {
-        page::write(page, &path, recording)?;
+        page::write(page, &path, recording, filter)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let report = read(recording, &mut io::stderr())?;
+    let report = read_with(recording, filter, &mut io::stderr(), |_| ())?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;

@@ -9,11 +9,13 @@
 
 mod holders;
 mod listing;
+mod rank;
 
-use std::{cmp::Reverse, ops::Range};
+use std::ops::Range;
 
 use self::holders::holders;
 pub use self::listing::Listing;
+use self::rank::{may_reuse, rank};
 use super::{
     asked::{Ask, Asked, Taken},
     namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Place, Settings},
@@ -29,8 +31,8 @@ pub const MAX_HELD: usize = 1024;
 /// Whose ports are is asked once so many of 100 are taken: before, nobody goes short.
 const HOLDERS_FROM_PERCENT: u32 = 50;
 
-/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older kernels
-/// compare full seconds (`tcp_twsk_unique`).
+/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older
+/// kernels compare full seconds (`tcp_twsk_unique`).
 const REUSE_DELAY_MS: u32 = 1000;
 
 /// What is in use in one namespace, before anybody asked whose it is.
@@ -214,8 +216,8 @@ impl Census {
         }
     }
 
-    /// Ports that connect could still choose for the destination of `sockets`, those of them that it
-    /// tries first, and those that may be taken.
+    /// Ports that connect could still choose for the destination of `sockets`, those of them that
+    /// it tries first, and those that may be taken.
     fn left(&self, sockets: &[Socket], taken: &ClosedToConnect) -> (u32, u32, u32) {
         let low = self.sysctls.range.low;
         let mut own = PortSet::default();
@@ -348,40 +350,9 @@ fn is_bound_only(state: State) -> bool {
     matches!(state, State::Listen | State::Bound | State::Close)
 }
 
-/// Whether `tcp_tw_reuse` lets connect take over this TIME_WAIT once it is old enough
-/// (`tcp_twsk_unique`).
-fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> bool {
-    // Without timestamps nothing tells late segments of the old connection from those of the new one.
-    if socket.state != State::TimeWait || sysctls.timestamps == Some(0) {
-        return false;
-    }
-    match sysctls.tw_reuse {
-        Some(1) => true,
-        Some(2) => socket.saddr.is_loopback() || socket.daddr.is_loopback(),
-        _ => false,
-    }
-}
-
 fn is_scarce(asked: &Asked) -> bool {
     let usable = asked.in_use + asked.left;
     usable > 0 && 100 * asked.in_use >= HOLDERS_FROM_PERCENT * usable
-}
-
-/// Where each destination's sockets are, first those with most ports that connect can't have.
-fn rank(sockets: &[Socket], sysctls: &Sysctls) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let alike = |a: &Socket, b: &Socket| a.flow(None) == b.flow(None);
-    let mut ranges: Vec<(Range<usize>, usize)> = sockets
-        .chunk_by(alike)
-        .map(|group| {
-            let range = start..start + group.len();
-            start = range.end;
-            (range, group.iter().filter(|s| !may_reuse(sysctls, s)).count())
-        })
-        .collect();
-    // Stable, so that equals stay in the order of their addresses.
-    ranges.sort_by_key(|(range, blocked)| Reverse((*blocked, range.len())));
-    ranges.into_iter().map(|(range, _)| range).collect()
 }
 
 fn as_u32(count: usize) -> u32 {

@@ -152,7 +152,7 @@ fn the_parity_that_connect_prefers_is_that_of_the_low_end() {
 fn ports_are_told_with_whether_they_only_wait() {
     let sockets = vec![open(9, 40000), socket(9, 40003, State::TimeWait, 0)];
     let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
-    let mut ports = found.destinations[0].ports.to_vec();
+    let mut ports = found.destinations[0].ports.clone();
     ports.sort_unstable();
     assert_eq!(ports, [(40000, false), (40003, true)]);
 }
@@ -341,8 +341,9 @@ proptest! {
         let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
         let openers = Openers::default();
         let (sysctls_again, again) = (sysctls.clone(), sockets.clone());
-        let all = census(sysctls, sockets).describe(limit, Owners { open: &open, openers: &openers });
-        let mut cut = census(sysctls_again, again).describe(usize::MAX, Owners { open: &open, openers: &openers });
+        let owners = || Owners { open: &open, openers: &openers };
+        let all = census(sysctls, sockets).describe(limit, owners());
+        let mut cut = census(sysctls_again, again).describe(usize::MAX, owners());
         cut.cut(limit);
         prop_assert_eq!(&cut, &all);
         prop_assert_eq!(all.by_state.total(), all.sockets);

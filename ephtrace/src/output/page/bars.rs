@@ -15,7 +15,8 @@ use crate::{
     model::PortRange,
 };
 
-/// Bars of the range, for each parity. The default range has 28,232 ports, so a bar is of 220 there.
+/// Bars of the range, for each parity. The default range has 28,232 ports, so a bar is of 220
+/// there.
 const BARS: u32 = 128;
 
 /// A rectangle in units of the drawing with a sentence of its own.
@@ -34,7 +35,8 @@ pub(super) fn bars(all: &[Bar], over: &Markup) -> Drawing {
         @for Bar { class, left, width, ends: (foot, head), title } in all {
             path class=(class) d=(format!(
                 "M{:.2} {:.2}h{:.2}V{:.2}h{:.2}z",
-                left * WIDTH, (1.0 - foot) * HEIGHT, width * WIDTH, (1.0 - head) * HEIGHT, -width * WIDTH
+                left * WIDTH, (1.0 - foot) * HEIGHT, width * WIDTH, (1.0 - head) * HEIGHT,
+                -width * WIDTH
             )) {
                 title { (title) }
             }
@@ -115,7 +117,8 @@ pub(super) fn far_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
         count(same.total())
     );
     let hint = html! {
-        "All steps over the whole range, its wrap-around undone. Chance makes every bar as high as the dashed line, a counter makes a peak in the middle. "
+        "All steps over the whole range, its wrap-around undone. Chance makes every bar as high as \
+         the dashed line, a counter makes a peak in the middle. "
         span.ghost { "Outlined" } ": from any port to the next."
     };
     steps(same, any, &sizes, Some(chance))
@@ -172,10 +175,18 @@ fn steps(same: &Steps, any: &Steps, sizes: &[Size], chance: Option<f64>) -> Opti
     };
     let table = html! {
         table {
-            thead { tr { th scope="col" { "Step" } th scope="col" { "Same destination" } th scope="col" { "Any" } } }
+            thead {
+                tr {
+                    th scope="col" { "Step" } th scope="col" { "Same destination" }
+                    th scope="col" { "Any" }
+                }
+            }
             tbody {
                 @for size in sizes.iter().filter(|size| size.same + size.any > 0) {
-                    tr { th scope="row" { (size.name) } td { (count(size.same)) } td { (count(size.any)) } }
+                    tr {
+                        th scope="row" { (size.name) } td { (count(size.same)) }
+                        td { (count(size.any)) }
+                    }
                 }
             }
         }
@@ -200,24 +211,10 @@ struct Piece {
     ports: u32,
 }
 
-/// How the range is used, even ports upwards and odd ones downwards.
-pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
-    let occupancy = charts.occupancy();
-    let used = occupancy.used()?;
-    let range = occupancy.range().map_or(used, |range| range.hull(used));
-    // Even, so that each piece has as many ports of either parity.
-    let wide = (range.len().div_ceil(BARS).next_multiple_of(2)).max(2);
-    let start = u32::from(range.low) & !1;
-    let pieces: Vec<(u32, [Piece; 2])> = (start..=u32::from(range.high))
-        .step_by(usize::try_from(wide).unwrap_or(2))
-        .map(|from| (from, piece(charts, from, wide, range)))
-        .collect();
-    let most = pieces.iter().flat_map(|(_, two)| two.map(|one| one.assignments)).max()?;
-    let end = pieces.last().map_or(start, |(from, _)| from + wide);
-    let x = Scale::linear(f64::from(start), f64::from(end), Unit::Port);
-    let y = Scale::linear(-real(most) * 1.05, real(most) * 1.05, Unit::Size);
+/// A bar for each piece of `wide` ports and each parity that has assignments.
+fn occupancy_bars(pieces: &[(u32, [Piece; 2])], wide: u32, (x, y): (&Scale, &Scale)) -> Vec<Bar> {
     let mut all = Vec::new();
-    for (from, two) in &pieces {
+    for (from, two) in pieces {
         for (parity, sign) in [(0, 1.0), (1, -1.0)] {
             let Piece { assignments, different, ports } = two[parity];
             if assignments > 0 {
@@ -236,6 +233,26 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
             }
         }
     }
+    all
+}
+
+/// How the range is used, even ports upwards and odd ones downwards.
+pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
+    let occupancy = charts.occupancy();
+    let used = occupancy.used()?;
+    let range = occupancy.range().map_or(used, |range| range.hull(used));
+    // Even, so that each piece has as many ports of either parity.
+    let wide = (range.len().div_ceil(BARS).next_multiple_of(2)).max(2);
+    let start = u32::from(range.low) & !1;
+    let pieces: Vec<(u32, [Piece; 2])> = (start..=u32::from(range.high))
+        .step_by(usize::try_from(wide).unwrap_or(2))
+        .map(|from| (from, piece(charts, from, wide, range)))
+        .collect();
+    let most = pieces.iter().flat_map(|(_, two)| two.map(|one| one.assignments)).max()?;
+    let end = pieces.last().map_or(start, |(from, _)| from + wide);
+    let x = Scale::linear(f64::from(start), f64::from(end), Unit::Port);
+    let y = Scale::linear(-real(most) * 1.05, real(most) * 1.05, Unit::Size);
+    let all = occupancy_bars(&pieces, wide, (&x, &y));
     let sum = [0, 1].map(|parity| {
         pieces.iter().fold(Piece::default(), |sum, (_, two)| Piece {
             assignments: sum.assignments + two[parity].assignments,
@@ -252,7 +269,8 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
         id: "occupancy",
         title: "The range",
         hint: html! {
-            "Assignments by port: even ports upwards, odd ones downwards. On Linux connect keeps to the parity of the low end of the range, and bind to the other."
+            "Assignments by port: even ports upwards, odd ones downwards. On Linux connect keeps \
+             to the parity of the low end of the range, and bind to the other."
         },
         reading: format!("{}; {}.", half(0, "even"), half(1, "odd")),
         x: (x, "port"),
@@ -291,7 +309,9 @@ fn pieces_table(pieces: &[(u32, [Piece; 2])], wide: u32) -> Markup {
     };
     html! {
         table {
-            thead { tr { th scope="col" { "Ports" } th scope="col" { "Even" } th scope="col" { "Odd" } } }
+            thead {
+                tr { th scope="col" { "Ports" } th scope="col" { "Even" } th scope="col" { "Odd" } }
+            }
             tbody {
                 @for rows in pieces.chunks(8) {
                     @let from = rows.first().map_or(0, |(from, _)| *from);

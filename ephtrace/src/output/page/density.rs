@@ -1,4 +1,5 @@
-//! Very many events: how many there are in each cell of a grid, by strength of colour, a step for each doubling.
+//! Very many events: how many there are in each cell of a grid, by strength of colour, a step for
+//! each doubling.
 //!
 //! A cell with one event is drawn at nearly half of the full strength, and one that lies apart gets
 //! a dot of fixed size besides, so that it is seen on a phone too.
@@ -47,7 +48,8 @@ impl Density<'_> {
         let lone = self.lone(hues);
         let shapes = html! {
             (behind)
-            g.cells transform=(format!("translate({left:.4} {:.4}) scale({across:.6} {down:.6})", top + down / 2.0)) {
+            g.cells transform=(format!("translate({left:.4} {:.4}) scale({across:.6} \
+                                        {down:.6})", top + down / 2.0)) {
                 @for ((hue, level), path) in &paths {
                     path class=(format!("h{hue} l{level}")) d=(path) {}
                 }
@@ -187,8 +189,8 @@ impl Run {
     }
 }
 
-/// 0 for a single event, [`LEVELS`] for more than half of the most in one cell, and one less for each
-/// halving.
+/// 0 for a single event, [`LEVELS`] for more than half of the most in one cell, and one less for
+/// each halving.
 fn level(count: u64, most: u64) -> u32 {
     if count <= 1 { 0 } else { LEVELS.saturating_sub((most / count).ilog2()).max(1) }
 }

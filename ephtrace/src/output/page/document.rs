@@ -41,8 +41,6 @@ pub struct Page<'a> {
     pub summary: &'a Summary,
     /// What charts are drawn from.
     pub charts: &'a Charts,
-    /// What a reader should know first, in the order of the page.
-    pub findings: &'a [Finding],
 }
 
 impl Page<'_> {
@@ -60,7 +58,7 @@ impl Page<'_> {
     }
 
     fn body(&self, title: &str) -> Markup {
-        let Self { source, format, repeated, summary, charts, findings } = *self;
+        let Self { source, format, repeated, summary, charts } = *self;
         let hues = Hues::of(charts);
         let charts = plots(summary, charts, &hues);
         html! {
@@ -79,16 +77,19 @@ impl Page<'_> {
                     (tables::verdict(summary))
                     (tables::numbers(summary))
                     (tables::origins(summary))
+                    (tables::hosts(summary))
                 }
                 section #findings aria-labelledby="findings-title" {
                     h2 #findings-title { "Findings" }
-                    (list(findings))
+                    (list(&summary.findings))
                     (tables::reuse(summary))
                 }
                 section #charts aria-labelledby="charts-title" {
                     h2 #charts-title { "Charts" }
                     // For the script to show.
-                    p.howto hidden { "To zoom, drag over a part of a chart, pinch, or turn the wheel with Ctrl held; shift and drag to move; double-click to see all again. By keyboard: +, −, arrows, 0." }
+                    p.howto hidden { "To zoom, drag over a part of a chart, pinch, or turn the \
+                                      wheel with Ctrl held; shift and drag to move; double-click \
+                                      to see all again. By keyboard: +, −, arrows, 0." }
                     (hues.legend())
                     div.charts { @for plot in &charts.drawn { (plot.render()) } }
                     @for line in &charts.missing { p.missing { (line) } }
@@ -99,7 +100,8 @@ impl Page<'_> {
                 }
                 section #processes aria-labelledby="processes-title" {
                     h2 #processes-title { "Processes" }
-                    @if summary.processes.is_empty() { p { "The recording does not tell whose the ports are." } }
+                    @if summary.processes.is_empty() { p { "The recording does not tell whose the \
+                                                            ports are." } }
                     @else { (tables::processes(summary)) }
                 }
                 section #recording aria-labelledby="recording-title" {
@@ -114,8 +116,8 @@ impl Page<'_> {
 
 fn head(title: &str) -> Markup {
     let policy = format!(
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{SCRIPT_HASH}'; base-uri \
-         'none'; form-action 'none'"
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src \
+         'sha256-{SCRIPT_HASH}'; base-uri 'none'; form-action 'none'"
     );
     html! {
         head {

@@ -16,8 +16,8 @@ use crate::{
     output::summary::plots::hues,
 };
 
-/// Colours that are told apart in dark and light, also by those who see fewer (Okabe and Ito's, less
-/// yellow and black, with violet and olive). The style sheet has them.
+/// Colours that are told apart in dark and light, also by those who see fewer (Okabe and Ito's,
+/// less yellow and black, with violet and olive). The style sheet has them.
 pub(super) const COLOURS: usize = 8;
 
 /// Cells in which no destination prevails.
@@ -90,7 +90,8 @@ impl Hues {
                             (entry(hue, name, Some(*n)))
                         }
                         @if self.other_lanes > 0 {
-                            (entry(COLOURS, &format!("{} others", count(self.other_lanes as u64)), Some(self.others)))
+                            @let others = format!("{} others", count(self.other_lanes as u64));
+                            (entry(COLOURS, &others, Some(self.others)))
                         }
                         @if self.dense { (entry(SEVERAL, "several in one place", None)) }
                     }

@@ -34,7 +34,8 @@ pub(super) fn draw(
         (behind)
         @for dot in dots {
             @let (left, top) = (x.place(dot.x) * WIDTH, (1.0 - y.place(dot.y)) * HEIGHT);
-            path class=(format!("m h{}", hues.hue(dot.mark.id))) d=(format!("M{left:.2} {top:.2}h0")) {
+            @let class = format!("m h{}", hues.hue(dot.mark.id));
+            path class=(class) d=(format!("M{left:.2} {top:.2}h0")) {
                 title { (sentence(dot.mark, hues)) }
             }
         }

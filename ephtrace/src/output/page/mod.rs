@@ -4,7 +4,6 @@ mod bars;
 mod density;
 mod document;
 mod failures;
-pub mod findings;
 mod hues;
 mod marks;
 mod plot;

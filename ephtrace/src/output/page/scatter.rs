@@ -22,7 +22,8 @@ use crate::{
     model::PortRange,
 };
 
-/// Where ports take up less than this share of the range, only they are shown, not all of the range.
+/// Where ports take up less than this share of the range, only they are shown, not all of the
+/// range.
 const SPARSE: f64 = 0.25;
 
 /// A whole number as it is.
@@ -115,7 +116,8 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
         id: "by-number",
         title: "Ports in the order of their assignment",
         hint: html! {
-            "One rising line: one counter for everybody. Several lines: a counter for each destination. A cloud: chance. "
+            "One rising line: one counter for everybody. Several lines: a counter for each \
+             destination. A cloud: chance. "
             (epochs(charts, "Dashed"))
         },
         reading: reading(charts, grid),
@@ -219,7 +221,8 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
         id: "returns",
         title: "Return map of each destination",
         hint: html! {
-            "Each port against the one before it to the same destination. Near the diagonal: a counter. A cloud: chance."
+            "Each port against the one before it to the same destination. Near the diagonal: a \
+             counter. A cloud: chance."
         },
         reading: format!("{} returns to a destination.", count(grid.total())),
         x: (y, "port before, of the same destination"),
@@ -254,7 +257,9 @@ pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
     Some(searches(charts, hues, (grid, at), y).plot(
         ("tried", "Candidates tried", "candidates tried"),
         html! {
-            "How many ports each search looked at; 1 means that the first was free. From half of the range in use for one destination on, each connect walks through half of the range first. The scale is by ratio."
+            "How many ports each search looked at; 1 means that the first was free. From half of \
+             the range in use for one destination on, each connect walks through half of the range \
+             first. The scale is by ratio."
         },
         grid.total(),
         ends.map(count),
@@ -338,7 +343,9 @@ fn behind(charts: &Charts, y: &Scale, rules: &[f64]) -> Markup {
     html! {
         @if low < high {
             @for end in ends.into_iter().filter(|end| (0.0..=1.0).contains(end)) {
-                path.limit d=(format!("M0 {:.1}H{WIDTH}", (1.0 - end) * HEIGHT)) { title { "End of the range" } }
+                path.limit d=(format!("M0 {:.1}H{WIDTH}", (1.0 - end) * HEIGHT)) {
+                    title { "End of the range" }
+                }
             }
         }
         @for rule in rules {
@@ -352,7 +359,8 @@ fn epochs(charts: &Charts, how: &str) -> Markup {
         @match charts.epochs() {
             None => "The kernel drew a new hash secret too often to draw a rule for each.",
             Some([]) => "",
-            Some(_) => { (how) " rules: the kernel drew a new hash secret, as it does every ten seconds." }
+            Some(_) => { (how) " rules: the kernel drew a new hash secret, as it does every ten \
+                                seconds." }
         }
     }
 }

@@ -48,10 +48,16 @@ impl Slices<'_> {
                 tbody {
                     @for slice in self.slices() {
                         tr {
-                            th scope="row" { (slice.from) @if slice.from != slice.to { " to " (slice.to) } }
+                            th scope="row" {
+                                (slice.from) @if slice.from != slice.to { " to " (slice.to) }
+                            }
                             td { (count(slice.count)) } td { (slice.lowest) } td { (slice.highest) }
                             @if self.hues.several() {
-                                td.text { @if let Some(hue) = slice.busiest { (shown(self.hues.name(hue))) } }
+                                td.text {
+                                    @if let Some(hue) = slice.busiest {
+                                        (shown(self.hues.name(hue)))
+                                    }
+                                }
                             }
                         }
                     }

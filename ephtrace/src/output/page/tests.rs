@@ -66,16 +66,8 @@ fn made_of(events: impl IntoIterator<Item = Assignment>) -> (Summary, Charts) {
 
 fn page_called(source: &str, events: impl IntoIterator<Item = Assignment>) -> String {
     let (summary, charts) = made_of(events);
-    let findings = findings::of(&summary);
     let format = "ndjson";
-    let page = Page {
-        source,
-        format,
-        repeated: 0,
-        summary: &summary,
-        charts: &charts,
-        findings: &findings,
-    };
+    let page = Page { source, format, repeated: 0, summary: &summary, charts: &charts };
     page.render()
 }
 
@@ -100,7 +92,19 @@ fn part(page: &str, from: &str, to: &str) -> String {
 fn begins_with_policy_verdict_and_findings() {
     let page = page((0..40).map(connect).chain([failure(40, 99), failure(41, 99)]));
     insta::assert_snapshot!(part(&page, "<!DOCTYPE", "<title>").replace(SCRIPT_HASH, "HASH"), @r##"
-    <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-HASH'; base-uri 'none'; form-action 'none'"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+    <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="\
+                                                                                                                   default-src \
+                                                                                                                   'none'; \
+                                                                                                                   img-src \
+                                                                                                                   data:; \
+                                                                                                                   style-src \
+                                                                                                                   'unsafe-inline'; \
+                                                                                                                   script-src \
+                                                                                                                   'sha256-HASH'; \
+                                                                                                                   base-uri \
+                                                                                                                   'none'; \
+                                                                                                                   form-action \
+                                                                                                                   'none'"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
     <link rel="icon" href="data:,"><title>
     "##);
     insta::assert_snapshot!(part(&page, r#"<ul class="findings""#, "</ul>"), @r##"
@@ -154,9 +158,18 @@ fn a_chart_of_few_events() {
     <span style="top:2.50%">40500</span></div>
     <div class="frame">
     <div class="area">
-    <svg role="img" viewBox="0 0 1000 500" preserveAspectRatio="none" aria-label="Ports in the order of their assignment: 3 ports, 3 different ones, from 40000 to 40502, of 2 destinations; each one drawn.">
+    <svg role="img" viewBox="0 0 1000 500" preserveAspectRatio="none" aria-label="Ports in the \
+                                                                                  order of their \
+                                                                                  assignment: 3 \
+                                                                                  ports, 3 \
+                                                                                  different ones, \
+                                                                                  from 40000 to \
+                                                                                  40502, of 2 \
+                                                                                  destinations; \
+                                                                                  each one drawn.">
 
-    <path class="lines" d="M0.0 0V500M333.3 0V500M666.7 0V500M1000.0 0V500M0 490.4H1000M0 394.8H1000M0 299.2H1000M0 203.6H1000M0 108.1H1000M0 12.5H1000"></path>
+    <path class="lines" d="M0.0 0V500M333.3 0V500M666.7 0V500M1000.0 0V500M0 490.4H1000M0 \
+                           394.8H1000M0 299.2H1000M0 203.6H1000M0 108.1H1000M0 12.5H1000"></path>
 
     <path class="m h0" d="M0.00 490.38h0"><title>#1: port 40000, A 10.0.1.1:443, in 1 µs, tried 1, curl (181)</title></path>
 
@@ -338,12 +351,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn every_text_is_escaped(
-        source in "[ -~]{0,20}", comm in "[ -~]{0,15}", told in prop::array::uniform3("[ -~]{0,30}"),
+        source in "[ -~]{0,20}",
+        comm in "[ -~]{0,15}",
+        told in prop::array::uniform3("[ -~]{0,30}"),
     ) {
         let render = |mask: &dyn Fn(&str) -> String| {
             let comm = Comm::new(&mask(&comm));
             let events = (0..4).map(connect).map(|e| Assignment { comm: Some(comm), ..e });
-            let (summary, charts) = made_of(events);
+            let (mut summary, charts) = made_of(events);
             let [sentence, evidence, remedy] = told.clone().map(|text| mask(&text));
             let finding = Finding {
                 rule: "test",
@@ -352,6 +367,7 @@ proptest! {
                 evidence,
                 remedies: vec![remedy],
             };
+            summary.findings = vec![finding];
             let source = mask(&source);
             Page {
                 source: &source,
@@ -359,7 +375,6 @@ proptest! {
                 repeated: 0,
                 summary: &summary,
                 charts: &charts,
-                findings: &[finding],
             }
             .render()
         };

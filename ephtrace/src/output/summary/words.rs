@@ -16,7 +16,7 @@ use crate::{
         pattern::{Algorithm, Pattern, Verdict},
         reuse::Reuse,
         storm::{Interval, Numbers},
-        summary::{BUSIEST, DestinationSummary, ErrorCount, ProcessSummary, Summary},
+        summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
     },
     model::{hook_name, unseen_failures},
 };
@@ -35,6 +35,7 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     if summary.assignments > 0 {
         verdict(out, summary)?;
         origins(out, summary)?;
+        hosts(out, &summary.hosts)?;
         destinations(out, summary)?;
         processes(out, summary)?;
         reuse(out, &summary.reuse)?;
@@ -84,6 +85,10 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         write!(out, ", {} ports named by the program", summary.explicit)?;
     }
     writeln!(out)?;
+    if summary.retried > 0 {
+        let n = summary.retried;
+        writeln!(out, "{n} rows that repeat a connect from the same port were left out")?;
+    }
     if let Some(latency) = summary.latency_ns {
         let (p50, p99, max) = (Span(latency.p50), Span(latency.p99), Span(latency.max));
         writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
@@ -106,6 +111,9 @@ pub(crate) fn whole(summary: &Summary) -> String {
         let likely = percent(pattern_confidence);
         return format!("each way to get a port has a rule of its own ({pattern}, {likely})");
     }
+    if summary.hosts.known > 1 && pattern == Pattern::Undetermined {
+        return "undetermined over all hosts; each is judged by itself".to_owned();
+    }
     sentence(&summary.verdict)
 }
 
@@ -117,6 +125,7 @@ pub(crate) fn sentence(verdict: &Verdict) -> String {
         Pattern::PerDestination => "ports follow the last one given to the same destination",
         Pattern::Random => "ports come at random",
         Pattern::Mixed => "ports come by two rules in one stream",
+        Pattern::Fixed => "ports are fixed, none of them is ephemeral",
         Pattern::Undetermined => return undetermined(verdict),
     };
     let rule = match verdict.algorithm {
@@ -161,6 +170,23 @@ fn origins(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     for origin in &summary.origins {
         let (n, word) = (origin.assignments, word(&origin.verdict));
         writeln!(out, "{n:>9}  {word:15} {}", origin.origin)?;
+    }
+    Ok(())
+}
+
+/// Verdicts by host, if there is more than one.
+fn hosts(out: &mut impl Write, hosts: &HostsSummary) -> io::Result<()> {
+    let HostsSummary { known, evicted, busiest, .. } = hosts;
+    if *known < 2 {
+        return Ok(());
+    }
+    let more = if *evicted > 0 { "more than " } else { "" };
+    writeln!(out, "\nbusiest of {more}{known} hosts:")?;
+    writeln!(out, "{:>9} {:>7}  {:15} HOST", "COUNT", "FAILED", "VERDICT")?;
+    for one in busiest.iter().take(BUSIEST) {
+        let count = at_least(one.assignments, one.complete);
+        let (failures, word) = (one.failures, word(&one.verdict));
+        writeln!(out, "{count:>9} {failures:>7}  {word:15} {}", one.name())?;
     }
     Ok(())
 }
@@ -286,7 +312,8 @@ fn overflow(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let (assignments, failed) = (all.assignments, all.failed);
     writeln!(
         out,
-        "the ring buffer was full: {assignments} more assignments ({failed} failed) were only counted:"
+        "the ring buffer was full: {assignments} more assignments ({failed} failed) were \
+                   only counted:"
     )?;
     writeln!(out, "{:>9} {:>7}  ORIGIN  PROCESS and DESTINATION", "COUNT", "FAILED")?;
     for row in rows.iter().take(LISTED_PROCESSES) {

@@ -155,7 +155,8 @@ fn header(out: &mut impl Write, count: Count) -> io::Result<()> {
     let (failed, p50, p99) = ("FAILED", "P50(us)", "P99(us)");
     writeln!(
         out,
-        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and DESTINATION",
+        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and \
+         DESTINATION",
         "TRIED", "<CPU%", "USE%"
     )
 }

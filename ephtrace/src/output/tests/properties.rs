@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
 use crate::model::columns::COLUMNS;
@@ -30,7 +31,7 @@ proptest! {
     fn a_line_is_json_with_all_keys(assignment in any_assignment()) {
         let line = json(std::slice::from_ref(&assignment));
         prop_assert!(line.ends_with('\n') && line.lines().count() == 1);
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line).unwrap();
+        let object: serde_json::Map<String, Value> = serde_json::from_str(&line).unwrap();
         prop_assert_eq!(object.len(), COLUMNS.len() + 1);
         for column in COLUMNS {
             prop_assert!(object.contains_key(column.name));

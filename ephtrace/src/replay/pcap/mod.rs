@@ -1,9 +1,9 @@
 //! Captures of packets, pcap and pcapng: each connection that a host began, by its first SYN.
 //!
-//! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether the
-//! kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN that
-//! was sent again, or captured on a second interface, has the sequence number of the first one and
-//! counts once.
+//! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether
+//! the kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN
+//! that was sent again, or captured on a second interface, has the sequence number of the first one
+//! and counts once.
 
 mod packet;
 

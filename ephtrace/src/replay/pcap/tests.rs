@@ -231,7 +231,10 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_packets_do_not_panic(number in 0_i32..300, bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+    fn arbitrary_packets_do_not_panic(
+        number in 0_i32..300,
+        bytes in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
         if let Some(link) = Link::from_number(number) {
             let _ = packet::syn(link, &bytes);
         }

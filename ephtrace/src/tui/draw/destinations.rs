@@ -105,7 +105,8 @@ fn cells(state: &State, lane: &Lane, entry: &Entry<Row>, columns: &[Column]) -> 
     cells
 }
 
-/// How much of its range a destination has in use, and what that is past: `½` the half mark, `!` all.
+/// How much of its range a destination has in use, and what that is past: `½` the half mark, `!`
+/// all.
 pub(super) fn in_use(in_use: Option<InUse>) -> Cell {
     let Some(in_use) = in_use else { return UNKNOWN.to_owned().into() };
     let percent = in_use.percent().min(100);

@@ -37,6 +37,7 @@ const SETTLE_S: u64 = 120;
 
 /// Untraced runs that don't count, before all others.
 const UNCOUNTED: usize = 2;
+const UNCOUNTED_CONNECTS: u32 = 20_000;
 
 /// Measures all runs, those of one list in one guest.
 pub(super) fn measure(
@@ -78,7 +79,8 @@ pub(super) fn measure(
 
 fn one_guest(guests: &Guests, programs: &Executables, runs: Vec<Run>) -> Result<Vec<Measured>> {
     let first = runs.iter().find(|run| run.command.is_empty()).context("nothing is untraced")?;
-    let uncounted = vec![first.clone(); UNCOUNTED];
+    let cost = vec![format!("--connects={UNCOUNTED_CONNECTS}")];
+    let uncounted = vec![Run { cost, ..first.clone() }; UNCOUNTED];
     let expected = runs.len();
     let peers = peers_of(&runs);
     let floor = calls(&runs, "floor").then_some("floor");
@@ -95,19 +97,22 @@ fn one_guest(guests: &Guests, programs: &Executables, runs: Vec<Run>) -> Result<
         command: vec!["/bin/guest-meter".into()],
         timeout: TIMEOUT,
     };
-    let mut lines = Vec::new();
+    let mut results = Vec::new();
     let ended = guests.run(programs, task, &mut |line| {
         if let Some(measured) = line.strip_prefix(MARK) {
-            lines.push(measured.to_owned());
+            let measured = serde_json::from_str::<Measured>(measured);
+            if let Ok(run) = &measured {
+                say(format_args!("measured: {}, {}", run.tracer, run.load));
+            }
+            results.push(measured);
         } else if !line.is_empty() {
             say(format_args!("guest: {line}"));
         }
     });
     fs::remove_file(&order_file).context("cannot remove the order")?;
     ended?;
-    let measured = lines.iter().map(|line| serde_json::from_str(line));
-    let measured: Vec<Measured> =
-        measured.collect::<Result<_, _>>().context("a guest's results")?;
+    let measured: Result<Vec<_>, _> = results.into_iter().collect();
+    let measured = measured.context("cannot read what a guest measured")?;
     let counted = measured.into_iter().skip(UNCOUNTED).collect::<Vec<_>>();
     if counted.len() != expected {
         bail!("a guest measured {} of {expected} runs", counted.len());

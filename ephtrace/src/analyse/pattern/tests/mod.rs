@@ -9,8 +9,8 @@ use fastrand::Rng;
 use proptest::prelude::*;
 
 use super::{
-    Algorithm, Clock, History, Judge, MAX_DESTINATIONS, MAX_HISTORY, Observation, Pattern, Search,
-    Verdict, WHOLE,
+    Algorithm, Clock, History, Judge, MAX_DESTINATIONS, MAX_HISTORY, Observation, Pattern,
+    Predictable, Search, Verdict, WHOLE,
 };
 use crate::model::{Origin, Protocol, RangeInForce};
 
@@ -21,6 +21,7 @@ fn event(n: u64, key: u64, port: u16) -> Observation {
     Observation {
         port,
         key,
+        peer: u32::try_from(key % 1_000_003).unwrap(),
         netns: 0,
         range: Some(RANGE),
         origin: None,
@@ -174,7 +175,8 @@ fn named_ports_are_left_out() {
 #[test]
 fn one_destination_does_not_tell_whose_counter_it_is() {
     let verdict = verdict((0..64).map(|i| event(i, 1, 40000 + u16::try_from(i).unwrap())));
-    assert_eq!(verdict.pattern, Pattern::Sequential);
+    assert_eq!(verdict.predictable, Predictable::Yes);
+    assert_eq!(verdict.pattern, Pattern::Undetermined);
     assert_eq!(verdict.algorithm, Algorithm::Undetermined);
     assert!(verdict.evidence.iter().any(|s| s.contains("only one destination")), "{verdict:#?}");
 }
@@ -261,7 +263,9 @@ fn the_kernel_confirms_or_disagrees() {
 fn destinations_are_bounded_and_what_is_forgotten_is_counted() {
     let most = u64::try_from(MAX_DESTINATIONS).unwrap();
     let verdict = verdict((0..most + 10).map(|i| event(i, i, port(hash(i)))));
-    assert!(verdict.evidence.iter().any(|s| s.starts_with("10 destinations were forgotten")));
+    assert!(
+        verdict.evidence.iter().any(|s| s.starts_with("state for 10 destinations was evicted"))
+    );
 }
 
 #[test]
@@ -315,13 +319,15 @@ proptest! {
             let range = known.then_some(RANGE);
             Observation { netns, range, ..event(u64::try_from(i).unwrap(), key, port) }
         }));
-        prop_assert!(sums_to_one(&verdict.patterns) && verdict.patterns.len() == 4);
-        prop_assert!(sums_to_one(&verdict.algorithms) && verdict.algorithms.len() == 12);
+        prop_assert!(sums_to_one(&verdict.patterns) && verdict.patterns.len() == 5);
+        prop_assert!(sums_to_one(&verdict.algorithms) && verdict.algorithms.len() == 13);
         prop_assert!((0.0..=1.0).contains(&verdict.pattern_confidence));
     }
 
     #[test]
-    fn the_order_in_which_namespaces_take_turns_does_not_matter(turns in prop::collection::vec(0_u32..3, 60..120)) {
+    fn the_order_in_which_namespaces_take_turns_does_not_matter(
+        turns in prop::collection::vec(0_u32..3, 60..120),
+    ) {
         let mut counters = [100, 9_000, 20_000];
         let verdict = verdict(turns.into_iter().enumerate().map(|(i, netns)| {
             let counter = &mut counters[usize::try_from(netns).unwrap()];
@@ -343,8 +349,8 @@ proptest! {
     }
 }
 
-/// A new hash secret can begin anywhere, thus also just behind where the old one had got to: seen on
-/// Linux 6.12 in a socket's range of 2000 ports.
+/// A new hash secret can begin anywhere, thus also just behind where the old one had got to: seen
+/// on Linux 6.12 in a socket's range of 2000 ports.
 #[test]
 fn a_new_secret_just_behind_the_old_counter_is_no_late_port() {
     let mut rng = Rng::with_seed(11);

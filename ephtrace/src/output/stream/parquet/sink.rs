@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The file is a whole Parquet file at any time, so that whatever kills ephtrace, it can be read up
-//! to the last [`CHECKPOINT_NS`]. Rows stay in the last row group, which is written again and again,
-//! until that is worth being one of its own. docs/recording.md has the schema and the metadata.
+//! to the last [`CHECKPOINT_NS`]. Rows stay in the last row group, which is written again and
+//! again, until that is worth being one of its own. docs/recording.md has the schema and the
+//! metadata.
 
 use std::{io, path::PathBuf};
 
@@ -41,15 +42,15 @@ const GROUP_SHARE: u64 = 64;
 /// which costs less than a footer with many row groups.
 const ENOUGH_ROWS: usize = schema::MAX_ROWS / 4 * 3;
 
-/// Row groups, 3 MiB of footer, that make checkpoints rarer by [`CHECKPOINT_NS`], so that no more than
-/// 2 MiB of footer is written in a second: full ones are 67 million rows.
+/// Row groups, 3 MiB of footer, that make checkpoints rarer by [`CHECKPOINT_NS`], so that no more
+/// than 2 MiB of footer is written in a second: full ones are 67 million rows.
 const MANY_GROUPS: u64 = 1024;
 
 /// Bytes of row groups that wait in memory for a checkpoint: some seconds of a storm.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 
-/// A tick that is behind by more, in nanoseconds, is by a clock that was set back: events come late by
-/// some milliseconds.
+/// A tick that is behind by more, in nanoseconds, is by a clock that was set back: events come late
+/// by some milliseconds.
 const SET_BACK_NS: u64 = 1_000_000_000;
 
 /// What a recording is written to, and when to the next file.

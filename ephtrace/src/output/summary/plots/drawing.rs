@@ -6,8 +6,8 @@
 //!
 //! | plot | shows |
 //! |---|---|
-//! | ports by order | one counter for all: a rising line; counters by destination: level or rising lines; chance: a cloud |
-//! | climb by order | only where those lines are too level to be seen rising: each from where it began or jumped to |
+//! | ports by order | one rising line: one counter; several: by destination; a cloud: chance |
+//! | climb by order | only where lines are too level to be seen rising: each from where it began |
 //! | return map | port against the one before of the same destination: a diagonal or a cloud |
 //! | steps | bars, for each size if most are small, else over the width of the range |
 
@@ -88,8 +88,8 @@ pub fn draw(picture: &Picture, width: u16, colour: bool, out: &mut impl Write) -
     Ok(())
 }
 
-/// The plots of `picture` in rows from top to bottom, two in each if there is room; none if there is
-/// too little to be seen. The lanes that are `marked` have the colours of their places.
+/// The plots of `picture` in rows from top to bottom, two in each if there is room; none if there
+/// is too little to be seen. The lanes that are `marked` have the colours of their places.
 pub(crate) fn rows(
     picture: &Picture,
     width: u16,

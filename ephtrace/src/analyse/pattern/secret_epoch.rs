@@ -1,10 +1,11 @@
 //! Whether two moments lie in the same ten-second epoch of Linux's hash secret.
 //!
 //! `secure_ipv4_port_ephemeral` hashes `jiffies / (10 * HZ)`, so every counter restarts somewhere
-//! else at each boundary (Linux 5.18 and later; port-selection.md, 1.2). With the epoch recorded this is known;
-//! with time alone, the phase of the boundaries is learned.
+//! else at each boundary (Linux 5.18 and later; port-selection.md, 1.2). With the epoch recorded
+//! this is known; with time alone, the phase of the boundaries is learned.
 
 use super::observation::Clock;
+use crate::analyse::real as as_f64;
 
 /// Length of an epoch in nanoseconds.
 const EPOCH_NS: u64 = 10_000_000_000;
@@ -31,7 +32,7 @@ impl Clock {
 
 /// The belief in where the boundaries are.
 #[derive(Clone, Debug)]
-pub(super) struct Salt {
+pub(super) struct SecretEpoch {
     cells: [f64; CELLS],
     total: f64,
 }
@@ -47,7 +48,7 @@ struct Span {
     more: usize,
 }
 
-impl Salt {
+impl SecretEpoch {
     pub(super) const fn new() -> Self {
         Self { cells: [1.0; CELLS], total: 40.0 }
     }
@@ -122,7 +123,7 @@ impl Span {
 }
 
 fn cell_share(ns: u64) -> f64 {
-    super::facts::real(ns) / 250e6
+    as_f64(ns) / 250e6
 }
 
 #[cfg(test)]
@@ -133,31 +134,31 @@ mod tests {
 
     #[test]
     fn a_recorded_epoch_decides() {
-        let salt = Salt::new();
-        assert!(salt.same(7, Clock::Epoch(7)) > 0.99);
-        assert!(salt.same(6, Clock::Epoch(7)) < 0.01);
+        let secret = SecretEpoch::new();
+        assert!(secret.same(7, Clock::Epoch(7)) > 0.99);
+        assert!(secret.same(6, Clock::Epoch(7)) < 0.01);
     }
 
     #[test]
     fn time_alone_gives_a_chance() {
-        let salt = Salt::new();
-        let same = salt.same(100 * SECOND, Clock::Time(104 * SECOND));
+        let secret = SecretEpoch::new();
+        let same = secret.same(100 * SECOND, Clock::Time(104 * SECOND));
         assert!((same - 0.6).abs() < 0.03, "{same}");
-        assert!(salt.same(100 * SECOND, Clock::Time(111 * SECOND)) < 0.01);
-        assert!(salt.same(100 * SECOND, Clock::Time(100 * SECOND + 1000)) > 0.99);
+        assert!(secret.same(100 * SECOND, Clock::Time(111 * SECOND)) < 0.01);
+        assert!(secret.same(100 * SECOND, Clock::Time(100 * SECOND + 1000)) > 0.99);
     }
 
     #[test]
     fn the_phase_is_learned() {
-        let mut salt = Salt::new();
+        let mut secret = SecretEpoch::new();
         // Boundaries at 3.1 s: crossing that moment restarts, crossing 7 s does not.
         for epoch in 10..14 {
             let base = epoch * EPOCH_NS;
-            salt.learn(base + 3 * SECOND, Clock::Time(base + 3_200_000_000), 1e-4, 1e-6);
-            salt.learn(base + 5 * SECOND, Clock::Time(base + 12 * SECOND), 1e-4, 1e-1);
+            secret.learn(base + 3 * SECOND, Clock::Time(base + 3_200_000_000), 1e-4, 1e-6);
+            secret.learn(base + 5 * SECOND, Clock::Time(base + 12 * SECOND), 1e-4, 1e-1);
         }
         let base = 20 * EPOCH_NS;
-        assert!(salt.same(base + 2 * SECOND, Clock::Time(base + 4 * SECOND)) < 0.1);
-        assert!(salt.same(base + 4 * SECOND, Clock::Time(base + 9 * SECOND)) > 0.9);
+        assert!(secret.same(base + 2 * SECOND, Clock::Time(base + 4 * SECOND)) < 0.1);
+        assert!(secret.same(base + 4 * SECOND, Clock::Time(base + 9 * SECOND)) > 0.9);
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{frame::Frame, score::Score};
 
-/// Values of N looked at, each 1.3 times the one before, from [`SMALLEST`] on.
-const GRID: usize = 28;
+/// Values of N looked at, each 1.15 times the one before, from [`SMALLEST`] on.
+const GRID: usize = 52;
 const SMALLEST: f64 = 5.0;
-const RATIO: f64 = 1.3;
+const RATIO: f64 = 1.15;
 /// The first values of N, up to 14.
-const COARSE: usize = 5;
+const COARSE: usize = 9;
 /// Weight of the last port as the reference, of the one before, and so on: a stray port or an
 /// overtaken one then costs one event.
 const RECENCY: [f64; 4] = [0.93, 0.045, 0.015, 0.01];
@@ -42,21 +42,21 @@ const WIDEST: f64 = 0.3;
 pub(super) struct Recent<const N: usize> {
     ports: [u16; N],
     len: usize,
-    range_id: u32,
 }
 
 impl<const N: usize> Recent<N> {
     pub(super) const fn new() -> Self {
-        Self { ports: [0; N], len: 0, range_id: 0 }
+        Self { ports: [0; N], len: 0 }
     }
 
-    /// The ports to compare with; none after a change of the range.
-    pub(super) fn ports(&mut self, frame: &Frame) -> &[u16] {
-        if self.range_id != frame.range_id {
-            self.range_id = frame.range_id;
-            self.len = 0;
-        }
+    /// The ports to compare with.
+    pub(super) fn ports(&self) -> &[u16] {
         &self.ports[..self.len]
+    }
+
+    /// The last port.
+    pub(super) fn last(&self) -> Option<u16> {
+        self.ports[..self.len].first().copied()
     }
 
     pub(super) fn push(&mut self, port: u16) {
@@ -68,7 +68,7 @@ impl<const N: usize> Recent<N> {
 
 /// The values of N, and how well each has done.
 #[derive(Clone)]
-pub(super) struct Wide {
+pub(super) struct RandomIncrement {
     weights: [f64; GRID],
     /// The values still in the running; the others are left out for good.
     from: usize,
@@ -84,7 +84,7 @@ type Laws = [[f64; 4]; GRID];
 /// A value of N with less weight than this, at either end of those in the running, is given up.
 const HOPELESS: f64 = 1e-7;
 
-impl Wide {
+impl RandomIncrement {
     pub(super) fn new(downwards: bool) -> Self {
         Self {
             weights: [1.0; GRID],
@@ -210,13 +210,13 @@ mod tests {
     #[test]
     fn n_is_found() {
         let (mut space, mut wide, mut recent) =
-            (Space::new(), Wide::new(false), Recent::<4>::new());
+            (Space::new(), RandomIncrement::new(false), Recent::<4>::new());
         let mut port = 10000;
         for i in 0_u16..200 {
             port += 1 + i * 37 % 100;
             let range = PortRange::new(1024, 65535);
             let frame = space.frame(port, Some(range), 0.0);
-            let ports = recent.ports(&frame);
+            let ports = recent.ports();
             wide.observe(&frame, ports);
             recent.push(port);
         }

@@ -2,18 +2,19 @@
 
 use super::{
     frame::Frame,
-    models::{HostSeen, LaneSeen},
-    observation::Observation,
+    models::{HostDensities, LaneDensities, NEAR},
+    observation::{Clock, Observation},
 };
-pub(super) use crate::analyse::real;
+use crate::analyse::real as as_f64;
 use crate::model::Origin;
 
-/// Steps of 1 to this count as near.
-pub(super) const NEAR: i32 = 16;
+/// An event that is earlier than the one before it by more than this, in nanoseconds, is out of
+/// order; a tracer's own buffers delay by less.
+const DISORDER_NS: u64 = 1_000_000;
 
 /// Plain counts over one stream.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct Counts {
     /// Assignments.
     pub(super) events: u64,
     /// First visits to a destination.
@@ -40,6 +41,24 @@ pub(super) struct Facts {
     pub(super) entries: u64,
     /// … that moved by 1 to [`NEAR`] from it.
     pub(super) near_entries: u64,
+    /// Assignments after one to another destination of the same namespace.
+    pub(super) switches: u64,
+    /// … that moved by at most [`NEAR`] from one of the places that a counter for everybody may
+    /// have got to.
+    pub(super) near_switches: u64,
+    /// Assignments after one to another address.
+    pub(super) peer_switches: u64,
+    /// … that are ahead of it.
+    pub(super) ahead: u64,
+    /// Assignments with the port and the destination of the last one there: the same connect, tried
+    /// again. They are not judged.
+    pub(super) retries: u64,
+    /// Assignments that came before the one before them, by their time.
+    pub(super) backwards: u64,
+    /// Time of the last assignment, in nanoseconds since the Unix epoch; 0 where unknown.
+    pub(super) last_ns: u64,
+    /// The latest time so far, likewise.
+    pub(super) latest_ns: u64,
     /// Ports on the parity of the low end.
     pub(super) low_parity: u64,
     /// Assignments from a range with an odd low end.
@@ -50,6 +69,8 @@ pub(super) struct Facts {
     pub(super) sizes: f64,
     /// Assignments whose range was known.
     pub(super) ranged: u64,
+    /// … and is none that a system has by itself.
+    pub(super) custom: u64,
     /// Whether they all came through our own hooks.
     pub(super) linux: u64,
     /// Those whose origin is known to be connect.
@@ -62,13 +83,13 @@ pub(super) struct Facts {
     pub(super) residuals: [Option<i32>; 2],
 }
 
-impl Facts {
+impl Counts {
     pub(super) fn observe(
         &mut self,
         event: &Observation,
         frame: &Frame,
-        host: &HostSeen,
-        lane: &LaneSeen,
+        host: &HostDensities,
+        lane: &LaneDensities,
     ) {
         self.events += 1;
         self.sizes += f64::from(frame.size);
@@ -77,7 +98,9 @@ impl Facts {
         self.linux += u64::from(event.linux);
         self.connects += u64::from(event.origin == Some(Origin::Connect));
         self.ranged += u64::from(event.range.is_some());
+        self.custom += u64::from(frame.is_custom());
         self.pings += u64::from(event.origin == Some(Origin::Ping));
+        self.count_switch(host);
         if let Some(step) = host.step {
             self.pairs += 1;
             let near = u64::from((1..=NEAR).contains(&step.abs()));
@@ -93,7 +116,26 @@ impl Facts {
         }
     }
 
-    fn count_return(&mut self, frame: &Frame, lane: &LaneSeen) {
+    fn count_switch(&mut self, host: &HostDensities) {
+        if host.switched {
+            self.switches += 1;
+            self.near_switches += u64::from(host.close);
+        }
+        if host.switched_peer {
+            self.peer_switches += 1;
+        }
+        self.ahead += u64::from(host.step.is_some_and(|step| step > 0));
+    }
+
+    /// Takes note of the time of an event, before anything else.
+    pub(super) fn observe_time(&mut self, clock: Clock) {
+        let Clock::Time(ns) = clock else { return };
+        self.backwards += u64::from(ns + DISORDER_NS < self.last_ns);
+        self.last_ns = ns;
+        self.latest_ns = self.latest_ns.max(ns);
+    }
+
+    fn count_return(&mut self, frame: &Frame, lane: &LaneDensities) {
         let interleaved = u64::from(self.gap.is_some_and(|gap| gap > 0));
         self.interleaved += interleaved;
         if lane.same < 0.5 {
@@ -102,7 +144,7 @@ impl Facts {
         } else {
             self.returns += 1;
             self.near_returns += u64::from(is_near(lane.near));
-            let near = f64::from(NEAR) * real(lane.places);
+            let near = f64::from(NEAR) * as_f64(lane.places);
             self.near_by_chance += (near / f64::from(frame.size.max(1))).min(1.0);
         }
         if is_near(lane.near) {
@@ -117,12 +159,18 @@ impl Facts {
 
     /// Chance that a random port is near the one before, up or down.
     pub(super) fn chance_of_pair(&self) -> f64 {
-        (2.0 * f64::from(NEAR) * real(self.events) / self.sizes.max(1.0)).min(1.0)
+        (2.0 * f64::from(NEAR) * as_f64(self.events) / self.sizes.max(1.0)).min(1.0)
     }
 
-    /// Chance that a random port is just ahead of one of the places that its destination has got to.
+    /// Chance that a random port is just ahead of one of the places that its destination has got
+    /// to.
     pub(super) fn chance_of_return(&self) -> f64 {
-        self.near_by_chance / real(self.returns.max(1))
+        self.near_by_chance / as_f64(self.returns.max(1))
+    }
+
+    /// Number of ports in the range, on average.
+    pub(super) fn mean_size(&self) -> f64 {
+        self.sizes / as_f64(self.events.max(1))
     }
 
     /// Whether the range was known at most assignments.

@@ -8,7 +8,7 @@ const SHARE: u64 = 16;
 
 /// Which assignments of a stream are judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct SamplingSchedule {
     whole: u64,
     seen: u64,
     judged: u64,
@@ -16,7 +16,7 @@ pub(super) struct Pace {
 
 /// What to do with the next assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Decision {
     /// Judge it.
     Judge,
     /// Judge it; some before it were left out.
@@ -25,7 +25,7 @@ pub(super) enum Turn {
     Rest,
 }
 
-impl Pace {
+impl SamplingSchedule {
     /// Judges all of the first `whole` assignments, and the first sixteenth of each `whole` after
     /// them.
     pub(super) fn new(whole: u64) -> Self {
@@ -33,17 +33,17 @@ impl Pace {
     }
 
     /// Counts the next assignment.
-    pub(super) fn next(&mut self) -> Turn {
+    pub(super) fn next(&mut self) -> Decision {
         let place = self.seen % self.whole;
         let turn = match (self.seen / self.whole, place) {
-            (0, _) => Turn::Judge,
+            (0, _) => Decision::Judge,
             // The beginning and the first run are in one piece.
-            (2.., 0) => Turn::Resume,
-            _ if place < self.whole / SHARE => Turn::Judge,
-            _ => Turn::Rest,
+            (2.., 0) => Decision::Resume,
+            _ if place < self.whole / SHARE => Decision::Judge,
+            _ => Decision::Rest,
         };
         self.seen += 1;
-        self.judged += u64::from(turn != Turn::Rest);
+        self.judged += u64::from(turn != Decision::Rest);
         turn
     }
 
@@ -68,13 +68,16 @@ mod tests {
 
     #[test]
     fn a_beginning_then_runs() {
-        let mut pace = Pace::new(32);
-        let turns: Vec<Turn> = (0..128).map(|_| pace.next()).collect();
-        let judged = |from: usize, to: usize| turns[from..to].iter().all(|t| *t == Turn::Judge);
+        let mut schedule = SamplingSchedule::new(32);
+        let turns: Vec<Decision> = (0..128).map(|_| schedule.next()).collect();
+        let judged = |from: usize, to: usize| turns[from..to].iter().all(|t| *t == Decision::Judge);
         assert!(judged(0, 34), "{turns:?}");
-        assert!(turns[34..64].iter().all(|t| *t == Turn::Rest), "{turns:?}");
-        assert_eq!(turns[64..67], [Turn::Resume, Turn::Judge, Turn::Rest]);
-        assert_eq!(pace.sentence().unwrap(), "judged by 38 of 128: the first 32, then runs of 2");
-        assert_eq!(Pace::new(32).sentence(), None);
+        assert!(turns[34..64].iter().all(|t| *t == Decision::Rest), "{turns:?}");
+        assert_eq!(turns[64..67], [Decision::Resume, Decision::Judge, Decision::Rest]);
+        assert_eq!(
+            schedule.sentence().unwrap(),
+            "judged by 38 of 128: the first 32, then runs of 2"
+        );
+        assert_eq!(SamplingSchedule::new(32).sentence(), None);
     }
 }
