@@ -10,10 +10,12 @@ use super::{
     asked::Asked,
     namespace::{DestinationUse, HeldState, Place},
     owners::{Holder, Owner, Program},
+    sysctls::TrackerCounts,
 };
 use crate::{
     analyse::findings::{
-        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Tracker,
+        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, TrackedFacts,
+        Tracker,
     },
     model::{Origin, PortRange},
 };
@@ -62,7 +64,8 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
-    for mine in same.filter(|mine| mine.origin == Some(Origin::Connect)) {
+    let of_tcp = |origin| matches!(origin, Some(Origin::Connect | Origin::Explicit));
+    for mine in same.filter(|mine| of_tcp(mine.origin)) {
         let now = in_use(namespace, one, mine.range);
         mine.in_use = now.in_use;
         mine.left = now.left;
@@ -73,7 +76,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
         mine.reusable_now = now.reusable_now;
         mine.states = now.states;
         mine.held_by = now.held_by;
-        is_known = true;
+        is_known |= mine.origin == Some(Origin::Connect);
     }
     if !is_known {
         facts.destinations.push(by_itself);
@@ -121,6 +124,7 @@ fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
         saddr: asked.saddr,
         in_use: asked.in_use,
         usable: namespace.settings.usable,
+        time_wait_reusable: asked.time_wait_reusable,
         unsure: asked.unsure,
         may_share: asked.may_share,
         held_by: held_by(&asked.holders, asked.program.as_ref(), asked.in_use),
@@ -184,6 +188,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         reserved: settings.reserved_runs.clone(),
         tw_reuse: settings.tw_reuse,
         timestamps: settings.timestamps,
+        tracked: settings.conntrack.and_then(|conntrack| conntrack.counts).map(tracked),
         listeners,
         bound: Some(namespace.bound.ports),
     }
@@ -208,6 +213,11 @@ fn is_elsewhere(door: &Path) -> bool {
 
 fn is_plain(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "/_.:@-".contains(c))
+}
+
+fn tracked(counts: TrackerCounts) -> TrackedFacts {
+    let TrackerCounts { insert_failed, drop, early_drop, search_restart } = counts;
+    TrackedFacts { insert_failed, drop, early_drop, search_restart, is_now: false }
 }
 
 fn listener(owner: &Owner) -> String {

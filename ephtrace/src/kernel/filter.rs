@@ -44,6 +44,7 @@ pub fn to_wire(filter: &Filter) -> Result<WireFilter, TooManyValues> {
     fill_flows(&mut wire, filter)?;
     wire.family = filter.family.map_or(0, |family| family.number().into());
     wire.failed_only = u32::from(filter.failed_only);
+    wire.explicit_failed_only = u32::from(filter.explicit_failed_only);
     wire.min_latency_ns =
         filter.min_latency.map_or(0, |min| u64::try_from(min.as_nanos()).unwrap_or(u64::MAX));
     Ok(wire)

@@ -142,6 +142,8 @@ pub struct AskedFacts {
     pub in_use: u32,
     /// Ports of the range that are not reserved.
     pub usable: u32,
+    /// Ports of `in_use` that only TIME_WAITs have which connect may take over, and a bind may not.
+    pub time_wait_reusable: u32,
     /// Ports that may be taken besides.
     pub unsure: u32,
     /// Sockets with SO_REUSEADDR may find a port although none is left.
@@ -169,10 +171,41 @@ pub struct NetnsFacts {
     pub tw_reuse: Option<u8>,
     /// `tcp_timestamps`.
     pub timestamps: Option<u8>,
+    /// What its connection tracking could not do.
+    pub tracked: Option<TrackedFacts>,
     /// Listeners inside the range whose port is not reserved.
     pub listeners: Vec<Listener>,
     /// Ports inside the range that a bind without a destination holds against everybody.
     pub bound: Option<u32>,
+}
+
+/// What connection tracking could not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackedFacts {
+    /// Entries that clashed with another: their packet was dropped.
+    pub insert_failed: u64,
+    /// Packets that were dropped as the table was full.
+    pub drop: u64,
+    /// Entries that were thrown out early to make room.
+    pub early_drop: u64,
+    /// Look-ups that had to begin again.
+    pub search_restart: u64,
+    /// It happened in the time that was looked at; else at any time since the namespace was made.
+    pub is_now: bool,
+}
+
+impl TrackedFacts {
+    /// What was added since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            insert_failed: self.insert_failed.saturating_sub(before.insert_failed),
+            drop: self.drop.saturating_sub(before.drop),
+            early_drop: self.early_drop.saturating_sub(before.early_drop),
+            search_restart: self.search_restart.saturating_sub(before.search_restart),
+            is_now: true,
+        }
+    }
 }
 
 /// A connection tracker. One table serves all namespaces: each tells its own entries.

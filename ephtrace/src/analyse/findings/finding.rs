@@ -64,6 +64,14 @@ pub enum Rule {
     TwReuse,
     /// A connection tracker is nearly full.
     Conntrack,
+    /// A connection tracker dropped packets.
+    ConntrackDrop,
+    /// A NAT found no translation that was free.
+    NatClash,
+    /// The 4-tuple of a connect was taken.
+    TupleTaken,
+    /// A port that a program named was taken.
+    BindRefused,
     /// A listener has a port inside the range that is not reserved.
     ListenerInside,
     /// Both ends of a range are even, or both are odd.
@@ -101,6 +109,10 @@ impl Rule {
             Self::ReservedBlock => "reserved-block",
             Self::TwReuse => "tw-reuse",
             Self::Conntrack => "conntrack",
+            Self::ConntrackDrop => "conntrack-drop",
+            Self::NatClash => "nat-clash",
+            Self::TupleTaken => "tuple-taken",
+            Self::BindRefused => "bind-refused",
             Self::ListenerInside => "listener-inside",
             Self::EqualParity => "equal-parity",
             Self::OtherRange => "other-range",

@@ -60,7 +60,8 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
 
 /// Nobody has tried yet.
 pub(super) fn full(facts: &Facts) -> Vec<Finding> {
-    let full = facts.destinations.iter().filter(|d| d.no_port == 0 && is_full(d));
+    let full =
+        facts.destinations.iter().filter(|d| d.no_port == 0 && !d.is_explicit() && is_full(d));
     full.map(|d| Finding {
         rule: Rule::Full,
         severity: Severity::Critical,
@@ -102,7 +103,9 @@ pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
-    let is_past = |d: &&DestinationFacts| d.no_port == 0 && is_past_half(d) && !is_full(d);
+    let is_past = |d: &&DestinationFacts| {
+        d.no_port == 0 && !d.is_explicit() && is_past_half(d) && !is_full(d)
+    };
     let past = facts.destinations.iter().filter(is_past);
     past.map(|d| {
         let is_nearly_full = d.blocked_share().is_some_and(|share| share >= NEARLY_FULL);

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{asked, completeness, facts::Facts, finding::Finding, load, settings, states};
+use super::{
+    asked, completeness, explicit, facts::Facts, finding::Finding, load, settings, states, tracker,
+};
 
 /// At most so many findings of one rule: a host with a thousand destinations in the same trouble
 /// needs the worst of them.
@@ -12,10 +14,12 @@ pub(super) const MAX_PER_RULE: usize = 3;
 type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const CHECKS: [Check; 23] = [
+const CHECKS: [Check; 27] = [
     load::exhausted,
     load::full,
     asked::asked,
+    explicit::tuple_taken,
+    explicit::bind_refused,
     states::syn_sent,
     states::close_wait,
     states::fin_wait2,
@@ -27,6 +31,8 @@ const CHECKS: [Check; 23] = [
     settings::reserved_block,
     settings::time_wait_not_reusable,
     settings::conntrack,
+    tracker::dropped,
+    tracker::clashed,
     load::self_connect,
     load::short_reuse,
     settings::listener_inside,

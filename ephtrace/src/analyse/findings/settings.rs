@@ -67,7 +67,7 @@ fn usable(n: &NetnsFacts, range: PortRange) -> u32 {
 }
 
 pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
-    let waiting = facts.destinations.iter().filter_map(|d| {
+    let waiting = facts.destinations.iter().filter(|d| !d.is_explicit()).filter_map(|d| {
         let (time_wait, usable) = d.time_wait.zip(d.usable)?;
         let to = d.flow.remote()?;
         let n = facts.namespace(d.flow.netns)?;

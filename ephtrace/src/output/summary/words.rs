@@ -18,7 +18,7 @@ use crate::{
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
     },
-    model::{Origin, Protocol, hook_name, origin_name, protocol_name},
+    model::{Origin, Protocol, hook_name, origin_name, protocol_name, unseen_failures},
 };
 
 /// How many processes are listed.
@@ -77,6 +77,9 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             (None, Some(errno)) => write!(out, "{lead} {count} errno {errno}")?,
             (None, None) => write!(out, "{lead} {count} without errno")?,
         }
+    }
+    if let Some(unseen) = summary.hook.and_then(unseen_failures) {
+        write!(out, " (not seen: {unseen})")?;
     }
     if summary.explicit > 0 {
         write!(out, ", {} ports named by the program", summary.explicit)?;

@@ -185,7 +185,10 @@ fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
         let all = seen.asked.iter().filter(|one| one.ask == ask).rev();
         let Some(worst) = all.max_by(|a, b| share(a).total_cmp(&share(b))) else { continue };
         let percent = 100.0 * share(worst);
-        let state = limits.used.judge(percent);
+        let firm = f64::from(worst.in_use.saturating_sub(worst.time_wait_reusable));
+        let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
+        // Connects go on, and nobody is known to bind.
+        let state = firm.max(limits.used.judge(percent).min(State::Warning));
         uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
     }
     uses
@@ -214,6 +217,9 @@ fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
     let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
     if state > State::Ok {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
+    }
+    if worst.time_wait_reusable > 0 && state > State::Ok {
+        text += &format!(", {} by TIME_WAITs for up to a minute", worst.time_wait_reusable);
     }
     if in_use >= usable {
         text += &format!(", the next one fails with {error}");

@@ -16,7 +16,7 @@ use crate::{
         findings::Finding,
         storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, hook_name, losses::Losses, origin_name},
+    model::{Hook, hook_name, losses::Losses, origin_name, unseen_failures},
 };
 
 /// [`Look::kind`] of the whole time.
@@ -32,6 +32,8 @@ pub struct Look<'a> {
     pub ts: String,
     /// How assignments are seen.
     pub hook: &'static str,
+    /// Attempts that fail without this hook seeing it; null if it sees them all.
+    pub unseen_failures: Option<&'static str>,
     /// The numbers.
     #[serde(flatten)]
     pub interval: &'a Interval,
@@ -56,7 +58,15 @@ impl<'a> Look<'a> {
         losses: Losses,
     ) -> Self {
         let ts = timestamp(interval.end_ns).map_or_else(String::new, |ts| format!("{ts:.9}"));
-        Self { kind, ts, hook: hook_name(hook), interval, findings, losses }
+        Self {
+            kind,
+            ts,
+            hook: hook_name(hook),
+            unseen_failures: unseen_failures(hook),
+            interval,
+            findings,
+            losses,
+        }
     }
 
     fn is_whole(&self) -> bool {
@@ -77,7 +87,7 @@ impl<'a> Look<'a> {
             Count::PerSecond => clock(*end_ns),
             Count::Sum => format!("all of {}", Span(*duration_ns)),
         };
-        headline(out, &head, all, count)?;
+        headline(out, &head, all, count, self.unseen_failures)?;
         if rows.is_empty() && other.is_none() {
             return Ok(());
         }
@@ -111,7 +121,13 @@ pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<
     Ok(())
 }
 
-fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io::Result<()> {
+fn headline(
+    out: &mut impl Write,
+    head: &str,
+    all: &Numbers,
+    count: Count,
+    unseen: Option<&str>,
+) -> io::Result<()> {
     let rate = all.per_second - all.failed_per_second;
     let mut line = format!("{head}  {} assigned", count.of(all.assignments - all.failed, rate));
     let _ = write!(line, ", {} failed", count.of(all.failed, all.failed_per_second));
@@ -119,6 +135,9 @@ fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io
         let errors: Vec<_> =
             all.errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
         let _ = write!(line, " ({})", errors.join(", "));
+    }
+    if let Some(unseen) = unseen {
+        let _ = write!(line, " (not seen: {unseen})");
     }
     let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
     if let (Some(p50), Some(p99), Some(max)) = latency {
