@@ -9,7 +9,7 @@ use super::{super::reading::read_with, json, text};
 use crate::{
     cli::{Cli, Command},
     commands::settings::build_recorded_filter,
-    replay::Recording,
+    replay::{Recording, sorting::Reach},
 };
 
 /// How a client of the capture chooses its ports.
@@ -89,7 +89,8 @@ fn one_client_of_many_can_be_reported_on() {
     let filter = build_recorded_filter(&args.filter).unwrap();
     let lines = io::Cursor::new(capture(&rules, 60));
     let recording = Recording::from_reader("test", lines).unwrap();
-    let report = read_with(recording, Some(filter), &mut io::sink(), |_| ()).unwrap();
+    let report =
+        read_with(recording, Reach::Automatic, Some(filter), &mut io::sink(), |_| ()).unwrap();
     assert_eq!(report.summary.assignments, 60);
     assert_eq!(report.summary.hosts.known, 1);
     assert_eq!(report.summary.verdict.pattern.as_str(), "sequential");
