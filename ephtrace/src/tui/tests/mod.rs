@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 
 use super::{state::Page, *};
 use crate::{
-    analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
+    analyse::{lanes::StepTracker, summary::RunContext, tally::Tally},
     model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
@@ -25,7 +25,7 @@ const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 /// A view with all that feeds it, as `run` does.
 struct Scene {
     state: State,
-    lanes: Lanes,
+    lanes: StepTracker,
     tally: Tally,
     now_ns: u64,
     effect: Effect,
@@ -43,7 +43,7 @@ impl Scene {
         };
         Self {
             state: State::new(about),
-            lanes: Lanes::default(),
+            lanes: StepTracker::default(),
             tally: Tally::new(Some(START_NS)),
             now_ns: START_NS,
             effect: Effect::None,
@@ -61,12 +61,12 @@ impl Scene {
         self.now_ns = now_ns;
         self.state.apply(Input::Tick(now_ns));
         let losses = Losses { ring_full: 3, ..Losses::default() };
-        let around = Circumstances { losses, ..Circumstances::default() };
+        let around = RunContext { losses, ..RunContext::default() };
         let wanted = self.state.wanted();
         let destinations =
             wanted.iter().filter_map(|lane| Some((*lane, self.tally.destination(lane)?))).collect();
         let summary = self.tally.summary(Some(now_ns), 0, around);
-        self.state.apply(Input::Glance(Glance { now_ns, summary, destinations }));
+        self.state.apply(Input::TallySnapshot(TallySnapshot { now_ns, summary, destinations }));
     }
 
     /// Presses the keys of `typed`, where `\n`, `\t`, `\x1b` and `\x7f` are keys of their own.
