@@ -10,8 +10,9 @@ use crate::{
     analyse::{
         findings::{AskedFacts, DestinationFacts, Finding, Severity},
         number::as_f64,
-        storm::{Numbers, Row},
+        storm::{Numbers, Row, error_name},
     },
+    model::Origin,
     output::{escape::shown, span::Span},
 };
 
@@ -184,7 +185,10 @@ fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
         let all = seen.asked.iter().filter(|one| one.ask == ask).rev();
         let Some(worst) = all.max_by(|a, b| share(a).total_cmp(&share(b))) else { continue };
         let percent = 100.0 * share(worst);
-        let state = limits.used.judge(percent);
+        let firm = f64::from(worst.in_use.saturating_sub(worst.time_wait_reusable));
+        let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
+        // Connects go on, and nobody is known to bind.
+        let state = firm.max(limits.used.judge(percent).min(State::Warning));
         uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
     }
     uses
@@ -213,6 +217,9 @@ fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
     let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
     if state > State::Ok {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
+    }
+    if worst.time_wait_reusable > 0 && state > State::Ok {
+        text += &format!(", {} by TIME_WAITs for up to a minute", worst.time_wait_reusable);
     }
     if in_use >= usable {
         text += &format!(", the next one fails with {error}");
@@ -243,7 +250,7 @@ impl Failures {
             let percent = percent(row.numbers.failed, row.numbers.assignments);
             let state = thresholds.judge(percent);
             // A port that a program names, and that another has, is no shortage.
-            let is_named = row.origin == Some("explicit") && row.flow.daddr.is_none();
+            let is_named = row.origin == Some(Origin::Explicit) && row.flow.daddr.is_none();
             (if is_named { state.min(State::Warning) } else { state }, row)
         });
         let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
@@ -278,7 +285,8 @@ fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> 
     if *assignments == 0 {
         return "nothing was assigned meanwhile".to_owned();
     }
-    let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let errors: Vec<_> =
+        errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
     let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));

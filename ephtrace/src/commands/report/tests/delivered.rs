@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use fastrand::Rng;
 
 use super::{super::reading::read_in_order, json, report, text};
-use crate::model::Assignment;
+use crate::{analyse::findings::Rule, model::Assignment};
 
 const START_NS: u64 = 1_795_000_000_000_000_000;
 
@@ -96,7 +96,7 @@ fn rows_that_come_too_late_are_counted_on_a_pipe_and_sorted_in_a_file() {
         piped.summary.verdict.pattern_confidence < sorted.summary.verdict.pattern_confidence - 0.05
     );
     let rules: Vec<_> = piped.summary.findings.iter().map(|finding| finding.rule).collect();
-    assert!(rules.contains(&"disorder"), "{rules:?}");
+    assert!(rules.contains(&Rule::Disorder), "{rules:?}");
 
     let path = std::env::temp_dir().join(format!("ephtrace-late-{}", std::process::id()));
     std::fs::write(&path, &late).unwrap();
