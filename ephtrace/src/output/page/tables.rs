@@ -16,7 +16,7 @@ use crate::{
     model::{Origin, Protocol, errno_name, hook_name, origin_name, protocol_name},
     output::{
         human_duration::HumanDuration,
-        summary::words::{USUAL, percent, word},
+        summary::words::{USUAL, host_word, percent, word},
     },
 };
 
@@ -136,7 +136,7 @@ pub(super) fn hosts(summary: &Summary) -> Markup {
                     @for one in listed {
                         tr {
                             th scope="row" { (one.name()) } td { (count(one.assignments)) }
-                            td { (count(one.failures)) } td.text { code { (word(&one.verdict)) } }
+                            td { (count(one.failures)) } td.text { code { (host_word(&one.verdict)) } }
                         }
                     }
                 }

@@ -13,7 +13,7 @@ use crate::output::{
 use crate::{
     analyse::{
         findings::{Finding, Rule},
-        pattern::{Algorithm, Pattern, Verdict},
+        pattern::{Algorithm, Pattern, Predictable, Verdict},
         reuse::Reuse,
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
@@ -113,9 +113,29 @@ pub(crate) fn whole(summary: &Summary) -> String {
         return format!("each way to get a port has a rule of its own ({pattern}, {likely})");
     }
     if summary.hosts.known > 1 && pattern == Pattern::Undetermined {
-        return "undetermined over all hosts; each is judged by itself".to_owned();
+        return over_hosts(summary.verdict.predictable).to_owned();
     }
     sentence(&summary.verdict)
+}
+
+/// What is left to say over all hosts where no pattern fits them together.
+fn over_hosts(predictable: Predictable) -> &'static str {
+    match predictable {
+        Predictable::Yes => {
+            "predictable, but not by one pattern on all hosts; each is judged by itself"
+        }
+        Predictable::No | Predictable::Unknown => {
+            "undetermined over all hosts; each is judged by itself"
+        }
+    }
+}
+
+/// The word for a host: one that is only known to be predictable says so.
+pub(crate) fn host_word(verdict: &Verdict) -> &'static str {
+    match (verdict.pattern, verdict.predictable) {
+        (Pattern::Undetermined, Predictable::Yes) => "predictable",
+        _ => word(verdict),
+    }
 }
 
 /// The verdict in one sentence.
@@ -186,7 +206,7 @@ fn hosts(out: &mut impl Write, hosts: &HostsSummary) -> io::Result<()> {
     writeln!(out, "{:>9} {:>7}  {:15} HOST", "COUNT", "FAILED", "VERDICT")?;
     for one in busiest.iter().take(BUSIEST) {
         let count = at_least(one.assignments, one.complete);
-        let (failures, word) = (one.failures, word(&one.verdict));
+        let (failures, word) = (one.failures, host_word(&one.verdict));
         writeln!(out, "{count:>9} {failures:>7}  {word:15} {}", one.name())?;
     }
     Ok(())
