@@ -19,8 +19,7 @@ mod tracker;
 pub use self::{
     facts::{
         AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
-        TrackedFacts,
-        Tracker,
+        TrackedFacts, Tracker,
     },
     finding::{Finding, Severity},
     rules::findings,
