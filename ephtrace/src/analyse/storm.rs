@@ -9,13 +9,15 @@ use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 use ephtrace_common::totals::{
     ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
 use super::{capacity::Capacity, self_connect::SelfConnect};
 use crate::model::{
-    Comm, FlowKey, Origin, PortRange, Protocol, errno_name, origin_name, protocol_name,
+    Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
+    names::{serialize_origin, serialize_protocol},
+    origin_name,
 };
 
 /// A time that was looked at, and the machine that it passed on.
@@ -63,9 +65,11 @@ pub struct Row {
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Its share.
     #[serde(flatten)]
     pub numbers: Numbers,
@@ -81,9 +85,10 @@ pub struct Numbers {
     pub assignments: u64,
     /// Failed ones.
     pub failed: u64,
-    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that
-    /// occurred.
-    pub errors: Vec<(&'static str, u64)>,
+    /// Failed ones by errno, in the order of `ephtrace_common::totals::ERRNOS`; those that
+    /// occurred. `None` stands for all other errors together.
+    #[serde(serialize_with = "serialize_errors")]
+    pub errors: Vec<(Option<u16>, u64)>,
     /// Assignments a second.
     pub per_second: f64,
     /// Failures a second.
@@ -160,7 +165,7 @@ impl Interval {
                 Reverse((row.numbers.search_ns, row.numbers.assignments)),
                 row.comm.clone(),
                 row.flow,
-                row.origin,
+                row.origin.map(origin_name),
                 row.container.clone(),
             )
         });
@@ -213,8 +218,8 @@ impl Group {
                 daddr: has_destination.then(|| address(key.daddr)),
                 dport: has_destination.then_some(key.dport),
             },
-            protocol: Protocol::from_wire(key.protocol).map(protocol_name),
-            origin: Origin::from_wire(key.origin).map(origin_name),
+            protocol: Protocol::from_wire(key.protocol),
+            origin: Origin::from_wire(key.origin),
             numbers: Numbers::of(&members.totals, period),
             capacity: None,
         }
@@ -258,7 +263,7 @@ impl Numbers {
         Self {
             assignments: totals.assignments,
             failed,
-            errors: errors.map(|(&errno, count)| (error_name(errno), count)).collect(),
+            errors: errors.map(|(&errno, count)| (known_errno(errno), count)).collect(),
             per_second: totals.assignments as f64 / seconds,
             failed_per_second: failed as f64 / seconds,
             search_ns: totals.search_ns,
@@ -280,8 +285,20 @@ impl Numbers {
     }
 }
 
-fn error_name(errno: u32) -> &'static str {
-    u16::try_from(errno).ok().and_then(errno_name).unwrap_or(OTHER_ERROR)
+fn known_errno(errno: u32) -> Option<u16> {
+    u16::try_from(errno).ok().filter(|&errno| errno_name(errno).is_some())
+}
+
+/// Name of an error of [`Numbers::errors`], as it stands in every output.
+pub fn error_name(errno: Option<u16>) -> &'static str {
+    errno.and_then(errno_name).unwrap_or(OTHER_ERROR)
+}
+
+fn serialize_errors<S: Serializer>(
+    errors: &[(Option<u16>, u64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(errors.iter().map(|&(errno, count)| (error_name(errno), count)))
 }
 
 /// Upper bound of the latency that a share of the searches stayed below.

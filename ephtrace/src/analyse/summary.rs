@@ -14,7 +14,11 @@ use super::{
     self_connect::SelfConnect,
     storm::Interval,
 };
-use crate::model::{FlowKey, Hook, PortRange, hook_name, losses::Losses};
+use crate::model::{
+    FlowKey, Hook, Origin, PortRange, Protocol, hook_name,
+    losses::Losses,
+    names::{serialize_origin, serialize_protocol},
+};
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;
@@ -232,9 +236,11 @@ pub struct DestinationSummary {
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol, where known.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about, where known.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Assignments to it, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; else it is a lower bound, for the destination came up late

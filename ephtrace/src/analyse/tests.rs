@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{
+    findings::Rule,
     lanes::{Lanes, step},
     summary::{Circumstances, KernelCounts},
     tally::Tally,
@@ -298,6 +299,6 @@ fn a_quiet_destination_without_a_port_is_told() {
     let quiet = (0..10).map(|_| failed(destination(9), Some(99)));
     let summary = summarised(&busy.chain(quiet).collect::<Vec<_>>());
     assert_eq!(summary.destinations.len(), 2);
-    let found = summary.findings.iter().find(|finding| finding.rule == "exhausted");
+    let found = summary.findings.iter().find(|finding| finding.rule == Rule::Exhausted);
     assert!(found.is_some_and(|found| found.sentence.ends_with("127.0.0.1 -> 10.0.0.9:443")));
 }

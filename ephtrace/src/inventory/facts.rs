@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{
     Inventory, Namespace,
     asked::Asked,
-    namespace::{DestinationUse, Place},
+    namespace::{DestinationUse, HeldState, Place},
     owners::{Holder, Owner, Program},
     sysctls::TrackerCounts,
 };
@@ -17,7 +17,7 @@ use crate::{
         AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, TrackedFacts,
         Tracker,
     },
-    model::PortRange,
+    model::{Origin, PortRange},
 };
 
 /// How many holders a sentence names where none has most of the ports.
@@ -64,7 +64,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
-    let of_tcp = |origin: Option<&str>| matches!(origin, Some("connect" | "explicit"));
+    let of_tcp = |origin| matches!(origin, Some(Origin::Connect | Origin::Explicit));
     for mine in same.filter(|mine| of_tcp(mine.origin)) {
         let now = in_use(namespace, one, mine.range);
         mine.in_use = now.in_use;
@@ -76,7 +76,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
         mine.reusable_now = now.reusable_now;
         mine.states = now.states;
         mine.held_by = now.held_by;
-        is_known |= mine.origin == Some("connect");
+        is_known |= mine.origin == Some(Origin::Connect);
     }
     if !is_known {
         facts.destinations.push(by_itself);
@@ -93,7 +93,7 @@ fn in_use(
     let (in_use, time_wait) = one.in_use_in(part);
     DestinationFacts {
         flow: one.flow,
-        origin: Some("connect"),
+        origin: Some(Origin::Connect),
         held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
         range: Some(namespace.settings.range),
         in_use: Some(in_use),
@@ -168,7 +168,7 @@ fn who(holder: &Holder) -> String {
 
 fn namespace(namespace: &Namespace) -> NetnsFacts {
     let settings = &namespace.settings;
-    let listening = namespace.bound.held.iter().filter(|held| held.state == "listen");
+    let listening = namespace.bound.held.iter().filter(|held| held.state == HeldState::Listen);
     let name = match (&namespace.place.name, namespace.place.own) {
         (_, true) => "this namespace".to_owned(),
         (Some(name), _) => format!("namespace {name}"),
@@ -286,7 +286,7 @@ mod tests {
                     daddr: Some([10, 0, 0, 2].into()),
                     dport: Some(443),
                 },
-                origin: Some("connect"),
+                origin: Some(Origin::Connect),
                 range: Some(range),
                 ..DestinationFacts::default()
             };

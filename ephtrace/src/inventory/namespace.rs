@@ -11,7 +11,7 @@ use super::{
     socket::ByState,
 };
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::{FlowKey, PortRange};
+use crate::model::{FlowKey, Origin, PortRange, names::serialize_origin};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -333,13 +333,33 @@ pub struct Bound {
     pub others: usize,
 }
 
+/// How a socket holds a port against every destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldState {
+    /// It listens.
+    Listen,
+    /// It is bound and nothing else.
+    Bound,
+}
+
+impl HeldState {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Bound => "bound",
+        }
+    }
+}
+
 /// A port that is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// The port.
     pub port: u16,
-    /// `listen` or `bound`.
-    pub state: &'static str,
+    /// In which way.
+    pub state: HeldState,
     /// It is in `ip_local_reserved_ports`.
     pub reserved: bool,
     /// The address that it is bound to.
@@ -348,7 +368,8 @@ pub struct Held {
     pub sockets: usize,
     /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if that
     /// was not seen.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Who has it open; null if that is not known.
     pub holder: Option<Owner>,
 }

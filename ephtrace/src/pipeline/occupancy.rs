@@ -17,7 +17,7 @@ use crate::{
     },
     host::snapshot::{self, Named, Which},
     inventory::{DestinationUse, Inventory, facts},
-    model::{FlowKey, PortRange},
+    model::{FlowKey, Origin, PortRange},
 };
 
 /// Destinations that are followed: those with the most search time.
@@ -183,9 +183,9 @@ fn hull(one: Option<PortRange>, other: Option<PortRange>) -> Option<PortRange> {
 }
 
 /// A connect's destination in a namespace that is known.
-fn followed_flow(flow: FlowKey, origin: Option<&str>) -> Option<FlowKey> {
+fn followed_flow(flow: FlowKey, origin: Option<Origin>) -> Option<FlowKey> {
     let is_known = flow.netns.is_some() && flow.has_destination();
-    (is_known && origin == Some("connect")).then_some(flow)
+    (is_known && origin == Some(Origin::Connect)).then_some(flow)
 }
 
 /// The file by which a namespace can be entered that a process, or one of its threads, is in;

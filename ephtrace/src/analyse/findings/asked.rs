@@ -3,7 +3,7 @@
 
 use super::{
     facts::{AskedFacts, Facts},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
 };
 
 /// From this share of the usable ports on, few are left.
@@ -62,7 +62,7 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
         evidence += &format!("; {who}");
     }
     Finding {
-        rule: if is_bind { "bind-full" } else { "udp-full" },
+        rule: if is_bind { Rule::BindFull } else { Rule::UdpFull },
         // Connects go on, and nobody is known to bind.
         severity: if is_full && *time_wait_reusable == 0 {
             Severity::Critical

@@ -3,7 +3,7 @@
 
 use super::{
     facts::{DestinationFacts, Facts},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
 };
 
 fn failing(facts: &Facts) -> impl Iterator<Item = &DestinationFacts> {
@@ -19,7 +19,7 @@ pub(super) fn tuple_taken(facts: &Facts) -> Vec<Finding> {
     let failing = failing(facts).filter(|d| d.flow.has_destination());
     failing
         .map(|d| Finding {
-            rule: "tuple-taken",
+            rule: Rule::TupleTaken,
             severity: Severity::Warning,
             sentence: format!(
                 "{} connects bound sockets to {d}, and the port of each has such a connection already",
@@ -51,7 +51,7 @@ pub(super) fn bind_refused(facts: &Facts) -> Vec<Finding> {
     let failing = failing(facts).filter(|d| !d.flow.has_destination());
     failing
         .map(|d| Finding {
-            rule: "bind-refused",
+            rule: Rule::BindRefused,
             severity: Severity::Warning,
             sentence: format!("{} can't have the port that it names in bind() on {d}", who(d)),
             evidence: format!(

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::{FlowKey, PortRange, losses::Losses},
+    model::{FlowKey, Origin, PortRange, is_no_port, losses::Losses},
 };
 
 /// What is known of a host, as far as it is.
@@ -58,8 +58,8 @@ pub struct Completeness {
 pub struct DestinationFacts {
     /// From where, and where to.
     pub flow: FlowKey,
-    /// How ports came about: `connect`, `bind` …, if known.
-    pub origin: Option<&'static str>,
+    /// How ports came about, if known.
+    pub origin: Option<Origin>,
     /// Who asked for the ports, such as `curl (4711)`.
     pub process: Option<String>,
     /// A process behind it, which is in the namespace.
@@ -247,7 +247,7 @@ impl DestinationFacts {
     /// As a totals row tells it.
     pub fn of_row(row: &Row) -> Self {
         let numbers = &row.numbers;
-        let no_port = |name: &str| matches!(name, "EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN");
+        let is_no_port = |errno: &Option<u16>| errno.is_some_and(|e| is_no_port(row.origin, e));
         Self {
             flow: row.flow,
             origin: row.origin,
@@ -256,7 +256,12 @@ impl DestinationFacts {
             range: numbers.range,
             assignments: numbers.assignments,
             per_second: Some(numbers.per_second),
-            no_port: numbers.errors.iter().filter(|(name, _)| no_port(name)).map(|e| e.1).sum(),
+            no_port: numbers
+                .errors
+                .iter()
+                .filter(|(errno, _)| is_no_port(errno))
+                .map(|e| e.1)
+                .sum(),
             searches_known: numbers.searches_known,
             second_pass: numbers.second_pass,
             tried_p50: numbers.tried_p50,
@@ -269,7 +274,7 @@ impl DestinationFacts {
 
     /// The socket had its port, or the program named it: no port was looked for.
     pub(super) fn is_explicit(&self) -> bool {
-        self.origin == Some("explicit")
+        self.origin == Some(Origin::Explicit)
     }
 
     /// The destination alone: address and port.

@@ -21,7 +21,7 @@ pub use self::{
         AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
         TrackedFacts, Tracker,
     },
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
     rules::findings,
 };
 

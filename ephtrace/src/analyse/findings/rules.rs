@@ -10,11 +10,11 @@ use super::{
 /// needs the worst of them.
 pub(super) const MAX_PER_RULE: usize = 3;
 
-/// A rule.
-type Rule = fn(&Facts) -> Vec<Finding>;
+/// How a rule finds what it is about.
+type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const RULES: [Rule; 27] = [
+const CHECKS: [Check; 27] = [
     load::exhausted,
     load::full,
     asked::asked,
@@ -47,8 +47,8 @@ const RULES: [Rule; 27] = [
 /// All findings, worst first.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut all = Vec::new();
-    for rule in RULES {
-        let mut found = rule(facts);
+    for check in CHECKS {
+        let mut found = check(facts);
         let more = found.len().saturating_sub(MAX_PER_RULE);
         found.truncate(MAX_PER_RULE);
         if more > 0

@@ -3,7 +3,7 @@ use insta::assert_snapshot;
 use super::{remedies, rules::MAX_PER_RULE, *};
 use crate::{
     analyse::{reuse::Reuse, self_connect::SelfConnect},
-    model::{FlowKey, PortRange},
+    model::{FlowKey, Origin, PortRange},
 };
 
 fn flow(netns: u32, daddr: [u8; 4], dport: u16) -> FlowKey {
@@ -18,7 +18,7 @@ fn flow(netns: u32, daddr: [u8; 4], dport: u16) -> FlowKey {
 fn destination() -> DestinationFacts {
     DestinationFacts {
         flow: flow(1, [10, 0, 0, 2], 443),
-        origin: Some("connect"),
+        origin: Some(Origin::Connect),
         process: Some("curl (4711)".into()),
         range: Some(PortRange::new(32_768, 60_999)),
         assignments: 1000,
@@ -84,7 +84,7 @@ fn of_a_shortage() {
         ..destination()
     };
     let binds = DestinationFacts {
-        origin: Some("bind"),
+        origin: Some(Origin::Bind),
         flow: FlowKey { daddr: None, dport: None, ..destination().flow },
         ..destination()
     };
@@ -182,7 +182,7 @@ fn the_search_alone_tells_the_half_mark() {
         ..destination()
     }];
     let found = findings(&Facts { destinations, ..Facts::default() });
-    assert_eq!((found[0].rule, found[0].severity), ("half-mark", Severity::Warning));
+    assert_eq!((found[0].rule, found[0].severity), (Rule::HalfMark, Severity::Warning));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_block_is_left_out_where_nearly_all_ports_are_beside_it() {
             ..host()
         };
         let found = findings(&Facts { namespaces: vec![host], ..Facts::default() });
-        let block = found.into_iter().find(|finding| finding.rule == "reserved-block");
+        let block = found.into_iter().find(|finding| finding.rule == Rule::ReservedBlock);
         block.map(|block| block.remedies)
     };
     let range = |low, high| {
@@ -223,14 +223,14 @@ fn a_block_is_left_out_where_nearly_all_ports_are_beside_it() {
     assert_eq!(range(61_000, 65_535), None);
 }
 
-fn of_rule(facts: &Facts, rule: &str) -> Vec<String> {
+fn of_rule(facts: &Facts, rule: Rule) -> Vec<String> {
     let found = findings(facts).into_iter().find(|finding| finding.rule == rule);
     found.unwrap().remedies
 }
 
 fn widened(d: DestinationFacts, facts: Facts) -> Option<String> {
     let facts = Facts { destinations: vec![DestinationFacts { no_port: 20, ..d }], ..facts };
-    of_rule(&facts, "exhausted")
+    of_rule(&facts, Rule::Exhausted)
         .into_iter()
         .find(|remedy| remedy.contains("RANGE") || remedy.contains("range"))
 }
@@ -281,8 +281,8 @@ fn a_wide_range_is_not_made_narrower() {
         own_netns: Some(1),
         ..Facts::default()
     };
-    assert_eq!(of_rule(&facts(wide), "short-reuse"), [remedies::POOL]);
-    let narrow = of_rule(&facts(destination()), "short-reuse");
+    assert_eq!(of_rule(&facts(wide), Rule::ShortReuse), [remedies::POOL]);
+    let narrow = of_rule(&facts(destination()), Rule::ShortReuse);
     assert_eq!(narrow, ["sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""]);
 }
 
@@ -296,7 +296,7 @@ fn two_failures_at_once_are_no_loop() {
             ..destination()
         };
         let found = findings(&Facts { destinations: vec![d], ..Facts::default() });
-        found.iter().any(|finding| finding.rule == "retry-loop")
+        found.iter().any(|finding| finding.rule == Rule::RetryLoop)
     };
     assert!(!is_loop(2, 2000.0), "a millisecond apart");
     assert!(!is_loop(9, 9.0) && !is_loop(50, 100.0), "too few, too short");
@@ -430,8 +430,8 @@ fn ports_that_are_bound_count_for_every_destination() {
             "12 of 100 ports in use (12 %), {count} more bound, which takes them for every destination"
         )
     };
-    assert_eq!(rules(0), [("full", bound(88))]);
-    assert_eq!(rules(40), [("half-mark", bound(48))]);
+    assert_eq!(rules(0), [(Rule::Full, bound(88))]);
+    assert_eq!(rules(40), [(Rule::HalfMark, bound(48))]);
 }
 
 #[test]

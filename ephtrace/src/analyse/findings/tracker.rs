@@ -3,7 +3,7 @@
 
 use super::{
     facts::{Facts, NetnsFacts, TrackedFacts},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
 };
 
 /// Fewer look-ups that began again cost nobody anything.
@@ -30,7 +30,7 @@ pub(super) fn dropped(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
         let TrackedFacts { drop, early_drop, .. } = *tracked;
         (drop + early_drop > 0).then(|| Finding {
-            rule: "conntrack-drop",
+            rule: Rule::ConntrackDrop,
             severity: severity(tracked, if drop > 0 { Severity::Critical } else { Severity::Warning }),
             sentence: if drop > 0 {
                 format!("connection tracking in {} had no room for new connections: their packets were dropped", n.name)
@@ -62,7 +62,7 @@ pub(super) fn clashed(facts: &Facts) -> Vec<Finding> {
                 );
             }
             Finding {
-                rule: "nat-clash",
+                rule: Rule::NatClash,
                 severity: severity(tracked, Severity::Warning),
                 sentence: format!(
                     "connections in {} got the same translated address and port as others: their first packets were dropped (NAT, not the ports of this host)",

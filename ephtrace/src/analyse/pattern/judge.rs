@@ -11,7 +11,7 @@ use super::{
     verdict::{CONFIDENT, Named, Verdict, hedged},
 };
 use crate::analyse::real as as_f64;
-use crate::model::{Origin, Protocol};
+use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that one rule of the kernel makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Stream {
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
-            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.is_by_socket()) => {
+            (Some(Origin::Connect), _) if event.range.is_some_and(RangeInForce::is_by_socket) => {
                 Some(Self::ConnectSocketRange)
             }
             (Some(Origin::Connect), _) => Some(Self::Connect),
@@ -77,8 +77,8 @@ pub struct StreamVerdict {
 }
 
 /// Assignments of a stream of which every one is judged, unless asked otherwise: more change no
-/// verdict (`docs/patterns.md`), and each costs a microsecond.
-pub const WHOLE: u64 = 1 << 13;
+/// verdict (`docs/patterns.md`), and each costs about a microsecond.
+pub const WHOLE: u64 = 1 << 12;
 
 /// A stream with less than this share of the events does not make the whole mixed.
 const MINOR: f64 = 0.14;
@@ -97,8 +97,8 @@ struct StreamJudge {
 }
 
 impl Judge {
-    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a sixteenth
-    /// of them in runs.
+    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a
+    /// forty-eighth of them in runs.
     pub fn new(whole: u64) -> Self {
         Self { streams: Vec::new(), explicit: 0, whole }
     }

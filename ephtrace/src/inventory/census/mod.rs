@@ -18,7 +18,7 @@ pub use self::listing::Listing;
 use self::rank::{may_reuse, rank};
 use super::{
     asked::{Ask, Asked, Taken},
-    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Place, Settings},
+    namespace::{Bound, DestinationUse, Held, HeldState, Mark, Namespace, Others, Place, Settings},
     owners::Owners,
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},
@@ -336,7 +336,7 @@ impl Census {
         let first = &sockets[0];
         Held {
             port: first.sport,
-            state: if first.state == State::Listen { "listen" } else { "bound" },
+            state: if first.state == State::Listen { HeldState::Listen } else { HeldState::Bound },
             reserved: self.sysctls.reserved.contains(first.sport),
             saddr: first.saddr,
             sockets: sockets.len(),

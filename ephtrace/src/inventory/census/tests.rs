@@ -298,7 +298,10 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
     assert_eq!((one.unknown_open, one.unknown_closed, one.other_holders), (1, 1, 0));
     assert_eq!(one.holders[0].owner.container.as_deref(), Some("c0ffee"));
     let held = &all.bound.held[0];
-    assert_eq!((held.origin, held.holder.as_ref().and_then(|h| h.pid)), (Some("bind"), Some(5)));
+    assert_eq!(
+        (held.origin, held.holder.as_ref().and_then(|h| h.pid)),
+        (Some(Origin::Bind), Some(5))
+    );
     assert_eq!(all.bound.connected, Some(1), "40004 was bound before");
 }
 

@@ -13,7 +13,7 @@ use crate::{
         real,
         summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
-    model::{errno_name, hook_name},
+    model::{Origin, Protocol, errno_name, hook_name, origin_name, protocol_name},
     output::{
         span::Span,
         summary::words::{USUAL, percent, word},
@@ -198,8 +198,10 @@ fn busiest(listed: usize, known: u64, evicted: u64) -> String {
 }
 
 fn destination(one: &DestinationSummary, netns: bool) -> Markup {
-    let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
-    let origin = one.origin.filter(|&origin| origin != "connect");
+    let origin = one.origin.map(origin_name);
+    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(protocol_name);
+    let protocol = protocol.filter(|&protocol| origin != Some(protocol));
+    let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     html! {
         (one.flow.saddr)
         @if let Some(to) = one.flow.remote() { " → " (to) }

@@ -10,8 +10,9 @@ use crate::{
     analyse::{
         findings::{AskedFacts, DestinationFacts, Finding, Severity},
         number::as_f64,
-        storm::{Numbers, Row},
+        storm::{Numbers, Row, error_name},
     },
+    model::Origin,
     output::{escape::shown, span::Span},
 };
 
@@ -249,7 +250,7 @@ impl Failures {
             let percent = percent(row.numbers.failed, row.numbers.assignments);
             let state = thresholds.judge(percent);
             // A port that a program names, and that another has, is no shortage.
-            let is_named = row.origin == Some("explicit") && row.flow.daddr.is_none();
+            let is_named = row.origin == Some(Origin::Explicit) && row.flow.daddr.is_none();
             (if is_named { state.min(State::Warning) } else { state }, row)
         });
         let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
@@ -284,7 +285,8 @@ fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> 
     if *assignments == 0 {
         return "nothing was assigned meanwhile".to_owned();
     }
-    let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let errors: Vec<_> =
+        errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
     let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));

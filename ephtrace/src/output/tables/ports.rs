@@ -11,7 +11,7 @@ use crate::inventory::{
     namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Settings},
     socket::ByState,
 };
-use crate::model::PortRange;
+use crate::model::{PortRange, origin_name};
 use crate::output::{
     escape::shown,
     width::{Left, width},
@@ -316,9 +316,9 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     for held in listed {
         let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
-        let (origin, holder) = (origin.unwrap_or("-"), holder(held));
+        let (origin, holder) = (origin.map_or("-", origin_name), holder(held));
         let holder = Left(&holder, columns);
-        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder} {saddr}")?;
+        write!(out, "{port:>7} {:6} {reserved:8} {origin:8} {holder} {saddr}", state.as_str())?;
         if *sockets > 1 {
             write!(out, " ({sockets} sockets)")?;
         }

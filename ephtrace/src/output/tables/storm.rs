@@ -14,9 +14,9 @@ use crate::{
     analyse::{
         capacity::Capacity,
         findings::Finding,
-        storm::{Interval, Numbers, Row},
+        storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, hook_name, losses::Losses, unseen_failures},
+    model::{Hook, hook_name, losses::Losses, origin_name, unseen_failures},
 };
 
 /// [`Look::kind`] of the whole time.
@@ -132,7 +132,8 @@ fn headline(
     let mut line = format!("{head}  {} assigned", count.of(all.assignments - all.failed, rate));
     let _ = write!(line, ", {} failed", count.of(all.failed, all.failed_per_second));
     if !all.errors.is_empty() {
-        let errors: Vec<_> = all.errors.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let errors: Vec<_> =
+            all.errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
         let _ = write!(line, " ({})", errors.join(", "));
     }
     if let Some(unseen) = unseen {
@@ -182,7 +183,7 @@ fn line(
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
 pub(crate) fn place(row: &Row) -> String {
-    let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), shown(&row.process()));
+    let mut text = format!("{:7} {}", row.origin.map_or("-", origin_name), shown(&row.process()));
     if let Some(container) = &row.container {
         let _ = write!(text, " in {}", shown(container));
     }
@@ -240,13 +241,13 @@ fn clock(unix_ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::findings::Severity;
+    use crate::analyse::findings::{Rule, Severity};
 
     #[test]
     fn names_can_not_steer_a_terminal() {
         let evil = "\x1b[31mcurl\n";
         let finding = Finding {
-            rule: "exhausted",
+            rule: Rule::Exhausted,
             severity: Severity::Critical,
             sentence: format!("{evil} finds no free port"),
             evidence: evil.to_owned(),

@@ -3,7 +3,10 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::model::FlowKey;
+use crate::{
+    analyse::findings::Rule,
+    model::{FlowKey, Protocol},
+};
 
 const LIMITS: Limits = Limits {
     used: Thresholds { warning: 50.0, critical: 90.0 },
@@ -50,14 +53,14 @@ fn numbers(assignments: u64, failed: u64, latency_p99_ns: u64) -> Numbers {
     Numbers {
         assignments,
         failed,
-        errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
+        errors: if failed > 0 { vec![(Some(99), failed)] } else { vec![] },
         per_second: 500.0,
         latency_p99_ns: Some(latency_p99_ns),
         ..Numbers::default()
     }
 }
 
-fn row(origin: &'static str, dport: Option<u16>, numbers: Numbers) -> Row {
+fn row(origin: Origin, dport: Option<u16>, numbers: Numbers) -> Row {
     Row {
         comm: "curl".into(),
         pid: 7,
@@ -71,7 +74,7 @@ fn row(origin: &'static str, dport: Option<u16>, numbers: Numbers) -> Row {
             daddr: dport.map(|_| [10, 0, 0, 2].into()),
             dport,
         },
-        protocol: Some("tcp"),
+        protocol: Some(Protocol::Tcp),
         origin: Some(origin),
         numbers,
         capacity: None,
@@ -81,23 +84,23 @@ fn row(origin: &'static str, dport: Option<u16>, numbers: Numbers) -> Row {
 #[test]
 fn a_destination_in_trouble_does_not_drown_among_others() {
     let state = |one| {
-        let rows = vec![row("connect", Some(443), numbers(99_900, 0, 3000)), one];
+        let rows = vec![row(Origin::Connect, Some(443), numbers(99_900, 0, 3000)), one];
         let counted = Some(numbers(100_000, 100, 3000));
         let seen = Seen { counted, rows, ..seen(0, 0, 0) };
         let answer = Answer::new(&seen, &LIMITS);
         assert!(answer.line.contains("100 of 100 by curl (7)"), "{}", answer.line);
         answer.state
     };
-    assert_eq!(state(row("connect", Some(80), numbers(100, 100, 3000))), State::Critical);
-    assert_eq!(state(row("explicit", Some(80), numbers(100, 100, 3000))), State::Critical);
+    assert_eq!(state(row(Origin::Connect, Some(80), numbers(100, 100, 3000))), State::Critical);
+    assert_eq!(state(row(Origin::Explicit, Some(80), numbers(100, 100, 3000))), State::Critical);
     // A service that can't have the port that it wants.
-    assert_eq!(state(row("explicit", None, numbers(100, 100, 3000))), State::Warning);
+    assert_eq!(state(row(Origin::Explicit, None, numbers(100, 100, 3000))), State::Warning);
 }
 
 #[test]
 fn one_slow_destination_is_slow_unless_it_was_asked_for_few() {
     let state = |count| {
-        let rows = vec![row("connect", Some(80), numbers(count, 0, 50_000_000))];
+        let rows = vec![row(Origin::Connect, Some(80), numbers(count, 0, 50_000_000))];
         Answer::new(&Seen { rows, ..seen(0, 0, 3000) }, &LIMITS).state
     };
     assert_eq!([state(3), state(200)], [State::Ok, State::Critical]);
@@ -163,7 +166,7 @@ fn what_is_wrong_is_said() {
     let mut seen = seen(28_232, 300, 2_000_000);
     seen.lost = 4;
     seen.findings = vec![Finding {
-        rule: "exhausted",
+        rule: Rule::Exhausted,
         severity: Severity::Critical,
         sentence: "curl|4711 finds no free port".into(),
         evidence: String::new(),
