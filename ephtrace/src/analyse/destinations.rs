@@ -14,9 +14,7 @@ use super::{
     summary::{DestinationSummary, UsualStep},
     top::{Entry, Top},
 };
-use crate::model::{
-    Assignment, Origin, Pass, PortRange, RangeInForce, errno_name, origin_name, protocol_name,
-};
+use crate::model::{Assignment, Origin, Pass, PortRange, RangeInForce, is_no_port};
 
 /// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports.
 /// Once there are more, the quieter ones make room, and are counted.
@@ -106,7 +104,8 @@ impl Tracked {
         }
         self.searches_known += u64::from(assignment.tried.is_some());
         self.second_pass += u64::from(assignment.pass == Some(Pass::Second));
-        self.no_port += u64::from(has_no_port(assignment));
+        let is_no_port = assignment.errno.is_some_and(|errno| is_no_port(assignment.origin, errno));
+        self.no_port += u64::from(is_no_port);
         match event {
             Some(event) => {
                 self.ports.insert(event.port);
@@ -117,14 +116,6 @@ impl Tracked {
     }
 }
 
-/// Whether an assignment failed because no port was free: EADDRNOTAVAIL of connect, EADDRINUSE of
-/// bind and listen, EAGAIN of UDP.
-fn has_no_port(assignment: &Assignment) -> bool {
-    let error = assignment.errno.and_then(errno_name);
-    let is_chosen = assignment.origin != Some(Origin::Explicit);
-    is_chosen && matches!(error, Some("EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN"))
-}
-
 fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
     let Lane { flow, origin, .. } = *lane;
     let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
@@ -132,7 +123,7 @@ fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
     let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
     DestinationFacts {
         flow,
-        origin: origin.map(origin_name),
+        origin,
         range: range.map(|range| range.ports),
         by_socket: range.is_some_and(RangeInForce::is_by_socket),
         assignments: entry.count,
@@ -151,8 +142,8 @@ fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
     let range = range.map(|range| range.ports);
     DestinationSummary {
         flow,
-        protocol: protocol.map(protocol_name),
-        origin: origin.map(origin_name),
+        protocol,
+        origin,
         assignments: entry.count,
         complete: entry.complete,
         failures,

@@ -1,8 +1,8 @@
 //! What the plots of a run need: its last assignments one by one, and all of its steps counted.
 //!
-//! It collects and does not judge: which view shows most is for `sink::plots` to decide, and what
-//! the sequence is for [`pattern`](super::pattern). Memory is fixed, and [`Picture::observe`] takes
-//! the same few nanoseconds for each assignment and allocates nothing.
+//! It collects and does not judge: which view shows most is for `output::summary::plots` to decide,
+//! and what the sequence is for [`pattern`](super::pattern). Memory is fixed, and
+//! [`Picture::observe`] takes the same few nanoseconds for each assignment and allocates nothing.
 
 use std::collections::HashMap;
 

@@ -120,7 +120,8 @@ impl Tally {
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
         let destinations = self.destinations.summaries(busiest);
-        let HostVerdicts { verdict, origins, hosts } = self.hosts.verdicts();
+        let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts();
+        verdict.check_destinations(destinations.iter().map(|one| &one.verdict));
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),

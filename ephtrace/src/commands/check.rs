@@ -24,10 +24,9 @@ use crate::{
         snapshot::{self, Which},
     },
     inventory::{Inventory, Openers, facts},
-    model::{Filter, Hook},
+    model::{Filter, Hook, unseen_failures},
     output::tables::check::{Answer, Limits, Seen, State, Thresholds},
     pipeline::{
-        announce::unseen_failures,
         counting::{Counting, What, Whole},
         timing::{DRAIN_EVERY, block_on},
     },
@@ -168,8 +167,8 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
     unseen
 }
 
-/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't see,
-/// too.
+/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't
+/// see, too.
 async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)> {
     let what = What {
         hook: settings.hook,
@@ -192,7 +191,7 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         whole.add(taken);
     }
     let interval = whole.interval(0, now_ns, &mut Containers::new("/proc"));
-    let unseen = unseen_failures(&counting.tracer).map(str::to_owned).into_iter().collect();
+    let unseen = unseen_failures(counting.tracer.hook).map(str::to_owned).into_iter().collect();
     Ok((interval, losses.total(), unseen))
 }
 

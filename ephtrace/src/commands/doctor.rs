@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 use serde::Serialize;
 
-use super::settings::chosen_by_kernel;
+use super::settings::all_origins;
 use crate::{
     cli::DoctorArgs,
     kernel::{
@@ -190,7 +190,7 @@ fn try_hook(
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
     preflight::check_hook(row.hook, support).map_err(no)?;
     preflight::check_rights(support).map_err(|error| (None, error))?;
-    let filter = Filter { origins: chosen_by_kernel(), ..Filter::default() };
+    let filter = Filter { origins: all_origins(), ..Filter::default() };
     let options = Options {
         filter: &filter,
         ring_bytes: TRIAL_RING_BYTES,

@@ -22,7 +22,7 @@ use crate::{
     inventory::{Inventory, Openers, facts},
     output::tables::{self, storm::write_findings},
     pipeline::{input::Input, replay::Replay},
-    replay::Recording,
+    replay::{Recording, sorting::Reach},
 };
 
 /// Destinations of each namespace that are looked at, listed or not: what is wrong is so with the
@@ -70,7 +70,7 @@ struct Answer<'a> {
 /// said on standard error.
 fn read_openers(path: &Path) -> Result<Openers> {
     let mut openers = Openers::default();
-    let mut replay = Replay::new(Input::Direct(Recording::open(path)?), io::sink());
+    let mut replay = Replay::new(Input::Direct(Recording::open(path)?), Reach::Window, io::sink());
     let mut assignments = 0_u64;
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         assignments += 1;

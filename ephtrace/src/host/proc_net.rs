@@ -122,7 +122,8 @@ mod tests {
         assert_eq!((found.daddr, found.dport), ("10.10.11.9".parse().unwrap(), 443));
         assert_eq!((found.state, found.inode), (State::TimeWait, 0));
         assert_eq!((found.retransmits, found.time_wait_left_ms), (0, Some(60_480)));
-        let unanswered = "   1: 0100000A:9C40 0900000A:01BB 02 00000001:00000000 01:000002F1 00000003     0        0 881 2 0000000000000000 800 0 0 1 7";
+        let unanswered = "   1: 0100000A:9C40 0900000A:01BB 02 00000001:00000000 \
+                          01:000002F1 00000003     0        0 881 2 0000000000000000 800 0 0 1 7";
         let found = parse(unanswered).unwrap();
         assert_eq!((found.state, found.inode, found.retransmits), (State::SynSent, 881, 3));
     }

@@ -276,7 +276,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::inventory::DestinationUse;
+    use crate::inventory::{DestinationUse, namespace::HeldState};
 
     #[test]
     fn a_snapshot_of_here_knows_this_connection() {
@@ -292,6 +292,6 @@ mod tests {
         assert_eq!((one.in_use, one.flow.saddr), (1, IpAddr::from([127, 0, 0, 1])));
         assert_eq!(one.holders[0].owner.pid, Some(std::process::id()), "{here}");
         let held = namespace.bound.held.iter().find(|held| held.port == there.port()).unwrap();
-        assert_eq!((held.state, held.saddr), ("listen", there.ip()));
+        assert_eq!((held.state, held.saddr), (HeldState::Listen, there.ip()));
     }
 }

@@ -8,14 +8,16 @@ use std::path::Path;
 use super::{
     Inventory, Namespace,
     asked::Asked,
-    namespace::{DestinationUse, Place},
+    namespace::{DestinationUse, HeldState, Place},
     owners::{Holder, Owner, Program},
+    sysctls::TrackerCounts,
 };
 use crate::{
     analyse::findings::{
-        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Tracker,
+        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, TrackedFacts,
+        Tracker,
     },
-    model::PortRange,
+    model::{Origin, PortRange},
 };
 
 /// How many holders a sentence names where none has most of the ports.
@@ -62,7 +64,8 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
-    for mine in same.filter(|mine| mine.origin == Some("connect")) {
+    let of_tcp = |origin| matches!(origin, Some(Origin::Connect | Origin::Explicit));
+    for mine in same.filter(|mine| of_tcp(mine.origin)) {
         let now = in_use(namespace, one, mine.range);
         mine.in_use = now.in_use;
         mine.left = now.left;
@@ -73,7 +76,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
         mine.reusable_now = now.reusable_now;
         mine.states = now.states;
         mine.held_by = now.held_by;
-        is_known = true;
+        is_known |= mine.origin == Some(Origin::Connect);
     }
     if !is_known {
         facts.destinations.push(by_itself);
@@ -90,7 +93,7 @@ fn in_use(
     let (in_use, time_wait) = one.in_use_in(part);
     DestinationFacts {
         flow: one.flow,
-        origin: Some("connect"),
+        origin: Some(Origin::Connect),
         held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
         range: Some(namespace.settings.range),
         in_use: Some(in_use),
@@ -121,14 +124,15 @@ fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
         saddr: asked.saddr,
         in_use: asked.in_use,
         usable: namespace.settings.usable,
+        time_wait_reusable: asked.time_wait_reusable,
         unsure: asked.unsure,
         may_share: asked.may_share,
         held_by: held_by(&asked.holders, asked.program.as_ref(), asked.in_use),
     }
 }
 
-/// `mostly php-fpm (25 processes in 2 containers)` of so many ports, if one program has more than half
-/// of them; else who has how many.
+/// `mostly php-fpm (25 processes in 2 containers)` of so many ports, if one program has more than
+/// half of them; else who has how many.
 fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<String> {
     if let Some(program) = program.filter(|program| 2 * program.ports > ports) {
         return Some(format!("mostly {}", many(&program.comm, program.pid, program)));
@@ -164,7 +168,7 @@ fn who(holder: &Holder) -> String {
 
 fn namespace(namespace: &Namespace) -> NetnsFacts {
     let settings = &namespace.settings;
-    let listening = namespace.bound.held.iter().filter(|held| held.state == "listen");
+    let listening = namespace.bound.held.iter().filter(|held| held.state == HeldState::Listen);
     let name = match (&namespace.place.name, namespace.place.own) {
         (_, true) => "this namespace".to_owned(),
         (Some(name), _) => format!("namespace {name}"),
@@ -184,6 +188,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         reserved: settings.reserved_runs.clone(),
         tw_reuse: settings.tw_reuse,
         timestamps: settings.timestamps,
+        tracked: settings.conntrack.and_then(|conntrack| conntrack.counts).map(tracked),
         listeners,
         bound: Some(namespace.bound.ports),
     }
@@ -208,6 +213,11 @@ fn is_elsewhere(door: &Path) -> bool {
 
 fn is_plain(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "/_.:@-".contains(c))
+}
+
+fn tracked(counts: TrackerCounts) -> TrackedFacts {
+    let TrackerCounts { insert_failed, drop, early_drop, search_restart } = counts;
+    TrackedFacts { insert_failed, drop, early_drop, search_restart, is_now: false }
 }
 
 fn listener(owner: &Owner) -> String {
@@ -276,7 +286,7 @@ mod tests {
                     daddr: Some([10, 0, 0, 2].into()),
                     dport: Some(443),
                 },
-                origin: Some("connect"),
+                origin: Some(Origin::Connect),
                 range: Some(range),
                 ..DestinationFacts::default()
             };

@@ -9,7 +9,7 @@ use super::{
     openers::{Openers, unspecified},
     socket::Socket,
 };
-use crate::model::{Comm, Origin, origin_name};
+use crate::model::{Comm, Origin};
 
 /// Origins of a port that a socket has before it connects.
 const OF_BOUND: [Origin; 3] = [Origin::Bind, Origin::Listen, Origin::Explicit];
@@ -115,9 +115,9 @@ impl Owners<'_> {
     }
 
     /// How a bound or listening socket came by its port, where that was seen.
-    pub(super) fn origin(&self, netns: u32, socket: &Socket) -> Option<&'static str> {
+    pub(super) fn origin(&self, netns: u32, socket: &Socket) -> Option<Origin> {
         let opener = self.openers.of_bound(netns, socket.saddr, socket.sport)?;
-        opener.origin.filter(|origin| OF_BOUND.contains(origin)).map(origin_name)
+        opener.origin.filter(|origin| OF_BOUND.contains(origin))
     }
 
     /// Whether a connected socket was bound before; `None` if nobody saw it.

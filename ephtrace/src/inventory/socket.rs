@@ -74,8 +74,8 @@ pub struct Socket {
     pub state: State,
     /// Inode number of the open file; 0 if no process holds one, as with TIME_WAIT.
     pub inode: u32,
-    /// An IPv6 socket that leaves IPv4 alone (`IPV6_V6ONLY`). `None` where the kernel does not tell:
-    /// it does for sockets that have no peer.
+    /// An IPv6 socket that leaves IPv4 alone (`IPV6_V6ONLY`). `None` where the kernel does not
+    /// tell: it does for sockets that have no peer.
     pub is_v6only: Option<bool>,
     /// How often it has sent its oldest unanswered packet again: of a SYN_SENT, its SYN.
     pub retransmits: u8,

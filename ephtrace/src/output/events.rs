@@ -1,19 +1,8 @@
-//! Events as text, NDJSON or CSV: the output they go to, and the sink for a view.
+//! Where events go: a file, or standard output.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-    os::fd::AsFd as _,
-    path::Path,
-};
+use std::{fs::File, io, os::fd::AsFd as _, path::Path};
 
-use super::{
-    files::Prepared,
-    notices::Notices,
-    sink::Sink,
-    stream::{csv::CsvSink, json::JsonSink, lines::Target, text::TextSink},
-    view::{Format, View},
-};
+use super::files::Prepared;
 
 /// Where events go as text, NDJSON or CSV.
 #[derive(Debug)]
@@ -39,20 +28,5 @@ impl Output {
             Self::File(prepared) => prepared.begin(),
             Self::Stdout(file) => Ok(file),
         }
-    }
-}
-
-/// The sink for a view. `started_ns`, in nanoseconds since the Unix epoch, is where the seconds
-/// since the start begin.
-pub fn build<T, N>(view: &View, started_ns: u64, output: T, notices: N) -> Box<dyn Sink>
-where
-    T: Target + 'static,
-    N: Write + 'static,
-{
-    let notices = Notices::new(notices, view.quiet).with_plots(view.plot);
-    match view.format {
-        Format::Text => Box::new(TextSink::new(view, started_ns, output, notices)),
-        Format::Json => Box::new(JsonSink::new(output, notices)),
-        Format::Csv => Box::new(CsvSink::new(output, notices)),
     }
 }

@@ -19,17 +19,18 @@ pub(crate) mod width;
 
 pub(crate) use self::escape::printable;
 pub use self::{
-    events::{Output, build},
+    events::Output,
     files::Prepared,
     notices::Notices,
     screen::{Plot, Screen},
     sink::Sink,
     stream::{
+        Format, build,
         csv::CsvSink,
         json::JsonSink,
         lines::{Lines, Target},
         text::TextSink,
     },
-    view::{Format, View},
+    view::View,
     watch::Watch,
 };

@@ -12,12 +12,12 @@ use std::{
 use crate::{
     analyse::{
         capacity::{Capacity, Series},
-        findings::Facts,
+        findings::{Facts, NetnsFacts, TrackedFacts},
         storm::{Interval, Row},
     },
     host::snapshot::{self, Named, Which},
     inventory::{DestinationUse, Inventory, facts},
-    model::{FlowKey, PortRange},
+    model::{FlowKey, Origin, PortRange},
 };
 
 /// Destinations that are followed: those with the most search time.
@@ -78,6 +78,24 @@ fn glance(netns: u32, pid: Option<u32>) -> Option<Inventory> {
 pub(crate) struct Occupancy {
     looker: Looker,
     followed: HashMap<FlowKey, Followed>,
+    tracked: Tracked,
+}
+
+/// What connection tracking could not do before, by namespace.
+#[derive(Default)]
+pub(crate) struct Tracked {
+    before: HashMap<u32, TrackedFacts>,
+}
+
+impl Tracked {
+    /// Leaves of each namespace what was added since the last time, if there was one.
+    pub(crate) fn since_last(&mut self, namespaces: &mut [NetnsFacts]) {
+        for one in namespaces {
+            let Some(now) = one.tracked else { continue };
+            let before = self.before.insert(one.netns, now).unwrap_or(now);
+            one.tracked = Some(now.since(before));
+        }
+    }
 }
 
 #[derive(Default)]
@@ -92,7 +110,11 @@ struct Followed {
 
 impl Occupancy {
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { looker: Looker::new(interval), followed: HashMap::new() }
+        Self {
+            looker: Looker::new(interval),
+            followed: HashMap::new(),
+            tracked: Tracked::default(),
+        }
     }
 
     /// Looks at what is in use, and notes it in the rows and among the facts.
@@ -103,6 +125,7 @@ impl Occupancy {
             self.note(&inventory);
             facts::add_inventory(facts, &inventory);
         }
+        self.tracked.since_last(&mut facts.namespaces);
         for row in &mut interval.rows {
             row.capacity = followed_flow(row.flow, row.origin)
                 .and_then(|key| self.capacity(&key, row.numbers.range));
@@ -160,9 +183,9 @@ fn hull(one: Option<PortRange>, other: Option<PortRange>) -> Option<PortRange> {
 }
 
 /// A connect's destination in a namespace that is known.
-fn followed_flow(flow: FlowKey, origin: Option<&str>) -> Option<FlowKey> {
+fn followed_flow(flow: FlowKey, origin: Option<Origin>) -> Option<FlowKey> {
     let is_known = flow.netns.is_some() && flow.has_destination();
-    (is_known && origin == Some("connect")).then_some(flow)
+    (is_known && origin == Some(Origin::Connect)).then_some(flow)
 }
 
 /// The file by which a namespace can be entered that a process, or one of its threads, is in;

@@ -30,6 +30,7 @@ use crate::{
     analyse::summary::BUSIEST,
     model::Assignment,
     output::{Notices, Plot},
+    replay::sorting::Reach,
     tui::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
 };
 
@@ -121,7 +122,7 @@ impl Player {
         state: Shared,
         speed: f64,
     ) -> Result<Self> {
-        let mut replay = Replay::new(Source::Aside(reader), io::sink());
+        let mut replay = Replay::new(Source::Aside(reader), Reach::Window, io::sink());
         let mut first: Option<Assignment> = None;
         while first.is_none() {
             let take = |assignment| {

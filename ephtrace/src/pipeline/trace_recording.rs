@@ -23,7 +23,12 @@ use super::{
     stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
 };
-use crate::{analyse::summary::BUSIEST, model::Assignment, output::Sink, replay};
+use crate::{
+    analyse::summary::BUSIEST,
+    model::Assignment,
+    output::Sink,
+    replay::{self, sorting::Reach},
+};
 
 /// Key of where the rows of a converted recording come from.
 const KEY_SOURCE: &str = "ephtrace.source";
@@ -91,7 +96,7 @@ impl<'a> Player<'a> {
             begun: None,
             failure: output::not_written(settings),
         };
-        Self { replay: Replay::new(Input::Aside(reader), io::stderr()), writing }
+        Self { replay: Replay::new(Input::Aside(reader), Reach::Window, io::stderr()), writing }
     }
 
     /// Takes what is there, a stretch of it at most.

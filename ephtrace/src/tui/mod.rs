@@ -7,7 +7,7 @@
 //!
 //! [`State`] is pure: time, keys and results are arguments, so that tests drive it with scripted
 //! keys and recordings, and [`draw`] only reads it. [`terminal`] is the only part that knows a real
-//! one. The loop that feeds them is in `run::top` and `run::playback`.
+//! one. The loop that feeds them is in `pipeline`.
 
 mod draw;
 mod failures;

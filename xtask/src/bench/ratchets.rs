@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write as _,
     fs,
-    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use nix::sys::{
     time::TimeValLike as _,
 };
 
-use super::document::grouped;
+use super::document::{self, grouped};
 use crate::{
     process,
     say::{result, say},
@@ -27,27 +27,33 @@ pub(super) struct BuildArgs {
     /// Leave out the build from nothing, which takes minutes
     #[arg(long)]
     no_build: bool,
+    /// Put the table in docs/performance.md
+    #[arg(long)]
+    write: bool,
 }
 
+/// The table's place.
+const DOCUMENT: &str = "docs/performance.md";
+const LINES: (&str, &str) =
+    ("<!-- printed by `cargo xtask bench build --write` -->", "<!-- end of ratchets -->");
+
 pub(super) fn main(args: &BuildArgs) -> Result<()> {
-    result(format_args!("crates linked: {}", crates_linked()?));
-    if args.no_build {
-        return Ok(());
+    let mut rows = vec![("crates linked", crates_linked()?.to_string())];
+    if !args.no_build {
+        let built = build()?;
+        rows.push(("size of a release, bytes", grouped(built.bytes)));
+        rows.push(("building it from nothing, seconds", built.wall.as_secs().to_string()));
+        rows.push(("the same, processor time", built.processor.as_secs().to_string()));
     }
-    let folder = workspace::target().join("clean");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).context("cannot remove the build before")?;
+    let mut table = String::from("| | today |\n|---|--:|\n");
+    for (what, figure) in rows {
+        writeln!(table, "| {what} | {figure} |")?;
     }
-    say("building a release from nothing");
-    let built = build(&folder)?;
-    let size = fs::metadata(folder.join("release/ephtrace")).context("cargo built no ephtrace")?;
-    result(format_args!("size of the release: {} bytes", grouped(size.len())));
-    result(format_args!(
-        "build from nothing: {} s, {} s of processor time",
-        built.wall.as_secs(),
-        built.processor.as_secs()
-    ));
-    fs::remove_dir_all(&folder).context("cannot remove the build")
+    result(&table);
+    if args.write {
+        document::replace(DOCUMENT, LINES, &table)?;
+    }
+    Ok(())
 }
 
 /// Other crates whose code is in the binary: those of macros and build scripts are not.
@@ -66,18 +72,28 @@ fn names(tree: &str) -> BTreeSet<&str> {
 }
 
 struct Built {
+    bytes: u64,
     wall: Duration,
     processor: Duration,
 }
 
-fn build(folder: &Path) -> Result<Built> {
+/// Builds a release in a folder of its own, which is gone afterwards.
+fn build() -> Result<Built> {
+    let folder = workspace::target().join("clean");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).context("cannot remove the build before")?;
+    }
+    say("building a release from nothing");
     let mut cargo = Command::new(process::cargo());
     cargo.current_dir(workspace::root());
     cargo.args(["build", "--release", "--package", "ephtrace", "--bin", "ephtrace", "--locked"]);
-    cargo.arg("--target-dir").arg(folder);
+    cargo.arg("--target-dir").arg(&folder);
     let (start, before) = (Instant::now(), processor_time()?);
     process::run_aside(&mut cargo)?;
-    Ok(Built { wall: start.elapsed(), processor: processor_time()?.saturating_sub(before) })
+    let (wall, processor) = (start.elapsed(), processor_time()?.saturating_sub(before));
+    let file = fs::metadata(folder.join("release/ephtrace")).context("cargo built no ephtrace")?;
+    fs::remove_dir_all(&folder).context("cannot remove the build")?;
+    Ok(Built { bytes: file.len(), wall, processor })
 }
 
 /// Processor time of all programs that this one has waited for.
@@ -89,7 +105,12 @@ fn processor_time() -> Result<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_lines() {
+        assert!(document::has(DOCUMENT, LINES));
+    }
 
     #[test]
     fn crates_are_counted_once_and_by_version() {

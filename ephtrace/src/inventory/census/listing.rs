@@ -18,8 +18,6 @@ pub struct Listing {
     pub in_range: Vec<Socket>,
     /// UDP sockets whose local port is inside the range, likewise.
     pub udp_in_range: Vec<Socket>,
-    /// Ports that TCP sockets take from who binds.
-    pub tcp_taken: Taken,
     /// Ports that UDP sockets take from each other.
     pub udp_taken: Taken,
     /// All TCP sockets, counted.
@@ -39,7 +37,7 @@ impl Listing {
         if !sysctls.range.contains(socket.sport) {
             return;
         }
-        if self.udp_taken.add(&socket) {
+        if self.udp_taken.add(&socket, false) {
             self.udp.ports.add(socket.sport);
         }
         if self.udp_in_range.len() < MAX_SOCKETS {
@@ -58,7 +56,6 @@ impl Listing {
         if !sysctls.range.contains(socket.sport) {
             return;
         }
-        self.tcp_taken.add(&socket);
         if self.in_range.len() < MAX_SOCKETS {
             self.in_range.push(socket);
         } else {

@@ -9,14 +9,16 @@
 
 mod holders;
 mod listing;
+mod rank;
 
-use std::{cmp::Reverse, ops::Range};
+use std::ops::Range;
 
 use self::holders::holders;
 pub use self::listing::Listing;
+use self::rank::{may_reuse, rank};
 use super::{
-    asked::{Ask, Asked},
-    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Place, Settings},
+    asked::{Ask, Asked, Taken},
+    namespace::{Bound, DestinationUse, Held, HeldState, Mark, Namespace, Others, Place, Settings},
     owners::Owners,
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},
@@ -29,8 +31,8 @@ pub const MAX_HELD: usize = 1024;
 /// Whose ports are is asked once so many of 100 are taken: before, nobody goes short.
 const HOLDERS_FROM_PERCENT: u32 = 50;
 
-/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older kernels
-/// compare full seconds (`tcp_twsk_unique`).
+/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older
+/// kernels compare full seconds (`tcp_twsk_unique`).
 const REUSE_DELAY_MS: u32 = 1000;
 
 /// What is in use in one namespace, before anybody asked whose it is.
@@ -47,6 +49,8 @@ pub struct Census {
     bound: Vec<Socket>,
     /// Ports of `bound`: connect leaves them out whatever the destination.
     bound_ports: PortSet,
+    /// Ports that TCP sockets take from who binds.
+    tcp_taken: Taken,
     /// Connected, but none that connect could have opened.
     accepted_sockets: Vec<Socket>,
     accepted: u64,
@@ -58,6 +62,10 @@ impl Census {
     pub fn new(place: Place, sysctls: Sysctls, mut listing: Listing) -> Self {
         let mut in_range = std::mem::take(&mut listing.in_range);
         in_range.retain(|socket| sysctls.range.contains(socket.sport));
+        let mut tcp_taken = Taken::default();
+        for socket in &in_range {
+            tcp_taken.add(socket, may_reuse(&sysctls, socket));
+        }
         let mut bound: Vec<Socket> =
             in_range.iter().filter(|s| is_bound_only(s.state)).copied().collect();
         bound.sort_unstable_by_key(|s| (s.sport, s.state, s.saddr, s.inode));
@@ -87,6 +95,7 @@ impl Census {
             ranked,
             bound,
             bound_ports,
+            tcp_taken,
             accepted: accepted_sockets.len() as u64,
             accepted_sockets,
             on_reserved,
@@ -95,20 +104,21 @@ impl Census {
 
     /// Inode numbers of the sockets that [`Census::describe`] will tell of with the same `limit`.
     pub fn inodes(&self, limit: usize) -> impl Iterator<Item = u32> {
-        let shown = self.ranked.iter().take(limit).flat_map(|range| &self.in_use[range.clone()]);
         let scarce = |ask| self.asked(ask).iter().any(is_scarce);
         let (is_scarce_bind, is_scarce_udp) = (scarce(Ask::Bind), scarce(Ask::Udp));
-        let of_bind = self.accepted_sockets.iter().chain(&self.in_use);
+        let shown = self.ranked.iter().take(if is_scarce_bind { 0 } else { limit });
+        let shown = shown.flat_map(|range| &self.in_use[range.clone()]);
+        let of_bind = self.in_use.iter().chain(&self.accepted_sockets);
         let of_bind = of_bind.filter(move |_| is_scarce_bind);
         let of_udp = self.listing.udp_in_range.iter().filter(move |_| is_scarce_udp);
-        let all = shown.chain(&self.bound).chain(of_bind).chain(of_udp);
+        let all = shown.chain(of_bind).chain(&self.bound).chain(of_udp);
         all.map(|socket| socket.inode).filter(|inode| *inode != 0)
     }
 
     /// What is in use, with the fullest `limit` destinations one by one.
     pub fn describe(self, limit: usize, owners: Owners<'_>) -> Namespace {
         let shown = self.ranked.iter().take(limit);
-        let taken = self.taken(owners);
+        let taken = self.closed_to_connect(owners);
         let destinations = shown
             .map(|range| self.destination(&self.in_use[range.clone()], &taken, owners))
             .collect();
@@ -151,7 +161,7 @@ impl Census {
     }
 
     /// Ports that connect leaves out whatever the destination, known and possible ones.
-    fn taken(&self, owners: Owners<'_>) -> Taken {
+    fn closed_to_connect(&self, owners: Owners<'_>) -> ClosedToConnect {
         let mut bound = self.bound_ports.clone();
         let (mut unsure, mut chosen) = (PortSet::default(), PortSet::default());
         for socket in &self.in_use {
@@ -163,10 +173,15 @@ impl Census {
         }
         // Sockets that share a port came by it in the same way.
         unsure.retain(|port| !bound.contains(port) && !chosen.contains(port));
-        Taken { bound, unsure }
+        ClosedToConnect { bound, unsure }
     }
 
-    fn destination(&self, sockets: &[Socket], taken: &Taken, owners: Owners<'_>) -> DestinationUse {
+    fn destination(
+        &self,
+        sockets: &[Socket],
+        taken: &ClosedToConnect,
+        owners: Owners<'_>,
+    ) -> DestinationUse {
         let count = Count::of(sockets);
         let usable = self.sysctls.usable();
         let (left, first_left, unsure) = self.left(sockets, taken);
@@ -201,9 +216,9 @@ impl Census {
         }
     }
 
-    /// Ports that connect could still choose for the destination of `sockets`, those of them that it
-    /// tries first, and those that may be taken.
-    fn left(&self, sockets: &[Socket], taken: &Taken) -> (u32, u32, u32) {
+    /// Ports that connect could still choose for the destination of `sockets`, those of them that
+    /// it tries first, and those that may be taken.
+    fn left(&self, sockets: &[Socket], taken: &ClosedToConnect) -> (u32, u32, u32) {
         let low = self.sysctls.range.low;
         let mut own = PortSet::default();
         own.extend(sockets.iter().map(|socket| socket.sport));
@@ -235,7 +250,7 @@ impl Census {
 
     fn asked(&self, ask: Ask) -> [Asked; 2] {
         let taken = match ask {
-            Ask::Bind => &self.listing.tcp_taken,
+            Ask::Bind => &self.tcp_taken,
             Ask::Udp => &self.listing.udp_taken,
         };
         taken.asked(ask, &self.sysctls)
@@ -300,8 +315,9 @@ impl Census {
             listening_unreserved: unreserved.count(range),
             bound_only: lists_bound.then(|| only_bound.count(range)),
             connected: self.bound_and_connected(owners),
-            connected_ports: (!owners.openers.is_empty())
-                .then(|| self.taken(owners).bound.count(range) - self.bound_ports.count(range)),
+            connected_ports: (!owners.openers.is_empty()).then(|| {
+                self.closed_to_connect(owners).bound.count(range) - self.bound_ports.count(range)
+            }),
             held: entries().take(MAX_HELD).map(|entry| self.held(entry, owners)).collect(),
             others: entries().skip(MAX_HELD).count(),
         }
@@ -320,7 +336,7 @@ impl Census {
         let first = &sockets[0];
         Held {
             port: first.sport,
-            state: if first.state == State::Listen { "listen" } else { "bound" },
+            state: if first.state == State::Listen { HeldState::Listen } else { HeldState::Bound },
             reserved: self.sysctls.reserved.contains(first.sport),
             saddr: first.saddr,
             sockets: sockets.len(),
@@ -334,40 +350,9 @@ fn is_bound_only(state: State) -> bool {
     matches!(state, State::Listen | State::Bound | State::Close)
 }
 
-/// Whether `tcp_tw_reuse` lets connect take over this TIME_WAIT once it is old enough
-/// (`tcp_twsk_unique`).
-fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> bool {
-    // Without timestamps nothing tells late segments of the old connection from those of the new one.
-    if socket.state != State::TimeWait || sysctls.timestamps == Some(0) {
-        return false;
-    }
-    match sysctls.tw_reuse {
-        Some(1) => true,
-        Some(2) => socket.saddr.is_loopback() || socket.daddr.is_loopback(),
-        _ => false,
-    }
-}
-
 fn is_scarce(asked: &Asked) -> bool {
     let usable = asked.in_use + asked.left;
     usable > 0 && 100 * asked.in_use >= HOLDERS_FROM_PERCENT * usable
-}
-
-/// Where each destination's sockets are, first those with most ports that connect can't have.
-fn rank(sockets: &[Socket], sysctls: &Sysctls) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let alike = |a: &Socket, b: &Socket| a.flow(None) == b.flow(None);
-    let mut ranges: Vec<(Range<usize>, usize)> = sockets
-        .chunk_by(alike)
-        .map(|group| {
-            let range = start..start + group.len();
-            start = range.end;
-            (range, group.iter().filter(|s| !may_reuse(sysctls, s)).count())
-        })
-        .collect();
-    // Stable, so that equals stay in the order of their addresses.
-    ranges.sort_by_key(|(range, blocked)| Reverse((*blocked, range.len())));
-    ranges.into_iter().map(|(range, _)| range).collect()
 }
 
 fn as_u32(count: usize) -> u32 {
@@ -375,7 +360,7 @@ fn as_u32(count: usize) -> u32 {
 }
 
 /// Ports that sockets of other destinations keep from a connect.
-struct Taken {
+struct ClosedToConnect {
     /// Those that are bound, listening, or were seen to be bound before they connected.
     bound: PortSet,
     /// Those of connected sockets of which nobody saw how they came by them.

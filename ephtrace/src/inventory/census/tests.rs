@@ -173,6 +173,87 @@ fn time_waits_may_be_taken_over_where_the_sysctl_says() {
     assert_eq!(here("127.0.0.9", None), None);
 }
 
+#[test]
+fn a_time_wait_that_can_be_taken_over_takes_no_port() {
+    let all = |left_ms: u16, timestamps| {
+        let here = |nth: u16| Socket {
+            saddr: ip("127.0.0.1"),
+            daddr: ip("127.0.0.1"),
+            time_wait_left_ms: Some(left_ms),
+            ..socket(9, 40000 + nth, State::TimeWait, 0)
+        };
+        let sysctls = Sysctls { timestamps, ..sysctls(40000, 40009, &[]) };
+        let found = describe(sysctls, (0..10).map(here).collect(), 1);
+        let one = &found.destinations[0];
+        let now = (one.time_wait_reusable, one.time_wait_reusable_now);
+        (one.mark, now, one.blocked(&found.settings), one.left)
+    };
+    assert_eq!(all(50_000, Some(1)), (Mark::None, (Some(10), Some(10)), 0, 0));
+    // Too young yet: a connect fails for up to a second.
+    assert_eq!(all(59_500, Some(1)), (Mark::Full, (Some(10), Some(0)), 0, 0));
+    assert_eq!(all(50_000, Some(0)), (Mark::Full, (Some(0), Some(0)), 10, 0));
+}
+
+#[test]
+fn ports_that_may_have_been_bound_are_told_apart() {
+    let sockets = || vec![open(9, 40000), open(8, 40001), open(8, 40002), open(8, 40000)];
+    let left = |openers: &Openers| {
+        let open = OpenSockets::default();
+        let owners = Owners { open: &open, openers };
+        let found = census(sysctls(40000, 40009, &[]), sockets()).describe(9, owners);
+        let to_nine = found.destinations.iter().find(|d| d.flow.daddr == Some(ip("10.0.0.9")));
+        let one = to_nine.unwrap().clone();
+        (one.left, one.left_least, found.bound.connected_ports, found.taken)
+    };
+    // 40001 and 40002 may be closed to others; 40000 is in use for it anyway.
+    assert_eq!(left(&Openers::default()), (9, 7, None, vec![]));
+    let mut openers = Openers::default();
+    for (sport, origin) in [(40001, Origin::Bind), (40002, Origin::Connect)] {
+        openers.observe(&Assignment {
+            pid: Some(1),
+            flow: open(8, sport).flow(Some(NETNS)),
+            sport: Some(sport),
+            origin: Some(origin),
+            ..Assignment::default()
+        });
+    }
+    assert_eq!(left(&openers), (8, 8, Some(1), vec![40001]));
+}
+
+#[test]
+fn a_pool_of_workers_is_one_holder() {
+    let sockets: Vec<Socket> = (0..30).map(|nth| open(9, 40000 + nth)).collect();
+    let process = |pid, name, container: Option<&str>| {
+        let container = container.map(Arc::from);
+        Arc::new(Process { pid, comm: Some(Comm::new(name)), container })
+    };
+    // Ten workers of two ports each, in two containers, and a job with ten.
+    let owner = |nth: u32| match nth {
+        0..14 => process(100 + nth / 2, "worker", Some("aaaaaaaaaaaa")),
+        14..20 => process(100 + nth / 2, "worker", Some("bbbbbbbbbbbb")),
+        _ => process(7, "job", None),
+    };
+    let open: OpenSockets = (0..30).map(|nth| (41000 + nth, owner(nth))).collect();
+    let openers = Openers::default();
+    let owners = Owners { open: &open, openers: &openers };
+    let found = census(sysctls(40000, 40099, &[]), sockets).describe(1, owners);
+    let one = &found.destinations[0];
+    let holders: Vec<_> = one
+        .holders
+        .iter()
+        .map(|h| (h.owner.comm.as_deref(), h.owner.container.as_deref(), h.processes, h.ports))
+        .collect();
+    let expected = [
+        (Some("worker"), Some("aaaaaaaaaaaa"), 7, 14),
+        (Some("job"), None, 1, 10),
+        (Some("worker"), Some("bbbbbbbbbbbb"), 3, 6),
+    ];
+    assert_eq!(holders, expected);
+    let program = one.program.as_ref().unwrap();
+    let numbers = (program.processes, program.containers, program.ports);
+    assert_eq!((program.comm.as_str(), numbers), ("worker", (10, 2, 20)));
+}
+
 fn process(pid: u32) -> Arc<Process> {
     Arc::new(Process { pid, comm: Some(Comm::new("app")), container: Some("c0ffee".into()) })
 }
@@ -208,7 +289,8 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
         [(open(9, 40000).inode, process(55)), (5, process(5))].into_iter().collect();
     let census = census(sysctls(40000, 40009, &[]), sockets);
     assert_eq!(census.inodes(1).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
-    assert_eq!(census.inodes(0).collect::<Vec<_>>(), [5]);
+    // Half of the ports are taken from who binds: all holders are wanted, whatever is shown.
+    assert_eq!(census.inodes(0).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
     let all = census.describe(1, Owners { open: &found, openers: &openers });
     let one = &all.destinations[0];
     let holders: Vec<_> = one.holders.iter().map(|h| (h.owner.pid, h.open, h.closed)).collect();
@@ -216,7 +298,10 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
     assert_eq!((one.unknown_open, one.unknown_closed, one.other_holders), (1, 1, 0));
     assert_eq!(one.holders[0].owner.container.as_deref(), Some("c0ffee"));
     let held = &all.bound.held[0];
-    assert_eq!((held.origin, held.holder.as_ref().and_then(|h| h.pid)), (Some("bind"), Some(5)));
+    assert_eq!(
+        (held.origin, held.holder.as_ref().and_then(|h| h.pid)),
+        (Some(Origin::Bind), Some(5))
+    );
     assert_eq!(all.bound.connected, Some(1), "40004 was bound before");
 }
 

@@ -13,7 +13,7 @@ use crate::{
         real,
         summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
-    model::{errno_name, hook_name},
+    model::{Origin, Protocol, errno_name, hook_name, origin_name, protocol_name},
     output::{
         span::Span,
         summary::words::{USUAL, percent, word},
@@ -126,10 +126,18 @@ pub(super) fn hosts(summary: &Summary) -> Markup {
         @if *known > 1 {
             div.scroll { table {
                 caption { "Hosts: " (busiest(listed.len(), *known, *evicted)) }
-                thead { tr { th scope="col" { "Host" } th scope="col" { "Assignments" } th scope="col" { "Failed" } th.text scope="col" { "Verdict" } } }
+                thead {
+                    tr {
+                        th scope="col" { "Host" } th scope="col" { "Assignments" }
+                        th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
+                    }
+                }
                 tbody {
                     @for one in listed {
-                        tr { th scope="row" { (one.name()) } td { (count(one.assignments)) } td { (count(one.failures)) } td.text { code { (word(&one.verdict)) } } }
+                        tr {
+                            th scope="row" { (one.name()) } td { (count(one.assignments)) }
+                            td { (count(one.failures)) } td.text { code { (word(&one.verdict)) } }
+                        }
                     }
                 }
             } }
@@ -190,8 +198,10 @@ fn busiest(listed: usize, known: u64, evicted: u64) -> String {
 }
 
 fn destination(one: &DestinationSummary, netns: bool) -> Markup {
-    let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
-    let origin = one.origin.filter(|&origin| origin != "connect");
+    let origin = one.origin.map(origin_name);
+    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(protocol_name);
+    let protocol = protocol.filter(|&protocol| origin != Some(protocol));
+    let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     html! {
         (one.flow.saddr)
         @if let Some(to) = one.flow.remote() { " → " (to) }
@@ -227,7 +237,9 @@ pub(super) fn processes(summary: &Summary) -> Markup {
                 th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
             } }
             tbody {
-                @for ProcessSummary { pid, comm, assignments, complete, failures, verdict } in listed {
+                @for process in listed {
+                    @let ProcessSummary { pid, comm, assignments, complete, failures, verdict } =
+                        process;
                     tr {
                         th scope="row" { (comm.as_deref().map_or("–".to_owned(), shown)) }
                         td { (pid) }

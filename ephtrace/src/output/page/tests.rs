@@ -12,7 +12,7 @@ use super::{
 use crate::{
     analyse::{
         charts::{Charts, MAX_MARKS},
-        findings::{Finding, Severity},
+        findings::{Finding, Rule, Severity},
         lanes::Lanes,
         summary::{Circumstances, Summary},
         tally::Tally,
@@ -361,7 +361,7 @@ proptest! {
             let (mut summary, charts) = made_of(events);
             let [sentence, evidence, remedy] = told.clone().map(|text| mask(&text));
             let finding = Finding {
-                rule: "test",
+                rule: Rule::Failures,
                 severity: Severity::Note,
                 sentence,
                 evidence,

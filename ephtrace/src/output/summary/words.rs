@@ -12,13 +12,13 @@ use crate::output::{
 };
 use crate::{
     analyse::{
-        findings::Finding,
+        findings::{Finding, Rule},
         pattern::{Algorithm, Pattern, Verdict},
         reuse::Reuse,
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
     },
-    model::hook_name,
+    model::{Origin, Protocol, hook_name, origin_name, protocol_name, unseen_failures},
 };
 
 /// How many processes are listed.
@@ -53,7 +53,7 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 
 /// What is wrong, but for what has its own line below.
 fn findings_first(summary: &Summary) -> Vec<Finding> {
-    let has_own_line = |f: &&Finding| matches!(f.rule, "self-connect" | "short-reuse");
+    let has_own_line = |f: &&Finding| matches!(f.rule, Rule::SelfConnect | Rule::ShortReuse);
     summary.findings.iter().filter(|f| !has_own_line(f)).cloned().collect()
 }
 
@@ -77,6 +77,9 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             (None, Some(errno)) => write!(out, "{lead} {count} errno {errno}")?,
             (None, None) => write!(out, "{lead} {count} without errno")?,
         }
+    }
+    if let Some(unseen) = summary.hook.and_then(unseen_failures) {
+        write!(out, " (not seen: {unseen})")?;
     }
     if summary.explicit > 0 {
         write!(out, ", {} ports named by the program", summary.explicit)?;
@@ -228,8 +231,10 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
         Some(to) => write!(out, "{} -> {to}", one.flow.saddr)?,
         None => write!(out, "{}", one.flow.saddr)?,
     }
-    let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
-    let origin = one.origin.filter(|&origin| origin != "connect");
+    let origin = one.origin.map(origin_name);
+    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(protocol_name);
+    let protocol = protocol.filter(|&protocol| origin != Some(protocol));
+    let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     for word in protocol.into_iter().chain(origin) {
         write!(out, " {word}")?;
     }

@@ -10,8 +10,9 @@ use crate::{
     analyse::{
         findings::{AskedFacts, DestinationFacts, Finding, Severity},
         number::as_f64,
-        storm::{Numbers, Row},
+        storm::{Numbers, Row, error_name},
     },
+    model::Origin,
     output::{escape::shown, span::Span},
 };
 
@@ -184,7 +185,10 @@ fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
         let all = seen.asked.iter().filter(|one| one.ask == ask).rev();
         let Some(worst) = all.max_by(|a, b| share(a).total_cmp(&share(b))) else { continue };
         let percent = 100.0 * share(worst);
-        let state = limits.used.judge(percent);
+        let firm = f64::from(worst.in_use.saturating_sub(worst.time_wait_reusable));
+        let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
+        // Connects go on, and nobody is known to bind.
+        let state = firm.max(limits.used.judge(percent).min(State::Warning));
         uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
     }
     uses
@@ -213,6 +217,9 @@ fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
     let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
     if state > State::Ok {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
+    }
+    if worst.time_wait_reusable > 0 && state > State::Ok {
+        text += &format!(", {} by TIME_WAITs for up to a minute", worst.time_wait_reusable);
     }
     if in_use >= usable {
         text += &format!(", the next one fails with {error}");
@@ -243,7 +250,7 @@ impl Failures {
             let percent = percent(row.numbers.failed, row.numbers.assignments);
             let state = thresholds.judge(percent);
             // A port that a program names, and that another has, is no shortage.
-            let is_named = row.origin == Some("explicit") && row.flow.daddr.is_none();
+            let is_named = row.origin == Some(Origin::Explicit) && row.flow.daddr.is_none();
             (if is_named { state.min(State::Warning) } else { state }, row)
         });
         let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
@@ -278,7 +285,8 @@ fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> 
     if *assignments == 0 {
         return "nothing was assigned meanwhile".to_owned();
     }
-    let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let errors: Vec<_> =
+        errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
     let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));
@@ -315,179 +323,4 @@ fn one_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use insta::assert_snapshot;
-
-    use super::*;
-    use crate::model::FlowKey;
-
-    const LIMITS: Limits = Limits {
-        used: Thresholds { warning: 50.0, critical: 90.0 },
-        failures: Thresholds { warning: 0.0, critical: 1.0 },
-        p99_ns: Thresholds { warning: 1e6, critical: 1e7 },
-    };
-
-    fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
-        Seen {
-            destinations: vec![DestinationFacts {
-                flow: FlowKey {
-                    netns: None,
-                    saddr: [10, 0, 0, 1].into(),
-                    daddr: Some([10, 0, 0, 2].into()),
-                    dport: Some(443),
-                },
-                held_by: Some("mostly curl (4711)".into()),
-                in_use: Some(in_use),
-                usable: Some(28_232),
-                ..DestinationFacts::default()
-            }],
-            asked: vec![asked("bind", in_use), asked("udp", 3)],
-            counted: Some(numbers(1000, failed, latency_p99_ns)),
-            ..Seen::default()
-        }
-    }
-
-    fn asked(ask: &'static str, in_use: u32) -> AskedFacts {
-        AskedFacts {
-            netns: 1,
-            ask,
-            error: "EADDRINUSE",
-            saddr: "0.0.0.0".parse().unwrap(),
-            in_use,
-            usable: 28_232,
-            unsure: 0,
-            may_share: false,
-            held_by: Some("mostly curl (4711)".into()),
-        }
-    }
-
-    fn numbers(assignments: u64, failed: u64, latency_p99_ns: u64) -> Numbers {
-        Numbers {
-            assignments,
-            failed,
-            errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
-            per_second: 500.0,
-            latency_p99_ns: Some(latency_p99_ns),
-            ..Numbers::default()
-        }
-    }
-
-    fn row(origin: &'static str, dport: Option<u16>, numbers: Numbers) -> Row {
-        Row {
-            comm: "curl".into(),
-            pid: 7,
-            processes: 1,
-            uid: 0,
-            cgroup_id: 0,
-            container: None,
-            flow: FlowKey {
-                netns: None,
-                saddr: [10, 0, 0, 1].into(),
-                daddr: dport.map(|_| [10, 0, 0, 2].into()),
-                dport,
-            },
-            protocol: Some("tcp"),
-            origin: Some(origin),
-            numbers,
-            capacity: None,
-        }
-    }
-
-    #[test]
-    fn a_destination_in_trouble_does_not_drown_among_others() {
-        let state = |one| {
-            let rows = vec![row("connect", Some(443), numbers(99_900, 0, 3000)), one];
-            let counted = Some(numbers(100_000, 100, 3000));
-            let seen = Seen { counted, rows, ..seen(0, 0, 0) };
-            let answer = Answer::new(&seen, &LIMITS);
-            assert!(answer.line.contains("100 of 100 by curl (7)"), "{}", answer.line);
-            answer.state
-        };
-        assert_eq!(state(row("connect", Some(80), numbers(100, 100, 3000))), State::Critical);
-        assert_eq!(state(row("explicit", Some(80), numbers(100, 100, 3000))), State::Critical);
-        // A service that can't have the port that it wants.
-        assert_eq!(state(row("explicit", None, numbers(100, 100, 3000))), State::Warning);
-    }
-
-    #[test]
-    fn one_slow_destination_is_slow_unless_it_was_asked_for_few() {
-        let state = |count| {
-            let rows = vec![row("connect", Some(80), numbers(count, 0, 50_000_000))];
-            Answer::new(&Seen { rows, ..seen(0, 0, 3000) }, &LIMITS).state
-        };
-        assert_eq!([state(3), state(200)], [State::Ok, State::Critical]);
-    }
-
-    #[test]
-    fn binds_and_udp_are_judged_like_connects() {
-        let answer = |bind, udp| {
-            let asked = vec![asked("bind", bind), asked("udp", udp)];
-            Answer::new(&Seen { asked, ..seen(100, 0, 3000) }, &LIMITS)
-        };
-        let states = [answer(100, 0), answer(20_000, 0), answer(28_232, 0), answer(0, 28_232)];
-        let states = states.map(|answer| answer.state);
-        assert_eq!(states, [State::Ok, State::Warning, State::Critical, State::Critical]);
-        assert_snapshot!(answer(28_232, 0).line, @"");
-        assert_snapshot!(answer(0, 28_232).line, @"");
-    }
-
-    #[test]
-    fn a_time_wait_that_can_be_taken_over_is_no_shortage() {
-        let mut seen = seen(28_232, 0, 3000);
-        seen.asked.clear();
-        seen.destinations[0].left = Some(0);
-        seen.destinations[0].reusable = Some(28_000);
-        let answer = Answer::new(&seen, &LIMITS);
-        assert_eq!(answer.state, State::Ok);
-        assert_snapshot!(answer.line, @"");
-    }
-
-    #[test]
-    fn ports_that_may_be_bound_are_a_range() {
-        let mut seen = seen(10, 0, 3000);
-        seen.destinations[0].left = Some(28_200);
-        seen.destinations[0].unsure = Some(100);
-        seen.unseen = vec!["failed binds".into(), "holders".into()];
-        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"");
-    }
-
-    #[test]
-    fn a_host_at_ease() {
-        let answer = Answer::new(&seen(850, 0, 3_000), &LIMITS);
-        assert_eq!(answer.state.code(), 0);
-        assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, most by curl (4711)); 0 of 1000 assignments failed, search p99 3.0 us | use=3.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
-    }
-
-    #[test]
-    fn the_worst_counts() {
-        let state = |in_use, failed, p99| Answer::new(&seen(in_use, failed, p99), &LIMITS).state;
-        assert_eq!(state(14_117, 0, 0), State::Warning);
-        assert_eq!(state(14_116, 0, 0), State::Ok, "half is not yet more than half");
-        assert_eq!(state(28_000, 0, 0), State::Critical);
-        assert_eq!(state(0, 1, 0), State::Warning);
-        assert_eq!(state(14_117, 11, 0), State::Critical);
-        assert_eq!(state(0, 0, 1_000_001), State::Warning);
-        assert_eq!(state(0, 0, 10_000_001), State::Critical);
-    }
-
-    #[test]
-    fn what_is_wrong_is_said() {
-        let mut seen = seen(28_232, 300, 2_000_000);
-        seen.lost = 4;
-        seen.findings = vec![Finding {
-            rule: "exhausted",
-            severity: Severity::Critical,
-            sentence: "curl|4711 finds no free port".into(),
-            evidence: String::new(),
-            remedies: Vec::new(),
-        }];
-        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, most by curl (4711)); 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
-    }
-
-    #[test]
-    fn nothing_in_use_and_nothing_counted() {
-        assert_snapshot!(Answer::new(&Seen::default(), &LIMITS).line, @"EPHTRACE OK: no port of the range is in use | use=0.00%;50;90;0;100");
-        assert_snapshot!(Answer::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
-        assert_snapshot!(Answer::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
-    }
-}
+mod tests;

@@ -14,9 +14,9 @@ use crate::{
     analyse::{
         capacity::Capacity,
         findings::Finding,
-        storm::{Interval, Numbers, Row},
+        storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, hook_name, losses::Losses},
+    model::{Hook, hook_name, losses::Losses, origin_name, unseen_failures},
 };
 
 /// [`Look::kind`] of the whole time.
@@ -32,6 +32,8 @@ pub struct Look<'a> {
     pub ts: String,
     /// How assignments are seen.
     pub hook: &'static str,
+    /// Attempts that fail without this hook seeing it; null if it sees them all.
+    pub unseen_failures: Option<&'static str>,
     /// The numbers.
     #[serde(flatten)]
     pub interval: &'a Interval,
@@ -56,7 +58,15 @@ impl<'a> Look<'a> {
         losses: Losses,
     ) -> Self {
         let ts = timestamp(interval.end_ns).map_or_else(String::new, |ts| format!("{ts:.9}"));
-        Self { kind, ts, hook: hook_name(hook), interval, findings, losses }
+        Self {
+            kind,
+            ts,
+            hook: hook_name(hook),
+            unseen_failures: unseen_failures(hook),
+            interval,
+            findings,
+            losses,
+        }
     }
 
     fn is_whole(&self) -> bool {
@@ -77,7 +87,7 @@ impl<'a> Look<'a> {
             Count::PerSecond => clock(*end_ns),
             Count::Sum => format!("all of {}", Span(*duration_ns)),
         };
-        headline(out, &head, all, count)?;
+        headline(out, &head, all, count, self.unseen_failures)?;
         if rows.is_empty() && other.is_none() {
             return Ok(());
         }
@@ -111,13 +121,23 @@ pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<
     Ok(())
 }
 
-fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io::Result<()> {
+fn headline(
+    out: &mut impl Write,
+    head: &str,
+    all: &Numbers,
+    count: Count,
+    unseen: Option<&str>,
+) -> io::Result<()> {
     let rate = all.per_second - all.failed_per_second;
     let mut line = format!("{head}  {} assigned", count.of(all.assignments - all.failed, rate));
     let _ = write!(line, ", {} failed", count.of(all.failed, all.failed_per_second));
     if !all.errors.is_empty() {
-        let errors: Vec<_> = all.errors.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let errors: Vec<_> =
+            all.errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
         let _ = write!(line, " ({})", errors.join(", "));
+    }
+    if let Some(unseen) = unseen {
+        let _ = write!(line, " (not seen: {unseen})");
     }
     let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
     if let (Some(p50), Some(p99), Some(max)) = latency {
@@ -163,7 +183,7 @@ fn line(
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
 pub(crate) fn place(row: &Row) -> String {
-    let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), shown(&row.process()));
+    let mut text = format!("{:7} {}", row.origin.map_or("-", origin_name), shown(&row.process()));
     if let Some(container) = &row.container {
         let _ = write!(text, " in {}", shown(container));
     }
@@ -221,13 +241,13 @@ fn clock(unix_ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::findings::Severity;
+    use crate::analyse::findings::{Rule, Severity};
 
     #[test]
     fn names_can_not_steer_a_terminal() {
         let evil = "\x1b[31mcurl\n";
         let finding = Finding {
-            rule: "exhausted",
+            rule: Rule::Exhausted,
             severity: Severity::Critical,
             sentence: format!("{evil} finds no free port"),
             evidence: evil.to_owned(),

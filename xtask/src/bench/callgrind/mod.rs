@@ -195,3 +195,13 @@ fn table(columns: &[Column]) -> Result<String> {
     writeln!(text, "| **in all** | {} |", sums.collect::<Vec<_>>().join(" | "))?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_lines() {
+        assert!(document::has(DOCUMENT, LINES));
+    }
+}

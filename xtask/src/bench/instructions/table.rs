@@ -61,3 +61,13 @@ fn table(text: &mut String, load: &str, rows: &[&Row]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::document, *};
+
+    #[test]
+    fn the_document_has_the_lines() {
+        assert!(document::has(DOCUMENT, (BEGIN, END)));
+    }
+}

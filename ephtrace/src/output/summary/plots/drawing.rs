@@ -6,7 +6,7 @@
 //!
 //! | plot | shows |
 //! |---|---|
-//! | ports by order | a rising line: one counter for all; several: by destination; a cloud: chance |
+//! | ports by order | one rising line: one counter; several: by destination; a cloud: chance |
 //! | climb by order | only where lines are too level to be seen rising: each from where it began |
 //! | return map | port against the one before of the same destination: a diagonal or a cloud |
 //! | steps | bars, for each size if most are small, else over the width of the range |
