@@ -183,8 +183,8 @@ pub struct Filter {
     pub failed_only: u32,
     /// This process is never kept (ephtrace itself), 0 for none.
     pub skip_pid: u32,
-    /// Always zero: keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// 1 to keep of origin `Explicit` failed assignments only: a success is none of the kernel's doing.
+    pub explicit_failed_only: u32,
 }
 
 /// An address prefix, IPv4 in its IPv4-mapped form (prefix length + 96).

@@ -52,6 +52,12 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     } else if was != state::WANTED {
         return;
     }
+    if was == state::WANTED && filter::keeps_failures_only(slot.record.origin) {
+        if outcome.errno == 0 {
+            return;
+        }
+        count(Counter::Seen);
+    }
     let record = &mut slot.record;
     record.end_ns = now;
     record.latency_ns = now.wrapping_sub(slot.start_ns);

@@ -77,7 +77,9 @@ pub(crate) fn begin<const TRUSTED: bool>(
     if setting!(features.attach_twice) != 0 && is_seen(sk as u64, start.copy) {
         return;
     }
-    count(Counter::Seen);
+    if !filter::keeps_failures_only(start.origin as u8) {
+        count(Counter::Seen);
+    }
     let mut owner = task::owner(ctx);
     if matches!(start.origin, Origin::Bind | Origin::Explicit) {
         start.principal = mptcp::principal(sk);
@@ -127,8 +129,11 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     if start.is_tentative && !is_wanted {
         return true;
     }
+    let is_quiet = filter::keeps_failures_only(start.origin as u8);
     if !is_wanted {
-        count(Counter::Filtered);
+        if !is_quiet {
+            count(Counter::Filtered);
+        }
         // Without a hash there is no word whose use would have to be followed.
         if hash_offset.is_none() && setting!(features.attach_twice) == 0 {
             return true;
@@ -136,6 +141,9 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     }
     let Some(slot) = in_flight::slot(task) else {
         if is_wanted {
+            if is_quiet {
+                count(Counter::Seen);
+            }
             count(Counter::InFlightFull);
         }
         return !is_wanted;
@@ -171,6 +179,9 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
 #[inline(always)]
 fn enter(slot: &mut InFlight, start: Start, sk: *const u8, hash_offset: Option<u64>) {
     if slot.state == state::WANTED {
+        if filter::keeps_failures_only(slot.record.origin) {
+            count(Counter::Seen);
+        }
         count(Counter::ReturnMissed);
     }
     if slot.is_under_way() {

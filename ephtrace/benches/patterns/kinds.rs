@@ -302,6 +302,9 @@ fn near_the_end(rng: &mut Rng, n: usize, full: bool) -> Vec<Case> {
     let mut right = Right::new(name_of(&rule));
     if world.targets.len() == 1 {
         right.patterns.push(Pattern::Sequential);
+        if matches!(rule, Rule::HintEven | Rule::Dhash256) {
+            right.algorithms = vec![Algorithm::LinuxHintEven, Algorithm::LinuxDhash256];
+        }
     }
     right.predictable = None;
     vec![Case { rows, right, live: false }]

@@ -258,7 +258,8 @@ enum Mixing {
     None,
     /// The second one with this probability.
     ByChance(f64),
-    /// `FreeBSD`: random, until there were `burst` within two seconds; then sequential for `held_ns`.
+    /// `FreeBSD`: random, until there were `burst` within two seconds; then sequential for
+    /// `held_ns`.
     UnderLoad {
         recent: Vec<u64>,
         burst: usize,

@@ -2,7 +2,7 @@
 
 use super::{
     number::as_f64,
-    pattern::{Algorithm, CONFIDENT, Judge, Named, Pattern, Verdict},
+    pattern::{Algorithm, Judge, Named, Pattern, Predictable, Verdict},
     summary::PatternCount,
 };
 
@@ -12,24 +12,24 @@ pub(super) struct Share<'a> {
     pub(super) verdict: &'a Verdict,
 }
 
-/// What `shares` of a whole of `total` assignments agree on: each name's probability is the mean over
-/// all assignments; those without a verdict speak for every name alike. `sentence` puts the counts of
-/// patterns in words.
+/// What `shares` of a whole of `total` assignments agree on: each name's probability is the mean
+/// over all assignments; those without a verdict speak for every name alike. `sentence` puts the
+/// counts of patterns in words, and how many verdicts say no more than that ports can be predicted.
 pub(super) fn agreed(
     total: u64,
     shares: &[Share<'_>],
-    sentence: impl FnOnce(&[PatternCount]) -> String,
+    sentence: impl FnOnce(&[PatternCount], u64) -> String,
 ) -> Verdict {
     let counts = counts(shares);
     let patterns = mean(&Pattern::ALL, total, shares, |verdict| &verdict.patterns);
     let algorithms = mean(&Algorithm::ALL, total, shares, |verdict| &verdict.algorithms);
     let busiest = shares.iter().max_by_key(|share| share.assignments).map(|share| share.verdict);
     let mut whole = busiest.cloned().unwrap_or_else(|| Judge::whole(&[]));
-    let has_one_pattern = counts.len() == 1;
-    let evidence = std::mem::take(&mut whole.evidence);
-    whole.evidence = vec![sentence(&counts)];
-    if has_one_pattern {
-        whole.evidence.extend(evidence.into_iter().map(|line| format!("busiest: {line}")));
+    let has_one_pattern = counts.len() <= 1;
+    whole.evidence = vec![sentence(&counts, only_predictable(shares))];
+    if let Some(busiest) = busiest.filter(|_| has_one_pattern) {
+        let lines = busiest.evidence.iter();
+        whole.evidence.extend(lines.map(|line| format!("busiest: {line}")));
     } else {
         whole.next_port_bits = None;
     }
@@ -38,22 +38,11 @@ pub(super) fn agreed(
     let confirmed = shares.iter().filter_map(|share| share.verdict.confirmed_by_kernel);
     whole.confirmed_by_kernel = confirmed.reduce(|one, other| one && other);
     (whole.patterns, whole.algorithms) = (patterns, algorithms);
-    conclude(&mut whole, has_one_pattern);
+    whole.decide();
+    if !has_one_pattern {
+        (whole.pattern, whole.algorithm) = (Pattern::Undetermined, Algorithm::Undetermined);
+    }
     whole
-}
-
-/// Names the likeliest pattern and algorithm, or withholds them.
-fn conclude(whole: &mut Verdict, has_one_pattern: bool) {
-    if let Some(best) = whole.patterns.first() {
-        let is_sure = has_one_pattern && best.probability >= CONFIDENT;
-        whole.pattern = if is_sure { best.name } else { Pattern::Undetermined };
-        whole.pattern_confidence = best.probability;
-    }
-    if let Some(best) = whole.algorithms.first() {
-        let is_sure = whole.pattern != Pattern::Undetermined && best.probability >= CONFIDENT;
-        whole.algorithm = if is_sure { best.name } else { Algorithm::Undetermined };
-        whole.algorithm_confidence = best.probability;
-    }
 }
 
 /// How many of the verdicts have which pattern, most frequent first; undetermined ones don't count.
@@ -70,6 +59,15 @@ pub(super) fn counts(shares: &[Share<'_>]) -> Vec<PatternCount> {
     }
     counts.sort_by_key(|count| std::cmp::Reverse(count.hosts));
     counts
+}
+
+/// How many of the verdicts say only that the next port can be predicted, not by which pattern.
+pub(super) fn only_predictable(shares: &[Share<'_>]) -> u64 {
+    let is_only = |share: &&Share<'_>| {
+        let Verdict { pattern, predictable, .. } = share.verdict;
+        *pattern == Pattern::Undetermined && *predictable == Predictable::Yes
+    };
+    shares.iter().filter(is_only).count() as u64
 }
 
 fn mean<T: Copy + PartialEq>(

@@ -3,7 +3,7 @@
 
 use super::{
     number::as_f64,
-    pattern::{Algorithm, CONFIDENT, Named, Pattern, Verdict},
+    pattern::{Algorithm, Named, Pattern, Predictable, Verdict},
 };
 
 /// The share of lost assignments that the models of a judge allow for by themselves.
@@ -50,17 +50,18 @@ impl Delivery {
         }
         soften(&mut verdict.patterns, doubt);
         soften(&mut verdict.algorithms, doubt);
-        if let Some(best) = verdict.patterns.first() {
-            verdict.pattern_confidence = best.probability;
+        // What was withheld for another reason stays withheld.
+        let (pattern, algorithm) = (verdict.pattern, verdict.algorithm);
+        let predictable = verdict.predictable;
+        verdict.decide();
+        if pattern == Pattern::Undetermined {
+            verdict.pattern = pattern;
         }
-        if let Some(best) = verdict.algorithms.first() {
-            verdict.algorithm_confidence = best.probability;
+        if algorithm == Algorithm::Undetermined {
+            verdict.algorithm = algorithm;
         }
-        if verdict.pattern_confidence < CONFIDENT {
-            verdict.pattern = Pattern::Undetermined;
-        }
-        if verdict.algorithm_confidence < CONFIDENT {
-            verdict.algorithm = Algorithm::Undetermined;
+        if predictable == Predictable::Unknown {
+            verdict.predictable = predictable;
         }
         verdict.evidence.extend(self.sentence());
     }

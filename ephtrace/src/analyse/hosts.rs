@@ -9,22 +9,22 @@ use std::{fmt, net::IpAddr};
 
 use super::{
     agreement::{self, Share},
+    heavy_hitters::{Entry, HeavyHitters},
     pattern::{Judge, Observation, Stream, StreamVerdict, Verdict, WHOLE},
     summary::{HostSummary, HostsSummary, OriginSummary, PatternCount},
-    top::{Entry, Top},
 };
 use crate::model::{Assignment, RangeInForce};
 
-/// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones make
-/// room, and are counted.
+/// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones
+/// make room, and are counted.
 pub const MAX_HOSTS: usize = 512;
 
 /// Judges that follow a host to its end; each takes about 1 MiB if the host talks to thousands of
 /// destinations. Hosts without one are judged by their first [`MAX_WAITING`] assignments.
 pub const MAX_JUDGES: usize = 16;
 
-/// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond, and
-/// a live view asks every second.
+/// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond,
+/// and a live view asks every second.
 pub const MAX_JUDGED: usize = 256;
 
 /// Ranges of one host that are told apart; assignments in more are counted, not judged.
@@ -38,7 +38,7 @@ const FEWEST: u64 = 4;
 
 /// The busiest hosts.
 pub(super) struct Hosts {
-    known: Top<Host, Known>,
+    known: HeavyHitters<Host, Known>,
     assignments: u64,
     explicit: u64,
     judges: usize,
@@ -99,7 +99,7 @@ impl fmt::Display for Host {
 
 impl Hosts {
     pub(super) fn new() -> Self {
-        Self { known: Top::with_limit(MAX_HOSTS), assignments: 0, explicit: 0, judges: 0 }
+        Self { known: HeavyHitters::with_limit(MAX_HOSTS), assignments: 0, explicit: 0, judges: 0 }
     }
 
     /// Takes note of one assignment; `event` is `None` for a failed one.
@@ -148,15 +148,17 @@ impl Hosts {
             .collect();
         let verdict = match (shares.as_slice(), ranked.len()) {
             ([only], 1) => only.verdict.clone(),
-            _ => agreement::agreed(self.assignments, &shares, |counts| {
-                sentence(self.known.len() as u64, counts)
+            _ => agreement::agreed(self.assignments, &shares, |counts, only_predictable| {
+                sentence(self.known.len() as u64, counts, only_predictable)
             }),
         };
         let origins = origins(&judged, self.assignments);
         let patterns = agreement::counts(&shares);
+        let only_predictable = agreement::only_predictable(&shares);
         let hosts = HostsSummary {
             known: self.known.len() as u64,
-            judged: patterns.iter().map(|one| one.hosts).sum(),
+            judged: patterns.iter().map(|one| one.hosts).sum::<u64>() + only_predictable,
+            only_predictable,
             evicted: self.evicted(),
             patterns,
             busiest: judged.into_iter().map(Judged::summary).collect(),
@@ -166,11 +168,18 @@ impl Hosts {
 }
 
 /// `425 hosts, 31 judged: 24 sequential, 7 random`.
-pub(super) fn sentence(known: u64, counts: &[PatternCount]) -> String {
-    let judged: u64 = counts.iter().map(|one| one.hosts).sum();
-    let words: Vec<_> = counts.iter().map(|one| format!("{} {}", one.hosts, one.pattern)).collect();
-    let list = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
-    format!("{known} hosts, {judged} judged{list}")
+fn sentence(known: u64, counts: &[PatternCount], only_predictable: u64) -> String {
+    let judged = counts.iter().map(|one| one.hosts).sum::<u64>() + only_predictable;
+    format!("{known} hosts, {judged} judged{}", list(counts, only_predictable))
+}
+
+/// `: 24 sequential, 7 random`; nothing for nothing.
+fn list(counts: &[PatternCount], only_predictable: u64) -> String {
+    let words = counts.iter().map(|one| format!("{} {}", one.hosts, one.pattern));
+    let only = (only_predictable > 0)
+        .then(|| format!("{only_predictable} predictable by a pattern that can't be told"));
+    let words: Vec<String> = words.chain(only).collect();
+    if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
 }
 
 impl Known {
@@ -269,7 +278,9 @@ impl Judged {
                 let share = |(n, verdict)| Share { assignments: n, verdict };
                 let shares: Vec<_> = several.iter().map(|(n, v)| share((*n, v))).collect();
                 let ranges = several.len();
-                let said = |counts: &[PatternCount]| ranges_sentence(ranges, *unjudged, counts);
+                let said = |counts: &[PatternCount], only: u64| {
+                    ranges_sentence(ranges, *unjudged, counts, only)
+                };
                 agreement::agreed(total, &shares, said)
             }
         };
@@ -294,14 +305,17 @@ impl Judged {
     }
 }
 
-fn ranges_sentence(ranges: usize, unjudged: u64, counts: &[PatternCount]) -> String {
-    let words: Vec<_> = counts.iter().map(|one| format!("{} {}", one.hosts, one.pattern)).collect();
-    let list = if words.is_empty() { "none judged".to_owned() } else { words.join(", ") };
+fn ranges_sentence(
+    ranges: usize,
+    unjudged: u64,
+    counts: &[PatternCount],
+    only_predictable: u64,
+) -> String {
     let more = match unjudged {
         0 => String::new(),
         n => format!("; {n} assignments in further ranges are not judged"),
     };
-    format!("{ranges} ranges of ports: {list}{more}")
+    format!("{ranges} ranges of ports{}{more}", list(counts, only_predictable))
 }
 
 /// The verdicts by origin, over all hosts.
@@ -327,7 +341,9 @@ fn origins(judged: &[Judged], total: u64) -> Vec<OriginSummary> {
                     .collect();
                 let total = if is_only { total } else { assignments };
                 let parts = several.len() as u64;
-                agreement::agreed(total, &shares, |counts| sentence(parts, counts))
+                agreement::agreed(total, &shares, |counts, only| {
+                    format!("{parts} streams{}", list(counts, only))
+                })
             }
         };
         OriginSummary { origin: stream.as_str(), assignments, verdict }

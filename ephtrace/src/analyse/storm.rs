@@ -9,13 +9,15 @@ use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 use ephtrace_common::totals::{
     ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
 use super::{capacity::Capacity, self_connect::SelfConnect};
 use crate::model::{
-    Comm, FlowKey, Origin, PortRange, Protocol, errno_name, origin_name, protocol_name,
+    Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
+    names::{serialize_origin, serialize_protocol},
+    origin_name,
 };
 
 /// A time that was looked at, and the machine that it passed on.
@@ -63,9 +65,11 @@ pub struct Row {
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Its share.
     #[serde(flatten)]
     pub numbers: Numbers,
@@ -81,9 +85,10 @@ pub struct Numbers {
     pub assignments: u64,
     /// Failed ones.
     pub failed: u64,
-    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that
-    /// occurred.
-    pub errors: Vec<(&'static str, u64)>,
+    /// Failed ones by errno, in the order of `ephtrace_common::totals::ERRNOS`; those that
+    /// occurred. `None` stands for all other errors together.
+    #[serde(serialize_with = "serialize_errors")]
+    pub errors: Vec<(Option<u16>, u64)>,
     /// Assignments a second.
     pub per_second: f64,
     /// Failures a second.
@@ -91,13 +96,14 @@ pub struct Numbers {
     /// Time that searches took, in nanoseconds: wall time, that in which one waited for a processor
     /// included.
     pub search_ns: u64,
-    /// How many processors searches kept busy at most: `search_ns` by the duration, and no more than
-    /// the machine has.
+    /// How many processors searches kept busy at most: `search_ns` by the duration, and no more
+    /// than the machine has.
     pub search_cpus_at_most: f64,
-    /// Sockets that were connected to themselves: they were given the very port that they connect to.
+    /// Sockets that were connected to themselves: they were given the very port that they connect
+    /// to.
     pub self_connects: u64,
-    /// Half of the searches took at most so long, in nanoseconds of wall time; null if that is known of
-    /// none.
+    /// Half of the searches took at most so long, in nanoseconds of wall time; null if that is
+    /// known of none.
     pub latency_p50_ns: Option<u64>,
     /// 99 of 100 took at most so long.
     pub latency_p99_ns: Option<u64>,
@@ -133,8 +139,8 @@ impl Row {
 }
 
 impl Interval {
-    /// Out of the kernel's rows; processes of one name in one container are one row. `container` tells
-    /// in which one a row's process is.
+    /// Out of the kernel's rows; processes of one name in one container are one row. `container`
+    /// tells in which one a row's process is.
     pub fn new(
         period: Period,
         rows: &[(TotalsKey, Totals)],
@@ -159,7 +165,7 @@ impl Interval {
                 Reverse((row.numbers.search_ns, row.numbers.assignments)),
                 row.comm.clone(),
                 row.flow,
-                row.origin,
+                row.origin.map(origin_name),
                 row.container.clone(),
             )
         });
@@ -212,8 +218,8 @@ impl Group {
                 daddr: has_destination.then(|| address(key.daddr)),
                 dport: has_destination.then_some(key.dport),
             },
-            protocol: Protocol::from_wire(key.protocol).map(protocol_name),
-            origin: Origin::from_wire(key.origin).map(origin_name),
+            protocol: Protocol::from_wire(key.protocol),
+            origin: Origin::from_wire(key.origin),
             numbers: Numbers::of(&members.totals, period),
             capacity: None,
         }
@@ -257,7 +263,7 @@ impl Numbers {
         Self {
             assignments: totals.assignments,
             failed,
-            errors: errors.map(|(&errno, count)| (error_name(errno), count)).collect(),
+            errors: errors.map(|(&errno, count)| (known_errno(errno), count)).collect(),
             per_second: totals.assignments as f64 / seconds,
             failed_per_second: failed as f64 / seconds,
             search_ns: totals.search_ns,
@@ -279,8 +285,20 @@ impl Numbers {
     }
 }
 
-fn error_name(errno: u32) -> &'static str {
-    u16::try_from(errno).ok().and_then(errno_name).unwrap_or(OTHER_ERROR)
+fn known_errno(errno: u32) -> Option<u16> {
+    u16::try_from(errno).ok().filter(|&errno| errno_name(errno).is_some())
+}
+
+/// Name of an error of [`Numbers::errors`], as it stands in every output.
+pub fn error_name(errno: Option<u16>) -> &'static str {
+    errno.and_then(errno_name).unwrap_or(OTHER_ERROR)
+}
+
+fn serialize_errors<S: Serializer>(
+    errors: &[(Option<u16>, u64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(errors.iter().map(|&(errno, count)| (error_name(errno), count)))
 }
 
 /// Upper bound of the latency that a share of the searches stayed below.

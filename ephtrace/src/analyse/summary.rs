@@ -1,6 +1,6 @@
 //! A run in numbers and verdicts, as data: what every output shows of it.
 //!
-//! How it is collected is in `tally`, how it is put in words in `sink::words`.
+//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
 
 use std::net::IpAddr;
 
@@ -9,19 +9,23 @@ use serde::{Serialize, Serializer};
 use super::{
     findings::Finding,
     pattern::{Pattern, Verdict},
-    picture::Picture,
+    picture::PlotData,
     reuse::Reuse,
     self_connect::SelfConnect,
     storm::Interval,
 };
-use crate::model::{FlowKey, Hook, PortRange, hook_name, losses::Losses};
+use crate::model::{
+    FlowKey, Hook, Origin, PortRange, Protocol, hook_name,
+    losses::Losses,
+    names::{serialize_origin, serialize_protocol},
+};
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;
 
 /// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Circumstances {
+pub struct RunContext {
     /// What did not reach the output.
     pub losses: Losses,
     /// What the kernel half counted.
@@ -113,7 +117,7 @@ pub struct Summary {
     pub overflow: Option<Interval>,
     /// What plots are drawn from; no part of the data.
     #[serde(skip)]
-    pub picture: Picture,
+    pub picture: PlotData,
 }
 
 /// How often an error occurred.
@@ -151,13 +155,16 @@ pub struct OriginSummary {
     pub verdict: Verdict,
 }
 
-/// What is said of the hosts: network namespaces of the machine that was traced, or source addresses.
+/// What is said of the hosts: network namespaces of the machine that was traced, or source
+/// addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HostsSummary {
     /// How many are known.
     pub known: u64,
-    /// How many of them have a verdict that is not undetermined.
+    /// How many of them have a verdict: a pattern, or that the next port can be predicted.
     pub judged: u64,
+    /// How many of them have no pattern, but it is sure that the next port can be predicted.
+    pub only_predictable: u64,
     /// Hosts that were left out for lack of room, those that came back counted again.
     pub evicted: u64,
     /// How many have which pattern, most frequent first.
@@ -229,9 +236,11 @@ pub struct DestinationSummary {
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol, where known.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about, where known.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Assignments to it, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; else it is a lower bound, for the destination came up late

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 use serde::Serialize;
 
-use super::settings::chosen_by_kernel;
+use super::settings::all_origins;
 use crate::{
     cli::DoctorArgs,
     kernel::{
@@ -20,7 +20,7 @@ use crate::{
         error::AttachError,
         hooks::{HOOKS, HookRow},
         module,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         preflight,
         sites::{SITES, Unseen},
         support::Support,
@@ -190,11 +190,11 @@ fn try_hook(
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
     preflight::check_hook(row.hook, support).map_err(no)?;
     preflight::check_rights(support).map_err(|error| (None, error))?;
-    let filter = Filter { origins: chosen_by_kernel(), ..Filter::default() };
+    let filter = Filter { origins: all_origins(), ..Filter::default() };
     let options = Options {
         filter: &filter,
         ring_bytes: TRIAL_RING_BYTES,
-        totals: Totals::Off,
+        totals: TotalsMode::Off,
         log_level: 0,
     };
     attach::attach_one(row.hook, support, btf, &options).map(|tracer| tracer.unseen).map_err(no)

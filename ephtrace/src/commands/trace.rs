@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use super::settings::{UsageError, build_live_filter, build_recorded_filter, named_hook, parse};
 use crate::{
-    cli::{FormatArg, KernelArgs, PlotArg, TraceArgs},
-    output::{Format, Plot, View},
+    cli::{KernelArgs, PlotArg, TraceArgs},
+    output::{Plot, View},
     pipeline::{
         self,
         settings::{DEFAULT_RING_BYTES, TraceSettings},
@@ -33,7 +33,6 @@ impl TryFrom<TraceArgs> for TraceSettings {
             None => DEFAULT_RING_BYTES,
         };
         let view_settings = View {
-            format: format(view.format),
             since_start: view.timestamp || !view.time,
             wall_clock: view.time,
             uid: view.print_uid,
@@ -51,6 +50,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
             hook: named_hook(hook),
             btf,
             ring_bytes,
+            format: view.format,
             view: view_settings,
             output: view.output,
             count: stop.count,
@@ -58,14 +58,6 @@ impl TryFrom<TraceArgs> for TraceSettings {
             from,
             record: None,
         })
-    }
-}
-
-fn format(format: FormatArg) -> Format {
-    match format {
-        FormatArg::Text => Format::Text,
-        FormatArg::Json => Format::Json,
-        FormatArg::Csv => Format::Csv,
     }
 }
 

@@ -12,8 +12,8 @@ const SYS_PTRACE: u64 = 1 << 19;
 
 /// The reason, and what to do, if processes may be there that `proc` does not list.
 ///
-/// With `hidepid` (`Documentation/filesystems/proc.rst`) those of other users are left out, and in a
-/// PID namespace those of the others.
+/// With `hidepid` (`Documentation/filesystems/proc.rst`) those of other users are left out, and in
+/// a PID namespace those of the others.
 pub fn reason(proc: &Path) -> Option<String> {
     let mounts = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
     let status = fs::read_to_string(proc.join("self/status")).unwrap_or_default();

@@ -5,7 +5,8 @@ use std::{fs, thread};
 /// Processors that are online.
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 
-/// How many processors are online; where the kernel does not show them, how many this process may use.
+/// How many processors are online; where the kernel does not show them, how many this process may
+/// use.
 pub fn online() -> u32 {
     let listed = fs::read_to_string(ONLINE).ok().and_then(|text| count(text.trim()));
     let own = || thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));

@@ -11,8 +11,8 @@ pub mod asked;
 pub mod census;
 pub mod facts;
 pub mod namespace;
-pub mod openers;
 pub mod owners;
+pub mod past_owners;
 pub mod port_set;
 pub mod socket;
 pub mod sysctls;
@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub use self::{
     namespace::{DestinationUse, Mark, Namespace, Unreadable},
-    openers::Openers,
+    past_owners::PastOwners,
 };
 
 /// Everything that was found.
@@ -35,8 +35,8 @@ pub struct Inventory {
     pub namespaces: Vec<Namespace>,
     /// Namespaces that could not be looked at.
     pub unreadable: Vec<Unreadable>,
-    /// Processes whose network namespace may not be looked at; null unless all were wanted, and where
-    /// nobody can tell (`processes_hidden_by`).
+    /// Processes whose network namespace may not be looked at; null unless all were wanted, and
+    /// where nobody can tell (`processes_hidden_by`).
     pub hidden_processes: Option<u32>,
     /// Processes whose open files may not be looked at, so that holders may be missing; null where
     /// nobody can tell.

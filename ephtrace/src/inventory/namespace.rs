@@ -11,11 +11,11 @@ use super::{
     socket::ByState,
 };
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::{FlowKey, PortRange};
+use crate::model::{FlowKey, Origin, PortRange, names::serialize_origin};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct NetnsRef {
     /// Its inode number.
     pub netns: u32,
     /// Its name in the manner of `ip netns`: that of the file that it is mounted on.
@@ -26,7 +26,7 @@ pub struct Place {
     pub processes: Option<u32>,
     /// A file by which it can be entered, if one is known.
     #[serde(skip)]
-    pub door: Option<PathBuf>,
+    pub ns_path: Option<PathBuf>,
 }
 
 /// What is in use in one network namespace.
@@ -34,9 +34,9 @@ pub struct Place {
 pub struct Namespace {
     /// Which.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: NetnsRef,
     /// What it is set to.
-    pub settings: Settings,
+    pub settings: NetnsSettings,
     /// Connected TCP sockets on ports that connect could have chosen: the sum of `in_use` over all
     /// destinations.
     pub sockets: u64,
@@ -68,8 +68,8 @@ pub struct Namespace {
     pub tcp: TcpTotals,
     /// All UDP sockets: their ports are apart from those of TCP.
     pub udp: UdpTotals,
-    /// Usable ports that connect leaves out whatever the destination, in order: those of `bound`, and
-    /// those that were seen to be bound before they connected.
+    /// Usable ports that connect leaves out whatever the destination, in order: those of `bound`,
+    /// and those that were seen to be bound before they connected.
     #[serde(skip)]
     pub taken: Vec<u16>,
 }
@@ -81,7 +81,7 @@ impl Namespace {
         connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
     }
 
-    /// Ports of a [part](Settings::part) of the range that connect could still choose for `one`.
+    /// Ports of a [part](NetnsSettings::part) of the range that connect could still choose for `one`.
     pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
         let from = self.taken.partition_point(|&port| port < part.low);
         let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
@@ -112,7 +112,7 @@ pub enum Source {
 
 /// What a namespace is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Settings {
+pub struct NetnsSettings {
     /// The ephemeral ports (`ip_local_port_range`).
     pub range: PortRange,
     /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
@@ -141,7 +141,7 @@ pub struct Settings {
     pub conntrack: Option<Conntrack>,
 }
 
-impl Settings {
+impl NetnsSettings {
     /// What follows from the sysctls.
     pub fn new(sysctls: &Sysctls) -> Self {
         let range = sysctls.range;
@@ -191,22 +191,24 @@ pub struct DestinationUse {
     pub odd: u32,
     /// `in_use` by state.
     pub by_state: ByState,
-    /// Those in SYN_SENT that have sent their SYN again: the destination did not answer within a second.
+    /// Those in SYN_SENT that have sent their SYN again: the destination did not answer within a
+    /// second.
     pub syn_resent: u32,
-    /// Those whose program has closed them, and whose connection has not ended: it waits for the peer.
+    /// Those whose program has closed them, and whose connection has not ended: it waits for the
+    /// peer.
     pub orphans: u32,
-    /// Ports that connect could still choose: usable, not in use for it, not bound, and not known to be
-    /// bound and connected.
+    /// Ports that connect could still choose: usable, not in use for it, not bound, and not known
+    /// to be bound and connected.
     pub left: u32,
-    /// The same if every connected socket of which nobody saw how it came by its port had been bound
-    /// before, as the kernel does not list that: so many are left at least.
+    /// The same if every connected socket of which nobody saw how it came by its port had been
+    /// bound before, as the kernel does not list that: so many are left at least.
     pub left_least: u32,
     /// Those of `left` that connect tries first. At 0 each connect tries half of the range in vain.
     pub first_left: u32,
     /// Which mark is reached: a TIME_WAIT that can be taken over now reaches none.
     pub mark: Mark,
-    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, young ones included, at most:
-    /// the peer must have sent timestamps, too, which the kernel does not list.
+    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, young ones included, at
+    /// most: the peer must have sent timestamps, too, which the kernel does not list.
     pub time_wait_reusable: Option<u32>,
     /// Those of them that are old enough now (`tcp_tw_reuse_delay`, or a second).
     pub time_wait_reusable_now: Option<u32>,
@@ -226,14 +228,14 @@ pub struct DestinationUse {
 }
 
 impl DestinationUse {
-    /// The share of the usable ports that no connect can have, not by taking over a TIME_WAIT either:
-    /// 0 to 1.
-    pub fn blocked_share(&self, settings: &Settings) -> f64 {
+    /// The share of the usable ports that no connect can have, not by taking over a TIME_WAIT
+    /// either: 0 to 1.
+    pub fn blocked_share(&self, settings: &NetnsSettings) -> f64 {
         f64::from(self.blocked(settings)) / f64::from(settings.usable.max(1))
     }
 
     /// The usable ports that no connect can have, not by taking over a TIME_WAIT either.
-    pub fn blocked(&self, settings: &Settings) -> u32 {
+    pub fn blocked(&self, settings: &NetnsSettings) -> u32 {
         settings.usable.saturating_sub(self.left + self.time_wait_reusable.unwrap_or(0))
     }
 
@@ -331,13 +333,33 @@ pub struct Bound {
     pub others: usize,
 }
 
+/// How a socket holds a port against every destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldState {
+    /// It listens.
+    Listen,
+    /// It is bound and nothing else.
+    Bound,
+}
+
+impl HeldState {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Bound => "bound",
+        }
+    }
+}
+
 /// A port that is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// The port.
     pub port: u16,
-    /// `listen` or `bound`.
-    pub state: &'static str,
+    /// In which way.
+    pub state: HeldState,
     /// It is in `ip_local_reserved_ports`.
     pub reserved: bool,
     /// The address that it is bound to.
@@ -346,7 +368,8 @@ pub struct Held {
     pub sockets: usize,
     /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if that
     /// was not seen.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Who has it open; null if that is not known.
     pub holder: Option<Owner>,
 }

@@ -66,7 +66,7 @@ pub fn attach_one(
     preflight::check_hook(hook, support)?;
     let filter = to_wire(options.filter)?;
     let (mut sites, mut unseen) = preflight::divide(hook, support, btf, filter.origins)?;
-    let mut settings = settings(hook, support, btf, filter, options)?;
+    let mut settings = settings(hook, support, btf, &filter, options)?;
     let (programs, ebpf) = loop {
         let programs = programs::programs(hook, &sites, fit(&settings));
         let asks_cookie = settings.features.cookie_in_tracing != 0;
@@ -144,14 +144,14 @@ fn settings(
     hook: Hook,
     support: &Support,
     btf: &Btf,
-    filter: WireFilter,
+    filter: &WireFilter,
     options: &Options<'_>,
 ) -> Result<Settings, AttachError> {
     let offsets = offsets::offsets(btf).map_err(|e| AttachError::Unsupported(e.to_string()))?;
     let has_search = hook != Hook::SockOps;
     let table_perturb = if has_search { symbols::table_perturb() } else { None };
     Ok(Settings {
-        filter,
+        filter: *filter,
         table_perturb: table_perturb.unwrap_or(0),
         // Unpacking the configuration takes time, and only the table needs it.
         table_mask: table_perturb.map_or(0, |_| config::table_mask()),

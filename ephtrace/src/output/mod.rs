@@ -3,11 +3,11 @@
 pub(crate) mod escape;
 pub mod events;
 pub mod files;
+pub(crate) mod human_duration;
 pub mod notices;
 pub mod page;
 pub mod screen;
 pub mod sink;
-pub(crate) mod span;
 pub mod stream;
 pub mod summary;
 pub mod tables;
@@ -19,17 +19,18 @@ pub(crate) mod width;
 
 pub(crate) use self::escape::printable;
 pub use self::{
-    events::{Output, build},
-    files::Prepared,
+    events::Output,
+    files::PendingFile,
     notices::Notices,
     screen::{Plot, Screen},
     sink::Sink,
     stream::{
+        Format, build,
         csv::CsvSink,
         json::JsonSink,
         lines::{Lines, Target},
         text::TextSink,
     },
-    view::{Format, View},
+    view::View,
     watch::Watch,
 };

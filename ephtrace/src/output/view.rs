@@ -1,25 +1,11 @@
-//! How events are shown: the format, and which columns.
+//! How events are shown: which columns, with plots or without.
 
 use super::screen::Plot;
-
-/// How events are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// A table, for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-    /// Comma-separated values with a header.
-    Csv,
-}
 
 /// How events are shown.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
-    /// Format of the output.
-    pub format: Format,
     /// Text: column TIME(s), seconds since the start.
     pub since_start: bool,
     /// Text: column TIME, wall clock.
@@ -39,7 +25,6 @@ pub struct View {
 impl Default for View {
     fn default() -> Self {
         Self {
-            format: Format::Text,
             since_start: true,
             wall_clock: false,
             uid: false,

@@ -29,11 +29,6 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     names
 }
 
-/// Attempts that fail without being seen: a zero says nothing of them.
-pub(crate) fn unseen_failures(tracer: &Tracer) -> Option<&'static str> {
-    (tracer.hook == Hook::SockOps).then_some("failed binds and UDP sends (hook sock_ops)")
-}
-
 /// One line once a module that was waited for is there.
 pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
     if let Some(change) = change.filter(|_| !quiet) {

@@ -29,9 +29,9 @@ impl Output {
         facts: impl FnOnce() -> Vec<Fact>,
     ) -> Result<Box<dyn Sink>> {
         let sink = match self {
-            Self::Events(output) => output
-                .begin()
-                .map(|file| output::build(&settings.view, started_ns, file, io::stderr())),
+            Self::Events(output) => output.begin().map(|file| {
+                output::build(settings.format, &settings.view, started_ns, file, io::stderr())
+            }),
             Self::Recording(prepared) => {
                 prepared.begin(facts()).map(|sink| Box::new(sink) as Box<dyn Sink>)
             }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     model::{Filter, Hook},
-    output::{View, stream::parquet},
+    output::{Format, View, stream::parquet},
 };
 
 /// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
@@ -28,6 +28,8 @@ pub struct TraceSettings {
     pub btf: Option<PathBuf>,
     /// Size of the ring buffer, in bytes: a power of two, at least [`MIN_RING_BYTES`].
     pub ring_bytes: u32,
+    /// How events are written.
+    pub format: Format,
     /// How events are shown.
     pub view: View,
     /// Where events go; `None` for standard output.

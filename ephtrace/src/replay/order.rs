@@ -6,7 +6,7 @@
 //! handed on. An assignment with at most [`WINDOW`] later ones before it comes out where it
 //! belongs; one that is further behind is counted.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use crate::model::Assignment;
 
@@ -76,6 +76,29 @@ impl Order {
     pub fn release(&mut self) {
         self.sort();
         self.released = self.waiting.len();
+    }
+
+    /// Whether the next one that is pushed lets some go.
+    pub fn is_about_to_release(&self) -> bool {
+        self.waiting.len() + 1 >= 2 * self.window
+    }
+
+    /// How far the farthest of those that wait is behind its place.
+    pub fn farthest(&self) -> usize {
+        if self.is_sorted {
+            return 0;
+        }
+        let waiting = self.waiting.iter().enumerate();
+        let mut places: Vec<(u64, usize)> = waiting.map(|(at, one)| (one.ts_ns, at)).collect();
+        places.sort_unstable();
+        let behind = places.iter().enumerate().map(|(place, (_, at))| at.saturating_sub(place));
+        behind.max().unwrap_or(0)
+    }
+
+    /// All that wait, as they came in.
+    pub fn take_all(&mut self) -> VecDeque<Assignment> {
+        (self.is_sorted, self.released) = (true, 0);
+        mem::take(&mut self.waiting)
     }
 
     /// Whether nothing waits.
@@ -160,7 +183,10 @@ mod tests {
 
         /// None is lost, and those that come out after a later one are counted.
         #[test]
-        fn disorder_is_counted(times in prop::collection::vec(0_u64..50, 0..200), window in 1_usize..20) {
+        fn disorder_is_counted(
+            times in prop::collection::vec(0_u64..50, 0..200),
+            window in 1_usize..20,
+        ) {
             let (out, disordered) = ordered(&times, window);
             let mut latest = 0;
             let late = out.iter().filter(|&&ts_ns| {

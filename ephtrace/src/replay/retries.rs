@@ -1,7 +1,7 @@
 //! Connects that are tried again from the same port: one assignment, however many rows it has.
 //!
-//! Windows sends a refused SYN three times, half a second apart, from one port. A flow log has a row
-//! for each, a capture a packet for each.
+//! Windows sends a refused SYN three times, half a second apart, from one port. A flow log has a
+//! row for each, a capture a packet for each.
 
 use std::hash::{Hash as _, Hasher as _};
 
@@ -9,8 +9,8 @@ use rustc_hash::FxHasher;
 
 use crate::model::Assignment;
 
-/// Longest pause between two attempts, in nanoseconds: no system is known to give a port to the same
-/// destination again so soon while it has others.
+/// Longest pause between two attempts, in nanoseconds: no system is known to give a port to the
+/// same destination again so soon while it has others.
 pub const PAUSE_NS: u64 = 3_000_000_000;
 
 /// Connections that are remembered, in 1 MiB. Two that share a slot forget each other, so that a

@@ -7,29 +7,29 @@
 //!
 //! [`State`] is pure: time, keys and results are arguments, so that tests drive it with scripted
 //! keys and recordings, and [`draw`] only reads it. [`terminal`] is the only part that knows a real
-//! one. The loop that feeds them is in `run::top` and `run::playback`.
+//! one. The loop that feeds them is in `pipeline`.
 
 mod draw;
 mod failures;
 mod filter;
+mod handle_key;
 mod keys;
 mod live_sink;
 mod marks;
-mod press;
 mod rows;
-mod seen;
 mod sort;
 mod state;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod view_model;
 
 pub use self::{
     draw::{MIN_HEIGHT, MIN_WIDTH, draw},
     keys::Key,
     live_sink::{LiveSink, Shared},
     rows::InUse,
-    seen::Glance,
     state::{About, Drawn, Effect, Input, State},
+    view_model::TallySnapshot,
 };

@@ -48,10 +48,13 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the kernel chose the port, or could not: an event is due, unless the hook can't see
-    /// it.
+    /// Whether the kernel chose the port, or could not, or refused the one that the program named:
+    /// an event is due, unless the hook can't see it.
     pub(crate) fn is_due(&self) -> bool {
-        !["explicit", "none"].contains(&self.origin.as_str())
+        match self.origin.as_str() {
+            "explicit" => self.errno != 0,
+            origin => origin != "none",
+        }
     }
 }
 

@@ -14,13 +14,18 @@ tests! {
     once: auto_takes_the_next_hook_where_one_can_not_be_attached;
 }
 
-/// Hooks in the order of `auto`, and what takes each of them away from a thread.
-const HOOKS: [(&str, fn() -> Result<()>); 3] = [
-    // aya reads the kernel's types there, which fentry can't do without; others take a copy.
-    ("fentry", || hide("/sys/kernel/btf")),
-    ("kprobe", || hide("/sys/bus/event_source/devices")),
-    ("sock_ops", || unmount_all("cgroup2")),
-];
+/// Hooks in the order of `auto`.
+const HOOKS: [&str; 3] = ["fentry", "kprobe", "sock_ops"];
+
+/// Takes away from this thread what a hook can't do without.
+fn take_away(hook: &str) -> Result<()> {
+    match hook {
+        // aya reads the kernel's types there; the other hooks take a copy of them.
+        "fentry" => hide("/sys/kernel/btf"),
+        "kprobe" => hide("/sys/bus/event_source/devices"),
+        _ => unmount_all("cgroup2"),
+    }
+}
 
 fn auto_takes_the_next_hook_where_one_can_not_be_attached() -> Result<()> {
     let scratch = Scratch::new()?;
@@ -29,12 +34,12 @@ fn auto_takes_the_next_hook_where_one_can_not_be_attached() -> Result<()> {
     let works = setup::working_hooks()?;
     on_a_thread(|| {
         own_mounts()?;
-        for (taken, (hidden, hide)) in HOOKS.iter().enumerate() {
-            let left = HOOKS.iter().skip(taken).map(|(hook, _)| *hook);
-            let expected = left.clone().find(|hook| works.iter().any(|one| one == hook));
-            judge(&run(&scratch, &btf)?, expected)
-                .with_context(|| format!("{left:?} are left", left = left.collect::<Vec<_>>()))?;
-            hide().with_context(|| format!("taking {hidden} away"))?;
+        for (taken, hook) in HOOKS.iter().enumerate() {
+            let left = &HOOKS[taken..];
+            let expected = left.iter().find(|hook| works.iter().any(|one| one == *hook));
+            judge(&run(&scratch, &btf)?, expected.copied())
+                .with_context(|| format!("{left:?} are left"))?;
+            take_away(hook).with_context(|| format!("taking {hook} away"))?;
         }
         judge(&run(&scratch, &btf)?, None).context("none is left")
     })
@@ -49,8 +54,7 @@ fn run(scratch: &Scratch, btf: &Path) -> Result<Trace> {
 /// The hook is the expected one, and each before it has its reason; without any, all of them.
 fn judge(trace: &Trace, expected: Option<&str>) -> Result<()> {
     let said = &trace.stderr;
-    let passed_over =
-        HOOKS.iter().map(|(hook, _)| *hook).take_while(|hook| Some(*hook) != expected);
+    let passed_over = HOOKS.iter().take_while(|hook| Some(**hook) != expected);
     let Some(expected) = expected else {
         ensure!(trace.status.code() == Some(1), "{}\n{said}", trace.status);
         ensure!(said.contains("no hook can be used here:"), "{said}");
@@ -67,7 +71,7 @@ fn judge(trace: &Trace, expected: Option<&str>) -> Result<()> {
     ensure!(used == Some(expected), "{used:?} in place of {expected}:\n{said}");
     ensure!(said.contains(&format!("tracing with hook {expected}")), "{said}");
     let told = "`ephtrace doctor` says why no better hook";
-    ensure!(said.contains(told) == (expected != HOOKS[0].0), "{said}");
+    ensure!(said.contains(told) == (expected != HOOKS[0]), "{said}");
     for hook in passed_over {
         let reason = format!("hook {hook} can't be used: ");
         ensure!(said.contains(&reason), "no {reason:?}:\n{said}");

@@ -14,6 +14,7 @@
 #[macro_use]
 mod trial;
 
+mod all_clear;
 mod assign;
 mod bpf;
 mod check;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         notes::show_at_once();
     }
     let tests = [
+        all_clear::TESTS,
         check::TESTS,
         cost::TESTS,
         doctor::TESTS,

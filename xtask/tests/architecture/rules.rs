@@ -106,7 +106,8 @@ fn may_import(from: &str, to: &str) -> bool {
         (Some(from), Some(to)) => from >= to,
         // The command line is what was typed: commands read it, and it reads nothing.
         (Some(_), None) => from == "commands" && matches!(to, "cli" | "messages"),
-        (None, _) => false,
+        // Formats are listed where they are written.
+        (None, _) => (from, to) == ("cli", "output"),
     }
 }
 

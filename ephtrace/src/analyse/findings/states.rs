@@ -4,7 +4,7 @@
 
 use super::{
     facts::{DestinationFacts, Facts, StateFacts},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
 };
 use crate::analyse::number::as_f64;
 
@@ -25,10 +25,14 @@ pub(super) enum Cause {
     PeerNotClosed,
 }
 
-pub(super) const CONNECT_TIMEOUT: &str = "a connect timeout in the program (the kernel itself gives up after two minutes: net.ipv4.tcp_syn_retries), and longer waits between attempts";
-pub(super) const CLOSE: &str = "close() in the program: the peer has closed, read() returns 0, and no timeout of the kernel ends CLOSE_WAIT";
-pub(super) const KEEPALIVE: &str = "where the program holds them: close() in place of shutdown() alone, or a read timeout; SO_KEEPALIVE finds out whether the peer is still there";
-pub(super) const FIN_TIMEOUT: &str = "where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries";
+pub(super) const CONNECT_TIMEOUT: &str = "a connect timeout in the program (the kernel itself gives up after two minutes: \
+     net.ipv4.tcp_syn_retries), and longer waits between attempts";
+pub(super) const CLOSE: &str = "close() in the program: the peer has closed, read() returns 0, and no timeout of the \
+     kernel ends CLOSE_WAIT";
+pub(super) const KEEPALIVE: &str = "where the program holds them: close() in place of shutdown() alone, or a read timeout; \
+     SO_KEEPALIVE finds out whether the peer is still there";
+pub(super) const FIN_TIMEOUT: &str = "where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), \
+     net.ipv4.tcp_orphan_retries";
 
 /// What keeps most of the ports of `d`, if it is one of these.
 pub(super) fn cause(d: &DestinationFacts) -> Option<Cause> {
@@ -79,15 +83,22 @@ pub(super) fn syn_sent(facts: &Facts) -> Vec<Finding> {
         // A SYN that was not sent again may be answered in a moment.
         let count = states.syn_resent;
         is_notable(d, states, count).then(|| Finding {
-            rule: "syn-sent",
+            rule: Rule::SynSent,
             severity: Severity::Warning,
-            sentence: format!("{} does not answer: connects to it keep their ports while they wait", d.peer()),
+            sentence: format!(
+                "{} does not answer: connects to it keep their ports while they wait",
+                d.peer()
+            ),
             evidence: format!(
-                "{} of {} sockets for {d} in SYN_SENT, {count} of which have sent their SYN again{}",
-                states.syn_sent, states.all, held_by(d)
+                "{} of {} sockets for {d} in SYN_SENT, {count} of which have sent their SYN \
+                 again{}",
+                states.syn_sent,
+                states.all,
+                held_by(d)
             ),
             remedies: vec![
-                "find out why it does not answer: the host, its route, a firewall that drops".to_owned(),
+                "find out why it does not answer: the host, its route, a firewall that drops"
+                    .to_owned(),
                 CONNECT_TIMEOUT.to_owned(),
             ],
         })
@@ -98,7 +109,7 @@ pub(super) fn close_wait(facts: &Facts) -> Vec<Finding> {
     each(facts, |d, states| {
         let count = states.close_wait;
         is_notable(d, states, count).then(|| Finding {
-            rule: "close-wait",
+            rule: Rule::CloseWait,
             severity: Severity::Warning,
             sentence: format!(
                 "the program does not close connections that {} has closed",
@@ -119,11 +130,12 @@ pub(super) fn fin_wait2(facts: &Facts) -> Vec<Finding> {
         let StateFacts { fin_wait2, orphans, all, .. } = *states;
         let count = fin_wait2.max(orphans);
         is_notable(d, states, count).then(|| Finding {
-            rule: "fin-wait",
+            rule: Rule::FinWait,
             severity: Severity::Warning,
             sentence: format!("{} does not close connections that this side has closed", d.peer()),
             evidence: format!(
-                "{fin_wait2} of {all} sockets for {d} in FIN_WAIT2; {orphans} of the {all} are closed by their program and wait for the peer{}",
+                "{fin_wait2} of {all} sockets for {d} in FIN_WAIT2; {orphans} of the {all} are \
+                 closed by their program and wait for the peer{}",
                 held_by(d)
             ),
             remedies: vec![KEEPALIVE.to_owned(), FIN_TIMEOUT.to_owned()],

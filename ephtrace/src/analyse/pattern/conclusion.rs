@@ -5,7 +5,7 @@ use super::{
     entropy, evidence,
     names::{Algorithm, Pattern, Predictable},
     posterior::{self, Member},
-    verdict::{FEWEST_PAIRS, Named, Verdict, ranked},
+    verdict::{FEWEST_PAIRS, Verdict, hedged, ranked},
 };
 use crate::analyse::real as as_f64;
 
@@ -13,6 +13,9 @@ use crate::analyse::real as as_f64;
 const ORDERLY: f64 = 0.02;
 /// What each further share of them costs.
 const DISORDER: f64 = 3.0;
+
+/// Share of skips that hides the law.
+const MANY_SKIPS: f64 = 0.2;
 
 /// The verdict on what the models have seen so far.
 pub(super) fn verdict(c: &Ensemble) -> Verdict {
@@ -25,6 +28,7 @@ pub(super) fn verdict(c: &Ensemble) -> Verdict {
     let algorithms = ranked(&Algorithm::ALL, |algorithm| sum(&|m| m.algorithm == algorithm));
     let pairs = informative_pairs(c, patterns[0].name, algorithms[0].name);
     let sure = certainty(c, pairs);
+    let legible = legibility(c, algorithms[0].name);
     let mut verdict = Verdict {
         predictable: Predictable::Unknown,
         predictable_confidence: 0.0,
@@ -36,7 +40,7 @@ pub(super) fn verdict(c: &Ensemble) -> Verdict {
         informative_pairs: pairs,
         evidence: Vec::new(),
         patterns: hedged(patterns, sure),
-        algorithms: hedged(algorithms, sure),
+        algorithms: hedged(algorithms, sure * legible),
         confirmed_by_kernel: None,
         next_port_bits: None,
     };
@@ -55,13 +59,18 @@ fn certainty(c: &Ensemble, pairs: u64) -> f64 {
     enough * orderly.max(0.0)
 }
 
-/// The same list with a part of the probability given to all names alike.
-fn hedged<T>(mut list: Vec<Named<T>>, sure: f64) -> Vec<Named<T>> {
-    let each = (1.0 - sure) / as_f64(u64::try_from(list.len()).unwrap_or(1).max(1));
-    for named in &mut list {
-        named.probability = named.probability * sure + each;
-    }
-    list
+/// How much of the law itself shows: +2 and now and again +4 is what one counter by two does, too,
+/// where it has to skip many occupied ports.
+fn legibility(c: &Ensemble, algorithm: Algorithm) -> f64 {
+    let skips = match algorithm {
+        Algorithm::LinuxDhash256 => c.lanes.noisy_two.skips(),
+        Algorithm::LinuxHintEven => {
+            let own = c.namespaces.as_ref().map(|own| own.hashes[1].skips());
+            own.unwrap_or(1.0).min(c.hashes[1].skips())
+        }
+        _ => 0.0,
+    };
+    if skips > MANY_SKIPS { 0.85 } else { 1.0 }
 }
 
 fn confirmed(c: &Ensemble, verdict: &Verdict) -> Option<bool> {

@@ -53,6 +53,11 @@ impl Counter {
         self.score.log(n)
     }
 
+    /// Share of steps further than the law's.
+    pub(super) fn skips(&self) -> f64 {
+        self.shares.now()[SKIP]
+    }
+
     /// Probability that the reference of `matched` still counts.
     pub(super) fn same(&self, matched: &Match, clock: Clock) -> f64 {
         self.secret.as_ref().map_or(1.0, |secret| secret.same(matched.at, clock))

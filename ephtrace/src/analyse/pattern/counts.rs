@@ -43,8 +43,8 @@ pub(super) struct Counts {
     pub(super) near_entries: u64,
     /// Assignments after one to another destination of the same namespace.
     pub(super) switches: u64,
-    /// … that moved by at most [`NEAR`] from one of the places that a counter for everybody may have
-    /// got to.
+    /// … that moved by at most [`NEAR`] from one of the places that a counter for everybody may
+    /// have got to.
     pub(super) near_switches: u64,
     /// Assignments after one to another address.
     pub(super) peer_switches: u64,
@@ -162,7 +162,8 @@ impl Counts {
         (2.0 * f64::from(NEAR) * as_f64(self.events) / self.sizes.max(1.0)).min(1.0)
     }
 
-    /// Chance that a random port is just ahead of one of the places that its destination has got to.
+    /// Chance that a random port is just ahead of one of the places that its destination has got
+    /// to.
     pub(super) fn chance_of_return(&self) -> f64 {
         self.near_by_chance / as_f64(self.returns.max(1))
     }

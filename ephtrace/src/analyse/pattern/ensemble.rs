@@ -304,7 +304,8 @@ impl Mixtures {
         hashes: [f64; 2],
         odd: f64,
     ) {
-        // Where another policy comes in between, any place may be the one that the counter has got to.
+        // Where another policy comes in between, any place may be the one that the counter has got
+        // to.
         let by_one = host.up.max(0.5 * host.among);
         let counters = [
             by_one,

@@ -219,8 +219,8 @@ fn one_destination(counts: &Counts) -> String {
         "no namespace is seen to use one destination after another"
     };
     format!(
-        "{seen}: a counter for everybody and one for each destination look the same; a return to an \
-         earlier destination after others were used would tell them apart"
+        "{seen}: a counter for everybody and one for each destination look the same; a return to \
+         an earlier destination after others were used would tell them apart"
     )
 }
 

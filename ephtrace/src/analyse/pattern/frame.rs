@@ -44,8 +44,8 @@ impl Frame {
         self.wrapped(step)
     }
 
-    /// Identifies the lane of `key` in this range: what one counter makes of several ranges can't be
-    /// compared.
+    /// Identifies the lane of `key` in this range: what one counter makes of several ranges can't
+    /// be compared.
     pub(super) fn lane(&self, key: u64) -> u64 {
         key ^ u64::from(self.range_id).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }

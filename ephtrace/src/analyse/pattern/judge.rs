@@ -1,5 +1,5 @@
-//! Judges by origin: connect, bind, UDP and SCTP follow rules of their own, and judged together they
-//! look like a mixture.
+//! Judges by origin: connect, bind, UDP and SCTP follow rules of their own, and judged together
+//! they look like a mixture.
 
 use std::fmt::Display;
 
@@ -8,10 +8,10 @@ use super::{
     names::{Algorithm, Pattern, Predictable},
     observation::Observation,
     sampling::{Decision, SamplingSchedule},
-    verdict::{Named, Verdict},
+    verdict::{CONFIDENT, Named, Verdict, hedged},
 };
 use crate::analyse::real as as_f64;
-use crate::model::{Origin, Protocol};
+use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that one rule of the kernel makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Stream {
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
-            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.is_by_socket()) => {
+            (Some(Origin::Connect), _) if event.range.is_some_and(RangeInForce::is_by_socket) => {
                 Some(Self::ConnectSocketRange)
             }
             (Some(Origin::Connect), _) => Some(Self::Connect),
@@ -77,8 +77,8 @@ pub struct StreamVerdict {
 }
 
 /// Assignments of a stream of which every one is judged, unless asked otherwise: more change no
-/// verdict (`docs/patterns.md`), and each costs a microsecond.
-pub const WHOLE: u64 = 1 << 13;
+/// verdict (`docs/patterns.md`), and each costs about a microsecond.
+pub const WHOLE: u64 = 1 << 12;
 
 /// A stream with less than this share of the events does not make the whole mixed.
 const MINOR: f64 = 0.14;
@@ -97,8 +97,8 @@ struct StreamJudge {
 }
 
 impl Judge {
-    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a sixteenth
-    /// of them in runs.
+    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a
+    /// forty-eighth of them in runs.
     pub fn new(whole: u64) -> Self {
         Self { streams: Vec::new(), explicit: 0, whole }
     }
@@ -179,6 +179,10 @@ fn combined(verdicts: &[StreamVerdict]) -> Verdict {
     let patterns = agreed(&Pattern::ALL, Pattern::Mixed, &major, |verdict| &verdict.patterns);
     let algorithms =
         agreed(&Algorithm::ALL, Algorithm::Mixed, &major, |verdict| &verdict.algorithms);
+    // That two rules differ is no surer than what either of them is.
+    let patterns = hedged(patterns, least_sure(&major, |verdict| verdict.patterns[0].probability));
+    let algorithms =
+        hedged(algorithms, least_sure(&major, |verdict| verdict.algorithms[0].probability));
     let mut whole = Verdict {
         predictable: Predictable::Unknown,
         predictable_confidence: 0.0,
@@ -202,13 +206,13 @@ fn combined(verdicts: &[StreamVerdict]) -> Verdict {
         .filter_map(|verdict| verdict.confirmed_by_kernel)
         .reduce(|one, other| one && other);
     whole.decide();
-    if major.iter().any(|verdict| verdict.pattern == Pattern::Undetermined) {
-        whole.pattern = Pattern::Undetermined;
-    }
-    if major.iter().any(|verdict| verdict.algorithm == Algorithm::Undetermined) {
-        whole.algorithm = Algorithm::Undetermined;
-    }
     whole
+}
+
+/// 1 where each of the verdicts is given; else the least of their confidences.
+fn least_sure(verdicts: &[&Verdict], confidence: impl Fn(&Verdict) -> f64) -> f64 {
+    let withheld = verdicts.iter().map(|verdict| confidence(verdict)).filter(|p| *p < CONFIDENT);
+    withheld.fold(1.0, f64::min)
 }
 
 /// Probability that all origins agree on each name; what is left is that they don't.

@@ -1,11 +1,12 @@
 //! How the ports are handed out: the pattern of a sequence of assignments, and the rule behind it.
 //!
-//! Bayesian comparison of policies. Each policy is a *reference* (nothing, the last port of anybody,
-//! the last port of the destination, a hash plus a counter) and a *law* of increment from there; its
-//! evidence is the sum of the logarithms of the density of each port given the earlier ones.
+//! Bayesian comparison of policies. Each policy is a *reference* (nothing, the last port of
+//! anybody, the last port of the destination, a hash plus a counter) and a *law* of increment from
+//! there; its evidence is the sum of the logarithms of the density of each port given the earlier
+//! ones.
 //!
 //! ```text
-//! Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ ensemble ─┬─ frame (range, densities)
+//! Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ ensemble ─┬─ frame (densities)
 //!                                                            │            ├─ models, mixture
 //!                                                            │            └─ counts, kernel
 //!                                                            ├─ attention (which models rest)
@@ -19,6 +20,7 @@
 //! measured by `benches/patterns` and written down in `docs/patterns.md`.
 
 mod attention;
+mod checks;
 mod classifier;
 mod conclusion;
 mod counter;
@@ -48,6 +50,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use checks::rule_of;
 pub use classifier::Classifier;
 pub use ensemble::{MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};

@@ -44,7 +44,7 @@ const MIXED_WEAK: f64 = 6.0;
 const MIXED_SEVERAL: f64 = 6.0;
 /// In a range of fewer ports than this, ports are near one another by chance, and searches end far
 /// away.
-const WIDE: f64 = 4096.0;
+const WIDE: f64 = 2048.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 1.5;
 /// Share of switches that follow the last port under one counter for everybody.
@@ -58,10 +58,10 @@ const UNSEEN_REST: f64 = 0.5;
 const UNSEEN_REST_OF_MANY: f64 = 0.05;
 /// Switches to other addresses that tell whose a counter with gaps is.
 pub(super) const TELLING: u64 = 2;
-/// What the prior of Algorithm 5 is worth without them: a rest that is not seen looks alike.
-const ALG5_OF_ONE: f64 = 0.5;
 /// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
 const FOR_EVERYBODY: f64 = 0.8;
+/// … and the share that stays with Algorithm 5, which looks like any counter seen in part.
+const FOR_ITSELF: f64 = 0.6;
 
 /// What `IP_LOCAL_PORT_RANGE` is worth where the range is a system's own, or not known.
 const USUAL_RANGE: f64 = 0.2;
@@ -103,8 +103,8 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
     told_apart(c, members)
 }
 
-/// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and ping
-/// sockets take the next port that is free (`ping_get_port`).
+/// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and
+/// ping sockets take the next port that is free (`ping_get_port`).
 fn foreign(c: &Ensemble, members: &mut [Member]) {
     if c.counts.linux == 0 || c.counts.linux != c.counts.events {
         return;
@@ -121,37 +121,40 @@ fn foreign(c: &Ensemble, members: &mut [Member]) {
 }
 
 /// Where no switch between destinations tells whose a counter is, the name of a counter for
-/// everybody stands for one of the destination, too; and a regular one with gaps, for any that others
-/// use unseen.
+/// everybody stands for one of the destination, too; and a regular one with gaps, for any that
+/// others use unseen.
 fn told_apart(c: &Ensemble, members: Vec<Member>) -> Vec<Member> {
-    let counts = &c.counts;
-    let one_peer = counts.peer_switches < TELLING;
-    let split = |member: Member| {
-        let has_gaps = matches!(member.algorithm, Algorithm::Alg5RandInc | Algorithm::Other);
-        let is_regular = matches!(member.pattern, Pattern::Sequential | Pattern::PerDestination);
-        let untold = member.pattern == Pattern::Sequential && counts.switches == 0;
-        let unseen = has_gaps && is_regular && one_peer;
-        let share = if untold || unseen { FOR_EVERYBODY } else { 1.0 };
-        let part = |algorithm, pattern, share: f64| {
-            let algorithm = if unseen && member.algorithm == Algorithm::Other {
-                algorithm
-            } else {
-                member.algorithm
-            };
-            Member { algorithm, pattern, prior: member.prior * share, ..member }
-        };
-        let first = if unseen { Pattern::Sequential } else { member.pattern };
-        [
-            part(Algorithm::SeqGlobal, first, share),
-            part(Algorithm::Alg3Hash, Pattern::PerDestination, 1.0 - share),
-        ]
+    let one_peer = c.counts.peer_switches < TELLING;
+    let no_switch = c.counts.switches == 0;
+    members.into_iter().flat_map(|member| shared_out(member, no_switch, one_peer)).collect()
+}
+
+/// The prior of a member, among the names that it may stand for.
+fn shared_out(member: Member, no_switch: bool, one_peer: bool) -> Vec<Member> {
+    let as_if = |algorithm, pattern, share: f64| Member {
+        algorithm,
+        pattern,
+        prior: member.prior * share,
+        ..member
     };
-    let alg5 = if one_peer { ALG5_OF_ONE } else { 1.0 };
-    let weighed = members.into_iter().map(|member| match member.algorithm {
-        Algorithm::Alg5RandInc => Member { prior: member.prior * alg5, ..member },
-        _ => member,
-    });
-    weighed.flat_map(split).filter(|member| member.prior > 0.0).collect()
+    let is_regular = matches!(member.pattern, Pattern::Sequential | Pattern::PerDestination);
+    let (everybody, lane) = (Pattern::Sequential, Pattern::PerDestination);
+    match member.algorithm {
+        Algorithm::Alg5RandInc if one_peer => vec![
+            as_if(Algorithm::Alg5RandInc, everybody, FOR_ITSELF),
+            as_if(Algorithm::SeqGlobal, everybody, FOR_EVERYBODY - FOR_ITSELF),
+            as_if(Algorithm::Alg3Hash, lane, 1.0 - FOR_EVERYBODY),
+        ],
+        Algorithm::Other if is_regular && one_peer => vec![
+            as_if(Algorithm::SeqGlobal, everybody, FOR_EVERYBODY),
+            as_if(Algorithm::Alg3Hash, lane, 1.0 - FOR_EVERYBODY),
+        ],
+        _ if no_switch && member.pattern == everybody => vec![
+            as_if(member.algorithm, everybody, FOR_EVERYBODY),
+            as_if(member.algorithm, lane, 1.0 - FOR_EVERYBODY),
+        ],
+        _ => vec![member],
+    }
 }
 
 /// First visits that follow the last port of another destination: under a hash, a coincidence each.
@@ -237,8 +240,8 @@ fn fixed(c: &Ensemble, n: f64) -> f64 {
     if few { c.random.fixed.log(n) } else { f64::NEG_INFINITY }
 }
 
-/// A counter by one of which only some ports are seen. Whose it is, only switches to other addresses
-/// tell; without them it may be anybody's.
+/// A counter by one of which only some ports are seen. Whose it is, only switches to other
+/// addresses tell; without them it may be anybody's.
 fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     let log = c.host.gaps.log(n);
     let rest = |algorithm, pattern, log, prior| Member { algorithm, pattern, log, prior };
@@ -282,7 +285,7 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
         algorithm: Algorithm::Mixed,
         pattern: Pattern::Mixed,
         log: log - MIXED_LEAST - MIXED_MARGIN * (n - MIXED_FREE).max(0.0),
-        prior: prior(Algorithm::Mixed) * (c.counts.mean_size() / WIDE).min(1.0),
+        prior: prior(Algorithm::Mixed) * (c.counts.mean_size() / WIDE).min(1.0).powi(2),
     }
 }
 

@@ -78,9 +78,6 @@ pub(super) struct RandomIncrement {
     downwards: bool,
 }
 
-/// Density of a step, part by part, for each N.
-type Laws = [[f64; 4]; GRID];
-
 /// A value of N with less weight than this, at either end of those in the running, is given up.
 const HOPELESS: f64 = 1e-7;
 
@@ -119,24 +116,17 @@ impl RandomIncrement {
             self.score.add((1.0 - STRAY) * frame.fresh + STRAY * frame.noise);
             return frame.fresh;
         }
-        let mut laws = [[0.0; 4]; GRID];
-        self.densities(frame, recent, &mut laws);
         let shares = self.shares();
-        let running = self.from..self.to;
-        let mut law = 0.0;
+        let mut laws = [0.0; GRID];
         let mut seen = [0.0; 4];
-        for (weight, parts) in self.weights[running.clone()].iter().zip(&laws[running.clone()]) {
-            for ((seen, part), share) in seen.iter_mut().zip(parts).zip(shares) {
-                *seen += weight * part * share;
-                law += weight * part * share;
-            }
-        }
+        self.densities(frame, recent, shares, &mut laws, &mut seen);
+        let law: f64 = seen.iter().sum();
         let stray = STRAY * (0.5 * frame.fresh + 0.5 * frame.noise);
         let density = (1.0 - STRAY) * law + stray;
         self.score.add(density);
         let (kept, floor) = ((1.0 - STRAY) / density, stray / density);
-        for (weight, parts) in self.weights[running.clone()].iter_mut().zip(&laws[running]) {
-            let law: f64 = parts.iter().zip(shares).map(|(part, share)| part * share).sum();
+        let running = self.from..self.to;
+        for (weight, law) in self.weights[running.clone()].iter_mut().zip(&laws[running]) {
             *weight *= kept * law + floor;
         }
         for (part, seen) in self.parts.iter_mut().zip(seen) {
@@ -155,16 +145,33 @@ impl RandomIncrement {
         [clean, self.parts[1] * rest, self.parts[2] * rest, late]
     }
 
-    fn densities(&self, frame: &Frame, recent: &[u16], laws: &mut Laws) {
+    /// The density under each N, and what each part has of it over all.
+    fn densities(
+        &self,
+        frame: &Frame,
+        recent: &[u16],
+        shares: [f64; 4],
+        laws: &mut [f64; GRID],
+        seen: &mut [f64; 4],
+    ) {
         let widest = WIDEST * f64::from(frame.size);
         let scale = 1.0 / RECENCY[..recent.len().min(RECENCY.len())].iter().sum::<f64>();
-        let running = self.from..self.to;
-        for (&port, weight) in recent.iter().zip(RECENCY) {
+        for (&port, recency) in recent.iter().zip(RECENCY) {
             let step = f64::from(frame.step_from(port) * if self.downwards { -1 } else { 1 });
-            let weight = weight * scale;
-            for (law, &n) in laws[running.clone()].iter_mut().zip(&SIZES[running.clone()]) {
-                if n <= widest {
-                    add(law, weight / n, step / n);
+            // Smaller values of N than this don't reach so far.
+            let least = if step > 0.0 { step / FURTHEST } else { -step };
+            let reach = self.from..self.to;
+            let from = self.from + SIZES[reach.clone()].partition_point(|n| *n < least);
+            for i in from..reach.end {
+                let n = SIZES[i];
+                if n > widest {
+                    break;
+                }
+                let parts = parts(recency * scale / n, step / n);
+                for part in 0..4 {
+                    let density = parts[part] * shares[part];
+                    laws[i] += density;
+                    seen[part] += self.weights[i] * density;
                 }
             }
         }
@@ -186,19 +193,18 @@ impl RandomIncrement {
     }
 }
 
-/// Adds the density of a step to each part: `step` in units of N, `scale` one over N.
-fn add(law: &mut [f64; 4], scale: f64, step: f64) {
+/// The density of a step, part by part: `step` in units of N, `scale` one over N.
+fn parts(scale: f64, step: f64) -> [f64; 4] {
     if step > 0.0 {
-        if step <= 1.0 {
-            law[0] += scale;
-        }
-        law[1] += scale * (1.0 - (step - 1.0).abs()).max(0.0);
-        if step <= FURTHEST {
-            // Falls linearly: as good as an exponential here, and cheaper.
-            law[2] += scale * (1.0 - step / FURTHEST) * 2.0 / FURTHEST;
-        }
+        let once = if step <= 1.0 { 1.0 } else { 0.0 };
+        let twice = (1.0 - (step - 1.0).abs()).max(0.0);
+        // Falls linearly: as good as an exponential here, and cheaper.
+        let often = (1.0 - step / FURTHEST).max(0.0) * 2.0 / FURTHEST;
+        [scale * once, scale * twice, scale * often, 0.0]
     } else if (-1.0..0.0).contains(&step) {
-        law[3] += scale;
+        [0.0, 0.0, 0.0, scale]
+    } else {
+        [0.0; 4]
     }
 }
 
@@ -227,7 +233,8 @@ mod tests {
     fn the_density_of_a_step_sums_to_one() {
         let mut sums = [0.0; 4];
         for step in -3000..9000 {
-            add(&mut sums, 1e-3, f64::from(step) / 1000.0);
+            let parts = parts(1e-3, f64::from(step) / 1000.0);
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
         }
         for sum in sums {
             assert!((sum - 1.0).abs() < 0.01, "{sum}");

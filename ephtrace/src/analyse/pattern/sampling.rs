@@ -1,10 +1,12 @@
 //! How much of a long stream is judged: all of its beginning, then a run of it now and again.
 //!
 //! After some ten thousand assignments nothing is left to find out (`docs/patterns.md`), unless the
-//! policy changes; the runs notice that. So a storm of millions costs a sixteenth.
+//! policy changes; the runs notice that. So a storm of millions costs a forty-eighth.
 
-/// One assignment of so many is judged after the beginning.
-const SHARE: u64 = 16;
+/// After the beginning, the last run of each so many beginnings is judged …
+const PERIOD: u64 = 3;
+/// … and is this part of the beginning long.
+const RUN: u64 = 16;
 
 /// Which assignments of a stream are judged.
 #[derive(Clone, Copy, Debug)]
@@ -26,25 +28,30 @@ pub(super) enum Decision {
 }
 
 impl SamplingSchedule {
-    /// Judges all of the first `whole` assignments, and the first sixteenth of each `whole` after
-    /// them.
+    /// Judges all of the first `whole` assignments, and the last forty-eighth of each `3 * whole`
+    /// after them.
     pub(super) fn new(whole: u64) -> Self {
-        Self { whole: whole.max(SHARE), seen: 0, judged: 0 }
+        Self { whole: whole.max(RUN), seen: 0, judged: 0 }
     }
 
     /// Counts the next assignment.
     pub(super) fn next(&mut self) -> Decision {
-        let place = self.seen % self.whole;
-        let turn = match (self.seen / self.whole, place) {
-            (0, _) => Decision::Judge,
-            // The beginning and the first run are in one piece.
-            (2.., 0) => Decision::Resume,
-            _ if place < self.whole / SHARE => Decision::Judge,
-            _ => Decision::Rest,
+        let decision = match self.seen.checked_sub(self.whole) {
+            None => Decision::Judge,
+            Some(after) => self.later(after % (PERIOD * self.whole)),
         };
         self.seen += 1;
-        self.judged += u64::from(turn != Decision::Rest);
-        turn
+        self.judged += u64::from(decision != Decision::Rest);
+        decision
+    }
+
+    /// The same for the `place`th assignment of a period.
+    fn later(&self, place: u64) -> Decision {
+        match place.checked_sub(PERIOD * self.whole - self.whole / RUN) {
+            None => Decision::Rest,
+            Some(0) => Decision::Resume,
+            Some(_) => Decision::Judge,
+        }
     }
 
     /// Assignments so far, judged or left out.
@@ -56,7 +63,7 @@ impl SamplingSchedule {
     pub(super) fn sentence(&self) -> Option<String> {
         let Self { whole, seen, judged } = *self;
         (judged < seen).then(|| {
-            let run = whole / SHARE;
+            let run = whole / RUN;
             format!("judged by {judged} of {seen}: the first {whole}, then runs of {run}")
         })
     }
@@ -69,14 +76,13 @@ mod tests {
     #[test]
     fn a_beginning_then_runs() {
         let mut schedule = SamplingSchedule::new(32);
-        let turns: Vec<Decision> = (0..128).map(|_| schedule.next()).collect();
-        let judged = |from: usize, to: usize| turns[from..to].iter().all(|t| *t == Decision::Judge);
-        assert!(judged(0, 34), "{turns:?}");
-        assert!(turns[34..64].iter().all(|t| *t == Decision::Rest), "{turns:?}");
-        assert_eq!(turns[64..67], [Decision::Resume, Decision::Judge, Decision::Rest]);
+        let decisions: Vec<Decision> = (0..224).map(|_| schedule.next()).collect();
+        assert!(decisions[..32].iter().all(|t| *t == Decision::Judge), "{decisions:?}");
+        assert!(decisions[32..126].iter().all(|t| *t == Decision::Rest), "{decisions:?}");
+        assert_eq!(decisions[126..129], [Decision::Resume, Decision::Judge, Decision::Rest]);
         assert_eq!(
             schedule.sentence().unwrap(),
-            "judged by 38 of 128: the first 32, then runs of 2"
+            "judged by 36 of 224: the first 32, then runs of 2"
         );
         assert_eq!(SamplingSchedule::new(32).sentence(), None);
     }

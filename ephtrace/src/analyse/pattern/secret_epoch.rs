@@ -1,8 +1,8 @@
 //! Whether two moments lie in the same ten-second epoch of Linux's hash secret.
 //!
 //! `secure_ipv4_port_ephemeral` hashes `jiffies / (10 * HZ)`, so every counter restarts somewhere
-//! else at each boundary (Linux 5.18 and later; port-selection.md, 1.2). With the epoch recorded this is known;
-//! with time alone, the phase of the boundaries is learned.
+//! else at each boundary (Linux 5.18 and later; port-selection.md, 1.2). With the epoch recorded
+//! this is known; with time alone, the phase of the boundaries is learned.
 
 use super::observation::Clock;
 use crate::analyse::real as as_f64;

@@ -71,6 +71,11 @@ impl SimpleHash {
         self.score.log(n)
     }
 
+    /// Share of steps further than the law's.
+    pub(super) fn skips(&self) -> f64 {
+        self.shares.now()[SKIP]
+    }
+
     /// Scores one event and moves the counter.
     pub(super) fn observe(
         &mut self,
@@ -216,7 +221,8 @@ const BLOCK: i32 = 1200;
 /// Share of such blocks among the skips.
 const BLOCKS: f64 = 0.12;
 
-/// The law, with the residual of an event too many that was counted (a named port's) and of a block.
+/// The law, with the residual of an event too many that was counted (a named port's) and of a
+/// block.
 fn residual_law(law: &Law, step: i32) -> Densities {
     let [clean, skip, late] = law.at(step);
     let mut block = 0.0;

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::names::{Algorithm, Pattern, Predictable};
+use crate::analyse::real as as_f64;
 
 /// Below this a verdict is withheld.
 pub const CONFIDENT: f64 = 0.9;
@@ -57,7 +58,7 @@ pub struct Named<T> {
 
 impl Verdict {
     /// Sets the answers and their confidences from the lists: what is shown is what decided.
-    pub(super) fn decide(&mut self) {
+    pub(in crate::analyse) fn decide(&mut self) {
         let (yes, no) = self.predictability();
         self.predictable = if yes >= CONFIDENT {
             Predictable::Yes
@@ -98,6 +99,15 @@ pub(super) fn ranked<T: Copy>(names: &[T], probability: impl Fn(T) -> f64) -> Ve
         names.iter().map(|&name| Named { name, probability: probability(name) }).collect();
     ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     ranked
+}
+
+/// The same list with a part of the probability given to all names alike.
+pub(super) fn hedged<T>(mut list: Vec<Named<T>>, sure: f64) -> Vec<Named<T>> {
+    let each = (1.0 - sure) / as_f64(u64::try_from(list.len()).unwrap_or(1).max(1));
+    for named in &mut list {
+        named.probability = named.probability * sure + each;
+    }
+    list
 }
 
 /// To six digits: nothing is known more exactly.

@@ -97,7 +97,10 @@ fn what_found_no_room_is_part_of_all() {
     other.failures[0] = 3;
     let interval = interval_of(0, 500_000_000, &[], Some(&other));
     assert_eq!((interval.all.assignments, interval.all.failed), (4, 3));
-    assert_eq!(interval.all.errors, [("EADDRNOTAVAIL", 3)]);
+    assert_eq!(interval.all.errors, [(Some(99), 3)]);
+    let data = serde_json::to_value(&interval.all).unwrap();
+    assert_eq!(data["errors"], serde_json::json!([["EADDRNOTAVAIL", 3]]));
+    assert_eq!(error_name(None), "other");
     assert!((interval.all.per_second - 8.0).abs() < 1e-9);
     assert_eq!(interval.other.unwrap().failed, 3);
 }

@@ -15,8 +15,8 @@ fn hook(hook: &'static str, available: Option<bool>, reason: Option<&str>) -> Ho
         reason: reason.map(str::to_owned),
         origins: vec![origin("connect", available, None)],
         attaches: "a function".into(),
-        needs: "BTF".into(),
-        gives: "everything".into(),
+        needs: "BTF",
+        gives: "everything",
         verifier_log: None,
     }
 }

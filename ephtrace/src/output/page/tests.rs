@@ -12,9 +12,9 @@ use super::{
 use crate::{
     analyse::{
         charts::{Charts, MAX_MARKS},
-        findings::{Finding, Severity},
-        lanes::Lanes,
-        summary::{Circumstances, Summary},
+        findings::{Finding, Rule, Severity},
+        lanes::StepTracker,
+        summary::{RunContext, Summary},
         tally::Tally,
     },
     model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, losses::Losses},
@@ -54,14 +54,14 @@ fn failure(n: u32, errno: u16) -> Assignment {
 /// What a page of these events is made of.
 fn made_of(events: impl IntoIterator<Item = Assignment>) -> (Summary, Charts) {
     let (mut tally, mut lanes, mut charts) =
-        (Tally::new(None), Lanes::default(), Charts::default());
+        (Tally::new(None), StepTracker::default(), Charts::default());
     for mut event in events {
         lanes.follow(&mut event);
         tally.observe(&event);
         charts.observe(&event);
     }
     let losses = Losses { ring_full: 3, ..Losses::default() };
-    (tally.summary(None, 100, Circumstances { losses, ..Circumstances::default() }), charts)
+    (tally.summary(None, 100, RunContext { losses, ..RunContext::default() }), charts)
 }
 
 fn page_called(source: &str, events: impl IntoIterator<Item = Assignment>) -> String {
@@ -361,7 +361,7 @@ proptest! {
             let (mut summary, charts) = made_of(events);
             let [sentence, evidence, remedy] = told.clone().map(|text| mask(&text));
             let finding = Finding {
-                rule: "test",
+                rule: Rule::Failures,
                 severity: Severity::Note,
                 sentence,
                 evidence,

@@ -10,9 +10,10 @@ use crate::{
     analyse::{
         findings::{AskedFacts, DestinationFacts, Finding, Severity},
         number::as_f64,
-        storm::{Numbers, Row},
+        storm::{Numbers, Row, error_name},
     },
-    output::{escape::shown, span::Span},
+    model::Origin,
+    output::{escape::escape_for_terminal, human_duration::HumanDuration},
 };
 
 /// A quantile of fewer searches than these is a matter of a single one.
@@ -20,7 +21,7 @@ const MIN_SEARCHES: u64 = 100;
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum CheckStatus {
     /// All below their thresholds.
     Ok,
     /// One is above its first threshold.
@@ -31,7 +32,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl CheckStatus {
     /// The exit code.
     pub fn code(self) -> u8 {
         match self {
@@ -43,7 +44,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for CheckStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "OK",
@@ -64,13 +65,13 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    fn judge(self, value: f64) -> State {
+    fn judge(self, value: f64) -> CheckStatus {
         if value > self.critical {
-            State::Critical
+            CheckStatus::Critical
         } else if value > self.warning {
-            State::Warning
+            CheckStatus::Warning
         } else {
-            State::Ok
+            CheckStatus::Ok
         }
     }
 }
@@ -88,7 +89,7 @@ pub struct Limits {
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct CheckInput {
     /// Destinations with ports in use, each judged by itself.
     pub destinations: Vec<DestinationFacts>,
     /// What programs find that ask for a port without naming a destination.
@@ -107,27 +108,27 @@ pub struct Seen {
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct CheckReport {
     /// How it is.
-    pub state: State,
+    pub state: CheckStatus,
     /// The line, without its end.
     pub line: String,
 }
 
-impl Answer {
+impl CheckReport {
     /// It could not be found out.
     pub fn unknown(reason: &str) -> Self {
         let line = format!("EPHTRACE UNKNOWN: {}", one_line(reason));
-        Self { state: State::Unknown, line }
+        Self { state: CheckStatus::Unknown, line }
     }
 
     /// Out of what was seen: the worst of all that was looked at decides, and is said first.
-    pub fn new(seen: &Seen, limits: &Limits) -> Self {
+    pub fn new(seen: &CheckInput, limits: &Limits) -> Self {
         let mut parts = uses(seen, limits);
         let mut data: Vec<String> = parts.iter().map(|part| part.data(&limits.used)).collect();
         // Stable: of equals, the order stays.
         parts.sort_by(|a, b| b.state.cmp(&a.state));
-        let mut state = parts.iter().map(|part| part.state).max().unwrap_or(State::Ok);
+        let mut state = parts.iter().map(|part| part.state).max().unwrap_or(CheckStatus::Ok);
         let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
         if let Some(counted) = &seen.counted {
             let failures = Failures::worst(counted, &seen.rows, &limits.failures);
@@ -135,7 +136,7 @@ impl Answer {
             let slow = limits.p99_ns.judge(as_f64(p99_ns.unwrap_or(0)));
             state = state.max(failures.state).max(slow);
             let counted_text = counted_text(counted, &failures, p99_ns);
-            let at = if failures.state > State::Ok { 0 } else { text.len() };
+            let at = if failures.state > CheckStatus::Ok { 0 } else { text.len() };
             text.insert(at, counted_text);
             data.extend(counted_data(counted, &failures, p99_ns, limits));
         }
@@ -143,7 +144,9 @@ impl Answer {
             text.push(format!("{} more were not seen", seen.lost));
         }
         let worst = seen.findings.iter().find(|finding| finding.severity != Severity::Note);
-        text.extend(worst.filter(|_| state != State::Ok).map(|finding| finding.sentence.clone()));
+        text.extend(
+            worst.filter(|_| state != CheckStatus::Ok).map(|finding| finding.sentence.clone()),
+        );
         if !seen.unseen.is_empty() {
             text.push(format!("not seen: {}", seen.unseen.join(", ")));
         }
@@ -155,7 +158,7 @@ impl Answer {
 /// One way of asking for a port, and how much of the range it finds taken.
 struct Use {
     label: &'static str,
-    state: State,
+    state: CheckStatus,
     percent: f64,
     text: String,
 }
@@ -168,7 +171,7 @@ impl Use {
 }
 
 /// The worst destination, the worst bind, and the worst UDP socket.
-fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
+fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
     let by_share = |a: &&DestinationFacts, b: &&DestinationFacts| {
         let share = |d: &DestinationFacts| d.blocked_share().unwrap_or(0.0);
         share(a).total_cmp(&share(b))
@@ -184,7 +187,10 @@ fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
         let all = seen.asked.iter().filter(|one| one.ask == ask).rev();
         let Some(worst) = all.max_by(|a, b| share(a).total_cmp(&share(b))) else { continue };
         let percent = 100.0 * share(worst);
-        let state = limits.used.judge(percent);
+        let firm = f64::from(worst.in_use.saturating_sub(worst.time_wait_reusable));
+        let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
+        // Connects go on, and nobody is known to bind.
+        let state = firm.max(limits.used.judge(percent).min(CheckStatus::Warning));
         uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
     }
     uses
@@ -208,11 +214,14 @@ fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
     format!("{used:.0} % of the ports in use for {one} ({})", about.join(", "))
 }
 
-fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
+fn asked_text(what: &str, worst: &AskedFacts, state: CheckStatus) -> String {
     let AskedFacts { in_use, usable, saddr, error, .. } = worst;
     let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
-    if state > State::Ok {
+    if state > CheckStatus::Ok {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
+    }
+    if worst.time_wait_reusable > 0 && state > CheckStatus::Ok {
+        text += &format!(", {} by TIME_WAITs for up to a minute", worst.time_wait_reusable);
     }
     if in_use >= usable {
         text += &format!(", the next one fails with {error}");
@@ -229,7 +238,7 @@ fn percent(part: u64, all: u64) -> f64 {
 
 /// The worst failures of one program and destination.
 struct Failures {
-    state: State,
+    state: CheckStatus,
     percent: f64,
     /// Who and where, unless it is all that was counted.
     who: Option<String>,
@@ -243,8 +252,8 @@ impl Failures {
             let percent = percent(row.numbers.failed, row.numbers.assignments);
             let state = thresholds.judge(percent);
             // A port that a program names, and that another has, is no shortage.
-            let is_named = row.origin == Some("explicit") && row.flow.daddr.is_none();
-            (if is_named { state.min(State::Warning) } else { state }, row)
+            let is_named = row.origin == Some(Origin::Explicit) && row.flow.daddr.is_none();
+            (if is_named { state.min(CheckStatus::Warning) } else { state }, row)
         });
         let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
         let percent_of_all = percent(all.failed, all.assignments);
@@ -278,11 +287,12 @@ fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> 
     if *assignments == 0 {
         return "nothing was assigned meanwhile".to_owned();
     }
-    let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let errors: Vec<_> =
+        errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
     let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));
-    let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| Span(ns).to_string());
+    let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| HumanDuration(ns).to_string());
     format!(
         "{failed} of {assignments} assignments failed{errors}{worst}, search p99 {p99} (wall time)"
     )
@@ -311,183 +321,8 @@ fn counted_data(
 /// `|` begins the performance data, and a line ends the answer; names of processes may hold
 /// anything.
 fn one_line(text: &str) -> String {
-    shown(&text.replace(['\n', '|'], " "))
+    escape_for_terminal(&text.replace(['\n', '|'], " "))
 }
 
 #[cfg(test)]
-mod tests {
-    use insta::assert_snapshot;
-
-    use super::*;
-    use crate::model::FlowKey;
-
-    const LIMITS: Limits = Limits {
-        used: Thresholds { warning: 50.0, critical: 90.0 },
-        failures: Thresholds { warning: 0.0, critical: 1.0 },
-        p99_ns: Thresholds { warning: 1e6, critical: 1e7 },
-    };
-
-    fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
-        Seen {
-            destinations: vec![DestinationFacts {
-                flow: FlowKey {
-                    netns: None,
-                    saddr: [10, 0, 0, 1].into(),
-                    daddr: Some([10, 0, 0, 2].into()),
-                    dport: Some(443),
-                },
-                held_by: Some("mostly curl (4711)".into()),
-                in_use: Some(in_use),
-                usable: Some(28_232),
-                ..DestinationFacts::default()
-            }],
-            asked: vec![asked("bind", in_use), asked("udp", 3)],
-            counted: Some(numbers(1000, failed, latency_p99_ns)),
-            ..Seen::default()
-        }
-    }
-
-    fn asked(ask: &'static str, in_use: u32) -> AskedFacts {
-        AskedFacts {
-            netns: 1,
-            ask,
-            error: "EADDRINUSE",
-            saddr: "0.0.0.0".parse().unwrap(),
-            in_use,
-            usable: 28_232,
-            unsure: 0,
-            may_share: false,
-            held_by: Some("mostly curl (4711)".into()),
-        }
-    }
-
-    fn numbers(assignments: u64, failed: u64, latency_p99_ns: u64) -> Numbers {
-        Numbers {
-            assignments,
-            failed,
-            errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
-            per_second: 500.0,
-            latency_p99_ns: Some(latency_p99_ns),
-            ..Numbers::default()
-        }
-    }
-
-    fn row(origin: &'static str, dport: Option<u16>, numbers: Numbers) -> Row {
-        Row {
-            comm: "curl".into(),
-            pid: 7,
-            processes: 1,
-            uid: 0,
-            cgroup_id: 0,
-            container: None,
-            flow: FlowKey {
-                netns: None,
-                saddr: [10, 0, 0, 1].into(),
-                daddr: dport.map(|_| [10, 0, 0, 2].into()),
-                dport,
-            },
-            protocol: Some("tcp"),
-            origin: Some(origin),
-            numbers,
-            capacity: None,
-        }
-    }
-
-    #[test]
-    fn a_destination_in_trouble_does_not_drown_among_others() {
-        let state = |one| {
-            let rows = vec![row("connect", Some(443), numbers(99_900, 0, 3000)), one];
-            let counted = Some(numbers(100_000, 100, 3000));
-            let seen = Seen { counted, rows, ..seen(0, 0, 0) };
-            let answer = Answer::new(&seen, &LIMITS);
-            assert!(answer.line.contains("100 of 100 by curl (7)"), "{}", answer.line);
-            answer.state
-        };
-        assert_eq!(state(row("connect", Some(80), numbers(100, 100, 3000))), State::Critical);
-        assert_eq!(state(row("explicit", Some(80), numbers(100, 100, 3000))), State::Critical);
-        // A service that can't have the port that it wants.
-        assert_eq!(state(row("explicit", None, numbers(100, 100, 3000))), State::Warning);
-    }
-
-    #[test]
-    fn one_slow_destination_is_slow_unless_it_was_asked_for_few() {
-        let state = |count| {
-            let rows = vec![row("connect", Some(80), numbers(count, 0, 50_000_000))];
-            Answer::new(&Seen { rows, ..seen(0, 0, 3000) }, &LIMITS).state
-        };
-        assert_eq!([state(3), state(200)], [State::Ok, State::Critical]);
-    }
-
-    #[test]
-    fn binds_and_udp_are_judged_like_connects() {
-        let answer = |bind, udp| {
-            let asked = vec![asked("bind", bind), asked("udp", udp)];
-            Answer::new(&Seen { asked, ..seen(100, 0, 3000) }, &LIMITS)
-        };
-        let states = [answer(100, 0), answer(20_000, 0), answer(28_232, 0), answer(0, 28_232)];
-        let states = states.map(|answer| answer.state);
-        assert_eq!(states, [State::Ok, State::Warning, State::Critical, State::Critical]);
-        assert_snapshot!(answer(28_232, 0).line, @"");
-        assert_snapshot!(answer(0, 28_232).line, @"");
-    }
-
-    #[test]
-    fn a_time_wait_that_can_be_taken_over_is_no_shortage() {
-        let mut seen = seen(28_232, 0, 3000);
-        seen.asked.clear();
-        seen.destinations[0].left = Some(0);
-        seen.destinations[0].reusable = Some(28_000);
-        let answer = Answer::new(&seen, &LIMITS);
-        assert_eq!(answer.state, State::Ok);
-        assert_snapshot!(answer.line, @"");
-    }
-
-    #[test]
-    fn ports_that_may_be_bound_are_a_range() {
-        let mut seen = seen(10, 0, 3000);
-        seen.destinations[0].left = Some(28_200);
-        seen.destinations[0].unsure = Some(100);
-        seen.unseen = vec!["failed binds".into(), "holders".into()];
-        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"");
-    }
-
-    #[test]
-    fn a_host_at_ease() {
-        let answer = Answer::new(&seen(850, 0, 3_000), &LIMITS);
-        assert_eq!(answer.state.code(), 0);
-        assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, most by curl (4711)); 0 of 1000 assignments failed, search p99 3.0 us | use=3.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
-    }
-
-    #[test]
-    fn the_worst_counts() {
-        let state = |in_use, failed, p99| Answer::new(&seen(in_use, failed, p99), &LIMITS).state;
-        assert_eq!(state(14_117, 0, 0), State::Warning);
-        assert_eq!(state(14_116, 0, 0), State::Ok, "half is not yet more than half");
-        assert_eq!(state(28_000, 0, 0), State::Critical);
-        assert_eq!(state(0, 1, 0), State::Warning);
-        assert_eq!(state(14_117, 11, 0), State::Critical);
-        assert_eq!(state(0, 0, 1_000_001), State::Warning);
-        assert_eq!(state(0, 0, 10_000_001), State::Critical);
-    }
-
-    #[test]
-    fn what_is_wrong_is_said() {
-        let mut seen = seen(28_232, 300, 2_000_000);
-        seen.lost = 4;
-        seen.findings = vec![Finding {
-            rule: "exhausted",
-            severity: Severity::Critical,
-            sentence: "curl|4711 finds no free port".into(),
-            evidence: String::new(),
-            remedies: Vec::new(),
-        }];
-        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, most by curl (4711)); 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
-    }
-
-    #[test]
-    fn nothing_in_use_and_nothing_counted() {
-        assert_snapshot!(Answer::new(&Seen::default(), &LIMITS).line, @"EPHTRACE OK: no port of the range is in use | use=0.00%;50;90;0;100");
-        assert_snapshot!(Answer::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
-        assert_snapshot!(Answer::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
-    }
-}
+mod tests;

@@ -1,17 +1,19 @@
 //! An inventory for people. The first line says what matters most; then each namespace.
 
+mod words;
+
 use std::io::{self, Write};
 
+use self::words::{asks, group, holder, holder_ports, percent, place, reuse, states, to};
 use crate::inventory::{
     Inventory,
     asked::{Ask, Asked},
-    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Settings},
-    owners::{Holder, Owner},
+    namespace::{Bound, DestinationUse, Held, Mark, Namespace, NetnsSettings, Others},
     socket::ByState,
 };
-use crate::model::PortRange;
+use crate::model::{PortRange, origin_name};
 use crate::output::{
-    escape::shown,
+    escape::escape_for_terminal,
     width::{Left, width},
 };
 
@@ -40,7 +42,7 @@ pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -
         writeln!(out)?;
     }
     for one in &inventory.unreadable {
-        let name = one.name.as_deref().map(|name| format!(" ({})", shown(name)));
+        let name = one.name.as_deref().map(|name| format!(" ({})", escape_for_terminal(name)));
         let (netns, name) = (one.netns, name.unwrap_or_default());
         writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
     }
@@ -123,17 +125,6 @@ fn scarce_line(
     if named.is_empty() { writeln!(out) } else { writeln!(out, "; held by {}", named.join(", ")) }
 }
 
-fn asks(ask: Ask) -> &'static str {
-    match ask {
-        Ask::Bind => "bind() to port 0",
-        Ask::Udp => "a UDP socket",
-    }
-}
-
-fn holder_ports(holder: &Holder) -> String {
-    format!("{} {}", group(holder), holder.ports)
-}
-
 /// Who holds the ports of a destination, in words.
 fn held_by(destination: &DestinationUse) -> String {
     let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
@@ -157,7 +148,7 @@ fn held_by(destination: &DestinationUse) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+    let NetnsSettings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
         namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
@@ -185,16 +176,6 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         line(out, "conntrack", &text)?;
     }
     Ok(())
-}
-
-fn reuse(settings: &Settings) -> &'static str {
-    match (settings.tw_reuse, settings.timestamps) {
-        (Some(_), Some(0)) => "tcp_timestamps 0: a TIME_WAIT keeps its port for a minute",
-        (Some(0), _) => "tcp_tw_reuse 0: a TIME_WAIT keeps its port for a minute",
-        (Some(1), _) => "tcp_tw_reuse 1: connect may take over a TIME_WAIT after a second",
-        (Some(2), _) => "tcp_tw_reuse 2: connect may take over a TIME_WAIT on loopback only",
-        _ => "tcp_tw_reuse unknown",
-    }
 }
 
 fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
@@ -262,12 +243,6 @@ fn left_to(namespace: &Namespace, ask: Ask) -> String {
     format!("{} of {} ports", parts.join(", "), namespace.settings.usable)
 }
 
-fn states(by_state: &ByState) -> String {
-    let some = by_state.named().into_iter().filter(|(_, n)| *n > 0);
-    let parts: Vec<String> = some.map(|(state, n)| format!("{n} {state}")).collect();
-    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
-}
-
 fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     if namespace.destinations_known == 0 {
         return Ok(());
@@ -276,7 +251,8 @@ fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
     writeln!(
         out,
-        "{:>7} {:>7} {:4} {:>6} {:>6} {:>11} {:>7} {:>8} {:>7} {:>9} {:>6}  {:columns$} DESTINATION",
+        "{:>7} {:>7} {:4} {:>6} {:>6} {:>11} {:>7} {:>8} {:>7} {:>9} {:>6}  {:columns$} \
+         DESTINATION",
         "IN USE",
         "SHARE",
         "MARK",
@@ -340,9 +316,9 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     for held in listed {
         let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
-        let (origin, holder) = (origin.unwrap_or("-"), holder(held));
+        let (origin, holder) = (origin.map_or("-", origin_name), holder(held));
         let holder = Left(&holder, columns);
-        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder} {saddr}")?;
+        write!(out, "{port:>7} {:6} {reserved:8} {origin:8} {holder} {saddr}", state.as_str())?;
         if *sockets > 1 {
             write!(out, " ({sockets} sockets)")?;
         }
@@ -352,10 +328,6 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
         0 => Ok(()),
         more => writeln!(out, "{more} more; --json lists them"),
     }
-}
-
-fn holder(held: &Held) -> String {
-    held.holder.as_ref().map_or("-".to_owned(), who)
 }
 
 /// Columns that the widest of `texts` takes.
@@ -405,53 +377,6 @@ fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
 
 fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
     writeln!(out, "{name:<11} {text}")
-}
-
-fn place(namespace: &Namespace) -> String {
-    let crate::inventory::namespace::Place { netns, name, own, processes, .. } = &namespace.place;
-    let mut about: Vec<String> = name.iter().map(|name| shown(name)).collect();
-    if *own {
-        about.push("own".to_owned());
-    }
-    if *processes == Some(0) {
-        about.push("no process seen in it".to_owned());
-    }
-    if about.is_empty() { netns.to_string() } else { format!("{netns} ({})", about.join(", ")) }
-}
-
-fn to(destination: &DestinationUse) -> String {
-    let saddr = destination.flow.saddr;
-    destination.flow.remote().map_or_else(|| saddr.to_string(), |to| format!("{saddr} -> {to}"))
-}
-
-/// `pgbouncer (181)`, and its container.
-fn who(owner: &Owner) -> String {
-    let comm = owner.comm.as_deref().map_or("?".to_owned(), shown);
-    let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
-    match &owner.container {
-        Some(container) => format!("{comm} ({pid}) {}", shown(container)),
-        None => format!("{comm} ({pid})"),
-    }
-}
-
-/// `pgbouncer (181)`, or `php-fpm (25 processes)`, and their container.
-fn group(Holder { owner, processes, .. }: &Holder) -> String {
-    if *processes < 2 {
-        return who(owner);
-    }
-    let comm = owner.comm.as_deref().map_or("?".to_owned(), shown);
-    match &owner.container {
-        Some(container) => format!("{comm} ({processes} processes) {}", shown(container)),
-        None => format!("{comm} ({processes} processes)"),
-    }
-}
-
-/// Never 100 % unless it is all, nor 0 % unless it is nothing.
-fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.001 {
-        return "<0.1 %".to_owned();
-    }
-    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
 }
 
 #[cfg(test)]

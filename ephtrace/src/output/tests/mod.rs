@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::{
     analyse::{
-        summary::{Circumstances, CpuTime, KernelCost, KernelCounts, Summary},
+        summary::{CpuTime, KernelCost, KernelCounts, RunContext, Summary},
         tally::Tally,
     },
     model::{
@@ -215,7 +215,10 @@ fn wide_characters_keep_the_grid() {
     let mut wide = success();
     wide.comm = Some(Comm::new("日本語"));
     let lines = table(View::default(), &[wide, success()]);
-    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @r##"
+    |1.000200    4242    日本語           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
+    |1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
+    "##);
 }
 
 #[test]
@@ -252,13 +255,13 @@ fn a_summary() -> Summary {
         tally.observe(assignment);
     }
     let losses = Losses { ring_full: 3, ..Losses::default() };
-    let around = Circumstances {
+    let around = RunContext {
         losses,
         kernel: Some(KernelCounts { seen: 12, filtered: 4, emitted: 5, ..KernelCounts::default() }),
         hook: Some(Hook::Fentry),
         cpu: Some(CpuTime { user_ns: 2_000_000, system_ns: 1_500_000 }),
         kernel_cost: Some(KernelCost { run_time_ns: 4_100, runs: 20, searches: 10 }),
-        ..Circumstances::default()
+        ..RunContext::default()
     };
     tally.summary(Some(START + 2_000_000_000), 10, around)
 }
@@ -267,7 +270,7 @@ fn a_summary() -> Summary {
 fn the_summary_in_words() {
     let said = Said::default();
     let view = View { plot: Plot::Never, ..View::default() };
-    let mut sink = build(&view, START, Vec::new(), said.clone());
+    let mut sink = build(Format::Text, &view, START, Vec::new(), said.clone());
     sink.summary(START, &a_summary()).unwrap();
     insta::assert_snapshot!(said.text(), @r##"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
@@ -277,14 +280,20 @@ fn the_summary_in_words() {
       remedy:   keep connections and use them again: a pool, HTTP keep-alive
       remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       remedy:   more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    verdict: undetermined (best guess per_destination, 51.4 %)
-      connect (2): undetermined, global steps 0 of 1
-      unknown origin (1): undetermined, too few informative pairs (0): a few more assignments would decide
+    critical: 3 events are missing: all counts here are that much too low [losses]
+      evidence: 3 ring_full
+    verdict: undetermined over all hosts; each is judged by itself
+      2 hosts, 0 judged
 
     by origin:
         COUNT  VERDICT         ORIGIN
             2  undetermined    connect
             1  undetermined    unknown origin
+
+    busiest of 2 hosts:
+        COUNT  FAILED  VERDICT         HOST
+            4       2  undetermined    netns 4026531840
+            1       0  undetermined    10.0.0.1
 
     busiest of 3 destinations:
         COUNT  FAILED  USUAL STEP  PORTS       VERDICT         DESTINATION
@@ -309,8 +318,8 @@ fn the_summary_in_words() {
 fn quiet_says_only_what_was_lost() {
     for format in [Format::Text, Format::Json, Format::Csv] {
         let said = Said::default();
-        let view = View { format, quiet: true, ..View::default() };
-        let mut sink = build(&view, START, Vec::new(), said.clone());
+        let view = View { quiet: true, ..View::default() };
+        let mut sink = build(format, &view, START, Vec::new(), said.clone());
         let lost = |n| Losses { ring_full: n, ..Losses::default() };
         for losses in [lost(0), lost(5), lost(5), lost(7)] {
             sink.losses(START, &losses).unwrap();

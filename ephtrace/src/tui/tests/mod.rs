@@ -1,5 +1,6 @@
 //! The view as it is looked at: scripted keys and recordings in, pictures out.
 
+mod keys;
 mod properties;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,7 +11,7 @@ use ratatui::{Terminal, backend::TestBackend, style::Color};
 
 use super::{state::Page, *};
 use crate::{
-    analyse::{lanes::Lanes, summary::Circumstances, tally::Tally},
+    analyse::{lanes::StepTracker, summary::RunContext, tally::Tally},
     model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
@@ -24,7 +25,7 @@ const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 /// A view with all that feeds it, as `run` does.
 struct Scene {
     state: State,
-    lanes: Lanes,
+    lanes: StepTracker,
     tally: Tally,
     now_ns: u64,
     effect: Effect,
@@ -42,7 +43,7 @@ impl Scene {
         };
         Self {
             state: State::new(about),
-            lanes: Lanes::default(),
+            lanes: StepTracker::default(),
             tally: Tally::new(Some(START_NS)),
             now_ns: START_NS,
             effect: Effect::None,
@@ -60,12 +61,12 @@ impl Scene {
         self.now_ns = now_ns;
         self.state.apply(Input::Tick(now_ns));
         let losses = Losses { ring_full: 3, ..Losses::default() };
-        let around = Circumstances { losses, ..Circumstances::default() };
+        let around = RunContext { losses, ..RunContext::default() };
         let wanted = self.state.wanted();
         let destinations =
             wanted.iter().filter_map(|lane| Some((*lane, self.tally.destination(lane)?))).collect();
         let summary = self.tally.summary(Some(now_ns), 0, around);
-        self.state.apply(Input::Glance(Glance { now_ns, summary, destinations }));
+        self.state.apply(Input::TallySnapshot(TallySnapshot { now_ns, summary, destinations }));
     }
 
     /// Presses the keys of `typed`, where `\n`, `\t`, `\x1b` and `\x7f` are keys of their own.
@@ -355,102 +356,4 @@ fn use_has_two_marks_and_findings_come_up() {
         destinations.iter().map(|(lane, _)| filter::title(lane)).collect()
     };
     assert_eq!(by_use, ["10.0.0.4:6379", "10.0.0.2:5432", "10.0.0.3:443", "10.0.0.9:873"]);
-}
-
-#[test]
-fn a_frozen_view_stands_and_nothing_is_missed() {
-    let mut scene = recording();
-    scene.press(" ");
-    let frozen = scene.text(80, 24);
-    assert!(frozen.contains(" FROZEN "), "{frozen}");
-    for n in 0..500 {
-        scene.event(assignment(START_NS + 41 * SECOND_NS + n, 7, 80, Some(40_000)));
-    }
-    scene.look(START_NS + 42 * SECOND_NS);
-    assert_eq!(scene.text(80, 24), frozen);
-    scene.press(" ");
-    let on = scene.text(80, 24);
-    assert!(on.contains("10.0.0.7:80") && !on.contains("FROZEN"), "{on}");
-}
-
-#[test]
-fn a_filter_holds_while_it_is_typed_and_esc_drops_it() {
-    let mut scene = recording();
-    let shown = |scene: &Scene| scene.state.destinations().len();
-    scene.press("/backuX\x7f");
-    assert_eq!(shown(&scene), 1);
-    assert!(scene.text(80, 24).ends_with("filter: backu   Enter keep  Esc drop"));
-    scene.press("\x1b");
-    assert_eq!(shown(&scene), 4);
-    scene.press("/443 10.0.0.3 app\n");
-    assert_eq!((shown(&scene), scene.effect), (1, Effect::None));
-    scene.press("\x1bf");
-    assert_eq!(shown(&scene), 1);
-    scene.press("\x1b/q");
-    assert_eq!((shown(&scene), scene.effect), (0, Effect::None));
-}
-
-#[test]
-fn the_cursor_goes_where_its_destination_goes() {
-    let mut scene = recording();
-    scene.draw(80, 24);
-    scene.press("jj");
-    let under = |scene: &Scene| {
-        let rows = scene.state.destinations();
-        filter::title(rows[scene.state.cursor_in(&rows)].0)
-    };
-    assert_eq!(under(&scene), "10.0.0.3:443");
-    scene.press("S");
-    assert_eq!(under(&scene), "10.0.0.3:443");
-    scene.press("\n");
-    assert!(
-        matches!(scene.state.page, Some(Page::Destination(lane)) if lane.flow.dport == Some(443))
-    );
-}
-
-#[test]
-fn reset_begins_anew_and_keys_end_it() {
-    let mut scene = recording();
-    scene.press("r");
-    assert_eq!((scene.effect, scene.state.destinations().len()), (Effect::Reset, 0));
-    scene.press("q");
-    assert_eq!(scene.effect, Effect::Quit);
-    scene.press("/");
-    assert_eq!(scene.state.apply(Input::Key(Key::Ctrl('c'))), Effect::Quit);
-}
-
-#[test]
-fn without_colour_letters_tell_destinations_apart() {
-    let mut scene = recording();
-    let coloured = |screen: &TestBackend| {
-        screen.buffer().content.iter().filter(|cell| cell.fg != Color::Reset).count()
-    };
-    let in_colour = scene.draw(80, 24);
-    assert!(coloured(&in_colour) > 100);
-    scene.state.about.colour = false;
-    let plain = scene.draw(80, 24);
-    assert_eq!(coloured(&plain), 0);
-    let right = |y| plain.buffer().cell((79, y)).map(|cell| cell.symbol().to_owned());
-    let letters: String = (4..14).filter_map(right).collect();
-    assert_eq!(letters.split_whitespace().collect::<String>().len(), 4, "{letters:?}");
-}
-
-#[test]
-fn colours_are_those_that_show_on_black_and_on_white() {
-    let mut scene = recording();
-    for keys in ["", "\t", "\t", "\t", "1\n"] {
-        scene.press(keys);
-        for cell in &scene.draw(120, 40).buffer().content {
-            assert!(!matches!(cell.fg, Color::White | Color::Black | Color::Gray), "{cell:?}");
-            assert_eq!(cell.bg, Color::Reset);
-        }
-    }
-}
-
-#[test]
-fn a_small_terminal_is_told_so() {
-    let mut scene = recording();
-    assert!(
-        scene.text(79, 24).starts_with("ephtrace top needs 80 columns and 24 lines;\nhere are 79")
-    );
 }

@@ -2,7 +2,7 @@
 //!
 //! All in network namespaces of their own, each of which belongs to a thread.
 
-mod books;
+pub(crate) mod books;
 
 use std::{
     collections::BTreeSet,
@@ -243,7 +243,10 @@ fn a_recording_tells_who_opened_what_is_closed() -> Result<()> {
         for sport in books.of(there).into_iter().skip(1) {
             writeln!(
                 lines,
-                r#"{{"type":"assignment","ts_ns":{sport},"pid":4242,"comm":"opener","netns":{netns},"protocol":"tcp","origin":"connect","saddr":"127.0.0.1","sport":{sport},"daddr":"127.0.0.1","dport":2001}}"#
+                "{{\"type\":\"assignment\",\"ts_ns\":{sport},\"pid\":4242,\"comm\":\"opener\",\
+                 \"netns\":{netns},\"protocol\":\"tcp\",\"origin\":\"connect\",\
+                 \"saddr\":\"127.0.0.1\",\"sport\":{sport},\"daddr\":\"127.0.0.1\",\
+                 \"dport\":2001}}"
             )?;
         }
         fs::write(&recording, lines)?;
