@@ -177,12 +177,6 @@ impl Counts {
     pub(super) fn range_is_known(&self) -> bool {
         2 * self.ranged > self.events
     }
-
-    /// Returns with others in between are too few to tell a counter for everybody from one for
-    /// each destination.
-    pub(super) fn single_destination(&self) -> bool {
-        self.interleaved < 3
-    }
 }
 
 fn is_near(step: Option<i32>) -> bool {
