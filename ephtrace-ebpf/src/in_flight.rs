@@ -61,6 +61,8 @@ pub(crate) struct InFlight {
     pub(crate) word_addr: u64,
     /// Index of that word, for [`crate::maps::WORDS`].
     pub(crate) word: u32,
+    /// 1 for a search of ephtrace itself.
+    pub(crate) is_own: u32,
     /// [`crate::maps::WordUse::begun`] at the start, this search included.
     pub(crate) begun: u64,
     /// One of [`state`].

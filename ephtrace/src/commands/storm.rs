@@ -27,7 +27,7 @@ use crate::{
     model::{Hook, losses::Losses},
     output::tables::storm::{Look, WHOLE, write_findings},
     pipeline::{
-        announce::{announce, tell_module},
+        announce::{announce, tell_blinded, tell_module},
         counting::{Counting, What, Whole},
         occupancy::Occupancy,
         signals::Ends,
@@ -130,6 +130,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
             () = ends.wait() => break,
             _ = ticks.tick() => {
                 storm.look().await?;
+                tell_blinded(&storm.counting.tracer.blinded());
                 left -= 1;
             }
             _ = modules.tick(), if storm.counting.tracer.awaits_module() => storm.follow_module(),

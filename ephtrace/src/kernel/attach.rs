@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aya::{
     Ebpf,
-    maps::PerCpuArray,
+    maps::{Array, PerCpuArray},
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
@@ -21,6 +21,7 @@ use super::{
     options::Options,
     preflight,
     programs::{self, Fit, Programs},
+    self_test::{self, SelfTest},
     sites::{self, Site},
     support::{Support, VMLINUX},
     symbols,
@@ -76,7 +77,7 @@ pub fn attach_one(
             Err((to, error)) => unseen.push(give_up(&mut sites, to, error)?),
         }
     };
-    let mut tracer = tracer(hook, programs, ebpf, options)?;
+    let mut tracer = tracer(hook, &sites, programs, ebpf, options)?;
     tracer.own_range_steps_by_one = settings.features.own_range_by_one != 0;
     tracer.unseen = unseen;
     for site in sites.clone() {
@@ -86,13 +87,27 @@ pub fn attach_one(
             tracer.unseen.push(give_up(&mut sites, sites::row(site).function, error)?);
         }
     }
+    prove(&mut tracer, &mut sites)?;
     let seen_in_part = |site| Some((site, sites::row(site).misses(hook)?));
     tracer.seen_in_part = sites.into_iter().filter_map(seen_in_part).collect();
     Ok(tracer)
 }
 
+/// Goes on without the sites that the hook turns out not to see, if it can.
+fn prove(tracer: &mut Tracer, sites: &mut Vec<Site>) -> Result<(), AttachError> {
+    let blind = tracer.self_test.run();
+    for (site, why) in &blind {
+        let function = sites::row(*site).function;
+        let error = AttachError::Blind { function, why: why.clone() };
+        tracer.unseen.push(give_up(sites, function, error)?);
+    }
+    tracer.self_test.forget(&blind);
+    Ok(())
+}
+
 fn tracer(
     hook: Hook,
+    sites: &[Site],
     programs: Programs,
     mut ebpf: Ebpf,
     options: &Options<'_>,
@@ -101,6 +116,10 @@ fn tracer(
         .take_map("COUNTERS")
         .and_then(|map| PerCpuArray::try_from(map).ok())
         .ok_or_else(|| AttachError::Unsupported("the eBPF object has no COUNTERS".into()))?;
+    let last = ebpf
+        .take_map("SELF_TEST")
+        .and_then(|map| Array::try_from(map).ok())
+        .ok_or_else(|| AttachError::Unsupported("the eBPF object has no SELF_TEST".into()))?;
     Ok(Tracer {
         hook,
         passed_over: Vec::new(),
@@ -113,6 +132,7 @@ fn tracer(
         awaited: Vec::new(),
         counters,
         missed: Missed::Counting { before: 0 },
+        self_test: SelfTest::new(last, hook, sites, options.filter.origins),
     })
 }
 
@@ -162,6 +182,8 @@ fn settings(
             ..offsets::features(btf)
         },
         totals: options.totals.mode(),
+        own_pid: self_test::own_pid(),
+        reserved: 0,
     })
 }
 

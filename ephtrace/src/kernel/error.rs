@@ -29,6 +29,14 @@ pub enum AttachError {
         /// The verifier's own words.
         log: String,
     },
+    /// The hook is attached and does not see what it is attached to.
+    #[error("attached, but {function} is not seen: the hook {why}")]
+    Blind {
+        /// The function of the kernel.
+        function: &'static str,
+        /// How it showed, and the likely cause.
+        why: String,
+    },
     /// No hook can be used.
     #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
     NoHook(String),

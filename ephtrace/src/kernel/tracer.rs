@@ -21,6 +21,7 @@ use super::{
     load::{start_late, unload},
     module::{self, Change},
     programs::{self, Programs},
+    self_test::SelfTest,
     sites::{self, SITES, Site, Unseen},
     support::Support,
     totals::TotalsReader,
@@ -46,6 +47,7 @@ pub struct Tracer {
     pub(super) logger: Option<EbpfLogger<&'static dyn Log>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) missed: Missed,
+    pub(super) self_test: SelfTest,
 }
 
 /// A site whose programs are loaded, and attached once its module is there.
@@ -158,6 +160,12 @@ impl Tracer {
         }
         self.awaited.push(Awaited { site, support: support.clone() });
         self.follow_module().map_or(Ok(()), |change| change.attached)
+    }
+
+    /// Tests once a minute whether the hook still sees what it is attached to. Sites that it has
+    /// gone blind to, each once, with the reason. To be called often.
+    pub fn blinded(&mut self) -> Vec<(Site, String)> {
+        self.self_test.run_if_due()
     }
 
     /// Whether any programs wait for a module.

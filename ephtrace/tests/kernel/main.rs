@@ -27,8 +27,10 @@ mod patterns;
 mod ports;
 mod record;
 mod refusals;
+mod returns;
 mod sctp;
 mod search;
+mod self_test;
 mod setup;
 mod shortage;
 #[path = "../common/skip.rs"]
@@ -59,8 +61,10 @@ fn main() -> ExitCode {
         ports::TESTS,
         record::TESTS,
         refusals::TESTS,
+        returns::TESTS,
         sctp::TESTS,
         search::TESTS,
+        self_test::TESTS,
         shortage::TESTS,
         step_width::TESTS,
         storm::TESTS,
