@@ -65,7 +65,8 @@ pub fn attach_one(
 ) -> Result<Tracer, AttachError> {
     preflight::check_hook(hook, support)?;
     let (mut sites, mut unseen) = preflight::divide(hook, support, btf, options.filter.origins)?;
-    let mut settings = settings(hook, support, btf, options)?;
+    let table = (hook != Hook::SockOps).then(symbols::table_perturb);
+    let mut settings = settings(hook, support, btf, options, table.and_then(Result::ok))?;
     let (programs, ebpf) = loop {
         let programs = programs::programs(hook, &sites, fit(&settings));
         let asks_cookie = settings.features.cookie_in_tracing != 0;
@@ -80,6 +81,7 @@ pub fn attach_one(
     let mut tracer = tracer(hook, &sites, programs, ebpf, options)?;
     tracer.own_range_steps_by_one = settings.features.own_range_by_one != 0;
     tracer.unseen = unseen;
+    tracer.no_table = table.and_then(Result::err);
     for site in sites.clone() {
         if sites::row(site).module.is_some()
             && let Err(error) = tracer.add_module(site, support)
@@ -124,6 +126,7 @@ fn tracer(
         hook,
         passed_over: Vec::new(),
         own_range_steps_by_one: false,
+        no_table: None,
         unseen: Vec::new(),
         seen_in_part: Vec::new(),
         programs,
@@ -163,11 +166,10 @@ fn settings(
     support: &Support,
     btf: &Btf,
     options: &Options<'_>,
+    table_perturb: Option<u64>,
 ) -> Result<Settings, AttachError> {
     let filter = options.filter;
     let offsets = offsets::offsets(btf).map_err(|e| AttachError::Unsupported(e.to_string()))?;
-    let has_search = hook != Hook::SockOps;
-    let table_perturb = if has_search { symbols::table_perturb() } else { None };
     Ok(Settings {
         filter: *filter,
         table_perturb: table_perturb.unwrap_or(0),

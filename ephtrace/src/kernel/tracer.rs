@@ -24,6 +24,7 @@ use super::{
     self_test::SelfTest,
     sites::{self, SITES, Site, Unseen},
     support::Support,
+    symbols::NoTable,
     totals::TotalsReader,
 };
 
@@ -35,6 +36,8 @@ pub struct Tracer {
     pub passed_over: Vec<(Hook, String)>,
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
     pub own_range_steps_by_one: bool,
+    /// Why candidates are not known although the hook sees the search; `None` if they are.
+    pub no_table: Option<NoTable>,
     /// Sites that the hook was asked to see and can't, with the reason.
     pub unseen: Unseen,
     /// Sites of which it sees only a part, with the assignments that it misses.

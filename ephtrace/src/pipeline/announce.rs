@@ -70,6 +70,9 @@ pub(crate) fn announce(tracer: &Tracer) {
     if tracer.hook == Hook::SockOps {
         line += ", which can't see the search itself: TRIED is unknown";
     }
+    if let Some(why) = tracer.no_table {
+        line = format!("{line}; TRIED is unknown: {why}");
+    }
     for (better, why) in &tracer.passed_over {
         log::info!("hook {} can't be used: {why}", hook_name(*better));
     }
