@@ -39,13 +39,9 @@ pub(crate) struct WordUse {
 }
 
 /// The process behind an MPTCP socket, by the address of that socket. LRU, as no hook sees such a
-/// socket go.
+/// socket go; subflows join within moments. The loader sets the size.
 #[map]
-pub(crate) static PRINCIPALS: LruHashMap<u64, Principal> =
-    LruHashMap::with_max_entries(MAX_PRINCIPALS, 0);
-
-/// MPTCP sockets that were connected last, 0.5 MB of kernel memory. Subflows join within moments.
-const MAX_PRINCIPALS: u32 = 4096;
+pub(crate) static PRINCIPALS: LruHashMap<u64, Principal> = LruHashMap::with_max_entries(1, 0);
 
 /// A process for which a kernel thread acts.
 #[repr(C)]

@@ -16,6 +16,7 @@ pub mod filter;
 pub mod hooks;
 mod jiffies;
 mod load;
+mod map_sizes;
 pub mod module;
 mod object;
 pub mod offsets;
