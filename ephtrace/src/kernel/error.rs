@@ -5,7 +5,10 @@ use std::io;
 use aya::programs::{Program, ProgramError};
 use thiserror::Error;
 
-use super::support::{LockdownUnknown, Support};
+use super::{
+    exclusive,
+    support::{LockdownUnknown, Support},
+};
 
 /// Why a hook could not be used: the cause, and the next step.
 #[derive(Debug, Error)]
@@ -73,6 +76,9 @@ pub(super) fn explain(
              changes it"
                 .into(),
         ),
+        (Some(libc::EPERM), _) if is_on_cgroup(program) && support.missing_rights.is_empty() => {
+            not_on_cgroup(name, support)
+        }
         (Some(libc::EPERM | libc::EACCES), _) => AttachError::NotPermitted(format!(
             "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
              sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
@@ -96,6 +102,21 @@ fn is_tracing(program: &Program) -> bool {
             | Program::BtfTracePoint(_)
             | Program::RawTracePoint(_)
     )
+}
+
+fn is_on_cgroup(program: &Program) -> bool {
+    matches!(program, Program::SockOps(_) | Program::CgroupSockAddr(_) | Program::CgroupSock(_))
+}
+
+/// With all rights, a cgroup refuses a program because of another one.
+fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
+    let holders = support.cgroup2.as_deref().and_then(exclusive::holders);
+    AttachError::NotPermitted(holders.unwrap_or_else(|| {
+        format!(
+            "the kernel refuses {name} on the root cgroup, most likely as another program holds the \
+             place for itself; `bpftool cgroup tree` lists them"
+        )
+    }))
 }
 
 fn locked_down(mode: &str) -> AttachError {

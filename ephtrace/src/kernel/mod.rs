@@ -12,6 +12,7 @@ mod config;
 pub mod cost;
 pub mod decode;
 pub mod error;
+mod exclusive;
 pub mod filter;
 pub mod hooks;
 mod jiffies;

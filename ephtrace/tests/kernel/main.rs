@@ -17,6 +17,7 @@ mod trial;
 mod assign;
 mod bpf;
 mod compare;
+mod exclusive;
 mod exits;
 mod filters;
 mod judged;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         notes::show_at_once();
     }
     let tests = [
+        exclusive::TESTS,
         exits::TESTS,
         filters::TESTS,
         judged::TESTS,
