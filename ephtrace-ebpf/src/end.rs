@@ -125,6 +125,22 @@ pub(crate) fn end_read(slot: *mut InFlight, sk: *const u8, errno: u32) {
     end(slot, &Outcome { sport, errno, cookie });
 }
 
+/// The task begins another search. If the last one was for a socket whose SYN waits for the first
+/// write (TCP Fast Open), it has succeeded: its end shows with that write only, maybe in another
+/// thread.
+#[inline(always)]
+pub(crate) fn end_deferred(slot: &mut InFlight) {
+    let sk = slot.sk as *const u8;
+    // The socket may be gone, and its memory another one's.
+    let is_same = sock::num::<false>(sk).unwrap_or(0) != 0
+        && sock::dport(sk) == slot.record.dport
+        && sock::is_deferred(sk);
+    if is_same {
+        slot.record.known |= known::DEFERRED;
+        end_read(slot, sk, 0);
+    }
+}
+
 #[inline(always)]
 fn errno(slot: *mut InFlight, ret: i32, failure: Failure) -> u32 {
     // SAFETY: as in `end`.

@@ -10,7 +10,7 @@ use crate::{
     globals::setting,
     in_flight::{self, InFlight, state},
     maps::count,
-    task, word,
+    sock, task, word,
 };
 
 /// Gives up the search in `slot`, whose end was not seen.
@@ -61,7 +61,16 @@ pub(crate) fn end_passed_over(sk: u64) {
     let slot = unsafe { &mut *slot };
     if slot.passed_over == sk {
         slot.passed_over = 0;
-    } else {
+        return;
+    }
+    // By way of the map, as the verifier allows no arithmetic on the context's pointers.
+    // SAFETY: as in `pass_over`.
+    let sk = unsafe {
+        (&raw mut slot.passing).write_volatile(sk);
+        (&raw const slot.passing).read_volatile() as *const u8
+    };
+    // The first write of a deferred connect: its search was seen, see `end::end_deferred`.
+    if !sock::is_deferred(sk) {
         count(Counter::HookMissed);
     }
 }

@@ -14,7 +14,7 @@ use aya_log_ebpf::debug;
 use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, Site, known, totals::mode};
 
 use crate::{
-    filter,
+    end, filter,
     globals::setting,
     in_flight::{self, InFlight, state},
     maps::{Principal, count},
@@ -146,6 +146,9 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
+    if matches!(start.hook, Hook::SockOps) && slot.state == state::WANTED {
+        end::end_deferred(slot);
+    }
     enter(slot, start, sk, hash_offset);
     slot.is_own = u32::from(is_own);
     if !is_wanted {

@@ -77,9 +77,8 @@ fn sole(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Option<u32>> {
         reserved: 0,
     };
     // SAFETY: the attribute is live and as large as said, and so is the room for one id.
-    let done = unsafe {
-        libc::syscall(libc::SYS_bpf, BPF_PROG_QUERY, &raw mut query, size_of::<Query>())
-    };
+    let done =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_QUERY, &raw mut query, size_of::<Query>()) };
     let error = io::Error::last_os_error();
     // More than one program is never alone.
     if done < 0 && error.raw_os_error() != Some(libc::ENOSPC) {
