@@ -27,6 +27,7 @@ const PLACES: [(u32, &str); 5] = [
 
 /// The part of `union bpf_attr` for `BPF_PROG_QUERY`.
 #[repr(C)]
+#[expect(clippy::struct_field_names, reason = "the kernel's names")]
 struct Query {
     target_fd: u32,
     attach_type: u32,

@@ -47,9 +47,9 @@ mod tests {
     fn memory_is_bounded_on_any_machine() {
         // A search in flight is the record and a dozen words, a principal nine; an element of the
         // kernel's hash has some 64 bytes of its own.
-        let (search, principal) = (size_of::<AssignmentRecord>() as u32 + 12 * 8 + 72, 136);
+        let (search, principal) = (size_of::<AssignmentRecord>() as u64 + 12 * 8 + 72, 136);
         let [(_, in_flight), (_, principals)] = sizes_for(512);
-        let bytes = in_flight * search + principals * principal;
+        let bytes = u64::from(in_flight) * search + u64::from(principals) * principal;
         assert!(bytes < 34 << 20, "{} MiB", bytes >> 20);
     }
 }

@@ -35,7 +35,7 @@ use super::{
 use crate::model::Assignment;
 
 /// How often a hook has to prove itself. One search costs some microseconds.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// A port that is rarely in use, in case that the kernel has none to reserve.
 const DISCARD: u16 = 9;

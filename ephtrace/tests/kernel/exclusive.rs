@@ -44,6 +44,7 @@ struct Load {
 /// The part of `union bpf_attr` for `BPF_PROG_ATTACH`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "the kernel's names")]
 struct Attach {
     target_fd: u32,
     attach_bpf_fd: u32,
@@ -55,7 +56,11 @@ fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
     // SAFETY: the attributes are live and as large as said, and what they point to lives on.
     let done =
         unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done as libc::c_int) }
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        done.try_into().map_err(io::Error::other)
+    }
 }
 
 /// A program that does nothing.
