@@ -74,7 +74,7 @@ fn read_openers(path: &Path) -> Result<Openers> {
     let mut assignments = 0_u64;
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         assignments += 1;
-        openers.observe(&assignment);
+        openers.observe(assignment);
         Ok(true)
     })?;
     let (name, broken) = (replay.input().name(), replay.broken());
