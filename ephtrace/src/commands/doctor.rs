@@ -20,7 +20,7 @@ use crate::{
         error::AttachError,
         hooks::{HOOKS, HookRow},
         module,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         preflight,
         sites::{SITES, Unseen},
         support::Support,
@@ -194,7 +194,7 @@ fn try_hook(
     let options = Options {
         filter: &filter,
         ring_bytes: TRIAL_RING_BYTES,
-        totals: Totals::Off,
+        totals: TotalsMode::Off,
         log_level: 0,
     };
     attach::attach_one(row.hook, support, btf, &options).map(|tracer| tracer.unseen).map_err(no)

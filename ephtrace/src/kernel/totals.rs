@@ -41,13 +41,13 @@ const VALUE: usize = size_of::<Totals>();
 type Rows = PerCpuHashMap<MapData, [u8; KEY], [u8; VALUE]>;
 
 /// How many rows each map gets.
-pub(super) fn rows(totals: options::Totals) -> u32 {
+pub(super) fn rows(totals: options::TotalsMode) -> u32 {
     let cpus = nr_cpus().unwrap_or(1);
     let fit = (MAX_BYTES / (2 * cpus * VALUE)).clamp(MIN_ROWS, MAX_ROWS);
     let rows = match totals {
-        options::Totals::Off => 1,
-        options::Totals::Fallback => fit.min(FALLBACK_ROWS),
-        options::Totals::Only(rows) => rows.map_or(fit, |rows| (rows as usize).clamp(1, fit)),
+        options::TotalsMode::Off => 1,
+        options::TotalsMode::Fallback => fit.min(FALLBACK_ROWS),
+        options::TotalsMode::Only(rows) => rows.map_or(fit, |rows| (rows as usize).clamp(1, fit)),
     };
     u32::try_from(rows).unwrap_or(1)
 }

@@ -18,10 +18,10 @@ use super::{
 use crate::{
     analyse::{
         findings::DestinationFacts,
-        lanes::Lane,
+        lanes::LaneKey,
         selection::{self, Rules},
         storm::Interval,
-        summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
+        summary::{BUSIEST, CpuTime, KernelCost, KernelCounts, RunContext},
     },
     host::{
         clock::{Clock, monotonic_ns},
@@ -38,7 +38,7 @@ use crate::{
     },
     model::{Assignment, losses::Losses},
     output::Sink,
-    tui::Glance,
+    tui::TallySnapshot,
 };
 
 /// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
@@ -174,15 +174,15 @@ impl Pipeline {
     }
 
     /// What a live view is to show of the run so far, with the destinations that it wants.
-    pub(crate) fn glance(&self, wanted: &[Lane]) -> Result<Glance> {
+    pub(crate) fn glance(&self, wanted: &[LaneKey]) -> Result<TallySnapshot> {
         let Self { tracer, reading, stages, .. } = self;
         let counts = tracer.counts()?;
-        let around = Circumstances {
+        let around = RunContext {
             losses: reading.losses(&counts),
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
             cpu: cpu_time(),
-            ..Circumstances::default()
+            ..RunContext::default()
         };
         Ok(view::glance(stages, self.now_ns()?, wanted, around))
     }
@@ -226,7 +226,7 @@ impl Pipeline {
             losses.undecodable += counts::emitted(&counts).saturating_sub(taken);
         }
         let now_ns = reading.clock.unix_ns(monotonic_ns()?);
-        let around = Circumstances {
+        let around = RunContext {
             losses,
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
@@ -237,7 +237,7 @@ impl Pipeline {
                 searches: cost.searches,
             }),
             overflow: overflow(totals, now_ns)?,
-            ..Circumstances::default()
+            ..RunContext::default()
         };
         let summary = stages.summary(Some(now_ns), BUSIEST, around);
         stages.finish(now_ns, &summary).context(failure)

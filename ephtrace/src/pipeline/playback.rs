@@ -21,7 +21,7 @@ use super::{
     input::Input as Source,
     reader::Reader,
     replay::{Progress, Replay},
-    signals::Ends,
+    signals::ShutdownSignals,
     stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
     view::{self, View},
@@ -62,7 +62,7 @@ pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
 }
 
 async fn show(player: &mut Player) -> Result<()> {
-    let mut ends = Ends::of_terminal()?;
+    let mut ends = ShutdownSignals::of_terminal()?;
     let mut view = View::open(player.state.clone())?;
     let mut turn = interval(DRAIN_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -202,7 +202,7 @@ impl Player {
     fn glance(&self, view: &View) {
         let (wanted, now_ns) = (view.wanted(), self.now_ns());
         let around = self.replay.circumstances();
-        view.tell(Input::Glance(view::glance(&self.stages, now_ns, &wanted, around)));
+        view.tell(Input::TallySnapshot(view::glance(&self.stages, now_ns, &wanted, around)));
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{input::Input, reader::Next};
 use crate::{
-    analyse::summary::Circumstances,
+    analyse::summary::RunContext,
     model::{Assignment, losses::Losses},
     replay::{
         self, Broken, Item,
@@ -85,12 +85,12 @@ impl<N: Write> Replay<N> {
     }
 
     /// What the recording says about itself up to the last item, for a summary.
-    pub(crate) fn circumstances(&self) -> Circumstances {
-        Circumstances {
+    pub(crate) fn circumstances(&self) -> RunContext {
+        RunContext {
             losses: self.losses(),
             disordered: self.order.disordered(),
             retried: self.retries.repeated(),
-            ..Circumstances::default()
+            ..RunContext::default()
         }
     }
 

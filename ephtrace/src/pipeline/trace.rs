@@ -8,13 +8,13 @@ use super::{
     live::Pipeline,
     output,
     settings::TraceSettings,
-    signals::Ends,
+    signals::ShutdownSignals,
     timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
     trace_recording::trace_recording,
 };
 use crate::kernel::{
     attach,
-    options::{Options, Totals},
+    options::{Options, TotalsMode},
     support::Support,
 };
 
@@ -32,12 +32,12 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
     // Before anything is attached: a bad path must not cost a single event. What is in the file
     // stays until it is known that there will be another.
     let output = output::open(settings)?;
-    let mut ends = Ends::new()?;
+    let mut ends = ShutdownSignals::new()?;
     let support = Support::gather(settings.btf.as_deref());
     let options = Options {
         filter: &settings.filter,
         ring_bytes: settings.ring_bytes,
-        totals: Totals::Fallback,
+        totals: TotalsMode::Fallback,
         log_level,
     };
     let tracer = attach::attach(settings.hook, &support, &options)?;

@@ -83,6 +83,20 @@ impl Assign {
     /// The same as another user.
     pub(crate) fn start_as(scratch: &Scratch, uid: Option<u32>, args: &[&str]) -> Result<Self> {
         let name = format!("as-{}-{}", std::process::id(), setup::next());
+        Self::start_called(scratch, name, uid, args)
+    }
+
+    /// The same under a name that others may have, too.
+    pub(crate) fn start_named(scratch: &Scratch, name: &str, args: &[&str]) -> Result<Self> {
+        Self::start_called(scratch, name.to_owned(), None, args)
+    }
+
+    fn start_called(
+        scratch: &Scratch,
+        name: String,
+        uid: Option<u32>,
+        args: &[&str],
+    ) -> Result<Self> {
         let program = scratch.program(&setup::assign()?, &name)?;
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());

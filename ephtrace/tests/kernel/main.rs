@@ -16,6 +16,7 @@ mod trial;
 
 mod all_clear;
 mod assign;
+mod attempts;
 mod bpf;
 mod check;
 mod compare;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     }
     let tests = [
         all_clear::TESTS,
+        attempts::TESTS,
         check::TESTS,
         cost::TESTS,
         doctor::TESTS,

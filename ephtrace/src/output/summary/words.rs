@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::plots;
 use crate::output::{
     escape::printable,
+    human_duration::HumanDuration,
     screen::Screen,
-    span::Span,
     tables::storm::{place, write_findings},
 };
 use crate::{
@@ -68,7 +68,7 @@ pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> 
 
 fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let Summary { assignments, failures, duration_ns, per_second, .. } = summary;
-    let duration = Span(*duration_ns);
+    let duration = HumanDuration(*duration_ns);
     write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failures} failed")?;
     for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
         let lead = if n == 0 { ':' } else { ',' };
@@ -90,7 +90,8 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out, "{n} rows that repeat a connect from the same port were left out")?;
     }
     if let Some(latency) = summary.latency_ns {
-        let (p50, p99, max) = (Span(latency.p50), Span(latency.p99), Span(latency.max));
+        let (p50, p99, max) =
+            (HumanDuration(latency.p50), HumanDuration(latency.p99), HumanDuration(latency.max));
         writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
     }
     Ok(())
@@ -300,7 +301,12 @@ fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
     write!(out, "reuse: {} times a port came back to the same destination, ", reuse.reuses)?;
     write!(out, "at the soonest after {min} assignments (median {median})")?;
     if let Some(time) = reuse.time_ns {
-        write!(out, " and after {} (median {})", Span(time.min), Span(time.median))?;
+        write!(
+            out,
+            " and after {} (median {})",
+            HumanDuration(time.min),
+            HumanDuration(time.median)
+        )?;
     }
     writeln!(out)?;
     match &reuse.warning {
@@ -319,10 +325,14 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out)?;
     }
     if let Some(kernel_cost) = summary.kernel_cost.filter(|cost| cost.searches > 0) {
-        writeln!(out, "cost in the kernel: {} a search", Span(kernel_cost.ns_per_search()))?;
+        writeln!(
+            out,
+            "cost in the kernel: {} a search",
+            HumanDuration(kernel_cost.ns_per_search())
+        )?;
     }
     if let Some(cpu) = summary.cpu {
-        let total = Span(cpu.user_ns + cpu.system_ns);
+        let total = HumanDuration(cpu.user_ns + cpu.system_ns);
         writeln!(out, "cost of ephtrace: {total} of processor time")?;
     }
     Ok(())
