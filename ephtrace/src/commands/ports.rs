@@ -74,7 +74,7 @@ fn read_openers(path: &Path) -> Result<PastOwners> {
     let mut assignments = 0_u64;
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         assignments += 1;
-        past_owners.observe(&assignment);
+        past_owners.observe(assignment);
         Ok(true)
     })?;
     let (name, broken) = (replay.input().name(), replay.broken());

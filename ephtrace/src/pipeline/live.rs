@@ -147,7 +147,7 @@ impl Pipeline {
                 if is_full(stages, *stop_after) {
                     return Ok(());
                 }
-                reading.read(bytes).map_or(Ok(()), |one| stages.take(one).map(|_| ()))
+                reading.read(bytes).map_or(Ok(()), |mut one| stages.take(&mut one).map(|_| ()))
             })
             .and_then(|now| stages.flush().map(|()| now))
             .with_context(|| failure.clone())?;

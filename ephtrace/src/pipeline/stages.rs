@@ -36,14 +36,14 @@ impl<S: Sink> Stages<S> {
     }
 
     /// Takes one assignment through all stages. Returns whether the filter kept it.
-    pub(crate) fn take(&mut self, mut assignment: Assignment) -> io::Result<bool> {
+    pub(crate) fn take(&mut self, assignment: &mut Assignment) -> io::Result<bool> {
         // Before the filter: a step is the distance to the previous port, kept or not.
-        self.steps.follow(&mut assignment);
-        if self.filter.as_ref().is_some_and(|filter| !filter.matches(&assignment)) {
+        self.steps.follow(assignment);
+        if self.filter.as_ref().is_some_and(|filter| !filter.matches(assignment)) {
             return Ok(false);
         }
-        self.tally.observe(&assignment);
-        self.sink.event(&assignment)?;
+        self.tally.observe(assignment);
+        self.sink.event(assignment)?;
         Ok(true)
     }
 

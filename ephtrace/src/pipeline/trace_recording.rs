@@ -161,7 +161,7 @@ struct Begun {
 
 impl Writing<'_> {
     /// Returns whether more was asked for.
-    fn take(&mut self, assignment: Assignment) -> Result<bool> {
+    fn take(&mut self, assignment: &mut Assignment) -> Result<bool> {
         // The first one tells when the seconds begin.
         if self.begun.is_none() {
             self.begin(assignment.ts_ns)?;
