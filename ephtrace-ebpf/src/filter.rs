@@ -45,6 +45,12 @@ pub(crate) fn keep_origin(origin: Origin) -> bool {
     setting!(filter.origins) & (1 << origin as u32) != 0
 }
 
+/// Whether of this origin failures alone are wanted, so that nothing is counted before one is seen.
+#[inline(always)]
+pub(crate) fn keeps_failures_only(origin: u8) -> bool {
+    origin == Origin::Explicit as u8 && setting!(filter.explicit_failed_only) != 0
+}
+
 /// Whether an assignment is wanted now that its outcome is known.
 #[inline(always)]
 pub(crate) fn keep_end(sport: u16, is_failed: bool, latency_ns: u64) -> bool {
@@ -60,9 +66,6 @@ pub(crate) fn keep_end(sport: u16, is_failed: bool, latency_ns: u64) -> bool {
 
 #[inline(always)]
 fn keep_owner(owner: &Owner) -> bool {
-    if setting!(filter.skip_pid) != 0 && owner.pid == setting!(filter.skip_pid) {
-        return false;
-    }
     let pids = setting!(filter.pid_count);
     let uids = setting!(filter.uid_count);
     (pids == 0 || contains(&raw const SETTINGS.filter.pids, pids, owner.pid))

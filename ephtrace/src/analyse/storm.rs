@@ -9,13 +9,15 @@ use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 use ephtrace_common::totals::{
     ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
 use super::{capacity::Capacity, self_connect::SelfConnect};
 use crate::model::{
-    Comm, FlowKey, Origin, PortRange, Protocol, errno_name, origin_name, protocol_name,
+    Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
+    names::{serialize_origin, serialize_protocol},
+    origin_name,
 };
 
 /// A time that was looked at, and the machine that it passed on.
@@ -63,9 +65,11 @@ pub struct Row {
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Its share.
     #[serde(flatten)]
     pub numbers: Numbers,
@@ -81,9 +85,10 @@ pub struct Numbers {
     pub assignments: u64,
     /// Failed ones.
     pub failed: u64,
-    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that
-    /// occurred.
-    pub errors: Vec<(&'static str, u64)>,
+    /// Failed ones by errno, in the order of `ephtrace_common::totals::ERRNOS`; those that
+    /// occurred. `None` stands for all other errors together.
+    #[serde(serialize_with = "serialize_errors")]
+    pub errors: Vec<(Option<u16>, u64)>,
     /// Assignments a second.
     pub per_second: f64,
     /// Failures a second.
@@ -160,7 +165,7 @@ impl Interval {
                 Reverse((row.numbers.search_ns, row.numbers.assignments)),
                 row.comm.clone(),
                 row.flow,
-                row.origin,
+                row.origin.map(origin_name),
                 row.container.clone(),
             )
         });
@@ -213,8 +218,8 @@ impl Group {
                 daddr: has_destination.then(|| address(key.daddr)),
                 dport: has_destination.then_some(key.dport),
             },
-            protocol: Protocol::from_wire(key.protocol).map(protocol_name),
-            origin: Origin::from_wire(key.origin).map(origin_name),
+            protocol: Protocol::from_wire(key.protocol),
+            origin: Origin::from_wire(key.origin),
             numbers: Numbers::of(&members.totals, period),
             capacity: None,
         }
@@ -258,7 +263,7 @@ impl Numbers {
         Self {
             assignments: totals.assignments,
             failed,
-            errors: errors.map(|(&errno, count)| (error_name(errno), count)).collect(),
+            errors: errors.map(|(&errno, count)| (known_errno(errno), count)).collect(),
             per_second: totals.assignments as f64 / seconds,
             failed_per_second: failed as f64 / seconds,
             search_ns: totals.search_ns,
@@ -267,11 +272,11 @@ impl Numbers {
             self_connects: totals.self_connects,
             latency_p50_ns: is_timed.then(|| latency(totals, 0.5)),
             latency_p99_ns: is_timed.then(|| latency(totals, 0.99)),
-            latency_max_ns: is_timed.then_some(totals.max_latency_ns),
+            latency_max_ns: is_timed.then_some(totals.longest_ns()),
             searches_known: walked,
             tried_p50: is_known.then(|| tried(totals, 0.5)),
             tried_p99: is_known.then(|| tried(totals, 0.99)),
-            tried_max: is_known.then_some(totals.max_tried),
+            tried_max: is_known.then_some(totals.most_tried()),
             tried_mean: is_known.then(|| totals.candidates as f64 / walked as f64),
             second_pass: totals.second_pass,
             range: (totals.range != [0, 0])
@@ -280,22 +285,34 @@ impl Numbers {
     }
 }
 
-fn error_name(errno: u32) -> &'static str {
-    u16::try_from(errno).ok().and_then(errno_name).unwrap_or(OTHER_ERROR)
+fn known_errno(errno: u32) -> Option<u16> {
+    u16::try_from(errno).ok().filter(|&errno| errno_name(errno).is_some())
+}
+
+/// Name of an error of [`Numbers::errors`], as it stands in every output.
+pub fn error_name(errno: Option<u16>) -> &'static str {
+    errno.and_then(errno_name).unwrap_or(OTHER_ERROR)
+}
+
+fn serialize_errors<S: Serializer>(
+    errors: &[(Option<u16>, u64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(errors.iter().map(|&(errno, count)| (error_name(errno), count)))
 }
 
 /// Upper bound of the latency that a share of the searches stayed below.
 fn latency(totals: &Totals, share: f64) -> u64 {
     let slot = slot_at::<LATENCY_SLOTS>(&totals.latency, share);
     let end = slot.and_then(latency_end_ns).unwrap_or(u64::MAX);
-    end.min(totals.max_latency_ns)
+    end.min(totals.longest_ns())
 }
 
 /// The same for candidates.
 fn tried(totals: &Totals, share: f64) -> u32 {
     let slot = slot_at::<TRIED_SLOTS>(&totals.tried, share).unwrap_or(0);
     let end = u32::try_from((2_u64 << slot) - 1).unwrap_or(u32::MAX);
-    end.min(totals.max_tried)
+    end.min(totals.most_tried())
 }
 
 /// The slot in which the value at `share` of all is; `None` if there are no values.

@@ -9,19 +9,23 @@ use serde::{Serialize, Serializer};
 use super::{
     findings::Finding,
     pattern::{Pattern, Verdict},
-    picture::Picture,
+    picture::PlotData,
     reuse::Reuse,
     self_connect::SelfConnect,
     storm::Interval,
 };
-use crate::model::{FlowKey, Hook, PortRange, hook_name, losses::Losses};
+use crate::model::{
+    FlowKey, Hook, Origin, PortRange, Protocol, hook_name,
+    losses::Losses,
+    names::{serialize_origin, serialize_protocol},
+};
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;
 
 /// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Circumstances {
+pub struct RunContext {
     /// What did not reach the output.
     pub losses: Losses,
     /// What the kernel half counted.
@@ -113,7 +117,7 @@ pub struct Summary {
     pub overflow: Option<Interval>,
     /// What plots are drawn from; no part of the data.
     #[serde(skip)]
-    pub picture: Picture,
+    pub picture: PlotData,
 }
 
 /// How often an error occurred.
@@ -232,9 +236,11 @@ pub struct DestinationSummary {
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol, where known.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about, where known.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Assignments to it, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; else it is a lower bound, for the destination came up late

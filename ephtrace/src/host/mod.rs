@@ -1,6 +1,7 @@
 //! What this host says of itself: everything that is read from /proc, /sys and netlink.
 
 pub mod clock;
+pub mod conntrack;
 pub mod containers;
 pub mod enrich;
 pub mod hidden;

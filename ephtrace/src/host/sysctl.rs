@@ -7,6 +7,7 @@ use std::{fs, io, path::Path};
 
 use thiserror::Error;
 
+use super::conntrack;
 use crate::{
     inventory::{
         port_set::PortSet,
@@ -57,7 +58,11 @@ pub fn read(root: &Path) -> Result<Sysctls, SysctlError> {
         tw_reuse_delay_ms: small("ipv4/tcp_tw_reuse_delay"),
         timestamps: number("ipv4/tcp_timestamps").and_then(|n| u8::try_from(n).ok()),
         autobind_reuse: number("ipv4/ip_autobind_reuse").map(|n| n != 0),
-        conntrack: count.zip(max).map(|(count, max)| Conntrack { count, max }),
+        conntrack: count.zip(max).map(|(count, max)| Conntrack {
+            count,
+            max,
+            counts: conntrack::read(),
+        }),
     })
 }
 

@@ -58,6 +58,9 @@ pub struct Asked {
     pub in_use: u32,
     /// `in_use` by the usable ports: 0 to 1.
     pub share: f64,
+    /// Ports of `in_use` that only TIME_WAITs have which connect may take over: a bind may not, and
+    /// waits for up to a minute.
+    pub time_wait_reusable: u32,
     /// Usable ports that are left.
     pub left: u32,
     /// Ports of `left` that may be taken: connected IPv6 sockets block IPv4 unless they were bound
@@ -78,11 +81,17 @@ pub struct Taken {
     v4: PortSet,
     v6: PortSet,
     unsure_v4: PortSet,
+    /// Those of which one socket at least is no TIME_WAIT that connect may take over.
+    firm: PortSet,
 }
 
 impl Taken {
-    /// Counts a socket, in whatever state it is. Says whether its port is new.
-    pub fn add(&mut self, socket: &Socket) -> bool {
+    /// Counts a socket, in whatever state it is, and whether it is a TIME_WAIT that connect may take
+    /// over. Says whether its port is new.
+    pub fn add(&mut self, socket: &Socket, is_reusable: bool) -> bool {
+        if !is_reusable {
+            self.firm.insert(socket.sport);
+        }
         if socket.saddr.is_ipv4() || meets_ipv4(socket) == Some(true) {
             self.v4.insert(socket.sport);
         } else if meets_ipv4(socket).is_none() {
@@ -105,6 +114,7 @@ impl Taken {
                 || (sysctls.range.low..=sysctls.range.high).filter(|&p| sysctls.is_usable(p));
             let count = |ports: usize| u32::try_from(ports).unwrap_or(u32::MAX);
             let in_use = count(ports().filter(|&port| taken.contains(port)).count());
+            let is_passing = |port: &u16| taken.contains(*port) && !self.firm.contains(*port);
             let is_unsure = |port: &u16| unsure.contains(*port) && !taken.contains(*port);
             Asked {
                 ask,
@@ -112,6 +122,7 @@ impl Taken {
                 saddr,
                 in_use,
                 share: f64::from(in_use) / f64::from(usable.max(1)),
+                time_wait_reusable: count(ports().filter(is_passing).count()),
                 left: usable - in_use,
                 unsure: count(ports().filter(is_unsure).count()),
                 may_share: ask == Ask::Bind && sysctls.autobind_reuse == Some(true),
@@ -136,9 +147,9 @@ fn meets_ipv4(socket: &Socket) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{census::tests::sysctls, socket::State};
+    use crate::inventory::{census::tests::sysctls, socket::TcpState};
 
-    fn at(saddr: &str, sport: u16, state: State, is_v6only: Option<bool>) -> Socket {
+    fn at(saddr: &str, sport: u16, state: TcpState, is_v6only: Option<bool>) -> Socket {
         let saddr: IpAddr = saddr.parse().unwrap();
         Socket { is_v6only, ..Socket::new(saddr, saddr, sport, 1, state) }
     }
@@ -146,23 +157,24 @@ mod tests {
     fn asked(sockets: &[Socket]) -> [[u32; 3]; 2] {
         let mut taken = Taken::default();
         for socket in sockets {
-            taken.add(socket);
+            taken.add(socket, socket.state == TcpState::TimeWait);
         }
-        taken
-            .asked(Ask::Bind, &sysctls(40_000, 40_009, &[40_009]))
-            .map(|asked| [asked.in_use, asked.left, asked.unsure])
+        taken.asked(Ask::Bind, &sysctls(40_000, 40_009, &[40_009])).map(|asked| {
+            assert_eq!(asked.time_wait_reusable, u32::from(asked.in_use == 3));
+            [asked.in_use, asked.left, asked.unsure]
+        })
     }
 
     #[test]
     fn every_socket_takes_its_port_from_who_binds() {
         let sockets = [
-            at("10.0.0.1", 40_000, State::Established, None),
-            at("10.0.0.2", 40_000, State::TimeWait, None),
-            at("127.0.0.1", 40_001, State::TimeWait, None),
-            at("0.0.0.0", 40_002, State::Listen, None),
+            at("10.0.0.1", 40_000, TcpState::Established, None),
+            at("10.0.0.2", 40_000, TcpState::TimeWait, None),
+            at("127.0.0.1", 40_001, TcpState::TimeWait, None),
+            at("0.0.0.0", 40_002, TcpState::Listen, None),
             // Reserved, or out of the range.
-            at("0.0.0.0", 40_009, State::Listen, None),
-            at("0.0.0.0", 40_010, State::Bound, None),
+            at("0.0.0.0", 40_009, TcpState::Listen, None),
+            at("0.0.0.0", 40_010, TcpState::Bound, None),
         ];
         assert_eq!(asked(&sockets), [[3, 6, 0], [3, 6, 0]]);
     }
@@ -170,11 +182,11 @@ mod tests {
     #[test]
     fn ipv6_takes_a_port_from_ipv4_unless_it_is_alone() {
         let sockets = [
-            at("::", 40_000, State::Listen, Some(false)),
-            at("::", 40_001, State::Listen, Some(true)),
-            at("2001:db8::1", 40_002, State::Bound, Some(true)),
-            at("2001:db8::1", 40_003, State::Established, None),
-            at("2001:db8::1", 40_000, State::Established, None),
+            at("::", 40_000, TcpState::Listen, Some(false)),
+            at("::", 40_001, TcpState::Listen, Some(true)),
+            at("2001:db8::1", 40_002, TcpState::Bound, Some(true)),
+            at("2001:db8::1", 40_003, TcpState::Established, None),
+            at("2001:db8::1", 40_000, TcpState::Established, None),
         ];
         assert_eq!(asked(&sockets), [[1, 8, 1], [4, 5, 0]]);
     }

@@ -8,14 +8,16 @@ use std::path::Path;
 use super::{
     Inventory, Namespace,
     asked::Asked,
-    namespace::{DestinationUse, Place},
+    namespace::{DestinationUse, HeldState, NetnsRef},
     owners::{Holder, Owner, Program},
+    sysctls::TrackerCounts,
 };
 use crate::{
     analyse::findings::{
-        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Tracker,
+        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, TrackedFacts,
+        Tracker,
     },
-    model::PortRange,
+    model::{Origin, PortRange},
 };
 
 /// How many holders a sentence names where none has most of the ports.
@@ -62,7 +64,8 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
-    for mine in same.filter(|mine| mine.origin == Some("connect")) {
+    let of_tcp = |origin| matches!(origin, Some(Origin::Connect | Origin::Explicit));
+    for mine in same.filter(|mine| of_tcp(mine.origin)) {
         let now = in_use(namespace, one, mine.range);
         mine.in_use = now.in_use;
         mine.left = now.left;
@@ -73,7 +76,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
         mine.reusable_now = now.reusable_now;
         mine.states = now.states;
         mine.held_by = now.held_by;
-        is_known = true;
+        is_known |= mine.origin == Some(Origin::Connect);
     }
     if !is_known {
         facts.destinations.push(by_itself);
@@ -90,7 +93,7 @@ fn in_use(
     let (in_use, time_wait) = one.in_use_in(part);
     DestinationFacts {
         flow: one.flow,
-        origin: Some("connect"),
+        origin: Some(Origin::Connect),
         held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
         range: Some(namespace.settings.range),
         in_use: Some(in_use),
@@ -121,6 +124,7 @@ fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
         saddr: asked.saddr,
         in_use: asked.in_use,
         usable: namespace.settings.usable,
+        time_wait_reusable: asked.time_wait_reusable,
         unsure: asked.unsure,
         may_share: asked.may_share,
         held_by: held_by(&asked.holders, asked.program.as_ref(), asked.in_use),
@@ -164,7 +168,7 @@ fn who(holder: &Holder) -> String {
 
 fn namespace(namespace: &Namespace) -> NetnsFacts {
     let settings = &namespace.settings;
-    let listening = namespace.bound.held.iter().filter(|held| held.state == "listen");
+    let listening = namespace.bound.held.iter().filter(|held| held.state == HeldState::Listen);
     let name = match (&namespace.place.name, namespace.place.own) {
         (_, true) => "this namespace".to_owned(),
         (Some(name), _) => format!("namespace {name}"),
@@ -184,6 +188,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         reserved: settings.reserved_runs.clone(),
         tw_reuse: settings.tw_reuse,
         timestamps: settings.timestamps,
+        tracked: settings.conntrack.and_then(|conntrack| conntrack.counts).map(tracked),
         listeners,
         bound: Some(namespace.bound.ports),
     }
@@ -191,23 +196,28 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
 
 /// What to type before a command so that it runs in there. Names are others' choice: one that a
 /// shell would not take as it is, is left out.
-fn enter(place: &Place) -> Option<String> {
-    let door = place.door.as_deref();
+fn enter(place: &NetnsRef) -> Option<String> {
+    let ns_path = place.ns_path.as_deref();
     let name = place.name.as_deref().filter(|name| !name.contains('/'));
-    if let Some(name) = name.filter(|name| is_plain(name) && !door.is_some_and(is_elsewhere)) {
+    if let Some(name) = name.filter(|name| is_plain(name) && !ns_path.is_some_and(is_elsewhere)) {
         return Some(format!("ip netns exec {name}"));
     }
-    let door = door?.to_str().filter(|door| is_plain(door))?;
-    Some(format!("nsenter --net={door}"))
+    let ns_path = ns_path?.to_str().filter(|ns_path| is_plain(ns_path))?;
+    Some(format!("nsenter --net={ns_path}"))
 }
 
 /// Whether it is mounted where only another process sees it: `/proc/PID/root/…`.
-fn is_elsewhere(door: &Path) -> bool {
-    door.starts_with("/proc") && door.iter().nth(3).is_some_and(|part| part == "root")
+fn is_elsewhere(ns_path: &Path) -> bool {
+    ns_path.starts_with("/proc") && ns_path.iter().nth(3).is_some_and(|part| part == "root")
 }
 
 fn is_plain(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "/_.:@-".contains(c))
+}
+
+fn tracked(counts: TrackerCounts) -> TrackedFacts {
+    let TrackerCounts { insert_failed, drop, early_drop, search_restart } = counts;
+    TrackedFacts { insert_failed, drop, early_drop, search_restart, is_now: false }
 }
 
 fn listener(owner: &Owner) -> String {
@@ -221,11 +231,11 @@ mod tests {
     use crate::{
         inventory::sysctls::Sysctls,
         inventory::{
-            Openers,
+            PastOwners,
             census::{Census, Listing},
             owners::{OpenSockets, Owners},
             port_set::PortSet,
-            socket::{Socket, State},
+            socket::{Socket, TcpState},
         },
         model::{FlowKey, PortRange},
     };
@@ -235,8 +245,8 @@ mod tests {
         let to = |sport, state| {
             Socket::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), sport, 443, state)
         };
-        let open = (55_000..60_000).map(|port| to(port, State::Established));
-        let waiting = (40_000..40_010).map(|port| to(port, State::TimeWait));
+        let open = (55_000..60_000).map(|port| to(port, TcpState::Established));
+        let waiting = (40_000..40_010).map(|port| to(port, TcpState::TimeWait));
         let in_range = open.chain(waiting).collect();
         let mut reserved = PortSet::default();
         reserved.extend(40_090..40_200);
@@ -250,13 +260,15 @@ mod tests {
             autobind_reuse: Some(false),
             conntrack: None,
         };
-        let (open, openers) = (OpenSockets::default(), Openers::default());
+        let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
         let listing = Listing { in_range, ..Listing::default() };
-        let census = Census::new(Place { netns: 7, ..Place::default() }, sysctls, listing);
+        let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
         Inventory {
             r#type: "inventory",
             ts_ns: 0,
-            namespaces: vec![census.describe(10, Owners { open: &open, openers: &openers })],
+            namespaces: vec![
+                census.describe(10, Owners { open: &open, past_owners: &past_owners }),
+            ],
             unreadable: Vec::new(),
             hidden_processes: None,
             hidden_holders: Some(0),
@@ -276,7 +288,7 @@ mod tests {
                     daddr: Some([10, 0, 0, 2].into()),
                     dport: Some(443),
                 },
-                origin: Some("connect"),
+                origin: Some(Origin::Connect),
                 range: Some(range),
                 ..DestinationFacts::default()
             };
@@ -296,9 +308,9 @@ mod tests {
 
     #[test]
     fn a_namespace_is_entered_by_its_name_or_its_door() {
-        let enter = |name: Option<&str>, door: &str| {
+        let enter = |name: Option<&str>, ns_path: &str| {
             let name = name.map(str::to_owned);
-            enter(&Place { name, door: Some(door.into()), ..Place::default() })
+            enter(&NetnsRef { name, ns_path: Some(ns_path.into()), ..NetnsRef::default() })
         };
         let is = |text: &str| Some(text.to_owned());
         assert_eq!(enter(Some("blue"), "/run/netns/blue"), is("ip netns exec blue"));

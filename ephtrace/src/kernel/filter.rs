@@ -44,6 +44,7 @@ pub fn to_wire(filter: &Filter) -> Result<WireFilter, TooManyValues> {
     fill_flows(&mut wire, filter)?;
     wire.family = filter.family.map_or(0, |family| family.number().into());
     wire.failed_only = u32::from(filter.failed_only);
+    wire.explicit_failed_only = u32::from(filter.explicit_failed_only);
     wire.min_latency_ns =
         filter.min_latency.map_or(0, |min| u64::try_from(min.as_nanos()).unwrap_or(u64::MAX));
     Ok(wire)
@@ -67,7 +68,8 @@ fn fill_processes(wire: &mut WireFilter, filter: &Filter) -> Result<(), TooManyV
 
 fn fill_flows(wire: &mut WireFilter, filter: &Filter) -> Result<(), TooManyValues> {
     let (join_ports, join_networks) = ("join ports to ranges", "join networks to shorter prefixes");
-    let (dports, lports) = (filter.dports.iter().map(span), filter.lports.iter().map(span));
+    let (dports, lports) =
+        (filter.dports.iter().copied().map(span), filter.lports.iter().copied().map(span));
     let (dst, src) = (filter.dst.iter().map(cidr), filter.src.iter().map(cidr));
     wire.dport_count = fill(&mut wire.dports, dports, "--port", join_ports)?;
     wire.lport_count = fill(&mut wire.lports, lports, "--lport", join_ports)?;
@@ -76,7 +78,7 @@ fn fill_flows(wire: &mut WireFilter, filter: &Filter) -> Result<(), TooManyValue
     Ok(())
 }
 
-fn span(range: &PortRange) -> PortSpan {
+fn span(range: PortRange) -> PortSpan {
     PortSpan { low: range.low, high: range.high }
 }
 

@@ -35,6 +35,8 @@ pub struct Filter {
     pub family: Option<Family>,
     /// Failed assignments only.
     pub failed_only: bool,
+    /// Of origin `explicit` failed assignments only: a success is none of the kernel's doing.
+    pub explicit_failed_only: bool,
     /// Only searches that took at least as long.
     pub min_latency: Option<Duration>,
 }
@@ -109,12 +111,17 @@ impl Filter {
             && any_or_all(&self.dports, Some(dport), |ports, port| ports.contains(port))
     }
 
+    fn keeps_failures_only(&self, assignment: &Assignment) -> bool {
+        let is_explicit = assignment.origin == Some(Origin::Explicit);
+        self.failed_only || self.explicit_failed_only && is_explicit
+    }
+
     fn matches_outcome(&self, assignment: &Assignment) -> bool {
         let is_long = |min: Duration| {
             let latency = assignment.latency_ns.map(Duration::from_nanos);
             latency.is_some_and(|latency| latency >= min)
         };
-        (!self.failed_only || assignment.is_failed())
+        (!self.keeps_failures_only(assignment) || assignment.is_failed())
             && self.min_latency.is_none_or(is_long)
             && any_or_all(&self.lports, assignment.sport, |ports, port| ports.contains(port))
     }

@@ -19,10 +19,10 @@ pub use ephtrace_common::{Hook, Origin, Protocol};
 pub use self::{
     assignment::Assignment,
     comm::Comm,
-    errno::errno_name,
+    errno::{errno_name, is_no_port},
     filter::Filter,
     flow::{Family, FlowKey},
-    names::{hook_name, origin_name, protocol_name},
+    names::{hook_name, origin_name, protocol_name, unseen_failures},
     port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},
 };

@@ -9,17 +9,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::{input::Input, reader::Next};
 use crate::{
-    analyse::summary::Circumstances,
+    analyse::summary::RunContext,
     model::{Assignment, losses::Losses},
-    replay::{self, Broken, Item, order::Order, retries::Retries},
+    replay::{
+        self, Broken, Item,
+        retries::Retries,
+        sorting::{Reach, Sorting},
+    },
 };
 
 /// Longest time that an assignment out of a pipe waits for earlier ones: a person sees no delay.
 const HOLD: Duration = Duration::from_millis(200);
+
+/// What to say when the file that a recording is sorted in fails.
+const NOT_SORTED: &str =
+    "can't sort the recording in a temporary file; set TMPDIR to a directory with room";
 
 /// How far a replay went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +48,7 @@ pub(crate) enum Progress {
 /// `N`.
 pub(crate) struct Replay<N> {
     input: Input,
-    order: Order,
+    order: Sorting,
     retries: Retries,
     /// Since when the oldest assignment waits in `order`; of a stream only.
     waiting_since: Option<Instant>,
@@ -52,11 +60,11 @@ pub(crate) struct Replay<N> {
 }
 
 impl<N: Write> Replay<N> {
-    /// Nothing read yet.
-    pub(crate) fn new(input: Input, notices: N) -> Self {
+    /// Nothing read yet. `reach` is how far the recording is put in order.
+    pub(crate) fn new(input: Input, reach: Reach, notices: N) -> Self {
         Self {
             input,
-            order: Order::default(),
+            order: Sorting::new(reach),
             retries: Retries::default(),
             waiting_since: None,
             notices,
@@ -77,12 +85,12 @@ impl<N: Write> Replay<N> {
     }
 
     /// What the recording says about itself up to the last item, for a summary.
-    pub(crate) fn circumstances(&self) -> Circumstances {
-        Circumstances {
+    pub(crate) fn circumstances(&self) -> RunContext {
+        RunContext {
             losses: self.losses(),
             disordered: self.order.disordered(),
             retried: self.retries.repeated(),
-            ..Circumstances::default()
+            ..RunContext::default()
         }
     }
 
@@ -105,16 +113,13 @@ impl<N: Write> Replay<N> {
         &mut self,
         until_ns: u64,
         most: usize,
-        mut take: impl FnMut(Assignment) -> Result<bool>,
+        mut take: impl FnMut(&mut Assignment) -> Result<bool>,
     ) -> Result<Progress> {
         for _ in 0..most {
             match self.order.next_ns() {
                 Some(ts_ns) if ts_ns > until_ns => return Ok(Progress::Due),
                 Some(_) => {
-                    if let Some(assignment) = self.order.pop()
-                        && !self.retries.is_repeat(&assignment)
-                        && !take(assignment)?
-                    {
+                    if !self.hand_on(&mut take)?.unwrap_or(true) {
                         return Ok(Progress::Enough);
                     }
                 }
@@ -129,42 +134,58 @@ impl<N: Write> Replay<N> {
     }
 
     /// Hands on all that was read, and all that is there and can be read without waiting.
-    pub(crate) fn drain(&mut self, mut take: impl FnMut(Assignment) -> Result<bool>) -> Result<()> {
+    pub(crate) fn drain(
+        &mut self,
+        mut take: impl FnMut(&mut Assignment) -> Result<bool>,
+    ) -> Result<()> {
         while let Next::Item(item) = self.input.next()? {
-            self.sort_in(item);
+            self.sort_in(item)?;
         }
-        self.order.release();
-        while let Some(assignment) = self.order.pop() {
-            if !self.retries.is_repeat(&assignment) && !take(assignment)? {
+        self.order.release().context(NOT_SORTED)?;
+        while let Some(wants_more) = self.hand_on(&mut take)? {
+            if !wants_more {
                 break;
             }
         }
         Ok(())
     }
 
+    /// Hands on the next assignment, unless it is a repeat. Returns whether more are wanted; `None`
+    /// if there is none.
+    fn hand_on(
+        &mut self,
+        take: &mut impl FnMut(&mut Assignment) -> Result<bool>,
+    ) -> Result<Option<bool>> {
+        let Self { order, retries, .. } = self;
+        let hand_on =
+            |next: &mut Assignment| if retries.is_repeat(next) { Ok(true) } else { take(next) };
+        order.next_with(hand_on).context(NOT_SORTED)?.transpose()
+    }
+
     /// Reads one item. Returns how far it went if there is none.
     fn read(&mut self) -> Result<Option<Progress>> {
         match self.input.next()? {
-            Next::Item(item) => self.sort_in(item),
-            Next::Later if self.is_held() => self.order.release(),
+            Next::Item(item) => self.sort_in(item)?,
+            Next::Later if self.is_held() => self.order.release().context(NOT_SORTED)?,
             Next::Later => return Ok(Some(Progress::Later)),
             Next::End if self.order.is_empty() => return Ok(Some(Progress::End)),
-            Next::End => self.order.release(),
+            Next::End => self.order.release().context(NOT_SORTED)?,
         }
         Ok(None)
     }
 
-    fn sort_in(&mut self, item: Item) {
+    fn sort_in(&mut self, item: Item) -> Result<()> {
         match item {
             Item::Assignment(assignment) => {
                 if self.order.is_empty() && self.input.is_stream() {
                     self.waiting_since = Some(Instant::now());
                 }
                 self.has_read = true;
-                self.order.push(assignment);
+                self.order.push(assignment).context(NOT_SORTED)?;
             }
             Item::Broken(broken) => self.tell(broken),
         }
+        Ok(())
     }
 
     /// Whether an assignment out of a stream waited long enough.

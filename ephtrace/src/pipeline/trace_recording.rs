@@ -19,11 +19,16 @@ use super::{
     reader::Reader,
     replay::{Progress, Replay},
     settings::TraceSettings,
-    signals::Ends,
+    signals::ShutdownSignals,
     stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
 };
-use crate::{analyse::summary::BUSIEST, model::Assignment, output::Sink, replay};
+use crate::{
+    analyse::summary::BUSIEST,
+    model::Assignment,
+    output::Sink,
+    replay::{self, sorting::Reach},
+};
 
 /// Key of where the rows of a converted recording come from.
 const KEY_SOURCE: &str = "ephtrace.source";
@@ -39,7 +44,7 @@ pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<(
 }
 
 async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
-    let mut ends = Ends::new()?;
+    let mut ends = ShutdownSignals::new()?;
     let output = output::open(settings)?;
     let reader = tokio::select! {
         biased;
@@ -91,7 +96,7 @@ impl<'a> Player<'a> {
             begun: None,
             failure: output::not_written(settings),
         };
-        Self { replay: Replay::new(Input::Aside(reader), io::stderr()), writing }
+        Self { replay: Replay::new(Input::Aside(reader), Reach::Window, io::stderr()), writing }
     }
 
     /// Takes what is there, a stretch of it at most.
@@ -156,7 +161,7 @@ struct Begun {
 
 impl Writing<'_> {
     /// Returns whether more was asked for.
-    fn take(&mut self, assignment: Assignment) -> Result<bool> {
+    fn take(&mut self, assignment: &mut Assignment) -> Result<bool> {
         // The first one tells when the seconds begin.
         if self.begun.is_none() {
             self.begin(assignment.ts_ns)?;

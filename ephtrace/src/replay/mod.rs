@@ -5,12 +5,16 @@ pub mod item;
 mod names;
 pub mod ndjson;
 pub mod order;
+mod packed;
 pub mod parquet;
 pub mod pcap;
 pub mod recording;
 pub mod retries;
+pub mod sorting;
+mod spool;
 #[cfg(test)]
 mod tests;
+pub mod whole_order;
 
 pub(crate) use self::recording::{is_from, tell, unreadable};
 pub use self::{

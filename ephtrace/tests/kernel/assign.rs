@@ -48,10 +48,13 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the kernel chose the port, or could not: an event is due, unless the hook can't see
-    /// it.
+    /// Whether the kernel chose the port, or could not, or refused the one that the program named:
+    /// an event is due, unless the hook can't see it.
     pub(crate) fn is_due(&self) -> bool {
-        !["explicit", "none"].contains(&self.origin.as_str())
+        match self.origin.as_str() {
+            "explicit" => self.errno != 0,
+            origin => origin != "none",
+        }
     }
 }
 
@@ -80,6 +83,20 @@ impl Assign {
     /// The same as another user.
     pub(crate) fn start_as(scratch: &Scratch, uid: Option<u32>, args: &[&str]) -> Result<Self> {
         let name = format!("as-{}-{}", std::process::id(), setup::next());
+        Self::start_called(scratch, name, uid, args)
+    }
+
+    /// The same under a name that others may have, too.
+    pub(crate) fn start_named(scratch: &Scratch, name: &str, args: &[&str]) -> Result<Self> {
+        Self::start_called(scratch, name.to_owned(), None, args)
+    }
+
+    fn start_called(
+        scratch: &Scratch,
+        name: String,
+        uid: Option<u32>,
+        args: &[&str],
+    ) -> Result<Self> {
         let program = scratch.program(&setup::assign()?, &name)?;
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -14,12 +14,15 @@
 #[macro_use]
 mod trial;
 
+mod all_clear;
 mod assign;
+mod attempts;
 mod bpf;
 mod check;
 mod compare;
 mod cost;
 mod doctor;
+mod exclusive;
 mod exits;
 mod fallback;
 mod filters;
@@ -32,8 +35,10 @@ mod patterns;
 mod ports;
 mod record;
 mod refusals;
+mod returns;
 mod sctp;
 mod search;
+mod self_test;
 mod setup;
 mod shortage;
 #[path = "../common/skip.rs"]
@@ -59,9 +64,12 @@ fn main() -> ExitCode {
         notes::show_at_once();
     }
     let tests = [
+        all_clear::TESTS,
+        attempts::TESTS,
         check::TESTS,
         cost::TESTS,
         doctor::TESTS,
+        exclusive::TESTS,
         exits::TESTS,
         fallback::TESTS,
         filters::TESTS,
@@ -71,8 +79,10 @@ fn main() -> ExitCode {
         ports::TESTS,
         record::TESTS,
         refusals::TESTS,
+        returns::TESTS,
         sctp::TESTS,
         search::TESTS,
+        self_test::TESTS,
         shortage::TESTS,
         step_width::TESTS,
         storm::TESTS,

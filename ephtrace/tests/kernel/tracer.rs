@@ -175,6 +175,8 @@ impl Trace {
         hook != Some("sock_ops")
             || match (attempt.origin.as_str(), attempt.errno) {
                 ("bind", 0) | ("connect" | "listen", _) => true,
+                // A connect of a bound socket.
+                ("explicit", _) => attempt.dport != 0,
                 ("udp", 0) => is_bind,
                 _ => false,
             }

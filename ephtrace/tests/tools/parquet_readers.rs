@@ -94,15 +94,15 @@ fn compare(module: &str, query: &str, expected: &str) -> Result<()> {
 
 pub(crate) fn duckdb_reads_it() -> Result<()> {
     let query = r#"
+rows = f"'{path}'"
 for sql in [
-    "SELECT count(*), count(sport), min(ts_ns), max(latency_ns), min(sport - first_candidate) FROM \
-     f",
-    "SELECT comm, daddr, count(*) n FROM f WHERE error = 'EADDRNOTAVAIL' GROUP BY ALL ORDER BY ALL",
-    "SELECT max(cgroup_id), min(step), bool_or(self_connect), max(container) FROM f",
+    "count(*), count(sport), min(ts_ns), max(latency_ns), min(sport - first_candidate) FROM f",
+    "comm, daddr, count(*) n FROM f WHERE error = 'EADDRNOTAVAIL' GROUP BY ALL ORDER BY ALL",
+    "max(cgroup_id), min(step), bool_or(self_connect), max(container) FROM f",
 ]:
-    print(duckdb.sql(sql.replace("FROM f", f"FROM '{path}'")).fetchall())
-print(duckdb.sql(f"SELECT decode(value) FROM parquet_kv_metadata('{path}') WHERE decode(key) = \
-                   'ephtrace.losses'").fetchall()[0][0])
+    print(duckdb.sql("SELECT " + sql.replace("FROM f", "FROM " + rows)).fetchall())
+losses = f"FROM parquet_kv_metadata({rows}) WHERE decode(key) = 'ephtrace.losses'"
+print(duckdb.sql("SELECT decode(value) " + losses).fetchall()[0][0])
 "#;
     let expected = "[(70000, 69300, 1795000000000000000, 69999, -27232)]\n\
                     [('nginx', '10.0.1.4', 700)]\n\

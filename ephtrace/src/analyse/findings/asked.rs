@@ -3,7 +3,7 @@
 
 use super::{
     facts::{AskedFacts, Facts},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
 };
 
 /// From this share of the usable ports on, few are left.
@@ -27,7 +27,7 @@ pub(super) fn asked(facts: &Facts) -> Vec<Finding> {
 }
 
 fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
-    let AskedFacts { ask, saddr, in_use, usable, .. } = asked;
+    let AskedFacts { ask, saddr, in_use, usable, time_wait_reusable, .. } = asked;
     let is_bind = *ask == "bind";
     let is_full = in_use >= usable;
     let (what, next) = if is_bind {
@@ -55,12 +55,20 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
     };
     let protocol = if is_bind { "TCP" } else { "UDP" };
     let mut evidence = format!("{protocol} sockets have {in_use} of {usable} ports of the range");
+    if *time_wait_reusable > 0 {
+        evidence += &format!(", {time_wait_reusable} of them in TIME_WAIT, for up to a minute");
+    }
     if let Some(who) = &asked.held_by {
         evidence += &format!("; {who}");
     }
     Finding {
-        rule: if is_bind { "bind-full" } else { "udp-full" },
-        severity: if is_full { Severity::Critical } else { Severity::Warning },
+        rule: if is_bind { Rule::BindFull } else { Rule::UdpFull },
+        // Connects go on, and nobody is known to bind.
+        severity: if is_full && *time_wait_reusable == 0 {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        },
         sentence,
         evidence,
         remedies: remedies(facts, asked, is_bind),

@@ -3,7 +3,7 @@
 
 use super::{
     facts::{Completeness, Facts},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
 };
 use crate::model::errno_name;
 
@@ -15,7 +15,7 @@ pub(super) fn failures(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     vec![Finding {
-        rule: "failures",
+        rule: Rule::Failures,
         severity: Severity::Critical,
         sentence: format!(
             "{failures} of {assignments} assignments failed: the kernel gave no port"
@@ -44,7 +44,7 @@ pub(super) fn losses(facts: &Facts) -> Vec<Finding> {
     let stages: Vec<_> = stages.map(|(stage, n)| format!("{n} {stage}")).collect();
     let total = losses.total();
     vec![Finding {
-        rule: "losses",
+        rule: Rule::Losses,
         severity: Severity::Critical,
         sentence: format!("{total} events are missing: all counts here are that much too low"),
         evidence: stages.join(", "),
@@ -59,7 +59,7 @@ pub(super) fn disorder(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     vec![Finding {
-        rule: "disorder",
+        rule: Rule::Disorder,
         severity: Severity::Warning,
         sentence: format!(
             "{disordered} of {assignments} assignments came too late to be put in order: verdicts \
@@ -88,7 +88,7 @@ pub(super) fn no_room(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     vec![Finding {
-        rule: "no-room",
+        rule: Rule::NoRoom,
         severity: Severity::Note,
         sentence: "Some of it was forgotten to make room for the rest".to_owned(),
         evidence: told.join("; "),

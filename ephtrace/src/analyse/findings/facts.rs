@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::{FlowKey, PortRange, losses::Losses},
+    model::{FlowKey, Origin, PortRange, is_no_port, losses::Losses},
 };
 
 /// What is known of a host, as far as it is.
@@ -58,8 +58,8 @@ pub struct Completeness {
 pub struct DestinationFacts {
     /// From where, and where to.
     pub flow: FlowKey,
-    /// How ports came about: `connect`, `bind` …, if known.
-    pub origin: Option<&'static str>,
+    /// How ports came about, if known.
+    pub origin: Option<Origin>,
     /// Who asked for the ports, such as `curl (4711)`.
     pub process: Option<String>,
     /// A process behind it, which is in the namespace.
@@ -142,6 +142,8 @@ pub struct AskedFacts {
     pub in_use: u32,
     /// Ports of the range that are not reserved.
     pub usable: u32,
+    /// Ports of `in_use` that only TIME_WAITs have which connect may take over, and a bind may not.
+    pub time_wait_reusable: u32,
     /// Ports that may be taken besides.
     pub unsure: u32,
     /// Sockets with SO_REUSEADDR may find a port although none is left.
@@ -169,10 +171,41 @@ pub struct NetnsFacts {
     pub tw_reuse: Option<u8>,
     /// `tcp_timestamps`.
     pub timestamps: Option<u8>,
+    /// What its connection tracking could not do.
+    pub tracked: Option<TrackedFacts>,
     /// Listeners inside the range whose port is not reserved.
     pub listeners: Vec<Listener>,
     /// Ports inside the range that a bind without a destination holds against everybody.
     pub bound: Option<u32>,
+}
+
+/// What connection tracking could not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackedFacts {
+    /// Entries that clashed with another: their packet was dropped.
+    pub insert_failed: u64,
+    /// Packets that were dropped as the table was full.
+    pub drop: u64,
+    /// Entries that were thrown out early to make room.
+    pub early_drop: u64,
+    /// Look-ups that had to begin again.
+    pub search_restart: u64,
+    /// It happened in the time that was looked at; else at any time since the namespace was made.
+    pub is_now: bool,
+}
+
+impl TrackedFacts {
+    /// What was added since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            insert_failed: self.insert_failed.saturating_sub(before.insert_failed),
+            drop: self.drop.saturating_sub(before.drop),
+            early_drop: self.early_drop.saturating_sub(before.early_drop),
+            search_restart: self.search_restart.saturating_sub(before.search_restart),
+            is_now: true,
+        }
+    }
 }
 
 /// A connection tracker. One table serves all namespaces: each tells its own entries.
@@ -214,7 +247,7 @@ impl DestinationFacts {
     /// As a totals row tells it.
     pub fn of_row(row: &Row) -> Self {
         let numbers = &row.numbers;
-        let no_port = |name: &str| matches!(name, "EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN");
+        let is_no_port = |errno: &Option<u16>| errno.is_some_and(|e| is_no_port(row.origin, e));
         Self {
             flow: row.flow,
             origin: row.origin,
@@ -223,7 +256,12 @@ impl DestinationFacts {
             range: numbers.range,
             assignments: numbers.assignments,
             per_second: Some(numbers.per_second),
-            no_port: numbers.errors.iter().filter(|(name, _)| no_port(name)).map(|e| e.1).sum(),
+            no_port: numbers
+                .errors
+                .iter()
+                .filter(|(errno, _)| is_no_port(errno))
+                .map(|e| e.1)
+                .sum(),
             searches_known: numbers.searches_known,
             second_pass: numbers.second_pass,
             tried_p50: numbers.tried_p50,
@@ -236,7 +274,7 @@ impl DestinationFacts {
 
     /// The socket had its port, or the program named it: no port was looked for.
     pub(super) fn is_explicit(&self) -> bool {
-        self.origin == Some("explicit")
+        self.origin == Some(Origin::Explicit)
     }
 
     /// The destination alone: address and port.

@@ -4,8 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::{DestinationFacts, Facts, Finding, Severity, asked::is_scarce, remedies::POOL};
-use crate::analyse::{number::as_f64, reuse::Reuse};
+use super::{DestinationFacts, Facts, Finding, Rule, Severity, asked::is_scarce, remedies::POOL};
+use crate::{
+    analyse::{number::as_f64, reuse::Reuse},
+    model::{Origin, origin_name},
+};
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
@@ -35,7 +38,7 @@ pub(super) fn exhausted(facts: &Facts) -> Vec<Finding> {
 }
 
 fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
-    let origin = d.origin.unwrap_or("connect");
+    let origin = d.origin.map_or("connect", origin_name);
     let mut evidence =
         format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
     evidence += &used(d);
@@ -44,7 +47,7 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     }
     evidence += &held_by(d);
     Finding {
-        rule: "exhausted",
+        rule: Rule::Exhausted,
         severity: Severity::Critical,
         sentence: match &d.process {
             Some(who) => format!("{who} finds no free port ({origin}) for {d}"),
@@ -57,9 +60,10 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
 
 /// Nobody has tried yet.
 pub(super) fn full(facts: &Facts) -> Vec<Finding> {
-    let full = facts.destinations.iter().filter(|d| d.no_port == 0 && is_full(d));
+    let full =
+        facts.destinations.iter().filter(|d| d.no_port == 0 && !d.is_explicit() && is_full(d));
     full.map(|d| Finding {
-        rule: "full",
+        rule: Rule::Full,
         severity: Severity::Critical,
         sentence: format!("no port is left for {d}: the next connect fails"),
         evidence: (used(d) + &held_by(d)).trim_start_matches("; ").to_owned(),
@@ -88,7 +92,7 @@ pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
                 let _ = write!(evidence, "; {rate:.0} assignments a second could go on for ever");
             }
             Finding {
-                rule: "runs-out",
+                rule: Rule::RunsOut,
                 severity: Severity::Warning,
                 sentence: format!("at this rate the ports for {d} run out in about {seconds:.0} s"),
                 evidence,
@@ -99,7 +103,9 @@ pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
-    let is_past = |d: &&DestinationFacts| d.no_port == 0 && is_past_half(d) && !is_full(d);
+    let is_past = |d: &&DestinationFacts| {
+        d.no_port == 0 && !d.is_explicit() && is_past_half(d) && !is_full(d)
+    };
     let past = facts.destinations.iter().filter(is_past);
     past.map(|d| {
         let is_nearly_full = d.blocked_share().is_some_and(|share| share >= NEARLY_FULL);
@@ -119,7 +125,7 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
         }
         let evidence = evidence.join("; ") + &used(d) + &held_by(d);
         Finding {
-            rule: "half-mark",
+            rule: Rule::HalfMark,
             severity: Severity::Warning,
             sentence: if is_nearly_full {
                 format!("nearly all ports for {d} are in use")
@@ -178,7 +184,7 @@ pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
     });
     failing
         .map(|(d, failures)| Finding {
-            rule: "retry-loop",
+            rule: Rule::RetryLoop,
             severity: Severity::Warning,
             sentence: format!(
                 "{} goes on trying although no port is free",
@@ -208,7 +214,7 @@ pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
         None => "a connect storm has begun".to_owned(),
     };
     vec![Finding {
-        rule: "storm",
+        rule: Rule::Storm,
         severity: if storm.ended_ns.is_some() { Severity::Note } else { Severity::Warning },
         sentence,
         evidence: format!(
@@ -226,10 +232,11 @@ pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
 pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
     let is_short = |d: &DestinationFacts| d.no_port > 0 || is_past_half(d);
     let shortage = facts.destinations.iter().any(is_short) || facts.asked.iter().any(is_scarce);
-    let binds = facts.destinations.iter().filter(|d| d.origin == Some("bind") && d.assignments > 0);
+    let binds =
+        facts.destinations.iter().filter(|d| d.origin == Some(Origin::Bind) && d.assignments > 0);
     binds
         .map(|d| Finding {
-            rule: "bind-zero",
+            rule: Rule::BindZero,
             severity: if shortage { Severity::Warning } else { Severity::Note },
             sentence: format!(
                 "{} binds to port 0: each such port is taken for all destinations at once",
@@ -250,7 +257,7 @@ pub(super) fn self_connect(facts: &Facts) -> Vec<Finding> {
     let sentence = found.explanation.clone().or_else(|| found.risk.clone());
     let Some(sentence) = sentence else { return Vec::new() };
     vec![Finding {
-        rule: "self-connect",
+        rule: Rule::SelfConnect,
         severity: if found.count > 0 { Severity::Warning } else { Severity::Note },
         sentence,
         evidence: format!("{} sockets connected to themselves", found.count),
@@ -273,7 +280,7 @@ pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
         None => format!("{} times", reuse.reuses),
     };
     vec![Finding {
-        rule: "short-reuse",
+        rule: Rule::ShortReuse,
         severity: Severity::Note,
         sentence: warning.clone(),
         evidence,

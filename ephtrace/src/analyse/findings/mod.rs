@@ -6,6 +6,7 @@
 
 mod asked;
 mod completeness;
+mod explicit;
 mod facts;
 mod finding;
 mod load;
@@ -13,13 +14,14 @@ mod remedies;
 mod rules;
 mod settings;
 mod states;
+mod tracker;
 
 pub use self::{
     facts::{
         AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
-        Tracker,
+        TrackedFacts, Tracker,
     },
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
     rules::findings,
 };
 

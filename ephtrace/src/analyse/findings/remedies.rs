@@ -5,7 +5,7 @@ use super::{
     DestinationFacts, Facts, NetnsFacts,
     states::{self, Cause},
 };
-use crate::model::{FlowKey, PortRange};
+use crate::model::{FlowKey, Origin, PortRange};
 
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";
@@ -58,12 +58,14 @@ impl Facts {
         let mut remedies = vec![POOL.to_owned()];
         remedies.extend(self.wider(d));
         match d.origin {
-            Some("bind") => remedies.push(
+            Some(Origin::Bind) => remedies.push(
                 "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is \
                  chosen in connect, and shared between destinations"
                     .to_owned(),
             ),
-            Some("udp") => remedies.push("one connected socket for many datagrams".to_owned()),
+            Some(Origin::Udp) => {
+                remedies.push("one connected socket for many datagrams".to_owned())
+            }
             _ => remedies.push(
                 "more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or \
                  more destination addresses or ports"

@@ -2,20 +2,24 @@
 
 use std::fmt::Write as _;
 
-use super::{asked, completeness, facts::Facts, finding::Finding, load, settings, states};
+use super::{
+    asked, completeness, explicit, facts::Facts, finding::Finding, load, settings, states, tracker,
+};
 
 /// At most so many findings of one rule: a host with a thousand destinations in the same trouble
 /// needs the worst of them.
 pub(super) const MAX_PER_RULE: usize = 3;
 
-/// A rule.
-type Rule = fn(&Facts) -> Vec<Finding>;
+/// How a rule finds what it is about.
+type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All of them, in the order of their worth.
-const RULES: [Rule; 23] = [
+const CHECKS: [Check; 27] = [
     load::exhausted,
     load::full,
     asked::asked,
+    explicit::tuple_taken,
+    explicit::bind_refused,
     states::syn_sent,
     states::close_wait,
     states::fin_wait2,
@@ -27,6 +31,8 @@ const RULES: [Rule; 23] = [
     settings::reserved_block,
     settings::time_wait_not_reusable,
     settings::conntrack,
+    tracker::dropped,
+    tracker::clashed,
     load::self_connect,
     load::short_reuse,
     settings::listener_inside,
@@ -41,8 +47,8 @@ const RULES: [Rule; 23] = [
 /// All findings, worst first.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut all = Vec::new();
-    for rule in RULES {
-        let mut found = rule(facts);
+    for check in CHECKS {
+        let mut found = check(facts);
         let more = found.len().saturating_sub(MAX_PER_RULE);
         found.truncate(MAX_PER_RULE);
         if more > 0

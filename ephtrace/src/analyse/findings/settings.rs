@@ -1,7 +1,7 @@
 //! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a
 //! setting does, the kernel's `ip-sysctl` for each remedy.
 
-use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
+use super::{DestinationFacts, Facts, Finding, NetnsFacts, Rule, Severity, Tracker, load::HALF};
 use crate::{analyse::number::as_f64, model::PortRange};
 
 /// A tracker that is fuller than this share is near its limit.
@@ -22,7 +22,7 @@ pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
     });
     blocks
         .map(|(n, range, block)| Finding {
-            rule: "reserved-block",
+            rule: Rule::ReservedBlock,
             severity: Severity::Note,
             sentence: format!(
                 "a block of reserved ports inside the range makes connects in {} slow now and then",
@@ -67,7 +67,7 @@ fn usable(n: &NetnsFacts, range: PortRange) -> u32 {
 }
 
 pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
-    let waiting = facts.destinations.iter().filter_map(|d| {
+    let waiting = facts.destinations.iter().filter(|d| !d.is_explicit()).filter_map(|d| {
         let (time_wait, usable) = d.time_wait.zip(d.usable)?;
         let to = d.flow.remote()?;
         let n = facts.namespace(d.flow.netns)?;
@@ -94,7 +94,7 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
     };
     let timestamps = (!has_timestamps).then(|| n.sysctl("net.ipv4.tcp_timestamps=1"));
     Finding {
-        rule: "tw-reuse",
+        rule: Rule::TwReuse,
         severity: Severity::Warning,
         sentence: format!("ports in TIME_WAIT for {d} can't be used again for 60 seconds"),
         evidence: format!(
@@ -123,7 +123,7 @@ pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     vec![Finding {
-        rule: "conntrack",
+        rule: Rule::Conntrack,
         severity: if share >= 1.0 { Severity::Critical } else { Severity::Warning },
         sentence:
             "the connection tracker is nearly full: beyond its limit new connections are dropped"
@@ -148,7 +148,7 @@ pub(super) fn listener_inside(facts: &Facts) -> Vec<Finding> {
                 None => listener.port.to_string(),
             });
             Finding {
-                rule: "listener-inside",
+                rule: Rule::ListenerInside,
                 severity: Severity::Note,
                 sentence: format!(
                     "services in {} listen inside the range: after a restart their port may be \
@@ -182,7 +182,7 @@ pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
     equal
         .filter(|(_, PortRange { low, high })| low < high && low % 2 == high % 2)
         .map(|(n, PortRange { low, high })| Finding {
-            rule: "equal-parity",
+            rule: Rule::EqualParity,
             severity: Severity::Note,
             sentence: format!(
                 "the range of {} has ends of equal parity: each connect leaves one port of it out \
@@ -208,7 +208,7 @@ pub(super) fn other_range(facts: &Facts) -> Vec<Finding> {
     let others = others.filter_map(|n| Some((n, n.range.filter(|&range| range != host)?)));
     others
         .map(|(n, PortRange { low, high })| Finding {
-            rule: "other-range",
+            rule: Rule::OtherRange,
             severity: Severity::Note,
             sentence: format!(
                 "{} has another range than the host: sysctl on the host does not reach it",

@@ -4,7 +4,7 @@
 
 use super::{
     facts::{DestinationFacts, Facts, StateFacts},
-    finding::{Finding, Severity},
+    finding::{Finding, Rule, Severity},
 };
 use crate::analyse::number::as_f64;
 
@@ -27,8 +27,8 @@ pub(super) enum Cause {
 
 pub(super) const CONNECT_TIMEOUT: &str = "a connect timeout in the program (the kernel itself gives up after two minutes: \
      net.ipv4.tcp_syn_retries), and longer waits between attempts";
-pub(super) const CLOSE: &str = "close() in the program: the peer has closed, read() returns 0, and no timeout of the kernel \
-     ends CLOSE_WAIT";
+pub(super) const CLOSE: &str = "close() in the program: the peer has closed, read() returns 0, and no timeout of the \
+     kernel ends CLOSE_WAIT";
 pub(super) const KEEPALIVE: &str = "where the program holds them: close() in place of shutdown() alone, or a read timeout; \
      SO_KEEPALIVE finds out whether the peer is still there";
 pub(super) const FIN_TIMEOUT: &str = "where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), \
@@ -83,7 +83,7 @@ pub(super) fn syn_sent(facts: &Facts) -> Vec<Finding> {
         // A SYN that was not sent again may be answered in a moment.
         let count = states.syn_resent;
         is_notable(d, states, count).then(|| Finding {
-            rule: "syn-sent",
+            rule: Rule::SynSent,
             severity: Severity::Warning,
             sentence: format!(
                 "{} does not answer: connects to it keep their ports while they wait",
@@ -109,7 +109,7 @@ pub(super) fn close_wait(facts: &Facts) -> Vec<Finding> {
     each(facts, |d, states| {
         let count = states.close_wait;
         is_notable(d, states, count).then(|| Finding {
-            rule: "close-wait",
+            rule: Rule::CloseWait,
             severity: Severity::Warning,
             sentence: format!(
                 "the program does not close connections that {} has closed",
@@ -130,7 +130,7 @@ pub(super) fn fin_wait2(facts: &Facts) -> Vec<Finding> {
         let StateFacts { fin_wait2, orphans, all, .. } = *states;
         let count = fin_wait2.max(orphans);
         is_notable(d, states, count).then(|| Finding {
-            rule: "fin-wait",
+            rule: Rule::FinWait,
             severity: Severity::Warning,
             sentence: format!("{} does not close connections that this side has closed", d.peer()),
             evidence: format!(

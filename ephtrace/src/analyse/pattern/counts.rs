@@ -130,7 +130,7 @@ impl Counts {
     /// Takes note of the time of an event, before anything else.
     pub(super) fn observe_time(&mut self, clock: Clock) {
         let Clock::Time(ns) = clock else { return };
-        self.backwards += u64::from(ns + DISORDER_NS < self.last_ns);
+        self.backwards += u64::from(ns.saturating_add(DISORDER_NS) < self.last_ns);
         self.last_ns = ns;
         self.latest_ns = self.latest_ns.max(ns);
     }

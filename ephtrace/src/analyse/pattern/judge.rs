@@ -11,7 +11,7 @@ use super::{
     verdict::{CONFIDENT, Named, Verdict, hedged},
 };
 use crate::analyse::real as as_f64;
-use crate::model::{Origin, Protocol};
+use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that one rule of the kernel makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Stream {
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
-            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.is_by_socket()) => {
+            (Some(Origin::Connect), _) if event.range.is_some_and(RangeInForce::is_by_socket) => {
                 Some(Self::ConnectSocketRange)
             }
             (Some(Origin::Connect), _) => Some(Self::Connect),

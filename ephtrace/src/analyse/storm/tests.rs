@@ -26,12 +26,12 @@ fn totals(comm: &[u8], latencies: &[u64], tried: &[u32]) -> Totals {
     for &latency_ns in latencies {
         totals.assignments += 1;
         totals.search_ns += latency_ns;
-        totals.max_latency_ns = totals.max_latency_ns.max(latency_ns);
+        totals.max_latency_ns[0] = totals.max_latency_ns[0].max(latency_ns);
         totals.latency[latency_slot(latency_ns)] += 1;
     }
     for &tried in tried {
         totals.candidates += u64::from(tried);
-        totals.max_tried = totals.max_tried.max(tried);
+        totals.max_tried[0] = totals.max_tried[0].max(tried);
         totals.tried[tried_slot(tried)] += 1;
     }
     totals
@@ -97,7 +97,10 @@ fn what_found_no_room_is_part_of_all() {
     other.failures[0] = 3;
     let interval = interval_of(0, 500_000_000, &[], Some(&other));
     assert_eq!((interval.all.assignments, interval.all.failed), (4, 3));
-    assert_eq!(interval.all.errors, [("EADDRNOTAVAIL", 3)]);
+    assert_eq!(interval.all.errors, [(Some(99), 3)]);
+    let data = serde_json::to_value(&interval.all).unwrap();
+    assert_eq!(data["errors"], serde_json::json!([["EADDRNOTAVAIL", 3]]));
+    assert_eq!(error_name(None), "other");
     assert!((interval.all.per_second - 8.0).abs() < 1e-9);
     assert_eq!(interval.other.unwrap().failed, 3);
 }

@@ -1,6 +1,9 @@
 //! From a recording to a report.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -10,7 +13,7 @@ use crate::{
     model::{Assignment, filter::Filter},
     output::{Screen, Watch, printable, summary::words},
     pipeline::{input::Input, replay::Replay, stages::Stages},
-    replay::Recording,
+    replay::{Recording, sorting::Reach},
 };
 
 /// What is said of a recording.
@@ -53,17 +56,18 @@ impl Report {
 
 /// Reads all of `recording`; what can't be read is said on `notices`.
 pub fn read(recording: Recording, notices: &mut impl Write) -> Result<Report> {
-    read_with(recording, None, notices, |_| ())
+    read_with(recording, Reach::Automatic, None, notices, |_| ())
 }
 
 /// The same of the assignments that `filter` keeps; `watch` sees each of them, its `step` set.
 pub(super) fn read_with(
     recording: Recording,
+    reach: Reach,
     filter: Option<Filter>,
     notices: &mut impl Write,
     watch: impl FnMut(&Assignment),
 ) -> Result<Report> {
-    let mut replay = Replay::new(Input::Direct(recording), notices);
+    let mut replay = Replay::new(Input::Direct(recording), reach, notices);
     let mut stages = Stages::new(None, filter, Watch(watch));
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         stages.take(assignment)?;
@@ -77,4 +81,28 @@ pub(super) fn read_with(
         repeated: input.resent_packets(),
         summary: stages.summary(None, MAX_DESTINATIONS, replay.circumstances()),
     })
+}
+
+/// Reads the recording at `path`; a second time, all of it put in order, where rows came too late
+/// and it is a file. `observe` sees each assignment; what it has seen in the end is returned, too.
+pub(super) fn read_in_order<O: Default>(
+    path: &Path,
+    filter: Option<&Filter>,
+    notices: &mut impl Write,
+    observe: impl Fn(&mut O, &Assignment),
+) -> Result<(Report, O)> {
+    let recording = Recording::open(path)?;
+    let is_file = !recording.is_stream() && path.as_os_str() != "-";
+    let mut seen = O::default();
+    let watch = |assignment: &Assignment| observe(&mut seen, assignment);
+    let report = read_with(recording, Reach::Automatic, filter.cloned(), notices, watch)?;
+    if report.summary.disordered == 0 || !is_file {
+        return Ok((report, seen));
+    }
+    seen = O::default();
+    let watch = |assignment: &Assignment| observe(&mut seen, assignment);
+    // What can't be read was said already.
+    let nowhere = &mut io::sink();
+    let again = read_with(Recording::open(path)?, Reach::Whole, filter.cloned(), nowhere, watch)?;
+    Ok((again, seen))
 }

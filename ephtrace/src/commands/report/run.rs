@@ -7,10 +7,12 @@ use std::{
 
 use anyhow::Result;
 
-use super::{page, reading::read_with};
+use super::{page, reading::read_in_order};
 use crate::{
-    cli::ReportArgs, commands::settings::build_recorded_filter, model::filter::Filter,
-    output::Screen, replay::Recording,
+    cli::ReportArgs,
+    commands::settings::build_recorded_filter,
+    model::{Assignment, filter::Filter},
+    output::Screen,
 };
 
 /// Reads the recording, and writes the report to standard output, or as a page to a file; what
@@ -20,12 +22,12 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let filter = build_recorded_filter(&args.filter)?;
     // Without one, none is looked at for each row.
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
-    let recording = Recording::open(&path)?;
     if let Some(page) = &args.html {
-        page::write(page, &path, recording, filter)?;
+        page::write(page, &path, filter.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let report = read_with(recording, filter, &mut io::stderr(), |_| ())?;
+    let nothing = |(): &mut (), _: &Assignment| ();
+    let (report, ()) = read_in_order(&path, filter.as_ref(), &mut io::stderr(), nothing)?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;

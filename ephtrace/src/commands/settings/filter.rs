@@ -36,7 +36,8 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
         src: networks("--src", &args.src)?,
         netns: each(&args.netns, |name| lookup::netns(name))?,
         cgroups: each(&args.cgroup, |path| lookup::cgroup(path))?,
-        origins: if origins.is_empty() { chosen_by_kernel() } else { origins },
+        explicit_failed_only: origins.is_empty(),
+        origins: if origins.is_empty() { all_origins() } else { origins },
         family: match (args.ipv4, args.ipv6) {
             (true, false) => Some(Family::V4),
             (false, true) => Some(Family::V6),
@@ -78,6 +79,7 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
     let mut filter = build_filter(args)?;
     if args.origin.is_empty() {
         filter.origins.clear();
+        filter.explicit_failed_only = false;
     }
     args.cgroup.first().map_or(Ok(filter), |path| {
         Err(UsageError::Value {
@@ -91,9 +93,9 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
     })
 }
 
-/// All origins but `explicit`: there the kernel chose nothing.
-pub fn chosen_by_kernel() -> Vec<Origin> {
-    Origin::ALL.iter().copied().filter(|&origin| origin != Origin::Explicit).collect()
+/// All origins; of `explicit`, where the kernel chose nothing, failures alone are kept.
+pub fn all_origins() -> Vec<Origin> {
+    Origin::ALL.to_vec()
 }
 
 /// Network namespaces as `--netns` names them: inode number, and the file that stands for it unless

@@ -12,7 +12,7 @@ pub(super) mod parse;
 pub(super) use self::filter::{build_live_filter, build_recorded_filter, named_hook, which};
 pub use self::{
     error::UsageError,
-    filter::{chosen_by_kernel, namespace},
+    filter::{all_origins, namespace},
 };
 
 #[cfg(test)]

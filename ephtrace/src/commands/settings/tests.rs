@@ -35,8 +35,9 @@ fn network(text: &str) -> Network {
 fn defaults_keep_all() {
     let TraceSettings { filter, hook, ring_bytes, view, count, duration, output, .. } =
         settings("").unwrap();
-    assert_eq!(filter, Filter { origins: chosen_by_kernel(), ..Filter::default() });
-    assert_eq!(filter.origins.len(), Origin::ALL.len() - 1, "all but explicit");
+    let expected =
+        Filter { origins: all_origins(), explicit_failed_only: true, ..Filter::default() };
+    assert_eq!(filter, expected);
     assert_eq!((hook, ring_bytes, count, duration, output), (None, 8 << 20, None, None, None));
     assert_eq!(view, View::default());
 }
@@ -55,7 +56,8 @@ fn values_fill_their_lists() {
         lports: vec![PortRange::new(40_000, 40_000)],
         family: Some(Family::V6),
         min_latency: Some(Duration::from_micros(1500)),
-        origins: chosen_by_kernel(),
+        origins: all_origins(),
+        explicit_failed_only: true,
         ..Filter::default()
     };
     assert_eq!(filter, expected);

@@ -3,7 +3,7 @@
 use crate::inventory::{
     asked::Taken,
     namespace::{Source, TcpTotals, UdpTotals},
-    socket::{Socket, State},
+    socket::{Socket, TcpState},
     sysctls::Sysctls,
 };
 
@@ -18,8 +18,6 @@ pub struct Listing {
     pub in_range: Vec<Socket>,
     /// UDP sockets whose local port is inside the range, likewise.
     pub udp_in_range: Vec<Socket>,
-    /// Ports that TCP sockets take from who binds.
-    pub tcp_taken: Taken,
     /// Ports that UDP sockets take from each other.
     pub udp_taken: Taken,
     /// All TCP sockets, counted.
@@ -39,7 +37,7 @@ impl Listing {
         if !sysctls.range.contains(socket.sport) {
             return;
         }
-        if self.udp_taken.add(&socket) {
+        if self.udp_taken.add(&socket, false) {
             self.udp.ports.add(socket.sport);
         }
         if self.udp_in_range.len() < MAX_SOCKETS {
@@ -51,14 +49,13 @@ impl Listing {
     pub fn add_tcp(&mut self, socket: Socket, sysctls: &Sysctls) {
         self.tcp.sockets += 1;
         match socket.state {
-            State::Listen => self.tcp.listening += 1,
-            State::Bound | State::Close => self.tcp.bound_only += 1,
+            TcpState::Listen => self.tcp.listening += 1,
+            TcpState::Bound | TcpState::Close => self.tcp.bound_only += 1,
             state => self.tcp.connected.add(state),
         }
         if !sysctls.range.contains(socket.sport) {
             return;
         }
-        self.tcp_taken.add(&socket);
         if self.in_range.len() < MAX_SOCKETS {
             self.in_range.push(socket);
         } else {

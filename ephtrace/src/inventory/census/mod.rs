@@ -17,11 +17,13 @@ use self::holders::holders;
 pub use self::listing::Listing;
 use self::rank::{may_reuse, rank};
 use super::{
-    asked::{Ask, Asked},
-    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Place, Settings},
+    asked::{Ask, Asked, Taken},
+    namespace::{
+        Bound, DestinationUse, Held, HeldState, Mark, Namespace, NetnsRef, NetnsSettings, Others,
+    },
     owners::Owners,
     port_set::{Parity, PortSet},
-    socket::{ByState, Socket, State},
+    socket::{ByState, Socket, TcpState},
     sysctls::Sysctls,
 };
 
@@ -38,7 +40,7 @@ const REUSE_DELAY_MS: u32 = 1000;
 /// What is in use in one namespace, before anybody asked whose it is.
 #[derive(Debug)]
 pub struct Census {
-    place: Place,
+    place: NetnsRef,
     sysctls: Sysctls,
     listing: Listing,
     /// Connected, on usable ports that are no listener's; each destination's together, by port.
@@ -49,6 +51,8 @@ pub struct Census {
     bound: Vec<Socket>,
     /// Ports of `bound`: connect leaves them out whatever the destination.
     bound_ports: PortSet,
+    /// Ports that TCP sockets take from who binds.
+    tcp_taken: Taken,
     /// Connected, but none that connect could have opened.
     accepted_sockets: Vec<Socket>,
     accepted: u64,
@@ -57,14 +61,18 @@ pub struct Census {
 
 impl Census {
     /// Counts and ranks.
-    pub fn new(place: Place, sysctls: Sysctls, mut listing: Listing) -> Self {
+    pub fn new(place: NetnsRef, sysctls: Sysctls, mut listing: Listing) -> Self {
         let mut in_range = std::mem::take(&mut listing.in_range);
         in_range.retain(|socket| sysctls.range.contains(socket.sport));
+        let mut tcp_taken = Taken::default();
+        for socket in &in_range {
+            tcp_taken.add(socket, may_reuse(&sysctls, socket));
+        }
         let mut bound: Vec<Socket> =
             in_range.iter().filter(|s| is_bound_only(s.state)).copied().collect();
         bound.sort_unstable_by_key(|s| (s.sport, s.state, s.saddr, s.inode));
         let (mut listened, mut bound_ports) = (PortSet::default(), PortSet::default());
-        listened.extend(bound.iter().filter(|s| s.state == State::Listen).map(|s| s.sport));
+        listened.extend(bound.iter().filter(|s| s.state == TcpState::Listen).map(|s| s.sport));
         bound_ports.extend(bound.iter().map(|s| s.sport));
         let (mut accepted_sockets, mut on_reserved) = (Vec::new(), 0);
         in_range.retain(|socket| {
@@ -89,6 +97,7 @@ impl Census {
             ranked,
             bound,
             bound_ports,
+            tcp_taken,
             accepted: accepted_sockets.len() as u64,
             accepted_sockets,
             on_reserved,
@@ -97,20 +106,21 @@ impl Census {
 
     /// Inode numbers of the sockets that [`Census::describe`] will tell of with the same `limit`.
     pub fn inodes(&self, limit: usize) -> impl Iterator<Item = u32> {
-        let shown = self.ranked.iter().take(limit).flat_map(|range| &self.in_use[range.clone()]);
         let scarce = |ask| self.asked(ask).iter().any(is_scarce);
         let (is_scarce_bind, is_scarce_udp) = (scarce(Ask::Bind), scarce(Ask::Udp));
-        let of_bind = self.accepted_sockets.iter().chain(&self.in_use);
+        let shown = self.ranked.iter().take(if is_scarce_bind { 0 } else { limit });
+        let shown = shown.flat_map(|range| &self.in_use[range.clone()]);
+        let of_bind = self.in_use.iter().chain(&self.accepted_sockets);
         let of_bind = of_bind.filter(move |_| is_scarce_bind);
         let of_udp = self.listing.udp_in_range.iter().filter(move |_| is_scarce_udp);
-        let all = shown.chain(&self.bound).chain(of_bind).chain(of_udp);
+        let all = shown.chain(of_bind).chain(&self.bound).chain(of_udp);
         all.map(|socket| socket.inode).filter(|inode| *inode != 0)
     }
 
     /// What is in use, with the fullest `limit` destinations one by one.
     pub fn describe(self, limit: usize, owners: Owners<'_>) -> Namespace {
         let shown = self.ranked.iter().take(limit);
-        let taken = self.taken(owners);
+        let taken = self.closed_to_connect(owners);
         let destinations = shown
             .map(|range| self.destination(&self.in_use[range.clone()], &taken, owners))
             .collect();
@@ -127,7 +137,7 @@ impl Census {
         let asked = asked.collect();
         let ports = ports.split(self.sysctls.range);
         Namespace {
-            settings: Settings::new(&self.sysctls),
+            settings: NetnsSettings::new(&self.sysctls),
             sockets: by_state.total(),
             by_state,
             ports: ports.total(),
@@ -153,7 +163,7 @@ impl Census {
     }
 
     /// Ports that connect leaves out whatever the destination, known and possible ones.
-    fn taken(&self, owners: Owners<'_>) -> Taken {
+    fn closed_to_connect(&self, owners: Owners<'_>) -> ClosedToConnect {
         let mut bound = self.bound_ports.clone();
         let (mut unsure, mut chosen) = (PortSet::default(), PortSet::default());
         for socket in &self.in_use {
@@ -165,10 +175,15 @@ impl Census {
         }
         // Sockets that share a port came by it in the same way.
         unsure.retain(|port| !bound.contains(port) && !chosen.contains(port));
-        Taken { bound, unsure }
+        ClosedToConnect { bound, unsure }
     }
 
-    fn destination(&self, sockets: &[Socket], taken: &Taken, owners: Owners<'_>) -> DestinationUse {
+    fn destination(
+        &self,
+        sockets: &[Socket],
+        taken: &ClosedToConnect,
+        owners: Owners<'_>,
+    ) -> DestinationUse {
         let count = Count::of(sockets);
         let usable = self.sysctls.usable();
         let (left, first_left, unsure) = self.left(sockets, taken);
@@ -176,7 +191,7 @@ impl Census {
         let now = reusable.clone().filter(|s| self.is_old_enough(s)).count();
         let reusable = self.sysctls.tw_reuse.map(|_| as_u32(reusable.count()));
         let now = self.sysctls.tw_reuse.map(|_| as_u32(now));
-        let resent = |s: &&Socket| s.state == State::SynSent && s.retransmits > 0;
+        let resent = |s: &&Socket| s.state == TcpState::SynSent && s.retransmits > 0;
         let first = &sockets[0];
         let held = holders(sockets, self.place.netns, owners);
         DestinationUse {
@@ -199,13 +214,13 @@ impl Census {
             other_holders: held.others,
             unknown_open: held.unknown_open,
             unknown_closed: held.unknown_closed,
-            ports: sockets.iter().map(|s| (s.sport, s.state == State::TimeWait)).collect(),
+            ports: sockets.iter().map(|s| (s.sport, s.state == TcpState::TimeWait)).collect(),
         }
     }
 
     /// Ports that connect could still choose for the destination of `sockets`, those of them that
     /// it tries first, and those that may be taken.
-    fn left(&self, sockets: &[Socket], taken: &Taken) -> (u32, u32, u32) {
+    fn left(&self, sockets: &[Socket], taken: &ClosedToConnect) -> (u32, u32, u32) {
         let low = self.sysctls.range.low;
         let mut own = PortSet::default();
         own.extend(sockets.iter().map(|socket| socket.sport));
@@ -237,7 +252,7 @@ impl Census {
 
     fn asked(&self, ask: Ask) -> [Asked; 2] {
         let taken = match ask {
-            Ask::Bind => &self.listing.tcp_taken,
+            Ask::Bind => &self.tcp_taken,
             Ask::Udp => &self.listing.udp_taken,
         };
         taken.asked(ask, &self.sysctls)
@@ -285,7 +300,7 @@ impl Census {
         let alike =
             |a: &Socket, b: &Socket| (a.sport, a.state, a.saddr) == (b.sport, b.state, b.saddr);
         let entries = || self.bound.chunk_by(alike);
-        let listens = |s: &Socket| s.state == State::Listen;
+        let listens = |s: &Socket| s.state == TcpState::Listen;
         let (mut listening, mut unreserved, mut only_bound) =
             (PortSet::default(), PortSet::default(), PortSet::default());
         for socket in &self.bound {
@@ -302,15 +317,16 @@ impl Census {
             listening_unreserved: unreserved.count(range),
             bound_only: lists_bound.then(|| only_bound.count(range)),
             connected: self.bound_and_connected(owners),
-            connected_ports: (!owners.openers.is_empty())
-                .then(|| self.taken(owners).bound.count(range) - self.bound_ports.count(range)),
+            connected_ports: (!owners.past_owners.is_empty()).then(|| {
+                self.closed_to_connect(owners).bound.count(range) - self.bound_ports.count(range)
+            }),
             held: entries().take(MAX_HELD).map(|entry| self.held(entry, owners)).collect(),
             others: entries().skip(MAX_HELD).count(),
         }
     }
 
     fn bound_and_connected(&self, owners: Owners<'_>) -> Option<u64> {
-        if owners.openers.is_empty() {
+        if owners.past_owners.is_empty() {
             return None;
         }
         let netns = self.place.netns;
@@ -322,7 +338,11 @@ impl Census {
         let first = &sockets[0];
         Held {
             port: first.sport,
-            state: if first.state == State::Listen { "listen" } else { "bound" },
+            state: if first.state == TcpState::Listen {
+                HeldState::Listen
+            } else {
+                HeldState::Bound
+            },
             reserved: self.sysctls.reserved.contains(first.sport),
             saddr: first.saddr,
             sockets: sockets.len(),
@@ -332,8 +352,8 @@ impl Census {
     }
 }
 
-fn is_bound_only(state: State) -> bool {
-    matches!(state, State::Listen | State::Bound | State::Close)
+fn is_bound_only(state: TcpState) -> bool {
+    matches!(state, TcpState::Listen | TcpState::Bound | TcpState::Close)
 }
 
 fn is_scarce(asked: &Asked) -> bool {
@@ -346,7 +366,7 @@ fn as_u32(count: usize) -> u32 {
 }
 
 /// Ports that sockets of other destinations keep from a connect.
-struct Taken {
+struct ClosedToConnect {
     /// Those that are bound, listening, or were seen to be bound before they connected.
     bound: PortSet,
     /// Those of connected sockets of which nobody saw how they came by them.

@@ -8,12 +8,12 @@ use self::words::{asks, group, holder, holder_ports, percent, place, reuse, stat
 use crate::inventory::{
     Inventory,
     asked::{Ask, Asked},
-    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Settings},
+    namespace::{Bound, DestinationUse, Held, Mark, Namespace, NetnsSettings, Others},
     socket::ByState,
 };
-use crate::model::PortRange;
+use crate::model::{PortRange, origin_name};
 use crate::output::{
-    escape::shown,
+    escape::escape_for_terminal,
     width::{Left, width},
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -
         writeln!(out)?;
     }
     for one in &inventory.unreadable {
-        let name = one.name.as_deref().map(|name| format!(" ({})", shown(name)));
+        let name = one.name.as_deref().map(|name| format!(" ({})", escape_for_terminal(name)));
         let (netns, name) = (one.netns, name.unwrap_or_default());
         writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
     }
@@ -148,7 +148,7 @@ fn held_by(destination: &DestinationUse) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+    let NetnsSettings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
         namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
@@ -316,9 +316,9 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     for held in listed {
         let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
-        let (origin, holder) = (origin.unwrap_or("-"), holder(held));
+        let (origin, holder) = (origin.map_or("-", origin_name), holder(held));
         let holder = Left(&holder, columns);
-        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder} {saddr}")?;
+        write!(out, "{port:>7} {:6} {reserved:8} {origin:8} {holder} {saddr}", state.as_str())?;
         if *sockets > 1 {
             write!(out, " ({sockets} sockets)")?;
         }

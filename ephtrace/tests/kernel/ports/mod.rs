@@ -2,7 +2,7 @@
 //!
 //! All in network namespaces of their own, each of which belongs to a thread.
 
-mod books;
+pub(crate) mod books;
 
 use std::{
     collections::BTreeSet,

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use fastrand::Rng;
 
-use super::{json, report, text};
+use super::{super::reading::read_in_order, json, report, text};
+use crate::{analyse::findings::Rule, model::Assignment};
 
 const START_NS: u64 = 1_795_000_000_000_000_000;
 
@@ -81,17 +82,37 @@ fn attempts_from_one_port_count_once() {
     assert_eq!(retried, json(&lines(&rows)));
 }
 
-/// Twice as many rows as a window holds, and the first hundred of them at the end.
+/// More rows than a window holds, and the first ones of them at the end: a pipe shows too late that
+/// they are not in order, a file is read again.
 #[test]
-fn rows_that_come_too_late_are_counted_and_cost_confidence() {
+fn rows_that_come_too_late_are_counted_on_a_pipe_and_sorted_in_a_file() {
     let rows = counter(70_000, 0.0, 3);
     let late: Vec<Row> = rows[2000..].iter().chain(&rows[..2000]).copied().collect();
-    let (in_order, late) = (report(&lines(&rows)).0.unwrap(), report(&lines(&late)).0.unwrap());
-    assert_eq!((in_order.summary.disordered, late.summary.disordered), (0, 2000));
+    let (in_order, late) = (lines(&rows), lines(&late));
+    let piped = report(&late).0.unwrap();
+    let sorted = report(&in_order).0.unwrap();
+    assert_eq!((sorted.summary.disordered, piped.summary.disordered), (0, 2000));
     assert!(
-        late.summary.verdict.pattern_confidence
-            < in_order.summary.verdict.pattern_confidence - 0.05
+        piped.summary.verdict.pattern_confidence < sorted.summary.verdict.pattern_confidence - 0.05
     );
-    let rules: Vec<_> = late.summary.findings.iter().map(|finding| finding.rule).collect();
-    assert!(rules.contains(&"disorder"), "{rules:?}");
+    let rules: Vec<_> = piped.summary.findings.iter().map(|finding| finding.rule).collect();
+    assert!(rules.contains(&Rule::Disorder), "{rules:?}");
+
+    let path = std::env::temp_dir().join(format!("ephtrace-late-{}", std::process::id()));
+    std::fs::write(&path, &late).unwrap();
+    let nothing = |(): &mut (), _: &Assignment| ();
+    let (again, ()) = read_in_order(&path, None, &mut std::io::sink(), nothing).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(again.summary, sorted.summary);
+}
+
+/// As a thousand connects a second with lives of half a minute: far more than a window is open at
+/// once, and the first window shows it.
+#[test]
+fn a_long_log_in_the_order_of_ends_is_sorted_as_a_whole() {
+    let rows = counter(90_000, 2000.0, 9);
+    let ended = report(&lines(&by_end(&rows))).0.unwrap();
+    let sorted = report(&lines(&rows)).0.unwrap();
+    assert_eq!(ended.summary.disordered, 0);
+    assert_eq!(ended.summary, sorted.summary);
 }

@@ -9,12 +9,12 @@ use super::{super::reading::read_with, json, text};
 use crate::{
     cli::{Cli, Command},
     commands::settings::build_recorded_filter,
-    replay::Recording,
+    replay::{Recording, sorting::Reach},
 };
 
 /// How a client of the capture chooses its ports.
 #[derive(Clone, Copy, PartialEq)]
-enum Rule {
+enum Choice {
     /// +1 for everybody.
     Counter,
     /// Anywhere.
@@ -23,7 +23,7 @@ enum Rule {
 
 /// A capture at one server with two services: each client connects `each` times, in turn with the
 /// others, to both services by chance.
-fn capture(rules: &[Rule], each: u32) -> String {
+fn capture(rules: &[Choice], each: u32) -> String {
     let mut rng = Rng::with_seed(77);
     let mut counters: Vec<u16> = rules.iter().map(|_| rng.u16(49_152..64_000)).collect();
     let mut text = String::new();
@@ -31,8 +31,8 @@ fn capture(rules: &[Rule], each: u32) -> String {
         for (client, rule) in rules.iter().enumerate() {
             counters[client] += 1;
             let sport = match rule {
-                Rule::Counter => counters[client],
-                Rule::Random => rng.u16(1024..),
+                Choice::Counter => counters[client],
+                Choice::Random => rng.u16(1024..),
             };
             let n = u64::from(round) * rules.len() as u64 + client as u64;
             writeln!(
@@ -50,7 +50,7 @@ fn capture(rules: &[Rule], each: u32) -> String {
 
 #[test]
 fn hosts_that_agree_have_one_verdict() {
-    let report = json(&capture(&[Rule::Counter; 40], 50));
+    let report = json(&capture(&[Choice::Counter; 40], 50));
     assert_eq!(report["hosts"]["known"], 40);
     assert_eq!(report["hosts"]["judged"], 40);
     assert_eq!(report["verdict"]["pattern"], "sequential");
@@ -59,8 +59,8 @@ fn hosts_that_agree_have_one_verdict() {
 
 #[test]
 fn hosts_that_differ_have_none_over_all() {
-    let mut rules = [Rule::Counter; 40];
-    rules[25..].fill(Rule::Random);
+    let mut rules = [Choice::Counter; 40];
+    rules[25..].fill(Choice::Random);
     let lines = capture(&rules, 120);
     let report = json(&lines);
     assert_eq!(report["verdict"]["pattern"], "undetermined");
@@ -74,7 +74,7 @@ fn hosts_that_differ_have_none_over_all() {
 
 #[test]
 fn most_clients_of_a_server_say_too_little() {
-    let report = json(&capture(&[Rule::Counter; 200], 3));
+    let report = json(&capture(&[Choice::Counter; 200], 3));
     assert_eq!(report["verdict"]["pattern"], "undetermined");
     assert_eq!(report["hosts"]["known"], 200);
     assert_eq!(report["hosts"]["judged"], 0);
@@ -82,14 +82,15 @@ fn most_clients_of_a_server_say_too_little() {
 
 #[test]
 fn one_client_of_many_can_be_reported_on() {
-    let mut rules = [Rule::Random; 20];
-    rules[7] = Rule::Counter;
+    let mut rules = [Choice::Random; 20];
+    rules[7] = Choice::Counter;
     let line = ["ephtrace", "report", "f", "--src", "192.0.2.7"];
     let Command::Report(args) = Cli::parse_from(line).into_command() else { panic!("not report") };
     let filter = build_recorded_filter(&args.filter).unwrap();
     let lines = io::Cursor::new(capture(&rules, 60));
     let recording = Recording::from_reader("test", lines).unwrap();
-    let report = read_with(recording, Some(filter), &mut io::sink(), |_| ()).unwrap();
+    let report =
+        read_with(recording, Reach::Automatic, Some(filter), &mut io::sink(), |_| ()).unwrap();
     assert_eq!(report.summary.assignments, 60);
     assert_eq!(report.summary.hosts.known, 1);
     assert_eq!(report.summary.verdict.pattern.as_str(), "sequential");

@@ -11,11 +11,12 @@ use std::{
 use anyhow::Result;
 use proptest::prelude::*;
 
-use super::{page, *};
+use super::{page, reading::read_with, *};
 use crate::{
-    analyse::{destinations::MAX_DESTINATIONS, processes::MAX_PROCESSES},
+    analyse::{charts::Charts, destinations::MAX_DESTINATIONS, processes::MAX_PROCESSES},
+    model::Assignment,
     output::Screen,
-    replay::Recording,
+    replay::{Recording, sorting::Reach},
 };
 
 /// What a report says of `lines`, and what was said on the way.
@@ -57,6 +58,14 @@ fn double_hash(n: u32) -> String {
         .unwrap();
     }
     text
+}
+
+fn page(recording: Recording) -> String {
+    let mut charts = Charts::default();
+    let observe = |assignment: &Assignment| charts.observe(assignment);
+    let reach = Reach::Automatic;
+    let report = read_with(recording, reach, None, &mut io::sink(), observe).unwrap();
+    page::render(&report, &charts)
 }
 
 fn failure() -> &'static str {
@@ -266,7 +275,7 @@ fn ten_million_rows_take_bounded_memory() {
 fn ten_million_rows_make_a_page_of_bounded_size() {
     let endless = Endless { rows: 10_000_000, line: Cursor::default() };
     let recording = Recording::from_reader("endless", endless).unwrap();
-    let page = page::make(recording, None, &mut io::sink()).unwrap();
+    let page = page(recording);
     assert!(page.contains("10,000,000 ports"));
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
     let resident = resident_kib();
@@ -308,7 +317,7 @@ proptest! {
 fn a_page() {
     let lines = double_hash(300) + failure();
     let recording = Recording::from_reader("test.ndjson", Cursor::new(lines)).unwrap();
-    let page = page::make(recording, None, &mut io::sink()).unwrap();
+    let page = page(recording);
     assert!(page.starts_with("<!DOCTYPE html>"));
     assert!(page.contains("Ports follow the last one given to the same destination"));
     assert!(page.contains("3 events are missing"));
@@ -319,7 +328,7 @@ fn a_page() {
 fn a_page_does_not_overwrite_its_recording() {
     let path = std::env::temp_dir().join(format!("ephtrace-page-{}", std::process::id()));
     std::fs::write(&path, double_hash(2)).unwrap();
-    let refused = page::write(&path, &path, Recording::open(&path).unwrap(), None).unwrap_err();
+    let refused = page::write(&path, &path, None).unwrap_err();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), double_hash(2));
     std::fs::remove_file(&path).unwrap();
     assert!(
