@@ -20,7 +20,7 @@ use super::{
     hosts::{HostVerdicts, Hosts},
     lanes::LaneKey,
     number::as_f64,
-    pattern::Observation,
+    pattern::{Observation, Verdict},
     picture::PlotData,
     processes::Processes,
     self_connect::SelfConnects,
@@ -123,7 +123,8 @@ impl Tally {
         let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts();
         // Where there are several hosts, each of them was asked.
         if hosts.known < 2 {
-            verdict.check_destinations(destinations.iter().map(|one| &one.verdict));
+            let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
+            verdict.check_destinations(&judged);
         }
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {

@@ -9,7 +9,7 @@ use super::{
     names::{Algorithm, Pattern},
     posterior::{self, Member},
 };
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// All models take part in this many events first.
 const FIRST: u64 = 2048;

@@ -12,9 +12,10 @@ const FEW: usize = 3;
 
 impl Verdict {
     /// Withholds what a third or more of the destinations contradict whose verdicts are given.
-    pub fn check_destinations<'a>(&mut self, destinations: impl IntoIterator<Item = &'a Verdict>) {
+    pub fn check_destinations(&mut self, destinations: &[&Self]) {
         let given: Vec<&Self> = destinations
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|one| one.algorithm != Algorithm::Undetermined)
             .collect();
         let against: Vec<&Self> =

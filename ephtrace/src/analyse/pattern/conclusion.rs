@@ -7,7 +7,7 @@ use super::{
     posterior::{self, Member},
     verdict::{FEWEST_PAIRS, Verdict, hedged, ranked},
 };
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Share of events out of order that costs no confidence.
 const ORDERLY: f64 = 0.02;

@@ -5,7 +5,7 @@ use super::{
     models::{HostDensities, LaneDensities, NEAR},
     observation::{Clock, Observation},
 };
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 use crate::model::Origin;
 
 /// An event that is earlier than the one before it by more than this, in nanoseconds, is out of

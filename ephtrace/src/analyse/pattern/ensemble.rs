@@ -16,7 +16,7 @@ use super::{
     observation::Observation,
     simple_hash::{HashCounter, HashOffset, SimpleHash},
 };
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Destinations that a classifier remembers; about 300 bytes each. A return to one that was
 /// forgotten counts as a first visit, which costs evidence but never makes it wrong.

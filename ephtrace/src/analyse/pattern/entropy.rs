@@ -1,7 +1,7 @@
 //! How much there is to guess about the next port of a destination.
 
 use super::{ensemble::Ensemble, names::Algorithm, verdict::Verdict};
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Entropy in bits of the next port of a destination whose last port (and, for a counter for
 /// everybody, whose counter) is known; `None` where no algorithm is certain enough.

@@ -9,7 +9,7 @@ use super::{
     posterior::TELLING,
     verdict::{FEWEST_PAIRS, Verdict},
 };
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Share from which on a parity is worth a word.
 const NEARLY_ALL: f64 = 0.95;

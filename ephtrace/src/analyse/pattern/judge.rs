@@ -10,7 +10,7 @@ use super::{
     sampling::{Decision, SamplingSchedule},
     verdict::{CONFIDENT, Named, Verdict, hedged},
 };
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that one rule of the kernel makes.
@@ -78,7 +78,7 @@ pub struct StreamVerdict {
 
 /// Assignments of a stream of which every one is judged, unless asked otherwise: more change no
 /// verdict (`docs/patterns.md`), and each costs about a microsecond.
-pub const WHOLE: u64 = 1 << 12;
+pub const WHOLE: u64 = 1 << 13;
 
 /// A stream with less than this share of the events does not make the whole mixed.
 const MINOR: f64 = 0.14;

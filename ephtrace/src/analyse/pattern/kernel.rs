@@ -5,7 +5,7 @@
 //! same, two searches for one destination begin as far apart as the word moved in between.
 
 use super::{frame::Frame, names::Algorithm, observation::Observation};
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Fewer checks than this say nothing.
 const ENOUGH: u64 = 3;

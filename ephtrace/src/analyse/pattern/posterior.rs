@@ -5,7 +5,7 @@ use super::{
     names::{Algorithm, Pattern},
     score::log_sum_exp,
 };
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// One policy, possibly of several variants, with its evidence.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! Running log-likelihoods and component shares, cheap enough for every event and model.
 
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Sum of the logarithms of densities. Logarithms are taken once in a while only.
 #[derive(Clone, Copy, Debug)]

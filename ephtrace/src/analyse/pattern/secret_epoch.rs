@@ -5,7 +5,7 @@
 //! this is known; with time alone, the phase of the boundaries is learned.
 
 use super::observation::Clock;
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Length of an epoch in nanoseconds.
 const EPOCH_NS: u64 = 10_000_000_000;

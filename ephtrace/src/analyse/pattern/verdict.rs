@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::names::{Algorithm, Pattern, Predictable};
-use crate::analyse::real as as_f64;
+use crate::analyse::number::as_f64;
 
 /// Below this a verdict is withheld.
 pub const CONFIDENT: f64 = 0.9;

@@ -179,9 +179,9 @@ fn a_verdict_is_withheld_where_its_destinations_or_the_kernel_contradict_it() {
     assert_eq!(lane.algorithm, Algorithm::LinuxDhash64k);
 
     let mut whole = hint.clone();
-    whole.check_destinations([&hint, &hint]);
+    whole.check_destinations(&[&hint, &hint]);
     assert_eq!(whole, hint, "they agree");
-    whole.check_destinations([&lane, &lane, &hint]);
+    whole.check_destinations(&[&lane, &lane, &hint]);
     assert_eq!(whole.algorithm, Algorithm::Undetermined);
     assert!(whole.algorithm_confidence < 0.9);
     assert!(whole.evidence[0].starts_with("withheld: 2 of the 3 busiest"), "{whole:#?}");
