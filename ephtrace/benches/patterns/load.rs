@@ -87,7 +87,7 @@ pub(crate) fn some_targets(rng: &mut Rng, n: usize) -> (Vec<Target>, usize) {
         let host = address(rng);
         (0..namespaces).map(|_| if own { address(rng) } else { host }).collect()
     };
-    let daddrs: Vec<IpAddr> = (0..destinations.div_ceil(2) + 1).map(|_| address(rng)).collect();
+    let daddrs: Vec<IpAddr> = (0..=destinations.div_ceil(2)).map(|_| address(rng)).collect();
     let targets = (0..destinations)
         .map(|_| {
             let netns = rng.usize(..namespaces);

@@ -17,9 +17,12 @@ use ephtrace::analyse::pattern::{Algorithm, Pattern};
 
 use crate::{
     policy::{Open, Rule},
-    rules::Class,
+    rules::{Class, Range},
     trace::{Row, Trace},
 };
+
+/// When a destination was last used: which row of its namespace, in which epoch, in which range.
+type Last = (usize, u64, Range);
 
 /// Fewer pairs than this can't decide.
 const FEW: usize = 3;
@@ -67,7 +70,7 @@ pub(crate) struct Pairs {
     /// … after others of its namespace were used.
     pub(crate) interleaved: usize,
     /// Rows after another one of the same namespace.
-    pub(crate) pairs: usize,
+    pub(crate) following: usize,
     /// Ports that came before.
     pub(crate) repeated: usize,
     /// Rows that a policy made.
@@ -86,7 +89,7 @@ pub(crate) fn pairs(trace: &Trace) -> Pairs {
         trace.rules.iter().position(|rule| pattern_of(name_of(rule)) == Pattern::PerDestination);
     let mut last_of_counter: HashMap<u64, u64> = HashMap::new();
     let mut pairs = Pairs::default();
-    let mut last_of_key: HashMap<(usize, u64), (usize, u64, (u16, u16))> = HashMap::new();
+    let mut last_of_key: HashMap<(usize, u64), Last> = HashMap::new();
     let mut last_of_netns: HashMap<usize, (u64, usize)> = HashMap::new();
     let mut parts = [0, 0];
     let mut ports = HashSet::new();
@@ -97,7 +100,7 @@ pub(crate) fn pairs(trace: &Trace) -> Pairs {
         let Row { to, range, .. } = *row;
         let (before, count) = last_of_netns.get(&to.netns).copied().unwrap_or((to.key, 0));
         last_of_netns.insert(to.netns, (to.key, count + 1));
-        pairs.pairs += usize::from(count > 0);
+        pairs.following += usize::from(count > 0);
         pairs.switches += usize::from(before != to.key);
         let rule = row.part.and_then(|part| trace.rules.get(part));
         let epoch = if rule.is_some_and(salted) { row.epoch } else { 0 };
@@ -152,7 +155,7 @@ fn known(algorithm: Algorithm, pairs: Pairs) -> Right {
         }
     }
     let informative = match pattern_of(algorithm) {
-        Pattern::Sequential => pairs.pairs,
+        Pattern::Sequential => pairs.following,
         _ => pairs.returns,
     };
     if informative < FEW {

@@ -88,9 +88,10 @@ pub fn rule_of(release: &str, stream: Stream) -> Option<Algorithm> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     match stream {
-        Stream::Connect if version >= (5, 18) => Some(Algorithm::LinuxDhash64k),
         Stream::ConnectSocketRange if version >= (6, 8) => Some(Algorithm::LinuxLpr),
-        Stream::ConnectSocketRange if version >= (5, 18) => Some(Algorithm::LinuxDhash64k),
+        Stream::Connect | Stream::ConnectSocketRange if version >= (5, 18) => {
+            Some(Algorithm::LinuxDhash64k)
+        }
         Stream::Bind => Some(Algorithm::RandomOdd),
         Stream::Udp => Some(Algorithm::RandomUniform),
         Stream::Ping => Some(Algorithm::SeqGlobal),

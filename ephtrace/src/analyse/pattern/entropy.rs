@@ -12,14 +12,14 @@ pub(super) fn next_port(c: &Ensemble, verdict: &Verdict) -> Option<f64> {
         Algorithm::SeqGlobal
         | Algorithm::Alg3Hash
         | Algorithm::LinuxHintEven
-        | Algorithm::Alg4Dhash => 0.0,
+        | Algorithm::Alg4Dhash
+        | Algorithm::Fixed => 0.0,
         Algorithm::Alg5RandInc => c.host.random_up.n().log2(),
         Algorithm::RandomUniform => seen(c, c.random.uniform(n), size.log2()),
         Algorithm::RandomOdd => seen(c, c.random.odd(n), size.log2() - 1.0),
         // 15/16 of one step, 1/16 of another.
         Algorithm::LinuxDhash256 => 0.337,
         Algorithm::LinuxDhash64k | Algorithm::LinuxLpr => 3.0,
-        Algorithm::Fixed => 0.0,
         Algorithm::Mixed | Algorithm::Other | Algorithm::Undetermined => return None,
     };
     Some(bits)

@@ -5,7 +5,7 @@ use crate::model::PortRange;
 /// Ports that a program names are taken to be spread over 1024 to 65535.
 const NAMED_PORTS: f64 = 64512.0;
 
-/// StepHistogram up to this are not looked at for a wrap-around.
+/// Steps up to this are not looked at for a wrap-around.
 const UNWRAPPED: i64 = 512;
 
 /// How far into an event's density a stray port outside the range is allowed for.

@@ -5,9 +5,9 @@
 
 use std::sync::LazyLock;
 
-/// StepHistogram down to minus this are looked at.
+/// Steps down to minus this are looked at.
 pub(super) const BACK: i32 = 64;
-/// StepHistogram up to this, exclusive, are looked at.
+/// Steps up to this, exclusive, are looked at.
 pub(super) const AHEAD: i32 = 160;
 const LEN: usize = 224;
 

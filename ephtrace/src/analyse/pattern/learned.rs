@@ -18,7 +18,7 @@ const NEW_PORT: f64 = 10.0;
 /// Distinct ports that are remembered.
 const PORTS: usize = 256;
 
-/// StepHistogram by how often they came (a Chinese restaurant process over a range-wide base).
+/// Steps by how often they came (a Chinese restaurant process over a range-wide base).
 #[derive(Clone)]
 pub(super) struct StepHistogram {
     counts: Vec<(i32, u32)>,
