@@ -11,10 +11,10 @@ use fastrand::Rng;
 use crate::{
     load::{Load, Tempo},
     policy::{EPOCH_NS, Policy, Rule},
-    rules::{Class, Range},
+    rules::Class,
     trace::{Row, generate},
-    truth::{Right, is_minor, name_of, pattern_of},
-    world::{Target, World, address, size},
+    truth::{Right, is_minor, name_of},
+    world::{Range, Target, World, address, size},
 };
 /// A kind of recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -386,9 +386,7 @@ fn own_ranges(rng: &mut Rng, n: usize) -> Vec<Case> {
         .map(|which| {
             let rows: Vec<Row> =
                 rows.iter().filter(|row| row.part == Some(which)).copied().collect();
-            let algorithm = name_of(&rules[which]);
-            let mut right = Right::new(algorithm);
-            debug_assert_eq!(right.patterns[0], pattern_of(algorithm));
+            let mut right = Right::new(name_of(&rules[which]));
             right.predictable = right.predictable.filter(|_| rows.len() > 8);
             Case { rows, right, live: true }
         })

@@ -3,10 +3,10 @@
 use ephtrace::analyse::pattern::Algorithm;
 use fastrand::Rng;
 
-use crate::policy::{Open, Rule};
-
-/// A range of ports, both ends inclusive.
-pub(crate) type Range = (u16, u16);
+use crate::{
+    policy::{Open, Rule},
+    world::Range,
+};
 
 /// What a trace is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

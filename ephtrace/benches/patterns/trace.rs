@@ -9,8 +9,8 @@ use fastrand::Rng;
 use crate::{
     load::{Load, Tempo, some_targets},
     policy::{Policy, Rule},
-    rules::{Class, Range, range_for, rules_for},
-    world::{Target, World},
+    rules::{Class, range_for, rules_for},
+    world::{Range, Target, World},
 };
 
 /// One assignment of the truth.

@@ -17,8 +17,9 @@ use ephtrace::analyse::pattern::{Algorithm, Pattern};
 
 use crate::{
     policy::{Open, Rule},
-    rules::{Class, Range},
+    rules::Class,
     trace::{Row, Trace},
+    world::Range,
 };
 
 /// When a destination was last used: which row of its namespace, in which epoch, in which range.

@@ -7,7 +7,8 @@ use std::{
 
 use fastrand::Rng;
 
-use crate::rules::Range;
+/// A range of ports, both ends inclusive.
+pub(crate) type Range = (u16, u16);
 
 /// A destination of the generated load.
 #[derive(Clone, Copy, Debug, PartialEq)]

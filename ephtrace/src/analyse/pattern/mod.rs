@@ -6,10 +6,10 @@
 //! ones.
 //!
 //! ```text
-//! Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ ensemble ─┬─ frame (densities)
+//! Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ ensemble ─┬─ frame (ranges)
 //!                                                            │            ├─ models, mixture
 //!                                                            │            └─ counts, kernel
-//!                                                            ├─ attention (which models rest)
+//!                                                            ├─ attention (what rests)
 //!                                                            └─ conclusion ─┬─ posterior
 //!                                                                           └─ evidence, entropy
 //! models: counter (laws, counter_heads, secret_epoch), random_increment, simple_hash, learned
