@@ -25,7 +25,8 @@ impl Verdict {
             return;
         }
         let said = format!(
-            "withheld: {} of the {} busiest destinations that were judged say otherwise, such as {}",
+            "withheld: {} of the {} busiest destinations that were judged say otherwise, such as \
+             {}",
             against.len(),
             given.len(),
             first.algorithm

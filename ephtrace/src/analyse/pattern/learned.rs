@@ -200,7 +200,7 @@ impl Gaps {
         Self { counts: [0.1; GAPS], total: 1.5, score: Score::new() }
     }
 
-    /// Evidence for a counter seen in part; where nearly all steps are of 1 to 3, all of it is seen.
+    /// Evidence for a counter seen in part: where nearly all steps are of 1 to 3, all is seen.
     pub(super) fn evidence(&self, n: f64) -> f64 {
         if self.counts[0] + self.counts[1] > WITHOUT_GAPS * self.total {
             return f64::NEG_INFINITY;
