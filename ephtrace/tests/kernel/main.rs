@@ -20,6 +20,7 @@ mod compare;
 mod exclusive;
 mod exits;
 mod filters;
+mod hidden_table;
 mod judged;
 mod modules;
 mod mptcp;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         exclusive::TESTS,
         exits::TESTS,
         filters::TESTS,
+        hidden_table::TESTS,
         judged::TESTS,
         mptcp::TESTS,
         patterns::TESTS,
