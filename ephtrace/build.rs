@@ -1,9 +1,9 @@
 //! Builds the eBPF half for its own target and puts the object where `kernel/object.rs` finds it.
 //!
-//! Needs bpf-linker and a compiler with a core library for `bpfel-unknown-none`; `cargo xtask setup`
-//! installs both. Without them an empty object takes its place, so that `cargo check`, clippy and an
-//! IDE still work, and a real build stops with the reason (see `kernel/object.rs`). Nothing is
-//! downloaded here.
+//! Needs bpf-linker and a compiler with a core library for `bpfel-unknown-none`; `cargo xtask
+//! setup` installs both. Without them an empty object takes its place, so that `cargo check`,
+//! clippy and an IDE still work, and a real build stops with the reason (see `kernel/object.rs`).
+//! Nothing is downloaded here.
 
 use std::{
     env, fs,
@@ -13,12 +13,17 @@ use std::{
 
 type Result<T> = std::result::Result<T, Problem>;
 
+/// The eBPF half.
 const OBJECT: &str = "ephtrace-ebpf";
+/// Programs that do nothing, for `examples/floor.rs`.
+const FLOOR: &str = "floor";
 
 #[expect(clippy::print_stderr, reason = "a build script has no better place for an error")]
 fn main() -> ExitCode {
     println!("cargo::rustc-check-cfg=cfg(ephtrace_no_bpf)");
-    for name in ["EPHTRACE_BPF_RUSTC", "EPHTRACE_CACHE", "PATH"] {
+    // Not PATH: two shells that differ in it would rebuild everything in turn. The tools that were
+    // found in it are watched instead, see `watch`.
+    for name in ["EPHTRACE_BPF_RUSTC", "EPHTRACE_CACHE"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     match build() {
@@ -51,9 +56,10 @@ impl<T: Into<String>> From<T> for Problem {
 
 fn build() -> Result<()> {
     let out = PathBuf::from(var("OUT_DIR")?);
-    let object = out.join(OBJECT);
-    // An empty object first: what includes it must compile whatever happens below.
-    fs::write(&object, []).map_err(|e| format!("can't write {}: {e}", object.display()))?;
+    // Empty objects first: what includes them must compile whatever happens below.
+    for object in [OBJECT, FLOOR].map(|name| out.join(name)) {
+        fs::write(&object, []).map_err(|e| format!("can't write {}: {e}", object.display()))?;
+    }
     let root = PathBuf::from(var("CARGO_MANIFEST_DIR")?).join("..");
     for path in ["ephtrace-ebpf", "ephtrace-common", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
@@ -61,8 +67,29 @@ fn build() -> Result<()> {
     let linker = find_linker()?;
     let compiler = find_compiler()?;
     let built = compile(&root, &out, &linker, &compiler)?;
-    fs::copy(&built, &object).map_err(|e| format!("can't copy {}: {e}", built.display()))?;
+    for name in [OBJECT, FLOOR] {
+        let built = built.join(name);
+        fs::copy(&built, out.join(name))
+            .map_err(|e| format!("can't copy {}: {e}", built.display()))?;
+    }
     Ok(())
+}
+
+/// Has cargo run this again when the file changes or goes away. Cargo takes a file that is missing
+/// for changed, so a place where a tool could appear is named only as long as none was found: then
+/// this runs, and fails at once, with each build until one is installed.
+fn watch(file: &Path) {
+    println!("cargo::rerun-if-changed={}", file.display());
+}
+
+/// The first of these that has its file, which is watched; if none has, all files are.
+fn first_there<T>(places: Vec<(PathBuf, T)>) -> Option<(PathBuf, T)> {
+    if places.iter().all(|(file, _)| !file.exists()) {
+        places.iter().for_each(|(file, _)| watch(file));
+    }
+    let found = places.into_iter().find(|(file, _)| file.exists())?;
+    watch(&found.0);
+    Some(found)
 }
 
 /// A compiler that can build for the eBPF target.
@@ -79,28 +106,22 @@ fn find_compiler() -> Result<Compiler> {
     candidates.extend(env::var_os("RUSTC").map(PathBuf::from));
     candidates.push("/usr/bin/rustc".into());
     candidates.extend(nightly());
-    candidates
-        .iter()
-        .find_map(|rustc| usable(rustc))
-        .ok_or_else(|| "no compiler has a core library for bpfel-unknown-none".into())
+    let places = candidates.iter().flat_map(|rustc| core_libraries(rustc)).collect();
+    let found = first_there(places).map(|(_, compiler)| compiler);
+    found.ok_or_else(|| "no compiler has a core library for bpfel-unknown-none".into())
 }
 
-fn usable(rustc: &Path) -> Option<Compiler> {
-    let out = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
-    let lib = Path::new(String::from_utf8_lossy(&out.stdout).trim()).join("lib/rustlib");
-    let prebuilt = lib.join("bpfel-unknown-none/lib");
-    let source = lib.join("src/rust/library/Cargo.lock");
-    for path in [&prebuilt, &source] {
-        println!("cargo::rerun-if-changed={}", path.display());
-    }
-    let rustc = rustc.to_path_buf();
-    if prebuilt.is_dir() {
-        Some(Compiler { rustc, build_std: false })
-    } else if source.is_file() {
-        Some(Compiler { rustc, build_std: true })
-    } else {
-        None
-    }
+/// Where a compiler has its core library for the eBPF target: built, else as source.
+fn core_libraries(rustc: &Path) -> Vec<(PathBuf, Compiler)> {
+    let out = Command::new(rustc).args(["--print", "sysroot"]).output();
+    let sysroot = out.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
+    // One that can't run is not installed, and would come with the system's packages.
+    let lib = Path::new(sysroot.as_deref().unwrap_or("/usr")).join("lib/rustlib");
+    let compiler = |build_std| Compiler { rustc: rustc.into(), build_std };
+    vec![
+        (lib.join("bpfel-unknown-none/lib"), compiler(false)),
+        (lib.join("src/rust/library/Cargo.lock"), compiler(true)),
+    ]
 }
 
 fn nightly() -> Option<PathBuf> {
@@ -113,15 +134,9 @@ fn nightly() -> Option<PathBuf> {
 fn find_linker() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let tools = cache_dir().map(|dir| dir.join("tools/bin"));
-    if let Some(tools) = &tools {
-        println!("cargo::rerun-if-changed={}", tools.join("bpf-linker").display());
-    }
-    tools
-        .into_iter()
-        .chain(env::split_paths(&path))
-        .map(|dir| dir.join("bpf-linker"))
-        .find(|file| file.is_file())
-        .ok_or_else(|| "bpf-linker is not installed".into())
+    let folders = tools.into_iter().chain(env::split_paths(&path));
+    let found = first_there(folders.map(|folder| (folder.join("bpf-linker"), ())).collect());
+    found.map(|(file, ())| file).ok_or_else(|| "bpf-linker is not installed".into())
 }
 
 fn cache_dir() -> Option<PathBuf> {
@@ -131,6 +146,7 @@ fn cache_dir() -> Option<PathBuf> {
         .or_else(|| dir("HOME").map(|d| d.join(".cache/ephtrace")))
 }
 
+/// Returns the folder that has the objects.
 fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Result<PathBuf> {
     let target_dir = out.join("bpf");
     let mut cargo = Command::new(var("CARGO")?);
@@ -160,7 +176,7 @@ fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Resul
         .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
     let done = cargo.output().map_err(|e| format!("can't run cargo: {e}"))?;
     if done.status.success() {
-        return Ok(target_dir.join("bpfel-unknown-none/bpf").join(OBJECT));
+        return Ok(target_dir.join("bpfel-unknown-none/bpf"));
     }
     let rustc = compiler.rustc.display();
     let said = String::from_utf8_lossy(&done.stderr);

@@ -75,6 +75,8 @@ pub struct Totals {
     pub candidates: u64,
     /// Searches that had to go on to the other parity, failed ones included, where known.
     pub second_pass: u64,
+    /// Sockets that were connected to themselves: source and destination are the same.
+    pub self_connects: u64,
     /// cgroup v2 id of the task that came first.
     pub cgroup_id: u64,
     /// Name of the process, as its first assignment had it; NUL-terminated unless 16 bytes long.
@@ -127,6 +129,7 @@ impl Totals {
         self.search_ns += other.search_ns;
         self.candidates += other.candidates;
         self.second_pass += other.second_pass;
+        self.self_connects += other.self_connects;
         for (mine, other) in self.max_latency_ns.iter_mut().zip(other.max_latency_ns) {
             *mine = (*mine).max(other);
         }

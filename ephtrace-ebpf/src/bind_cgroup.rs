@@ -64,7 +64,8 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
         (_, false, false) => return,
         _ => Origin::Explicit,
     };
-    if !filter::keep_origin(origin) {
+    // A failure is not seen here.
+    if !filter::keep_origin(origin) || filter::keeps_failures_only(origin as u8) {
         return;
     }
     let Some(slot) = in_flight::slot(task::current()) else { return };

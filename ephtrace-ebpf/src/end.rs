@@ -50,6 +50,13 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     if was != state::TENTATIVE && was != state::WANTED {
         return;
     }
+    let is_quiet = slot.is_own == 0 && filter::keeps_failures_only(slot.record.origin);
+    if was == state::WANTED && is_quiet {
+        if outcome.errno == 0 {
+            return;
+        }
+        count(Counter::Seen);
+    }
     let record = &mut slot.record;
     record.end_ns = now;
     record.latency_ns = now.wrapping_sub(slot.start_ns);

@@ -45,6 +45,12 @@ pub(crate) fn keep_origin(origin: Origin) -> bool {
     setting!(filter.origins) & (1 << origin as u32) != 0
 }
 
+/// Whether of this origin failures alone are wanted, so that nothing is counted before one is seen.
+#[inline(always)]
+pub(crate) fn keeps_failures_only(origin: u8) -> bool {
+    origin == Origin::Explicit as u8 && setting!(filter.explicit_failed_only) != 0
+}
+
 /// Whether an assignment is wanted now that its outcome is known.
 #[inline(always)]
 pub(crate) fn keep_end(sport: u16, is_failed: bool, latency_ns: u64) -> bool {

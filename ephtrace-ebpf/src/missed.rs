@@ -7,6 +7,7 @@
 use ephtrace_common::{Counter, Hook};
 
 use crate::{
+    filter,
     globals::setting,
     in_flight::{self, InFlight, state},
     maps::count,
@@ -17,6 +18,9 @@ use crate::{
 #[inline(always)]
 pub(crate) fn abandon(slot: &mut InFlight) {
     if slot.state == state::WANTED && slot.is_own == 0 {
+        if filter::keeps_failures_only(slot.record.origin) {
+            count(Counter::Seen);
+        }
         count(Counter::ReturnMissed);
     }
     if slot.is_under_way() {

@@ -121,7 +121,8 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     let task = task::current();
     let net = sock::net::<TRUSTED>(sk);
     let is_own = setting!(own_pid) != 0 && owner.pid == setting!(own_pid);
-    if !is_own && !start.is_tentative {
+    let is_quiet = filter::keeps_failures_only(start.origin as u8);
+    if !is_own && !start.is_tentative && !is_quiet {
         count(Counter::Seen);
     }
     let is_wanted = is_own
@@ -131,7 +132,9 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         return true;
     }
     if !is_wanted {
-        count(Counter::Filtered);
+        if !is_quiet {
+            count(Counter::Filtered);
+        }
         // Without a hash there is no word whose use would have to be followed.
         if hash_offset.is_none() && setting!(features.attach_twice) == 0 {
             missed::pass_over_probed(start.hook);
@@ -140,6 +143,9 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     }
     let Some(slot) = in_flight::slot(task) else {
         if is_wanted && !is_own {
+            if is_quiet {
+                count(Counter::Seen);
+            }
             count(Counter::InFlightFull);
         }
         return !is_wanted;

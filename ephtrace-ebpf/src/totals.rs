@@ -136,11 +136,27 @@ unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
             let slot = latency_slot(latency_ns) & (LATENCY_SLOTS - 1);
             bump_small((&raw mut (*row).latency).cast::<u32>().add(slot));
         }
+        if record.sport == record.dport && record.dport != 0 && is_to_itself(record) {
+            bump(&raw mut (*row).self_connects, 1);
+        }
         if record.errno != 0 {
             let slot = errno_slot(record.errno);
             bump((&raw mut (*row).failures).cast::<u64>().add(slot), 1);
         }
     }
+}
+
+/// Whether source and destination address are the same.
+#[inline(always)]
+fn is_to_itself(record: &AssignmentRecord) -> bool {
+    // SAFETY: both addresses are 16 bytes at offsets that are multiples of 8.
+    let [from, to] = unsafe {
+        [
+            (&raw const record.saddr).cast::<[u64; 2]>().read(),
+            (&raw const record.daddr).cast::<[u64; 2]>().read(),
+        ]
+    };
+    from[0] == to[0] && from[1] == to[1]
 }
 
 /// The place of this CPU's maximum in a row.

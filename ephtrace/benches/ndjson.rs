@@ -4,8 +4,8 @@ use std::{hint::black_box, io, net::Ipv4Addr};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
-    analyse::{lanes::Lanes, tally::Tally},
-    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
+    analyse::{lanes::StepTracker, tally::Tally},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
     output::{JsonSink, Notices, Sink as _, Target},
 };
 
@@ -37,18 +37,18 @@ fn assignment(n: u32) -> Assignment {
         uid: Some(1000),
         cgroup_id: Some(8123),
         container: None,
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: Ipv4Addr::LOCALHOST.into(),
-            daddr: Ipv4Addr::new(127, 10, (n % 8).to_le_bytes()[0], 1).into(),
-            dport: 8080,
+            daddr: Some(Ipv4Addr::new(127, 10, (n % 8).to_le_bytes()[0], 1).into()),
+            dport: Some(8080),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(port),
         errno: Some(0),
         latency_ns: Some(1800 + u64::from(n) % 700),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         word_step: None,
         salt_epoch: Some(12_345),
         first_candidate: Some(port),
@@ -76,7 +76,7 @@ fn serialize(criterion: &mut Criterion) {
     });
     group.bench_function("lanes", |bencher| {
         let mut assignments = batch();
-        let mut lanes = Lanes::default();
+        let mut lanes = StepTracker::default();
         bencher.iter(|| assignments.iter_mut().for_each(|a| lanes.follow(black_box(a))));
     });
     group.bench_function("tally", |bencher| {

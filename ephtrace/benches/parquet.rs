@@ -9,8 +9,8 @@ use std::{
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
-    analyse::lanes::Lanes,
-    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol},
+    analyse::lanes::StepTracker,
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
     output::{
         Notices, Sink as _,
         stream::parquet::{Options, ParquetSink},
@@ -87,18 +87,18 @@ impl Storm {
             uid: Some(1000),
             cgroup_id: Some(8123),
             container: Some("0123456789ab".into()),
-            destination: Destination {
-                netns: 4_026_531_840,
+            flow: FlowKey {
+                netns: Some(4_026_531_840),
                 saddr: [10, 0, 0, 1].into(),
-                daddr: [10, 0, 1, lane].into(),
-                dport: 443,
+                daddr: Some([10, 0, 1, lane].into()),
+                dport: Some(443),
             },
             protocol: Some(Protocol::Tcp),
             origin: Some(Origin::Connect),
             sport: Some(port),
             errno: Some(0),
             latency_ns: Some(900 + u64::from(tried) * 60 + self.wait_ns(400.0)),
-            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            range: Some(RangeInForce::of_netns(32_768, 60_999)),
             salt_epoch: Some(self.ts_ns / 10_000_000_000),
             first_candidate: Some(first),
             tried: Some(tried.into()),
@@ -112,7 +112,7 @@ impl Storm {
 
 fn storm() -> Vec<Assignment> {
     let mut storm = Storm::new();
-    let mut lanes = Lanes::default();
+    let mut lanes = StepTracker::default();
     let next = |_| {
         let mut assignment = storm.next();
         lanes.follow(&mut assignment);

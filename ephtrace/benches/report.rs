@@ -8,7 +8,7 @@ use std::{
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
-    analyse::{destinations::MAX_DESTINATIONS, summary::Circumstances, tally::Tally},
+    analyse::{destinations::MAX_DESTINATIONS, summary::RunContext, tally::Tally},
     commands::report,
     model::Assignment,
     output::{JsonSink, Notices, Sink as _},
@@ -36,8 +36,9 @@ fn minimal() -> Vec<u8> {
         let (sport, pid) = (32_768 + *offset, 100 + n % 4);
         let _ = writeln!(
             text,
-            "{{\"ts_ns\":{ts_ns},\"saddr\":\"10.0.0.1\",\"sport\":{sport},\"daddr\":\"10.0.1.{lane}\",\
-             \"dport\":443,\"protocol\":\"tcp\",\"origin\":\"connect\",\"range\":[32768,60999],\
+            "{{\"ts_ns\":{ts_ns},\"saddr\":\"10.0.0.1\",\"sport\":{sport},\
+             \"daddr\":\"10.0.1.{lane}\",\"dport\":443,\"protocol\":\"tcp\",\
+             \"origin\":\"connect\",\"range\":[32768,60999],\
              \"pid\":{pid},\"comm\":\"curl\",\"errno\":0}}"
         );
     }
@@ -56,7 +57,7 @@ fn complete(minimal: &[u8]) -> Vec<u8> {
         assignment.tried = Some(1);
         assignment.step = Some(8);
         assignment.cookie = Some(77_000);
-        assignment.destination.netns = 4_026_531_840;
+        assignment.flow.netns = Some(4_026_531_840);
         assignment.hook = Some(ephtrace::model::Hook::Fentry);
         let _ = sink.event(&assignment);
     }
@@ -102,7 +103,7 @@ fn reports(criterion: &mut Criterion) {
             for assignment in &assignments {
                 tally.observe(black_box(assignment));
             }
-            tally.summary(None, MAX_DESTINATIONS, Circumstances::default())
+            tally.summary(None, MAX_DESTINATIONS, RunContext::default())
         });
     });
     group.finish();

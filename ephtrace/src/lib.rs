@@ -4,14 +4,18 @@
 //! The flow, and with it the modules in their order:
 //!
 //! ```text
-//! kernel half ── ring ─→ kernel ─→ decode ─→ event ─→ enrich ─→ analyse ─→ sink
-//!                         recording ─→ replay ─┘                  │          ↑
-//!                                       losses, counters ─────────┴─ summary ┘
+//! kernel half ─ ring ─→ kernel ─→ host::enrich ─┐
+//!                 recording ─→ replay ──────────┴→ pipeline: steps → filter → tally → output, tui
+//!                                                                              └→ summary ─┘
 //! ```
 //!
-//! [`run`] wires them for the live trace, [`report`] for a recording; [`cli`] is what was typed and [`settings`] what it means;
-//! [`doctor`] tells what this machine allows, [`ports`] what is in use now ([`inventory`]). Only [`kernel`] names aya. Behind it everything works
-//! without root, reads no clock and gets time as an argument.
+//! [`cli`] is what was typed, [`commands`] makes settings of it and runs them, [`pipeline`] is a
+//! run. [`kernel`] alone names aya; [`host`] reads what this machine says of itself; [`replay`]
+//! reads recordings; [`output`] and [`tui`] show. [`inventory`] (what is in use now) and
+//! [`analyse`] (what it means) work on the types of [`model`], read no clock and do no I/O.
+//!
+//! ARCHITECTURE.md has the map and its rules, docs/extending.md says where a finding, a column, a
+//! format, a command or a hook site goes.
 
 pub mod analyse;
 pub mod cli;

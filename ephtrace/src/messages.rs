@@ -1,4 +1,5 @@
-//! What ephtrace says about itself on standard error: log messages, and the error that it ends with.
+//! What ephtrace says about itself on standard error: log messages, and the error that it ends
+//! with.
 
 use std::{
     io::{self, ErrorKind, Write as _},

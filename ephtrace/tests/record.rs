@@ -102,7 +102,7 @@ fn a_killed_recording_has_all_but_the_last_seconds() {
         assert!(started.elapsed() < PATIENCE, "nothing in the file after {written} lines");
     }
     child.kill().unwrap();
-    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    assert_eq!(wait::exit(&mut child).unwrap().signal(), Some(libc::SIGKILL));
     let times = times(&path).unwrap();
     assert!(times.len() >= 10);
     assert!((0..).zip(&times).all(|(n, &ts)| ts == 1_795_000_000_000_000_000 + n * every_ns));
@@ -155,7 +155,7 @@ fn a_signal_ends_a_quiet_pipe_and_all_of_it_is_there() {
         wait::until("the last line is not read", is_read).unwrap();
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
-        assert!(child.wait().unwrap().success());
+        assert!(wait::exit(&mut child).unwrap().success());
         assert_eq!(times(&path).unwrap().len(), 4);
     }
 }
@@ -176,7 +176,7 @@ fn a_signal_before_anything_came_leaves_the_file() {
         .unwrap();
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(wait::exit(&mut child).unwrap().code(), Some(0));
     assert_eq!(fs::read(&path).unwrap(), b"what was there");
 }
 

@@ -65,6 +65,14 @@ pub(crate) fn install(why: &str, packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Installs packages, or says what to install where there is no apt.
+pub(crate) fn require(why: &str, packages: &[&str]) -> Result<()> {
+    if is_here() {
+        return install(why, packages);
+    }
+    bail!("{why} needs what Debian calls {}: install it", packages.join(", "))
+}
+
 /// Installs the newest version of a package.
 pub(crate) fn upgrade(package: &str) -> Result<()> {
     update(&format!("for the newest {package}"))?;

@@ -40,6 +40,17 @@ pub(crate) fn bench_programs() -> Result<Executables> {
     build(cargo("build --release -p ephtrace --bin ephtrace --example assign"))
 }
 
+/// What is measured, as it is shipped, and all that measuring takes.
+pub(crate) fn measured_programs() -> Result<Executables> {
+    say("building ephtrace and what measures it");
+    let words = "build --release -p ephtrace -p xtask --bin ephtrace --bin guest-init";
+    let mut cargo =
+        static_cargo(&format!("{words} --bin guest-meter --example assign --example floor"));
+    // callgrind tells stages apart by the files that lines are from. The code stays the same.
+    cargo.args(["--config", r#"profile.release.package.ephtrace.debug="line-tables-only""#]);
+    build(cargo)
+}
+
 /// `ephtrace` for any host.
 pub(crate) fn static_ephtrace() -> Result<Executables> {
     say("building ephtrace as a static binary");
@@ -52,14 +63,15 @@ pub(crate) fn guest_init() -> Result<Executables> {
     build_static("build --profile guest -p xtask --bin guest-init")
 }
 
-/// `ephtrace`, the program that makes the kernel assign ports, and the guests' init.
+/// `ephtrace`, the program that makes the kernel assign ports, and what runs them in guests.
 pub(crate) fn programs() -> Result<Executables> {
     say("building the guests' programs");
     let words = "build --profile guest -p ephtrace -p xtask";
-    build_static(&format!("{words} --bin ephtrace --example assign --bin guest-init"))
+    let programs = "--bin ephtrace --example assign --bin guest-init --bin guest-meter";
+    build_static(&format!("{words} {programs}"))
 }
 
-/// The test binary of `ephtrace/tests/kernel.rs`.
+/// The test binary of `ephtrace/tests/kernel`.
 pub(crate) fn kernel_tests() -> Result<Executables> {
     say("building the kernel tests");
     // With xtask, so that both builds see the same features of what they share.
@@ -73,12 +85,16 @@ fn cargo(words: &str) -> Command {
 }
 
 fn build_static(words: &str) -> Result<Executables> {
+    build(static_cargo(words))
+}
+
+fn static_cargo(words: &str) -> Command {
     let mut cargo = cargo(words);
     cargo
         .args(["--target", TARGET, "--target-dir"])
         .arg(workspace::target().join("static"))
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
-    build(cargo)
+    cargo
 }
 
 fn build(mut cargo: Command) -> Result<Executables> {
@@ -113,7 +129,8 @@ mod tests {
         let found = executables(concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"ephtrace"},"executable":null}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/t/kernel-1"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"#,
+            r#""executable":"/t/kernel-1"}"#,
             "\nno JSON\n",
             r#"{"reason":"build-finished","success":true}"#,
         ));

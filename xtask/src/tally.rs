@@ -1,4 +1,4 @@
-//! Counting tests by what libtest says about them.
+//! Counting tests by what libtest, and harnesses like it, say about them.
 
 use std::{
     fmt::{Display, Formatter},
@@ -6,67 +6,135 @@ use std::{
     process::ExitCode,
 };
 
-/// Counted from libtest's lines: `test NAME ... ok` as they come, and `test result: …`, which
-/// settles them. A run that is cut short keeps what it had.
+/// What stands before the name of a test that `cargo test` leaves to a stage of its own.
+const ELSEWHERE: &str = "test [root] ";
+
+/// Counted from lines `test NAME ... ok` as they come, and `test result: …`, which settles them. A
+/// run that is cut short keeps what it had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    pub(crate) passed: u32,
-    pub(crate) failed: u32,
-    unsettled: (u32, u32),
+    counts: Counts,
+    /// By the lines since the last summary.
+    unsettled: Counts,
+}
+
+/// Tests by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u32,
+    failed: u32,
+    /// Not run, as something is missing, or for their length.
+    skipped: u32,
+    /// Not run, as another stage runs them.
+    elsewhere: u32,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.passed += more.passed;
+        self.failed += more.failed;
+        self.skipped += more.skipped;
+        self.elsewhere += more.elsewhere;
+    }
 }
 
 impl Tally {
     /// Nothing but one failure.
-    pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, unsettled: (0, 0) };
+    pub(crate) fn one_failure() -> Self {
+        let mut tally = Self::default();
+        tally.fail();
+        tally
+    }
+
+    /// One test more that passed.
+    pub(crate) fn pass(&mut self) {
+        self.counts.passed += 1;
+    }
+
+    /// One test more that failed.
+    pub(crate) fn fail(&mut self) {
+        self.counts.failed += 1;
+    }
+
+    /// Tests that passed.
+    pub(crate) fn passed(self) -> u32 {
+        self.counts.passed
+    }
+
+    /// Tests that failed.
+    pub(crate) fn failed(self) -> u32 {
+        self.counts.failed
+    }
+
+    /// What was left to another stage is run by none: it is skipped, too.
+    pub(crate) fn skip_elsewhere(&mut self) {
+        self.counts.skipped += std::mem::take(&mut self.counts.elsewhere);
+    }
 
     /// Takes in one line of output.
     pub(crate) fn count(&mut self, line: &str) {
         if let Some((_, summary)) = line.split_once("test result: ") {
-            self.unsettled = (0, 0);
-            self.settle(summary);
-        } else if line.starts_with("test ") && line.ends_with(" ... ok") {
-            self.unsettled.0 += 1;
-        } else if line.starts_with("test ") && line.ends_with(" ... FAILED") {
-            self.unsettled.1 += 1;
-        }
-    }
-
-    fn settle(&mut self, summary: &str) {
-        for part in summary.split([';', '.']) {
-            let mut words = part.split_whitespace();
-            match (words.next().and_then(|number| number.parse::<u32>().ok()), words.next()) {
-                (Some(number), Some("passed")) => self.passed += number,
-                (Some(number), Some("failed")) => self.failed += number,
-                _ => {}
-            }
+            let elsewhere = std::mem::take(&mut self.unsettled).elsewhere;
+            self.counts += summed_up(summary, elsewhere);
+        } else if let Some((_, outcome)) =
+            line.strip_prefix("test ").and_then(|test| test.rsplit_once(" ... "))
+        {
+            self.unsettled += one(outcome, line.starts_with(ELSEWHERE));
         }
     }
 
     /// The run is over: what no summary settled counts as it is.
     pub(crate) fn finish(&mut self) {
-        let (passed, failed) = std::mem::take(&mut self.unsettled);
-        self.passed += passed;
-        self.failed += failed;
+        self.counts += std::mem::take(&mut self.unsettled);
+    }
+
+    /// Success if nothing failed.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        if self.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
-impl Tally {
-    /// Success if nothing failed.
-    pub(crate) fn exit_code(self) -> ExitCode {
-        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// One test, by what stands at the end of its line; a reason may follow `ignored`.
+fn one(outcome: &str, is_elsewhere: bool) -> Counts {
+    let counts = Counts::default();
+    match outcome.split([',', ' ']).next() {
+        Some("ok") => Counts { passed: 1, ..counts },
+        Some("FAILED") => Counts { failed: 1, ..counts },
+        // A reason is told where the test itself found out, in the stage that runs it.
+        Some("ignored") if is_elsewhere && outcome == "ignored" => {
+            Counts { elsewhere: 1, ..counts }
+        }
+        Some("ignored") => Counts { skipped: 1, ..counts },
+        _ => counts,
     }
+}
+
+/// What a summary says, in which those that another stage runs are among the ignored ones.
+fn summed_up(summary: &str, elsewhere: u32) -> Counts {
+    let mut counts = Counts { elsewhere, ..Counts::default() };
+    for part in summary.split([';', '.']) {
+        let mut words = part.split_whitespace();
+        let number = words.next().and_then(|number| number.parse::<u32>().ok());
+        match (number, words.next()) {
+            (Some(number), Some("passed")) => counts.passed = number,
+            (Some(number), Some("failed")) => counts.failed = number,
+            (Some(number), Some("ignored")) => counts.skipped = number.saturating_sub(elsewhere),
+            _ => {}
+        }
+    }
+    counts
 }
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, more: Self) {
-        self.passed += more.passed;
-        self.failed += more.failed;
+        self.counts += more.counts;
     }
 }
 
 impl Display for Tally {
     fn fmt(&self, to: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(to, "{} passed, {} failed", self.passed, self.failed)
+        let Counts { passed, failed, skipped, .. } = self.counts;
+        write!(to, "{passed} passed, {failed} failed, {skipped} skipped")
     }
 }
 
@@ -74,23 +142,49 @@ impl Display for Tally {
 mod tests {
     use super::Tally;
 
+    fn tally(lines: &[&str]) -> Tally {
+        let mut tally = Tally::default();
+        lines.iter().for_each(|line| tally.count(line));
+        tally.finish();
+        tally
+    }
+
     #[test]
     fn summaries_are_added_up_and_settle_what_came_before() {
-        let mut tally = Tally::default();
-        tally.count("test a ... ok");
-        tally.count("test result: ok. 12 passed; 0 failed; 1 ignored; finished in 1.20s");
-        tally.count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 filtered out");
-        tally.finish();
-        assert_eq!((tally.passed, tally.failed), (13, 2));
+        let tally = tally(&[
+            "test a ... ok",
+            "test result: ok. 12 passed; 0 failed; 1 ignored; finished in 1.20s",
+            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 filtered out",
+        ]);
+        assert_eq!(tally.to_string(), "13 passed, 2 failed, 1 skipped");
     }
 
     #[test]
     fn a_run_that_was_cut_short_keeps_what_it_had() {
-        let mut tally = Tally::default();
-        for line in ["test a ... ok", "test b ... FAILED", "test c ... ok", "test d ... "] {
-            tally.count(line);
-        }
-        tally.finish();
-        assert_eq!(tally.to_string(), "2 passed, 1 failed");
+        let lines = [
+            "test a ... ok",
+            "test b ... FAILED",
+            "test c ... ok",
+            "test d ... ignored, takes long",
+            "test [root] e::sock_ops   ... ignored (no module here)",
+            "test f ... ",
+        ];
+        assert_eq!(tally(&lines).to_string(), "2 passed, 1 failed, 2 skipped");
+    }
+
+    #[test]
+    fn what_another_stage_runs_is_not_skipped_unless_there_is_no_such_stage() {
+        let mut tally = tally(&[
+            "test [root] a::auto ... ignored",
+            "test        b       ... ok",
+            "test        c       ... ignored (no such program)",
+            "test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out",
+            // The same test in its own stage.
+            "test [root] a::auto ... ignored (no such module)",
+            "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 1 filtered out",
+        ]);
+        assert_eq!(tally.to_string(), "1 passed, 0 failed, 2 skipped");
+        tally.skip_elsewhere();
+        assert_eq!(tally.to_string(), "1 passed, 0 failed, 3 skipped");
     }
 }

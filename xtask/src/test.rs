@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test there is, in the order of what they need.
 //!
 //! the workspace's tests (nothing) → the kernel tests on this kernel (root) → the same in guests
-//! (QEMU). Ends with one line that counts them all.
+//! (QEMU) → what a connect costs, in instructions (QEMU). Ends with one line that counts them all.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    artifacts, guest, process,
+    artifacts, bench, guest, process,
     say::{self, result, say},
     setup,
     tally::Tally,
@@ -37,6 +37,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let mut total = stage("the workspace's tests", host);
     if args.no_root {
         say("left out: the kernel tests on this kernel");
+        total.skip_elsewhere();
     } else {
         total += stage("the kernel tests on this kernel", this_kernel);
     }
@@ -44,6 +45,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         say("left out: the kernel tests in guests");
     } else {
         total += stage("the kernel tests in guests", || guest::test(&args.guests));
+        if args.guests.is_everything() {
+            total += stage("the instructions of a connect", bench::instructions::check);
+        }
     }
     result(total);
     Ok(total.exit_code())
@@ -54,7 +58,7 @@ fn stage(what: &str, run: impl FnOnce() -> Result<Tally>) -> Tally {
     say(what);
     run().with_context(|| format!("cannot run {what}")).unwrap_or_else(|error| {
         say::error(&error);
-        Tally::FAILED
+        Tally::one_failure()
     })
 }
 
@@ -63,7 +67,7 @@ fn host() -> Result<Tally> {
     cargo.current_dir(workspace::root()).args(["test", "--no-fail-fast", "--workspace"]);
     match setup::python::ensure() {
         Ok(python) => drop(cargo.env("EPHTRACE_PYTHON", python)),
-        // The test says what it could not try.
+        // Those tests are skipped.
         Err(error) => say(format_args!("no other readers of recordings: {error:#}")),
     }
     follow(cargo.args(["--exclude", "ephtrace-ebpf"]))
@@ -102,8 +106,40 @@ fn follow(command: &mut Command) -> Result<Tally> {
     }
     let status = child.wait().context(cannot_run)?;
     tests.finish();
-    if !status.success() && tests.failed == 0 {
-        tests.failed = 1;
+    if !status.success() && tests.failed() == 0 {
+        tests.fail();
     }
     Ok(tests)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use crate::workspace;
+
+    /// Tests that have a harness of their own, in which the attribute of libtest makes no test.
+    const OWN_HARNESS: [&str; 2] = ["kernel", "tools"];
+
+    #[test]
+    fn no_test_of_an_own_harness_has_libtest_s_attribute() {
+        for name in OWN_HARNESS {
+            let folder = workspace::root().join("ephtrace/tests").join(name);
+            assert!(folder.join("main.rs").exists(), "{} is no test", folder.display());
+            no_attribute(&folder);
+        }
+    }
+
+    fn no_attribute(folder: &Path) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                no_attribute(&path);
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                let is_test = |line: &str| line.trim() == "#[test]";
+                assert!(!text.lines().any(is_test), "{}: is never run", path.display());
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! How well verdicts do: generated traces of every policy, with the troubles that real ones have.
 //!
 //! `cargo xtask bench patterns` prints the tables of `docs/patterns.md`. With arguments
-//! (`tune|final [seeds] [n,n,…] [norange|nonetns|notime|origin] [clean|hard] [wrong]
-//! [policy:seed]`) it prints a part, for tuning: `tune` and `final` draw from different seeds; the
+//! (`tune|final [seeds] [n,n,…] [norange|nonetns|notime|origin] [clean|hard] [wrong] [kinds]
+//! [Class:seed]`) it prints a part, for tuning: `tune` and `final` draw from different seeds; the
 //! tables draw from yet others, which nothing was fitted on.
 #![expect(
     clippy::cast_precision_loss,
@@ -12,6 +12,8 @@
     reason = "generators compute modulo ports, as the kernel does"
 )]
 
+mod kinds;
+mod load;
 mod measure;
 mod policy;
 mod report;
@@ -23,12 +25,11 @@ mod world;
 
 use std::io::{self, Write as _};
 
-use ephtrace::analyse::pattern::Algorithm;
-
 use crate::{
-    measure::{Outcome, judge},
-    tables::Figures,
-    trace::{Class, PORTS_ONLY, Shown, generate},
+    kinds::{Kind, cases},
+    measure::{Outcome, judge, run, run_kind},
+    rules::Class,
+    trace::{PORTS_ONLY, Row, Shown, generate},
     truth::Right,
 };
 
@@ -38,6 +39,7 @@ struct Arguments {
     lengths: Vec<usize>,
     shown: Shown,
     wrong: bool,
+    kinds: bool,
     level: f64,
     one: Option<(String, u64)>,
 }
@@ -49,6 +51,7 @@ fn arguments() -> Arguments {
         lengths: vec![16, 64, 256],
         shown: PORTS_ONLY,
         wrong: false,
+        kinds: false,
         level: 1.0,
         one: None,
     };
@@ -56,7 +59,6 @@ fn arguments() -> Arguments {
         match argument.as_str() {
             "tune" => arguments.base = 0,
             "final" => arguments.base = 1_000_000,
-            "ports" => arguments.shown = PORTS_ONLY,
             "norange" => arguments.shown.range = false,
             "nonetns" => arguments.shown.netns = false,
             "notime" => arguments.shown.time = false,
@@ -64,11 +66,12 @@ fn arguments() -> Arguments {
             "clean" => arguments.level = 0.0,
             "hard" => arguments.level = 2.0,
             "wrong" => arguments.wrong = true,
+            "kinds" => arguments.kinds = true,
             other if other.contains(':') => {
                 let (class, seed) = other.split_once(':').unwrap_or((other, "0"));
                 arguments.one = Some((class.into(), seed.parse().unwrap_or(0)));
             }
-            other if other.contains(',') || other.len() > 3 && !other.starts_with('-') => {
+            other if other.contains(',') => {
                 arguments.lengths = other.split(',').filter_map(|n| n.parse().ok()).collect();
             }
             other => {
@@ -81,30 +84,6 @@ fn arguments() -> Arguments {
     arguments
 }
 
-fn classes() -> impl Iterator<Item = Class> {
-    let known = Algorithm::ALL.into_iter().filter(|&a| a != Algorithm::Other);
-    known.map(Class::Known).chain([Class::Open])
-}
-
-fn run(base: u64, seeds: u64, n: usize, shown: Shown, level: f64) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
-    for (i, class) in (0_u64..).zip(classes()) {
-        for seed in 0..seeds {
-            let seed = base + seed + i * 10_000;
-            let trace = generate(class, n, seed, level);
-            outcomes.push(Outcome {
-                class,
-                what: format!("{:?}", trace.rules),
-                seed,
-                n,
-                right: Right::of(&trace),
-                verdict: judge(&trace, shown),
-            });
-        }
-    }
-    outcomes
-}
-
 fn main() -> io::Result<()> {
     let mut out = io::stdout().lock();
     // `cargo bench` itself adds `--bench`.
@@ -115,42 +94,76 @@ fn main() -> io::Result<()> {
     if let Some((class, seed)) = &arguments.one {
         return one(&mut out, &arguments, class, *seed);
     }
+    let Arguments { base, seeds, shown, level, .. } = arguments;
+    if arguments.kinds {
+        let mut rows = Vec::new();
+        for (kind, &n) in
+            Kind::ALL.iter().flat_map(|k| arguments.lengths.iter().map(move |n| (k, n)))
+        {
+            let outcomes = run_kind(*kind, base, seeds, n);
+            if arguments.wrong {
+                wrong(&mut out, &outcomes)?;
+            }
+            rows.push((kind.as_str(), n, outcomes));
+        }
+        return writeln!(out, "{}", tables::kinds(&rows));
+    }
     let mut columns = Vec::new();
     for &n in &arguments.lengths {
-        let Arguments { base, seeds, shown, level, .. } = arguments;
         let outcomes = run(base, seeds, n, shown, level);
-        columns.push((format!("n = {n}"), Figures::of(&outcomes)));
         writeln!(out, "## n = {n}\n\n{}", tables::confusion(&outcomes))?;
         writeln!(out, "Open set, confidently wrong: {:.3?}\n", tables::open(&outcomes))?;
         if arguments.wrong {
             wrong(&mut out, &outcomes)?;
         }
+        columns.push((format!("n = {n}"), outcomes));
     }
     writeln!(out, "## Figures\n\n{}", tables::figures(&columns))?;
     report::speed(&mut out)
 }
 
-/// Lists the wrong guesses.
+/// Lists the wrong guesses; capitals for those that were given as an answer.
 fn wrong(out: &mut impl io::Write, outcomes: &[Outcome]) -> io::Result<()> {
     for o in outcomes {
-        let undecided = o.right.algorithms.len() == 1 && !o.algorithm_answered();
-        let undecided_pattern = o.right.patterns.len() == 1 && !o.pattern_answered();
-        if o.pattern_right() && o.algorithm_right() && !undecided && !undecided_pattern {
+        let of_kind = o.class == Class::Open;
+        let fine = |right: bool, wrong: bool| if of_kind { !wrong } else { right };
+        let pattern_fine = fine(o.pattern_right(), o.pattern_wrong());
+        let algorithm_fine = fine(o.algorithm_right(), o.algorithm_wrong());
+        if pattern_fine && algorithm_fine && !o.predictable_wrong() {
             continue;
         }
-        let (pattern, p) = o.guessed_pattern();
-        let (algorithm, a) = o.guessed_algorithm();
-        let second = o.verdict.algorithms[1];
+        let mark = |fine: bool, wrong: bool, mark: char| match (fine, wrong) {
+            (true, _) => ' ',
+            (_, true) => mark.to_ascii_uppercase(),
+            _ => mark,
+        };
+        let names = |list: Vec<String>| list.join(", ");
         writeln!(
             out,
-            "{}{} {} seed {} n {}: {pattern} {p:.3}, {algorithm} {a:.3}, {} {:.3}; right {:?} pairs {}",
-            if o.pattern_right() { ' ' } else { 'P' },
-            if o.algorithm_right() { ' ' } else { 'A' },
+            "{}{} {:?} {} seed {} n {}: {} | {}; right {:?} {:?} pairs {}",
+            mark(pattern_fine, o.pattern_wrong(), 'p'),
+            mark(algorithm_fine, o.algorithm_wrong(), 'a'),
+            o.class,
             o.what,
             o.seed,
             o.n,
-            second.name,
-            second.probability,
+            names(
+                o.verdict
+                    .patterns
+                    .iter()
+                    .take(2)
+                    .map(|p| format!("{} {:.3}", p.name, p.probability))
+                    .collect()
+            ),
+            names(
+                o.verdict
+                    .algorithms
+                    .iter()
+                    .take(2)
+                    .map(|p| format!("{} {:.3}", p.name, p.probability))
+                    .collect()
+            ),
+            o.right.patterns,
             o.right.algorithms,
             o.verdict.informative_pairs,
         )?;
@@ -158,31 +171,38 @@ fn wrong(out: &mut impl io::Write, outcomes: &[Outcome]) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints one trace and its verdict.
-fn one(out: &mut impl io::Write, arguments: &Arguments, class: &str, seed: u64) -> io::Result<()> {
-    let class = Algorithm::ALL
-        .into_iter()
-        .find(|a| a.as_str() == class && *a != Algorithm::Other)
-        .map_or(Class::Open, Class::Known);
-    let trace = generate(class, arguments.lengths[0], seed, arguments.level);
-    let mut ids = Vec::new();
-    for event in &trace.events {
-        let key = event.seen.key;
-        let id = ids.iter().position(|k| *k == key).unwrap_or_else(|| {
-            ids.push(key);
-            ids.len() - 1
+/// Prints one trace (or one recording of a kind) and its verdict.
+fn one(out: &mut impl io::Write, arguments: &Arguments, name: &str, seed: u64) -> io::Result<()> {
+    let n = arguments.lengths[0];
+    let class = Class::KNOWN.into_iter().find(|class| format!("{class:?}") == name);
+    if let Some(kind) = Kind::ALL.into_iter().find(|kind| format!("{kind:?}") == name) {
+        for case in cases(kind, n, seed) {
+            let shown = Shown { origin: case.live, ..PORTS_ONLY };
+            rows(out, &case.rows)?;
+            writeln!(out, "{:?}\n{:#?}", case.right, judge(&case.rows, shown))?;
+        }
+        return Ok(());
+    }
+    let trace = generate(class.unwrap_or(Class::Open), n, seed, arguments.level);
+    rows(out, &trace.rows)?;
+    writeln!(out, "{:?} {:?} {:?}", trace.rules, Right::of(&trace), truth::pairs(&trace))?;
+    writeln!(out, "{:#?}", judge(&trace.rows, arguments.shown))
+}
+
+fn rows(out: &mut impl io::Write, rows: &[Row]) -> io::Result<()> {
+    let mut keys = Vec::new();
+    for row in rows {
+        let key = row.to.key;
+        let id = keys.iter().position(|k| *k == key).unwrap_or_else(|| {
+            keys.push(key);
+            keys.len() - 1
         });
-        let range = event.seen.range.map_or(0, |r| r.low);
+        let since = (row.ts_ns - rows[0].ts_ns.min(row.ts_ns)) as f64 / 1e9;
         writeln!(
             out,
-            "{:>3} ns{} {} {range} {:?} epoch {}",
-            id,
-            event.seen.netns % 8,
-            event.seen.port,
-            event.part,
-            event.epoch
+            "{since:>10.4} {id:>3} ns{} {} {} {:?} epoch {}",
+            row.to.netns, row.sport, row.range.0, row.part, row.epoch
         )?;
     }
-    writeln!(out, "{:?} {:?}", trace.rules, Right::of(&trace))?;
-    writeln!(out, "{:#?}", judge(&trace, arguments.shown))
+    Ok(())
 }

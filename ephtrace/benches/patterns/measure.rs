@@ -1,9 +1,11 @@
-//! What a run of the classifier over one trace gave, and the figures over many.
+//! What a run of the judge over one trace gave, and the figures over many.
 
-use ephtrace::analyse::pattern::{Algorithm, Judge, Pattern, Verdict, WHOLE};
+use ephtrace::analyse::pattern::{Algorithm, Judge, Pattern, Predictable, Verdict, WHOLE};
 
 use crate::{
-    trace::{Class, Shown, Trace},
+    kinds::{Case, Kind, cases},
+    rules::Class,
+    trace::{PORTS_ONLY, Row, Shown, generate},
     truth::Right,
 };
 
@@ -18,13 +20,42 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
 }
 
-/// Lets the classifier see the trace.
-pub(crate) fn judge(trace: &Trace, shown: Shown) -> Verdict {
+/// Lets the judge see the rows.
+pub(crate) fn judge(rows: &[Row], shown: Shown) -> Verdict {
     let mut judge = Judge::new(WHOLE);
-    for event in &trace.events {
-        judge.observe(&event.observation(shown));
+    for event in rows.iter().filter_map(|row| row.observation(shown)) {
+        judge.observe(&event);
     }
     judge.verdict()
+}
+
+/// Traces of each class from `seeds` seeds on from `base`.
+pub(crate) fn run(base: u64, seeds: u64, n: usize, shown: Shown, level: f64) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (i, class) in (0_u64..).zip(Class::KNOWN.into_iter().chain([Class::Open])) {
+        for seed in 0..seeds {
+            let seed = base + seed + i * 10_000;
+            let trace = generate(class, n, seed, level);
+            let right = Right::of(&trace);
+            let verdict = judge(&trace.rows, shown);
+            let what = format!("{:?}", trace.rules);
+            outcomes.push(Outcome { class, what, seed, n, right, verdict });
+        }
+    }
+    outcomes
+}
+
+/// Cases of one kind of recording.
+pub(crate) fn run_kind(kind: Kind, base: u64, seeds: u64, n: usize) -> Vec<Outcome> {
+    let of_seed = |seed: u64| {
+        cases(kind, n, seed).into_iter().map(move |case| {
+            let Case { rows, right, live } = case;
+            let verdict = judge(&rows, Shown { origin: live, ..PORTS_ONLY });
+            let (class, what) = (Class::Open, kind.as_str().to_owned());
+            Outcome { class, what, seed, n: rows.len(), right, verdict }
+        })
+    };
+    (base..base + seeds).flat_map(of_seed).collect()
 }
 
 impl Outcome {
@@ -54,24 +85,46 @@ impl Outcome {
         self.verdict.algorithm != Algorithm::Undetermined
     }
 
+    /// A verdict that is given, and wrong.
+    pub(crate) fn pattern_wrong(&self) -> bool {
+        self.pattern_answered() && !self.right.patterns.contains(&self.verdict.pattern)
+    }
+
+    pub(crate) fn algorithm_wrong(&self) -> bool {
+        self.algorithm_answered() && !self.right.algorithms.contains(&self.verdict.algorithm)
+    }
+
     fn probability(&self, patterns: &[Pattern]) -> f64 {
         let named = self.verdict.patterns.iter();
         named.filter(|p| patterns.contains(&p.name)).map(|p| p.probability).sum()
     }
 
-    /// Random or predictable: right, wrong, or a question that the data can't answer.
+    /// Random or predictable, forced: right, wrong, or a question that the data can't answer.
     pub(crate) fn binary_right(&self) -> Option<bool> {
-        let predictable = self.probability(&[Pattern::Sequential, Pattern::PerDestination])
-            > self.probability(&[Pattern::Random]);
+        let counters = [Pattern::Sequential, Pattern::PerDestination, Pattern::Fixed];
+        let predictable = self.probability(&counters) > self.probability(&[Pattern::Random]);
         self.right.predictable.map(|truth| truth == predictable)
+    }
+
+    /// "Predictable: yes" or "no" that is wrong.
+    pub(crate) fn predictable_wrong(&self) -> bool {
+        match self.verdict.predictable {
+            Predictable::Unknown => false,
+            Predictable::Yes => self.right.predictable == Some(false),
+            Predictable::No => self.right.predictable == Some(true),
+        }
+    }
+
+    pub(crate) fn predictable_answered(&self) -> Option<bool> {
+        self.right.predictable.map(|_| self.verdict.predictable != Predictable::Unknown)
     }
 }
 
 /// Share of the outcomes that `test` says yes or no to, class by class, averaged over classes.
 pub(crate) fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>) -> f64 {
     let mut shares = Vec::new();
-    for algorithm in Algorithm::ALL {
-        let of_class = outcomes.iter().filter(|outcome| outcome.class == Class::Known(algorithm));
+    for class in Class::KNOWN {
+        let of_class = outcomes.iter().filter(|outcome| outcome.class == class);
         let (mut yes, mut all) = (0_u32, 0_u32);
         for answer in of_class.filter_map(&test) {
             yes += u32::from(answer);
@@ -84,7 +137,7 @@ pub(crate) fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Optio
     shares.iter().sum::<f64>() / (shares.len().max(1) as f64)
 }
 
-/// Expected calibration error over ten bins of confidence: `(confidence, right)` each.
+/// Expected calibration error over the bins of confidence: `(confidence, right)` each.
 pub(crate) fn calibration_error(guesses: &[(f64, bool)]) -> f64 {
     bins(guesses).iter().map(|bin| bin.weight * (bin.confidence - bin.right).abs()).sum()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::world::{Target, World, keyed_hash};
+use crate::world::{Target, World, keyed_hash, size};
 
 /// How a port is chosen.
 #[derive(Clone, Debug)]
@@ -36,11 +36,10 @@ pub(crate) enum Rule {
 pub(crate) enum Open {
     Stride(i32),
     LaneStride(i32),
-    Pinned,
     Pool(u16),
     Cycle(u16),
     Window(u16),
-    FallingRandom(u32),
+    Falling(u32),
     ByProcess,
     EvenRandom,
     LaneRandom(u32),
@@ -64,14 +63,19 @@ impl Policy {
         let range = world.ranges[0];
         let pool = match rule {
             Rule::Open(Open::Pool(n) | Open::Cycle(n)) => {
-                (0..n).map(|_| world.rng.u16(range.low..=range.high)).collect()
+                (0..n).map(|_| world.rng.u16(range.0..=range.1)).collect()
             }
-            Rule::Open(Open::Pinned | Open::Window(_)) => {
-                vec![world.rng.u16(range.low..=range.high - range.len() as u16 / 8)]
+            Rule::Open(Open::Window(_)) => {
+                vec![world.rng.u16(range.0..=range.1 - size(range) as u16 / 8)]
             }
             _ => Vec::new(),
         };
         Self { rule, secret, counters: HashMap::new(), pool }
+    }
+
+    /// Lets a sequence go on behind `offset`, as `FreeBSD` does from its last random port.
+    pub(crate) fn continue_from(&mut self, offset: u32) {
+        self.counters.insert(0, offset);
     }
 
     /// The next port, `None` if none is free.
@@ -120,12 +124,12 @@ impl Policy {
         sharing: bool,
     ) -> Option<u16> {
         let range = world.ranges[to.netns];
-        let size = range.len() as i32;
-        let start = world.rng.u32(0..range.len());
+        let ports = size(range) as i32;
+        let start = world.rng.u32(0..size(range));
         let value = self.counters.entry(counter).or_insert(start);
-        for _ in 0..size {
-            *value = (*value as i32 + step(&mut world.rng)).rem_euclid(size) as u32;
-            let port = range.low + *value as u16;
+        for _ in 0..ports {
+            *value = (*value as i32 + step(&mut world.rng)).rem_euclid(ports) as u32;
+            let port = range.0 + *value as u16;
             let free = if sharing {
                 world.free_to(to.netns, port, to.key)
             } else {
@@ -144,8 +148,8 @@ impl Policy {
         let offset = keyed_hash(self.secret, to.key, 1) as u32;
         let start = keyed_hash(self.secret, index, 2) as u32;
         let counter = self.counters.entry(index).or_insert(start);
-        for _ in 0..range.len() {
-            let port = range.low + (offset.wrapping_add(*counter) % range.len()) as u16;
+        for _ in 0..size(range) {
+            let port = range.0 + (offset.wrapping_add(*counter) % size(range)) as u16;
             *counter = counter.wrapping_add(1);
             if world.free_to(to.netns, port, to.key) {
                 return Some(port);
@@ -165,7 +169,7 @@ impl Policy {
         growth: impl Fn(&mut fastrand::Rng, u32) -> u32,
     ) -> Option<u16> {
         let range = world.ranges[to.netns];
-        let mut remaining = range.len();
+        let mut remaining = size(range);
         if step == 2 && remaining > 1 {
             remaining &= !1;
         }
@@ -177,9 +181,9 @@ impl Policy {
             offset &= !1;
         }
         for pass in 0..step {
-            let mut port = u32::from(range.low) + offset + pass;
+            let mut port = u32::from(range.0) + offset + pass;
             for i in (0..remaining).step_by(step as usize) {
-                if port > u32::from(range.high) {
+                if port > u32::from(range.1) {
                     port -= remaining;
                 }
                 if world.free_to(to.netns, port as u16, to.key) {
@@ -197,28 +201,25 @@ impl Policy {
         match open {
             Open::Stride(step) => self.walk(world, to, 0, |_| step, false),
             Open::LaneStride(step) => self.walk(world, to, to.key, |_| step, true),
-            Open::FallingRandom(n) => self.walk(world, to, 0, |rng| -rng.i32(1..=n as i32), false),
+            Open::Falling(n) => self.walk(world, to, 0, |rng| -rng.i32(1..=n as i32), false),
             Open::LaneRandom(n) => self.walk(world, to, to.key, |rng| rng.i32(1..=n as i32), true),
             Open::ByProcess => {
                 let process = world.rng.u64(0..world.processes);
                 self.walk(world, to, process, |_| 1, false)
             }
-            Open::Pinned => Some(self.pool[0]),
             Open::Pool(n) => Some(self.pool[world.rng.usize(0..usize::from(n))]),
             Open::Cycle(n) => {
                 let next = self.counters.entry(0).or_insert(0);
                 *next = (*next + 1) % u32::from(n);
                 Some(self.pool[*next as usize])
             }
-            Open::Window(n) => {
-                Some(self.pool[0].saturating_add(world.rng.u16(0..n)).min(range.high))
-            }
-            Open::EvenRandom => Some((world.rng.u16(range.low..range.high)) & !1),
+            Open::Window(n) => Some(self.pool[0].saturating_add(world.rng.u16(0..n)).min(range.1)),
+            Open::EvenRandom => Some((world.rng.u16(range.0..range.1)) & !1),
             Open::BitReversed => {
                 let next = self.counters.entry(0).or_insert(0);
                 *next = next.wrapping_add(1);
                 let reversed = (*next as u16).reverse_bits();
-                Some(range.low + (u32::from(reversed) % range.len()) as u16)
+                Some(range.0 + (u32::from(reversed) % size(range)) as u16)
             }
         }
     }
@@ -226,16 +227,16 @@ impl Policy {
 
 fn random_start(world: &mut World, to: Target) -> Option<u16> {
     let range = world.ranges[to.netns];
-    let start = world.rng.u32(0..range.len());
-    (0..range.len())
-        .map(|i| range.low + ((start + i) % range.len()) as u16)
+    let start = world.rng.u32(0..size(range));
+    (0..size(range))
+        .map(|i| range.0 + ((start + i) % size(range)) as u16)
         .find(|&port| world.free(to.netns, port))
 }
 
 fn random_retry(world: &mut World, to: Target) -> Option<u16> {
     let range = world.ranges[to.netns];
     for _ in 0..1000 {
-        let port = world.rng.u16(range.low..=range.high);
+        let port = world.rng.u16(range.0..=range.1);
         if world.free(to.netns, port) {
             return Some(port);
         }
@@ -245,17 +246,17 @@ fn random_retry(world: &mut World, to: Target) -> Option<u16> {
 
 fn bind_zero(world: &mut World, to: Target, reuse: bool) -> Option<u16> {
     let range = world.ranges[to.netns];
-    let half = range.low + ((u32::from(range.high) + 1 - u32::from(range.low)) >> 2) as u16 * 2;
-    let high = u32::from(range.high) + 1;
-    let ends = if reuse && range.len() >= 4 { vec![u32::from(half), high] } else { vec![high] };
+    let half = range.0 + ((u32::from(range.1) + 1 - u32::from(range.0)) >> 2) as u16 * 2;
+    let high = u32::from(range.1) + 1;
+    let ends = if reuse && size(range) >= 4 { vec![u32::from(half), high] } else { vec![high] };
     for end in ends {
-        let mut remaining = end - u32::from(range.low);
+        let mut remaining = end - u32::from(range.0);
         if remaining > 1 {
             remaining &= !1;
         }
         let offset = world.rng.u32(0..remaining) | 1;
         for parity in [offset, offset - 1] {
-            let mut port = u32::from(range.low) + parity;
+            let mut port = u32::from(range.0) + parity;
             for _ in (0..remaining).step_by(2) {
                 if port >= end {
                     port -= remaining;

@@ -2,113 +2,59 @@
 
 use std::fmt::Write as _;
 
-use ephtrace::analyse::pattern::{Algorithm, Pattern};
+use ephtrace::analyse::pattern::Algorithm;
 
 use crate::{
     measure::{Outcome, bins, calibration_error, macro_share},
-    trace::Class,
+    rules::Class,
 };
 
-/// The figures of one set of outcomes of equal length.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Figures {
-    pub(crate) binary: f64,
-    pub(crate) pattern: f64,
-    pub(crate) algorithm: f64,
-    pub(crate) one_pattern: f64,
-    pub(crate) one_algorithm: f64,
-    pub(crate) strict_pattern: f64,
-    pub(crate) strict_algorithm: f64,
-    pub(crate) pattern_answered: f64,
-    pub(crate) algorithm_answered: f64,
-    pub(crate) pattern_answered_all: f64,
-    pub(crate) algorithm_answered_all: f64,
-    pub(crate) pattern_right: f64,
-    pub(crate) algorithm_right: f64,
-    pub(crate) pattern_error: f64,
-    pub(crate) algorithm_error: f64,
-    pub(crate) pattern_wrong: f64,
-    pub(crate) algorithm_wrong: f64,
-}
+/// Name and value of each figure.
+type Row = (&'static str, fn(&[Outcome]) -> f64);
 
-impl Figures {
-    pub(crate) fn of(outcomes: &[Outcome]) -> Self {
-        Self {
-            binary: macro_share(outcomes, Outcome::binary_right),
-            pattern: macro_share(outcomes, |o| Some(o.pattern_right())),
-            algorithm: macro_share(outcomes, |o| Some(o.algorithm_right())),
-            one_pattern: macro_share(outcomes, |o| {
-                (o.right.patterns.len() == 1).then(|| o.pattern_right())
-            }),
-            one_algorithm: macro_share(outcomes, |o| {
-                (o.right.algorithms.len() == 1).then(|| o.algorithm_right())
-            }),
-            strict_pattern: macro_share(outcomes, |o| {
-                Some(o.right.patterns[0] == o.guessed_pattern().0)
-            }),
-            strict_algorithm: macro_share(outcomes, |o| {
-                Some(o.right.algorithms[0] == o.guessed_algorithm().0)
-            }),
-            pattern_answered: macro_share(outcomes, |o| {
-                (o.right.patterns.len() == 1).then(|| o.pattern_answered())
-            }),
-            algorithm_answered: macro_share(outcomes, |o| {
-                (o.right.algorithms.len() == 1).then(|| o.algorithm_answered())
-            }),
-            pattern_answered_all: macro_share(outcomes, |o| Some(o.pattern_answered())),
-            algorithm_answered_all: macro_share(outcomes, |o| Some(o.algorithm_answered())),
-            pattern_right: macro_share(outcomes, |o| {
-                o.pattern_answered().then(|| o.pattern_right())
-            }),
-            algorithm_right: macro_share(outcomes, |o| {
-                o.algorithm_answered().then(|| o.algorithm_right())
-            }),
-            pattern_error: calibration_error(&pattern_guesses(outcomes)),
-            algorithm_error: calibration_error(&algorithm_guesses(outcomes)),
-            pattern_wrong: macro_share(outcomes, |o| {
-                Some(o.pattern_answered() && !o.pattern_right())
-            }),
-            algorithm_wrong: macro_share(outcomes, |o| {
-                Some(o.algorithm_answered() && !o.algorithm_right())
-            }),
-        }
-    }
+const ROWS: [Row; 14] = [
+    ("predictable or not, forced", |o| macro_share(o, Outcome::binary_right)),
+    ("predictable or not, answered", |o| macro_share(o, Outcome::predictable_answered)),
+    ("predictable or not, confidently wrong", |o| macro_share(o, |o| Some(o.predictable_wrong()))),
+    ("pattern, forced", |o| macro_share(o, |o| Some(o.pattern_right()))),
+    ("algorithm, forced", |o| macro_share(o, |o| Some(o.algorithm_right()))),
+    ("pattern, answered", |o| {
+        macro_share(o, |o| (o.right.patterns.len() == 1).then(|| o.pattern_answered()))
+    }),
+    ("algorithm, answered", |o| {
+        macro_share(o, |o| (o.right.algorithms.len() == 1).then(|| o.algorithm_answered()))
+    }),
+    ("pattern, answered, of all", |o| macro_share(o, |o| Some(o.pattern_answered()))),
+    ("pattern, right when answered", |o| {
+        macro_share(o, |o| o.pattern_answered().then(|| !o.pattern_wrong()))
+    }),
+    ("algorithm, right when answered", |o| {
+        macro_share(o, |o| o.algorithm_answered().then(|| !o.algorithm_wrong()))
+    }),
+    ("pattern, confidently wrong", |o| macro_share(o, |o| Some(o.pattern_wrong()))),
+    ("algorithm, confidently wrong", |o| macro_share(o, |o| Some(o.algorithm_wrong()))),
+    ("pattern, calibration error", |o| calibration_error(&pattern_guesses(o))),
+    ("algorithm, calibration error", |o| calibration_error(&algorithm_guesses(o))),
+];
+
+fn known(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
+    outcomes.iter().filter(|o| o.class != Class::Open)
 }
 
 /// Confidence and outcome of the traces that have one right pattern.
 pub(crate) fn pattern_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
-    let one = outcomes.iter().filter(|o| o.right.patterns.len() == 1);
+    let one = known(outcomes).filter(|o| o.right.patterns.len() == 1);
     one.map(|o| (o.guessed_pattern().1, o.pattern_right())).collect()
 }
 
 /// Confidence and outcome of the traces that have one right algorithm.
 pub(crate) fn algorithm_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
-    let one = outcomes.iter().filter(|o| o.right.algorithms.len() == 1);
+    let one = known(outcomes).filter(|o| o.right.algorithms.len() == 1);
     one.map(|o| (o.guessed_algorithm().1, o.algorithm_right())).collect()
 }
 
-/// The main table: a row for each figure, a column for each length.
-pub(crate) fn figures(columns: &[(String, Figures)]) -> String {
-    type Row = (&'static str, fn(&Figures) -> f64);
-    let rows: [Row; 17] = [
-        ("random or predictable", |f| f.binary),
-        ("pattern, forced", |f| f.pattern),
-        ("algorithm, forced", |f| f.algorithm),
-        ("pattern, answered", |f| f.pattern_answered),
-        ("algorithm, answered", |f| f.algorithm_answered),
-        ("pattern, answered, of all", |f| f.pattern_answered_all),
-        ("algorithm, answered, of all", |f| f.algorithm_answered_all),
-        ("pattern, right when answered", |f| f.pattern_right),
-        ("algorithm, right when answered", |f| f.algorithm_right),
-        ("pattern, confidently wrong", |f| f.pattern_wrong),
-        ("algorithm, confidently wrong", |f| f.algorithm_wrong),
-        ("pattern, calibration error", |f| f.pattern_error),
-        ("algorithm, calibration error", |f| f.algorithm_error),
-        ("pattern, forced, where one answer is right", |f| f.one_pattern),
-        ("algorithm, forced, where one answer is right", |f| f.one_algorithm),
-        ("pattern, forced, one name only", |f| f.strict_pattern),
-        ("algorithm, forced, one name only", |f| f.strict_algorithm),
-    ];
+/// The main table: a row for each figure, a column for each set of outcomes.
+pub(crate) fn figures(columns: &[(String, Vec<Outcome>)]) -> String {
     let mut table = String::from("| |");
     for (name, _) in columns {
         let _ = write!(table, " {name} |");
@@ -116,12 +62,38 @@ pub(crate) fn figures(columns: &[(String, Figures)]) -> String {
     table.push_str("\n|---|");
     table.push_str(&"--:|".repeat(columns.len()));
     table.push('\n');
-    for (name, figure) in rows {
+    for (name, figure) in ROWS {
         let _ = write!(table, "| {name} |");
-        for (_, figures) in columns {
-            let _ = write!(table, " {:.3} |", figure(figures));
+        for (_, outcomes) in columns {
+            let _ = write!(table, " {:.3} |", figure(outcomes));
         }
         table.push('\n');
+    }
+    table
+}
+
+/// A row for each kind of recording: answered, and confidently wrong.
+pub(crate) fn kinds(rows: &[(&str, usize, Vec<Outcome>)]) -> String {
+    let mut table = String::from(
+        "| kind | n | verdicts | pattern answered | pattern wrong | algorithm answered | \
+         algorithm wrong | predictable answered | predictable wrong |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for (kind, n, outcomes) in rows {
+        let share = |test: fn(&Outcome) -> bool| {
+            outcomes.iter().filter(|o| test(o)).count() as f64 / outcomes.len().max(1) as f64
+        };
+        let _ = writeln!(
+            table,
+            "| {kind} | {n} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} |",
+            outcomes.len(),
+            share(Outcome::pattern_answered),
+            share(Outcome::pattern_wrong),
+            share(Outcome::algorithm_answered),
+            share(Outcome::algorithm_wrong),
+            share(|o| o.predictable_answered() == Some(true)),
+            share(Outcome::predictable_wrong),
+        );
     }
     table
 }
@@ -132,24 +104,23 @@ pub(crate) fn confusion(outcomes: &[Outcome]) -> String {
     for guess in Algorithm::ALL {
         let _ = write!(table, " {guess} |");
     }
-    let _ = writeln!(table, " right |\n|---|{}", "--:|".repeat(Algorithm::ALL.len() + 1));
-    let classes = Algorithm::ALL.map(Class::Known).into_iter().chain([Class::Open]);
-    for class in classes {
+    let _ =
+        writeln!(table, " pattern | algorithm |\n|---|{}", "--:|".repeat(Algorithm::ALL.len() + 2));
+    for class in Class::KNOWN.into_iter().chain([Class::Open]) {
         let of_class: Vec<_> = outcomes.iter().filter(|o| o.class == class).collect();
         if of_class.is_empty() {
             continue;
         }
-        let name = match class {
-            Class::Known(algorithm) => algorithm.as_str(),
-            Class::Open => "none of them",
-        };
-        let _ = write!(table, "| {name} |");
+        let _ = write!(table, "| {class:?} |");
         for guess in Algorithm::ALL {
             let count = of_class.iter().filter(|o| o.guessed_algorithm().0 == guess).count();
             let _ = if count == 0 { write!(table, " |") } else { write!(table, " {count} |") };
         }
-        let right = of_class.iter().filter(|o| o.algorithm_right()).count();
-        let _ = writeln!(table, " {:.3} |", right as f64 / of_class.len() as f64);
+        let share = |test: fn(&Outcome) -> bool| {
+            of_class.iter().filter(|o| test(o)).count() as f64 / of_class.len() as f64
+        };
+        let (pattern, algorithm) = (share(Outcome::pattern_right), share(Outcome::algorithm_right));
+        let _ = writeln!(table, " {pattern:.3} | {algorithm:.3} |");
     }
     table
 }
@@ -174,9 +145,6 @@ pub(crate) fn open(outcomes: &[Outcome]) -> [f64; 3] {
     let share = |test: &dyn Fn(&Outcome) -> bool| {
         open.iter().filter(|o| test(o)).count() as f64 / open.len().max(1) as f64
     };
-    let pattern = |o: &Outcome| {
-        o.verdict.pattern != Pattern::Undetermined && !o.right.patterns.contains(&o.verdict.pattern)
-    };
-    let algorithm = |o: &Outcome| o.algorithm_answered() && !o.algorithm_right();
-    [share(&pattern), share(&algorithm), share(&|o| pattern(o) || algorithm(o))]
+    let either = |o: &Outcome| o.pattern_wrong() || o.algorithm_wrong();
+    [share(&Outcome::pattern_wrong), share(&Outcome::algorithm_wrong), share(&either)]
 }

@@ -1,9 +1,15 @@
-//! What the data of a trace can tell: the answers that are right for it.
+//! What is right for a trace: the pattern of the policy that made it. Ties only where what was
+//! delivered can't tell.
 //!
-//! A trace to one destination says the same under a counter for everybody and one for each
-//! destination; a trace without a return to any destination says nothing about counters. For such
-//! traces more than one name is right, by these rules, which look at the truth and never at a
-//! verdict.
+//! - No switch from one destination to another within a namespace: a counter for everybody and one
+//!   for each destination are the same thing.
+//! - No return to a destination after others were used: one counter behind all hashes and one
+//!   behind each are the same thing.
+//! - A mixture of which the lesser part delivered fewer than max(4, 14 %) of the rows, or whose
+//!   counter delivered fewer than three pairs: either name.
+//! - Fewer than three pairs of a counter: no name is wrong but `random` for what is not.
+//!
+//! These rules look at the truth, never at a verdict.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,10 +17,11 @@ use ephtrace::analyse::pattern::{Algorithm, Pattern};
 
 use crate::{
     policy::{Open, Rule},
-    trace::{Class, Trace},
+    rules::Class,
+    trace::{Row, Trace},
 };
 
-/// Fewer pairs than this can't decide between two policies.
+/// Fewer pairs than this can't decide.
 const FEW: usize = 3;
 
 /// The right answers.
@@ -22,50 +29,87 @@ const FEW: usize = 3;
 pub(crate) struct Right {
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) algorithms: Vec<Algorithm>,
-    /// Whether the next port can be predicted; `None` where the data can't tell.
+    /// Whether the next port can be predicted; `None` for a mixture, where it depends.
     pub(crate) predictable: Option<bool>,
 }
 
-/// Pairs of a trace that can decide something.
+impl Right {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        let pattern = pattern_of(algorithm);
+        let predictable = match pattern {
+            Pattern::Random => Some(false),
+            Pattern::Sequential | Pattern::PerDestination => Some(true),
+            _ => None,
+        };
+        Self { patterns: vec![pattern], algorithms: vec![algorithm], predictable }
+    }
+
+    fn also(&mut self, algorithms: &[Algorithm]) {
+        for &algorithm in algorithms {
+            if !self.algorithms.contains(&algorithm) {
+                self.algorithms.push(algorithm);
+            }
+            let pattern = pattern_of(algorithm);
+            if !self.patterns.contains(&pattern) {
+                self.patterns.push(pattern);
+            }
+        }
+    }
+}
+
+/// What of a trace can decide something.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pairs {
+    /// Rows whose row before in the same namespace went elsewhere.
+    pub(crate) switches: usize,
     /// Returns to a destination within an epoch and a range.
     pub(crate) returns: usize,
-    /// … with others in between.
+    /// … after others of its namespace were used.
     pub(crate) interleaved: usize,
-    /// … with others of the same namespace in between.
-    pub(crate) beside: usize,
-    /// Returns to a destination that moved by four.
-    pub(crate) by_four: usize,
+    /// Rows after another one of the same namespace.
+    pub(crate) pairs: usize,
     /// Ports that came before.
     pub(crate) repeated: usize,
-    /// Assignments of the less common of two policies.
+    /// Rows that a policy made.
+    pub(crate) assigned: usize,
+    /// Rows of the lesser of two policies.
     pub(crate) lesser: usize,
+    /// Returns from one row of the policy by destination to the next, the secret unchanged.
+    pub(crate) of_counter: usize,
 }
 
 pub(crate) fn pairs(trace: &Trace) -> Pairs {
-    let salted = matches!(trace.rules[0], Rule::Dhash64k { .. });
-    let mut last: HashMap<u64, (usize, usize, u64, _, u16)> = HashMap::new();
+    let salted = |rule: &Rule| {
+        matches!(rule, Rule::Dhash64k { .. }) && trace.class != Class::Linux518ForGood
+    };
+    let counter =
+        trace.rules.iter().position(|rule| pattern_of(name_of(rule)) == Pattern::PerDestination);
+    let mut last_of_counter: HashMap<u64, u64> = HashMap::new();
+    let mut pairs = Pairs::default();
+    let mut last_of_key: HashMap<(usize, u64), (usize, u64, (u16, u16))> = HashMap::new();
+    let mut last_of_netns: HashMap<usize, (u64, usize)> = HashMap::new();
     let mut parts = [0, 0];
     let mut ports = HashSet::new();
-    let mut by_netns: HashMap<u32, usize> = HashMap::new();
-    let mut pairs = Pairs::default();
-    let assigned = trace.events.iter().filter(|event| event.part.is_some());
-    for (i, event) in assigned.enumerate() {
-        parts[event.part.unwrap_or(0)] += 1;
-        pairs.repeated += usize::from(!ports.insert(event.seen.port));
-        let epoch = if salted { event.epoch } else { 0 };
-        let seen = &event.seen;
-        let count = by_netns.entry(seen.netns).or_default();
-        *count += 1;
-        let now = (i, *count, epoch, seen.range, seen.port);
-        if let Some(before) = last.insert(seen.key, now)
-            && (before.2, before.3) == (epoch, seen.range)
+    for row in trace.rows.iter().filter(|row| row.part.is_some()) {
+        parts[row.part.unwrap_or(0)] += 1;
+        pairs.repeated += usize::from(!ports.insert(row.sport));
+        pairs.assigned += 1;
+        let Row { to, range, .. } = *row;
+        let (before, count) = last_of_netns.get(&to.netns).copied().unwrap_or((to.key, 0));
+        last_of_netns.insert(to.netns, (to.key, count + 1));
+        pairs.pairs += usize::from(count > 0);
+        pairs.switches += usize::from(before != to.key);
+        let rule = row.part.and_then(|part| trace.rules.get(part));
+        let epoch = if rule.is_some_and(salted) { row.epoch } else { 0 };
+        if row.part == counter {
+            pairs.of_counter += usize::from(last_of_counter.insert(to.key, epoch) == Some(epoch));
+        }
+        if let Some((then, in_epoch, of_range)) =
+            last_of_key.insert((to.netns, to.key), (count, epoch, range))
+            && (in_epoch, of_range) == (epoch, range)
         {
             pairs.returns += 1;
-            pairs.interleaved += usize::from(i - before.0 > 1);
-            pairs.beside += usize::from(now.1 - before.1 > 1);
-            pairs.by_four += usize::from(seen.port == before.4.wrapping_add(4));
+            pairs.interleaved += usize::from(count - then > 1);
         }
     }
     pairs.lesser = parts[0].min(parts[1]);
@@ -77,62 +121,48 @@ impl Right {
         let pairs = pairs(trace);
         match trace.class {
             Class::Open => open(trace, pairs),
-            Class::Known(Algorithm::Mixed) => mixed(trace, pairs),
-            Class::Known(algorithm) => known(algorithm, pairs),
+            class if class.algorithm() == Algorithm::Mixed => mixed(trace, pairs),
+            class => known(class.algorithm(), pairs),
         }
     }
 }
 
 fn known(algorithm: Algorithm, pairs: Pairs) -> Right {
     use Algorithm as A;
-    let mut right = Right {
-        patterns: vec![pattern_of(algorithm)],
-        algorithms: vec![algorithm],
-        predictable: Some(pattern_of(algorithm) != Pattern::Random),
-    };
-    let add = |right: &mut Right, algorithms: &[Algorithm]| {
-        for &algorithm in algorithms {
-            if !right.algorithms.contains(&algorithm) {
-                right.algorithms.push(algorithm);
-            }
-            let pattern = pattern_of(algorithm);
-            if !right.patterns.contains(&pattern) {
-                right.patterns.push(pattern);
-            }
-        }
-    };
-    if pairs.beside < FEW {
-        // One destination in each namespace, or one after the other: the same as a counter for
-        // each namespace.
-        match algorithm {
-            A::SeqGlobal | A::Alg4Dhash => add(&mut right, &[A::SeqGlobal, A::Alg4Dhash]),
-            A::LinuxLpr | A::Alg5RandInc => add(&mut right, &[A::LinuxLpr, A::Alg5RandInc]),
-            _ => {}
-        }
+    let mut right = Right::new(algorithm);
+    if pattern_of(algorithm) == Pattern::Random {
+        return right;
     }
-    if pairs.interleaved < FEW {
-        // One destination at all, or one after the other.
+    if pairs.switches == 0 {
         match algorithm {
             A::SeqGlobal | A::Alg3Hash | A::Alg4Dhash => {
-                add(&mut right, &[A::SeqGlobal, A::Alg3Hash, A::Alg4Dhash]);
+                right.also(&[A::SeqGlobal, A::Alg3Hash, A::Alg4Dhash]);
             }
-            // Apart only by the +4 that one of them throws in, and lost events or occupied
-            // ports do as well.
-            A::LinuxHintEven | A::LinuxDhash256 if pairs.by_four > 0 || pairs.returns < 60 => {
-                add(&mut right, &[A::LinuxHintEven, A::LinuxDhash256]);
+            A::LinuxLpr | A::Alg5RandInc => right.also(&[A::LinuxLpr, A::Alg5RandInc]),
+            _ => right.patterns = vec![Pattern::Sequential, Pattern::PerDestination],
+        }
+    }
+    if pairs.interleaved == 0 {
+        match algorithm {
+            A::Alg3Hash | A::Alg4Dhash => right.also(&[A::Alg3Hash, A::Alg4Dhash]),
+            A::LinuxHintEven | A::LinuxDhash256 => {
+                right.also(&[A::LinuxHintEven, A::LinuxDhash256]);
             }
             _ => {}
         }
     }
-    if pairs.returns < FEW {
-        // No counter was ever seen to move: all that is left is the parity.
+    let informative = match pattern_of(algorithm) {
+        Pattern::Sequential => pairs.pairs,
+        _ => pairs.returns,
+    };
+    if informative < FEW {
         match algorithm {
-            A::RandomUniform | A::Alg3Hash | A::Alg4Dhash | A::LinuxLpr => {
-                add(&mut right, &[A::RandomUniform, A::Alg3Hash, A::Alg4Dhash, A::LinuxLpr]);
+            A::Alg3Hash | A::Alg4Dhash | A::LinuxLpr => {
+                right.also(&[A::Alg3Hash, A::Alg4Dhash, A::LinuxLpr, A::RandomUniform]);
                 right.predictable = None;
             }
             A::LinuxHintEven | A::LinuxDhash256 | A::LinuxDhash64k => {
-                add(&mut right, &[A::LinuxHintEven, A::LinuxDhash256, A::LinuxDhash64k]);
+                right.also(&[A::LinuxHintEven, A::LinuxDhash256, A::LinuxDhash64k]);
             }
             _ => {}
         }
@@ -140,54 +170,68 @@ fn known(algorithm: Algorithm, pairs: Pairs) -> Right {
     right
 }
 
+/// Whether so little of the second policy came that named ports and lost events look the same.
+pub(crate) fn is_minor(lesser: usize, of: usize) -> bool {
+    (lesser as f64) < (0.14 * of as f64).max(4.0)
+}
+
 fn mixed(trace: &Trace, pairs: Pairs) -> Right {
-    let assigned = trace.events.iter().filter(|event| event.part.is_some()).count();
-    let mut right = Right {
-        patterns: vec![Pattern::Mixed],
-        algorithms: vec![Algorithm::Mixed],
-        predictable: None,
-    };
-    // So little of the second policy is what named ports and lost events look like as well.
-    let few = pairs.lesser < FEW + 1 || pairs.lesser * 8 < assigned;
-    // Without a return within an epoch, the connects say no more than their parity does.
-    if few || pairs.returns < FEW {
-        for rule in &trace.rules {
-            let algorithm = name_of(rule);
-            right.algorithms.push(algorithm);
-            right.patterns.push(pattern_of(algorithm));
+    let mut right = Right::new(Algorithm::Mixed);
+    let by_destination = |rule: &Rule| pattern_of(name_of(rule)) == Pattern::PerDestination;
+    let untold = pairs.of_counter < FEW && trace.rules.iter().any(by_destination);
+    if untold {
+        // Ports of a counter that is never seen to move are as good as random.
+        let others = trace
+            .rules
+            .iter()
+            .map(name_of)
+            .filter(|name| pattern_of(*name) != Pattern::PerDestination);
+        right.also(&others.collect::<Vec<_>>());
+        right.also(&[Algorithm::RandomUniform]);
+    }
+    if is_minor(pairs.lesser, pairs.assigned) {
+        let parts = trace.rows.iter().filter_map(|row| row.part);
+        let second = 2 * parts.clone().filter(|part| *part == 1).count() > pairs.assigned;
+        let alone = known(name_of(&trace.rules[usize::from(second)]), pairs);
+        if pairs.lesser == 0 {
+            return alone;
         }
-        right.algorithms.push(Algorithm::RandomUniform);
-        right.patterns.push(Pattern::Random);
+        right.patterns.extend(alone.patterns);
+        right.algorithms.extend(alone.algorithms);
     }
     right
 }
 
 fn open(trace: &Trace, pairs: Pairs) -> Right {
-    let Rule::Open(open) = trace.rules[0] else {
-        return Right { patterns: vec![], algorithms: vec![], predictable: None };
-    };
-    let mut patterns = match open {
-        Open::Stride(_) | Open::FallingRandom(_) => vec![Pattern::Sequential],
+    let mut right =
+        Right { patterns: vec![], algorithms: vec![Algorithm::Other], predictable: None };
+    let Rule::Open(open) = trace.rules[0] else { return right };
+    right.patterns = match open {
+        Open::Stride(_) | Open::Falling(_) => vec![Pattern::Sequential],
         Open::LaneStride(_) | Open::LaneRandom(_) => vec![Pattern::PerDestination],
-        Open::Pinned | Open::Cycle(_) => {
-            vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Random]
+        // A few ports in turn: whoever names them, they are none of the kernel's.
+        Open::Cycle(_) => {
+            vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Random, Pattern::Fixed]
         }
-        Open::Pool(_) | Open::Window(_) | Open::EvenRandom => vec![Pattern::Random],
+        Open::Pool(_) => vec![Pattern::Random, Pattern::Fixed],
+        Open::Window(_) | Open::EvenRandom => vec![Pattern::Random],
         // Known from the last one, and spread as if random.
         Open::BitReversed => vec![Pattern::Sequential, Pattern::Random],
         Open::ByProcess => vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Mixed],
     };
-    let mut algorithms = vec![Algorithm::Other];
-    if pairs.beside < FEW {
-        patterns.extend([Pattern::Sequential, Pattern::PerDestination]);
-        if let Open::LaneRandom(_) = open {
-            algorithms.push(Algorithm::Alg5RandInc);
+    if matches!(open, Open::Pool(_) | Open::Cycle(_)) {
+        right.algorithms.push(Algorithm::Fixed);
+        if pairs.repeated < FEW {
+            right.algorithms.push(Algorithm::RandomUniform);
         }
     }
-    if matches!(open, Open::Pool(_) | Open::Cycle(_)) && pairs.repeated < FEW {
-        algorithms.push(Algorithm::RandomUniform);
+    if pairs.switches == 0 {
+        right.patterns.extend([Pattern::Sequential, Pattern::PerDestination]);
+        if let Open::LaneRandom(_) = open {
+            right.algorithms.push(Algorithm::Alg5RandInc);
+        }
     }
-    Right { patterns, algorithms, predictable: None }
+    right
 }
 
 pub(crate) fn name_of(rule: &Rule) -> Algorithm {
@@ -211,6 +255,7 @@ pub(crate) fn pattern_of(algorithm: Algorithm) -> Pattern {
         Algorithm::SeqGlobal | Algorithm::Alg5RandInc => Pattern::Sequential,
         Algorithm::RandomUniform | Algorithm::RandomOdd => Pattern::Random,
         Algorithm::Mixed => Pattern::Mixed,
+        Algorithm::Fixed => Pattern::Fixed,
         Algorithm::Other | Algorithm::Undetermined => Pattern::Undetermined,
         _ => Pattern::PerDestination,
     }

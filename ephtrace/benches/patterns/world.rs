@@ -1,23 +1,53 @@
 //! The machine under the policies: namespaces, ranges, destinations, and which ports are taken.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    net::{IpAddr, Ipv4Addr},
+};
 
-use ephtrace::model::PortRange;
 use fastrand::Rng;
 
+use crate::rules::Range;
+
 /// A destination of the generated load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Target {
-    /// What identifies it (source address, destination address, destination port).
-    pub(crate) key: u64,
     /// Namespace that connects to it, an index.
     pub(crate) netns: usize,
+    pub(crate) saddr: IpAddr,
+    pub(crate) daddr: IpAddr,
+    pub(crate) dport: u16,
+    /// What the policies hash of it.
+    pub(crate) key: u64,
+}
+
+impl Target {
+    pub(crate) fn new(netns: usize, saddr: IpAddr, daddr: IpAddr, dport: u16) -> Self {
+        let number = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => u128::from(u32::from(ip)),
+            IpAddr::V6(ip) => u128::from(ip),
+        };
+        let mut key = keyed_hash(1, number(saddr) as u64, u64::from(dport));
+        key = keyed_hash(key, number(daddr) as u64, (number(daddr) >> 64) as u64);
+        Self { netns, saddr, daddr, dport, key }
+    }
+
+    /// The same namespace, bound before there is a destination.
+    pub(crate) fn unconnected(self) -> Self {
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self::new(self.netns, any, any, 0)
+    }
+}
+
+/// An address out of the blue.
+pub(crate) fn address(rng: &mut Rng) -> IpAddr {
+    Ipv4Addr::new(rng.u8(11..200), rng.u8(..), rng.u8(..), rng.u8(1..)).into()
 }
 
 /// Ranges and taken ports of every namespace.
 pub(crate) struct World {
     pub(crate) rng: Rng,
-    pub(crate) ranges: Vec<PortRange>,
+    pub(crate) ranges: Vec<Range>,
     pub(crate) targets: Vec<Target>,
     /// Ports that other programs hold by bind: closed to everybody in the namespace.
     busy: Vec<HashSet<u16>>,
@@ -32,13 +62,12 @@ pub(crate) struct World {
     pub(crate) processes: u64,
 }
 
+pub(crate) fn size(range: Range) -> u32 {
+    u32::from(range.1) - u32::from(range.0) + 1
+}
+
 impl World {
-    pub(crate) fn new(
-        rng: Rng,
-        ranges: Vec<PortRange>,
-        targets: Vec<Target>,
-        lifetime: u64,
-    ) -> Self {
+    pub(crate) fn new(rng: Rng, ranges: Vec<Range>, targets: Vec<Target>, lifetime: u64) -> Self {
         let busy = vec![HashSet::new(); ranges.len()];
         Self {
             rng,
@@ -58,11 +87,11 @@ impl World {
     pub(crate) fn occupy(&mut self, share: f64, blocks: bool) {
         for netns in 0..self.ranges.len() {
             let range = self.ranges[netns];
-            let wanted = (f64::from(range.len()) * share) as usize;
+            let wanted = (f64::from(size(range)) * share) as usize;
             while self.busy[netns].len() < wanted {
                 let length = if blocks { self.rng.u16(1..60) } else { 1 };
-                let start = self.rng.u16(range.low..=range.high);
-                let end = start.saturating_add(length).min(range.high);
+                let start = self.rng.u16(range.0..=range.1);
+                let end = start.saturating_add(length).min(range.1);
                 self.busy[netns].extend(start..=end);
             }
         }
@@ -72,8 +101,8 @@ impl World {
     pub(crate) fn reserve(&mut self, blocks: usize, length: u16) {
         let range = self.ranges[0];
         for _ in 0..blocks {
-            let start = self.rng.u16(range.low..=range.high);
-            self.reserved.extend(start..=start.saturating_add(length).min(range.high));
+            let start = self.rng.u16(range.0..=range.1);
+            self.reserved.extend(start..=start.saturating_add(length).min(range.1));
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod calls;
 mod context;
+mod cost;
 mod exhaust;
 mod gate;
 mod net;
@@ -38,6 +39,8 @@ enum Command {
     Ways(ways::Args),
     /// Connect and reset as fast as possible, then print one line with the rate
     Storm(storm::Args),
+    /// Connect one after another, then print one line with what a connect takes
+    Cost(cost::Args),
     /// Use up a narrow range in a network namespace of its own
     Exhaust(exhaust::Args),
     /// Search for ports where some are taken, in a network namespace of its own
@@ -58,6 +61,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Ways(args) => ways::run(&args),
         Command::Storm(args) => storm::run(&args),
+        Command::Cost(args) => cost::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Pattern(args) => pattern::run(&args),

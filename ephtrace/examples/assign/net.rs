@@ -42,7 +42,8 @@ pub(crate) fn ranged_client(to: SocketAddr, range: (u16, u16)) -> Result<Socket>
     }
 }
 
-/// Why a socket option can't be set: an error of kind `Skip` where the kernel has none of that name.
+/// Why a socket option can't be set: an error of kind `Skip` where the kernel has none of that
+/// name.
 pub(crate) fn no_option(name: &str, error: io::Error) -> anyhow::Error {
     let what = format!("this kernel has no {name}");
     skip::lacking(&what, &[libc::ENOPROTOOPT], error.into())

@@ -26,8 +26,8 @@ pub(crate) const NO_SUCH_SOCKET: &[i32] = &[
     libc::EINVAL,
 ];
 
-/// `error` as a [`Skip`] that says `what` is lacking, if its errno is one of `errnos`; any other error
-/// stays what it is.
+/// `error` as a [`Skip`] that says `what` is lacking, if its errno is one of `errnos`; any other
+/// error stays what it is.
 pub(crate) fn lacking(what: &str, errnos: &[i32], error: anyhow::Error) -> anyhow::Error {
     let errno = error.chain().find_map(|cause| {
         let io = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);

@@ -69,8 +69,8 @@ pub(crate) struct Attempt {
     pub(crate) range: Option<(u16, u16)>,
     /// Socket cookie.
     pub(crate) cookie: Option<u64>,
-    /// It was asked for before the attempt, too. The kernel makes it when it is asked for, so that a
-    /// tracer that only reads memory finds it then, and may not otherwise.
+    /// It was asked for before the attempt, too. The kernel makes it when it is asked for, so that
+    /// a tracer that only reads memory finds it then, and may not otherwise.
     pub(crate) cookie_before: bool,
     /// Before `connect()`, in nanoseconds since the Unix epoch.
     pub(crate) start_ns: u64,
@@ -197,8 +197,8 @@ impl<'a> Probe<'a> {
         Ok(attempt)
     }
 
-    /// Does `act`, by which `socket`, bound to the probe's address or to none, gets a port before it
-    /// has a destination, and logs it.
+    /// Does `act`, by which `socket`, bound to the probe's address or to none, gets a port before
+    /// it has a destination, and logs it.
     pub(crate) fn bind(
         &self,
         socket: &Socket,

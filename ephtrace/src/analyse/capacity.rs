@@ -75,12 +75,12 @@ impl Series {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         let seconds = seconds(first.at_ns, last.at_ns);
         let growth = self.growth();
-        let assigned = (seconds > 0.0).then(|| real(last.assigned - first.assigned) / seconds);
+        let assigned = (seconds > 0.0).then(|| as_f64(last.assigned - first.assigned) / seconds);
         let grown = f64::from(last.in_use) - f64::from(first.in_use);
         let released =
             assigned.map(|rate| (rate - grown / seconds).max(0.0)).filter(|rate| rate.is_finite());
         let mean = self.samples.iter().map(|s| f64::from(s.in_use)).sum::<f64>()
-            / real(self.samples.len() as u64);
+            / as_f64(self.samples.len() as u64);
         let least = assigned.unwrap_or(0.0) * NOISE;
         let hold_s = released.filter(|&rate| rate > least).map(|rate| mean / rate);
         let until = |mark: f64| until(f64::from(last.in_use), mark, self.trend());
@@ -135,10 +135,10 @@ fn until(in_use: f64, mark: f64, growth: Option<f64>) -> Option<f64> {
 }
 
 fn seconds(from_ns: u64, to_ns: u64) -> f64 {
-    real(to_ns.saturating_sub(from_ns)) / 1e9
+    as_f64(to_ns.saturating_sub(from_ns)) / 1e9
 }
 
-use super::real;
+use super::number::as_f64;
 
 /// A set-up whose capacity is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -168,8 +168,8 @@ pub struct Setup {
 /// What a set-up can do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ceiling {
-    /// Ports for all destinations together: those of the NAT if that is what is scarce, else of this
-    /// host.
+    /// Ports for all destinations together: those of the NAT if that is what is scarce, else of
+    /// this host.
     pub ports: u64,
     /// Whether the NAT is what is scarce.
     pub is_nat: bool,
@@ -208,7 +208,7 @@ impl Pool {
 
     /// Connections a second that can go on for ever: `ports ÷ (lifetime + waiting × wait)`.
     fn rate(&self) -> f64 {
-        real(self.ports) / self.hold_s()
+        as_f64(self.ports) / self.hold_s()
     }
 
     /// Seconds until none is left at `rate` connections a second, which is more than it carries.
@@ -216,7 +216,7 @@ impl Pool {
     /// Within a lifetime nothing comes back; from then on only as much as does not wait:
     /// `ports = rate × lifetime + waiting × rate × (t − lifetime)`.
     fn full_in_s(&self, rate: f64) -> f64 {
-        let alone = real(self.ports) / rate;
+        let alone = as_f64(self.ports) / rate;
         if alone <= self.lifetime_s || self.waiting <= 0.0 {
             return alone;
         }
@@ -229,8 +229,8 @@ impl Setup {
     /// carries if that is less: `ports × destinations ÷ (lifetime + wait)`.
     ///
     /// A NAT has one source address and so its ports for each destination once, whatever the number
-    /// of hosts behind it. It sees who closes first, but waits all the same, and knows nothing of the
-    /// host's `tcp_tw_reuse`.
+    /// of hosts behind it. It sees who closes first, but waits all the same, and knows nothing of
+    /// the host's `tcp_tw_reuse`.
     pub fn ceiling(&self) -> Ceiling {
         let own = self.own();
         let nat = self.nat().filter(|nat| nat.rate() < own.rate());
@@ -247,7 +247,7 @@ impl Setup {
             quick_connections_per_second: (own.rate() / 2.0).min(connections),
             requests_per_second: connections * self.requests_per_connection,
             needed_ports: needed,
-            share: needed.map(|needed| needed / real(scarce.ports.max(1))),
+            share: needed.map(|needed| needed / as_f64(scarce.ports.max(1))),
             full_in_s: too_many.map(|rate| scarce.full_in_s(rate)),
         }
     }

@@ -5,26 +5,24 @@
 
 use super::{
     findings::DestinationFacts,
-    lanes::Lane,
+    heavy_hitters::{Entry, HeavyHitters},
+    lanes::LaneKey,
+    number::as_f64,
     pattern::{History, Observation},
     ports::Ports,
-    real,
     reuse::{Reuse, Used, Uses},
-    steps::Steps,
+    steps::StepCounts,
     summary::{DestinationSummary, UsualStep},
-    top::{Entry, Top},
 };
-use crate::model::{
-    Assignment, Destination, Origin, Pass, PortRange, errno_name, origin_name, protocol_name,
-};
+use crate::model::{Assignment, Origin, Pass, PortRange, RangeInForce, is_no_port};
 
-/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports. Once
-/// there are more, the quieter ones make room, and are counted.
+/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports.
+/// Once there are more, the quieter ones make room, and are counted.
 pub const MAX_DESTINATIONS: usize = 1024;
 
 /// The busiest destinations.
 pub(super) struct Destinations {
-    known: Top<Lane, Tracked>,
+    known: HeavyHitters<LaneKey, Tracked>,
     uses: Uses,
 }
 
@@ -35,9 +33,9 @@ struct Tracked {
     no_port: u64,
     searches_known: u64,
     second_pass: u64,
-    steps: Steps,
+    steps: StepCounts,
     ports: Ports,
-    range: Option<PortRange>,
+    range: Option<RangeInForce>,
     first_ns: Option<u64>,
     last_ns: u64,
     history: History,
@@ -45,19 +43,19 @@ struct Tracked {
 
 impl Destinations {
     pub(super) fn new() -> Self {
-        Self { known: Top::with_limit(MAX_DESTINATIONS), uses: Uses::default() }
+        Self { known: HeavyHitters::with_limit(MAX_DESTINATIONS), uses: Uses::default() }
     }
 
     /// Takes note of one assignment, its `step` set; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
-        let Assignment { destination, origin, ts_ns, .. } = *assignment;
-        let entry = self.known.see(Lane::of(assignment));
+        let Assignment { flow, origin, ts_ns, .. } = *assignment;
+        let entry = self.known.see(LaneKey::of(assignment));
         // Nobody holds state of a port without a destination.
-        let is_reusable = origin != Some(Origin::Explicit) && assignment.has_destination();
+        let is_reusable = origin != Some(Origin::Explicit) && flow.has_destination();
         if let Some(event) = event.filter(|_| is_reusable) {
             let nth = entry.value.history.total();
             let used = Used { lane: entry.serial, nth, port: event.port, ts_ns };
-            self.uses.observe(used, &destination);
+            self.uses.observe(used, &flow);
         }
         entry.value.observe(assignment, event);
     }
@@ -77,7 +75,7 @@ impl Destinations {
     }
 
     /// What is said of `lane`, if it is known.
-    pub(super) fn one(&self, lane: &Lane) -> Option<DestinationSummary> {
+    pub(super) fn one(&self, lane: &LaneKey) -> Option<DestinationSummary> {
         self.known.get(lane).map(|entry| summary(lane, entry))
     }
 
@@ -106,7 +104,8 @@ impl Tracked {
         }
         self.searches_known += u64::from(assignment.tried.is_some());
         self.second_pass += u64::from(assignment.pass == Some(Pass::Second));
-        self.no_port += u64::from(has_no_port(assignment));
+        let is_no_port = assignment.errno.is_some_and(|errno| is_no_port(assignment.origin, errno));
+        self.no_port += u64::from(is_no_port);
         match event {
             Some(event) => {
                 self.ports.insert(event.port);
@@ -117,28 +116,18 @@ impl Tracked {
     }
 }
 
-/// Whether an assignment failed because no port was free: EADDRNOTAVAIL of connect, EADDRINUSE of
-/// bind and listen, EAGAIN of UDP.
-fn has_no_port(assignment: &Assignment) -> bool {
-    let error = assignment.errno.and_then(errno_name);
-    let is_chosen = assignment.origin != Some(Origin::Explicit);
-    is_chosen && matches!(error, Some("EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN"))
-}
-
-fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
-    let Lane { destination: Destination { netns, saddr, daddr, dport }, origin, .. } = *lane;
+fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
+    let LaneKey { flow, origin, .. } = *lane;
     let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
         entry.value;
-    let seconds = real(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
+    let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
     DestinationFacts {
-        netns: Some(netns).filter(|&netns| netns != 0),
-        saddr: Some(saddr),
-        to: Some((daddr, dport)).filter(|_| has_destination(lane)),
-        origin: origin.map(origin_name),
-        range: range.map(|r| (r.low, r.high)),
-        by_socket: range.is_some_and(|r| r.by_socket),
+        flow,
+        origin,
+        range: range.map(|range| range.ports),
+        by_socket: range.is_some_and(RangeInForce::is_by_socket),
         assignments: entry.count,
-        per_second: (seconds > 0.0).then(|| real(entry.count) / seconds),
+        per_second: (seconds > 0.0).then(|| as_f64(entry.count) / seconds),
         no_port,
         searches_known,
         second_pass,
@@ -146,24 +135,15 @@ fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
     }
 }
 
-fn has_destination(lane: &Lane) -> bool {
-    let Destination { daddr, dport, .. } = lane.destination;
-    dport != 0 || !daddr.is_unspecified()
-}
-
-fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
-    let Lane { destination: Destination { netns, saddr, daddr, dport }, protocol, origin } = *lane;
+fn summary(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationSummary {
+    let LaneKey { flow, protocol, origin } = *lane;
     let Tracked { failures, no_port, searches_known, second_pass, .. } = entry.value;
     let Tracked { steps, ports, range, first_ns, last_ns, history, .. } = &entry.value;
-    let has_destination = has_destination(lane);
-    let within = range.map_or((0, u16::MAX), |r| (r.low, r.high));
+    let range = range.map(|range| range.ports);
     DestinationSummary {
-        netns: Some(netns).filter(|&netns| netns != 0),
-        saddr,
-        daddr: Some(daddr).filter(|_| has_destination),
-        dport: Some(dport).filter(|_| has_destination),
-        protocol: protocol.map(protocol_name),
-        origin: origin.map(origin_name),
+        flow,
+        protocol,
+        origin,
         assignments: entry.count,
         complete: entry.complete,
         failures,
@@ -171,9 +151,9 @@ fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
         searches_known,
         second_pass,
         usual_step: steps.usual().map(|(step, share)| UsualStep { step, share }),
-        range: range.map(|r| (r.low, r.high)),
-        range_ports: range.map(|r| r.len()),
-        distinct_ports: ports.count(within),
+        range,
+        range_ports: range.map(PortRange::len),
+        distinct_ports: ports.count(range.unwrap_or(PortRange::ALL)),
         first_ns: first_ns.unwrap_or(*last_ns),
         last_ns: *last_ns,
         verdict: history.verdict(),

@@ -12,11 +12,8 @@
 //! Every ten seconds Linux draws a new secret for its hash, and each lane goes on at an unrelated
 //! place: the step there is told, and that it is none of the counter's.
 
-use std::{collections::HashMap, mem};
-
-use rustc_hash::FxBuildHasher;
-
-use crate::model::{Assignment, Destination, Origin, PortRange, Protocol};
+use super::recent::Recent;
+use crate::model::{Assignment, FlowKey, Origin, PortRange, Protocol};
 
 /// How many lanes are kept: more destinations than a host talks to in a minute, in 8 MiB at most.
 /// What was not used for the longest time makes room, and is counted.
@@ -24,20 +21,20 @@ pub const MAX_LANES: usize = 65_536;
 
 /// What makes two assignments neighbours: the kernel keeps a search apart by each of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lane {
+pub struct LaneKey {
     /// Where to, or for bind from where.
-    pub destination: Destination,
+    pub flow: FlowKey,
     /// Transport protocol.
     pub protocol: Option<Protocol>,
     /// How the assignments came about.
     pub origin: Option<Origin>,
 }
 
-impl Lane {
+impl LaneKey {
     /// The lane that `assignment` belongs to.
     pub fn of(assignment: &Assignment) -> Self {
-        let Assignment { destination, protocol, origin, .. } = *assignment;
-        Self { destination, protocol, origin }
+        let Assignment { flow, protocol, origin, .. } = *assignment;
+        Self { flow, protocol, origin }
     }
 }
 
@@ -49,67 +46,39 @@ struct Last {
 }
 
 /// The last port of each lane.
-///
-/// Two generations, each of half of the limit: a lane that is used moves to the young one, and
-/// once that is full, it becomes the old one and what was left in there is forgotten. That costs
-/// one look-up for a busy lane, and keeps every lane that was among the last `limit / 2` used.
 #[derive(Debug)]
-pub struct Lanes {
-    young: HashMap<Lane, Last, FxBuildHasher>,
-    old: HashMap<Lane, Last, FxBuildHasher>,
-    generation: usize,
-    evicted: u64,
-}
+pub struct StepTracker(Recent<LaneKey, Last>);
 
-impl Default for Lanes {
+impl Default for StepTracker {
     fn default() -> Self {
         Self::with_limit(MAX_LANES)
     }
 }
 
-impl Lanes {
+impl StepTracker {
     /// Keeps at most `limit` lanes, at least two.
     pub fn with_limit(limit: usize) -> Self {
-        Self {
-            young: HashMap::default(),
-            old: HashMap::default(),
-            generation: (limit / 2).max(1),
-            evicted: 0,
-        }
+        Self(Recent::with_limit(limit))
     }
 
     /// Sets the step to `assignment` from the one before in its lane, and whether the hash secret
     /// changed in between; takes note of it.
     ///
-    /// Both stay unknown for the first of a lane and for a failed assignment. A step that a recording
-    /// tells stays: whoever wrote it may have known assignments that the recording lacks.
+    /// Both stay unknown for the first of a lane and for a failed assignment. A step that a
+    /// recording tells stays: whoever wrote it may have known assignments that the recording lacks.
     pub fn follow(&mut self, assignment: &mut Assignment) {
         let Some(port) = assignment.sport else { return };
         let salt_epoch = assignment.salt_epoch;
-        let Some(last) = self.replace(Lane::of(assignment), Last { port, salt_epoch }) else {
+        let Some(last) = self.0.replace(LaneKey::of(assignment), Last { port, salt_epoch }) else {
             return;
         };
-        assignment.step.get_or_insert(step(last.port, port, assignment.range));
+        assignment.step.get_or_insert(step(last.port, port, assignment.ports()));
         assignment.resalted = last.salt_epoch.zip(salt_epoch).map(|(last, now)| last != now);
     }
 
     /// How many lanes were forgotten to make room.
     pub fn evicted(&self) -> u64 {
-        self.evicted
-    }
-
-    fn replace(&mut self, lane: Lane, now: Last) -> Option<Last> {
-        if let Some(last) = self.young.get_mut(&lane) {
-            return Some(mem::replace(last, now));
-        }
-        let previous = self.old.remove(&lane);
-        if self.young.len() == self.generation {
-            mem::swap(&mut self.young, &mut self.old);
-            self.evicted += self.young.len() as u64;
-            self.young.clear();
-        }
-        self.young.insert(lane, now);
-        previous
+        self.0.evicted()
     }
 }
 

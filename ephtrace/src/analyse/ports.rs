@@ -1,5 +1,7 @@
 //! A set of ports, small while it has few of them.
 
+use crate::model::PortRange;
+
 /// How many different ports a set holds before it gets a bitmap of all.
 const MAX_FEW: usize = 32;
 
@@ -41,12 +43,12 @@ impl Ports {
         }
     }
 
-    /// How many are from `low` to `high`, both inclusive.
-    pub(super) fn count(&self, (low, high): (u16, u16)) -> u32 {
-        let inside = |port: &u16| (low..=high).contains(port);
+    /// How many are in `range`.
+    pub(super) fn count(&self, range: PortRange) -> u32 {
+        let inside = |port: &u16| range.contains(*port);
         let count = match self {
             Self::Few { ports, len } => ports[..*len].iter().filter(|p| inside(p)).count(),
-            Self::Many(bits) => (low..=high).filter(|&port| is_set(bits, port)).count(),
+            Self::Many(bits) => range.ports().filter(|&port| is_set(bits, port)).count(),
         };
         // At most 65,536.
         u32::try_from(count).unwrap_or(u32::MAX)

@@ -1,15 +1,14 @@
-//! Reuse: after how many assignments, and after how long, a port comes back to the same destination.
+//! Reuse: after how many assignments, and after how long, a port comes back to the same
+//! destination.
 //!
-//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes the
-//! new connection for the old one if its port comes back too soon.
-
-use std::{collections::HashMap, mem};
+//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes
+//! the new connection for the old one if its port comes back too soon.
 
 use hdrhistogram::Histogram;
-use rustc_hash::FxBuildHasher;
 use serde::{Serialize, Serializer};
 
-use crate::model::Destination;
+use super::recent::Recent;
+use crate::model::FlowKey;
 
 /// Ports of destinations that are remembered, 40 bytes each at most: every port of the default
 /// range for nine destinations at once. What was not used for the longest time makes room.
@@ -27,14 +26,11 @@ const MAX_DISTANCE: u64 = 1 << 32;
 
 /// The last use of each port by each destination.
 pub struct Uses {
-    young: HashMap<u64, Use, FxBuildHasher>,
-    old: HashMap<u64, Use, FxBuildHasher>,
-    generation: usize,
-    forgotten: u64,
+    last: Recent<u64, Use>,
     reuses: u64,
     assignments: Spread,
     time_ns: Spread,
-    soonest: Option<Destination>,
+    soonest: Option<FlowKey>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,7 +63,7 @@ pub struct Reuse {
     pub time_ns: Option<Least>,
     /// The destination that a port came back to the soonest.
     #[serde(serialize_with = "address")]
-    pub soonest: Option<Destination>,
+    pub soonest: Option<FlowKey>,
     /// Uses that were forgotten to make room: so many reuses may be missing.
     pub forgotten: u64,
     /// What is to be feared of it.
@@ -100,10 +96,7 @@ impl Uses {
     /// Remembers at most `limit` uses, at least two.
     pub fn with_limit(limit: usize) -> Self {
         Self {
-            young: HashMap::default(),
-            old: HashMap::default(),
-            generation: (limit / 2).max(1),
-            forgotten: 0,
+            last: Recent::with_limit(limit),
             reuses: 0,
             assignments: Spread::up_to(MAX_DISTANCE),
             time_ns: Spread::up_to(MAX_NS),
@@ -112,16 +105,16 @@ impl Uses {
     }
 
     /// Takes note of one assignment.
-    pub fn observe(&mut self, used: Used, destination: &Destination) {
+    pub fn observe(&mut self, used: Used, flow: &FlowKey) {
         let Used { lane, nth, port, ts_ns } = used;
         let key = u64::from(lane) << 16 | u64::from(port);
-        let Some(last) = self.replace(key, Use { nth, ts_ns }) else { return };
+        let Some(last) = self.last.replace(key, Use { nth, ts_ns }) else { return };
         self.reuses += 1;
         self.assignments.add(nth.saturating_sub(last.nth));
         if last.ts_ns > 0 && ts_ns >= last.ts_ns {
             let after = ts_ns - last.ts_ns;
             if self.time_ns.min.is_none_or(|min| after < min) {
-                self.soonest = Some(*destination);
+                self.soonest = Some(*flow);
             }
             self.time_ns.add(after);
         }
@@ -135,23 +128,9 @@ impl Uses {
             assignments: self.assignments.least(),
             time_ns,
             soonest: self.soonest,
-            forgotten: self.forgotten,
+            forgotten: self.last.evicted(),
             warning: time_ns.filter(|time| time.min < SOON_NS).map(|time| warning(time.min)),
         }
-    }
-
-    fn replace(&mut self, key: u64, now: Use) -> Option<Use> {
-        if let Some(last) = self.young.get_mut(&key) {
-            return Some(mem::replace(last, now));
-        }
-        let last = self.old.remove(&key);
-        if self.young.len() == self.generation {
-            mem::swap(&mut self.young, &mut self.old);
-            self.forgotten += self.young.len() as u64;
-            self.young.clear();
-        }
-        self.young.insert(key, now);
-        last
     }
 }
 
@@ -185,13 +164,8 @@ fn warning(after_ns: u64) -> String {
 
 // The signature is serde's.
 #[expect(clippy::ref_option, reason = "serde calls it so")]
-fn address<S: Serializer>(
-    destination: &Option<Destination>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    destination
-        .map(|d| std::net::SocketAddr::new(d.daddr, d.dport).to_string())
-        .serialize(serializer)
+fn address<S: Serializer>(flow: &Option<FlowKey>, serializer: S) -> Result<S::Ok, S::Error> {
+    flow.and_then(|flow| Some(flow.remote()?.to_string())).serialize(serializer)
 }
 
 #[cfg(test)]
@@ -201,9 +175,8 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     fn observe(uses: &mut Uses, lane: u32, nth: u64, port: u16, ts_ns: u64) {
-        let destination =
-            Destination { dport: u16::try_from(lane).unwrap(), ..Destination::default() };
-        uses.observe(Used { lane, nth, port, ts_ns }, &destination);
+        let flow = FlowKey { dport: Some(u16::try_from(lane).unwrap()), ..FlowKey::default() };
+        uses.observe(Used { lane, nth, port, ts_ns }, &flow);
     }
 
     #[test]
@@ -218,7 +191,7 @@ mod tests {
         assert_eq!(reuse.reuses, 1);
         assert_eq!(reuse.assignments, Some(Least { min: 2, median: 2 }));
         assert_eq!(reuse.time_ns.map(|time| time.min), Some(100 * S));
-        assert_eq!(reuse.soonest.map(|d| d.dport), Some(1));
+        assert_eq!(reuse.soonest.and_then(|flow| flow.dport), Some(1));
         assert_eq!(reuse.warning, None);
     }
 
@@ -246,7 +219,6 @@ mod tests {
         for n in 0..100 {
             observe(&mut uses, 1, n, 1000 + u16::try_from(n).unwrap(), S);
         }
-        assert!(uses.young.len() + uses.old.len() <= 10);
         assert_eq!(uses.reuse().forgotten, 90);
     }
 }

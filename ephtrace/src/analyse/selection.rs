@@ -1,23 +1,24 @@
 //! The kernel's own search, worked out: where it began, how far it went, which half found the port.
 //!
-//! The rule is that of `__inet_hash_connect` (`net/ipv4/inet_hashtables.c`; the same from Linux 5.18,
-//! 5.17.11 and 5.10.125 on to 7.3). With the range `low..=high`:
+//! The rule is that of `__inet_hash_connect` (`net/ipv4/inet_hashtables.c`; the same from Linux
+//! 5.18, 5.17.11 and 5.10.125 on to 7.3). With the range `low..=high`:
 //!
 //! 1. `step` is 2, or 1 for a socket with `IP_LOCAL_PORT_RANGE` on Linux 6.8 and later.
 //! 2. `remaining = high + 1 - low`, made even if `step` is 2.
 //! 3. `offset = (word + (hash >> 32)) mod 2^32 mod remaining`, made even if `step` is 2, where
 //!    `word = table_perturb[hash & mask]`.
-//! 4. The search walks from `low + offset` by `step`, going back by `remaining` past `high`, through
-//!    `remaining / step` candidates; then, if `step` is 2, the same once more from `offset + 1`.
-//! 5. It adds `step * (1 + max(k, random 0..=7))` to the word, `k` being the number of candidates that
-//!    the last pass refused. A failed search adds nothing.
+//! 4. The search walks from `low + offset` by `step`, going back by `remaining` past `high`,
+//!    through `remaining / step` candidates; then, if `step` is 2, the same once more from `offset
+//!    + 1`.
+//! 5. It adds `step * (1 + max(k, random 0..=7))` to the word, `k` being the number of candidates
+//!    that the last pass refused. A failed search adds nothing.
 //!
 //! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
 //! got in between, and everything is unknown.
 
 use std::fmt;
 
-use crate::model::{Assignment, Pass, PortRange, Search, Unknown};
+use crate::model::{Assignment, Pass, RangeInForce, Search, Unknown};
 
 /// Most that the random part of rule 5 adds, in steps.
 const MAX_RANDOM: u32 = 7;
@@ -78,8 +79,8 @@ pub struct Selection {
     pub first_candidate: u16,
     /// The half that found the port; `None` for a failed search, which goes through both.
     pub pass: Option<Pass>,
-    /// How many candidates it looked at, the chosen one and reserved ones included; `None` where the
-    /// kernel walked by random steps and the number can't be told.
+    /// How many candidates it looked at, the chosen one and reserved ones included; `None` where
+    /// the kernel walked by random steps and the number can't be told.
     pub tried: Option<u32>,
 }
 
@@ -133,16 +134,16 @@ pub fn apply(assignment: &mut Assignment, secrets: &SearchSecrets, rules: Rules)
 /// The candidates of one search.
 #[derive(Clone, Copy, Debug)]
 struct Walk {
-    range: PortRange,
+    range: RangeInForce,
     step: u32,
     remaining: u32,
     first: u16,
 }
 
 impl Walk {
-    fn new(range: PortRange, rules: Rules, hash: u64, word: u32) -> Result<Self, Unknown> {
-        let step = if range.by_socket && rules.own_range_steps_by_one { 1 } else { 2 };
-        let mut remaining = range.len();
+    fn new(range: RangeInForce, rules: Rules, hash: u64, word: u32) -> Result<Self, Unknown> {
+        let step = if range.is_by_socket() && rules.own_range_steps_by_one { 1 } else { 2 };
+        let mut remaining = range.ports.len();
         if step == 2 && remaining > 1 {
             remaining &= !1;
         }
@@ -152,7 +153,8 @@ impl Walk {
         if step == 2 {
             offset &= !1;
         }
-        let first = u16::try_from(u32::from(range.low) + offset).map_err(|_| Unknown::Rule)?;
+        let first =
+            u16::try_from(u32::from(range.ports.low) + offset).map_err(|_| Unknown::Rule)?;
         Ok(Self { range, step, remaining, first })
     }
 
@@ -213,10 +215,10 @@ impl Walk {
 
     /// The pass that `port` belongs to, and how far it is from that pass's first candidate.
     fn distance(self, port: u16) -> Result<(Pass, u32), Unknown> {
-        if !self.range.contains(port) {
+        if !self.range.ports.contains(port) {
             return Err(Unknown::Rule);
         }
-        let is_other = self.step == 2 && (port ^ self.range.low) & 1 == 1;
+        let is_other = self.step == 2 && (port ^ self.range.ports.low) & 1 == 1;
         let pass = if is_other { Pass::Second } else { Pass::First };
         let start = u32::from(self.first) + u32::from(is_other);
         let port = u32::from(port);
@@ -234,167 +236,4 @@ impl Walk {
 }
 
 #[cfg(test)]
-mod tests {
-    use ephtrace_common::totals::{Walked, tried};
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::model::Hook;
-
-    const RULES: Rules = Rules { own_range_steps_by_one: true };
-
-    /// An assignment before its outcome is known, and what the kernel knows of its search.
-    fn assignment(range: PortRange, hash: u64, word: u32) -> (Assignment, SearchSecrets) {
-        let assignment = Assignment {
-            range: Some(range),
-            hook: Some(Hook::Fentry),
-            errno: Some(0),
-            ..Assignment::default()
-        };
-        (assignment, SearchSecrets::new(Some(hash), (Some(word), None), 0, false))
-    }
-
-    /// The kernel's loop, word for word, over the ports that `is_free` tells; `random` is 0..=7.
-    /// Returns port, tried, and what is added to the word.
-    fn kernel(
-        range: PortRange,
-        hash: u64,
-        word: u32,
-        random: u32,
-        is_free: impl Fn(u32) -> bool,
-    ) -> (Option<u32>, u32, u32) {
-        let step = if range.by_socket { 1 } else { 2 };
-        let (low, high) = (u32::from(range.low), u32::from(range.high) + 1);
-        let mut remaining = high - low;
-        if step == 2 && remaining > 1 {
-            remaining &= !1;
-        }
-        let mut offset = (word.wrapping_add((hash >> 32) as u32)) % remaining;
-        if step == 2 {
-            offset &= !1;
-        }
-        let mut tried = 0;
-        loop {
-            let mut port = low + offset;
-            let mut i = 0;
-            while i < remaining {
-                if port >= high {
-                    port -= remaining;
-                }
-                tried += 1;
-                if is_free(port) {
-                    return (Some(port), tried, i.max(random * step) + step);
-                }
-                i += step;
-                port += step;
-            }
-            offset += 1;
-            if step == 1 || offset & 1 == 0 || remaining <= 1 {
-                return (None, tried, 0);
-            }
-        }
-    }
-
-    proptest! {
-        /// Whatever is free: what is worked out is what the loop did.
-        #[test]
-        fn agrees_with_the_kernel_s_loop(
-            low in 1024_u16..60_000,
-            len in 1_u16..300,
-            by_socket: bool,
-            hash: u64,
-            word in 1_u32..,
-            random in 0_u32..8,
-            taken in prop::collection::vec(0_u16..300, 0..400),
-        ) {
-            let range = PortRange { low, high: low + len - 1, by_socket };
-            let is_free = |port: u32| !taken.iter().any(|&t| u32::from(low + t) == port);
-            let (port, tried, added) = kernel(range, hash, word, random, is_free);
-            let (mut a, mut secrets) = assignment(range, hash, word);
-            a.sport = port.map(|p| u16::try_from(p).unwrap());
-            secrets.word_after = Some(word.wrapping_add(added));
-            let selection = select(&a, &secrets, RULES).unwrap();
-            prop_assert_eq!(selection.tried, Some(tried));
-            prop_assert_eq!(selection.pass.is_none(), port.is_none());
-        }
-
-        /// The kernel half's own rule, for its totals, says the same, whatever it is given.
-        #[test]
-        fn agrees_with_the_kernel_half(
-            low in 1024_u16..60_000,
-            len in 1_u16..300,
-            by_socket: bool,
-            hash: u64,
-            word: u32,
-            moved in prop_oneof![0_u32..700, any::<u32>()],
-            sport in prop::option::of(0_u16..310),
-        ) {
-            let range = PortRange { low, high: low + len - 1, by_socket };
-            let (mut a, mut secrets) = assignment(range, hash, word);
-            a.sport = sport.map(|nth| low + nth);
-            secrets.word_after = Some(word.wrapping_add(moved));
-            let told = tried(&Walked {
-                low: u32::from(range.low),
-                high: u32::from(range.high),
-                by_one: by_socket,
-                hash_high: (hash >> 32) as u32,
-                before: word,
-                after: word.wrapping_add(moved),
-                sport: a.sport.map_or(0, u32::from),
-            });
-            let selection = select(&a, &secrets, RULES).ok();
-            prop_assert_eq!(told.map(|(tried, _)| tried), selection.and_then(|s| s.tried));
-            if let Some((_, is_second)) = told && a.sport.is_some() {
-                prop_assert_eq!(is_second, selection.unwrap().pass == Some(Pass::Second));
-            }
-        }
-
-        /// A word that moved by more than the search can have added is never a number.
-        #[test]
-        fn a_second_search_in_between_is_noticed(hash: u64, word in 1_u32.., more in 8_u32..10_000) {
-            let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
-            let (port, _, added) = kernel(range, hash, word, 0, |_| true);
-            let (mut a, mut secrets) = assignment(range, hash, word);
-            a.sport = port.map(|p| u16::try_from(p).unwrap());
-            secrets.word_after = Some(word.wrapping_add(added + 2 * more));
-            prop_assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Raced));
-        }
-    }
-
-    #[test]
-    fn says_why_nothing_is_known() {
-        let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
-        let (a, mut secrets) = assignment(range, 5, 0);
-        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Table));
-        secrets.word_after = Some(8);
-        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::TableEmpty));
-        secrets.word_before = Some(2);
-        secrets.raced = true;
-        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Raced));
-        secrets.hash_offset = None;
-        assert_eq!(select(&a, &secrets, RULES), Err(Unknown::Hash));
-    }
-
-    #[test]
-    fn secrets_are_never_formatted() {
-        let secrets = SearchSecrets::new(Some(77), (Some(77), Some(77)), 77, true);
-        assert_eq!(format!("{secrets:?}"), "SearchSecrets { .. }");
-    }
-
-    #[test]
-    fn random_steps_tell_what_they_can() {
-        let range = PortRange { low: 32_768, high: 60_999, by_socket: false };
-        let (mut a, mut secrets) = assignment(range, 0, 2);
-        secrets.step_width = 64;
-        let mut tried = |port, added: u32| {
-            a.sport = Some(port);
-            secrets.word_after = Some(2 + 2 * (added + 1));
-            select(&a, &secrets, RULES).map(|selection| selection.tried)
-        };
-        assert_eq!(tried(32_770, 3), Ok(Some(1)));
-        assert_eq!(tried(40_000, 3), Ok(None));
-        assert_eq!(tried(40_000, 90), Ok(Some(91)));
-        assert_eq!(tried(40_001, 90), Ok(Some(14_116 + 91)));
-        assert_eq!(tried(32_770, 90), Err(Unknown::Raced));
-    }
-}
+mod tests;

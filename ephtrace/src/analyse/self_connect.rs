@@ -5,17 +5,19 @@
 //! listen there finds the port taken. Retries to a closed local port inside the range get there
 //! sooner or later.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
-use crate::model::{Assignment, Destination, Origin};
+use crate::model::{Assignment, FlowKey, Origin};
 
 /// Counts self-connects, and connects that could have become one.
 #[derive(Clone, Debug, Default)]
 pub struct SelfConnects {
     count: u64,
-    last: Option<Destination>,
+    last: Option<FlowKey>,
     at_risk: u64,
-    last_at_risk: Option<Destination>,
+    last_at_risk: Option<FlowKey>,
 }
 
 /// What [`SelfConnects`] found out.
@@ -31,16 +33,23 @@ pub struct SelfConnect {
     pub risk: Option<String>,
 }
 
+impl SelfConnect {
+    /// So many sockets that are connected to themselves, one of them at `socket`.
+    pub fn of_count(count: u64, socket: SocketAddr) -> Self {
+        Self { count, explanation: Some(explanation(count, socket)), ..Self::default() }
+    }
+}
+
 impl SelfConnects {
     /// Takes note of one assignment.
     pub fn observe(&mut self, assignment: &Assignment) {
-        if assignment.is_self_connect() && assignment.destination.dport != 0 {
+        if assignment.is_self_connect() && assignment.flow.dport != Some(0) {
             self.count += 1;
-            self.last = Some(assignment.destination);
+            self.last = Some(assignment.flow);
         }
         if is_at_risk(assignment) {
             self.at_risk += 1;
-            self.last_at_risk = Some(assignment.destination);
+            self.last_at_risk = Some(assignment.flow);
         }
     }
 
@@ -49,25 +58,22 @@ impl SelfConnects {
         let Self { count, last, at_risk, last_at_risk } = self;
         SelfConnect {
             count: *count,
-            explanation: last.map(|destination| explanation(*count, &destination)),
+            explanation: last.and_then(|flow| Some(explanation(*count, flow.remote()?))),
             at_risk: *at_risk,
-            risk: last_at_risk.map(|destination| risk(*at_risk, &destination)),
+            risk: last_at_risk.and_then(|flow| Some(risk(*at_risk, flow.remote()?))),
         }
     }
 }
 
 /// The search may hand out the very port that is connected to.
 fn is_at_risk(assignment: &Assignment) -> bool {
-    let Destination { saddr, daddr, dport, .. } = assignment.destination;
+    let FlowKey { saddr, daddr, dport, .. } = assignment.flow;
+    let is_in_range = |dport| assignment.ports().is_some_and(|ports| ports.contains(dport));
     let is_connect = !matches!(assignment.origin, Some(Origin::Bind | Origin::Listen));
-    is_connect
-        && saddr == daddr
-        && !daddr.is_unspecified()
-        && assignment.range.is_some_and(|range| range.contains(dport))
+    is_connect && Some(saddr) == daddr && !saddr.is_unspecified() && dport.is_some_and(is_in_range)
 }
 
-fn explanation(count: u64, Destination { daddr, dport, .. }: &Destination) -> String {
-    let socket = std::net::SocketAddr::new(*daddr, *dport);
+fn explanation(count: u64, socket: SocketAddr) -> String {
     let times = if count == 1 { "one socket was".into() } else { format!("{count} sockets were") };
     format!(
         "{times} given the very port that was connected to (last: {socket}): such a socket is \
@@ -75,13 +81,12 @@ fn explanation(count: u64, Destination { daddr, dport, .. }: &Destination) -> St
     )
 }
 
-fn risk(at_risk: u64, Destination { daddr, dport, .. }: &Destination) -> String {
-    let socket = std::net::SocketAddr::new(*daddr, *dport);
+fn risk(at_risk: u64, socket: SocketAddr) -> String {
     let connects = if at_risk == 1 { "connect goes" } else { "connects go" };
     format!(
         "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}): while \
-         nobody listens there, retries end in a socket connected to itself; move the service out of \
-         the range, or add its port to net.ipv4.ip_local_reserved_ports"
+         nobody listens there, retries end in a socket connected to itself; move the service out \
+         of the range, or add its port to net.ipv4.ip_local_reserved_ports"
     )
 }
 
@@ -90,14 +95,14 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::model::PortRange;
+    use crate::model::RangeInForce;
 
     fn local(dport: u16, sport: u16) -> Assignment {
         let address = Ipv4Addr::LOCALHOST.into();
         Assignment {
-            destination: Destination { netns: 0, saddr: address, daddr: address, dport },
+            flow: FlowKey { netns: None, saddr: address, daddr: Some(address), dport: Some(dport) },
             sport: Some(sport),
-            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            range: Some(RangeInForce::of_netns(32_768, 60_999)),
             ..Assignment::default()
         }
     }

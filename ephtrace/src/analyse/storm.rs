@@ -1,24 +1,35 @@
 //! Totals of one interval: who was assigned how many ports for which destination, what failed, what
 //! it cost. Pure; where the totals come from is in `kernel::totals`.
 //!
-//! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are upper
-//! bounds, at most a quarter above the true value (latency) or twice it (candidates).
+//! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are
+//! upper bounds, at most a quarter above the true value (latency) or twice it (candidates).
 
-use std::{
-    cmp::Reverse,
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 
 use ephtrace_common::totals::{
     ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
-use super::capacity::Capacity;
-use crate::model::{Comm, Origin, Protocol, errno_name, origin_name, protocol_name};
+use super::{capacity::Capacity, self_connect::SelfConnect};
+use crate::model::{
+    Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
+    names::{serialize_origin, serialize_protocol},
+    origin_name,
+};
+
+/// A time that was looked at, and the machine that it passed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Period {
+    /// Its end, in nanoseconds since the Unix epoch.
+    pub end_ns: u64,
+    /// How long it was, in nanoseconds.
+    pub duration_ns: u64,
+    /// Processors that are online: searches can't keep more of them busy.
+    pub processors: u32,
+}
 
 /// What one interval gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +46,7 @@ pub struct Interval {
     pub other: Option<Numbers>,
 }
 
-/// One row: processes of one name and user, one destination, one origin.
+/// One row: processes of one name, user and container, one destination, one origin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// Name of the processes.
@@ -48,20 +59,17 @@ pub struct Row {
     pub uid: u32,
     /// cgroup v2 id of the process that was assigned most.
     pub cgroup_id: u64,
-    /// Container of that process, if it is in one.
+    /// Their container, if they are in one.
     pub container: Option<String>,
-    /// Inode number of the network namespace, if known.
-    pub netns: Option<u32>,
-    /// Source address.
-    pub saddr: IpAddr,
-    /// Destination address; null where there is none (bind, listen, UDP).
-    pub daddr: Option<IpAddr>,
-    /// Destination port; likewise.
-    pub dport: Option<u16>,
+    /// From where, and where to.
+    #[serde(flatten)]
+    pub flow: FlowKey,
     /// Transport protocol.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Its share.
     #[serde(flatten)]
     pub numbers: Numbers,
@@ -77,17 +85,25 @@ pub struct Numbers {
     pub assignments: u64,
     /// Failed ones.
     pub failed: u64,
-    /// Failed ones by error, in the order of `ephtrace_common::totals::ERRNOS`; those that occurred.
-    pub errors: Vec<(&'static str, u64)>,
+    /// Failed ones by errno, in the order of `ephtrace_common::totals::ERRNOS`; those that
+    /// occurred. `None` stands for all other errors together.
+    #[serde(serialize_with = "serialize_errors")]
+    pub errors: Vec<(Option<u16>, u64)>,
     /// Assignments a second.
     pub per_second: f64,
     /// Failures a second.
     pub failed_per_second: f64,
-    /// Time that searches took, in nanoseconds: they don't wait, so that it is processor time.
+    /// Time that searches took, in nanoseconds: wall time, that in which one waited for a processor
+    /// included.
     pub search_ns: u64,
-    /// The same as a share of one CPU.
-    pub search_cpus: f64,
-    /// Half of the searches took at most so long, in nanoseconds; null if that is known of none.
+    /// How many processors searches kept busy at most: `search_ns` by the duration, and no more
+    /// than the machine has.
+    pub search_cpus_at_most: f64,
+    /// Sockets that were connected to themselves: they were given the very port that they connect
+    /// to.
+    pub self_connects: u64,
+    /// Half of the searches took at most so long, in nanoseconds of wall time; null if that is
+    /// known of none.
     pub latency_p50_ns: Option<u64>,
     /// 99 of 100 took at most so long.
     pub latency_p99_ns: Option<u64>,
@@ -106,7 +122,7 @@ pub struct Numbers {
     /// Of the known ones, how many went on to the other parity: the half mark is behind them.
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
 }
 
 /// Name of an errno slot that holds all others.
@@ -123,41 +139,51 @@ impl Row {
 }
 
 impl Interval {
-    /// Out of the kernel's rows; processes of one name are one row.
+    /// Out of the kernel's rows; processes of one name in one container are one row. `container`
+    /// tells in which one a row's process is.
     pub fn new(
-        end_ns: u64,
-        duration_ns: u64,
+        period: Period,
         rows: &[(TotalsKey, Totals)],
         other: Option<&Totals>,
+        mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
     ) -> Self {
         let mut all = Totals::new_zeroed();
         let mut groups: HashMap<Group, Members> = HashMap::new();
         for (key, totals) in rows {
             all.merge(totals);
-            groups.entry(Group::of(key, totals)).or_default().add(key.pid, totals);
+            let group = Group::of(key, totals, container(key, totals));
+            groups.entry(group).or_default().add(key.pid, totals);
         }
         if let Some(other) = other {
             all.merge(other);
         }
         let mut rows: Vec<Row> =
-            groups.iter().map(|(group, members)| group.row(members, duration_ns)).collect();
+            groups.iter().map(|(group, members)| group.row(members, period)).collect();
         // Ties by what is shown, so that equal input gives equal output.
         rows.sort_by_cached_key(|row| {
-            let to = (row.netns, row.saddr, row.daddr, row.dport);
             (
                 Reverse((row.numbers.search_ns, row.numbers.assignments)),
                 row.comm.clone(),
-                to,
-                row.origin,
+                row.flow,
+                row.origin.map(origin_name),
+                row.container.clone(),
             )
         });
         Self {
-            end_ns,
-            duration_ns,
-            all: Numbers::of(&all, duration_ns),
+            end_ns: period.end_ns,
+            duration_ns: period.duration_ns,
+            all: Numbers::of(&all, period),
             rows,
-            other: other.map(|other| Numbers::of(other, duration_ns)),
+            other: other.map(|other| Numbers::of(other, period)),
         }
+    }
+}
+
+impl Interval {
+    /// Sockets that were connected to themselves, if there are any.
+    pub fn self_connects(&self) -> Option<SelfConnect> {
+        let row = self.rows.iter().find(|row| row.numbers.self_connects > 0)?;
+        Some(SelfConnect::of_count(self.all.self_connects, row.flow.remote()?))
     }
 }
 
@@ -167,14 +193,15 @@ struct Group {
     key: TotalsKey,
     comm: [u8; 16],
     uid: u32,
+    container: Option<Arc<str>>,
 }
 
 impl Group {
-    fn of(key: &TotalsKey, totals: &Totals) -> Self {
-        Self { key: TotalsKey { pid: 0, ..*key }, comm: totals.comm, uid: totals.uid }
+    fn of(key: &TotalsKey, totals: &Totals, container: Option<Arc<str>>) -> Self {
+        Self { key: TotalsKey { pid: 0, ..*key }, comm: totals.comm, uid: totals.uid, container }
     }
 
-    fn row(&self, members: &Members, duration_ns: u64) -> Row {
+    fn row(&self, members: &Members, period: Period) -> Row {
         let key = &self.key;
         let address = |bytes: [u8; 16]| Ipv6Addr::from(bytes).to_canonical();
         let has_destination = key.dport != 0;
@@ -184,14 +211,16 @@ impl Group {
             processes: members.processes,
             uid: self.uid,
             cgroup_id: members.busiest.2,
-            container: None,
-            netns: (key.netns != 0).then_some(key.netns),
-            saddr: address(key.saddr),
-            daddr: has_destination.then(|| address(key.daddr)),
-            dport: has_destination.then_some(key.dport),
-            protocol: Protocol::from_wire(key.protocol).map(protocol_name),
-            origin: Origin::from_wire(key.origin).map(origin_name),
-            numbers: Numbers::of(&members.totals, duration_ns),
+            container: self.container.as_deref().map(str::to_owned),
+            flow: FlowKey {
+                netns: (key.netns != 0).then_some(key.netns),
+                saddr: address(key.saddr),
+                daddr: has_destination.then(|| address(key.daddr)),
+                dport: has_destination.then_some(key.dport),
+            },
+            protocol: Protocol::from_wire(key.protocol),
+            origin: Origin::from_wire(key.origin),
+            numbers: Numbers::of(&members.totals, period),
             capacity: None,
         }
     }
@@ -224,7 +253,8 @@ impl Members {
 
 impl Numbers {
     #[expect(clippy::cast_precision_loss, reason = "rates, for people")]
-    fn of(totals: &Totals, duration_ns: u64) -> Self {
+    fn of(totals: &Totals, period: Period) -> Self {
+        let Period { duration_ns, processors, .. } = period;
         let seconds = duration_ns.max(1) as f64 / 1e9;
         let (failed, walked) = (totals.failed(), totals.walked());
         let errors = ERRNOS.iter().zip(totals.failures).filter(|(_, count)| *count > 0);
@@ -233,11 +263,13 @@ impl Numbers {
         Self {
             assignments: totals.assignments,
             failed,
-            errors: errors.map(|(&errno, count)| (error_name(errno), count)).collect(),
+            errors: errors.map(|(&errno, count)| (known_errno(errno), count)).collect(),
             per_second: totals.assignments as f64 / seconds,
             failed_per_second: failed as f64 / seconds,
             search_ns: totals.search_ns,
-            search_cpus: totals.search_ns as f64 / duration_ns.max(1) as f64,
+            search_cpus_at_most: (totals.search_ns as f64 / duration_ns.max(1) as f64)
+                .min(f64::from(processors)),
+            self_connects: totals.self_connects,
             latency_p50_ns: is_timed.then(|| latency(totals, 0.5)),
             latency_p99_ns: is_timed.then(|| latency(totals, 0.99)),
             latency_max_ns: is_timed.then_some(totals.longest_ns()),
@@ -247,13 +279,26 @@ impl Numbers {
             tried_max: is_known.then_some(totals.most_tried()),
             tried_mean: is_known.then(|| totals.candidates as f64 / walked as f64),
             second_pass: totals.second_pass,
-            range: (totals.range != [0, 0]).then(|| (totals.range[0], totals.range[1])),
+            range: (totals.range != [0, 0])
+                .then(|| PortRange::new(totals.range[0], totals.range[1])),
         }
     }
 }
 
-fn error_name(errno: u32) -> &'static str {
-    u16::try_from(errno).ok().and_then(errno_name).unwrap_or(OTHER_ERROR)
+fn known_errno(errno: u32) -> Option<u16> {
+    u16::try_from(errno).ok().filter(|&errno| errno_name(errno).is_some())
+}
+
+/// Name of an error of [`Numbers::errors`], as it stands in every output.
+pub fn error_name(errno: Option<u16>) -> &'static str {
+    errno.and_then(errno_name).unwrap_or(OTHER_ERROR)
+}
+
+fn serialize_errors<S: Serializer>(
+    errors: &[(Option<u16>, u64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(errors.iter().map(|&(errno, count)| (error_name(errno), count)))
 }
 
 /// Upper bound of the latency that a share of the searches stayed below.

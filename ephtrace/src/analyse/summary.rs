@@ -1,23 +1,31 @@
 //! A run in numbers and verdicts, as data: what every output shows of it.
 //!
-//! How it is collected is in `tally`, how it is put in words in `sink::words`.
+//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
 
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
 use super::{
-    findings::Finding, pattern::Verdict, picture::Picture, reuse::Reuse, self_connect::SelfConnect,
+    findings::Finding,
+    pattern::{Pattern, Verdict},
+    picture::PlotData,
+    reuse::Reuse,
+    self_connect::SelfConnect,
     storm::Interval,
 };
-use crate::model::{Hook, hook_name, losses::Losses};
+use crate::model::{
+    FlowKey, Hook, Origin, PortRange, Protocol, hook_name,
+    losses::Losses,
+    names::{serialize_origin, serialize_protocol},
+};
 
 /// How many destinations a summary lists, unless asked otherwise.
 pub const BUSIEST: usize = 10;
 
 /// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Circumstances {
+pub struct RunContext {
     /// What did not reach the output.
     pub losses: Losses,
     /// What the kernel half counted.
@@ -32,6 +40,10 @@ pub struct Circumstances {
     pub lanes_evicted: u64,
     /// What found no room in the ring buffer, and was only counted.
     pub overflow: Option<Interval>,
+    /// Assignments of a recording that came too late to be put in order.
+    pub disordered: u64,
+    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    pub retried: u64,
     /// Inode number of the network namespace that remedies are typed in.
     pub own_netns: Option<u32>,
 }
@@ -39,7 +51,8 @@ pub struct Circumstances {
 /// A run in numbers and verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Time that the run took, in nanoseconds; of a recording, from its first to its last assignment.
+    /// Time that the run took, in nanoseconds; of a recording, from its first to its last
+    /// assignment.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,
@@ -59,6 +72,8 @@ pub struct Summary {
     pub verdict: Verdict,
     /// The same by origin.
     pub origins: Vec<OriginSummary>,
+    /// The same by host.
+    pub hosts: HostsSummary,
     /// Assignments whose port the program named, on which no verdict is given.
     pub explicit: u64,
     /// The same for the busiest processes, busiest first.
@@ -82,6 +97,10 @@ pub struct Summary {
     /// What did not reach the output.
     #[serde(serialize_with = "losses")]
     pub losses: Losses,
+    /// Assignments of a recording that came too late to be put in order by time.
+    pub disordered: u64,
+    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    pub retried: u64,
     /// What the kernel half counted.
     pub kernel: Option<KernelCounts>,
     /// How assignments were seen.
@@ -98,7 +117,7 @@ pub struct Summary {
     pub overflow: Option<Interval>,
     /// What plots are drawn from; no part of the data.
     #[serde(skip)]
-    pub picture: Picture,
+    pub picture: PlotData,
 }
 
 /// How often an error occurred.
@@ -136,6 +155,62 @@ pub struct OriginSummary {
     pub verdict: Verdict,
 }
 
+/// What is said of the hosts: network namespaces of the machine that was traced, or source
+/// addresses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct HostsSummary {
+    /// How many are known.
+    pub known: u64,
+    /// How many of them have a verdict: a pattern, or that the next port can be predicted.
+    pub judged: u64,
+    /// How many of them have no pattern, but it is sure that the next port can be predicted.
+    pub only_predictable: u64,
+    /// Hosts that were left out for lack of room, those that came back counted again.
+    pub evicted: u64,
+    /// How many have which pattern, most frequent first.
+    pub patterns: Vec<PatternCount>,
+    /// The busiest ones, busiest first.
+    pub busiest: Vec<HostSummary>,
+}
+
+/// How many hosts have one pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PatternCount {
+    /// The pattern.
+    pub pattern: Pattern,
+    /// How many hosts have it.
+    pub hosts: u64,
+}
+
+/// What is said of one host.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HostSummary {
+    /// Inode number of its network namespace; null where the source tells only its address.
+    pub netns: Option<u32>,
+    /// Its source address; null where it is told apart by its namespace.
+    pub saddr: Option<IpAddr>,
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Whether `assignments` is exact; else it is a lower bound.
+    pub complete: bool,
+    /// Failed ones.
+    pub failures: u64,
+    /// How its ports are handed out.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+impl HostSummary {
+    /// Its name: the address, or the namespace.
+    pub fn name(&self) -> String {
+        match (self.saddr, self.netns) {
+            (Some(saddr), _) => saddr.to_string(),
+            (None, Some(netns)) => format!("netns {netns}"),
+            (None, None) => "unknown".to_owned(),
+        }
+    }
+}
+
 /// What is said of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProcessSummary {
@@ -157,18 +232,15 @@ pub struct ProcessSummary {
 /// What is said of one destination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DestinationSummary {
-    /// Inode number of the network namespace, where known.
-    pub netns: Option<u32>,
-    /// Source address.
-    pub saddr: IpAddr,
-    /// Destination address; null where there is none yet (bind, listen, UDP).
-    pub daddr: Option<IpAddr>,
-    /// Destination port; likewise.
-    pub dport: Option<u16>,
+    /// From where, and where to.
+    #[serde(flatten)]
+    pub flow: FlowKey,
     /// Transport protocol, where known.
-    pub protocol: Option<&'static str>,
+    #[serde(serialize_with = "serialize_protocol")]
+    pub protocol: Option<Protocol>,
     /// How the assignments came about, where known.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Assignments to it, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; else it is a lower bound, for the destination came up late
@@ -185,7 +257,7 @@ pub struct DestinationSummary {
     /// The most frequent step in its lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// How many ports the range has.
     pub range_ports: Option<u32>,
     /// How many different ports of the range it was given.

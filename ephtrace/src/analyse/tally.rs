@@ -2,7 +2,7 @@
 //! long the run.
 //!
 //! ```text
-//! assignment ─┬─ observation ─→ judge (host, by origin)
+//! assignment ─┬─ observation ─→ hosts (a judge each, by origin)
 //!             ├─ destinations (history, steps, ports, reuse)
 //!             ├─ processes (a judge each)
 //!             ├─ picture (what plots are drawn from)
@@ -14,17 +14,19 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{
+    delivery::Delivery,
     destinations::Destinations,
-    findings::{DestinationFacts, Facts, findings},
-    lanes::Lane,
-    pattern::{Judge, Observation, StreamVerdict, WHOLE},
-    picture::Picture,
+    findings::{Completeness, DestinationFacts, Facts, findings},
+    hosts::{HostVerdicts, Hosts},
+    lanes::LaneKey,
+    number::as_f64,
+    pattern::Observation,
+    picture::PlotData,
     processes::Processes,
-    real,
     self_connect::SelfConnects,
-    summary::{Circumstances, DestinationSummary, ErrorCount, Latency, OriginSummary, Summary},
+    summary::{DestinationSummary, ErrorCount, Latency, RunContext, Summary},
 };
-use crate::model::{Assignment, errno_name};
+use crate::model::{Assignment, errno_name, losses::Losses};
 
 /// Longest latency that is told apart: a minute, in nanoseconds.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
@@ -39,11 +41,11 @@ pub struct Tally {
     longest_ns: u64,
     first_ns: Option<u64>,
     last_ns: Option<u64>,
-    judge: Judge,
+    hosts: Hosts,
     destinations: Destinations,
     processes: Processes,
     self_connects: SelfConnects,
-    picture: Picture,
+    picture: PlotData,
 }
 
 impl Tally {
@@ -59,20 +61,18 @@ impl Tally {
             longest_ns: 0,
             first_ns: None,
             last_ns: None,
-            judge: Judge::new(WHOLE),
+            hosts: Hosts::new(),
             destinations: Destinations::new(),
             processes: Processes::new(),
             self_connects: SelfConnects::default(),
-            picture: Picture::default(),
+            picture: PlotData::default(),
         }
     }
 
     /// Takes note of one assignment, its `step` set.
     pub fn observe(&mut self, assignment: &Assignment) {
         let event = Observation::new(assignment);
-        if let Some(event) = &event {
-            self.judge.observe(event);
-        }
+        self.hosts.observe(assignment, event.as_ref());
         self.destinations.observe(assignment, event.as_ref());
         self.processes.observe(assignment, event.as_ref());
         self.self_connects.observe(assignment);
@@ -100,8 +100,9 @@ impl Tally {
         self.assignments
     }
 
-    /// What is said of one destination; `None` if it is not known, or was left out for lack of room.
-    pub fn destination(&self, lane: &Lane) -> Option<DestinationSummary> {
+    /// What is said of one destination; `None` if it is not known, or was left out for lack of
+    /// room.
+    pub fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
         self.destinations.one(lane)
     }
 
@@ -112,24 +113,29 @@ impl Tally {
 
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations; findings are about all.
-    pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: Circumstances) -> Summary {
-        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
-        let Circumstances { overflow, own_netns, .. } = around;
+    pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
+        let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
+        let RunContext { overflow, own_netns, disordered, retried, .. } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
         let destinations = self.destinations.summaries(busiest);
-        let by_origin = self.judge.by_origin();
+        let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts();
+        // Where there are several hosts, each of them was asked.
+        if hosts.known < 2 {
+            verdict.check_destinations(destinations.iter().map(|one| &one.verdict));
+        }
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),
             own_netns,
             reuse: Some(reuse.clone()),
             self_connects: Some(self_connects.clone()),
+            completeness: self.completeness(losses, disordered, lanes_evicted),
             ..Facts::default()
         };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
-        Summary {
+        let mut summary = Summary {
             duration_ns,
             assignments: self.assignments,
             failures: self.failures,
@@ -138,9 +144,10 @@ impl Tally {
             latency_ns: self.latency(),
             first_ns: self.first_ns,
             last_ns: self.last_ns,
-            verdict: Judge::whole(&by_origin),
-            origins: by_origin.into_iter().map(origin_summary).collect(),
-            explicit: self.judge.explicit(),
+            verdict,
+            origins,
+            hosts,
+            explicit: self.hosts.explicit(),
             processes: self.processes.summaries(),
             processes_evicted: self.processes.evicted(),
             destinations,
@@ -151,6 +158,8 @@ impl Tally {
             reuse,
             self_connects,
             losses,
+            disordered,
+            retried,
             kernel,
             hook,
             cpu,
@@ -158,6 +167,22 @@ impl Tally {
             lanes_evicted,
             overflow,
             picture: self.picture.clone(),
+        };
+        temper(&mut summary);
+        summary
+    }
+
+    fn completeness(&self, losses: Losses, disordered: u64, lanes_evicted: u64) -> Completeness {
+        Completeness {
+            assignments: self.assignments,
+            failures: self.failures,
+            errors: self.errors().into_iter().map(|one| (one.errno, one.count)).collect(),
+            losses,
+            disordered,
+            destinations_evicted: self.destinations.evicted(),
+            hosts_evicted: self.hosts.evicted(),
+            processes_evicted: self.processes.evicted(),
+            lanes_evicted,
         }
     }
 
@@ -180,11 +205,21 @@ impl Tally {
     }
 }
 
-fn origin_summary(one: StreamVerdict) -> OriginSummary {
-    let StreamVerdict { stream, assignments, verdict } = one;
-    OriginSummary { origin: stream.as_str(), assignments, verdict }
+/// What did not arrive, or not in order, takes its part of the confidence of all verdicts.
+fn temper(summary: &mut Summary) {
+    let lost = summary.losses.total();
+    let delivery = Delivery::new(summary.assignments, lost, summary.disordered);
+    if delivery.doubt() <= 0.0 {
+        return;
+    }
+    let Summary { verdict, origins, hosts, processes, destinations, .. } = summary;
+    delivery.temper(verdict);
+    origins.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
+    hosts.busiest.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
+    processes.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
+    destinations.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
 }
 
 fn per_second(count: u64, duration_ns: u64) -> f64 {
-    if duration_ns == 0 { 0.0 } else { real(count) * 1e9 / real(duration_ns) }
+    if duration_ns == 0 { 0.0 } else { as_f64(count) * 1e9 / as_f64(duration_ns) }
 }

@@ -6,24 +6,30 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{
-    lanes::{Lanes, step},
-    summary::{Circumstances, KernelCounts},
+    findings::Rule,
+    lanes::{StepTracker, step},
+    summary::{KernelCounts, RunContext},
     tally::Tally,
 };
-use crate::model::{Assignment, Destination, Hook, Origin, PortRange, Protocol};
+use crate::model::{Assignment, FlowKey, Hook, Origin, PortRange, Protocol, RangeInForce};
 
 const SECOND: u64 = 1_000_000_000;
 
-fn destination(n: u32) -> Destination {
+fn destination(n: u32) -> FlowKey {
     let daddr = Ipv4Addr::from_bits(0x0a00_0000 + n).into();
-    Destination { netns: 1, saddr: Ipv4Addr::LOCALHOST.into(), daddr, dport: 443 }
+    FlowKey {
+        netns: Some(1),
+        saddr: Ipv4Addr::LOCALHOST.into(),
+        daddr: Some(daddr),
+        dport: Some(443),
+    }
 }
 
-fn range(low: u16, high: u16) -> PortRange {
-    PortRange { low, high, by_socket: false }
+fn range(low: u16, high: u16) -> RangeInForce {
+    RangeInForce::of_netns(low, high)
 }
 
-fn assigned(destination: Destination, sport: u16) -> Assignment {
+fn assigned(flow: FlowKey, sport: u16) -> Assignment {
     Assignment {
         ts_ns: SECOND,
         pid: None,
@@ -32,7 +38,7 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
         uid: None,
         cgroup_id: None,
         container: None,
-        destination,
+        flow,
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(sport),
@@ -52,8 +58,8 @@ fn assigned(destination: Destination, sport: u16) -> Assignment {
     }
 }
 
-fn failed(destination: Destination, errno: Option<u16>) -> Assignment {
-    Assignment { sport: None, errno, ..assigned(destination, 0) }
+fn failed(flow: FlowKey, errno: Option<u16>) -> Assignment {
+    Assignment { sport: None, errno, ..assigned(flow, 0) }
 }
 
 #[test]
@@ -75,7 +81,11 @@ fn steps() {
         (0, 32_768, all, 32_768),
         (7, 7, Some(range(7, 7)), 0),
     ] {
-        assert_eq!(step(previous, port, range), expected, "{previous} -> {port}");
+        assert_eq!(
+            step(previous, port, range.map(|range| range.ports)),
+            expected,
+            "{previous} -> {port}"
+        );
     }
 }
 
@@ -87,20 +97,20 @@ proptest! {
         let inside = |port: u16| i32::from(low) + i32::from(port) % len;
         let (from, to) = (inside(from), inside(to));
         let port = |port: i32| u16::try_from(port).unwrap();
-        let step = step(port(from), port(to), Some(range(low, high)));
+        let step = step(port(from), port(to), Some(PortRange::new(low, high)));
         prop_assert_eq!(i32::from(low) + (from - i32::from(low) + step).rem_euclid(len), to);
         prop_assert!(-len < step * 2 && step * 2 <= len);
     }
 }
 
-fn followed(lanes: &mut Lanes, mut assignment: Assignment) -> Assignment {
+fn followed(lanes: &mut StepTracker, mut assignment: Assignment) -> Assignment {
     lanes.follow(&mut assignment);
     assignment
 }
 
 #[test]
 fn a_new_secret_is_noticed() {
-    let mut lanes = Lanes::default();
+    let mut lanes = StepTracker::default();
     let at = |port, epoch| Assignment { salt_epoch: epoch, ..assigned(destination(1), port) };
     for (assignment, expected) in [
         (at(40_000, Some(7)), None),
@@ -115,11 +125,11 @@ fn a_new_secret_is_noticed() {
 
 #[test]
 fn lanes_are_apart() {
-    let mut lanes = Lanes::default();
+    let mut lanes = StepTracker::default();
     let (a, b) = (destination(1), destination(2));
     let udp = Assignment { protocol: Some(Protocol::Udp), ..assigned(a, 40_050) };
     let bound = Assignment { origin: Some(Origin::Bind), ..assigned(a, 40_060) };
-    let elsewhere = assigned(Destination { netns: 2, ..a }, 40_070);
+    let elsewhere = assigned(FlowKey { netns: Some(2), ..a }, 40_070);
     for (assignment, expected) in [
         (assigned(a, 40_000), None),
         (assigned(b, 40_010), None),
@@ -138,7 +148,7 @@ fn lanes_are_apart() {
 
 #[test]
 fn lanes_that_are_used_stay() {
-    let mut lanes = Lanes::with_limit(10);
+    let mut lanes = StepTracker::with_limit(10);
     assert_eq!(followed(&mut lanes, assigned(destination(0), 40_000)).step, None);
     for n in 1..100 {
         assert_eq!(followed(&mut lanes, assigned(destination(n), 40_000)).step, None);
@@ -153,7 +163,7 @@ fn summarised(assignments: &[Assignment]) -> super::summary::Summary {
     for assignment in assignments {
         tally.observe(assignment);
     }
-    tally.summary(Some(3 * SECOND), 2, Circumstances::default())
+    tally.summary(Some(3 * SECOND), 2, RunContext::default())
 }
 
 #[test]
@@ -162,7 +172,7 @@ fn nothing_gives_an_empty_summary() {
     assert_eq!((summary.assignments, summary.failures, summary.destinations_known), (0, 0, 0));
     assert_eq!(summary.latency_ns, None);
     assert!(summary.destinations.is_empty() && summary.destinations_evicted == 0);
-    let at_once = Tally::new(Some(5)).summary(Some(5), 2, Circumstances::default());
+    let at_once = Tally::new(Some(5)).summary(Some(5), 2, RunContext::default());
     assert!(at_once.per_second.abs() < f64::EPSILON);
 }
 
@@ -205,9 +215,10 @@ fn a_summary_counts() {
     insta::assert_snapshot!(lines.join("\n"), @r##"
     assignments: 9
     cpu: null
-    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
+    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","predictable":"yes","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","predictable":"unknown","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
     destinations_evicted: 0
     destinations_known: 3
+    disordered: 0
     duration_ns: 2000000000
     errors: [{"count":2,"errno":99,"error":"EADDRNOTAVAIL"},{"count":1,"errno":null,"error":null},{"count":1,"errno":12,"error":"ENOMEM"}]
     explicit: 0
@@ -215,32 +226,34 @@ fn a_summary_counts() {
     findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
     first_ns: 1000000000
     hook: null
+    hosts: {"busiest":[{"algorithm":"undetermined","assignments":9,"complete":true,"confirmed_by_kernel":null,"failures":4,"informative_pairs":3,"n":5,"netns":1,"next_port_bits":null,"pattern":"per_destination","predictable":"yes","saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0}
     kernel: null
     kernel_cost: null
     lanes_evicted: 0
     last_ns: 2000000000
     latency_ns: {"max":1000000,"p50":2007,"p99":1000000}
     losses: {"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":0,"undecodable":0,"unreadable":0}
-    origins: [{"algorithm":"undetermined","assignments":5,"confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"origin":"connect","pattern":"per_destination"}]
+    origins: [{"algorithm":"undetermined","assignments":5,"confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"origin":"connect","pattern":"per_destination","predictable":"yes"}]
     other_assignments: 1
     overflow: null
     per_second: 4.5
     processes: []
     processes_evicted: 0
+    retried: 0
     reuse: {"assignments":{"median":2,"min":2},"forgotten":0,"reuses":1,"soonest":"10.0.0.1:443","time_ns":{"median":0,"min":0},"warning":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one"}
     self_connects: {"at_risk":0,"count":0,"explanation":null,"risk":null}
-    verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination"}
+    verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination","predictable":"yes"}
     "##);
 }
 
 #[test]
 fn circumstances_are_passed_on() {
     let kernel = KernelCounts { seen: 7, filtered: 3, ..KernelCounts::default() };
-    let around = Circumstances {
+    let around = RunContext {
         kernel: Some(kernel),
         hook: Some(Hook::Kprobe),
         lanes_evicted: 9,
-        ..Circumstances::default()
+        ..RunContext::default()
     };
     let summary = Tally::new(Some(0)).summary(Some(SECOND), 10, around);
     assert_eq!((summary.kernel, summary.lanes_evicted), (Some(kernel), 9));
@@ -258,9 +271,9 @@ fn a_busy_destination_is_found_among_a_million() {
             tally.observe(&assigned(destination(u32::MAX >> 8), port));
         }
     }
-    let summary = tally.summary(Some(SECOND), 10, Circumstances::default());
+    let summary = tally.summary(Some(SECOND), 10, RunContext::default());
     let first = &summary.destinations[0];
-    assert_eq!(first.daddr, Some(destination(u32::MAX >> 8).daddr));
+    assert_eq!(first.flow, destination(u32::MAX >> 8));
     assert!(!first.complete && summary.destinations_evicted > 0);
     assert!(first.assignments > 20_000 && first.assignments < 25_000, "{}", first.assignments);
     assert_eq!(first.distinct_ports, 100);
@@ -286,6 +299,6 @@ fn a_quiet_destination_without_a_port_is_told() {
     let quiet = (0..10).map(|_| failed(destination(9), Some(99)));
     let summary = summarised(&busy.chain(quiet).collect::<Vec<_>>());
     assert_eq!(summary.destinations.len(), 2);
-    let found = summary.findings.iter().find(|finding| finding.rule == "exhausted");
+    let found = summary.findings.iter().find(|finding| finding.rule == Rule::Exhausted);
     assert!(found.is_some_and(|found| found.sentence.ends_with("127.0.0.1 -> 10.0.0.9:443")));
 }

@@ -1,7 +1,7 @@
 //! What was typed, and nothing more: no file is opened, no name looked up, no limit checked.
 //!
-//! What it means is in `settings`. This module names no other of the crate, so that build scripts
-//! may include it to write the manual page and the completions.
+//! What it means is in `commands`. Nothing else of the library is named here but the formats of
+//! `output`, which are listed once.
 #![expect(clippy::doc_markdown, reason = "comments of arguments are their help, not markdown")]
 
 mod check;
@@ -22,7 +22,7 @@ pub use self::{
     check::CheckArgs,
     doctor::DoctorArgs,
     filter::{FilterArgs, OriginArg},
-    options::{FormatArg, HookArg, KernelArgs, PlotArg, StopArgs, Verbosity, ViewArgs},
+    options::{HookArg, KernelArgs, PlotArg, StopArgs, Verbosity, ViewArgs},
     ports::PortsArgs,
     record::RecordArgs,
     report::ReportArgs,
@@ -95,7 +95,8 @@ pub enum Command {
     /// Say what this kernel and user allow, and what would change it
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Say what is in use now: by destination, state and process, and how near the range is to its end
+    /// Say what is in use now: by destination, state and process, and how near the range is to its
+    /// end
     #[command(after_help = ports::EXAMPLES)]
     Ports(PortsArgs),
     /// Record into a Parquet file, for `report`, DuckDB, Polars and Spark

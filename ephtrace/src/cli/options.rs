@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::output::Format;
+
 /// How to show assignments.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Debug, Default, Args)]
@@ -27,9 +29,10 @@ pub struct ViewArgs {
 
     /// Format of the events
     #[arg(short = 'o', long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: FormatArg,
+    pub format: Format,
 
-    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is always
+    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is
+    /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
@@ -37,18 +40,6 @@ pub struct ViewArgs {
     /// Write the events to this file, not to standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-}
-
-/// Value of `--format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// A table, for people
-    #[default]
-    Text,
-    /// One JSON object a line
-    Json,
-    /// Comma-separated values with a header
-    Csv,
 }
 
 /// Value of `--plot`.

@@ -20,7 +20,8 @@ Without root it sees all ports in use, but not who holds those of other users.";
 /// What `ports` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PortsArgs {
-    /// These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or all
+    /// These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or
+    /// all
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,
 

@@ -29,8 +29,8 @@ pub struct RecordArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Begin a new file at this size (256M, 2G) or after this time (10m, 1h): FILE-000001 and so on,
-    /// before the extension; none is overwritten
+    /// Begin a new file at this size (256M, 2G) or after this time (10m, 1h): FILE-000001 and so
+    /// on, before the extension; none is overwritten
     #[arg(long, value_name = "SIZE|TIME", help_heading = "Output")]
     pub rotate: Option<String>,
 

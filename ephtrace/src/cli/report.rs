@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{PlotArg, Verbosity};
+use super::{
+    filter::FilterArgs,
+    options::{PlotArg, Verbosity},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +18,7 @@ Examples:
   ephtrace report ports.ndjson --plot | less
   ephtrace report ports.ndjson --json | jq .verdict.algorithm
   ephtrace report ports.ndjson --html ports.html     a page with charts, one file
+  ephtrace report server.pcap --src 192.0.2.7        one client of many
 
 A recording of another tool or system needs one JSON object a line, with the keys
 ts_ns, saddr, sport, daddr, dport (and protocol, netns, errno, origin, range, where
@@ -39,10 +43,15 @@ pub struct ReportArgs {
     #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "plot"])]
     pub html: Option<PathBuf>,
 
-    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always
+    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is
+    /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
+
+    /// Which assignments to report on.
+    #[command(flatten)]
+    pub filter: FilterArgs,
 
     /// How much to say.
     #[command(flatten)]

@@ -27,7 +27,8 @@ fn bare_is_trace() {
 fn flags_work_with_and_without_the_command() {
     let flags = "-p 1,2 -p 3 -c a -u root -P 80,443-445 -L 40000 --dst ::/0 --src 10.0.0.1 \
                  --netns blue --cgroup a -4 -6 --origin connect --min-latency 1ms --hook kprobe \
-                 --btf f --ring-size 1M -t -T -U -w -o csv --plot=never --output f --count 3 --duration 1s -vv";
+                 --btf f --ring-size 1M -t -T -U -w -o csv --plot=never \
+                 --output f --count 3 --duration 1s -vv";
     let line = flags.split_whitespace().collect::<Vec<_>>().join(" ");
     let bare = typed(&format!("ephtrace {line}")).unwrap();
     let named = typed(&format!("ephtrace trace {line}")).unwrap();

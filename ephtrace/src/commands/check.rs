@@ -8,10 +8,9 @@ use std::{
 };
 
 use anyhow::Result;
-use ephtrace_common::Filter;
 use tokio::time::{Instant, interval};
 
-use super::settings::{UsageError, build_filter, named_hook, parse, which};
+use super::settings::{UsageError, build_live_filter, named_hook, parse, which};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, findings},
@@ -20,14 +19,15 @@ use crate::{
     cli::{CheckArgs, FilterArgs},
     host::{
         clock::monotonic_ns,
+        containers::Containers,
         netns,
         snapshot::{self, Which},
     },
-    inventory::{Openers, facts},
-    model::Hook,
-    output::tables::check::{Answer, Limits, Seen, Thresholds},
+    inventory::{Inventory, PastOwners, facts},
+    model::{Filter, Hook, unseen_failures},
+    output::tables::check::{CheckInput, CheckReport, CheckStatus, Limits, Thresholds},
     pipeline::{
-        counting::{Counting, What, Whole},
+        counting::{Counting, CountingOptions, CumulativeTotals},
         timing::{DRAIN_EVERY, block_on},
     },
 };
@@ -35,7 +35,7 @@ use crate::{
 /// Destinations that are looked at one by one.
 const LISTED: usize = 16;
 
-/// What `check` is to do.
+/// CountingOptions `check` is to do.
 #[derive(Clone, Debug)]
 pub struct CheckSettings {
     /// Thresholds.
@@ -44,7 +44,7 @@ pub struct CheckSettings {
     pub count_for: Option<Duration>,
     /// Where to look.
     pub which: Which,
-    /// What to count: that of the same namespaces.
+    /// CountingOptions to count: that of the same namespaces.
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
@@ -60,7 +60,7 @@ impl TryFrom<CheckArgs> for CheckSettings {
         let is_all = netns.iter().any(|text| text == "all");
         let which = which(&netns)?;
         let counted = FilterArgs { netns, ..FilterArgs::default() };
-        let filter = build_filter(&if is_all { FilterArgs::default() } else { counted })?;
+        let filter = build_live_filter(&if is_all { FilterArgs::default() } else { counted })?;
         let span = parse::duration("--for", &span)?;
         Ok(Self {
             limits: Limits {
@@ -111,33 +111,66 @@ fn percent(flag: &'static str, text: &str) -> Result<f64, UsageError> {
 pub fn run(args: CheckArgs) -> Result<ExitCode> {
     let answer = CheckSettings::try_from(args).map_err(anyhow::Error::from).and_then(|settings| {
         let seen = look(&settings)?;
-        Ok(Answer::new(&seen, &settings.limits))
+        Ok(CheckReport::new(&seen, &settings.limits))
     });
-    let answer = answer.unwrap_or_else(|error| Answer::unknown(&format!("{error:#}")));
-    writeln!(io::stdout(), "{}", answer.line)?;
-    Ok(ExitCode::from(answer.state.code()))
+    let answer = answer.unwrap_or_else(|error| CheckReport::unknown(&format!("{error:#}")));
+    let mut out = io::stdout();
+    let state = match writeln!(out, "{}", answer.line).and_then(|()| out.flush()) {
+        Ok(()) => answer.state,
+        // Nobody reads it; whoever waits for the code has it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.state,
+        Err(error) => {
+            log::error!("can't write the answer: {error}");
+            CheckStatus::Unknown
+        }
+    };
+    Ok(ExitCode::from(state.code()))
 }
 
-fn look(settings: &CheckSettings) -> Result<Seen> {
+fn look(settings: &CheckSettings) -> Result<CheckInput> {
     let counted = match settings.count_for {
         None => None,
         Some(_) => Some(block_on(count(settings))?),
     };
-    let inventory = snapshot::snapshot(&settings.which, LISTED, &Openers::default())?;
-    let rows = counted.iter().flat_map(|(interval, _)| &interval.rows);
-    let destinations = rows.map(DestinationFacts::of_row).collect();
+    let inventory = snapshot::snapshot(&settings.which, LISTED, &PastOwners::default())?;
+    let (interval, losses, mut unseen) = match counted {
+        Some((interval, losses, unseen)) => (Some(interval), losses, unseen),
+        None => (None, 0, Vec::new()),
+    };
+    unseen.extend(not_listed(&inventory));
+    let rows = interval.as_ref().map_or_else(Vec::new, |interval| interval.rows.clone());
+    let destinations = rows.iter().map(DestinationFacts::of_row).collect();
+    let self_connects = interval.as_ref().and_then(Interval::self_connects);
     let own_netns = netns::own().ok();
-    let mut facts = Facts { destinations, own_netns, ..Facts::default() };
+    let mut facts = Facts { destinations, own_netns, self_connects, ..Facts::default() };
     facts::add_inventory(&mut facts, &inventory);
-    let fullest = facts::of_inventory(&inventory).destinations.into_iter().next();
-    let lost = counted.as_ref().map_or(0, |(_, lost)| *lost);
-    let counted = counted.map(|(interval, _)| interval.all);
-    Ok(Seen { fullest, counted, lost, findings: findings(&facts) })
+    let Facts { destinations, asked, .. } = facts::of_inventory(&inventory);
+    let counted = interval.map(|interval| interval.all);
+    let findings = findings(&facts);
+    Ok(CheckInput { destinations, asked, counted, rows, lost: losses, findings, unseen })
 }
 
-/// Adds up in the kernel for as long as was asked. Returns what was lost, too.
-async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
-    let what = What {
+/// CountingOptions the inventory can't say.
+fn not_listed(inventory: &Inventory) -> Vec<String> {
+    let mut unseen = Vec::new();
+    let mut namespaces = inventory.namespaces.iter();
+    if namespaces.any(|one| one.bound.bound_only.is_none()) {
+        unseen.push("sockets that are bound and nothing else (Linux 6.8 lists them)".to_owned());
+    }
+    let unreadable = inventory.unreadable.len();
+    if unreadable > 0 {
+        unseen.push(format!("{unreadable} namespaces that can't be looked at"));
+    }
+    if inventory.namespaces.iter().any(|one| one.tcp.interrupted || one.tcp.left_out > 0) {
+        unseen.push("sockets that came or went meanwhile".to_owned());
+    }
+    unseen
+}
+
+/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't
+/// see, too.
+async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)> {
+    let what = CountingOptions {
         hook: settings.hook,
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
@@ -145,11 +178,11 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
         log_level: 0,
     };
     let mut counting = Counting::start(what).await?;
-    let mut whole = Whole::since(counting.since_ns);
+    let mut whole = CumulativeTotals::since(counting.since_ns);
     let end = Instant::now() + settings.count_for.unwrap_or_default();
     let mut modules = interval(DRAIN_EVERY);
     while modules.tick().await < end {
-        // What can't be attached is none of the answer.
+        // CountingOptions can't be attached is none of the answer.
         let _ = counting.tracer.follow_module();
     }
     let now_ns = monotonic_ns()?;
@@ -157,7 +190,9 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64)> {
     for taken in &rest {
         whole.add(taken);
     }
-    Ok((whole.interval(0, now_ns), losses.total()))
+    let interval = whole.interval(0, now_ns, &mut Containers::new("/proc"));
+    let unseen = unseen_failures(counting.tracer.hook).map(str::to_owned).into_iter().collect();
+    Ok((interval, losses.total(), unseen))
 }
 
 #[cfg(test)]

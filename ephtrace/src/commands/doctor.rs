@@ -9,11 +9,9 @@ use std::{
 };
 
 use anyhow::Result;
-use ephtrace_common::Filter;
 use serde::Serialize;
-use zerocopy::FromZeros as _;
 
-use super::settings::chosen_by_kernel;
+use super::settings::all_origins;
 use crate::{
     cli::DoctorArgs,
     kernel::{
@@ -22,13 +20,13 @@ use crate::{
         error::AttachError,
         hooks::{HOOKS, HookRow},
         module,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         preflight,
         sites::{SITES, Unseen},
         support::Support,
         symbols::NoTable,
     },
-    model::{Hook, Origin, hook_name, origin_name},
+    model::{Filter, Hook, Origin, hook_name, origin_name},
 };
 
 /// A trial needs no room for events: one page.
@@ -204,12 +202,11 @@ fn try_hook(
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
     preflight::check_hook(row.hook, support).map_err(no)?;
     preflight::check_rights(support).map_err(|error| (None, error))?;
-    let mut filter = Filter::new_zeroed();
-    filter.origins = chosen_by_kernel();
+    let filter = Filter { origins: all_origins(), ..Filter::default() };
     let options = Options {
         filter: &filter,
         ring_bytes: TRIAL_RING_BYTES,
-        totals: Totals::Off,
+        totals: TotalsMode::Off,
         log_level: 0,
     };
     let tracer = attach::attach_one(row.hook, support, btf, &options).map_err(no)?;
@@ -303,3 +300,6 @@ impl HookReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

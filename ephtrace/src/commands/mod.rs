@@ -10,3 +10,26 @@ pub mod storm;
 pub mod top;
 pub mod trace;
 pub mod whatif;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use log::LevelFilter;
+
+use crate::{cli::Command, messages};
+
+/// Runs a command. `level` is how much is told on standard error.
+pub fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
+    let log_level = messages::kernel_log_level(level);
+    match command {
+        Command::Trace(args) => trace::run(args, log_level),
+        Command::Check(args) => check::run(args),
+        Command::Storm(args) => storm::run(args, log_level),
+        Command::Whatif(args) => whatif::run(&args),
+        Command::Top(args) => top::run(args, log_level),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Ports(args) => ports::run(&args),
+        Command::Record(args) => record::run(args, log_level),
+        Command::Report(args) => report::run(&args),
+    }
+}

@@ -1,4 +1,5 @@
-//! `ephtrace record`: a live trace, or another recording, into a Parquet file; and the repair of one.
+//! `ephtrace record`: a live trace, or another recording, into a Parquet file; and the repair of
+//! one.
 
 use std::{
     fs,
@@ -35,13 +36,7 @@ impl TryFrom<RecordArgs> for TraceSettings {
 /// A size has a large letter (256M), a time a small one (10m).
 fn rotation(text: &str) -> Result<Rotate, UsageError> {
     let flag = "--rotate";
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
-        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1),
-    };
-    let Ok(number) = digits.parse::<u64>() else {
+    let Some(bytes) = parse::bytes(text) else {
         return match parse::duration(flag, text) {
             Ok(time) => Ok(Rotate::Time(time)),
             Err(_) => {
@@ -49,8 +44,8 @@ fn rotation(text: &str) -> Result<Rotate, UsageError> {
             }
         };
     };
-    match number.checked_mul(unit) {
-        Some(bytes) if bytes >= MIN_ROTATE_BYTES => Ok(Rotate::Bytes(bytes)),
+    match bytes {
+        Ok(bytes) if bytes >= MIN_ROTATE_BYTES => Ok(Rotate::Bytes(bytes)),
         _ => Err(bad(text, "a file has at least 1M")),
     }
 }

@@ -13,10 +13,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::Filter;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use super::settings::{UsageError, build_filter, named_hook, parse};
+use super::settings::{UsageError, build_live_filter, named_hook, parse};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Finding, findings},
@@ -24,13 +23,13 @@ use crate::{
     },
     cli::StormArgs,
     host::{clock::Clock, containers::Containers, netns},
-    model::{Hook, losses::Losses},
-    output::tables::storm::{Look, WHOLE, write_findings},
+    model::{Filter, Hook, losses::Losses},
+    output::tables::storm::{IntervalReport, WHOLE, write_findings},
     pipeline::{
         announce::{announce, tell_blinded, tell_module},
-        counting::{Counting, What, Whole},
+        counting::{self, Counting, CountingOptions, CumulativeTotals},
         occupancy::Occupancy,
-        signals::Ends,
+        signals::ShutdownSignals,
         timing::{DRAIN_EVERY, block_on},
     },
 };
@@ -72,7 +71,7 @@ impl TryFrom<StormArgs> for StormSettings {
             limit: (limit > 0).then_some(limit),
             json,
             rows,
-            filter: build_filter(&filter)?,
+            filter: build_live_filter(&filter)?,
             hook: named_hook(kernel.hook),
             btf: kernel.btf,
             quiet: verbosity.quiet,
@@ -106,8 +105,8 @@ pub fn run(args: StormArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
-    let mut ends = Ends::new()?;
-    let what = What {
+    let mut ends = ShutdownSignals::new()?;
+    let what = CountingOptions {
         hook: settings.hook,
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
@@ -145,7 +144,7 @@ struct Storm<'a> {
     containers: Containers,
     detector: Detector,
     occupancy: Occupancy,
-    whole: Whole,
+    whole: CumulativeTotals,
     told: BTreeSet<String>,
 }
 
@@ -153,7 +152,7 @@ impl<'a> Storm<'a> {
     fn new(settings: &'a StormSettings, counting: Counting) -> Self {
         Self {
             settings,
-            whole: Whole::since(counting.since_ns),
+            whole: CumulativeTotals::since(counting.since_ns),
             counting,
             containers: Containers::new("/proc"),
             detector: Detector::default(),
@@ -166,16 +165,17 @@ impl<'a> Storm<'a> {
     async fn look(&mut self) -> Result<()> {
         let (taken, duration_ns) = self.counting.take().await?;
         let end_ns = unix_ns(self.counting.since_ns)?;
-        let mut interval = Interval::new(end_ns, duration_ns, &taken.rows, taken.other.as_ref());
+        let (rows, other) = (&taken.rows, taken.other.as_ref());
+        let containers = &mut self.containers;
+        let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
         self.whole.add(&taken);
-        self.name_containers(&mut interval);
         let mut facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
         let losses = self.counting.losses()?;
         let tracer = &mut self.counting.tracer;
         tracer.flush_log();
-        let look = Look::new("storm", tracer.hook, &interval, &found, losses);
+        let look = IntervalReport::new("storm", tracer.hook, &interval, &found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;
@@ -198,14 +198,6 @@ impl<'a> Storm<'a> {
         found.iter().filter(|finding| told.insert(finding.sentence.clone())).cloned().collect()
     }
 
-    fn name_containers(&mut self, interval: &mut Interval) {
-        let now_ns = interval.end_ns;
-        for row in &mut interval.rows {
-            let container = self.containers.container(row.pid, Some(row.cgroup_id), now_ns);
-            row.container = container.map(|name| name.as_ref().to_owned());
-        }
-    }
-
     /// Detaches, takes the rest, and shows the whole.
     async fn finish(mut self) -> Result<()> {
         let (rest, losses) = self.counting.finish().await?;
@@ -213,8 +205,7 @@ impl<'a> Storm<'a> {
             self.whole.add(taken);
         }
         let now_ns = self.counting.since_ns;
-        let mut interval = self.whole.interval(unix_ns(now_ns)?, now_ns);
-        self.name_containers(&mut interval);
+        let mut interval = self.whole.interval(unix_ns(now_ns)?, now_ns, &mut self.containers);
         let mut facts = facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
@@ -222,7 +213,7 @@ impl<'a> Storm<'a> {
     }
 
     fn show_whole(&self, interval: &Interval, found: &[Finding], losses: Losses) -> Result<()> {
-        let look = Look::new(WHOLE, self.counting.tracer.hook, interval, found, losses);
+        let look = IntervalReport::new(WHOLE, self.counting.tracer.hook, interval, found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;
@@ -240,7 +231,8 @@ impl<'a> Storm<'a> {
 /// What a look tells of destinations.
 fn facts(interval: &Interval) -> Facts {
     let destinations = interval.rows.iter().map(DestinationFacts::of_row).collect();
-    Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() }
+    let self_connects = interval.self_connects();
+    Facts { destinations, own_netns: netns::own().ok(), self_connects, ..Facts::default() }
 }
 
 fn unix_ns(monotonic_ns: u64) -> Result<u64> {

@@ -11,29 +11,29 @@ use crate::{
     analyse::findings::{DestinationFacts, Facts, Severity, findings},
     cli::{TopArgs, TraceArgs},
     host::netns,
-    inventory::{Destination, facts},
+    inventory::facts,
     kernel::{
         attach,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         support::Support,
     },
-    model::{Destination as FlowDestination, hook_name},
+    model::hook_name,
     output::Notices,
     pipeline::{
         announce::{about_blinded, about_module, announce},
         live::Pipeline,
-        occupancy::Looker,
+        occupancy::InventoryPoller,
         playback::play,
         settings::TraceSettings,
-        signals::Ends,
+        signals::ShutdownSignals,
         timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
         view::{self, View},
     },
-    tui::{About, Effect, Glance, InUse, Input, LiveSink, terminal::Terminal},
+    tui::{About, Effect, InUse, Input, LiveSink, TallySnapshot, terminal::Terminal},
 };
 
-/// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or an
-/// error.
+/// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or
+/// an error.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
@@ -50,12 +50,12 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
-    let mut ends = Ends::of_terminal()?;
+    let mut ends = ShutdownSignals::of_terminal()?;
     let support = Support::gather(settings.btf.as_deref());
     let options = Options {
         filter: &settings.filter,
         ring_bytes: settings.ring_bytes,
-        totals: Totals::Fallback,
+        totals: TotalsMode::Fallback,
         log_level,
     };
     let tracer = attach::attach(settings.hook, &support, &options)?;
@@ -94,11 +94,11 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
 async fn show(
     pipeline: &mut Pipeline,
     mut view: View,
-    ends: &mut Ends,
+    ends: &mut ShutdownSignals,
     settings: &TraceSettings,
 ) -> Result<()> {
     let end = settings.duration.map(|duration| Instant::now() + duration);
-    let mut looker = Looker::new(LOOK_EVERY);
+    let mut looker = InventoryPoller::new(LOOK_EVERY);
     let mut drain = interval(DRAIN_EVERY);
     drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = interval_at(Instant::now(), LOOK_EVERY);
@@ -112,7 +112,7 @@ async fn show(
                 pipeline.look()?;
                 let glance = pipeline.glance(&view.wanted())?;
                 tell_use(&view, &mut looker, &glance, pipeline.facts());
-                view.tell(Input::Glance(glance));
+                view.tell(Input::TallySnapshot(glance));
                 for line in about_blinded(&pipeline.blinded()) {
                     view.tell(Input::Finding(line));
                 }
@@ -130,7 +130,7 @@ async fn show(
                     Effect::Quit => break,
                     Effect::Reset => {
                         pipeline.reset()?;
-                        view.tell(Input::Glance(pipeline.glance(&[])?));
+                        view.tell(Input::TallySnapshot(pipeline.glance(&[])?));
                     }
                 }
             }
@@ -139,31 +139,28 @@ async fn show(
     Ok(())
 }
 
-/// Tells the view what is in use for the destinations that it shows, and what is wrong, with those that
-/// it does not show, too.
+/// Tells the view what is in use for the destinations that it shows, and what is wrong, with those
+/// that it does not show, too.
 fn tell_use(
     view: &View,
-    looker: &mut Looker,
-    glance: &Glance,
+    looker: &mut InventoryPoller,
+    glance: &TallySnapshot,
     destinations: Vec<DestinationFacts>,
 ) {
     let shown = &glance.destinations;
     let mut facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
-    let places = shown.iter().map(|(lane, _)| (lane.destination.netns, None));
-    let inventories = looker.look(places.filter(|(netns, _)| *netns != 0));
+    let places = shown.iter().filter_map(|(lane, _)| Some((lane.flow.netns?, None)));
+    let inventories = looker.look(places);
     let mut in_use = Vec::new();
     for inventory in &inventories {
         facts::add_inventory(&mut facts, inventory);
         for namespace in &inventory.namespaces {
-            let netns = namespace.place.netns;
             in_use.extend(namespace.destinations.iter().map(|one| {
-                let Destination { saddr, daddr, dport, .. } = *one;
-                let to = FlowDestination { netns, saddr, daddr, dport };
-                let range = shown.iter().find(|(lane, _)| lane.destination == to);
+                let range = shown.iter().find(|(lane, _)| lane.flow == one.flow);
                 let range = range.and_then(|(_, one)| one.range);
                 let part = namespace.settings.part(range);
                 let (ports, _) = one.in_use_in(part);
-                (to, InUse { ports, of: namespace.settings.usable_in(part) })
+                (one.flow, InUse { ports, of: namespace.settings.usable_in(part) })
             }));
         }
     }

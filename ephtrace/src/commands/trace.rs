@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::settings::{UsageError, build_filter, keep_recorded, named_hook, parse};
+use super::settings::{UsageError, build_live_filter, build_recorded_filter, named_hook, parse};
 use crate::{
-    cli::{FormatArg, KernelArgs, PlotArg, TraceArgs},
-    output::{Format, Plot, View},
+    cli::{KernelArgs, PlotArg, TraceArgs},
+    output::{Plot, View},
     pipeline::{
         self,
         settings::{DEFAULT_RING_BYTES, TraceSettings},
@@ -33,7 +33,6 @@ impl TryFrom<TraceArgs> for TraceSettings {
             None => DEFAULT_RING_BYTES,
         };
         let view_settings = View {
-            format: format(view.format),
             since_start: view.timestamp || !view.time,
             wall_clock: view.time,
             uid: view.print_uid,
@@ -42,15 +41,16 @@ impl TryFrom<TraceArgs> for TraceSettings {
             plot: view.plot.into(),
             quiet: verbosity.quiet,
         };
-        let mut built = build_filter(&filter)?;
-        if from.is_some() {
-            keep_recorded(&mut built, &filter)?;
-        }
         Ok(Self {
-            filter: built,
+            filter: if from.is_some() {
+                build_recorded_filter(&filter)?
+            } else {
+                build_live_filter(&filter)?
+            },
             hook: named_hook(hook),
             btf,
             ring_bytes,
+            format: view.format,
             view: view_settings,
             output: view.output,
             count: stop.count,
@@ -58,14 +58,6 @@ impl TryFrom<TraceArgs> for TraceSettings {
             from,
             record: None,
         })
-    }
-}
-
-fn format(format: FormatArg) -> Format {
-    match format {
-        FormatArg::Text => Format::Text,
-        FormatArg::Json => Format::Json,
-        FormatArg::Csv => Format::Csv,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     cli::{Nat, Preset, WhatifArgs},
     host::sysctl::{self, PROC_SYS_NET},
     inventory::sysctls::Sysctls,
-    model::ports_between,
+    model::PortRange,
 };
 
 /// How long Linux keeps a port in `TIME_WAIT`: `TCP_TIMEWAIT_LEN`, fixed.
@@ -28,8 +28,8 @@ const TIME_WAIT_S: f64 = 60.0;
 const REUSED_S: f64 = 1.0;
 
 /// How long a NAT keeps a port behind a connection that was closed: Linux 120 s
-/// (`nf_conntrack_tcp_timeout_time_wait`), clouds from 30 s to 240 s; this is the peer's `TIME_WAIT`, which
-/// a NAT has to wait for.
+/// (`nf_conntrack_tcp_timeout_time_wait`), clouds from 30 s to 240 s; this is the peer's
+/// `TIME_WAIT`, which a NAT has to wait for.
 const NAT_WAIT_S: f64 = 60.0;
 
 /// Ports that an AWS NAT gateway has for one destination
@@ -46,7 +46,7 @@ const GCP_PORTS: u32 = 64;
 
 /// The answer, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Answer {
+pub struct Estimate {
     /// The set-up.
     pub setup: Setup,
     /// What it can do.
@@ -74,7 +74,7 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
 /// This namespace's settings.
 #[derive(Clone, Copy, Debug)]
 struct Here {
-    range: (u16, u16),
+    range: PortRange,
     reserved: u32,
 }
 
@@ -82,14 +82,14 @@ impl Here {
     /// `None` if they can't be read.
     fn read() -> Option<Self> {
         let Sysctls { range, reserved, .. } = sysctl::read(Path::new(PROC_SYS_NET)).ok()?;
-        Some(Self { range: (range.low, range.high), reserved: reserved.count(range) })
+        Some(Self { range, reserved: reserved.count(range) })
     }
 }
 
-fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
+fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Estimate, UsageError> {
     check(args)?;
     let mut assumptions = Vec::new();
-    let all = ports_between(range(args, here, &mut assumptions)?);
+    let all = range(args, here, &mut assumptions)?.len();
     let of_here = here.filter(|_| args.range.is_none()).map(|here| here.reserved);
     let reserved = args.reserved.or(of_here).unwrap_or(0);
     let setup = Setup {
@@ -108,7 +108,7 @@ fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
     assumptions.extend(assume(args, &setup));
     let ceiling = setup.ceiling();
     let verdict = verdict(&setup, &ceiling);
-    Ok(Answer { setup, ceiling, assumptions, verdict })
+    Ok(Estimate { setup, ceiling, assumptions, verdict })
 }
 
 fn check(args: &WhatifArgs) -> Result<(), UsageError> {
@@ -139,24 +139,27 @@ fn range(
     args: &WhatifArgs,
     here: Option<Here>,
     assumptions: &mut Vec<String>,
-) -> Result<(u16, u16), UsageError> {
-    let (low, high) = match (&args.range, here) {
+) -> Result<PortRange, UsageError> {
+    let range = match (&args.range, here) {
         (Some(text), _) => {
             let ends = text.split_once('-').and_then(|(a, b)| a.parse().ok().zip(b.parse().ok()));
-            ends.filter(|(low, high)| low <= high && *low > 0).ok_or_else(|| UsageError::Value {
-                flag: "--range",
-                value: text.clone(),
-                reason: "it takes two ports, such as 10240-65535".to_owned(),
+            let range = ends.map(|(low, high)| PortRange::new(low, high));
+            range.filter(|range| !range.is_empty() && range.low > 0).ok_or_else(|| {
+                UsageError::Value {
+                    flag: "--range",
+                    value: text.clone(),
+                    reason: "it takes two ports, such as 10240-65535".to_owned(),
+                }
             })?
         }
         (None, Some(here)) => here.range,
         (None, None) => {
             assumptions.push("the range here can't be read: that of Linux is taken".to_owned());
-            (32_768, 60_999)
+            PortRange::new(32_768, 60_999)
         }
     };
-    assumptions.push(format!("range {low} to {high}"));
-    Ok((low, high))
+    assumptions.push(format!("range {} to {}", range.low, range.high));
+    Ok(range)
 }
 
 fn nat_ports(nat: Nat) -> u32 {
@@ -171,7 +174,8 @@ fn nat_ports(nat: Nat) -> u32 {
 /// What the answer rests on, beside the range.
 fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
     let mut all = vec![format!(
-        "a connection lives {} s; in {} of 100 this side closes first, and the port waits {} s more",
+        "a connection lives {} s; in {} of 100 this side closes first, and the port waits {} s \
+         more",
         setup.lifetime_s,
         setup.closes_first * 100.0,
         setup.time_wait_s
@@ -187,7 +191,9 @@ fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
     }
     if let Some(ports) = setup.nat_ports {
         all.push(format!(
-            "the NAT has {ports} ports for one destination, used by this host alone, and keeps each for {} s behind its connection, whoever closed first (some for 30 s, some up to four minutes)",
+            "the NAT has {ports} ports for one destination, used by this host alone, and keeps \
+             each for {} s behind its connection, whoever closed first (some for 30 s, some up to \
+             four minutes)",
             setup.nat_wait_s
         ));
     }
@@ -199,7 +205,8 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     let scarce = if ceiling.is_nat { "the NAT's ports" } else { "the ports" };
     let Some(share) = ceiling.share else {
         return format!(
-            "{scarce} carry {:.0} connections a second for ever; up to {:.0} no connect searches long",
+            "{scarce} carry {:.0} connections a second for ever; up to {:.0} no connect searches \
+             long",
             ceiling.connections_per_second, ceiling.quick_connections_per_second
         );
     };
@@ -207,19 +214,21 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     let connections = setup.requests_per_second.unwrap_or(0.0) / setup.requests_per_connection;
     if let Some(seconds) = ceiling.full_in_s {
         return format!(
-            "no: {needed:.0} ports would be in use, and there are {ports}; {scarce} run out after about {seconds:.0} s"
+            "no: {needed:.0} ports would be in use, and there are {ports}; {scarce} run out after \
+             about {seconds:.0} s"
         );
     }
     let percent = share * 100.0;
     if connections > ceiling.quick_connections_per_second {
         return format!(
-            "yes, but slowly: {needed:.0} of {ports} ports in use ({percent:.0} %), beyond the half mark each connect searches through half of the range"
+            "yes, but slowly: {needed:.0} of {ports} ports in use ({percent:.0} %), beyond the \
+             half mark each connect searches through half of the range"
         );
     }
     format!("yes: {needed:.0} of {ports} ports in use ({percent:.0} %)")
 }
 
-impl Answer {
+impl Estimate {
     fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         let Ceiling { ports, hold_s, connections_per_second, requests_per_second, .. } =
             self.ceiling;
@@ -246,9 +255,9 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
-    const HERE: Here = Here { range: (32_768, 60_999), reserved: 232 };
+    const HERE: Here = Here { range: PortRange::new(32_768, 60_999), reserved: 232 };
 
-    fn ask(line: &str) -> Result<Answer, UsageError> {
+    fn ask(line: &str) -> Result<Estimate, UsageError> {
         let words = format!("ephtrace whatif {line}");
         let command = Cli::parse_from(words.split_whitespace()).into_command();
         let Command::Whatif(args) = command else { panic!("not whatif") };
@@ -309,7 +318,8 @@ mod tests {
         assert_snapshot!(verdict("--lifetime 0 --rate 700 --tw-reuse"), @"yes: 700 of 28000 ports in use (2 %)");
         assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
         assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
-        assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate 1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
+        assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate \
+                                  1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What this host says of itself: everything that is read from /proc, /sys and netlink.
 
 pub mod clock;
+pub mod conntrack;
 pub mod containers;
 pub mod enrich;
+pub mod hidden;
 pub mod holders;
 pub(crate) mod mounts;
 pub mod netns;
 pub mod proc_net;
+pub mod processors;
 pub mod snapshot;
 pub mod sock_diag;
 pub mod sysctl;

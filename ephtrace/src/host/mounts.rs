@@ -31,3 +31,18 @@ fn octal(digits: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(digits.get(..3)?).ok()?;
     u8::from_str_radix(digits, 8).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_cgroup_v2_beside_v1() {
+        let mounts = b"cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(cgroup2_mount(mounts), Some("/sys/fs/cgroup/unified".into()));
+        let spaced = b"cgroup2 /mnt/my\\040cgroups cgroup2 rw 0 0";
+        assert_eq!(cgroup2_mount(spaced), Some("/mnt/my cgroups".into()));
+        assert_eq!(cgroup2_mount(b"tmpfs /tmp tmpfs rw 0 0"), None);
+    }
+}

@@ -13,6 +13,7 @@ use std::{
 use thiserror::Error;
 
 use super::{
+    hidden,
     holders::{self, Holders, Wanted},
     netns::{self, EnterError, Found},
     proc_net,
@@ -20,11 +21,10 @@ use super::{
     sysctl::{self, PROC_SYS_NET, SysctlError},
 };
 use crate::inventory::{
-    Inventory, Namespace, Openers, Unreadable,
+    Inventory, Namespace, PastOwners, Unreadable,
     census::{Census, Listing},
-    namespace::{Place, Source},
+    namespace::{NetnsRef, Source},
     owners::Owners,
-    port_set::PortSet,
     sysctls::Sysctls,
 };
 
@@ -95,17 +95,17 @@ pub enum InventoryError {
 pub fn snapshot(
     which: &Which,
     limit: usize,
-    openers: &Openers,
+    past_owners: &PastOwners,
 ) -> Result<Inventory, InventoryError> {
     let looked = Looked::at(which)?;
     let wanted: Wanted = looked.censuses.iter().flat_map(|census| census.inodes(limit)).collect();
     let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
-    Ok(looked.describe(limit, &holders, openers))
+    Ok(looked.describe(limit, &holders, past_owners))
 }
 
 /// As [`snapshot`], without owners: for a caller that looks again and again.
 pub fn snapshot_without_owners(which: &Which, limit: usize) -> Result<Inventory, InventoryError> {
-    Ok(Looked::at(which)?.describe(limit, &Holders::default(), &Openers::default()))
+    Ok(Looked::at(which)?.describe(limit, &Holders::default(), &PastOwners::default()))
 }
 
 /// Namespaces that were looked at.
@@ -127,30 +127,32 @@ impl Looked {
         Ok(looked)
     }
 
-    fn describe(self, limit: usize, holders: &Holders, openers: &Openers) -> Inventory {
-        let owners = Owners { open: &holders.open, openers };
+    fn describe(self, limit: usize, holders: &Holders, past_owners: &PastOwners) -> Inventory {
+        let owners = Owners { open: &holders.open, past_owners };
         let censuses = self.censuses.into_iter();
         let mut namespaces: Vec<Namespace> =
             censuses.map(|census| census.describe(limit, owners)).collect();
         namespaces.sort_by(|a, b| {
             b.fullest().total_cmp(&a.fullest()).then(b.place.own.cmp(&a.place.own))
         });
+        let hidden_by = hidden::reason(Path::new(PROC));
         Inventory {
             r#type: "inventory",
             ts_ns: now_ns(),
             namespaces,
             unreadable: self.unreadable,
-            hidden_processes: self.hidden_processes,
-            hidden_holders: holders.hidden_processes,
-            openers_known: !openers.is_empty(),
-            openers_forgotten: openers.evicted(),
+            hidden_processes: self.hidden_processes.filter(|_| hidden_by.is_none()),
+            hidden_holders: Some(holders.hidden_processes).filter(|_| hidden_by.is_none()),
+            processes_hidden_by: hidden_by,
+            openers_known: !past_owners.is_empty(),
+            openers_forgotten: past_owners.evicted(),
         }
     }
 
     fn own(&mut self) -> Result<(), InventoryError> {
         let netns = netns::own().map_err(InventoryError::Proc)?;
         let name = netns::name_of(netns);
-        self.censuses.push(take(Place { netns, name, own: true, ..Place::default() })?);
+        self.censuses.push(take(NetnsRef { netns, name, own: true, ..NetnsRef::default() })?);
         Ok(())
     }
 
@@ -159,12 +161,12 @@ impl Looked {
         let all = netns::find_all(Path::new(PROC)).map_err(InventoryError::Proc)?;
         self.hidden_processes = Some(all.hidden_processes);
         for found in all.found.values() {
-            let place = Place {
+            let place = NetnsRef {
                 netns: found.netns,
                 name: found.name.clone(),
                 own: found.netns == own,
                 processes: Some(found.processes),
-                door: found.doors.first().cloned(),
+                ns_path: found.doors.first().cloned(),
             };
             let reason = match enter(found, place) {
                 Ok(Ok(census)) => {
@@ -200,8 +202,8 @@ impl Looked {
             };
             let own = named.netns == own;
             let name = found.name.clone();
-            let door = found.doors.first().cloned();
-            let place = Place { netns: named.netns, name, own, processes: None, door };
+            let ns_path = found.doors.first().cloned();
+            let place = NetnsRef { netns: named.netns, name, own, processes: None, ns_path };
             let census = enter(&found, place)
                 .map_err(|cause| InventoryError::Enter { text: text.clone(), cause })?;
             self.censuses.push(census?);
@@ -211,12 +213,12 @@ impl Looked {
 }
 
 /// Looks at a namespace from inside.
-fn enter(found: &Found, place: Place) -> Result<Result<Census, InventoryError>, EnterError> {
+fn enter(found: &Found, place: NetnsRef) -> Result<Result<Census, InventoryError>, EnterError> {
     if place.own { Ok(take(place)) } else { found.inside(|| take(place)) }
 }
 
 /// Looks at the namespace of this thread.
-fn take(place: Place) -> Result<Census, InventoryError> {
+fn take(place: NetnsRef) -> Result<Census, InventoryError> {
     let sysctls = sysctl::read(Path::new(PROC_SYS_NET))?;
     let listing = list(&sysctls)?;
     Ok(Census::new(place, sysctls, listing))
@@ -246,18 +248,14 @@ fn list_by_diag(sysctls: &Sysctls) -> Result<Listing, DiagError> {
             break;
         }
     }
-    let mut udp_ports = PortSet::default();
-    sock_diag::list(Transport::Udp, |socket| listing.add_udp(socket, &mut udp_ports))?;
-    listing.udp.ports = udp_ports.split(sysctls.range);
+    sock_diag::list(Transport::Udp, |socket| listing.add_udp(socket, sysctls))?;
     Ok(listing)
 }
 
 fn list_by_proc(sysctls: &Sysctls) -> io::Result<Listing> {
     let mut listing = Listing { source: Source::Proc, ..Listing::default() };
     proc_net::list(Transport::Tcp, |socket| listing.add_tcp(socket, sysctls))?;
-    let mut udp_ports = PortSet::default();
-    proc_net::list(Transport::Udp, |socket| listing.add_udp(socket, &mut udp_ports))?;
-    listing.udp.ports = udp_ports.split(sysctls.range);
+    proc_net::list(Transport::Udp, |socket| listing.add_udp(socket, sysctls))?;
     Ok(listing)
 }
 
@@ -278,7 +276,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::inventory::Destination;
+    use crate::inventory::{DestinationUse, namespace::HeldState};
 
     #[test]
     fn a_snapshot_of_here_knows_this_connection() {
@@ -286,14 +284,14 @@ mod tests {
         let there = listener.local_addr().unwrap();
         let client = std::net::TcpStream::connect(there).unwrap();
         let here = client.local_addr().unwrap();
-        let all = snapshot(&Which::Own, usize::MAX, &Openers::default()).unwrap();
+        let all = snapshot(&Which::Own, usize::MAX, &PastOwners::default()).unwrap();
         let [namespace] = &*all.namespaces else { panic!("{all:?}") };
         assert_eq!(namespace.place.netns, netns::own().unwrap());
-        let to_here = |one: &&Destination| (one.daddr, one.dport) == (there.ip(), there.port());
+        let to_here = |one: &&DestinationUse| one.flow.remote() == Some(there);
         let one = namespace.destinations.iter().find(to_here).unwrap();
-        assert_eq!((one.in_use, one.saddr), (1, IpAddr::from([127, 0, 0, 1])));
+        assert_eq!((one.in_use, one.flow.saddr), (1, IpAddr::from([127, 0, 0, 1])));
         assert_eq!(one.holders[0].owner.pid, Some(std::process::id()), "{here}");
         let held = namespace.bound.held.iter().find(|held| held.port == there.port()).unwrap();
-        assert_eq!((held.state, held.saddr), ("listen", there.ip()));
+        assert_eq!((held.state, held.saddr), (HeldState::Listen, there.ip()));
     }
 }

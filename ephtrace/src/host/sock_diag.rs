@@ -12,12 +12,12 @@ use netlink_packet_core::{
 use netlink_packet_sock_diag::{
     SockDiagMessage,
     constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP},
-    inet::{ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags},
+    inet::{ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags, Timer},
 };
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use thiserror::Error;
 
-use crate::inventory::socket::{Socket, State};
+use crate::inventory::socket::{Socket, TcpState};
 
 /// The kernel writes at most 32 KiB at once (`netlink_dump`).
 const ANSWER_BYTES: usize = 64 << 10;
@@ -28,6 +28,9 @@ const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// Messages begin at multiples of this (`NLMSG_ALIGNTO`).
 const ALIGN: usize = 4;
+
+/// Length and kind in front of an attribute (`struct nlattr`).
+const ATTRIBUTE_HEAD_BYTES: usize = 4;
 
 /// Bytes of an error number in front of the payload.
 const ERRNO_BYTES: usize = 4;
@@ -70,8 +73,8 @@ pub enum DiagError {
     Form(String),
 }
 
-/// Lists all sockets of `transport` with a local port, in any state. Says whether the kernel noticed
-/// that the list changed while it wrote it.
+/// Lists all sockets of `transport` with a local port, in any state. Says whether the kernel
+/// noticed that the list changed while it wrote it.
 pub fn list(transport: Transport, mut each: impl FnMut(Socket)) -> Result<bool, DiagError> {
     let mut interrupted = false;
     for family in [Family::V4, Family::V6] {
@@ -181,21 +184,55 @@ fn end(payload: &[u8], transport: Transport) -> Result<(), DiagError> {
     }
 }
 
-/// Its attributes, which follow, are not needed.
+/// Where `struct inet_diag_msg` has the time that a timer has left, in milliseconds.
+const EXPIRES_AT: usize = 52;
+
+/// Size of `struct inet_diag_msg`; attributes follow.
+const HEADER_BYTES: usize = 72;
+
+/// `INET_DIAG_SKV6ONLY`: told of IPv6 sockets without a peer, asked for or not.
+const V6ONLY: u16 = 11;
+
 fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
     let header = InetResponseHeader::parse(payload).map_err(|error| form(error.to_string()))?;
     let SocketId { source_port, destination_port, source_address, destination_address, .. } =
         header.socket_id;
     // A state that came after this was written holds a port in some way that is not known.
-    let state = State::from_kernel(header.state).unwrap_or(State::Close);
-    Ok((source_port != 0).then_some(Socket {
-        saddr: canonical(source_address),
-        daddr: canonical(destination_address),
-        sport: source_port,
-        dport: destination_port,
-        state,
+    let state = TcpState::from_kernel(header.state).unwrap_or(TcpState::Close);
+    let expires = payload.get(EXPIRES_AT..).and_then(|rest| rest.first_chunk());
+    let expires_ms = expires.map(|bytes| u32::from_ne_bytes(*bytes));
+    let attributes = payload.get(HEADER_BYTES..).unwrap_or_default();
+    Ok((source_port != 0).then(|| Socket {
         inode: header.inode,
+        is_v6only: attribute(attributes, V6ONLY).and_then(|value| value.first()).map(|&on| on != 0),
+        retransmits: match header.timer {
+            Some(Timer::Retransmit(_, times)) => times,
+            _ => 0,
+        },
+        time_wait_left_ms: expires_ms
+            .filter(|_| state == TcpState::TimeWait && header.timer == Some(Timer::TimeWait))
+            .map(|left| u16::try_from(left).unwrap_or(u16::MAX)),
+        ..Socket::new(
+            canonical(source_address),
+            canonical(destination_address),
+            source_port,
+            destination_port,
+            state,
+        )
     }))
+}
+
+/// The value of the attribute `kind`: each has its length, header included, and its kind in front.
+fn attribute(mut bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    loop {
+        let (head, _) = bytes.split_at_checked(ATTRIBUTE_HEAD_BYTES)?;
+        let number = |at: usize| Some(u16::from_ne_bytes(*head.get(at..)?.first_chunk()?));
+        let (length, found) = (usize::from(number(0)?), number(2)?);
+        if found == kind {
+            return bytes.get(ATTRIBUTE_HEAD_BYTES..length);
+        }
+        bytes = bytes.get(length.max(ATTRIBUTE_HEAD_BYTES).next_multiple_of(ALIGN)..)?;
+    }
 }
 
 fn canonical(addr: IpAddr) -> IpAddr {
@@ -230,8 +267,40 @@ mod tests {
         payload.extend([10, 0, 0, 1]);
         payload.resize(24, 0);
         payload.extend([10, 0, 0, 9]);
-        payload.resize(72, 0);
+        payload.resize(EXPIRES_AT, 0);
+        payload.extend(59_000_u32.to_ne_bytes());
+        payload.resize(HEADER_BYTES, 0);
         payload
+    }
+
+    #[test]
+    fn an_ipv6_socket_tells_whether_it_takes_ipv4() {
+        let with = |attributes: &[u8]| {
+            let mut payload = vec![AF_INET6, 10, 0, 0, 0x9c, 0x40, 0, 0];
+            payload.resize(HEADER_BYTES, 0);
+            payload.extend(attributes);
+            socket(&payload).unwrap().unwrap().is_v6only
+        };
+        let shutdown = [5, 0, 8, 0, 3, 0, 0, 0];
+        let only = |on| [5, 0, 11, 0, on, 0, 0, 0];
+        assert_eq!(with(&[]), None);
+        assert_eq!(with(&shutdown), None);
+        assert_eq!(with(&[shutdown, only(1)].concat()), Some(true));
+        assert_eq!(with(&[shutdown, only(0)].concat()), Some(false));
+        // Lengths that lie.
+        for length in [0, 1, 4, 200] {
+            with(&[length, 0, 11, 0, 1]);
+            with(&[length, 0, 8, 0, 1]);
+        }
+    }
+
+    #[test]
+    fn a_syn_that_was_sent_again_says_so() {
+        let mut payload = time_wait();
+        (payload[1], payload[2], payload[3]) = (2, 1, 5);
+        let found = socket(&payload).unwrap().unwrap();
+        let expected = (TcpState::SynSent, 5, None);
+        assert_eq!((found.state, found.retransmits, found.time_wait_left_ms), expected);
     }
 
     fn read(bytes: &[u8]) -> (Result<bool, DiagError>, Vec<Socket>, bool) {
@@ -248,7 +317,8 @@ mod tests {
         let [found] = &*sockets else { panic!("{sockets:?}") };
         assert_eq!((found.sport, found.dport), (40000, 443));
         assert_eq!((found.saddr, found.daddr), ([10, 0, 0, 1].into(), [10, 0, 0, 9].into()));
-        assert_eq!((found.state, found.inode), (State::TimeWait, 0));
+        assert_eq!((found.state, found.inode), (TcpState::TimeWait, 0));
+        assert_eq!((found.time_wait_left_ms, found.time_wait_age_ms()), (Some(59_000), Some(1000)));
         let all = [one, message(DONE, NLM_F_DUMP_INTR, &[0; 4])].concat();
         let (done, sockets, interrupted) = read(&all);
         assert_eq!((done.unwrap(), sockets.len(), interrupted), (true, 1, true));

@@ -7,6 +7,7 @@ use std::{fs, io, path::Path};
 
 use thiserror::Error;
 
+use super::conntrack;
 use crate::{
     inventory::{
         port_set::PortSet,
@@ -55,7 +56,13 @@ pub fn read(root: &Path) -> Result<Sysctls, SysctlError> {
         step_width: small("ipv4/ip_local_port_step_width"),
         tw_reuse: number("ipv4/tcp_tw_reuse").and_then(|n| u8::try_from(n).ok()),
         tw_reuse_delay_ms: small("ipv4/tcp_tw_reuse_delay"),
-        conntrack: count.zip(max).map(|(count, max)| Conntrack { count, max }),
+        timestamps: number("ipv4/tcp_timestamps").and_then(|n| u8::try_from(n).ok()),
+        autobind_reuse: number("ipv4/ip_autobind_reuse").map(|n| n != 0),
+        conntrack: count.zip(max).map(|(count, max)| Conntrack {
+            count,
+            max,
+            counts: conntrack::read(),
+        }),
     })
 }
 
@@ -70,7 +77,7 @@ fn required<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<T, Sysc
 fn parse_range(text: &str) -> Option<PortRange> {
     let mut ends = text.split_whitespace().map(str::parse);
     let (low, high) = (ends.next()?.ok()?, ends.next()?.ok()?);
-    (low <= high && ends.next().is_none()).then_some(PortRange { low, high, by_socket: false })
+    (low <= high && ends.next().is_none()).then_some(PortRange::new(low, high))
 }
 
 /// A list of ports and spans, such as `8080,9000-9100`; empty for none.
@@ -89,11 +96,13 @@ mod tests {
 
     fn sysctls(low: u16, high: u16, reserved: &str) -> Sysctls {
         Sysctls {
-            range: PortRange { low, high, by_socket: false },
+            range: PortRange::new(low, high),
             reserved: parse_reserved(reserved).unwrap(),
             step_width: None,
             tw_reuse: None,
             tw_reuse_delay_ms: None,
+            timestamps: None,
+            autobind_reuse: None,
             conntrack: None,
         }
     }
@@ -106,7 +115,8 @@ mod tests {
         for text in ["", "5", "9 5", "5 70000", "1 2 3"] {
             assert_eq!(range(text), None, "{text:?}");
         }
-        let ports = |text: &str| Some(parse_reserved(text)?.iter(0..=u16::MAX).collect::<Vec<_>>());
+        let ports =
+            |text: &str| Some(parse_reserved(text)?.iter(PortRange::ALL).collect::<Vec<_>>());
         assert_eq!(ports(""), Some(vec![]));
         assert_eq!(ports("8080,9000-9002,65535"), Some(vec![8080, 9000, 9001, 9002, 65535]));
         assert_eq!(ports("8080,x"), None);

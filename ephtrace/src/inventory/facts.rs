@@ -1,4 +1,5 @@
-//! From what is in use now to the facts that findings are made of, alone or beside what was counted.
+//! From what is in use now to the facts that findings are made of, alone or beside what was
+//! counted.
 //!
 //! The only place that knows both `inventory` and `analyse`.
 
@@ -6,10 +7,21 @@ use std::path::Path;
 
 use super::{
     Inventory, Namespace,
-    namespace::{Destination, Place},
-    owners::Owner,
+    asked::Asked,
+    namespace::{DestinationUse, HeldState, NetnsRef},
+    owners::{Holder, Owner, Program},
+    sysctls::TrackerCounts,
 };
-use crate::analyse::findings::{DestinationFacts, Facts, Listener, NetnsFacts, Tracker};
+use crate::{
+    analyse::findings::{
+        AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, TrackedFacts,
+        Tracker,
+    },
+    model::{Origin, PortRange},
+};
+
+/// How many holders a sentence names where none has most of the ports.
+const NAMED: usize = 3;
 
 /// What an inventory says by itself.
 pub fn of_inventory(inventory: &Inventory) -> Facts {
@@ -22,8 +34,10 @@ pub fn of_inventory(inventory: &Inventory) -> Facts {
         Some(Tracker { count: conntrack.count, max: conntrack.max, netns: n.place.netns })
     });
     let own = inventory.namespaces.iter().find(|n| n.place.own);
+    let asked = inventory.namespaces.iter().flat_map(|n| n.asked.iter().map(|one| asked(n, one)));
     Facts {
         destinations: destinations.collect(),
+        asked: asked.collect(),
         namespaces: inventory.namespaces.iter().map(namespace).collect(),
         own_netns: own.map(|n| n.place.netns),
         conntrack: conntrack.max(),
@@ -34,28 +48,35 @@ pub fn of_inventory(inventory: &Inventory) -> Facts {
 /// Adds to what was counted what is in use: of the same destinations, and of those that are past a
 /// mark although nothing was assigned.
 pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
-    let Facts { namespaces, own_netns, conntrack, .. } = of_inventory(inventory);
+    let Facts { namespaces, asked, own_netns, conntrack, .. } = of_inventory(inventory);
     for namespace in &inventory.namespaces {
         for one in &namespace.destinations {
             add_in_use(facts, namespace, one);
         }
     }
     facts.namespaces.extend(namespaces);
+    facts.asked.extend(asked);
     facts.own_netns = facts.own_netns.or(own_netns);
     facts.conntrack = facts.conntrack.max(conntrack);
 }
 
-fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &Destination) {
+fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     let by_itself = in_use(namespace, one, None);
     let mut is_known = false;
     let same = facts.destinations.iter_mut().filter(|mine| mine.is_same(&by_itself));
-    for mine in same.filter(|mine| mine.origin == Some("connect")) {
+    let of_tcp = |origin| matches!(origin, Some(Origin::Connect | Origin::Explicit));
+    for mine in same.filter(|mine| of_tcp(mine.origin)) {
         let now = in_use(namespace, one, mine.range);
         mine.in_use = now.in_use;
+        mine.left = now.left;
+        mine.unsure = now.unsure;
         mine.usable = now.usable;
         mine.time_wait = now.time_wait;
         mine.reusable = now.reusable;
-        is_known = true;
+        mine.reusable_now = now.reusable_now;
+        mine.states = now.states;
+        mine.held_by = now.held_by;
+        is_known |= mine.origin == Some(Origin::Connect);
     }
     if !is_known {
         facts.destinations.push(by_itself);
@@ -63,28 +84,91 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &Destination) {
 }
 
 /// What a socket with `range` finds in use: others' ports count only in there.
-fn in_use(namespace: &Namespace, one: &Destination, range: Option<(u16, u16)>) -> DestinationFacts {
+fn in_use(
+    namespace: &Namespace,
+    one: &DestinationUse,
+    range: Option<PortRange>,
+) -> DestinationFacts {
     let part = namespace.settings.part(range);
     let (in_use, time_wait) = one.in_use_in(part);
     DestinationFacts {
-        netns: Some(namespace.place.netns),
-        saddr: Some(one.saddr),
-        to: Some((one.daddr, one.dport)),
-        origin: Some("connect"),
-        process: one.holders.first().map(|holder| who(&holder.owner)),
-        range: Some((namespace.settings.range[0], namespace.settings.range[1])),
+        flow: one.flow,
+        origin: Some(Origin::Connect),
+        held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
+        range: Some(namespace.settings.range),
         in_use: Some(in_use),
+        left: Some(namespace.left_in(one, part)),
+        unsure: Some(one.left - one.left_least),
         usable: Some(namespace.settings.usable_in(part)),
         time_wait: Some(time_wait),
         // All of one destination may be taken over, or none.
         reusable: one.time_wait_reusable.map(|all| all.min(time_wait)),
+        reusable_now: one.time_wait_reusable_now.map(|all| all.min(time_wait)),
+        states: Some(StateFacts {
+            syn_sent: one.by_state.syn_sent,
+            syn_resent: one.syn_resent.into(),
+            close_wait: one.by_state.close_wait,
+            fin_wait2: one.by_state.fin_wait2,
+            orphans: one.orphans.into(),
+            all: one.in_use.into(),
+        }),
         ..DestinationFacts::default()
     }
 }
 
+fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
+    AskedFacts {
+        netns: namespace.place.netns,
+        ask: asked.ask.as_str(),
+        error: asked.ask.error(),
+        saddr: asked.saddr,
+        in_use: asked.in_use,
+        usable: namespace.settings.usable,
+        time_wait_reusable: asked.time_wait_reusable,
+        unsure: asked.unsure,
+        may_share: asked.may_share,
+        held_by: held_by(&asked.holders, asked.program.as_ref(), asked.in_use),
+    }
+}
+
+/// `mostly php-fpm (25 processes in 2 containers)` of so many ports, if one program has more than
+/// half of them; else who has how many.
+fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<String> {
+    if let Some(program) = program.filter(|program| 2 * program.ports > ports) {
+        return Some(format!("mostly {}", many(&program.comm, program.pid, program)));
+    }
+    let named =
+        holders.iter().take(NAMED).map(|holder| format!("{} {}", who(holder), holder.ports));
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| format!("held by {}", named.join(", ")))
+}
+
+/// `curl (4711)`, `php-fpm (25 processes)` or `php-fpm (25 processes in 2 containers)`.
+fn many(name: &str, pid: Option<u32>, program: &Program) -> String {
+    match (program.processes, program.containers, pid) {
+        (0 | 1, _, Some(pid)) => format!("{name} ({pid})"),
+        (0 | 1, _, None) => name.to_owned(),
+        (processes, 0 | 1, _) => format!("{name} ({processes} processes)"),
+        (processes, containers, _) => {
+            format!("{name} ({processes} processes in {containers} containers)")
+        }
+    }
+}
+
+fn who(holder: &Holder) -> String {
+    let Owner { pid, container, .. } = &holder.owner;
+    let name = holder.owner.comm.as_deref().unwrap_or("a process");
+    let text = match (holder.processes, pid) {
+        (0 | 1, Some(pid)) => format!("{name} ({pid})"),
+        (0 | 1, None) => name.to_owned(),
+        (processes, _) => format!("{name} ({processes} processes)"),
+    };
+    container.as_ref().map_or(text.clone(), |container| format!("{text} in {container}"))
+}
+
 fn namespace(namespace: &Namespace) -> NetnsFacts {
     let settings = &namespace.settings;
-    let listening = namespace.bound.held.iter().filter(|held| held.state == "listen");
+    let listening = namespace.bound.held.iter().filter(|held| held.state == HeldState::Listen);
     let name = match (&namespace.place.name, namespace.place.own) {
         (_, true) => "this namespace".to_owned(),
         (Some(name), _) => format!("namespace {name}"),
@@ -92,7 +176,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
     };
     let mut listeners: Vec<Listener> = listening
         .filter(|held| !held.reserved)
-        .map(|held| Listener { port: held.port, process: held.holder.as_ref().map(who) })
+        .map(|held| Listener { port: held.port, process: held.holder.as_ref().map(listener) })
         .collect();
     listeners.dedup_by_key(|listener| listener.port);
     NetnsFacts {
@@ -100,36 +184,43 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         name,
         is_host: namespace.place.own,
         enter: enter(&namespace.place),
-        range: Some((settings.range[0], settings.range[1])),
-        reserved: settings.reserved_runs.iter().copied().map(<(u16, u16)>::from).collect(),
+        range: Some(settings.range),
+        reserved: settings.reserved_runs.clone(),
         tw_reuse: settings.tw_reuse,
+        timestamps: settings.timestamps,
+        tracked: settings.conntrack.and_then(|conntrack| conntrack.counts).map(tracked),
         listeners,
         bound: Some(namespace.bound.ports),
     }
 }
 
-/// What to type before a command so that it runs in there. Names are others' choice: one that a shell
-/// would not take as it is, is left out.
-fn enter(place: &Place) -> Option<String> {
-    let door = place.door.as_deref();
+/// What to type before a command so that it runs in there. Names are others' choice: one that a
+/// shell would not take as it is, is left out.
+fn enter(place: &NetnsRef) -> Option<String> {
+    let ns_path = place.ns_path.as_deref();
     let name = place.name.as_deref().filter(|name| !name.contains('/'));
-    if let Some(name) = name.filter(|name| is_plain(name) && !door.is_some_and(is_elsewhere)) {
+    if let Some(name) = name.filter(|name| is_plain(name) && !ns_path.is_some_and(is_elsewhere)) {
         return Some(format!("ip netns exec {name}"));
     }
-    let door = door?.to_str().filter(|door| is_plain(door))?;
-    Some(format!("nsenter --net={door}"))
+    let ns_path = ns_path?.to_str().filter(|ns_path| is_plain(ns_path))?;
+    Some(format!("nsenter --net={ns_path}"))
 }
 
 /// Whether it is mounted where only another process sees it: `/proc/PID/root/…`.
-fn is_elsewhere(door: &Path) -> bool {
-    door.starts_with("/proc") && door.iter().nth(3).is_some_and(|part| part == "root")
+fn is_elsewhere(ns_path: &Path) -> bool {
+    ns_path.starts_with("/proc") && ns_path.iter().nth(3).is_some_and(|part| part == "root")
 }
 
 fn is_plain(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "/_.:@-".contains(c))
 }
 
-fn who(owner: &Owner) -> String {
+fn tracked(counts: TrackerCounts) -> TrackedFacts {
+    let TrackerCounts { insert_failed, drop, early_drop, search_restart } = counts;
+    TrackedFacts { insert_failed, drop, early_drop, search_restart, is_now: false }
+}
+
+fn listener(owner: &Owner) -> String {
     let name = owner.comm.as_deref().unwrap_or("a process");
     owner.pid.map_or_else(|| name.to_owned(), |pid| format!("{name} ({pid})"))
 }
@@ -140,48 +231,48 @@ mod tests {
     use crate::{
         inventory::sysctls::Sysctls,
         inventory::{
-            Openers,
+            PastOwners,
             census::{Census, Listing},
             owners::{OpenSockets, Owners},
             port_set::PortSet,
-            socket::{Socket, State},
+            socket::{Socket, TcpState},
         },
-        model::PortRange,
+        model::{FlowKey, PortRange},
     };
 
     /// The default range; 5000 ports in use at its upper end, 10 in TIME_WAIT from 40000 on.
     fn inventory() -> Inventory {
-        let to = |sport, state| Socket {
-            saddr: [10, 0, 0, 1].into(),
-            daddr: [10, 0, 0, 2].into(),
-            sport,
-            dport: 443,
-            state,
-            inode: 0,
+        let to = |sport, state| {
+            Socket::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), sport, 443, state)
         };
-        let open = (55_000..60_000).map(|port| to(port, State::Established));
-        let waiting = (40_000..40_010).map(|port| to(port, State::TimeWait));
+        let open = (55_000..60_000).map(|port| to(port, TcpState::Established));
+        let waiting = (40_000..40_010).map(|port| to(port, TcpState::TimeWait));
         let in_range = open.chain(waiting).collect();
         let mut reserved = PortSet::default();
         reserved.extend(40_090..40_200);
         let sysctls = Sysctls {
-            range: PortRange { low: 32_768, high: 60_999, by_socket: false },
+            range: PortRange::new(32_768, 60_999),
             reserved,
             step_width: None,
             tw_reuse: Some(1),
             tw_reuse_delay_ms: None,
+            timestamps: Some(1),
+            autobind_reuse: Some(false),
             conntrack: None,
         };
-        let (open, openers) = (OpenSockets::default(), Openers::default());
+        let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
         let listing = Listing { in_range, ..Listing::default() };
-        let census = Census::new(Place { netns: 7, ..Place::default() }, sysctls, listing);
+        let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
         Inventory {
             r#type: "inventory",
             ts_ns: 0,
-            namespaces: vec![census.describe(10, Owners { open: &open, openers: &openers })],
+            namespaces: vec![
+                census.describe(10, Owners { open: &open, past_owners: &past_owners }),
+            ],
             unreadable: Vec::new(),
             hidden_processes: None,
-            hidden_holders: 0,
+            hidden_holders: Some(0),
+            processes_hidden_by: None,
             openers_known: false,
             openers_forgotten: 0,
         }
@@ -191,10 +282,13 @@ mod tests {
     fn a_socket_with_its_own_range_finds_only_what_is_in_there() {
         let with = |range| {
             let one = DestinationFacts {
-                netns: Some(7),
-                saddr: Some([10, 0, 0, 1].into()),
-                to: Some(([10, 0, 0, 2].into(), 443)),
-                origin: Some("connect"),
+                flow: FlowKey {
+                    netns: Some(7),
+                    saddr: [10, 0, 0, 1].into(),
+                    daddr: Some([10, 0, 0, 2].into()),
+                    dport: Some(443),
+                },
+                origin: Some(Origin::Connect),
                 range: Some(range),
                 ..DestinationFacts::default()
             };
@@ -203,20 +297,20 @@ mod tests {
             let [one] = &*facts.destinations else { panic!("{facts:?}") };
             [one.in_use, one.usable, one.time_wait, one.reusable].map(Option::unwrap)
         };
-        assert_eq!(with((40_000, 40_099)), [10, 90, 10, 10]);
-        assert_eq!(with((40_005, 40_006)), [2, 2, 2, 2]);
-        assert_eq!(with((50_000, 50_099)), [0, 100, 0, 0]);
-        assert_eq!(with((32_768, 60_999)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(40_000, 40_099)), [10, 90, 10, 10]);
+        assert_eq!(with(PortRange::new(40_005, 40_006)), [2, 2, 2, 2]);
+        assert_eq!(with(PortRange::new(50_000, 50_099)), [0, 100, 0, 0]);
+        assert_eq!(with(PortRange::new(32_768, 60_999)), [5010, 28_122, 10, 10]);
         // The range was another when it connected.
-        assert_eq!(with((1024, 2000)), [5010, 28_122, 10, 10]);
-        assert_eq!(with((1024, 65_535)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(1024, 2000)), [5010, 28_122, 10, 10]);
+        assert_eq!(with(PortRange::new(1024, 65_535)), [5010, 28_122, 10, 10]);
     }
 
     #[test]
     fn a_namespace_is_entered_by_its_name_or_its_door() {
-        let enter = |name: Option<&str>, door: &str| {
+        let enter = |name: Option<&str>, ns_path: &str| {
             let name = name.map(str::to_owned);
-            enter(&Place { name, door: Some(door.into()), ..Place::default() })
+            enter(&NetnsRef { name, ns_path: Some(ns_path.into()), ..NetnsRef::default() })
         };
         let is = |text: &str| Some(text.to_owned());
         assert_eq!(enter(Some("blue"), "/run/netns/blue"), is("ip netns exec blue"));

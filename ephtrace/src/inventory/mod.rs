@@ -1,5 +1,5 @@
-//! What is in use now, by network namespace and destination, with who holds what. Pure: `host` lists
-//! the sockets, this counts and explains them.
+//! What is in use now, by network namespace and destination, with who holds what. Pure: `host`
+//! lists the sockets, this counts and explains them.
 //!
 //! ```text
 //! host: sysctls, sockets ─→ Census ─→ Namespace ┐
@@ -7,11 +7,12 @@
 //!       recording ─→ Openers┘                   ┘
 //! ```
 
+pub mod asked;
 pub mod census;
 pub mod facts;
 pub mod namespace;
-pub mod openers;
 pub mod owners;
+pub mod past_owners;
 pub mod port_set;
 pub mod socket;
 pub mod sysctls;
@@ -19,8 +20,8 @@ pub mod sysctls;
 use serde::Serialize;
 
 pub use self::{
-    namespace::{Destination, Mark, Namespace, Unreadable},
-    openers::Openers,
+    namespace::{DestinationUse, Mark, Namespace, Unreadable},
+    past_owners::PastOwners,
 };
 
 /// Everything that was found.
@@ -34,10 +35,14 @@ pub struct Inventory {
     pub namespaces: Vec<Namespace>,
     /// Namespaces that could not be looked at.
     pub unreadable: Vec<Unreadable>,
-    /// Processes whose network namespace may not be looked at; null unless all were wanted.
+    /// Processes whose network namespace may not be looked at; null unless all were wanted, and
+    /// where nobody can tell (`processes_hidden_by`).
     pub hidden_processes: Option<u32>,
-    /// Processes whose open files may not be looked at, so that holders may be missing.
-    pub hidden_holders: u32,
+    /// Processes whose open files may not be looked at, so that holders may be missing; null where
+    /// nobody can tell.
+    pub hidden_holders: Option<u32>,
+    /// Why processes may be there that `/proc` does not even list; null if it lists all.
+    pub processes_hidden_by: Option<String>,
     /// It was told who opened connections, so that a TIME_WAIT can have a holder.
     pub openers_known: bool,
     /// Connections that were forgotten, of those that it was told of, for lack of room.
@@ -46,7 +51,7 @@ pub struct Inventory {
 
 impl Inventory {
     /// The destination with the largest share of its range, and its namespace.
-    pub fn fullest(&self) -> Option<(&Namespace, &Destination)> {
+    pub fn fullest(&self) -> Option<(&Namespace, &DestinationUse)> {
         let first = self.namespaces.first()?;
         Some((first, first.destinations.first()?))
     }

@@ -2,15 +2,20 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::{owners::Owner, port_set::Parity, socket::ByState};
+use super::{
+    asked::Asked,
+    owners::{Holder, Owner, Program},
+    port_set::Parity,
+    socket::ByState,
+};
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::ports_outside;
+use crate::model::{FlowKey, Origin, PortRange, names::serialize_origin};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct NetnsRef {
     /// Its inode number.
     pub netns: u32,
     /// Its name in the manner of `ip netns`: that of the file that it is mounted on.
@@ -21,7 +26,7 @@ pub struct Place {
     pub processes: Option<u32>,
     /// A file by which it can be entered, if one is known.
     #[serde(skip)]
-    pub door: Option<PathBuf>,
+    pub ns_path: Option<PathBuf>,
 }
 
 /// What is in use in one network namespace.
@@ -29,9 +34,9 @@ pub struct Place {
 pub struct Namespace {
     /// Which.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: NetnsRef,
     /// What it is set to.
-    pub settings: Settings,
+    pub settings: NetnsSettings,
     /// Connected TCP sockets on ports that connect could have chosen: the sum of `in_use` over all
     /// destinations.
     pub sockets: u64,
@@ -50,23 +55,40 @@ pub struct Namespace {
     /// Number of destinations.
     pub destinations_known: usize,
     /// The fullest, fullest first.
-    pub destinations: Vec<Destination>,
+    pub destinations: Vec<DestinationUse>,
     /// All others together; null if there are none.
     pub others: Option<Others>,
     /// Ports of the range that are taken for every destination.
     pub bound: Bound,
+    /// What programs find that ask for a port without naming a destination.
+    pub asked: Vec<Asked>,
     /// Where the list of sockets comes from.
     pub source: Source,
     /// All TCP sockets, whatever their port.
     pub tcp: TcpTotals,
     /// All UDP sockets: their ports are apart from those of TCP.
     pub udp: UdpTotals,
+    /// Usable ports that connect leaves out whatever the destination, in order: those of `bound`,
+    /// and those that were seen to be bound before they connected.
+    #[serde(skip)]
+    pub taken: Vec<u16>,
 }
 
 impl Namespace {
-    /// The share of the range that the fullest destination has in use: 0 to 1.
+    /// The share of the range that can't be had by whoever finds fewest ports: 0 to 1.
     pub fn fullest(&self) -> f64 {
-        self.destinations.first().map_or(0.0, |destination| destination.share)
+        let connect = self.destinations.iter().map(|one| one.blocked_share(&self.settings));
+        connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
+    }
+
+    /// Ports of a [part](NetnsSettings::part) of the range that connect could still choose for `one`.
+    pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
+        let from = self.taken.partition_point(|&port| port < part.low);
+        let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
+        let has = |port: &u16| one.ports.binary_search_by_key(port, |(port, _)| *port).is_ok();
+        let beside = taken.filter(|port| !has(port)).count();
+        let taken = one.in_use_in(part).0 + u32::try_from(beside).unwrap_or(u32::MAX);
+        self.settings.usable_in(part).saturating_sub(taken)
     }
 
     /// Leaves the fullest `limit` destinations; those behind go to the others.
@@ -90,17 +112,17 @@ pub enum Source {
 
 /// What a namespace is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Settings {
-    /// Lowest and highest ephemeral port, both inclusive (`ip_local_port_range`).
-    pub range: [u16; 2],
+pub struct NetnsSettings {
+    /// The ephemeral ports (`ip_local_port_range`).
+    pub range: PortRange,
     /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
     pub ends_of_equal_parity: bool,
     /// Ports of the range that are reserved (`ip_local_reserved_ports`).
     pub reserved: u32,
-    /// All reserved ports, inside the range or not, as runs with both ends inclusive.
-    pub reserved_runs: Vec<[u16; 2]>,
-    /// The longest run of neighbours inside the range, both ends inclusive: connect walks over it.
-    pub longest_reserved: Option<[u16; 2]>,
+    /// All reserved ports, inside the range or not, as runs.
+    pub reserved_runs: Vec<PortRange>,
+    /// The longest run of neighbours inside the range: connect walks over it.
+    pub longest_reserved: Option<PortRange>,
     /// Ports of the range that are not reserved: the full mark.
     pub usable: u32,
     /// Usable ports that connect tries first, those of one parity: the half mark.
@@ -111,57 +133,54 @@ pub struct Settings {
     pub tw_reuse: Option<u8>,
     /// `tcp_tw_reuse_delay`, in milliseconds; null on kernels without it.
     pub tw_reuse_delay_ms: Option<u32>,
+    /// `tcp_timestamps`: at 0 no TIME_WAIT can be taken over.
+    pub timestamps: Option<u8>,
+    /// `ip_autobind_reuse`; null before Linux 5.7.
+    pub autobind_reuse: Option<bool>,
     /// Connections that the firewall follows; null without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
 
-impl Settings {
+impl NetnsSettings {
     /// What follows from the sysctls.
     pub fn new(sysctls: &Sysctls) -> Self {
         let range = sysctls.range;
         Self {
-            range: [range.low, range.high],
+            range,
             ends_of_equal_parity: (range.low ^ range.high).is_multiple_of(2),
             reserved: sysctls.reserved.count(range),
-            reserved_runs: sysctls
-                .reserved
-                .runs(0..=u16::MAX)
-                .into_iter()
-                .map(<[u16; 2]>::from)
-                .collect(),
-            longest_reserved: sysctls.reserved.longest_run(range).map(|(low, high)| [low, high]),
+            reserved_runs: sysctls.reserved.runs(PortRange::ALL),
+            longest_reserved: sysctls.reserved.longest_run(range),
             usable: sysctls.usable(),
             half_mark: sysctls.tried_first(),
             step_width: sysctls.step_width,
             tw_reuse: sysctls.tw_reuse,
             tw_reuse_delay_ms: sysctls.tw_reuse_delay_ms,
+            timestamps: sysctls.timestamps,
+            autobind_reuse: sysctls.autobind_reuse,
             conntrack: sysctls.conntrack,
         }
     }
 
-    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if it
-    /// was another when the socket connected.
-    pub fn part(&self, range: Option<(u16, u16)>) -> (u16, u16) {
-        let [low, high] = self.range;
-        let inside = range.map(|range| (range.0.max(low), range.1.min(high)));
-        inside.filter(|(low, high)| low <= high).unwrap_or((low, high))
+    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if
+    /// it was another when the socket connected.
+    pub fn part(&self, range: Option<PortRange>) -> PortRange {
+        let inside = range.map(|range| range.intersection(self.range));
+        inside.filter(|part| !part.is_empty()).unwrap_or(self.range)
     }
 
     /// Ports of a [part](Self::part) that connect can use.
-    pub fn usable_in(&self, part: (u16, u16)) -> u32 {
-        ports_outside(part, self.reserved_runs.iter().copied().map(<(u16, u16)>::from))
+    pub fn usable_in(&self, part: PortRange) -> u32 {
+        part.len_outside(self.reserved_runs.iter().copied())
     }
 }
 
 /// One destination, and how much of the range is in use for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Destination {
-    /// Source address.
-    pub saddr: IpAddr,
-    /// Destination address.
-    pub daddr: IpAddr,
-    /// Destination port.
-    pub dport: u16,
+pub struct DestinationUse {
+    /// From where, and where to; the namespace stands above it.
+    #[serde(flatten, serialize_with = "addresses")]
+    pub flow: FlowKey,
     /// Ports in use for it.
     pub in_use: u32,
     /// `in_use` by the usable ports: 0 to 1.
@@ -172,17 +191,31 @@ pub struct Destination {
     pub odd: u32,
     /// `in_use` by state.
     pub by_state: ByState,
-    /// Ports that connect could still choose: usable, not in use for it and not bound.
+    /// Those in SYN_SENT that have sent their SYN again: the destination did not answer within a
+    /// second.
+    pub syn_resent: u32,
+    /// Those whose program has closed them, and whose connection has not ended: it waits for the
+    /// peer.
+    pub orphans: u32,
+    /// Ports that connect could still choose: usable, not in use for it, not bound, and not known
+    /// to be bound and connected.
     pub left: u32,
+    /// The same if every connected socket of which nobody saw how it came by its port had been
+    /// bound before, as the kernel does not list that: so many are left at least.
+    pub left_least: u32,
     /// Those of `left` that connect tries first. At 0 each connect tries half of the range in vain.
     pub first_left: u32,
-    /// Which mark is reached.
+    /// Which mark is reached: a TIME_WAIT that can be taken over now reaches none.
     pub mark: Mark,
-    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, at most: the kernel also wants
-    /// timestamps and an age of a second, which it does not list.
+    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, young ones included, at
+    /// most: the peer must have sent timestamps, too, which the kernel does not list.
     pub time_wait_reusable: Option<u32>,
-    /// Who has most of `in_use`.
+    /// Those of them that are old enough now (`tcp_tw_reuse_delay`, or a second).
+    pub time_wait_reusable_now: Option<u32>,
+    /// Who has most of `in_use`: processes of one name in one container are one.
     pub holders: Vec<Holder>,
+    /// The program that has most of `in_use`, in whatever containers; null if it is known of none.
+    pub program: Option<Program>,
     /// Ports that others have, who are not listed.
     pub other_holders: u32,
     /// Ports whose socket is open, but by whom is not seen: no right to look, or the kernel itself.
@@ -194,13 +227,35 @@ pub struct Destination {
     pub ports: Vec<(u16, bool)>,
 }
 
-impl Destination {
+impl DestinationUse {
+    /// The share of the usable ports that no connect can have, not by taking over a TIME_WAIT
+    /// either: 0 to 1.
+    pub fn blocked_share(&self, settings: &NetnsSettings) -> f64 {
+        f64::from(self.blocked(settings)) / f64::from(settings.usable.max(1))
+    }
+
+    /// The usable ports that no connect can have, not by taking over a TIME_WAIT either.
+    pub fn blocked(&self, settings: &NetnsSettings) -> u32 {
+        settings.usable.saturating_sub(self.left + self.time_wait_reusable.unwrap_or(0))
+    }
+
     /// Ports in use in a part of the range, and how many of them are in `TIME_WAIT`.
-    pub fn in_use_in(&self, part: (u16, u16)) -> (u32, u32) {
-        let from = self.ports.partition_point(|(port, _)| *port < part.0);
-        let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.1);
+    pub fn in_use_in(&self, part: PortRange) -> (u32, u32) {
+        let from = self.ports.partition_point(|(port, _)| *port < part.low);
+        let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.high);
         inside.fold((0, 0), |(all, waiting), (_, waits)| (all + 1, waiting + u32::from(*waits)))
     }
+}
+
+fn addresses<S: Serializer>(flow: &FlowKey, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Addresses {
+        saddr: IpAddr,
+        daddr: Option<IpAddr>,
+        dport: Option<u16>,
+    }
+    let FlowKey { netns: _, saddr, daddr, dport } = *flow;
+    Addresses { saddr, daddr, dport }.serialize(serializer)
 }
 
 /// How much of a range is taken for one destination, what is bound included.
@@ -226,20 +281,6 @@ impl Mark {
     }
 }
 
-/// Who has ports of a destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Holder {
-    /// Who.
-    #[serde(flatten)]
-    pub owner: Owner,
-    /// How many ports: `open` and `closed`.
-    pub ports: u32,
-    /// Ports whose socket it has open.
-    pub open: u32,
-    /// Ports that it was seen to open, and that nobody has open any more.
-    pub closed: u32,
-}
-
 /// Destinations that are not listed, together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Others {
@@ -256,7 +297,7 @@ pub struct Others {
 }
 
 impl Others {
-    fn add(&mut self, one: &Destination) {
+    fn add(&mut self, one: &DestinationUse) {
         self.destinations += 1;
         self.in_use += u64::from(one.in_use);
         self.even += u64::from(one.even);
@@ -284,10 +325,32 @@ pub struct Bound {
     /// Connected sockets of the range whose port was seen to come from bind, by the program or by
     /// the kernel; not among `ports`. Null without a recording.
     pub connected: Option<u64>,
+    /// Ports of `connected`, less those in `ports`: taken for every destination, too.
+    pub connected_ports: Option<u32>,
     /// Each of `ports`, by port.
     pub held: Vec<Held>,
     /// How many more there are.
     pub others: usize,
+}
+
+/// How a socket holds a port against every destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldState {
+    /// It listens.
+    Listen,
+    /// It is bound and nothing else.
+    Bound,
+}
+
+impl HeldState {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Bound => "bound",
+        }
+    }
 }
 
 /// A port that is bound.
@@ -295,8 +358,8 @@ pub struct Bound {
 pub struct Held {
     /// The port.
     pub port: u16,
-    /// `listen` or `bound`.
-    pub state: &'static str,
+    /// In which way.
+    pub state: HeldState,
     /// It is in `ip_local_reserved_ports`.
     pub reserved: bool,
     /// The address that it is bound to.
@@ -305,7 +368,8 @@ pub struct Held {
     pub sockets: usize,
     /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if that
     /// was not seen.
-    pub origin: Option<&'static str>,
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
     /// Who has it open; null if that is not known.
     pub holder: Option<Owner>,
 }

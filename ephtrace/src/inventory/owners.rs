@@ -6,10 +6,10 @@ use rustc_hash::FxBuildHasher;
 use serde::Serialize;
 
 use super::{
-    openers::{Openers, unspecified},
+    past_owners::{PastOwners, unspecified},
     socket::Socket,
 };
-use crate::model::{Comm, Origin, origin_name};
+use crate::model::{Comm, Origin};
 
 /// Origins of a port that a socket has before it connects.
 const OF_BOUND: [Origin; 3] = [Origin::Bind, Origin::Listen, Origin::Explicit];
@@ -34,7 +34,7 @@ pub struct Owners<'a> {
     /// What processes have open.
     pub open: &'a OpenSockets,
     /// Who opened what is closed since.
-    pub openers: &'a Openers,
+    pub past_owners: &'a PastOwners,
 }
 
 /// Whose a socket is.
@@ -46,6 +46,37 @@ pub struct Owner {
     pub comm: Option<String>,
     /// Short id of its container.
     pub container: Option<String>,
+}
+
+/// Processes of one name in one container that have ports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// Who: of several processes the one with most of the ports.
+    #[serde(flatten)]
+    pub owner: Owner,
+    /// How many processes.
+    pub processes: u32,
+    /// How many ports: `open` and `closed`.
+    pub ports: u32,
+    /// Ports whose socket they have open.
+    pub open: u32,
+    /// Ports that they were seen to open, and that nobody has open any more.
+    pub closed: u32,
+}
+
+/// Processes of one name, in whatever containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Program {
+    /// Their name.
+    pub comm: String,
+    /// The one with most of the ports; null if the recording does not tell.
+    pub pid: Option<u32>,
+    /// How many processes.
+    pub processes: u32,
+    /// In how many containers they are; 0 if in none.
+    pub containers: u32,
+    /// How many ports they have.
+    pub ports: u32,
 }
 
 /// An owner, and how that is known.
@@ -60,12 +91,12 @@ impl Owners<'_> {
     /// Whose `socket` of namespace `netns` is.
     pub(super) fn of(&self, netns: u32, socket: &Socket) -> Option<Owned> {
         self.holder(socket).or_else(|| {
-            let opener = self.openers.of(socket.destination(netns), socket.sport)?;
-            let comm = opener.comm.as_ref().map(|comm| comm.as_str().to_owned());
+            let past_owner = self.past_owners.of(socket.flow(Some(netns)), socket.sport)?;
+            let comm = past_owner.comm.as_ref().map(|comm| comm.as_str().to_owned());
             let by = Owner {
-                pid: opener.pid,
+                pid: past_owner.pid,
                 comm,
-                container: opener.container.as_deref().map(str::to_owned),
+                container: past_owner.container.as_deref().map(str::to_owned),
             };
             (by.pid.is_some() || by.comm.is_some()).then_some(Owned { by, is_open: false })
         })
@@ -84,21 +115,24 @@ impl Owners<'_> {
     }
 
     /// How a bound or listening socket came by its port, where that was seen.
-    pub(super) fn origin(&self, netns: u32, socket: &Socket) -> Option<&'static str> {
-        let opener = self.openers.of_bound(netns, socket.saddr, socket.sport)?;
-        opener.origin.filter(|origin| OF_BOUND.contains(origin)).map(origin_name)
+    pub(super) fn origin(&self, netns: u32, socket: &Socket) -> Option<Origin> {
+        let past_owner = self.past_owners.of_bound(netns, socket.saddr, socket.sport)?;
+        past_owner.origin.filter(|origin| OF_BOUND.contains(origin))
     }
 
-    /// Whether a connected socket was seen to be bound before.
-    pub(super) fn was_bound(&self, netns: u32, socket: &Socket) -> bool {
+    /// Whether a connected socket was bound before; `None` if nobody saw it.
+    pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
+        if self.past_owners.is_empty() {
+            return None;
+        }
         let Socket { saddr, sport, .. } = *socket;
         let seen = [
-            self.openers.of(socket.destination(netns), sport),
-            self.openers.of_bound(netns, saddr, sport),
-            self.openers.of_bound(netns, unspecified(saddr), sport),
+            self.past_owners.of(socket.flow(Some(netns)), sport),
+            self.past_owners.of_bound(netns, saddr, sport),
+            self.past_owners.of_bound(netns, unspecified(saddr), sport),
         ];
         // The last that was seen of the port counts: it may have been another's before.
-        let last = seen.into_iter().flatten().max_by_key(|opener| opener.ts_ns);
-        last.and_then(|opener| opener.origin).is_some_and(|origin| OF_BOUND.contains(&origin))
+        let last = seen.into_iter().flatten().max_by_key(|past_owner| past_owner.ts_ns);
+        last.and_then(|past_owner| past_owner.origin).map(|origin| OF_BOUND.contains(&origin))
     }
 }

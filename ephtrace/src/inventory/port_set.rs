@@ -1,7 +1,5 @@
 //! A set of ports: one bit each, 8 KiB.
 
-use std::ops::RangeInclusive;
-
 use crate::model::PortRange;
 
 const WORDS: usize = (1 << 16) / 64;
@@ -20,7 +18,7 @@ impl Default for PortSet {
 
 impl std::fmt::Debug for PortSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.iter(0..=u16::MAX)).finish()
+        f.debug_set().entries(self.iter(PortRange::ALL)).finish()
     }
 }
 
@@ -41,15 +39,24 @@ impl PortSet {
         is_new
     }
 
+    /// Keeps those that `is_kept` wants.
+    pub fn retain(&mut self, is_kept: impl Fn(u16) -> bool) {
+        let gone: Vec<u16> = self.iter(PortRange::ALL).filter(|&port| !is_kept(port)).collect();
+        for port in gone {
+            let (word, bit) = place(port);
+            self.words[word] &= !bit;
+        }
+    }
+
     /// Whether `port` is in it.
     pub fn contains(&self, port: u16) -> bool {
         let (word, bit) = place(port);
         self.words[word] & bit != 0
     }
 
-    /// Those of `ports` that are in it.
-    pub fn iter(&self, ports: RangeInclusive<u16>) -> impl Iterator<Item = u16> {
-        ports.filter(|&port| self.contains(port))
+    /// Those of `range` that are in it.
+    pub fn iter(&self, range: PortRange) -> impl Iterator<Item = u16> {
+        range.ports().filter(|&port| self.contains(port))
     }
 
     /// How many of `range` are in it.
@@ -60,22 +67,22 @@ impl PortSet {
     /// How many of `range` are in it, even and odd.
     pub fn split(&self, range: PortRange) -> Parity {
         let mut parity = Parity::default();
-        self.iter(range.low..=range.high).for_each(|port| parity.add(port));
+        self.iter(range).for_each(|port| parity.add(port));
         parity
     }
 
     /// The longest run of neighbours inside `range`, the lowest among equals.
-    pub fn longest_run(&self, range: PortRange) -> Option<(u16, u16)> {
-        self.runs(range.low..=range.high).into_iter().rev().max_by_key(|(low, high)| high - low)
+    pub fn longest_run(&self, range: PortRange) -> Option<PortRange> {
+        self.runs(range).into_iter().rev().max_by_key(|run| run.len())
     }
 
-    /// Its runs of neighbours inside `ports`, both ends inclusive.
-    pub fn runs(&self, ports: RangeInclusive<u16>) -> Vec<(u16, u16)> {
-        let mut runs: Vec<(u16, u16)> = Vec::new();
-        for port in self.iter(ports) {
-            match runs.last_mut().filter(|(_, high)| high + 1 == port) {
-                Some((_, high)) => *high = port,
-                None => runs.push((port, port)),
+    /// Its runs of neighbours inside `range`.
+    pub fn runs(&self, range: PortRange) -> Vec<PortRange> {
+        let mut runs: Vec<PortRange> = Vec::new();
+        for port in self.iter(range) {
+            match runs.last_mut().filter(|run| run.high + 1 == port) {
+                Some(run) => run.high = port,
+                None => runs.push(PortRange::new(port, port)),
             }
         }
         runs
@@ -111,7 +118,7 @@ impl Parity {
 mod tests {
     use super::*;
 
-    const RANGE: PortRange = PortRange { low: 1000, high: 1010, by_socket: false };
+    const RANGE: PortRange = PortRange::new(1000, 1010);
 
     #[test]
     fn holds_each_port_once() {
@@ -119,7 +126,7 @@ mod tests {
         assert!(set.insert(65535) && set.insert(0) && set.insert(1003) && !set.insert(1003));
         assert_eq!(set.split(RANGE), Parity { even: 0, odd: 1 });
         assert!(set.contains(65535) && set.contains(0) && !set.contains(64));
-        assert_eq!(set.count(PortRange { low: 0, high: 65535, by_socket: false }), 3);
+        assert_eq!(set.count(PortRange::new(0, 65535)), 3);
     }
 
     #[test]
@@ -127,8 +134,8 @@ mod tests {
         let mut set = PortSet::default();
         assert_eq!(set.longest_run(RANGE), None);
         set.extend([1000, 1002, 1003, 1006, 1007, 1009, 1010, 1011]);
-        assert_eq!(set.longest_run(RANGE), Some((1002, 1003)));
+        assert_eq!(set.longest_run(RANGE), Some(PortRange::new(1002, 1003)));
         set.extend([1008]);
-        assert_eq!(set.longest_run(RANGE), Some((1006, 1010)));
+        assert_eq!(set.longest_run(RANGE), Some(PortRange::new(1006, 1010)));
     }
 }

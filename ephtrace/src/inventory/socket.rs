@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::model::Destination;
+use crate::model::FlowKey;
 
 /// State of a TCP socket (`include/net/tcp_states.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum State {
+pub enum TcpState {
     /// Open.
     Established,
     /// Connecting.
@@ -17,7 +17,8 @@ pub enum State {
     SynRecv,
     /// Closed here, the peer has not confirmed that.
     FinWait1,
-    /// Closed here; the peer has not closed. Also what became of such a socket once nobody holds it.
+    /// Closed here; the peer has not closed. Also what became of such a socket once nobody holds
+    /// it.
     FinWait2,
     /// Closed on both sides, first on this: kept for a minute.
     TimeWait,
@@ -31,11 +32,12 @@ pub enum State {
     Listen,
     /// Closed on both sides at once.
     Closing,
-    /// Bound, neither connected nor listening (`TCP_BOUND_INACTIVE`): listed by Linux 6.8 and later.
+    /// Bound, neither connected nor listening (`TCP_BOUND_INACTIVE`): listed by Linux 6.8 and
+    /// later.
     Bound,
 }
 
-impl State {
+impl TcpState {
     /// From the number in a `sock_diag` answer.
     pub fn from_kernel(number: u8) -> Option<Self> {
         Some(match number {
@@ -69,20 +71,59 @@ pub struct Socket {
     /// Remote port; 0 if there is none.
     pub dport: u16,
     /// State.
-    pub state: State,
+    pub state: TcpState,
     /// Inode number of the open file; 0 if no process holds one, as with TIME_WAIT.
     pub inode: u32,
+    /// An IPv6 socket that leaves IPv4 alone (`IPV6_V6ONLY`). `None` where the kernel does not
+    /// tell: it does for sockets that have no peer.
+    pub is_v6only: Option<bool>,
+    /// How often it has sent its oldest unanswered packet again: of a SYN_SENT, its SYN.
+    pub retransmits: u8,
+    /// How long it stays in TIME_WAIT, in milliseconds; `None` in other states, or if unknown.
+    pub time_wait_left_ms: Option<u16>,
 }
 
+/// How long the kernel keeps a TIME_WAIT, in milliseconds (`TCP_TIMEWAIT_LEN`).
+pub const TIME_WAIT_MS: u16 = 60_000;
+
 impl Socket {
-    /// Its destination in namespace `netns`.
-    pub fn destination(&self, netns: u32) -> Destination {
-        Destination { netns, saddr: self.saddr, daddr: self.daddr, dport: self.dport }
+    /// Its flow in namespace `netns`.
+    pub fn flow(&self, netns: Option<u32>) -> FlowKey {
+        FlowKey::from_kernel(netns, self.saddr, self.daddr, self.dport)
+    }
+
+    /// A socket without a peer, or whatever is set besides: no timer runs.
+    pub fn new(saddr: IpAddr, daddr: IpAddr, sport: u16, dport: u16, state: TcpState) -> Self {
+        Self {
+            saddr,
+            daddr,
+            sport,
+            dport,
+            state,
+            inode: 0,
+            is_v6only: None,
+            retransmits: 0,
+            time_wait_left_ms: None,
+        }
+    }
+
+    /// Whether its program has closed it, and the connection has not ended: no process has it open,
+    /// and it is in none of the states that the kernel keeps without a program's doing.
+    pub fn is_orphan(&self) -> bool {
+        let closing =
+            [TcpState::FinWait1, TcpState::FinWait2, TcpState::LastAck, TcpState::Closing];
+        self.inode == 0 && closing.contains(&self.state)
+    }
+
+    /// For how long it has been in TIME_WAIT, in milliseconds, if that is known.
+    pub fn time_wait_age_ms(&self) -> Option<u16> {
+        self.time_wait_left_ms.map(|left| TIME_WAIT_MS.saturating_sub(left))
     }
 
     /// Whether it has a peer, or had one.
     pub fn is_connected(&self) -> bool {
-        self.dport != 0 && !matches!(self.state, State::Listen | State::Close | State::Bound)
+        self.dport != 0
+            && !matches!(self.state, TcpState::Listen | TcpState::Close | TcpState::Bound)
     }
 }
 
@@ -111,18 +152,18 @@ pub struct ByState {
 
 impl ByState {
     /// Counts one socket that is connected.
-    pub fn add(&mut self, state: State) {
+    pub fn add(&mut self, state: TcpState) {
         *match state {
-            State::Established => &mut self.established,
-            State::SynSent => &mut self.syn_sent,
-            State::SynRecv => &mut self.syn_recv,
-            State::FinWait1 => &mut self.fin_wait1,
-            State::FinWait2 => &mut self.fin_wait2,
-            State::TimeWait => &mut self.time_wait,
-            State::CloseWait => &mut self.close_wait,
-            State::LastAck => &mut self.last_ack,
-            State::Closing => &mut self.closing,
-            State::Close | State::Listen | State::Bound => return,
+            TcpState::Established => &mut self.established,
+            TcpState::SynSent => &mut self.syn_sent,
+            TcpState::SynRecv => &mut self.syn_recv,
+            TcpState::FinWait1 => &mut self.fin_wait1,
+            TcpState::FinWait2 => &mut self.fin_wait2,
+            TcpState::TimeWait => &mut self.time_wait,
+            TcpState::CloseWait => &mut self.close_wait,
+            TcpState::LastAck => &mut self.last_ack,
+            TcpState::Closing => &mut self.closing,
+            TcpState::Close | TcpState::Listen | TcpState::Bound => return,
         } += 1;
     }
 

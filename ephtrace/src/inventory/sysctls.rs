@@ -1,5 +1,7 @@
 //! What a network namespace is set to, as far as ports are concerned.
 
+use std::ops::Add;
+
 use serde::Serialize;
 
 use super::port_set::PortSet;
@@ -16,8 +18,14 @@ pub struct Sysctls {
     pub step_width: Option<u32>,
     /// `net.ipv4.tcp_tw_reuse`: 0 never, 1 always, 2 on loopback only.
     pub tw_reuse: Option<u8>,
-    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a second.
+    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a
+    /// second.
     pub tw_reuse_delay_ms: Option<u32>,
+    /// `net.ipv4.tcp_timestamps`: 0 off, so that no TIME_WAIT can be taken over.
+    pub timestamps: Option<u8>,
+    /// `net.ipv4.ip_autobind_reuse`: sockets with SO_REUSEADDR may be bound to port 0 although all
+    /// ports are taken, and share one with others like them; `None` before Linux 5.7.
+    pub autobind_reuse: Option<bool>,
     /// Connections that the firewall follows; `None` without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
@@ -29,6 +37,35 @@ pub struct Conntrack {
     pub count: u64,
     /// `net.netfilter.nf_conntrack_max`: how many there may be.
     pub max: u64,
+    /// What it could not do, since the namespace was made; null where it may not be asked.
+    pub counts: Option<TrackerCounts>,
+}
+
+/// What connection tracking could not do, all processors together (`struct ip_conntrack_stat`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct TrackerCounts {
+    /// Entries that clashed with another: the packet was dropped. Behind a NAT, two connections were
+    /// given the same translated port.
+    pub insert_failed: u64,
+    /// Packets that were dropped for want of an entry: the table is full.
+    pub drop: u64,
+    /// Entries that were thrown out early to make room.
+    pub early_drop: u64,
+    /// Look-ups that had to begin again as the table changed meanwhile.
+    pub search_restart: u64,
+}
+
+impl Add for TrackerCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            insert_failed: self.insert_failed + other.insert_failed,
+            drop: self.drop + other.drop,
+            early_drop: self.early_drop + other.early_drop,
+            search_restart: self.search_restart + other.search_restart,
+        }
+    }
 }
 
 impl Sysctls {

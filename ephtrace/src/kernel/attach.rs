@@ -9,12 +9,13 @@ use aya::{
     sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
-use ephtrace_common::{Features, Hook, Offsets, Settings};
+use ephtrace_common::{Features, Filter as WireFilter, Hook, Offsets, Settings};
 
 use super::{
     btf::Btf,
     config,
     error::AttachError,
+    filter::to_wire,
     hooks,
     load::load_and_attach_all,
     offsets,
@@ -64,9 +65,11 @@ pub fn attach_one(
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     preflight::check_hook(hook, support)?;
-    let (mut sites, mut unseen) = preflight::divide(hook, support, btf, options.filter.origins)?;
+    let filter = to_wire(options.filter)?;
+    let (mut sites, mut unseen) = preflight::divide(hook, support, btf, filter.origins)?;
     let table = (hook != Hook::SockOps).then(symbols::table_perturb);
-    let mut settings = settings(hook, support, btf, options, table.and_then(Result::ok))?;
+    let address = table.and_then(Result::ok);
+    let mut settings = settings(hook, support, btf, &filter, options, address)?;
     let (programs, ebpf) = loop {
         let programs = programs::programs(hook, &sites, fit(&settings));
         let asks_cookie = settings.features.cookie_in_tracing != 0;
@@ -78,7 +81,7 @@ pub fn attach_one(
             Err((to, error)) => unseen.push(give_up(&mut sites, to, error)?),
         }
     };
-    let mut tracer = tracer(hook, &sites, programs, ebpf, options)?;
+    let mut tracer = tracer(hook, &sites, programs, ebpf, &filter, options)?;
     tracer.own_range_steps_by_one = settings.features.own_range_by_one != 0;
     tracer.unseen = unseen;
     tracer.no_table = table.and_then(Result::err);
@@ -112,6 +115,7 @@ fn tracer(
     sites: &[Site],
     programs: Programs,
     mut ebpf: Ebpf,
+    filter: &WireFilter,
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     let counters = ebpf
@@ -135,7 +139,7 @@ fn tracer(
         awaited: Vec::new(),
         counters,
         missed: Missed::Counting { before: 0 },
-        self_test: SelfTest::new(last, hook, sites, options.filter.origins),
+        self_test: SelfTest::new(last, hook, sites, filter.origins),
     })
 }
 
@@ -165,10 +169,10 @@ fn settings(
     hook: Hook,
     support: &Support,
     btf: &Btf,
+    filter: &WireFilter,
     options: &Options<'_>,
     table_perturb: Option<u64>,
 ) -> Result<Settings, AttachError> {
-    let filter = options.filter;
     let offsets = offsets::offsets(btf).map_err(|e| AttachError::Unsupported(e.to_string()))?;
     Ok(Settings {
         filter: *filter,

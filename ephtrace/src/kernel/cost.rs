@@ -76,8 +76,8 @@ impl Meter {
         }
     }
 
-    /// Ends a window that has been open for long enough, or has seen enough. `searches` returns their
-    /// number so far.
+    /// Ends a window that has been open for long enough, or has seen enough. `searches` returns
+    /// their number so far.
     pub fn close_if_due(&mut self, searches: impl FnOnce() -> u64, now: impl FnOnce() -> Cost) {
         let is_due = self.open.as_ref().is_some_and(|window| {
             let seen = || searches().saturating_sub(window.before.searches);

@@ -9,7 +9,7 @@ use zerocopy::FromBytes as _;
 use super::jiffies;
 use crate::{
     analyse::selection::SearchSecrets,
-    model::{Assignment, Comm, Destination, PortRange},
+    model::{Assignment, Comm, FlowKey, PortRange, RangeInForce},
 };
 
 /// Why bytes are not an assignment.
@@ -65,15 +65,16 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
         uid: Some(record.uid),
         cgroup_id: is_known(known::CGROUP).then_some(record.cgroup_id),
         container: None,
-        destination: destination(record)?,
+        flow: flow(record)?,
         protocol: Some(protocol(record.protocol)?),
         origin: Some(origin(record.origin)?),
         sport: has_port.then_some(record.sport),
         errno: u16::try_from(record.errno).ok(),
         latency_ns: (!is_known(known::DEFERRED)).then_some(record.latency_ns),
         range: is_known(known::RANGE).then(|| {
-            let netns = (record.netns_low, record.netns_high);
-            PortRange::narrowed(netns, (record.socket_low, record.socket_high))
+            let netns = PortRange::new(record.netns_low, record.netns_high);
+            let socket = PortRange::new(record.socket_low, record.socket_high);
+            RangeInForce::narrowed(netns, (socket != PortRange::new(0, 0)).then_some(socket))
         }),
         salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(record)).flatten(),
         word_step: None,
@@ -88,7 +89,7 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
     })
 }
 
-fn destination(record: &AssignmentRecord) -> Result<Destination, DecodeError> {
+fn flow(record: &AssignmentRecord) -> Result<FlowKey, DecodeError> {
     let address = |bytes| {
         let v6 = Ipv6Addr::from(bytes);
         match record.family {
@@ -98,12 +99,10 @@ fn destination(record: &AssignmentRecord) -> Result<Destination, DecodeError> {
         }
     };
     let unknown = DecodeError::Unknown { field: "family", value: record.family.into() };
-    Ok(Destination {
-        netns: if record.known & known::NETNS != 0 { record.netns } else { 0 },
-        saddr: address(record.saddr).ok_or(unknown)?,
-        daddr: address(record.daddr).ok_or(unknown)?,
-        dport: record.dport,
-    })
+    let netns = (record.known & known::NETNS != 0).then_some(record.netns);
+    let saddr = address(record.saddr).ok_or(unknown)?;
+    let daddr = address(record.daddr).ok_or(unknown)?;
+    Ok(FlowKey::from_kernel(netns, saddr, daddr, record.dport))
 }
 
 fn salt_epoch(record: &AssignmentRecord) -> Option<u64> {
@@ -143,6 +142,7 @@ mod tests {
     use zerocopy::{FromZeros as _, IntoBytes as _};
 
     use super::*;
+    use crate::model::flow::Family;
 
     const MACHINE: Machine = Machine { unix_offset_ns: 1_000 };
 
@@ -190,8 +190,82 @@ mod tests {
     #[test]
     fn a_mapped_address_is_ipv4() {
         let assignment = decode(record().as_bytes(), &MACHINE).unwrap().assignment;
-        assert_eq!(assignment.destination.daddr, "127.0.0.2".parse::<IpAddr>().unwrap());
-        assert_eq!(assignment.family(), 4);
+        assert_eq!(assignment.flow.daddr, "127.0.0.2".parse().ok());
+        assert_eq!(assignment.flow.family().number(), 4);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_itself() {
+        let mut record = record();
+        let (from, to) = ("2001:db8::1".parse::<Ipv6Addr>(), "2001:db8::2".parse::<Ipv6Addr>());
+        (record.saddr, record.daddr) = (from.unwrap().octets(), to.unwrap().octets());
+        let error = DecodeError::Unknown { field: "family", value: 4 };
+        assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap_err(), error);
+        record.family = 6;
+        let assignment = decode(record.as_bytes(), &MACHINE).unwrap().assignment;
+        assert_eq!(assignment.flow.saddr, "2001:db8::1".parse::<IpAddr>().unwrap());
+        assert_eq!(assignment.flow.daddr, "2001:db8::2".parse::<IpAddr>().ok());
+        assert_eq!(assignment.flow.family(), Family::V6);
+        record.family = 5;
+        let error = DecodeError::Unknown { field: "family", value: 5 };
+        assert_eq!(decode(record.as_bytes(), &MACHINE).unwrap_err(), error);
+    }
+
+    #[test]
+    fn each_bit_tells_of_its_own_field() {
+        let mut record = record();
+        (record.cookie, record.cgroup_id, record.netns) = (11, 12, 13);
+        (record.netns_low, record.netns_high) = (32_768, 60_999);
+        record.comm[..2].copy_from_slice(b"as");
+        let of = |bits: u32| {
+            let record = AssignmentRecord { known: bits, ..record };
+            decode(record.as_bytes(), &MACHINE).unwrap().assignment
+        };
+        let plain = of(0);
+        let range = RangeInForce::of_netns(32_768, 60_999);
+        let netns = FlowKey { netns: Some(13), ..plain.flow };
+        for (bit, expected) in [
+            (known::COOKIE, Assignment { cookie: Some(11), ..plain.clone() }),
+            (known::CGROUP, Assignment { cgroup_id: Some(12), ..plain.clone() }),
+            (known::COMM, Assignment { comm: Some(Comm::new("as")), ..plain.clone() }),
+            (known::RANGE, Assignment { range: Some(range), ..plain.clone() }),
+            (known::NETNS, Assignment { flow: netns, ..plain.clone() }),
+            (known::DEFERRED, Assignment { latency_ns: None, ..plain.clone() }),
+            (known::HASH_OFFSET | known::WORD_BEFORE | known::WORD_AFTER, plain.clone()),
+        ] {
+            assert_eq!(of(bit), expected, "bit {bit:#x}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_what_the_record_knows() {
+        let mut record = record();
+        (record.hash_offset, record.word_before, record.word_after) = (1, 2, 3);
+        record.step_width = 4;
+        let of = |known: u32| {
+            let record = AssignmentRecord { known, ..record };
+            decode(record.as_bytes(), &MACHINE).unwrap().secrets
+        };
+        assert!(of(0) == SearchSecrets::new(None, (None, None), 4, false));
+        assert!(of(known::HASH_OFFSET) == SearchSecrets::new(Some(1), (None, None), 4, false));
+        assert!(of(known::WORD_BEFORE) == SearchSecrets::new(None, (Some(2), None), 4, false));
+        assert!(of(known::WORD_AFTER) == SearchSecrets::new(None, (None, Some(3)), 4, false));
+        assert!(of(known::RACED) == SearchSecrets::new(None, (None, None), 4, true));
+    }
+
+    #[test]
+    fn the_epoch_is_of_the_search_s_start() {
+        let mut record = record();
+        // 1,000 s after boot at 250 Hz, where the search began: 2,500 jiffies are an epoch.
+        record.jiffies = (1 << 32) - 300 * 250 + 1_000 * 250;
+        record.latency_ns = 20_000_000_000;
+        record.end_ns = 1_020_000_000_000;
+        let epoch_of = |known: u32| {
+            let record = AssignmentRecord { known, ..record };
+            decode(record.as_bytes(), &MACHINE).unwrap().assignment.salt_epoch
+        };
+        assert_eq!(epoch_of(known::JIFFIES), Some(record.jiffies / 2_500));
+        assert_eq!(epoch_of(0), None);
     }
 
     #[test]
@@ -210,7 +284,9 @@ mod tests {
         }
 
         #[test]
-        fn any_record_gives_an_answer(bytes in prop::collection::vec(any::<u8>(), 152)) {
+        fn any_record_gives_an_answer(
+            bytes in prop::collection::vec(any::<u8>(), size_of::<AssignmentRecord>())
+        ) {
             let _ = decode(&bytes, &MACHINE);
         }
     }

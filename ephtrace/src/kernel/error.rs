@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{
     exclusive,
+    filter::TooManyValues,
     support::{LockdownUnknown, Support},
 };
 
@@ -32,6 +33,9 @@ pub enum AttachError {
         /// The verifier's own words.
         log: String,
     },
+    /// The filter has too many values.
+    #[error(transparent)]
+    Filter(#[from] TooManyValues),
     /// The hook is attached and does not see what it is attached to.
     #[error("attached, but {function} is not seen: the hook {why}")]
     Blind {

@@ -92,3 +92,6 @@ pub fn features(btf: &Btf) -> Features {
 fn own_range_steps_by_one(btf: &Btf) -> bool {
     btf.function("inet_sk_get_local_port_range").is_some_and(|f| !f.returns_void)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,25 @@
 //! What to load the kernel half with.
 
-use ephtrace_common::{Filter, totals::mode};
+use ephtrace_common::totals::mode;
+
+use crate::model::Filter;
 
 /// Options of the kernel half.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// Which assignments to keep.
+    /// Which assignments to keep; no more values than the kernel half compares.
     pub filter: &'a Filter,
     /// Size of the ring buffer in bytes.
     pub ring_bytes: u32,
     /// Which assignments the kernel half adds up.
-    pub totals: Totals,
+    pub totals: TotalsMode,
     /// Level of the kernel half's own log messages: 0 none … 5 trace.
     pub log_level: u8,
 }
 
 /// Which assignments the kernel half adds up itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Totals {
+pub enum TotalsMode {
     /// None.
     Off,
     /// Those that find no room in the ring buffer.
@@ -26,7 +28,7 @@ pub enum Totals {
     Only(Option<u32>),
 }
 
-impl Totals {
+impl TotalsMode {
     /// As it stands in the kernel half's settings.
     pub(super) fn mode(self) -> u32 {
         match self {

@@ -168,14 +168,14 @@ fn compare(seen: &Assignment, site: Site, port: u16) -> Sight {
         return Sight::Blind(format!("saw port {other} where the kernel assigned {port}"));
     }
     let own = fs::metadata("/proc/self/ns/net").ok().and_then(|m| u32::try_from(m.ino()).ok());
-    let netns = seen.destination.netns;
-    if own.is_some_and(|own| own != netns) {
+    if own.is_some() && own != seen.flow.netns {
+        let netns = seen.flow.netns.map_or("unknown".to_owned(), |netns| netns.to_string());
         return Sight::Blind(format!("saw network namespace {netns}, which is not this process's"));
     }
     // A ping socket gets its port before its address.
     let has_address = site != Site::Ping;
-    if has_address && !seen.destination.saddr.is_loopback() {
-        let saddr = seen.destination.saddr;
+    if has_address && !seen.flow.saddr.is_loopback() {
+        let saddr = seen.flow.saddr;
         return Sight::Blind(format!("saw source address {saddr} of a socket on loopback"));
     }
     Sight::Proven

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{btf::Btf, config};
+use crate::host::mounts::cgroup2_mount;
 
 /// The running kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -66,7 +67,7 @@ impl Support {
             btf: usable,
             has_kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
             is_preemptible: config::is_preemptible(),
-            cgroup2: read("/proc/self/mounts").and_then(|mounts| cgroup2_mount(&mounts)),
+            cgroup2: fs::read("/proc/self/mounts").ok().and_then(|mounts| cgroup2_mount(&mounts)),
         }
     }
 
@@ -117,15 +118,6 @@ fn active_lockdown(text: &str) -> Option<String> {
     (mode != "none").then(|| mode.to_owned())
 }
 
-/// Where cgroup v2 is mounted: `/sys/fs/cgroup`, or beside the v1 hierarchies.
-pub fn cgroup2_mount(mounts: &str) -> Option<PathBuf> {
-    mounts.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        let (_, path, kind) = (words.next()?, words.next()?, words.next()?);
-        (kind == "cgroup2").then(|| PathBuf::from(path))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,14 +127,6 @@ mod tests {
         assert_eq!(active_lockdown("none [integrity] confidentiality"), Some("integrity".into()));
         assert_eq!(active_lockdown("[none] integrity confidentiality"), None);
         assert_eq!(active_lockdown(""), None);
-    }
-
-    #[test]
-    fn finds_cgroup_v2_beside_v1() {
-        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n\
-                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        assert_eq!(cgroup2_mount(mounts), Some("/sys/fs/cgroup/unified".into()));
-        assert_eq!(cgroup2_mount("tmpfs /tmp tmpfs rw 0 0"), None);
     }
 
     #[test]

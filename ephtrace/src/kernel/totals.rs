@@ -34,11 +34,11 @@ const VALUE: usize = size_of::<Totals>();
 type Rows = HashMap<MapData, [u8; KEY], [u8; VALUE]>;
 
 /// How many rows each map gets.
-pub(super) fn rows(totals: options::Totals) -> u32 {
+pub(super) fn rows(totals: options::TotalsMode) -> u32 {
     let rows = match totals {
-        options::Totals::Off => 1,
-        options::Totals::Fallback => FALLBACK_ROWS,
-        options::Totals::Only(rows) => {
+        options::TotalsMode::Off => 1,
+        options::TotalsMode::Fallback => FALLBACK_ROWS,
+        options::TotalsMode::Only(rows) => {
             rows.map_or(MAX_ROWS, |rows| (rows as usize).clamp(1, MAX_ROWS))
         }
     };

@@ -6,8 +6,8 @@ use ephtrace_common::{Hook, Origin, Protocol};
 
 use super::{
     comm::Comm,
-    flow::Destination,
-    port_range::PortRange,
+    flow::FlowKey,
+    port_range::{PortRange, RangeInForce},
     search::{Pass, Unknown},
 };
 
@@ -29,7 +29,7 @@ pub struct Assignment {
     /// Short id of the container that the task runs in, if it runs in one.
     pub container: Option<Arc<str>>,
     /// What the kernel's hash is keyed on.
-    pub destination: Destination,
+    pub flow: FlowKey,
     /// Transport protocol.
     pub protocol: Option<Protocol>,
     /// How the assignment came about.
@@ -41,7 +41,7 @@ pub struct Assignment {
     /// Time that the kernel spent choosing, in nanoseconds.
     pub latency_ns: Option<u64>,
     /// The range in force for this socket.
-    pub range: Option<PortRange>,
+    pub range: Option<RangeInForce>,
     /// Growth of the kernel's perturbation word during the search; see `analyse::selection`. Two
     /// ports in a row say as much, so that it is no secret.
     pub word_step: Option<u32>,
@@ -67,6 +67,11 @@ pub struct Assignment {
 }
 
 impl Assignment {
+    /// The ports that the search could choose from.
+    pub fn ports(&self) -> Option<PortRange> {
+        self.range.map(|range| range.ports)
+    }
+
     /// The kernel found no port.
     pub fn is_failed(&self) -> bool {
         self.sport.is_none()
@@ -74,18 +79,8 @@ impl Assignment {
 
     /// The socket would connect to itself: source and destination are the same.
     pub fn is_self_connect(&self) -> bool {
-        self.destination.saddr == self.destination.daddr
-            && self.sport == Some(self.destination.dport)
-    }
-
-    /// It is known where to: a port that is chosen in `bind()` or `listen()`, or for a UDP socket, is
-    /// chosen before.
-    pub fn has_destination(&self) -> bool {
-        self.destination.dport != 0 || !self.destination.daddr.is_unspecified()
-    }
-
-    /// 4 or 6; an IPv4-mapped destination is 4.
-    pub fn family(&self) -> u8 {
-        if self.destination.daddr.is_ipv4() { 4 } else { 6 }
+        Some(self.flow.saddr) == self.flow.daddr
+            && self.sport.is_some()
+            && self.sport == self.flow.dport
     }
 }

@@ -32,8 +32,8 @@ pub enum Value<'a> {
     Ip(IpAddr),
     /// A point in time, in nanoseconds since the Unix epoch.
     Time(u64),
-    /// Two ports, both inclusive.
-    Range(u16, u16),
+    /// A run of ports.
+    Range(PortRange),
 }
 
 /// What a number means.
@@ -89,30 +89,26 @@ pub const COMM: Column =
 /// Real user id in the initial user namespace.
 pub const UID: Column = column("uid", "UID", |a| number(a.uid));
 /// Inode number of the network namespace.
-pub const NETNS: Column =
-    column("netns", "NETNS", |a| number(Some(a.destination.netns).filter(|&n| n != 0)));
+pub const NETNS: Column = column("netns", "NETNS", |a| number(a.flow.netns));
 /// cgroup v2 id.
 pub const CGROUP_ID: Column = column("cgroup_id", "CGROUP", |a| number(a.cgroup_id));
 /// Short id of the container.
 pub const CONTAINER: Column =
     column("container", "CONTAINER", |a| a.container.as_deref().map_or(Value::Null, Value::Str));
 /// 4 or 6; an IPv4-mapped destination is 4.
-pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.family().into()));
+pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().number().into()));
 /// Transport protocol.
 pub const PROTOCOL: Column = column("protocol", "PROTO", |a| name(a.protocol.map(protocol_name)));
 /// How the assignment came about.
 pub const ORIGIN: Column = column("origin", "ORIGIN", |a| name(a.origin.map(origin_name)));
 /// Source address.
-pub const SADDR: Column = column("saddr", "SADDR", |a| Value::Ip(a.destination.saddr));
+pub const SADDR: Column = column("saddr", "SADDR", |a| Value::Ip(a.flow.saddr));
 /// The assigned port; null for a failed assignment.
 pub const SPORT: Column = column("sport", "SPORT", |a| number(a.sport));
 /// Destination address; null where there is none yet.
-pub const DADDR: Column = column("daddr", "DADDR", |a| {
-    if a.has_destination() { Value::Ip(a.destination.daddr) } else { Value::Null }
-});
+pub const DADDR: Column = column("daddr", "DADDR", |a| a.flow.daddr.map_or(Value::Null, Value::Ip));
 /// Destination port; null where there is none yet.
-pub const DPORT: Column =
-    column("dport", "DPORT", |a| number(Some(a.destination.dport).filter(|_| a.has_destination())));
+pub const DPORT: Column = column("dport", "DPORT", |a| number(a.flow.dport));
 /// 0 for success, else the positive errno; in text, its name.
 pub const ERRNO: Column = with_unit(column("errno", "RET", |a| number(a.errno)), Unit::Errno);
 /// Name of the errno; null for success.
@@ -121,11 +117,10 @@ pub const ERROR: Column = column("error", "ERROR", |a| name(a.errno.and_then(err
 pub const LATENCY_NS: Column =
     with_unit(column("latency_ns", "LAT(us)", |a| number(a.latency_ns)), Unit::Ns);
 /// The range in force.
-pub const RANGE: Column =
-    column("range", "RANGE", |a| a.range.map_or(Value::Null, |r| Value::Range(r.low, r.high)));
+pub const RANGE: Column = column("range", "RANGE", |a| a.ports().map_or(Value::Null, Value::Range));
 /// Who set the range: the namespace (sysctl) or the socket (`IP_LOCAL_PORT_RANGE`).
 pub const RANGE_SOURCE: Column =
-    column("range_source", "RANGE OF", |a| name(a.range.map(PortRange::source)));
+    column("range_source", "RANGE OF", |a| name(a.range.map(|range| range.source.as_str())));
 /// Epoch of the kernel's hash secret; a new one every ten seconds.
 pub const SALT_EPOCH: Column = column("salt_epoch", "EPOCH", |a| number(a.salt_epoch));
 /// Where the search began.

@@ -32,6 +32,11 @@ impl Comm {
         Self::from_kernel(bytes)
     }
 
+    /// In the kernel's form, padded with NULs.
+    pub fn to_kernel(self) -> [u8; 16] {
+        self.bytes
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("?")

@@ -1,4 +1,21 @@
-//! Names of errors.
+//! Errors that a search for a port ends with.
+
+use ephtrace_common::Origin;
+
+/// `EAGAIN`: no port was free for a UDP socket that the kernel binds of its own accord.
+const EAGAIN: u16 = 11;
+
+/// `EADDRINUSE`: no port was free for bind and listen.
+const EADDRINUSE: u16 = 98;
+
+/// `EADDRNOTAVAIL`: no port was free for connect.
+const EADDRNOTAVAIL: u16 = 99;
+
+/// Whether a search failed because no port was free. A port that the program named is taken, not
+/// used up.
+pub fn is_no_port(origin: Option<Origin>, errno: u16) -> bool {
+    origin != Some(Origin::Explicit) && matches!(errno, EAGAIN | EADDRINUSE | EADDRNOTAVAIL)
+}
 
 /// The name of an errno that a search for a port can end with, in every output.
 pub fn errno_name(errno: u16) -> Option<&'static str> {
@@ -6,7 +23,7 @@ pub fn errno_name(errno: u16) -> Option<&'static str> {
         1 => "EPERM",
         4 => "EINTR",
         9 => "EBADF",
-        11 => "EAGAIN",
+        EAGAIN => "EAGAIN",
         12 => "ENOMEM",
         13 => "EACCES",
         14 => "EFAULT",
@@ -17,8 +34,8 @@ pub fn errno_name(errno: u16) -> Option<&'static str> {
         93 => "EPROTONOSUPPORT",
         95 => "EOPNOTSUPP",
         97 => "EAFNOSUPPORT",
-        98 => "EADDRINUSE",
-        99 => "EADDRNOTAVAIL",
+        EADDRINUSE => "EADDRINUSE",
+        EADDRNOTAVAIL => "EADDRNOTAVAIL",
         100 => "ENETDOWN",
         101 => "ENETUNREACH",
         103 => "ECONNABORTED",
@@ -33,4 +50,18 @@ pub fn errno_name(errno: u16) -> Option<&'static str> {
         115 => "EINPROGRESS",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_port_that_is_taken_is_no_shortage() {
+        for errno in [EAGAIN, EADDRINUSE, EADDRNOTAVAIL] {
+            assert!(is_no_port(Some(Origin::Connect), errno) && is_no_port(None, errno));
+            assert!(!is_no_port(Some(Origin::Explicit), errno));
+        }
+        assert!(!is_no_port(Some(Origin::Connect), 101));
+    }
 }

@@ -22,8 +22,15 @@ pub struct Losses {
 impl Losses {
     /// Stage names as they stand in every output, with their numbers.
     pub fn stages(&self) -> [(&'static str, u64); 6] {
-        let Self { ring_full, in_flight_full, return_missed, hook_missed, undecodable, unreadable } =
-            *self;
+        let Self {
+            // Each by its name, so that none is forgotten.
+            ring_full,
+            in_flight_full,
+            return_missed,
+            hook_missed,
+            undecodable,
+            unreadable,
+        } = *self;
         [
             ("ring_full", ring_full),
             ("in_flight_full", in_flight_full),

@@ -1,12 +1,13 @@
 //! The model of one assignment, as everything behind the decoder sees it.
 //!
-//! Friendly types only: addresses are `IpAddr`, unknown is `None`. No I/O, no clock. The wire format
-//! is in `ephtrace-common`; `kernel::decode` turns it into this.
+//! Friendly types only: addresses are `IpAddr`, unknown is `None`. No I/O, no clock. The wire
+//! format is in `ephtrace-common`; `kernel::decode` turns it into this.
 
 pub mod assignment;
 pub mod columns;
 pub mod comm;
 pub mod errno;
+pub mod filter;
 pub mod flow;
 pub mod losses;
 pub mod names;
@@ -18,9 +19,10 @@ pub use ephtrace_common::{Hook, Origin, Protocol};
 pub use self::{
     assignment::Assignment,
     comm::Comm,
-    errno::errno_name,
-    flow::Destination,
-    names::{hook_name, origin_name, protocol_name},
-    port_range::{PortRange, ports_between, ports_outside},
+    errno::{errno_name, is_no_port},
+    filter::Filter,
+    flow::{Family, FlowKey},
+    names::{hook_name, origin_name, protocol_name, unseen_failures},
+    port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},
 };

@@ -1,11 +1,11 @@
 //! What sinks say to people beside the events: losses, and the summary.
 
-use std::{
-    fmt,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
-use super::{Plot, Screen, summary::words};
+use super::{
+    screen::{Plot, Screen},
+    summary::words,
+};
 use crate::{analyse::summary::Summary, model::losses::Losses};
 
 /// Lines for people, on standard error. An error there stops nothing.
@@ -75,20 +75,5 @@ impl Notices {
             let _ = self.out.write_all(&text);
             let _ = self.out.flush();
         }
-    }
-}
-
-/// A length of time in nanoseconds, written with a fitting unit.
-pub(crate) struct Span(pub(crate) u64);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, name) = match self.0 {
-            0..1_000 => return write!(f, "{} ns", self.0),
-            1_000..1_000_000 => (1_000, "us"),
-            1_000_000..1_000_000_000 => (1_000_000, "ms"),
-            _ => (1_000_000_000, "s"),
-        };
-        write!(f, "{}.{} {name}", self.0 / unit, self.0 % unit * 10 / unit)
     }
 }

@@ -10,10 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::{
-    Filter,
-    totals::{Totals as Sums, TotalsKey},
-};
+use ephtrace_common::totals::{Totals, TotalsKey};
 use tokio::time::sleep;
 
 use super::{
@@ -21,17 +18,17 @@ use super::{
     timing::{GRACE, SETTLE},
 };
 use crate::{
-    analyse::storm::Interval,
-    host::clock::monotonic_ns,
+    analyse::storm::{Interval, Period},
+    host::{clock::monotonic_ns, containers::Containers, processors},
     kernel::{
         attach,
         hooks::Hook,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         support::Support,
         totals::{self, Taken, TotalsReader},
         tracer::Tracer,
     },
-    model::losses::Losses,
+    model::{Filter, losses::Losses},
 };
 
 /// The ring buffer is not used, but there has to be one: the smallest.
@@ -49,7 +46,7 @@ pub(crate) struct Counting {
 }
 
 /// What to count.
-pub(crate) struct What<'a> {
+pub(crate) struct CountingOptions<'a> {
     pub(crate) hook: Option<Hook>,
     pub(crate) btf: Option<&'a Path>,
     pub(crate) filter: &'a Filter,
@@ -60,11 +57,11 @@ pub(crate) struct What<'a> {
 
 impl Counting {
     /// Attaches, and waits until nothing is attached half any more.
-    pub(crate) async fn start(what: What<'_>) -> Result<Self> {
+    pub(crate) async fn start(what: CountingOptions<'_>) -> Result<Self> {
         let options = Options {
             filter: what.filter,
             ring_bytes: RING_BYTES,
-            totals: Totals::Only(what.rows),
+            totals: TotalsMode::Only(what.rows),
             log_level: what.log_level,
         };
         let mut tracer = attach::attach(what.hook, &Support::gather(what.btf), &options)?;
@@ -89,7 +86,8 @@ impl Counting {
         Ok(counts::losses(&self.tracer.counts()?))
     }
 
-    /// Detaches, and returns the rest: what was added up last, and what came late to the maps before.
+    /// Detaches, and returns the rest: what was added up last, and what came late to the maps
+    /// before.
     pub(crate) async fn finish(&mut self) -> Result<([Taken; 2], Losses)> {
         self.tracer.detach_start();
         sleep(GRACE).await;
@@ -104,13 +102,13 @@ impl Counting {
 
 /// All that was taken, together.
 #[derive(Default)]
-pub(crate) struct Whole {
+pub(crate) struct CumulativeTotals {
     began_ns: u64,
-    rows: HashMap<TotalsKey, Sums>,
-    other: Option<Sums>,
+    rows: HashMap<TotalsKey, Totals>,
+    other: Option<Totals>,
 }
 
-impl Whole {
+impl CumulativeTotals {
     /// Nothing yet.
     pub(crate) fn since(began_ns: u64) -> Self {
         Self { began_ns, ..Self::default() }
@@ -130,7 +128,7 @@ impl Whole {
         }
     }
 
-    fn add_other(&mut self, sums: &Sums) {
+    fn add_other(&mut self, sums: &Totals) {
         match &mut self.other {
             Some(other) => other.merge(sums),
             None => self.other = Some(*sums),
@@ -138,8 +136,29 @@ impl Whole {
     }
 
     /// `end_ns` is that of the wall clock, `now_ns` the same moment in the clock of `began_ns`.
-    pub(crate) fn interval(&self, end_ns: u64, now_ns: u64) -> Interval {
+    pub(crate) fn interval(
+        &self,
+        end_ns: u64,
+        now_ns: u64,
+        containers: &mut Containers,
+    ) -> Interval {
         let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
-        Interval::new(end_ns, now_ns.saturating_sub(self.began_ns), &rows, self.other.as_ref())
+        let duration_ns = now_ns.saturating_sub(self.began_ns);
+        interval(end_ns, duration_ns, &rows, self.other.as_ref(), containers)
     }
+}
+
+/// Rows of the kernel with what they don't tell: containers, and how many processors there are.
+pub(crate) fn interval(
+    end_ns: u64,
+    duration_ns: u64,
+    rows: &[(TotalsKey, Totals)],
+    other: Option<&Totals>,
+    containers: &mut Containers,
+) -> Interval {
+    let period = Period { end_ns, duration_ns, processors: processors::online() };
+    let container = |key: &TotalsKey, sums: &Totals| {
+        containers.container(key.pid, Some(sums.cgroup_id), end_ns)
+    };
+    Interval::new(period, rows, other, container)
 }

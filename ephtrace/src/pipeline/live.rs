@@ -1,6 +1,4 @@
-//! What one record goes through: ring → decode → enrich → analyse → sink.
-
-use std::io;
+//! The live trace: ring → decode → enrich → stages.
 
 use anyhow::{Context as _, Result};
 use ephtrace_common::Counter;
@@ -10,25 +8,25 @@ use nix::sys::{
 };
 
 use super::{
-    counts,
+    counting, counts,
     output::{Output, not_written},
     recording_metadata,
     settings::TraceSettings,
+    stages::Stages,
     view,
 };
 use crate::{
     analyse::{
         findings::DestinationFacts,
-        lanes::{Lane, Lanes},
+        lanes::LaneKey,
         selection::{self, Rules},
         storm::Interval,
-        summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
-        tally::Tally,
+        summary::{BUSIEST, CpuTime, KernelCost, KernelCounts, RunContext},
     },
     host::{
         clock::{Clock, monotonic_ns},
+        containers::Containers,
         enrich::Enricher,
-        netns,
     },
     kernel::{
         cost::Meter,
@@ -39,9 +37,9 @@ use crate::{
         totals::{Taken, TotalsReader},
         tracer::{Counts, Tracer},
     },
-    model::losses::Losses,
+    model::{Assignment, losses::Losses},
     output::Sink,
-    tui::Glance,
+    tui::TallySnapshot,
 };
 
 /// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
@@ -52,27 +50,25 @@ const MEASURE_EVERY: u64 = 10;
 pub(crate) struct Pipeline {
     tracer: Tracer,
     ring: Ring,
-    stages: Stages,
+    reading: Reading,
+    stages: Stages<Box<dyn Sink>>,
     meter: Meter,
     totals: TotalsReader,
-    /// What to say when the output fails.
+    /// Message for an output that fails.
     failure: String,
     looks: u64,
     /// Records that came out of the ring.
     taken: u64,
+    stop_after: Option<u64>,
 }
 
-/// The stages behind the ring, in their order.
-struct Stages {
+/// From the bytes of a record to an assignment.
+struct Reading {
     clock: Clock,
     machine: Machine,
     enricher: Enricher,
     rules: Rules,
-    lanes: Lanes,
-    tally: Tally,
-    sink: Box<dyn Sink>,
     undecodable: u64,
-    stop_after: Option<u64>,
 }
 
 impl Pipeline {
@@ -83,7 +79,8 @@ impl Pipeline {
         })
     }
 
-    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix epoch.
+    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix
+    /// epoch.
     pub(crate) fn with_sink(
         settings: &TraceSettings,
         mut tracer: Tracer,
@@ -93,20 +90,28 @@ impl Pipeline {
         let totals = tracer.take_totals().context("the eBPF object has no totals")?;
         let clock = Clock::read().context("can't read the clocks")?;
         let started_ns = clock.unix_ns(monotonic_ns()?);
-        let stages = Stages {
+        let reading = Reading {
             clock,
             machine: machine(clock),
             enricher: Enricher::default(),
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
-            lanes: Lanes::default(),
-            tally: Tally::new(Some(started_ns)),
-            sink: make(started_ns)?,
             undecodable: 0,
-            stop_after: settings.count,
         };
+        let stages = Stages::new(Some(started_ns), None, make(started_ns)?);
         let failure = not_written(settings);
         let (ring, meter) = (Ring::new(ring), Meter::default());
-        Ok(Self { tracer, ring, stages, meter, totals, failure, looks: 0, taken: 0 })
+        Ok(Self {
+            tracer,
+            ring,
+            reading,
+            stages,
+            meter,
+            totals,
+            failure,
+            looks: 0,
+            taken: 0,
+            stop_after: settings.count,
+        })
     }
 
     pub(crate) fn tracer(&self) -> &Tracer {
@@ -115,7 +120,7 @@ impl Pipeline {
 
     /// As many events were shown as were asked for.
     pub(crate) fn is_full(&self) -> bool {
-        self.stages.is_full()
+        is_full(&self.stages, self.stop_after)
     }
 
     /// Nothing is in flight any more that began while the hook was attached half.
@@ -135,10 +140,16 @@ impl Pipeline {
 
     /// Takes what waits in the ring through all stages. Returns whether more may be waiting.
     pub(crate) fn drain(&mut self) -> Result<bool> {
-        let Self { ring, stages, meter, tracer, failure, taken, .. } = self;
+        let Self { ring, reading, stages, meter, tracer, failure, taken, stop_after, .. } = self;
         let now = ring
-            .drain(|bytes| stages.take(bytes))
-            .and_then(|now| stages.sink.flush().map(|()| now))
+            .drain(|bytes| {
+                // After the last event that was asked for, the rest is left alone.
+                if is_full(stages, *stop_after) {
+                    return Ok(());
+                }
+                reading.read(bytes).map_or(Ok(()), |mut one| stages.take(&mut one).map(|_| ()))
+            })
+            .and_then(|now| stages.flush().map(|()| now))
             .with_context(|| failure.clone())?;
         *taken += u64::try_from(now)?;
         meter.close_if_due(|| tracer.searches(), || tracer.cost());
@@ -155,50 +166,47 @@ impl Pipeline {
 
     /// What is due once a second.
     pub(crate) fn look(&mut self) -> Result<()> {
-        let Self { tracer, stages, meter, failure, looks, .. } = self;
-        stages.clock = Clock::read().context("can't read the clocks")?;
-        stages.machine = machine(stages.clock);
+        let Self { tracer, reading, stages, meter, failure, looks, .. } = self;
+        reading.clock = Clock::read().context("can't read the clocks")?;
+        reading.machine = machine(reading.clock);
         if *looks % MEASURE_EVERY == 0 {
             meter.open(|| tracer.cost());
         }
         *looks += 1;
         tracer.flush_log();
-        let losses = stages.losses(&tracer.counts()?);
-        let now_ns = stages.clock.unix_ns(monotonic_ns()?);
-        stages.sink.losses(now_ns, &losses).with_context(|| failure.clone())
+        let losses = reading.losses(&tracer.counts()?);
+        let now_ns = reading.clock.unix_ns(monotonic_ns()?);
+        stages.losses(now_ns, &losses).with_context(|| failure.clone())
     }
 
     /// What a live view is to show of the run so far, with the destinations that it wants.
-    pub(crate) fn glance(&self, wanted: &[Lane]) -> Result<Glance> {
-        let Self { tracer, stages, .. } = self;
+    pub(crate) fn glance(&self, wanted: &[LaneKey]) -> Result<TallySnapshot> {
+        let Self { tracer, reading, stages, .. } = self;
         let counts = tracer.counts()?;
-        let around = Circumstances {
-            losses: stages.losses(&counts),
+        let around = RunContext {
+            losses: reading.losses(&counts),
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
             cpu: cpu_time(),
-            kernel_cost: None,
-            lanes_evicted: stages.lanes.evicted(),
-            overflow: None,
-            own_netns: netns::own().ok(),
+            ..RunContext::default()
         };
-        Ok(view::glance(&stages.tally, stages.clock.unix_ns(monotonic_ns()?), wanted, around))
+        Ok(view::glance(stages, self.now_ns()?, wanted, around))
     }
 
     /// What findings are made from, of all destinations that are known.
     pub(crate) fn facts(&self) -> Vec<DestinationFacts> {
-        self.stages.tally.facts()
+        self.stages.facts()
     }
 
     /// Now, in nanoseconds since the Unix epoch.
     pub(crate) fn now_ns(&self) -> Result<u64> {
-        Ok(self.stages.clock.unix_ns(monotonic_ns()?))
+        Ok(self.reading.clock.unix_ns(monotonic_ns()?))
     }
 
     /// Counts from now on, for the final summary, too.
     pub(crate) fn reset(&mut self) -> Result<()> {
         let now_ns = self.now_ns()?;
-        self.stages.tally = Tally::new(Some(now_ns));
+        self.stages.reset(now_ns);
         Ok(())
     }
 
@@ -214,16 +222,17 @@ impl Pipeline {
     pub(crate) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
         self.drain_rest()?;
-        let Self { mut tracer, mut stages, meter, totals, failure, taken, .. } = self;
+        let is_full = self.is_full();
+        let Self { mut tracer, reading, stages, meter, totals, failure, taken, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
-        let mut losses = stages.losses(&counts);
+        let mut losses = reading.losses(&counts);
         losses.return_missed += counts::never_ended(&counts);
-        if !stages.is_full() {
+        if !is_full {
             losses.undecodable += counts::emitted(&counts).saturating_sub(taken);
         }
-        let now_ns = stages.clock.unix_ns(monotonic_ns()?);
-        let around = Circumstances {
+        let now_ns = reading.clock.unix_ns(monotonic_ns()?);
+        let around = RunContext {
             losses,
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
@@ -233,42 +242,25 @@ impl Pipeline {
                 runs: cost.runs,
                 searches: cost.searches,
             }),
-            lanes_evicted: stages.lanes.evicted(),
             overflow: overflow(totals, now_ns)?,
-            own_netns: netns::own().ok(),
+            ..RunContext::default()
         };
-        let summary = stages.tally.summary(Some(now_ns), BUSIEST, around);
-        let Stages { sink, .. } = &mut stages;
-        sink.losses(now_ns, &losses)
-            .and_then(|()| sink.summary(now_ns, &summary))
-            .and_then(|()| sink.finish())
-            .context(failure)
+        let summary = stages.summary(Some(now_ns), BUSIEST, around);
+        stages.finish(now_ns, &summary).context(failure)
     }
 }
 
-impl Stages {
-    fn is_full(&self) -> bool {
-        self.stop_after.is_some_and(|count| self.tally.assignments() >= count)
-    }
-
-    /// One record. What comes after the last one that was asked for is left alone.
-    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.is_full() {
-            return Ok(());
-        }
-        let Decoded { mut assignment, secrets } = match decode(bytes, &self.machine) {
-            Ok(decoded) => decoded,
-            Err(error) => {
-                log::warn!("a record can't be read: {error}");
-                self.undecodable += 1;
-                return Ok(());
-            }
-        };
+impl Reading {
+    /// The assignment in one record; `None`, counted, if it can't be decoded.
+    fn read(&mut self, bytes: &[u8]) -> Option<Assignment> {
+        let decoded = decode(bytes, &self.machine).inspect_err(|error| {
+            log::warn!("a record can't be read: {error}");
+            self.undecodable += 1;
+        });
+        let Decoded { mut assignment, secrets } = decoded.ok()?;
         self.enricher.enrich(&mut assignment);
         selection::apply(&mut assignment, &secrets, self.rules);
-        self.lanes.follow(&mut assignment);
-        self.tally.observe(&assignment);
-        self.sink.event(&assignment)
+        Some(assignment)
     }
 
     fn losses(&self, counts: &Counts) -> Losses {
@@ -276,12 +268,18 @@ impl Stages {
     }
 }
 
+fn is_full<S: Sink>(stages: &Stages<S>, stop_after: Option<u64>) -> bool {
+    stop_after.is_some_and(|count| stages.assignments() >= count)
+}
+
 /// What the kernel half counted because the ring buffer was full. Nothing adds to it any more.
 fn overflow(mut totals: TotalsReader, now_ns: u64) -> Result<Option<Interval>> {
     totals.switch()?;
     let Taken { rows, other } = totals.take()?;
     let is_empty = rows.is_empty() && other.is_none();
-    Ok((!is_empty).then(|| Interval::new(now_ns, 0, &rows, other.as_ref())))
+    let mut containers = Containers::new("/proc");
+    let interval = || counting::interval(now_ns, 0, &rows, other.as_ref(), &mut containers);
+    Ok((!is_empty).then(interval))
 }
 
 fn kernel_counts(counts: &Counts) -> KernelCounts {

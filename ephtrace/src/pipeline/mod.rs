@@ -1,23 +1,26 @@
 //! Wires the stages: from the kernel or a recording to an output.
 //!
-//! One thread, one loop: a timer drains the ring through the stages, a slower one looks after clocks,
-//! losses and cost. Every end goes the same way: detach what sees searches begin, let those in flight
-//! end, detach the rest, drain, sum up.
+//! One thread, one loop: a timer drains the ring through the stages, a slower one looks after
+//! clocks, losses and cost. Every end goes the same way: detach what sees searches begin, let those
+//! in flight end, detach the rest, drain, sum up.
 
 pub(crate) mod announce;
 pub(crate) mod counting;
 mod counts;
+pub(crate) mod input;
 pub(crate) mod live;
 pub(crate) mod occupancy;
 mod output;
 pub(crate) mod playback;
 mod reader;
 mod recording_metadata;
-mod replay;
+pub(crate) mod replay;
 pub mod settings;
 pub(crate) mod signals;
+pub(crate) mod stages;
 pub(crate) mod timing;
 mod trace;
+mod trace_recording;
 pub(crate) mod view;
 
 pub use self::trace::trace;

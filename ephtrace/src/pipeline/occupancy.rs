@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
-    net::IpAddr,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
     time::{Duration, Instant},
@@ -13,11 +12,12 @@ use std::{
 use crate::{
     analyse::{
         capacity::{Capacity, Series},
-        findings::{DestinationFacts, Facts},
+        findings::{Facts, NetnsFacts, TrackedFacts},
         storm::{Interval, Row},
     },
     host::snapshot::{self, Named, Which},
-    inventory::{Destination, Inventory, facts},
+    inventory::{DestinationUse, Inventory, facts},
+    model::{FlowKey, Origin, PortRange},
 };
 
 /// Destinations that are followed: those with the most search time.
@@ -35,24 +35,21 @@ const SHARE: u32 = 10;
 /// Looks that are left out in a row, at most.
 const MAX_REST: u32 = 60;
 
-/// Source address, destination, and its network namespace.
-type Key = (u32, IpAddr, IpAddr, u16);
-
 /// Looks at what is in use, again and again, but not at any price.
-pub(crate) struct Looker {
+pub(crate) struct InventoryPoller {
     interval: Duration,
     /// Looks to leave out, as the last one took long.
     rest: u32,
 }
 
-impl Looker {
+impl InventoryPoller {
     /// To be asked once each `interval`.
     pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, rest: 0 }
     }
 
-    /// What is in use in these namespaces, each with a process that is in it, if one is known. Empty if
-    /// it is not the time. A namespace that can't be looked at is left out.
+    /// What is in use in these namespaces, each with a process that is in it, if one is known.
+    /// Empty if it is not the time. A namespace that can't be looked at is left out.
     pub(crate) fn look(
         &mut self,
         places: impl Iterator<Item = (u32, Option<u32>)>,
@@ -64,23 +61,41 @@ impl Looker {
         let began = Instant::now();
         let mut seen = BTreeSet::new();
         let places = places.filter(|&(netns, _)| seen.insert(netns)).take(MAX_NAMESPACES);
-        let inventories = places.filter_map(|(netns, pid)| glance(netns, pid)).collect();
+        let inventories = places.filter_map(|(netns, pid)| list_sockets(netns, pid)).collect();
         self.rest = rest(began.elapsed(), self.interval);
         inventories
     }
 }
 
-fn glance(netns: u32, pid: Option<u32>) -> Option<Inventory> {
-    let path = pid.and_then(|pid| door(pid, netns));
+fn list_sockets(netns: u32, pid: Option<u32>) -> Option<Inventory> {
+    let path = pid.and_then(|pid| ns_path(pid, netns));
     let these = vec![Named { text: netns.to_string(), netns, path }];
-    let glance = snapshot::snapshot_without_owners(&Which::These(these), LISTED);
-    glance.inspect_err(|error| log::info!("use not known: {error}")).ok()
+    let list_sockets = snapshot::snapshot_without_owners(&Which::These(these), LISTED);
+    list_sockets.inspect_err(|error| log::info!("use not known: {error}")).ok()
 }
 
 /// Follows destinations.
 pub(crate) struct Occupancy {
-    looker: Looker,
-    followed: HashMap<Key, Followed>,
+    looker: InventoryPoller,
+    followed: HashMap<FlowKey, Followed>,
+    tracked: Tracked,
+}
+
+/// What connection tracking could not do before, by namespace.
+#[derive(Default)]
+pub(crate) struct Tracked {
+    before: HashMap<u32, TrackedFacts>,
+}
+
+impl Tracked {
+    /// Leaves of each namespace what was added since the last time, if there was one.
+    pub(crate) fn since_last(&mut self, namespaces: &mut [NetnsFacts]) {
+        for one in namespaces {
+            let Some(now) = one.tracked else { continue };
+            let before = self.before.insert(one.netns, now).unwrap_or(now);
+            one.tracked = Some(now.since(before));
+        }
+    }
 }
 
 #[derive(Default)]
@@ -89,33 +104,40 @@ struct Followed {
     assigned: u64,
     /// From the lowest to the highest port of the ranges that were in force: sockets may have their
     /// own, and the rest of the ports is none of theirs.
-    range: Option<(u16, u16)>,
+    range: Option<PortRange>,
     capacity: Option<Capacity>,
 }
 
 impl Occupancy {
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { looker: Looker::new(interval), followed: HashMap::new() }
+        Self {
+            looker: InventoryPoller::new(interval),
+            followed: HashMap::new(),
+            tracked: Tracked::default(),
+        }
     }
 
     /// Looks at what is in use, and notes it in the rows and among the facts.
     pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
         self.count(&interval.rows);
-        let places = interval.rows.iter().filter_map(|row| Some((row.netns?, Some(row.pid))));
+        let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, Some(row.pid))));
         for inventory in self.looker.look(places) {
             self.note(&inventory);
             facts::add_inventory(facts, &inventory);
         }
+        self.tracked.since_last(&mut facts.namespaces);
         for row in &mut interval.rows {
-            row.capacity = key(row).and_then(|key| self.capacity(&key, row.numbers.range));
+            row.capacity = followed_flow(row.flow, row.origin)
+                .and_then(|key| self.capacity(&key, row.numbers.range));
         }
         for one in &mut facts.destinations {
-            one.capacity = key_of(one).and_then(|key| self.capacity(&key, one.range));
+            one.capacity =
+                followed_flow(one.flow, one.origin).and_then(|key| self.capacity(&key, one.range));
         }
     }
 
     /// That of a destination; not known for sockets with another range than all of its together.
-    fn capacity(&self, key: &Key, range: Option<(u16, u16)>) -> Option<Capacity> {
+    fn capacity(&self, key: &FlowKey, range: Option<PortRange>) -> Option<Capacity> {
         let followed = self.followed.get(key)?;
         let is_other = range.zip(followed.range).is_some_and(|(one, all)| one != all);
         followed.capacity.filter(|_| !is_other)
@@ -124,7 +146,7 @@ impl Occupancy {
     /// Takes note of what was assigned.
     fn count(&mut self, rows: &[Row]) {
         for row in rows {
-            let Some(key) = key(row) else { continue };
+            let Some(key) = followed_flow(row.flow, row.origin) else { continue };
             let has_room = self.followed.len() < MAX_FOLLOWED;
             if has_room || self.followed.contains_key(&key) {
                 let numbers = &row.numbers;
@@ -138,11 +160,11 @@ impl Occupancy {
     /// Takes note of what is in use. A destination that is not listed has nothing in use.
     fn note(&mut self, inventory: &Inventory) {
         for namespace in &inventory.namespaces {
-            let netns = namespace.place.netns;
+            let netns = Some(namespace.place.netns);
             let listed = namespace.destinations.iter();
-            let in_use: HashMap<Key, &Destination> =
-                listed.map(|one| ((netns, one.saddr, one.daddr, one.dport), one)).collect();
-            let here = self.followed.iter_mut().filter(|(key, _)| key.0 == netns);
+            let in_use: HashMap<FlowKey, &DestinationUse> =
+                listed.map(|one| (one.flow, one)).collect();
+            let here = self.followed.iter_mut().filter(|(key, _)| key.netns == netns);
             for (key, followed) in here {
                 let part = namespace.settings.part(followed.range);
                 followed.range = followed.range.map(|_| part);
@@ -155,30 +177,25 @@ impl Occupancy {
 }
 
 /// From the lowest to the highest port of both.
-fn hull(one: Option<(u16, u16)>, other: Option<(u16, u16)>) -> Option<(u16, u16)> {
+fn hull(one: Option<PortRange>, other: Option<PortRange>) -> Option<PortRange> {
     let Some((one, other)) = one.zip(other) else { return one.or(other) };
-    Some((one.0.min(other.0), one.1.max(other.1)))
+    Some(one.hull(other))
 }
 
 /// A connect's destination in a namespace that is known.
-fn key(row: &Row) -> Option<Key> {
-    let is_tcp = row.origin == Some("connect");
-    Some((row.netns.filter(|_| is_tcp)?, row.saddr, row.daddr?, row.dport?))
+fn followed_flow(flow: FlowKey, origin: Option<Origin>) -> Option<FlowKey> {
+    let is_known = flow.netns.is_some() && flow.has_destination();
+    (is_known && origin == Some(Origin::Connect)).then_some(flow)
 }
 
-fn key_of(one: &DestinationFacts) -> Option<Key> {
-    let (daddr, dport) = one.to?;
-    Some((one.netns.filter(|_| one.origin == Some("connect"))?, one.saddr?, daddr, dport))
-}
-
-/// The file by which a namespace can be entered that a process, or one of its threads, is in; `None`
-/// once that is over.
-fn door(pid: u32, netns: u32) -> Option<PathBuf> {
+/// The file by which a namespace can be entered that a process, or one of its threads, is in;
+/// `None` once that is over.
+fn ns_path(pid: u32, netns: u32) -> Option<PathBuf> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
     let places = std::iter::once(process).chain(tasks.map(|task| task.path()));
-    let mut doors = places.map(|place| place.join("ns/net"));
-    doors.find(|door| fs::metadata(door).is_ok_and(|meta| meta.ino() == u64::from(netns)))
+    let mut ns_paths = places.map(|place| place.join("ns/net"));
+    ns_paths.find(|ns_path| fs::metadata(ns_path).is_ok_and(|meta| meta.ino() == u64::from(netns)))
 }
 
 /// How many looks to leave out after one that took so long.
@@ -194,14 +211,20 @@ mod tests {
     #[test]
     fn a_narrower_range_than_others_has_no_forecast() {
         let mut occupancy = Occupancy::new(Duration::from_secs(1));
-        let key = (7, [10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 443);
-        let mut followed = Followed { range: Some((40_000, 40_099)), ..Followed::default() };
-        followed.range = hull(Some((32_768, 60_999)), followed.range);
+        let key = FlowKey {
+            netns: Some(7),
+            saddr: [10, 0, 0, 1].into(),
+            daddr: Some([10, 0, 0, 2].into()),
+            dport: Some(443),
+        };
+        let mut followed =
+            Followed { range: Some(PortRange::new(40_000, 40_099)), ..Followed::default() };
+        followed.range = hull(Some(PortRange::new(32_768, 60_999)), followed.range);
         followed.series.push(0, 5010, 0);
         followed.capacity = followed.series.capacity(28_232);
         occupancy.followed.insert(key, followed);
-        assert_eq!(occupancy.capacity(&key, Some((40_000, 40_099))), None);
-        for range in [Some((32_768, 60_999)), None] {
+        assert_eq!(occupancy.capacity(&key, Some(PortRange::new(40_000, 40_099))), None);
+        for range in [Some(PortRange::new(32_768, 60_999)), None] {
             assert_eq!(occupancy.capacity(&key, range).unwrap().in_use, 5010);
         }
     }

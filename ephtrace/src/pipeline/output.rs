@@ -1,4 +1,5 @@
-//! Where a run's events go: opened before anything is attached, begun once there is something to write.
+//! Where a run's events go: opened before anything is attached, begun once there is something to
+//! write.
 
 use std::io;
 
@@ -28,9 +29,9 @@ impl Output {
         facts: impl FnOnce() -> Vec<Fact>,
     ) -> Result<Box<dyn Sink>> {
         let sink = match self {
-            Self::Events(output) => output
-                .begin()
-                .map(|file| output::build(&settings.view, started_ns, file, io::stderr())),
+            Self::Events(output) => output.begin().map(|file| {
+                output::build(settings.format, &settings.view, started_ns, file, io::stderr())
+            }),
             Self::Recording(prepared) => {
                 prepared.begin(facts()).map(|sink| Box::new(sink) as Box<dyn Sink>)
             }
@@ -67,8 +68,8 @@ pub(crate) fn not_written(settings: &TraceSettings) -> String {
     let output = output_name(settings);
     if settings.record.is_some() {
         return format!(
-            "can't record to {output} (what was recorded up to a few seconds ago is in it and can be \
-             read; make room, or name another file)"
+            "can't record to {output} (what was recorded up to a few seconds ago is in it and can \
+             be read; make room, or name another file)"
         );
     }
     format!("can't write events to {output} (all lines before are intact; try another --output)")

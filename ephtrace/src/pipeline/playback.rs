@@ -1,47 +1,48 @@
 //! `ephtrace top --from FILE`: a recording into the live view, at its own pace or faster.
 //!
 //! ```text
-//! replay ─→ lanes ─→ tally ─┬→ State ─→ terminal
+//! replay ─→ stages ─→ State ─→ terminal
 //! ```
 //!
-//! Needs no root. Its clock is that of the recording: it begins with the first assignment and stays with
-//! the last one.
+//! Needs no root. Its clock is that of the recording: it begins with the first assignment and stays
+//! with the last one.
 
 use std::{
-    io, mem,
+    io::{self, Sink as Nowhere},
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{
-    reader::{Next, Reader},
-    signals::Ends,
+    input::Input as Source,
+    reader::Reader,
+    replay::{Progress, Replay},
+    signals::ShutdownSignals,
+    stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
     view::{self, View},
 };
 use crate::{
-    analyse::{
-        lanes::Lanes,
-        summary::{BUSIEST, Circumstances},
-        tally::Tally,
-    },
+    analyse::summary::BUSIEST,
     model::Assignment,
-    output::{Notices, Plot, Sink as _},
-    replay::Item,
+    output::{Notices, Plot},
+    replay::sorting::Reach,
     tui::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
 };
 
 /// How long is played at once before keys are read and the view is drawn again.
 const STRETCH: Duration = Duration::from_millis(15);
 
+/// Items that are played before the clock is looked at: less than a millisecond.
+const ITEMS: usize = 256;
+
 /// Plays the recording at `file`, `speed` times as fast as it happened; 0 is as fast as it goes.
 pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
-    let mut reader = block_on(Reader::open(file))?;
-    let first = block_on(first(&mut reader))?;
+    let reader = block_on(Reader::open(file))?;
     let about = About {
         source: format!("recording {}", reader.name()),
         host: None,
@@ -51,35 +52,21 @@ pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
         colour: Terminal::has_colour(),
     };
     let state = view::shared(about);
-    let mut player = Player::new(reader, first, state.clone(), speed);
-    block_on(show(&mut player, state.clone()))?;
     let plot = if quiet { Plot::Never } else { Plot::Auto };
     let notices = Notices::new(io::stderr(), quiet).with_plots(plot);
-    let summary = player.tally.summary(None, BUSIEST, player.around());
-    Ok(LiveSink::new(state, notices).summary(player.last_ns, &summary)?)
+    let sink = LiveSink::new(state.clone(), notices);
+    let mut player = block_on(Player::begin(reader, Stages::new(None, None, sink), state, speed))?;
+    block_on(show(&mut player))?;
+    let summary = player.stages.summary(None, BUSIEST, player.replay.circumstances());
+    Ok(player.stages.finish(player.last_ns, &summary)?)
 }
 
-/// The first assignment, which tells when the clock begins.
-async fn first(reader: &mut Reader) -> Result<Assignment> {
-    loop {
-        match reader.wait().await? {
-            Next::Item(Item::Assignment(first)) => return Ok(first),
-            Next::Item(Item::Broken(_)) | Next::Later => {}
-            Next::End => bail!(
-                "{}: there is no assignment in it that can be read; `ephtrace report` says more",
-                reader.name()
-            ),
-        }
-    }
-}
-
-async fn show(player: &mut Player, state: Shared) -> Result<()> {
-    let mut ends = Ends::of_terminal()?;
-    let mut view = View::open(state)?;
+async fn show(player: &mut Player) -> Result<()> {
+    let mut ends = ShutdownSignals::of_terminal()?;
+    let mut view = View::open(player.state.clone())?;
     let mut turn = interval(DRAIN_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looked: Option<Instant> = None;
-    let mut is_over = false;
     player.started = Instant::now();
     loop {
         tokio::select! {
@@ -87,10 +74,11 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
             () = ends.wait() => return Ok(()),
             _ = turn.tick() => {}
         }
-        let was_over = is_over;
-        if !is_over {
-            is_over = player.play()?;
+        let was_over = player.is_over;
+        if !was_over {
+            player.play()?;
         }
+        let is_over = player.is_over;
         player.ticked_ns = player.ticked_ns.max(player.now_ns());
         let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
         if (is_due && !was_over) || is_over != was_over || (is_due && !view.wanted().is_empty()) {
@@ -104,7 +92,7 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
             Effect::None => {}
             Effect::Quit => return Ok(()),
             Effect::Reset => {
-                player.tally = Tally::new(Some(player.now_ns()));
+                player.stages.reset(player.now_ns());
                 player.glance(&view);
             }
         }
@@ -113,13 +101,12 @@ async fn show(player: &mut Player, state: Shared) -> Result<()> {
 
 /// A recording that is being played.
 struct Player {
-    reader: Reader,
-    lanes: Lanes,
-    tally: Tally,
+    /// What can't be read is said by `report`: a view has no room for it.
+    replay: Replay<Nowhere>,
+    stages: Stages<LiveSink>,
     state: Shared,
     speed: f64,
-    /// What comes next, as far as it is known.
-    next: Next,
+    is_over: bool,
     first_ns: u64,
     last_ns: u64,
     /// The latest time that the view was told: what a pipe brings late does not set it back.
@@ -128,53 +115,72 @@ struct Player {
 }
 
 impl Player {
-    fn new(reader: Reader, first: Assignment, state: Shared, speed: f64) -> Self {
-        Self {
-            reader,
-            lanes: Lanes::default(),
-            tally: Tally::new(None),
+    /// Waits for the first assignment, which tells when the clock begins.
+    async fn begin(
+        reader: Reader,
+        stages: Stages<LiveSink>,
+        state: Shared,
+        speed: f64,
+    ) -> Result<Self> {
+        let mut replay = Replay::new(Source::Aside(reader), Reach::Window, io::sink());
+        let mut first: Option<Assignment> = None;
+        while first.is_none() {
+            let take = |assignment: &mut Assignment| {
+                first = Some(assignment.clone());
+                Ok(false)
+            };
+            match replay.advance(u64::MAX, usize::MAX, take)? {
+                Progress::Later => {
+                    drop(timeout(DRAIN_EVERY, replay.input().news()).await);
+                }
+                Progress::End => break,
+                Progress::More | Progress::Due | Progress::Enough => {}
+            }
+        }
+        let mut first = first.with_context(|| {
+            format!(
+                "{}: there is no assignment in it that can be read; `ephtrace report` says more",
+                replay.input().name()
+            )
+        })?;
+        let (first_ns, started) = (first.ts_ns, Instant::now());
+        let mut player = Self {
+            replay,
+            stages,
             state,
             speed,
-            first_ns: first.ts_ns,
-            last_ns: first.ts_ns,
-            ticked_ns: first.ts_ns,
-            next: Next::Item(Item::Assignment(first)),
-            started: Instant::now(),
-        }
+            is_over: false,
+            first_ns,
+            last_ns: first_ns,
+            ticked_ns: first_ns,
+            started,
+        };
+        player.show(&mut first)?;
+        Ok(player)
     }
 
-    /// Plays what is due; whether that was all.
-    fn play(&mut self) -> Result<bool> {
+    /// Plays what is due.
+    fn play(&mut self) -> Result<()> {
         let (until_ns, stretch) = (self.due_ns(), Instant::now());
-        loop {
-            match mem::replace(&mut self.next, Next::Later) {
-                Next::Item(Item::Assignment(next)) if next.ts_ns > until_ns => {
-                    self.next = Next::Item(Item::Assignment(next));
-                    return Ok(false);
+        while stretch.elapsed() < STRETCH {
+            let Self { replay, stages, state, last_ns, ticked_ns, .. } = self;
+            let mut playing = Playing { stages, state, last_ns, ticked_ns };
+            let progress = replay.advance(until_ns, ITEMS, |next| playing.show(next))?;
+            match progress {
+                Progress::More => {}
+                Progress::Due | Progress::Later | Progress::Enough => return Ok(()),
+                Progress::End => {
+                    self.is_over = true;
+                    return Ok(());
                 }
-                Next::Item(Item::Assignment(next)) => self.show(next),
-                Next::Item(Item::Broken(_)) | Next::Later => {}
-                Next::End => {
-                    self.next = Next::End;
-                    return Ok(true);
-                }
-            }
-            self.next = self.reader.next()?;
-            if matches!(self.next, Next::Later) || stretch.elapsed() >= STRETCH {
-                return Ok(false);
             }
         }
+        Ok(())
     }
 
-    fn show(&mut self, mut assignment: Assignment) {
-        self.lanes.follow(&mut assignment);
-        self.tally.observe(&assignment);
-        self.last_ns = self.last_ns.max(assignment.ts_ns);
-        let mut state = self.state.borrow_mut();
-        // Where much is played at once, seconds pass in between.
-        self.ticked_ns = self.ticked_ns.max(assignment.ts_ns);
-        state.apply(Input::Tick(self.ticked_ns));
-        state.apply(Input::Event(&assignment));
+    fn show(&mut self, assignment: &mut Assignment) -> Result<bool> {
+        let Self { stages, state, last_ns, ticked_ns, .. } = self;
+        Playing { stages, state, last_ns, ticked_ns }.show(assignment)
     }
 
     /// Up to when the recording is to be played by now, in nanoseconds since the Unix epoch.
@@ -189,18 +195,33 @@ impl Player {
 
     /// The time in the recording.
     fn now_ns(&self) -> u64 {
-        let is_over = matches!(self.next, Next::End);
-        if is_over || self.speed == 0.0 { self.last_ns } else { self.due_ns() }
+        if self.is_over || self.speed == 0.0 { self.last_ns } else { self.due_ns() }
     }
 
     /// Tells the view what the tally says.
     fn glance(&self, view: &View) {
         let (wanted, now_ns) = (view.wanted(), self.now_ns());
-        view.tell(Input::Glance(view::glance(&self.tally, now_ns, &wanted, self.around())));
+        let around = self.replay.circumstances();
+        view.tell(Input::TallySnapshot(view::glance(&self.stages, now_ns, &wanted, around)));
     }
+}
 
-    fn around(&self) -> Circumstances {
-        let (losses, lanes_evicted) = (self.reader.losses(), self.lanes.evicted());
-        Circumstances { losses, lanes_evicted, ..Circumstances::default() }
+/// The part of a player that takes assignments.
+struct Playing<'a> {
+    stages: &'a mut Stages<LiveSink>,
+    state: &'a Shared,
+    last_ns: &'a mut u64,
+    ticked_ns: &'a mut u64,
+}
+
+impl Playing<'_> {
+    /// Shows one. It always wants more.
+    fn show(&mut self, assignment: &mut Assignment) -> Result<bool> {
+        *self.last_ns = (*self.last_ns).max(assignment.ts_ns);
+        // Where much is played at once, seconds pass in between.
+        *self.ticked_ns = (*self.ticked_ns).max(assignment.ts_ns);
+        self.state.borrow_mut().apply(Input::Tick(*self.ticked_ns));
+        self.stages.take(assignment)?;
+        Ok(true)
     }
 }

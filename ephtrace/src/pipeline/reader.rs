@@ -1,5 +1,5 @@
-//! A recording that is read aside, in a thread of its own: a pipe may have nothing to say for a while,
-//! and keys, signals and ticks must go on meanwhile.
+//! A recording that is read aside, in a thread of its own: a pipe may have nothing to say for a
+//! while, and keys, signals and ticks must go on meanwhile.
 
 use std::{
     mem,
@@ -9,12 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use tokio::{
-    sync::{Notify, oneshot},
-    time::timeout,
-};
+use tokio::sync::{Notify, oneshot};
 
-use super::timing::DRAIN_EVERY;
 use crate::{
     model::losses::Losses,
     replay::{Format, Item, Recording, ReplayError},
@@ -41,17 +37,19 @@ pub(crate) enum Next {
 pub(crate) struct Reader {
     name: String,
     format: Format,
+    is_stream: bool,
     queue: Arc<Queue>,
     /// What was taken out of the queue.
     taken: vec::IntoIter<Read>,
     losses: Losses,
+    repeated: u64,
 }
 
 /// What the thread read, in its order.
 enum Read {
     Item(Item),
-    /// What is missing up to here.
-    Losses(Losses),
+    /// What is missing up to here, and how many packets were sent again.
+    Losses(Losses, u64),
     Failed(ReplayError),
 }
 
@@ -115,7 +113,8 @@ impl Reader {
         let (path, over) = (path.to_owned(), Over(queue.clone()));
         let run = move || match Recording::open(&path) {
             Ok(recording) => {
-                let about = (recording.name().to_owned(), recording.format());
+                let name = recording.name().to_owned();
+                let about = (name, recording.format(), recording.is_stream());
                 if opened.send(Ok(about)).is_ok() {
                     read(recording, &over.0);
                 }
@@ -127,9 +126,9 @@ impl Reader {
             .name("recording".to_owned())
             .spawn(run)
             .context("can't start a thread that reads the recording")?;
-        let (name, format) = is_open.await.context("the recording can't be read")??;
+        let (name, format, is_stream) = is_open.await.context("the recording can't be read")??;
         let (taken, losses) = (Vec::new().into_iter(), Losses::default());
-        Ok(Self { name, format, queue, taken, losses })
+        Ok(Self { name, format, is_stream, queue, taken, losses, repeated: 0 })
     }
 
     /// What it is called in messages.
@@ -142,6 +141,16 @@ impl Reader {
         self.format
     }
 
+    /// Whether it may still be written to while it is read.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Packets of a capture that were left out because they were sent again.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
     /// What is missing up to what was taken last.
     pub(crate) fn losses(&self) -> Losses {
         self.losses
@@ -152,7 +161,9 @@ impl Reader {
         loop {
             match self.taken.next() {
                 Some(Read::Item(item)) => return Ok(Next::Item(item)),
-                Some(Read::Losses(losses)) => self.losses = losses,
+                Some(Read::Losses(losses, repeated)) => {
+                    (self.losses, self.repeated) = (losses, repeated);
+                }
                 Some(Read::Failed(error)) => return Err(error.into()),
                 None => {
                     let mut waiting = self.queue.waiting();
@@ -166,16 +177,6 @@ impl Reader {
         }
     }
 
-    /// Waits for the next item, or the end.
-    pub(crate) async fn wait(&mut self) -> Result<Next> {
-        loop {
-            match self.next()? {
-                Next::Later => drop(timeout(DRAIN_EVERY, self.news()).await),
-                next => return Ok(next),
-            }
-        }
-    }
-
     /// Waits until many items are there, or the end: a few come without news.
     pub(crate) async fn news(&self) {
         self.queue.news.notified().await;
@@ -184,14 +185,14 @@ impl Reader {
 
 /// Reads all of it, until nobody listens any more.
 fn read(mut recording: Recording, queue: &Queue) {
-    let mut known = Losses::default();
+    let mut known = (Losses::default(), 0);
     let mut is_over = false;
     while !is_over {
         let item = recording.next();
-        let now = recording.losses();
+        let now = (recording.losses(), recording.repeated());
         if now != known {
             known = now;
-            if !queue.put(Read::Losses(now)) {
+            if !queue.put(Read::Losses(now.0, now.1)) {
                 return;
             }
         }

@@ -2,11 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ephtrace_common::Filter;
-
 use crate::{
-    model::Hook,
-    output::{View, stream::parquet},
+    model::{Filter, Hook},
+    output::{Format, View, stream::parquet},
 };
 
 /// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
@@ -22,7 +20,7 @@ pub const MIN_RING_BYTES: u32 = 4 << 10;
 /// Settings of a trace, live or from a recording.
 #[derive(Clone, Debug)]
 pub struct TraceSettings {
-    /// Which assignments to keep. `skip_pid` is left at 0.
+    /// Which assignments to keep.
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
@@ -30,6 +28,8 @@ pub struct TraceSettings {
     pub btf: Option<PathBuf>,
     /// Size of the ring buffer, in bytes: a power of two, at least [`MIN_RING_BYTES`].
     pub ring_bytes: u32,
+    /// How events are written.
+    pub format: Format,
     /// How events are shown.
     pub view: View,
     /// Where events go; `None` for standard output.

@@ -6,14 +6,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 use super::{
     announce::{announce, tell_blinded, tell_module},
     live::Pipeline,
-    output, replay,
+    output,
     settings::TraceSettings,
-    signals::Ends,
+    signals::ShutdownSignals,
     timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
+    trace_recording::trace_recording,
 };
 use crate::kernel::{
     attach,
-    options::{Options, Totals},
+    options::{Options, TotalsMode},
     support::Support,
 };
 
@@ -22,21 +23,21 @@ use crate::kernel::{
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn trace(settings: &TraceSettings, log_level: u8) -> Result<()> {
     if let Some(from) = &settings.from {
-        return replay::play(settings, from);
+        return trace_recording(settings, from);
     }
     block_on(run(settings, log_level))
 }
 
 async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
-    // Before anything is attached: a bad path must not cost a single event. What is in the file stays
-    // until it is known that there will be another.
+    // Before anything is attached: a bad path must not cost a single event. What is in the file
+    // stays until it is known that there will be another.
     let output = output::open(settings)?;
-    let mut ends = Ends::new()?;
+    let mut ends = ShutdownSignals::new()?;
     let support = Support::gather(settings.btf.as_deref());
     let options = Options {
         filter: &settings.filter,
         ring_bytes: settings.ring_bytes,
-        totals: Totals::Fallback,
+        totals: TotalsMode::Fallback,
         log_level,
     };
     let tracer = attach::attach(settings.hook, &support, &options)?;

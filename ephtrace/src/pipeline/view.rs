@@ -6,14 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    analyse::{lanes::Lane, summary::Circumstances, tally::Tally},
-    tui::{About, Effect, Glance, Input, Shared, State, terminal::Terminal},
-};
 use anyhow::{Context as _, Result};
 
-/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a plot
-/// of a minute in 80 columns can show, and each drawing costs a millisecond or so.
+use super::stages::Stages;
+use crate::{
+    analyse::{lanes::LaneKey, summary::RunContext},
+    output::Sink,
+    tui::{About, Effect, Input, Shared, State, TallySnapshot, terminal::Terminal},
+};
+
+/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a
+/// plot of a minute in 80 columns can show, and each drawing costs a millisecond or so.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
 /// A view on a terminal.
@@ -59,7 +62,7 @@ impl View {
     }
 
     /// What the next glance should tell about.
-    pub(crate) fn wanted(&self) -> Vec<Lane> {
+    pub(crate) fn wanted(&self) -> Vec<LaneKey> {
         self.state.borrow().wanted()
     }
 }
@@ -69,12 +72,17 @@ pub(crate) fn shared(about: About) -> Shared {
     Rc::new(RefCell::new(State::new(about)))
 }
 
-/// What `tally` says now.
-pub(crate) fn glance(tally: &Tally, now_ns: u64, wanted: &[Lane], around: Circumstances) -> Glance {
-    let said = |lane: &Lane| Some((*lane, tally.destination(lane)?));
-    Glance {
+/// A snapshot of the run so far, with the destinations that are `wanted`.
+pub(crate) fn glance<S: Sink>(
+    stages: &Stages<S>,
+    now_ns: u64,
+    wanted: &[LaneKey],
+    around: RunContext,
+) -> TallySnapshot {
+    let said = |lane: &LaneKey| Some((*lane, stages.destination(lane)?));
+    TallySnapshot {
         now_ns,
-        summary: tally.summary(Some(now_ns), 0, around),
+        summary: stages.summary(Some(now_ns), 0, around),
         destinations: wanted.iter().filter_map(said).collect(),
     }
 }

@@ -1,24 +1,34 @@
 //! The words of a recording and what they mean: the same in every format.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 use crate::model::{
-    Hook, Origin, Pass, PortRange, Protocol, Unknown, hook_name, losses::Losses, origin_name,
-    protocol_name,
+    FlowKey, Hook, Origin, Pass, PortRange, Protocol, RangeInForce, RangeSource, Unknown,
+    hook_name, losses::Losses, origin_name, protocol_name,
 };
 
-/// No address of IPv4.
-pub(super) const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
-/// No address of the family of `other`.
-pub(super) fn unspecified(other: IpAddr) -> IpAddr {
-    if other.is_ipv4() { ANY } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) }
+/// A flow as a recording tells it. Namespace 0, and an unspecified address with port 0 or without a
+/// port, stand for unknown.
+pub(super) fn flow(
+    netns: Option<u32>,
+    saddr: Option<IpAddr>,
+    daddr: Option<IpAddr>,
+    dport: Option<u16>,
+) -> FlowKey {
+    let is_known = dport.unwrap_or(0) != 0 || daddr.is_some_and(|daddr| !daddr.is_unspecified());
+    FlowKey {
+        netns: netns.filter(|&netns| netns != 0),
+        saddr: saddr.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+        daddr: daddr.filter(|_| is_known),
+        dport: dport.filter(|_| is_known),
+    }
 }
 
-/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its interface.
+/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its
+/// interface.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     let address = text.split_once('%').map_or(text, |(address, _)| address);
     address.parse().ok().map(|address: IpAddr| address.to_canonical())
@@ -32,8 +42,14 @@ pub(super) fn shared(name: &str, last: &mut Option<Arc<str>>) -> Arc<str> {
     }
 }
 
-pub(super) fn range((low, high): (u16, u16), by_socket: bool) -> Option<PortRange> {
-    (low <= high).then_some(PortRange { low, high, by_socket })
+pub(super) fn range((low, high): (u16, u16), source: RangeSource) -> Option<RangeInForce> {
+    let ports = PortRange::new(low, high);
+    (!ports.is_empty()).then_some(RangeInForce { ports, source })
+}
+
+/// Who set a range; the namespace unless the recording says otherwise.
+pub(super) fn range_source(name: &str) -> RangeSource {
+    if name == RangeSource::Socket.as_str() { RangeSource::Socket } else { RangeSource::Netns }
 }
 
 pub(super) fn protocol(name: &str) -> Option<Protocol> {

@@ -1,12 +1,19 @@
 //! Recordings that are short enough to be written here.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    io::{self, Cursor},
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        losses::Losses,
+    },
     output::{JsonSink, Notices, Sink as _},
 };
 
@@ -36,18 +43,18 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(8123),
         container: Some("0123456789ab".into()),
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
-            daddr: "2001:db8::1".parse().unwrap(),
-            dport: 443,
+            daddr: Some("2001:db8::1".parse().unwrap()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: true }),
+        range: Some(RangeInForce::of_socket(32_768, 60_999)),
         salt_epoch: Some(429_496),
         first_candidate: Some(40_000),
         tried: None,
@@ -74,11 +81,7 @@ fn what_was_written_is_read_back() {
     let failed = Assignment { sport: None, errno: Some(99), container: None, ..full() };
     let unknown = Assignment {
         sport: Some(1),
-        destination: Destination {
-            saddr: full().destination.daddr,
-            daddr: Ipv6Addr::UNSPECIFIED.into(),
-            ..Destination::default()
-        },
+        flow: FlowKey { saddr: "2001:db8::1".parse().unwrap(), ..FlowKey::default() },
         ..Assignment::default()
     };
     let all = [full(), failed, unknown, full()];
@@ -93,14 +96,13 @@ fn five_keys_are_enough() {
         r#"{"ts_ns":7,"saddr":"::ffff:10.0.0.1","sport":40000,"daddr":"fe80::1%eth0","dport":80}"#;
     let (read, broken, _) = read(text);
     assert!(broken.is_empty(), "{broken:?}");
-    let destination = Destination {
-        netns: 0,
+    let flow = FlowKey {
+        netns: None,
         saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
-        daddr: "fe80::1".parse::<IpAddr>().unwrap(),
-        dport: 80,
+        daddr: Some("fe80::1".parse::<IpAddr>().unwrap()),
+        dport: Some(80),
     };
-    let expected =
-        Assignment { ts_ns: 7, destination, sport: Some(40_000), ..Assignment::default() };
+    let expected = Assignment { ts_ns: 7, flow, sport: Some(40_000), ..Assignment::default() };
     assert_eq!(read, [expected]);
 }
 
@@ -214,7 +216,7 @@ proptest! {
         let assignment = Assignment {
             ts_ns, cookie, tried, step,
             comm: Some(Comm::new(&name)),
-            destination: Destination { saddr, daddr, dport, ..full().destination },
+            flow: FlowKey { saddr, daddr: Some(daddr), dport: Some(dport), ..full().flow },
             sport: Some(sport),
             ..full()
         };

@@ -1,7 +1,7 @@
 //! One row for each destination: what it did in the last second, and what is known of it.
 
 use crate::{
-    analyse::summary::DestinationSummary,
+    analyse::{number::as_f64, summary::DestinationSummary},
     model::{Assignment, Comm, PortRange},
 };
 
@@ -91,7 +91,7 @@ impl Sum {
     }
 
     fn mean(self) -> Option<f64> {
-        (self.count > 0).then(|| real(self.total) / f64::from(self.count))
+        (self.count > 0).then(|| as_f64(self.total) / f64::from(self.count))
     }
 }
 
@@ -102,7 +102,7 @@ impl Row {
         self.second.count = self.second.count.saturating_add(1);
         self.second.latency.add(assignment.latency_ns);
         self.second.tried.add(assignment.tried.map(u64::from));
-        self.range = assignment.range.or(self.range);
+        self.range = assignment.ports().or(self.range);
         if assignment.pid.is_some() {
             (self.pid, self.comm) = (assignment.pid, assignment.comm);
         }
@@ -116,7 +116,7 @@ impl Row {
     /// So many nanoseconds were over since the last call.
     pub(crate) fn roll(&mut self, elapsed_ns: u64) {
         let Second { count, latency, tried } = std::mem::take(&mut self.second);
-        self.rate = (elapsed_ns > 0).then(|| f64::from(count) * 1e9 / real(elapsed_ns));
+        self.rate = (elapsed_ns > 0).then(|| f64::from(count) * 1e9 / as_f64(elapsed_ns));
         self.latency_ns = latency.mean().or(self.latency_ns);
         self.tried = tried.mean().or(self.tried);
     }
@@ -128,11 +128,6 @@ impl Row {
         known.sort_unstable();
         known.get(known.len() / 2).copied()
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "rates and means need no 16th digit")]
-fn real(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

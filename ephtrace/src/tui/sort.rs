@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::rows::Row;
-use crate::analyse::{lanes::Lane, summary::DestinationSummary};
+use crate::analyse::{lanes::LaneKey, summary::DestinationSummary};
 
 /// A column to sort by.
 pub(crate) trait Column: Copy + PartialEq + 'static {
@@ -79,7 +79,7 @@ impl<C: Column> Sort<C> {
 
 /// What rows are compared by, beside themselves.
 pub(crate) struct Compared<'a> {
-    pub(crate) lane: &'a Lane,
+    pub(crate) lane: &'a LaneKey,
     pub(crate) row: &'a Row,
     pub(crate) count: u64,
     /// How much is in use, in hundredths.
@@ -100,7 +100,7 @@ impl ByDestination {
             Self::Verdict => verdict(a.row).cmp(&verdict(b.row)),
         }
         .then_with(|| if self == Self::Name { Ordering::Equal } else { b.count.cmp(&a.count) })
-        .then_with(|| a.lane.destination.cmp(&b.lane.destination))
+        .then_with(|| a.lane.flow.cmp(&b.lane.flow))
         .then_with(|| a.lane.cmp(b.lane))
     }
 }

@@ -1,7 +1,7 @@
 //! A real terminal: keys out of it, the view into it, and everything as before at the end.
 //!
-//! The only part of the view with I/O. However the run ends, the terminal is put back: by [`Drop`], by
-//! the panic hook, and on a signal by the loop that then drops it.
+//! The only part of the view with I/O. However the run ends, the terminal is put back: by [`Drop`],
+//! by the panic hook, and on a signal by the loop that then drops it.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -17,7 +17,11 @@ use ratatui::{
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
 };
 
-use super::{Input, Key, State, draw};
+use super::{
+    draw::draw,
+    keys::Key,
+    state::{Drawn, Input, State},
+};
 use crate::output::screen::wants_colour;
 
 /// Keys that are taken at once, so that pasted text does not stop the rest.
@@ -72,7 +76,7 @@ impl Terminal {
 
     /// Draws the view.
     pub fn show(&mut self, state: &mut State) -> io::Result<()> {
-        let mut drawn = super::Drawn::default();
+        let mut drawn = Drawn::default();
         self.terminal.draw(|frame| drawn = draw(frame, state))?;
         state.set_drawn(drawn);
         Ok(())

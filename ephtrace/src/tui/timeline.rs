@@ -1,8 +1,8 @@
 //! The last minute: which port when, for which destination; and how many assignments there were.
 //!
-//! Bounded whatever the rate: time is cut into slots, and each keeps one of n of its assignments, by a
-//! hash of the assignment, so that a slot of a storm looks like the whole of it: every n-th would, of
-//! destinations that take turns, show the same one each time. What was left out is known.
+//! Bounded whatever the rate: time is cut into slots, and each keeps one of n of its assignments,
+//! by a hash of the assignment, so that a slot of a storm looks like the whole of it: every n-th
+//! would, of destinations that take turns, show the same one each time. What was left out is known.
 
 use std::collections::VecDeque;
 
@@ -54,8 +54,8 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// Takes note of one assignment; `port` is `None` for a failed one. One that comes late is shown
-    /// where it belongs, and counted in the newest slot.
+    /// Takes note of one assignment; `port` is `None` for a failed one. One that comes late is
+    /// shown where it belongs, and counted in the newest slot.
     pub(crate) fn observe(&mut self, ts_ns: u64, serial: u32, port: Option<u16>) {
         let number = ts_ns / SLOT_NS;
         if self.slots.back().is_none_or(|slot| slot.number < number) {

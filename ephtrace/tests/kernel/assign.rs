@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Read as _},
     net::IpAddr,
+    os::fd::AsFd as _,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    thread,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -46,10 +48,13 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the kernel chose the port, or could not: an event is due, unless the hook can't see
-    /// it.
+    /// Whether the kernel chose the port, or could not, or refused the one that the program named:
+    /// an event is due, unless the hook can't see it.
     pub(crate) fn is_due(&self) -> bool {
-        !["explicit", "none"].contains(&self.origin.as_str())
+        match self.origin.as_str() {
+            "explicit" => self.errno != 0,
+            origin => origin != "none",
+        }
     }
 }
 
@@ -78,6 +83,20 @@ impl Assign {
     /// The same as another user.
     pub(crate) fn start_as(scratch: &Scratch, uid: Option<u32>, args: &[&str]) -> Result<Self> {
         let name = format!("as-{}-{}", std::process::id(), setup::next());
+        Self::start_called(scratch, name, uid, args)
+    }
+
+    /// The same under a name that others may have, too.
+    pub(crate) fn start_named(scratch: &Scratch, name: &str, args: &[&str]) -> Result<Self> {
+        Self::start_called(scratch, name.to_owned(), None, args)
+    }
+
+    fn start_called(
+        scratch: &Scratch,
+        name: String,
+        uid: Option<u32>,
+        args: &[&str],
+    ) -> Result<Self> {
         let program = scratch.program(&setup::assign()?, &name)?;
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -106,7 +125,8 @@ impl Assign {
         &self.name
     }
 
-    /// Inode number of its network namespace, which is not ours if it made one before it began to wait.
+    /// Inode number of its network namespace, which is not ours if it made one before it began to
+    /// wait.
     pub(crate) fn own_netns(&self) -> Result<u64> {
         let inode = |path: &str| fs::metadata(path).map(|m| m.ino());
         let netns = inode(&format!("/proc/{}/ns/net", self.pid()))?;
@@ -117,6 +137,15 @@ impl Assign {
     /// The next `count` attempts, while it goes on.
     pub(crate) fn next(&mut self, count: u64) -> Result<Vec<Attempt>> {
         (0..count).map(|_| Ok(serde_json::from_str(&self.line()?)?)).collect()
+    }
+
+    /// Reads what it says from now on and forgets it, so that it does not wait for a reader. It is
+    /// to run for longer than the test, which ends it.
+    pub(crate) fn discard(&mut self) -> Result<()> {
+        let mut stdout = self.stdout.get_ref().as_fd().try_clone_to_owned().map(File::from)?;
+        // Ends with the process.
+        thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        Ok(())
     }
 
     /// The next line of its output.

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use crate::wait;
+
 /// What the names of ephtrace's programs begin with.
 const PREFIX: &[u8] = b"eph_";
 
@@ -89,10 +91,22 @@ impl Drop for Stats {
     }
 }
 
-/// How long these programs ran in nanoseconds, while that was measured.
-pub(crate) fn run_time_ns(programs: &BTreeSet<u32>) -> Result<u64> {
+/// How long these programs ran in nanoseconds, and how often, while that was measured.
+pub(crate) fn run_time(programs: &BTreeSet<u32>) -> Result<(u64, u64)> {
     let infos = programs.iter().map(|&id| info(id)).collect::<Result<Vec<_>>>()?;
-    Ok(infos.iter().flatten().map(|info| info.run_time_ns).sum())
+    let all = || infos.iter().flatten();
+    Ok((all().map(|info| info.run_time_ns).sum(), all().map(|info| info.run_count).sum()))
+}
+
+/// Waits until these programs have run some hundred times since `start` (see [`run_time`]): how
+/// long they ran meanwhile, and how often.
+pub(crate) fn enough_runs(programs: &BTreeSet<u32>, start: (u64, u64)) -> Result<(u64, u64)> {
+    const ENOUGH: u64 = 500;
+    wait::until("programs do not run", || {
+        let now = run_time(programs)?;
+        let (ns, runs) = (now.0 - start.0, now.1 - start.1);
+        Ok((runs >= ENOUGH).then_some((ns, runs)))
+    })
 }
 
 /// What the kernel says of a program; `None` if it is gone.

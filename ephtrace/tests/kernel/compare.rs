@@ -90,8 +90,8 @@ pub(crate) fn compare_events(
     if report.is_empty() { Ok(()) } else { bail!("the trace is not the truth:\n{report}") }
 }
 
-/// The attempt that the event tells of, out of those alike: a port may have been assigned twice to the
-/// same destination, and the first of them left out.
+/// The attempt that the event tells of, out of those alike: a port may have been assigned twice to
+/// the same destination, and the first of them left out.
 fn taken<'a>(alike: &mut VecDeque<&'a Attempt>, event: &Event) -> Option<&'a Attempt> {
     let right = alike.iter().position(|attempt| differences(attempt, event).is_none());
     alike.remove(right.unwrap_or(0))

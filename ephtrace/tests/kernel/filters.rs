@@ -1,16 +1,13 @@
 //! Each filter keeps exactly what it is to keep.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     assign::{Assign, Attempt},
     compare::compare,
+    mounts::mount_points,
     setup::{self, Scratch},
     tracer::{Trace, Tracer},
 };
@@ -58,8 +55,8 @@ fn cases(cast: &Cast) -> Vec<Case> {
     cases
 }
 
-/// The same with some of the origins: the code is the same for all, and emulated guests take a second
-/// for each function that is hooked.
+/// The same with some of the origins: the code is the same for all, and emulated guests take a
+/// second for each function that is hooked.
 fn of_origin(((mut args, keeps), nth): (Case, usize)) -> Case {
     const ORIGINS: [&str; 3] = ["connect", "bind,listen", "udp"];
     args.extend(["--origin".to_owned(), ORIGINS[nth].to_owned()]);
@@ -208,8 +205,9 @@ struct Cgroup {
 
 impl Cgroup {
     fn new() -> Result<Self> {
+        let root = mount_points("cgroup2")?.into_iter().next().context("no cgroup v2")?;
         let name = format!("ephtrace-test-{}-{}", std::process::id(), setup::next());
-        let outer = mount_point()?.join(name);
+        let outer = root.join(name);
         let inner = outer.join("inner");
         fs::create_dir_all(&inner).with_context(|| format!("making {}", inner.display()))?;
         let inner_id = fs::metadata(&inner)?.ino();
@@ -227,15 +225,4 @@ impl Drop for Cgroup {
         let _ = fs::remove_dir(self.inner());
         let _ = fs::remove_dir(&self.outer);
     }
-}
-
-/// Where the cgroup v2 hierarchy is.
-fn mount_point() -> Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
-    let cgroup2 = |line: &str| {
-        let mut fields = line.split(' ').skip(1);
-        let (path, kind) = (fields.next()?, fields.next()?);
-        (kind == "cgroup2").then(|| Path::new(path).to_owned())
-    };
-    mounts.lines().find_map(cgroup2).ok_or_else(|| anyhow!("no cgroup v2 is mounted"))
 }

@@ -14,15 +14,22 @@
 #[macro_use]
 mod trial;
 
+mod all_clear;
 mod assign;
+mod attempts;
 mod bpf;
+mod check;
 mod compare;
+mod cost;
+mod doctor;
 mod exclusive;
 mod exits;
+mod fallback;
 mod filters;
 mod hidden_table;
 mod judged;
 mod modules;
+mod mounts;
 mod mptcp;
 mod notes;
 mod patterns;
@@ -39,6 +46,9 @@ mod shortage;
 mod skip;
 mod step_width;
 mod storm;
+#[path = "../common/terminal.rs"]
+mod terminal;
+mod top;
 mod totals;
 mod tracer;
 #[path = "../common/wait.rs"]
@@ -55,8 +65,14 @@ fn main() -> ExitCode {
         notes::show_at_once();
     }
     let tests = [
+        all_clear::TESTS,
+        attempts::TESTS,
+        check::TESTS,
+        cost::TESTS,
+        doctor::TESTS,
         exclusive::TESTS,
         exits::TESTS,
+        fallback::TESTS,
         filters::TESTS,
         hidden_table::TESTS,
         judged::TESTS,
@@ -72,6 +88,7 @@ fn main() -> ExitCode {
         shortage::TESTS,
         step_width::TESTS,
         storm::TESTS,
+        top::TESTS,
         totals::TESTS,
         ways::TESTS,
     ];

@@ -25,11 +25,12 @@ use crate::{
 };
 
 tests! {
-    first_hook: a_recording_has_every_port_and_the_same_report, a_kill_leaves_what_was_recorded_seconds_before;
+    first_hook: a_recording_has_every_port_and_the_same_report,
+        a_kill_leaves_what_was_recorded_seconds_before;
 }
 
-/// What is the same live and from the recording. Times differ (a run begins before its first event), and
-/// what only the live run knows is null.
+/// What is the same live and from the recording. Times differ (a run begins before its first
+/// event), and what only the live run knows is null.
 const ALIKE: [&str; 12] = [
     "/assignments",
     "/failures",
@@ -77,9 +78,12 @@ fn report(file: &Path) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// Destination port and assigned port.
+type Ports = (Option<u16>, Option<u16>);
+
 /// Ports in their order, by destination port.
-fn ports<T>(all: &[T], destination: impl Fn(&T) -> (u16, Option<u16>)) -> Vec<(u16, Option<u16>)> {
-    let mut ports: Vec<_> = all.iter().map(destination).collect();
+fn ports<T>(all: &[T], ports_of: impl Fn(&T) -> Ports) -> Vec<Ports> {
+    let mut ports: Vec<_> = all.iter().map(ports_of).collect();
     ports.sort_unstable();
     ports
 }
@@ -100,8 +104,8 @@ fn a_recording_has_every_port_and_the_same_report(hook: &str) -> Result<()> {
     let truth = assign::read(&std::fs::read_to_string(&log)?)?;
     let recorded = read(&file)?;
     if !setup::kernel_preempts() {
-        let truth = ports(&truth, |attempt| (attempt.dport, attempt.sport));
-        let recorded = ports(&recorded, |a| (a.destination.dport, a.sport));
+        let truth = ports(&truth, |attempt| (Some(attempt.dport), attempt.sport));
+        let recorded = ports(&recorded, |a| (a.flow.dport, a.sport));
         ensure!(recorded == truth, "{} of {}", recorded.len(), truth.len());
     }
     let (live, replayed) = (live_summary(&file)?, report(&file)?);

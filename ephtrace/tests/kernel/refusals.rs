@@ -10,7 +10,8 @@ use anyhow::{Result, ensure};
 use crate::setup::{self, Scratch, some_hook};
 
 tests! {
-    once: nonsense_is_a_usage_error, without_root_the_missing_right_is_named, an_output_that_cannot_be_made_is_an_error;
+    once: nonsense_is_a_usage_error, without_root_the_missing_right_is_named,
+        an_output_that_cannot_be_made_is_an_error;
 }
 
 /// Arguments that make no sense, and what the message must name.

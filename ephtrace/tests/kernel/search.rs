@@ -1,5 +1,5 @@
-//! `tried`, `pass` and `first_candidate`, against lengths that are known beforehand, that the kernel
-//! counts by itself, or that a walk over the range gives.
+//! `tried`, `pass` and `first_candidate`, against lengths that are known beforehand, that the
+//! kernel counts by itself, or that a walk over the range gives.
 //!
 //! The count is that of a kprobe event (see `assign`'s `search`): where connections to the same
 //! destination hold ports, each refused candidate is one call of `__inet_check_established`, on

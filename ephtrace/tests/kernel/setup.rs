@@ -52,7 +52,8 @@ pub(crate) fn kernel() -> Result<(u32, u32)> {
     }
 }
 
-fn release() -> Result<String> {
+/// `uname -r`.
+pub(crate) fn release() -> Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned())
 }
 
@@ -99,10 +100,23 @@ pub(crate) fn used_hook(hook: &str) -> Result<String> {
     if hook != AUTO {
         return Ok(hook.to_owned());
     }
+    let report = doctor()?;
+    report["auto"].as_str().map(str::to_owned).with_context(|| format!("no hook: {report}"))
+}
+
+/// The hooks that work here, as `doctor` tells.
+pub(crate) fn working_hooks() -> Result<Vec<String>> {
+    let report = doctor()?;
+    let hooks = report["hooks"].as_array().with_context(|| format!("no hooks: {report}"))?;
+    let works = hooks.iter().filter(|hook| hook["available"] == true);
+    Ok(works.filter_map(|hook| hook["hook"].as_str()).map(str::to_owned).collect())
+}
+
+/// What `ephtrace doctor --json` says.
+pub(crate) fn doctor() -> Result<Value> {
     let doctor = Command::new(ephtrace()).args(["doctor", "--json"]).output()?;
     ensure!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stderr));
-    let report: Value = serde_json::from_slice(&doctor.stdout)?;
-    report["auto"].as_str().map(str::to_owned).with_context(|| format!("no hook: {report}"))
+    Ok(serde_json::from_slice(&doctor.stdout)?)
 }
 
 /// How many hooks there are, and which of them this is: to share out work that is alike for all.

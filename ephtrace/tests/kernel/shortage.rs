@@ -71,8 +71,8 @@ fn marks_are_named() -> Result<()> {
     named(FEW, "full", 2, "full")
 }
 
-/// The range of the namespace that leaks away, how many ports it has, and how many go each second: few
-/// enough for an emulated guest, which takes milliseconds for a search through half of them.
+/// The range of the namespace that leaks away, how many ports it has, and how many go each second:
+/// few enough for an emulated guest, which takes milliseconds for a search through half of them.
 const RANGE: &str = "40000-40399";
 const PORTS: u64 = 400;
 const PACE: u32 = 50;

@@ -1,6 +1,6 @@
-//! `net.ipv4.ip_local_port_step_width` (Linux 7.1): a search walks by a random step of its own, which
-//! nobody sees. How many candidates it tried is told where its trace in the kernel's table tells,
-//! and is null with the reason elsewhere; never a wrong number.
+//! `net.ipv4.ip_local_port_step_width` (Linux 7.1): a search walks by a random step of its own,
+//! which nobody sees. How many candidates it tried is told where its trace in the kernel's table
+//! tells, and is null with the reason elsewhere; never a wrong number.
 
 use anyhow::{Context as _, Result, ensure};
 

@@ -17,7 +17,8 @@ use crate::{
 };
 
 tests! {
-    each_hook: a_storm_loses_nothing, a_storm_of_datagrams_loses_nothing, a_storm_is_told_port_by_port, every_loss_is_counted, short_lived_threads_are_reported;
+    each_hook: a_storm_loses_nothing, a_storm_of_datagrams_loses_nothing,
+        a_storm_is_told_port_by_port, every_loss_is_counted, short_lived_threads_are_reported;
     first_hook: a_full_ring_is_read_to_its_end;
 }
 
@@ -41,8 +42,8 @@ fn a_storm_loses_nothing(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// As a resolver gets ports: a UDP socket for each question. What the kernel half costs is said beside
-/// what it costs for TCP, of which it looks at more.
+/// As a resolver gets ports: a UDP socket for each question. What the kernel half costs is said
+/// beside what it costs for TCP, of which it looks at more.
 fn a_storm_of_datagrams_loses_nothing(hook: &str) -> Result<()> {
     for (by, origin) in [("connect", "connect"), ("udp-bind", "udp"), ("udp", "udp")] {
         // No program on a cgroup sees a UDP socket that the kernel binds of its own accord.
@@ -63,7 +64,7 @@ fn storm_by(hook: &str, by: &str, origin: &str) -> Result<()> {
     let ours = &bpf::programs()? - &before;
     let stats = bpf::Stats::on()?;
     let report = storm.storm()?;
-    let run_time_ns = bpf::run_time_ns(&ours)?;
+    let (run_time_ns, _) = bpf::run_time(&ours)?;
     drop(stats);
     let trace = tracer.stop()?;
     let summary = trace.complete()?;

@@ -13,7 +13,8 @@ use crate::{
 };
 
 tests! {
-    each_hook: totals_are_the_program_s_own, exhaustion_is_counted_and_found, what_finds_no_room_is_counted_too;
+    each_hook: totals_are_the_program_s_own, exhaustion_is_counted_and_found,
+        what_finds_no_room_is_counted_too;
 }
 
 /// One line of `storm --json`.

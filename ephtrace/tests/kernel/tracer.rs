@@ -26,8 +26,8 @@ use crate::{
     wait::{self, PATIENCE},
 };
 
-/// For tests of what has nothing to do with origins: emulated guests take a second for each function
-/// that is hooked.
+/// For tests of what has nothing to do with origins: emulated guests take a second for each
+/// function that is hooked.
 pub(crate) const CONNECT_ONLY: [&str; 2] = ["--origin", "connect"];
 
 /// What the first line on standard error begins with once the programs are attached.
@@ -79,6 +79,15 @@ pub(crate) struct Summary {
     pub(crate) kernel: KernelCounts,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) hook: Option<String>,
+    pub(crate) kernel_cost: Option<Cost>,
+}
+
+/// What programs cost in samples.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Cost {
+    pub(crate) run_time_ns: u64,
+    pub(crate) runs: u64,
+    pub(crate) searches: u64,
 }
 
 /// What was only counted.
@@ -166,6 +175,8 @@ impl Trace {
         hook != Some("sock_ops")
             || match (attempt.origin.as_str(), attempt.errno) {
                 ("bind", 0) | ("connect" | "listen", _) => true,
+                // A connect of a bound socket.
+                ("explicit", _) => attempt.dport != 0,
                 ("udp", 0) => is_bind,
                 _ => false,
             }

@@ -25,8 +25,8 @@ enum Run {
     EachFunctionHook(fn(&str) -> Result<()>),
 }
 
-/// Names tests of a module for the harness, by how they are run: the functions of [`Test`]. A function
-/// that is named nowhere is dead code, and a warning.
+/// Names tests of a module for the harness, by how they are run: the functions of [`Test`]. A
+/// function that is named nowhere is dead code, and a warning.
 macro_rules! tests {
     ($($run:ident: $($test:ident),+ $(,)?;)+) => {
         /// The tests of this module.
@@ -93,7 +93,8 @@ pub(crate) fn trials(tests: &[&[Test]]) -> Vec<Trial> {
     tests.iter().copied().flatten().flat_map(|test| test.trials(&hooks)).collect()
 }
 
-/// Kind of the tests that `cargo test` leaves to `cargo xtask test`, which counts them by that word.
+/// Kind of the tests that `cargo test` leaves to `cargo xtask test`, which counts them by that
+/// word.
 const KIND: &str = "root";
 
 /// A test that needs root and a kernel to trace: run with `--ignored` only.

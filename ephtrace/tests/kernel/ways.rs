@@ -14,7 +14,9 @@ use crate::{
 };
 
 tests! {
-    each_hook: every_way_is_reported_once, two_processes_at_once_are_told_apart, two_tracers_at_once_see_the_same, a_filtered_bind_leaves_a_connect_alone, a_kernel_without_ipv6_is_traced, named_ports_are_told_on_request;
+    each_hook: every_way_is_reported_once, two_processes_at_once_are_told_apart,
+        two_tracers_at_once_see_the_same, a_filtered_bind_leaves_a_connect_alone,
+        a_kernel_without_ipv6_is_traced, named_ports_are_told_on_request;
     once: every_way_is_offered, every_key_is_in_every_line;
 }
 
@@ -104,7 +106,8 @@ fn named_ports_are_told_on_request(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, hook, &["--origin", "explicit"])?;
     let times = setup::times()?.to_string();
-    // Among them connects whose port the kernel chooses: nobody asked for those, and none is missed.
+    // Among them connects whose port the kernel chooses: nobody asked for those, and none is
+    // missed.
     let only = "bind_zero,bind_explicit,bind_explicit_conflict,udp_bind,ipv4,ipv6";
     let args = ["ways", "--times", &times, "--only", only];
     let truth = Assign::start(&scratch, &args)?.truth()?;

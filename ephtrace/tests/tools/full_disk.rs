@@ -25,11 +25,13 @@ const SCRIPT: &str = r#"mount -t tmpfs -o size=800k none "$1" || exit 77
 /// The recording ends, and what is in it can be read.
 pub(crate) fn ends_the_recording() -> Result<()> {
     let scratch = Scratch::new("full")?;
-    let (ndjson, disk) = (scratch.path("a.ndjson"), scratch.path("disk"));
+    let (ndjson, disk) = (scratch.path("a.ndjson"), scratch.folder().join("disk"));
     fs::create_dir(&disk)?;
     fs::write(&ndjson, (0..ROWS.into()).map(|n| line(n, 100_000)).collect::<String>())?;
     let output = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh", &disk, EPHTRACE, &ndjson])
+        .args(["--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh"])
+        .arg(&disk)
+        .args([EPHTRACE, &ndjson])
         .output();
     let output = match output {
         Err(e) if e.kind() == ErrorKind::NotFound => return skip("unshare is not installed"),

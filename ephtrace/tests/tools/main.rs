@@ -1,5 +1,7 @@
 //! ephtrace beside other programs, each of which a machine may lack: skipped then, and counted.
 
+mod btf_dump;
+mod btf_offsets;
 mod full_disk;
 mod parquet_readers;
 #[path = "../common/recording.rs"]
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
         Trial::ignorable_test(name, move || skip::completion(test()))
     };
     let trials = vec![
+        trial("offsets_are_those_of_bpftool", btf_offsets::are_those_of_bpftool),
         trial("a_full_disk_ends_the_recording", full_disk::ends_the_recording),
         trial("duckdb_reads_a_recording", parquet_readers::duckdb_reads_it),
         trial("polars_reads_a_recording", parquet_readers::polars_reads_it),

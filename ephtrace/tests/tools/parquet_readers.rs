@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::{
-    model::{Assignment, Comm, Destination, Hook, Origin, PortRange, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
     output::{
         Notices, Sink as _,
         stream::parquet::{Options, ParquetSink},
@@ -32,18 +32,18 @@ fn assignment(n: u32) -> Assignment {
         pid: Some(100 + n % 2),
         comm: Some(Comm::new(if n.is_multiple_of(2) { "curl" } else { "nginx" })),
         cgroup_id: Some(u64::MAX),
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: [10, 0, 0, 1].into(),
-            daddr: [10, 0, 1, u8::try_from(n % 5).unwrap_or(0)].into(),
-            dport: 443,
+            daddr: Some([10, 0, 1, u8::try_from(n % 5).unwrap_or(0)].into()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: (!is_failed).then_some(sport),
         errno: Some(if is_failed { 99 } else { 0 }),
         latency_ns: Some(u64::from(n)),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         first_candidate: Some(60_000),
         step: Some(-2),
         cookie: Some(u64::from(n)),
@@ -94,13 +94,15 @@ fn compare(module: &str, query: &str, expected: &str) -> Result<()> {
 
 pub(crate) fn duckdb_reads_it() -> Result<()> {
     let query = r#"
+rows = f"'{path}'"
 for sql in [
-    "SELECT count(*), count(sport), min(ts_ns), max(latency_ns), min(sport - first_candidate) FROM f",
-    "SELECT comm, daddr, count(*) n FROM f WHERE error = 'EADDRNOTAVAIL' GROUP BY ALL ORDER BY ALL",
-    "SELECT max(cgroup_id), min(step), bool_or(self_connect), max(container) FROM f",
+    "count(*), count(sport), min(ts_ns), max(latency_ns), min(sport - first_candidate) FROM f",
+    "comm, daddr, count(*) n FROM f WHERE error = 'EADDRNOTAVAIL' GROUP BY ALL ORDER BY ALL",
+    "max(cgroup_id), min(step), bool_or(self_connect), max(container) FROM f",
 ]:
-    print(duckdb.sql(sql.replace("FROM f", f"FROM '{path}'")).fetchall())
-print(duckdb.sql(f"SELECT decode(value) FROM parquet_kv_metadata('{path}') WHERE decode(key) = 'ephtrace.losses'").fetchall()[0][0])
+    print(duckdb.sql("SELECT " + sql.replace("FROM f", "FROM " + rows)).fetchall())
+losses = f"FROM parquet_kv_metadata({rows}) WHERE decode(key) = 'ephtrace.losses'"
+print(duckdb.sql("SELECT decode(value) " + losses).fetchall()[0][0])
 "#;
     let expected = "[(70000, 69300, 1795000000000000000, 69999, -27232)]\n\
                     [('nginx', '10.0.1.4', 700)]\n\
@@ -113,9 +115,12 @@ print(duckdb.sql(f"SELECT decode(value) FROM parquet_kv_metadata('{path}') WHERE
 pub(crate) fn polars_reads_it() -> Result<()> {
     let query = "
 frame = polars.scan_parquet(path)
-print(frame.select(polars.len(), polars.col('sport').count(), polars.col('latency_ns').max()).collect().rows())
-print(frame.filter(polars.col('errno') == 99).group_by('comm', 'daddr').len().sort('comm').collect().rows())
-print({name: str(kind) for name, kind in frame.collect_schema().items() if name in ('ts_ns', 'sport', 'saddr', 'cookie', 'self_connect')})
+col = polars.col
+print(frame.select(polars.len(), col('sport').count(), col('latency_ns').max()).collect().rows())
+failed = frame.filter(col('errno') == 99).group_by('comm', 'daddr').len()
+print(failed.sort('comm').collect().rows())
+names = ('ts_ns', 'sport', 'saddr', 'cookie', 'self_connect')
+print({name: str(kind) for name, kind in frame.collect_schema().items() if name in names})
 ";
     let expected = "[(70000, 69300, 69999)]\n[('nginx', '10.0.1.4', 700)]\n{'ts_ns': 'Int64', \
                     'saddr': 'String', 'sport': 'Int32', 'self_connect': 'Boolean', \
@@ -128,7 +133,8 @@ pub(crate) fn arrow_reads_it() -> Result<()> {
 import pyarrow.parquet
 file = pyarrow.parquet.ParquetFile(path)
 print(file.metadata.num_rows, file.metadata.num_row_groups, file.read().num_rows)
-print(file.metadata.metadata[b'ephtrace.schema_version'].decode(), file.metadata.metadata[b'ephtrace.complete'].decode())
+keys = file.metadata.metadata
+print(keys[b'ephtrace.schema_version'].decode(), keys[b'ephtrace.complete'].decode())
 ";
     compare("pyarrow", query, "70000 2 70000\n1 false")
 }

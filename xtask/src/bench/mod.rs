@@ -1,17 +1,22 @@
-//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not verdicts:
-//! nothing here passes or fails.
+//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not
+//! verdicts, but for what does not depend on how busy a machine is: instructions and memory have
+//! bounds.
 
+mod callgrind;
+mod cargo;
+mod document;
+pub(crate) mod instructions;
 mod patterns;
+mod ratchets;
+mod rows;
 mod storm;
 mod tracer;
 
-use std::{
-    ffi::OsStr,
-    process::{Command, ExitCode},
-};
+use std::process::ExitCode;
 
 use anyhow::Result;
 
+use self::cargo::bench;
 use crate::process;
 
 /// What `bench` takes.
@@ -29,8 +34,17 @@ pub(crate) struct Args {
 enum What {
     /// A storm of connects, untraced, traced, and traced by other tools
     Storm(storm::StormArgs),
+    /// What one connect costs, to the instruction: guests whose clock counts them
+    #[command(long_flag = "instructions")]
+    Instructions(instructions::InstructionsArgs),
+    /// What a row of a recording costs, by stage: valgrind's callgrind counts instructions
+    Callgrind(callgrind::CallgrindArgs),
     /// How well verdicts tell the patterns: the tables of docs/patterns.md
     Patterns(patterns::PatternsArgs),
+    /// Crates, size and build time of a release
+    Build(ratchets::BuildArgs),
+    /// Ten million rows in bounded memory
+    Rows,
     /// How many assignments of a recording are judged in a second
     Report,
     /// What one assignment costs between the decoder and NDJSON
@@ -40,6 +54,10 @@ enum What {
 /// Measures. Nobody else may build with cargo meanwhile: it is the processor that is measured.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     match &args.what {
+        Some(What::Instructions(args)) => return instructions::main(args),
+        Some(What::Callgrind(args)) => callgrind::main(args)?,
+        Some(What::Build(args)) => ratchets::main(args)?,
+        Some(What::Rows) => rows::main()?,
         None => storm::compare(&args.storm)?,
         Some(What::Storm(args)) => storm::compare(args)?,
         Some(What::Patterns(args)) => patterns::evaluate(args)?,
@@ -47,11 +65,4 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         Some(What::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// `cargo bench` for one of ephtrace's own benchmarks.
-fn bench(name: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(process::cargo());
-    command.args(["bench", "--package", "ephtrace", "--bench", name, "--"]).args(args);
-    command
 }

@@ -49,8 +49,8 @@ pub(crate) struct Work {
     pub(crate) summary: Option<Value>,
 }
 
-/// ephtrace in its modes, a process that does nothing (how far two equal storms are apart), then peers,
-/// as far as they are installed.
+/// ephtrace in its modes, a process that does nothing (how far two equal storms are apart), then
+/// peers, as far as they are installed.
 pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
     let ours = |name, args: &str| Tracer {
         name,
@@ -146,8 +146,8 @@ impl Running {
     }
 }
 
-/// Processor time of a process so far, in seconds: of its main thread, which is the only one that each
-/// of the tracers has. Told to the nanosecond, unlike that in `/proc/PID/stat`.
+/// Processor time of a process so far, in seconds: of its main thread, which is the only one that
+/// each of the tracers has. Told to the nanosecond, unlike that in `/proc/PID/stat`.
 fn cpu_s(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     let ns = stat.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok());

@@ -3,12 +3,16 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{kernel::Kernel, modules};
 use crate::{artifacts::Executables, cpio::Archive, process, say::say, workspace};
+
+/// The number of the next initramfs.
+static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Enough for programs that turn user ids into names.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
@@ -68,8 +72,9 @@ impl Plan {
         let folder = workspace::target().join("guest");
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
-        // Named by process, so that two runs beside each other do not meet.
-        let path = folder.join(format!("initramfs-{}.cpio", std::process::id()));
+        // Named by process and number, so that two runs beside each other do not meet.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("guest-{}-{number}.cpio", std::process::id()));
         let archive = self.archive()?;
         say(format_args!("initramfs: {} MiB, {} files", archive.len() >> 20, self.files.len()));
         std::fs::write(&path, archive)
@@ -101,8 +106,8 @@ impl Plan {
     }
 }
 
-/// A copy of an initramfs, and the kernel's modules in /modules: two archives in a row, of which the
-/// kernel unpacks both.
+/// A copy of an initramfs, and the kernel's modules in /modules: two archives in a row, of which
+/// the kernel unpacks both.
 pub(super) fn with_modules(initramfs: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let cannot_read = || format!("cannot read {}", initramfs.display());
     let mut bytes = std::fs::read(initramfs).with_context(cannot_read)?;

@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-
-use super::registry::{self, SUITES};
-use crate::say::say;
+use anyhow::{Context as _, Result};
 
 /// A kernel that is here.
 pub(super) struct Kernel {
@@ -16,30 +13,8 @@ pub(super) struct Kernel {
     pub(super) modules: Option<PathBuf>,
 }
 
-/// The kernels that were asked for, all of Debian's if none was; fetches what is not here yet.
-pub(super) fn choose(names: &[String], update: bool) -> Result<Vec<Kernel>> {
-    if names.is_empty() {
-        return SUITES.iter().map(|suite| registry::kernel(suite, update)).collect();
-    }
-    names.iter().map(|name| one(name, update)).collect()
-}
-
-fn one(name: &str, update: bool) -> Result<Kernel> {
-    if let Some(suite) = SUITES.iter().find(|suite| [suite.series, suite.name].contains(&name)) {
-        return registry::kernel(suite, update);
-    }
-    let image = Path::new(name);
-    if !image.is_file() {
-        let series: Vec<_> = SUITES.iter().map(|suite| suite.series).collect();
-        bail!("no kernel {name}: name one of {}, or the path of a bzImage", series.join(", "));
-    }
-    let version = version_of(image)?;
-    say(format_args!("kernel {version} from {name}"));
-    Ok(Kernel { version, image: image.to_owned(), modules: None })
-}
-
 /// The version that a bzImage has in its header (the x86 boot protocol's `kernel_version`).
-fn version_of(image: &Path) -> Result<String> {
+pub(super) fn version_of(image: &Path) -> Result<String> {
     let bytes = std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
     header_version(&bytes).with_context(|| format!("{} is no bzImage", image.display()))
 }

@@ -21,14 +21,13 @@ use super::{
     verdict::{Outcome, Verdict},
 };
 use crate::{
-    process,
+    apt, process,
     say::{result, say},
-    setup::{self, version::Version},
+    setup::version::Version,
     tally::Tally,
-    workspace,
 };
 
-const QEMU: &str = "qemu-system-x86_64";
+pub(super) const QEMU: &str = "qemu-system-x86_64";
 /// The init's last line.
 const MARK: &str = "guest-init: exit ";
 /// Lines of output on their way to the terminal: a slow terminal slows the guest down.
@@ -45,6 +44,9 @@ pub(super) enum Accelerator {
     Tcg,
     /// Emulation with all of a guest's processors on one thread.
     TcgInTurns,
+    /// Emulation of one processor that takes a nanosecond for an instruction and no time for
+    /// waiting: the guest's clock counts instructions.
+    Counting,
 }
 
 /// Older QEMUs may translate code while another processor patches it, and a guest that switches a
@@ -61,12 +63,15 @@ pub(super) struct Machine {
     pub(super) prefixed: bool,
 }
 
+/// Where a guest's lines go.
+pub(super) type Listener<'guest> = &'guest mut dyn FnMut(&str);
+
 /// Installs QEMU where apt can, else says what is missing.
 pub(super) fn require_qemu() -> Result<()> {
     if process::find(QEMU).is_some() {
         return Ok(());
     }
-    setup::require("booting other kernels", &["qemu-system-x86"])
+    apt::require("booting other kernels", &["qemu-system-x86"])
 }
 
 impl Accelerator {
@@ -90,8 +95,12 @@ impl Accelerator {
         match self {
             Self::Kvm => "kvm",
             Self::Tcg => "tcg",
-            Self::TcgInTurns => "tcg,thread=single",
+            Self::TcgInTurns | Self::Counting => "tcg,thread=single",
         }
+    }
+
+    fn processors(self) -> &'static str {
+        if matches!(self, Self::Counting) { "1" } else { "2" }
     }
 }
 
@@ -127,7 +136,11 @@ fn qemu(accelerator: Accelerator, image: &Path, command_line: &str) -> Command {
     let mut qemu = Command::new(QEMU);
     // Without cmpxchg16b: QEMU 7.2's emulation of it corrupts flags, and kernels from 6.12 on panic
     // under load.
-    qemu.args(["-accel", accelerator.name(), "-cpu", "max,-cx16", "-smp", "2"])
+    if matches!(accelerator, Accelerator::Counting) {
+        qemu.args(["-icount", "shift=0,sleep=off"]);
+    }
+    qemu.args(["-accel", accelerator.name(), "-cpu", "max,-cx16"])
+        .args(["-smp", accelerator.processors()])
         .args(["-display", "none", "-monitor", "none", "-nodefaults", "-no-reboot"])
         .arg("-kernel")
         .arg(image)
@@ -138,10 +151,15 @@ fn qemu(accelerator: Accelerator, image: &Path, command_line: &str) -> Command {
 }
 
 impl Machine {
-    /// Boots one kernel, runs the initramfs' command, waits for the end.
-    pub(super) fn boot(&self, kernel: &Kernel) -> Result<Outcome> {
-        let name = format!("guest/kernel-{}-{}.log", kernel.version, std::process::id());
-        let log_file = workspace::target().join(name);
+    /// Boots one kernel, runs the initramfs' command, waits for the end. What the command prints
+    /// goes to `listener`, else to the terminal.
+    pub(super) fn boot<'guest>(
+        &self,
+        kernel: &'guest Kernel,
+        listener: Option<Listener<'guest>>,
+    ) -> Result<Outcome> {
+        // Named as the initramfs, so that guests beside each other do not meet.
+        let log_file = self.initramfs.with_extension(format!("{}.log", kernel.version));
         say(format_args!("booting {}", kernel.version));
         let start = Instant::now();
         let initramfs = initramfs::with_modules(&self.initramfs, kernel)?;
@@ -151,6 +169,7 @@ impl Machine {
             version: self.prefixed.then_some(&kernel.version),
             start,
             tests: Tally::default(),
+            listener,
         };
         let lines = lines_of(stdout);
         let ended = output.follow(&lines, start + self.timeout);
@@ -206,6 +225,7 @@ struct Output<'guest> {
     version: Option<&'guest str>,
     start: Instant,
     tests: Tally,
+    listener: Option<Listener<'guest>>,
 }
 
 impl Output<'_> {
@@ -241,6 +261,9 @@ impl Output<'_> {
     }
 
     fn show(&mut self, line: &str) {
+        if let Some(listener) = &mut self.listener {
+            return listener(line);
+        }
         self.tests.count(line);
         match self.version {
             Some(version) => {

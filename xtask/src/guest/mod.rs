@@ -3,6 +3,8 @@
 //! kernels (Debian's, or the user's own) → initramfs (init, static programs) → machines, some at
 //! a time → verdicts. Needs no root.
 
+mod choose;
+pub(crate) mod counting;
 mod initramfs;
 mod kernel;
 mod machine;
@@ -71,6 +73,13 @@ pub(crate) struct Options {
     only: Option<String>,
 }
 
+impl Options {
+    /// Whether all tests run on all kernels: nobody is after one of them.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.kernel.is_empty() && self.only.is_none()
+    }
+}
+
 /// Runs the guests and sums up. A command's exit code is ours, the last that is not 0.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.command.is_empty() {
@@ -107,7 +116,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
 
 /// Boots every kernel that was asked for and returns how each run ended.
 fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> {
-    let kernels = kernel::choose(&options.kernel, options.update)?;
+    let kernels = choose::choose(&options.kernel, options.update)?;
     let Some(first) = kernels.first() else { bail!("no kernel to boot") };
     machine::require_qemu()?;
     let machine = Machine {
@@ -144,8 +153,8 @@ fn plan(args: &Args) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Some machines at a time, each with the next kernel that nobody has taken yet: the newest first, as
-/// they take the longest, and what is left to the end leaves the other machines idle.
+/// Some machines at a time, each with the next kernel that nobody has taken yet: the newest first,
+/// as they take the longest, and what is left to the end leaves the other machines idle.
 fn boot_all(machine: &Machine, kernels: Vec<Kernel>, jobs: usize) -> Result<Vec<Outcome>> {
     let jobs = jobs.clamp(1, kernels.len().max(1));
     let waiting = Mutex::new(kernels);
@@ -153,7 +162,7 @@ fn boot_all(machine: &Machine, kernels: Vec<Kernel>, jobs: usize) -> Result<Vec<
     let work = || {
         let mut outcomes = Vec::new();
         while let Some(kernel) = next() {
-            outcomes.push(machine.boot(&kernel)?);
+            outcomes.push(machine.boot(&kernel, None)?);
         }
         anyhow::Ok(outcomes)
     };

@@ -156,7 +156,8 @@ impl Apt {
         Ok(())
     }
 
-    /// The packages with the image and its modules, and its version, through the suite's dependencies.
+    /// The packages with the image and its modules, and its version, through the suite's
+    /// dependencies.
     fn resolve(&self) -> Result<(Vec<String>, String)> {
         let meta = self.show(PACKAGE)?;
         let image = dependency(&meta, "linux-image-")

@@ -69,15 +69,56 @@ pub(crate) fn report(outcomes: &[Outcome]) -> Tally {
     for outcome in outcomes {
         let mut tests = outcome.tests;
         let sound = match outcome.verdict {
-            Verdict::Exited(0) => tests.passed > 0 && tests.failed == 0,
-            Verdict::Exited(_) => tests.failed > 0,
+            Verdict::Exited(0) => tests.passed() > 0 && tests.failed() == 0,
+            Verdict::Exited(_) => tests.failed() > 0,
             _ => false,
         };
         if !sound {
-            tests.failed += 1;
+            tests.fail();
         }
         result(format_args!("guest {}: {tests}", outcome.kernel));
         total += tests;
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(verdict: Verdict, lines: &[&str]) -> Outcome {
+        let mut tests = Tally::default();
+        lines.iter().for_each(|line| tests.count(line));
+        tests.finish();
+        Outcome {
+            kernel: "6.12".to_owned(),
+            verdict,
+            tests,
+            warnings: Vec::new(),
+            last_words: Vec::new(),
+            log: None,
+            took: Duration::ZERO,
+        }
+    }
+
+    fn reported(verdict: Verdict, lines: &[&str]) -> String {
+        report(&[outcome(verdict, lines)]).to_string()
+    }
+
+    #[test]
+    fn a_guest_that_did_not_come_to_a_sound_end_is_a_failed_test() {
+        let passed = ["test a ... ok", "test b ... ignored (nothing to test with)"];
+        assert_eq!(reported(Verdict::Exited(0), &passed), "1 passed, 0 failed, 1 skipped");
+        assert_eq!(reported(Verdict::Exited(0), &[]), "0 passed, 1 failed, 0 skipped");
+        assert_eq!(reported(Verdict::Exited(0), &passed[1..]), "0 passed, 1 failed, 1 skipped");
+        assert_eq!(reported(Verdict::TimedOut, &passed), "1 passed, 1 failed, 1 skipped");
+        assert_eq!(reported(Verdict::Exited(101), &passed), "1 passed, 1 failed, 1 skipped");
+        let failed = ["test a ... ok", "test b ... FAILED"];
+        assert_eq!(reported(Verdict::Exited(101), &failed), "1 passed, 1 failed, 0 skipped");
+        assert_eq!(reported(Verdict::Exited(0), &failed), "1 passed, 2 failed, 0 skipped");
+        assert_eq!(
+            reported(Verdict::Died("oops".into()), &failed),
+            "1 passed, 2 failed, 0 skipped"
+        );
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{require, version::Version};
+use super::version::Version;
 use crate::{apt, process, say::say, workspace};
 
 /// The release that is built here, and the LLVMs it can be built on.
@@ -119,7 +119,7 @@ fn packaged_llvm(compilers_llvm: Version) -> Result<(u32, PathBuf)> {
     say(format_args!("LLVM for bpf-linker: {version}, the compiler has {compilers_llvm}"));
     let (development, polly) = (format!("llvm-{llvm}-dev"), format!("libpolly-{llvm}-dev"));
     let packages = [development.as_str(), polly.as_str(), "gcc", "g++", "libc6-dev"];
-    require("building bpf-linker", &packages)?;
+    apt::require("building bpf-linker", &packages)?;
     Ok((llvm, PathBuf::from(format!("/usr/lib/llvm-{llvm}"))))
 }
 

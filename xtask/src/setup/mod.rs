@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use self::compiler::{Compiler, Route};
-use crate::{apt, say::say};
+use crate::say::say;
 
 /// Prepare this machine for building ephtrace.
 #[derive(clap::Args)]
@@ -52,12 +52,4 @@ pub(crate) fn ensure_lint() -> Result<Compiler> {
     linker::ensure(compiler.llvm)?;
     compiler::install_clippy(&compiler)?;
     Ok(compiler)
-}
-
-/// Installs packages, or says what to install where there is no apt.
-pub(crate) fn require(why: &str, packages: &[&str]) -> Result<()> {
-    if apt::is_here() {
-        return apt::install(why, packages);
-    }
-    anyhow::bail!("{why} needs what Debian calls {}: install it", packages.join(", "))
 }

@@ -1,12 +1,11 @@
-//! Other readers of Parquet, which recordings are tried with: DuckDB, Polars and pyarrow, from `PyPI`, in a
-//! virtual environment of their own in the cache.
+//! Other readers of Parquet, which recordings are tried with: DuckDB, Polars and pyarrow, from
+//! `PyPI`, in a virtual environment of their own in the cache.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use super::require;
-use crate::{process, say::say, workspace};
+use crate::{apt, process, say::say, workspace};
 
 const READERS: [&str; 3] = ["duckdb", "polars", "pyarrow"];
 
@@ -18,7 +17,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         return Ok(python);
     }
     if !has_venv() {
-        require("other readers of recordings", &["python3-venv"])?;
+        apt::require("other readers of recordings", &["python3-venv"])?;
     }
     say(format_args!("installing {} from PyPI, to try recordings with", READERS.join(", ")));
     process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;

@@ -93,7 +93,8 @@ const WAYS: &[Way] = &[
 ];
 
 /// Ways that are gone only where they are asked for: an SCTP socket makes the kernel load a module,
-/// a subflow of MPTCP joins when it likes, and a task follows one search at a time with hook `sock_ops`.
+/// a subflow of MPTCP joins when it likes, and a task follows one search at a time with hook
+/// `sock_ops`.
 const ON_REQUEST: &[Way] = &[
     ("fastopen_beside_bind", fastopen::beside_bind),
     ("mptcp_join", mptcp::join),

@@ -96,7 +96,7 @@ fn simulated(setup: &Setup, rate: f64) -> f64 {
     let mut held: Vec<f64> = Vec::new();
     let mut share = 0.0;
     for n in 0..1_000_000_u64 {
-        let now = real(n) / rate;
+        let now = as_f64(n) / rate;
         held.retain(|&until| until > now);
         if held.len() == usize::try_from(setup.ports).unwrap() {
             return now;

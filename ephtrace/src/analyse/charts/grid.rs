@@ -5,7 +5,7 @@
 
 use super::Axis;
 
-/// Which lane an event belongs to: see [`Roster`](super::Roster).
+/// Which lane an event belongs to: see [`LaneIds`](super::LaneIds).
 pub type Id = u16;
 
 /// What lies in one cell.
@@ -175,9 +175,11 @@ mod tests {
             prop_assert_eq!(sum, grid.total());
             prop_assert_eq!(sum, events.len() as u64);
             for &(x, y, _) in &events {
-                let (from, to) = (grid.x().start(grid.x().bin(x)), grid.x().start(grid.x().bin(x) + 1));
+                let bin = grid.x().bin(x);
+                let (from, to) = (grid.x().start(bin), grid.x().start(bin + 1));
                 prop_assert!(from <= x && (x < to || to == u64::MAX));
-                let (from, to) = (grid.y().start(grid.y().bin(y)), grid.y().start(grid.y().bin(y) + 1));
+                let bin = grid.y().bin(y);
+                let (from, to) = (grid.y().start(bin), grid.y().start(bin + 1));
                 prop_assert!(from <= y && y < to);
             }
         }

@@ -1,39 +1,40 @@
 //! What the charts of a page are drawn from: a whole recording, event by event while there are few,
 //! and as counts in two dimensions however many there are.
 //!
-//! It collects and does not judge, as [`Picture`](super::picture::Picture) does for the terminal.
+//! It collects and does not judge, as [`PlotData`](super::picture::PlotData) does for the terminal.
 //! One pass, some 20 MiB at most: grids of fixed size whose cells grow ([`Axis`]), no sampling.
 
 mod axis;
 mod grid;
-mod roster;
+mod lane_ids;
 
 use std::collections::VecDeque;
 
 pub use self::{
     axis::Axis,
     grid::{Cell, Grid, Id},
-    roster::{MAX_LANES, OTHERS, Roster},
+    lane_ids::{LaneIds, MAX_LANES, OTHERS},
 };
 use super::{
-    lanes::{self, Lane},
-    picture::Steps,
+    lanes::{self, LaneKey},
+    number::as_f64,
+    picture::StepHistogram,
 };
 use crate::model::{Assignment, Comm, Origin, PortRange};
 
-/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn, and
-/// the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
+/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn,
+/// and the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
 pub const MAX_MARKS: usize = 1500;
 
-/// Columns of a grid: at least half of them are in use, so that a column is some three to six pixels
-/// of a wide screen and one to two of a phone.
+/// Columns of a grid: at least half of them are in use, so that a column is some three to six
+/// pixels of a wide screen and one to two of a phone.
 pub const COLUMNS: usize = 320;
 
 /// Rows of a grid, and columns of the return map.
 pub const ROWS: usize = 256;
 
-/// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are to
-/// explain, so none is drawn then.
+/// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are
+/// to explain, so none is drawn then.
 pub const MAX_EPOCHS: usize = 60;
 
 /// Errors that are told apart. A search for a port has three or four ways to fail.
@@ -55,10 +56,10 @@ pub struct Mark {
     pub number: u64,
     /// When, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
-    /// Its lane in the [`Roster`].
+    /// Its lane in the [`LaneIds`].
     pub id: Id,
     /// Its lane.
-    pub lane: Lane,
+    pub lane: LaneKey,
     /// The port; `None` if it failed, or if the program named the port itself.
     pub port: Option<u16>,
     /// The port before it in the same lane.
@@ -91,7 +92,7 @@ pub struct Epoch {
 pub struct Occupancy {
     counts: Box<[u64]>,
     /// Lowest and highest end of all ranges in force.
-    range: Option<(u16, u16)>,
+    range: Option<PortRange>,
 }
 
 impl Occupancy {
@@ -101,15 +102,15 @@ impl Occupancy {
     }
 
     /// Lowest and highest end of all ranges that were in force, where known.
-    pub fn range(&self) -> Option<(u16, u16)> {
+    pub fn range(&self) -> Option<PortRange> {
         self.range
     }
 
     /// Lowest and highest port that was assigned.
-    pub fn used(&self) -> Option<(u16, u16)> {
-        let mut used = (0..=u16::MAX).filter(|&port| self.count(port) > 0);
+    pub fn used(&self) -> Option<PortRange> {
+        let mut used = PortRange::ALL.ports().filter(|&port| self.count(port) > 0);
         let lowest = used.next()?;
-        Some((lowest, used.next_back().unwrap_or(lowest)))
+        Some(PortRange::new(lowest, used.next_back().unwrap_or(lowest)))
     }
 }
 
@@ -119,7 +120,7 @@ pub struct Charts {
     events: u64,
     /// The last [`MAX_MARKS`].
     marks: VecDeque<Mark>,
-    roster: Roster,
+    lane_ids: LaneIds,
     by_number: Grid,
     by_time: Grid,
     returns: Grid,
@@ -130,7 +131,7 @@ pub struct Charts {
     failures: Grid,
     errors: Vec<Option<u16>>,
     occupancy: Occupancy,
-    any_steps: Steps,
+    any_steps: StepHistogram,
     /// The last port of each lane, by number.
     last_ports: Vec<Option<u16>>,
     last_port: Option<u16>,
@@ -145,7 +146,7 @@ impl Default for Charts {
         Self {
             events: 0,
             marks: VecDeque::new(),
-            roster: Roster::default(),
+            lane_ids: LaneIds::default(),
             by_number: wide(),
             by_time: wide(),
             returns: Grid::new(ROWS, ROWS),
@@ -156,7 +157,7 @@ impl Default for Charts {
             failures: Grid::new(FAILURE_COLUMNS, MAX_ERRORS),
             errors: Vec::new(),
             occupancy: Occupancy { counts: vec![0; PORTS].into(), range: None },
-            any_steps: Steps::default(),
+            any_steps: StepHistogram::default(),
             last_ports: Vec::new(),
             last_port: None,
             epochs: Vec::new(),
@@ -170,8 +171,8 @@ impl Charts {
     /// Takes note of one assignment, its `step` set.
     pub fn observe(&mut self, assignment: &Assignment) {
         self.events += 1;
-        let lane = Lane::of(assignment);
-        let id = self.roster.count(lane);
+        let lane = LaneKey::of(assignment);
+        let id = self.lane_ids.count(lane);
         self.follow_epoch(assignment);
         if let Some(ns) = assignment.latency_ns {
             self.latency.add(self.events, magnitude(ns), id);
@@ -194,15 +195,15 @@ impl Charts {
         self.mark(assignment, lane, id, port, before);
     }
 
-    /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a number
-    /// have none.
+    /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a
+    /// number have none.
     fn replace_last(&mut self, id: Id, port: u16) -> Option<u16> {
-        self.last_ports.resize(self.roster.len(), None);
+        self.last_ports.resize(self.lane_ids.len(), None);
         self.last_ports.get_mut(usize::from(id))?.replace(port)
     }
 
     fn assigned(&mut self, port: u16, before: Option<u16>, assignment: &Assignment, id: Id) {
-        let range = assignment.range;
+        let range = assignment.ports();
         self.by_number.add(self.events, port.into(), id);
         self.by_time.add(assignment.ts_ns, port.into(), id);
         if let Some(before) = before {
@@ -212,16 +213,16 @@ impl Charts {
             self.any_steps.add(lanes::step(last, port, range), range);
         }
         self.occupancy.counts[usize::from(port)] += 1;
-        if let Some(PortRange { low, high, .. }) = range {
-            let (lowest, highest) = self.occupancy.range.unwrap_or((low, high));
-            self.occupancy.range = Some((lowest.min(low), highest.max(high)));
+        if let Some(range) = range {
+            let all = self.occupancy.range.unwrap_or(range);
+            self.occupancy.range = Some(all.hull(range));
         }
     }
 
     fn mark(
         &mut self,
         assignment: &Assignment,
-        lane: Lane,
+        lane: LaneKey,
         id: Id,
         port: Option<u16>,
         before: Option<u16>,
@@ -286,8 +287,8 @@ impl Charts {
     }
 
     /// The lanes.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
+    pub fn lane_ids(&self) -> &LaneIds {
+        &self.lane_ids
     }
 
     /// Ports that the kernel chose, by number of the event.
@@ -341,7 +342,7 @@ impl Charts {
     }
 
     /// Steps from each port to the next of anybody.
-    pub fn any_steps(&self) -> &Steps {
+    pub fn any_steps(&self) -> &StepHistogram {
         &self.any_steps
     }
 
@@ -358,7 +359,7 @@ fn widen(ends: &mut Option<[u64; 2]>, value: u64) {
 
 /// The bin of `value` on a scale with eight bins for each doubling; 0 for 0 and 1.
 pub fn magnitude(value: u64) -> u64 {
-    let doublings = super::real(value.max(1)).log2();
+    let doublings = as_f64(value.max(1)).log2();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 512")]
     let bin = (doublings * PER_DOUBLING) as u64;
     bin
@@ -366,7 +367,7 @@ pub fn magnitude(value: u64) -> u64 {
 
 /// The least value of a [`magnitude`].
 pub fn least(magnitude: u64) -> f64 {
-    (super::real(magnitude) / PER_DOUBLING).exp2()
+    (as_f64(magnitude) / PER_DOUBLING).exp2()
 }
 
 #[cfg(test)]

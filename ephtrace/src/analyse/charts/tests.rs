@@ -5,17 +5,20 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{analyse::lanes::Lanes, model::Destination};
+use crate::{
+    analyse::lanes::StepTracker,
+    model::{FlowKey, RangeInForce},
+};
 
-const RANGE: PortRange = PortRange { low: 40_000, high: 40_009, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(40_000, 40_009);
 
 fn event(sport: Option<u16>, dport: u16) -> Assignment {
-    let destination = Destination { dport, ..Destination::default() };
-    Assignment { sport, destination, range: Some(RANGE), ..Assignment::default() }
+    let flow = FlowKey { dport: Some(dport), ..FlowKey::default() };
+    Assignment { sport, flow, range: Some(RANGE), ..Assignment::default() }
 }
 
 fn charts(events: impl IntoIterator<Item = Assignment>) -> Charts {
-    let (mut charts, mut lanes) = (Charts::default(), Lanes::default());
+    let (mut charts, mut lanes) = (Charts::default(), StepTracker::default());
     for mut event in events {
         lanes.follow(&mut event);
         charts.observe(&event);
@@ -49,8 +52,8 @@ fn few_events_are_kept_one_by_one() {
         ]
     );
     assert_eq!((all.by_number().total(), all.failures().total()), (3, 1));
-    assert_eq!(all.occupancy().used(), Some((40_001, 40_008)));
-    assert_eq!(all.occupancy().range(), Some((40_000, 40_009)));
+    assert_eq!(all.occupancy().used(), Some(PortRange::new(40_001, 40_008)));
+    assert_eq!(all.occupancy().range(), Some(PortRange::new(40_000, 40_009)));
     assert_eq!(all.any_steps().total(), 2);
 }
 
@@ -108,21 +111,21 @@ proptest! {
                 ..event(sport, dport)
             })
             .collect();
-        let count = |of: &dyn Fn(&Assignment) -> bool| events.iter().filter(|e| of(e)).count() as u64;
+        let count = |of: fn(&Assignment) -> bool| events.iter().filter(|e| of(e)).count() as u64;
         let all = charts(events.clone());
-        let chosen = count(&|e| e.sport.is_some() && e.origin.is_none());
+        let chosen = count(|e| e.sport.is_some() && e.origin.is_none());
         prop_assert_eq!(all.events(), events.len() as u64);
         prop_assert_eq!(all.by_number().total(), chosen);
         prop_assert_eq!(all.by_time().total(), chosen);
         prop_assert_eq!((0..=u16::MAX).map(|p| all.occupancy().count(p)).sum::<u64>(), chosen);
         prop_assert_eq!(all.any_steps().total(), chosen.saturating_sub(1));
-        let lanes: HashSet<_> =
-            events.iter().filter(|e| e.sport.is_some() && e.origin.is_none()).map(Lane::of).collect();
+        let of_no_origin = events.iter().filter(|e| e.sport.is_some() && e.origin.is_none());
+        let lanes: HashSet<_> = of_no_origin.map(LaneKey::of).collect();
         prop_assert_eq!(all.returns().total(), chosen - lanes.len() as u64);
-        prop_assert_eq!(all.latency().total(), count(&|e| e.latency_ns.is_some()));
-        prop_assert_eq!(all.tried().total(), count(&|e| e.tried.is_some()));
-        prop_assert_eq!(all.failures().total(), count(&|e| e.sport.is_none()));
-        let listed: u64 = all.roster().busiest(99).iter().map(|&(_, _, count)| count).sum();
+        prop_assert_eq!(all.latency().total(), count(|e| e.latency_ns.is_some()));
+        prop_assert_eq!(all.tried().total(), count(|e| e.tried.is_some()));
+        prop_assert_eq!(all.failures().total(), count(|e| e.sport.is_none()));
+        let listed: u64 = all.lane_ids().busiest(99).iter().map(|&(_, _, count)| count).sum();
         prop_assert_eq!(listed, events.len() as u64);
     }
 }

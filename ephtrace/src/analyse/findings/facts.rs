@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::ports_between,
+    model::{FlowKey, Origin, PortRange, is_no_port, losses::Losses},
 };
 
 /// What is known of a host, as far as it is.
@@ -12,6 +12,8 @@ use crate::{
 pub struct Facts {
     /// Destinations, the busiest or fullest first.
     pub destinations: Vec<DestinationFacts>,
+    /// What programs find that ask for a port without naming a destination.
+    pub asked: Vec<AskedFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,
     /// Inode number of the one that commands are typed in, if known.
@@ -24,42 +26,75 @@ pub struct Facts {
     pub self_connects: Option<SelfConnect>,
     /// A storm that began or ended.
     pub storm: Option<Storm>,
+    /// What a summary lacks.
+    pub completeness: Completeness,
+}
+
+/// What a summary lacks; nothing where none is made.
+#[derive(Clone, Debug, Default)]
+pub struct Completeness {
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Failed ones.
+    pub failures: u64,
+    /// How many of them with which errno, most frequent first.
+    pub errors: Vec<(Option<u16>, u64)>,
+    /// What did not arrive.
+    pub losses: Losses,
+    /// Assignments that came too late to be put in order.
+    pub disordered: u64,
+    /// Destinations that were left out for lack of room.
+    pub destinations_evicted: u64,
+    /// Hosts that were.
+    pub hosts_evicted: u64,
+    /// Processes that were.
+    pub processes_evicted: u64,
+    /// Lanes that were.
+    pub lanes_evicted: u64,
 }
 
 /// One destination; counts are those of the time that was looked at.
 #[derive(Clone, Debug, Default)]
 pub struct DestinationFacts {
-    /// Inode number of the network namespace, if known.
-    pub netns: Option<u32>,
-    /// Source address.
-    pub saddr: Option<IpAddr>,
-    /// Destination, if there is one.
-    pub to: Option<(IpAddr, u16)>,
-    /// How ports came about: `connect`, `bind` …, if known.
-    pub origin: Option<&'static str>,
-    /// Who is behind most of it, such as `curl (4711)`.
+    /// From where, and where to.
+    pub flow: FlowKey,
+    /// How ports came about, if known.
+    pub origin: Option<Origin>,
+    /// Who asked for the ports, such as `curl (4711)`.
     pub process: Option<String>,
     /// A process behind it, which is in the namespace.
     pub pid: Option<u32>,
     /// Lowest and highest port of the range.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// The socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
     pub by_socket: bool,
+    /// Who has the ports that are in use for it, as a phrase such as `mostly curl (4711)`.
+    pub held_by: Option<String>,
     /// Ports in use for it.
     pub in_use: Option<u32>,
+    /// Ports that a connect could still choose, a TIME_WAIT that it may take over aside.
+    pub left: Option<u32>,
+    /// Those of them at most that are taken if connected sockets, of which nobody saw how they came
+    /// by their ports, were bound before.
+    pub unsure: Option<u32>,
     /// Ports of the range that are not reserved.
     pub usable: Option<u32>,
     /// Ports in use that are in `TIME_WAIT`.
     pub time_wait: Option<u32>,
     /// Those of them that a connect may take over (`tcp_tw_reuse`), at most.
     pub reusable: Option<u32>,
+    /// Those of them that are old enough now.
+    pub reusable_now: Option<u32>,
+    /// Ports in use by the states that say what is wrong.
+    pub states: Option<StateFacts>,
     /// How the use goes on, if it was looked at more than once.
     pub capacity: Option<Capacity>,
     /// Assignments, failed ones included.
     pub assignments: u64,
     /// Assignments a second.
     pub per_second: Option<f64>,
-    /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was free.
+    /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
+    /// free.
     pub no_port: u64,
     /// Searches of which it is known how far they went.
     pub searches_known: u64,
@@ -71,8 +106,50 @@ pub struct DestinationFacts {
     pub tried_p99: Option<u32>,
     /// 99 of 100 searches took at most so long, in nanoseconds.
     pub latency_p99_ns: Option<u64>,
-    /// Time that searches took, as a share of one CPU.
-    pub search_cpus: Option<f64>,
+    /// How many processors searches kept busy at most: their time includes waiting for a processor.
+    pub search_cpus_at_most: Option<f64>,
+}
+
+/// Sockets of one destination by the states that say what is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateFacts {
+    /// Connecting.
+    pub syn_sent: u64,
+    /// Those of them that have sent their SYN again.
+    pub syn_resent: u64,
+    /// Closed by the peer, not by the program.
+    pub close_wait: u64,
+    /// Closed by the program, not by the peer.
+    pub fin_wait2: u64,
+    /// Closed by the program, waiting for the peer in whatever state.
+    pub orphans: u64,
+    /// In whatever state.
+    pub all: u64,
+}
+
+/// One way of asking for a port without naming a destination, in one network namespace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AskedFacts {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// `bind` (TCP) or `udp`.
+    pub ask: &'static str,
+    /// The error that a program gets when no port is left.
+    pub error: &'static str,
+    /// The address asked for: the unspecified one.
+    pub saddr: IpAddr,
+    /// Usable ports that are taken.
+    pub in_use: u32,
+    /// Ports of the range that are not reserved.
+    pub usable: u32,
+    /// Ports of `in_use` that only TIME_WAITs have which connect may take over, and a bind may not.
+    pub time_wait_reusable: u32,
+    /// Ports that may be taken besides.
+    pub unsure: u32,
+    /// Sockets with SO_REUSEADDR may find a port although none is left.
+    pub may_share: bool,
+    /// Who has the ports, as a phrase.
+    pub held_by: Option<String>,
 }
 
 /// One network namespace.
@@ -87,15 +164,48 @@ pub struct NetnsFacts {
     /// What to type before a command so that it runs in there, if that is known.
     pub enter: Option<String>,
     /// `ip_local_port_range`.
-    pub range: Option<(u16, u16)>,
+    pub range: Option<PortRange>,
     /// `ip_local_reserved_ports`, inside the range or not, as spans in order.
-    pub reserved: Vec<(u16, u16)>,
+    pub reserved: Vec<PortRange>,
     /// `tcp_tw_reuse`.
     pub tw_reuse: Option<u8>,
+    /// `tcp_timestamps`.
+    pub timestamps: Option<u8>,
+    /// What its connection tracking could not do.
+    pub tracked: Option<TrackedFacts>,
     /// Listeners inside the range whose port is not reserved.
     pub listeners: Vec<Listener>,
     /// Ports inside the range that a bind without a destination holds against everybody.
     pub bound: Option<u32>,
+}
+
+/// What connection tracking could not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackedFacts {
+    /// Entries that clashed with another: their packet was dropped.
+    pub insert_failed: u64,
+    /// Packets that were dropped as the table was full.
+    pub drop: u64,
+    /// Entries that were thrown out early to make room.
+    pub early_drop: u64,
+    /// Look-ups that had to begin again.
+    pub search_restart: u64,
+    /// It happened in the time that was looked at; else at any time since the namespace was made.
+    pub is_now: bool,
+}
+
+impl TrackedFacts {
+    /// What was added since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            insert_failed: self.insert_failed.saturating_sub(before.insert_failed),
+            drop: self.drop.saturating_sub(before.drop),
+            early_drop: self.early_drop.saturating_sub(before.early_drop),
+            search_restart: self.search_restart.saturating_sub(before.search_restart),
+            is_now: true,
+        }
+    }
 }
 
 /// A connection tracker. One table serves all namespaces: each tells its own entries.
@@ -137,47 +247,71 @@ impl DestinationFacts {
     /// As a totals row tells it.
     pub fn of_row(row: &Row) -> Self {
         let numbers = &row.numbers;
-        let no_port = |name: &str| matches!(name, "EADDRNOTAVAIL" | "EADDRINUSE" | "EAGAIN");
+        let is_no_port = |errno: &Option<u16>| errno.is_some_and(|e| is_no_port(row.origin, e));
         Self {
-            netns: row.netns,
-            saddr: Some(row.saddr),
-            to: row.daddr.zip(row.dport),
+            flow: row.flow,
             origin: row.origin,
             process: Some(row.process()),
             pid: Some(row.pid),
             range: numbers.range,
             assignments: numbers.assignments,
             per_second: Some(numbers.per_second),
-            no_port: numbers.errors.iter().filter(|(name, _)| no_port(name)).map(|e| e.1).sum(),
+            no_port: numbers
+                .errors
+                .iter()
+                .filter(|(errno, _)| is_no_port(errno))
+                .map(|e| e.1)
+                .sum(),
             searches_known: numbers.searches_known,
             second_pass: numbers.second_pass,
             tried_p50: numbers.tried_p50,
             tried_p99: numbers.tried_p99,
             latency_p99_ns: numbers.latency_p99_ns,
-            search_cpus: Some(numbers.search_cpus),
+            search_cpus_at_most: Some(numbers.search_cpus_at_most),
             ..Self::default()
         }
     }
 
+    /// The socket had its port, or the program named it: no port was looked for.
+    pub(super) fn is_explicit(&self) -> bool {
+        self.origin == Some(Origin::Explicit)
+    }
+
+    /// The destination alone: address and port.
+    pub(super) fn peer(&self) -> String {
+        self.flow.remote().map_or_else(|| "the peer".to_owned(), |to| to.to_string())
+    }
+
+    /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may
+    /// take over.
+    pub fn blocked(&self) -> Option<u32> {
+        let usable = self.usable?;
+        match self.left {
+            Some(left) => Some(usable.saturating_sub(left + self.reusable.unwrap_or(0))),
+            None => Some(self.in_use?.saturating_sub(self.reusable.unwrap_or(0)).min(usable)),
+        }
+    }
+
+    /// [`Self::blocked`] by the usable ports, from 0 to 1.
+    pub fn blocked_share(&self) -> Option<f64> {
+        let usable = self.usable.filter(|&usable| usable > 0)?;
+        Some(f64::from(self.blocked()?) / f64::from(usable))
+    }
+
     /// Whether it is the same destination as `other`.
     pub fn is_same(&self, other: &Self) -> bool {
-        (self.netns, self.saddr, self.to) == (other.netns, other.saddr, other.to)
+        self.flow == other.flow
     }
 
     /// Ports of its range, the reserved ones included.
     pub(super) fn range_ports(&self) -> Option<u32> {
-        self.range.map(ports_between)
+        self.range.map(PortRange::len)
     }
 }
 
 impl fmt::Display for DestinationFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(saddr) = self.saddr {
-            write!(f, "{saddr}")?;
-        }
-        if let Some((daddr, dport)) = self.to {
-            write!(f, " -> {}", std::net::SocketAddr::new(daddr, dport))?;
-        }
-        Ok(())
+        write!(f, "{}", self.flow.saddr)?;
+        self.flow.remote().map_or(Ok(()), |to| write!(f, " -> {to}"))
     }
 }

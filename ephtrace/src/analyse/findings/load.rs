@@ -1,13 +1,13 @@
 //! Rules about the load: who asks for ports, and who goes short. Sources of the numbers:
-//! `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's `ip-sysctl`
-//! for each remedy.
+//! `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's
+//! `ip-sysctl` for each remedy.
 
 use std::fmt::Write as _;
 
-use super::{DestinationFacts, Facts, Finding, Severity, remedies::POOL};
+use super::{DestinationFacts, Facts, Finding, Rule, Severity, asked::is_scarce, remedies::POOL};
 use crate::{
-    analyse::{real, reuse::Reuse},
-    model::Destination,
+    analyse::{number::as_f64, reuse::Reuse},
+    model::{Origin, origin_name},
 };
 
 /// From this share of the usable ports on, few are left.
@@ -33,20 +33,21 @@ const MIN_RETRIES: u64 = 10;
 const RETRIES_FOR_S: f64 = 0.95;
 
 pub(super) fn exhausted(facts: &Facts) -> Vec<Finding> {
-    let failing = facts.destinations.iter().filter(|d| d.no_port > 0);
+    let failing = facts.destinations.iter().filter(|d| d.no_port > 0 && !d.is_explicit());
     failing.map(|d| exhausted_one(facts, d)).collect()
 }
 
 fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
-    let origin = d.origin.unwrap_or("connect");
+    let origin = d.origin.map_or("connect", origin_name);
     let mut evidence =
         format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
     evidence += &used(d);
-    if let Some(cpus) = d.search_cpus.filter(|&cpus| cpus >= 0.01) {
-        let _ = write!(evidence, "; searching takes {:.0} % of a CPU", cpus * 100.0);
+    if let Some(cpus) = d.search_cpus_at_most.filter(|&cpus| cpus >= 0.01) {
+        let _ = write!(evidence, "; searching takes at most {:.0} % of a CPU", cpus * 100.0);
     }
+    evidence += &held_by(d);
     Finding {
-        rule: "exhausted",
+        rule: Rule::Exhausted,
         severity: Severity::Critical,
         sentence: match &d.process {
             Some(who) => format!("{who} finds no free port ({origin}) for {d}"),
@@ -59,20 +60,22 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
 
 /// Nobody has tried yet.
 pub(super) fn full(facts: &Facts) -> Vec<Finding> {
-    let full = facts.destinations.iter().filter(|d| d.no_port == 0 && is_full(d));
+    let full =
+        facts.destinations.iter().filter(|d| d.no_port == 0 && !d.is_explicit() && is_full(d));
     full.map(|d| Finding {
-        rule: "full",
+        rule: Rule::Full,
         severity: Severity::Critical,
         sentence: format!("no port is left for {d}: the next connect fails"),
-        evidence: (used(d) + &mostly(d)).trim_start_matches("; ").to_owned(),
+        evidence: (used(d) + &held_by(d)).trim_start_matches("; ").to_owned(),
         remedies: facts.more_ports(d),
     })
     .collect()
 }
 
+/// A connect that would have to take over a TIME_WAIT which is too young fails, too.
 fn is_full(d: &DestinationFacts) -> bool {
-    let free = d.in_use.zip(d.usable).map(|(in_use, usable)| usable.saturating_sub(in_use));
-    free == Some(0) && d.reusable.unwrap_or(0) == 0
+    let left = d.left.or_else(|| Some(d.usable?.saturating_sub(d.in_use?)));
+    left == Some(0) && d.reusable_now.or(d.reusable).unwrap_or(0) == 0
 }
 
 pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
@@ -89,7 +92,7 @@ pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
                 let _ = write!(evidence, "; {rate:.0} assignments a second could go on for ever");
             }
             Finding {
-                rule: "runs-out",
+                rule: Rule::RunsOut,
                 severity: Severity::Warning,
                 sentence: format!("at this rate the ports for {d} run out in about {seconds:.0} s"),
                 evidence,
@@ -100,14 +103,19 @@ pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
-    let is_past = |d: &&DestinationFacts| d.no_port == 0 && is_past_half(d) && !is_full(d);
+    let is_past = |d: &&DestinationFacts| {
+        d.no_port == 0 && !d.is_explicit() && is_past_half(d) && !is_full(d)
+    };
     let past = facts.destinations.iter().filter(is_past);
     past.map(|d| {
-        let is_nearly_full = share(d).is_some_and(|share| share >= NEARLY_FULL);
+        let is_nearly_full = d.blocked_share().is_some_and(|share| share >= NEARLY_FULL);
         let mut evidence = Vec::new();
         if d.second_pass > 0 {
             let all = d.searches_known;
-            evidence.push(format!("{} of {all} searches went through all ports of the preferred parity first", d.second_pass));
+            evidence.push(format!(
+                "{} of {all} searches went through all ports of the preferred parity first",
+                d.second_pass
+            ));
         }
         if let Some(tried) = d.tried_p50.filter(|&tried| tried > 1) {
             evidence.push(format!("half of them looked at {tried} candidates or more"));
@@ -115,14 +123,17 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
         if let Some(ns) = d.latency_p99_ns {
             evidence.push(format!("one in a hundred took {} us or more", ns / 1000));
         }
-        let evidence = evidence.join("; ") + &used(d) + &mostly(d);
+        let evidence = evidence.join("; ") + &used(d) + &held_by(d);
         Finding {
-            rule: "half-mark",
+            rule: Rule::HalfMark,
             severity: Severity::Warning,
             sentence: if is_nearly_full {
                 format!("nearly all ports for {d} are in use")
             } else {
-                format!("more than half of the ports for {d} are in use: each connect searches through half of the range first")
+                format!(
+                    "more than half of the ports for {d} are in use: each connect searches through \
+                     half of the range first"
+                )
             },
             evidence: evidence.trim_start_matches("; ").to_owned(),
             remedies: facts.more_ports(d),
@@ -132,55 +143,60 @@ pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
 }
 
 fn is_past_half(d: &DestinationFacts) -> bool {
-    let by_use = share(d).is_some_and(|share| share >= HALF);
-    let known = real(d.searches_known);
-    let by_search = d.searches_known >= 20 && real(d.second_pass) > known * SECOND_PASS;
-    d.to.is_some() && (by_use || by_search)
-}
-
-fn share(d: &DestinationFacts) -> Option<f64> {
-    let (in_use, usable) = d.in_use.zip(d.usable.filter(|&usable| usable > 0))?;
-    Some(f64::from(in_use) / f64::from(usable))
+    let by_use = d.blocked_share().is_some_and(|share| share >= HALF);
+    let known = as_f64(d.searches_known);
+    let by_search = d.searches_known >= 20 && as_f64(d.second_pass) > known * SECOND_PASS;
+    d.flow.has_destination() && (by_use || by_search)
 }
 
 /// `; 9000 of 28232 ports in use (32 %)`, as far as it is known.
 fn used(d: &DestinationFacts) -> String {
-    let Some(share) = share(d) else {
+    let Some((in_use, usable)) = d.in_use.zip(d.usable.filter(|&usable| usable > 0)) else {
         return d
             .range_ports()
             .map_or(String::new(), |ports| format!("; the range has {ports} ports"));
     };
-    let (in_use, usable) = (d.in_use.unwrap_or(0), d.usable.unwrap_or(0));
-    let wait = match d.time_wait {
-        Some(count) if count > 0 => format!(", {count} of them in TIME_WAIT"),
-        _ => String::new(),
-    };
-    format!("; {in_use} of {usable} ports in use ({:.0} %){wait}", share * 100.0)
+    let share = 100.0 * f64::from(in_use) / f64::from(usable);
+    let mut text = format!("; {in_use} of {usable} ports in use ({share:.0} %)");
+    if let Some(count) = d.time_wait.filter(|&count| count > 0) {
+        let _ = write!(text, ", {count} of them in TIME_WAIT");
+    }
+    let bound = d.left.map_or(0, |left| usable.saturating_sub(left + in_use));
+    if bound > 0 {
+        let _ = write!(text, ", {bound} more bound, which takes them for every destination");
+    }
+    text
 }
 
 /// `; mostly curl (4711)`, if it is known.
-fn mostly(d: &DestinationFacts) -> String {
-    d.process.as_ref().map_or_else(String::new, |who| format!("; mostly {who}"))
+fn held_by(d: &DestinationFacts) -> String {
+    d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"))
 }
 
 pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
-    let failing = facts.destinations.iter().filter_map(|d| {
+    let failing = facts.destinations.iter().filter(|d| !d.is_explicit());
+    let failing = failing.filter_map(|d| {
         let per_second = d.per_second.filter(|_| d.assignments > 0)?;
-        let failures = per_second * (real(d.no_port) / real(d.assignments));
-        let is_long = real(d.assignments) >= per_second * RETRIES_FOR_S;
+        let failures = per_second * (as_f64(d.no_port) / as_f64(d.assignments));
+        let is_long = as_f64(d.assignments) >= per_second * RETRIES_FOR_S;
         let is_most = d.no_port >= MIN_RETRIES && 2 * d.no_port >= d.assignments;
         (failures >= RETRIES_PER_SECOND && is_most && is_long).then_some((d, failures))
     });
     failing
         .map(|(d, failures)| Finding {
-            rule: "retry-loop",
+            rule: Rule::RetryLoop,
             severity: Severity::Warning,
             sentence: format!(
                 "{} goes on trying although no port is free",
                 d.process.as_deref().unwrap_or("a process")
             ),
-            evidence: format!("{failures:.0} failed attempts a second for {d}, each a search through the whole range"),
-            remedies: vec!["wait longer after each failure (exponential backoff with jitter)".to_owned()],
+            evidence: format!(
+                "{failures:.0} failed attempts a second for {d}, each a search through the whole \
+                 range"
+            ),
+            remedies: vec![
+                "wait longer after each failure (exponential backoff with jitter)".to_owned(),
+            ],
         })
         .collect()
 }
@@ -198,24 +214,29 @@ pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
         None => "a connect storm has begun".to_owned(),
     };
     vec![Finding {
-        rule: "storm",
+        rule: Rule::Storm,
         severity: if storm.ended_ns.is_some() { Severity::Note } else { Severity::Warning },
         sentence,
         evidence: format!(
             "{:.0} assignments a second at its height, {:.0} before{who}",
             storm.peak, storm.before
         ),
-        remedies: vec!["look at what the initiator does: a deployment, a restart, a cache that is empty, retries".to_owned()],
+        remedies: vec![
+            "look at what the initiator does: a deployment, a restart, a cache that is empty, \
+             retries"
+                .to_owned(),
+        ],
     }]
 }
 
 pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
-    let is_short = |d: &&DestinationFacts| d.no_port > 0 || is_past_half(d);
-    let shortage = facts.destinations.iter().any(|d| is_short(&d));
-    let binds = facts.destinations.iter().filter(|d| d.origin == Some("bind") && d.assignments > 0);
+    let is_short = |d: &DestinationFacts| d.no_port > 0 || is_past_half(d);
+    let shortage = facts.destinations.iter().any(is_short) || facts.asked.iter().any(is_scarce);
+    let binds =
+        facts.destinations.iter().filter(|d| d.origin == Some(Origin::Bind) && d.assignments > 0);
     binds
         .map(|d| Finding {
-            rule: "bind-zero",
+            rule: Rule::BindZero,
             severity: if shortage { Severity::Warning } else { Severity::Note },
             sentence: format!(
                 "{} binds to port 0: each such port is taken for all destinations at once",
@@ -223,7 +244,9 @@ pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
             ),
             evidence: format!("{} bind() calls to port 0, source {d}", d.assignments),
             remedies: vec![
-                "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2)".to_owned(),
+                "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) \
+                 before bind() (Linux 4.2)"
+                    .to_owned(),
             ],
         })
         .collect()
@@ -234,11 +257,16 @@ pub(super) fn self_connect(facts: &Facts) -> Vec<Finding> {
     let sentence = found.explanation.clone().or_else(|| found.risk.clone());
     let Some(sentence) = sentence else { return Vec::new() };
     vec![Finding {
-        rule: "self-connect",
+        rule: Rule::SelfConnect,
         severity: if found.count > 0 { Severity::Warning } else { Severity::Note },
         sentence,
         evidence: format!("{} sockets connected to themselves", found.count),
-        remedies: vec!["reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is replaced)".to_owned()],
+        remedies: vec![
+            "reserve the ports of local services: sysctl -w \
+             net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is \
+             replaced)"
+                .to_owned(),
+        ],
     }]
 }
 
@@ -247,12 +275,12 @@ pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(warning) = &reuse.warning else { return Vec::new() };
     let evidence = match reuse.time_ns {
         Some(time) => {
-            format!("soonest after {:.1} s, {} times in all", real(time.min) / 1e9, reuse.reuses)
+            format!("soonest after {:.1} s, {} times in all", as_f64(time.min) / 1e9, reuse.reuses)
         }
         None => format!("{} times", reuse.reuses),
     };
     vec![Finding {
-        rule: "short-reuse",
+        rule: Rule::ShortReuse,
         severity: Severity::Note,
         sentence: warning.clone(),
         evidence,
@@ -262,10 +290,8 @@ pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
 
 /// More ports to go round in for the destination that a port came back to.
 fn longer_until_reuse(facts: &Facts, reuse: &Reuse) -> Option<String> {
-    let Destination { netns, saddr, daddr, dport } = reuse.soonest?;
-    let netns = Some(netns).filter(|&netns| netns != 0);
-    let to = (netns, Some(saddr), Some((daddr, dport)));
-    let d = facts.destinations.iter().find(|d| (d.netns, d.saddr, d.to) == to);
-    let unknown = || DestinationFacts { netns, ..DestinationFacts::default() };
+    let flow = reuse.soonest?;
+    let d = facts.destinations.iter().find(|d| d.flow == flow);
+    let unknown = || DestinationFacts { flow, ..DestinationFacts::default() };
     facts.wider(&d.cloned().unwrap_or_else(unknown))
 }

@@ -1,11 +1,8 @@
-//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a setting
-//! does, the kernel's `ip-sysctl` for each remedy.
+//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a
+//! setting does, the kernel's `ip-sysctl` for each remedy.
 
-use super::{DestinationFacts, Facts, Finding, NetnsFacts, Severity, Tracker, load::HALF};
-use crate::{
-    analyse::real,
-    model::{ports_between, ports_outside},
-};
+use super::{DestinationFacts, Facts, Finding, NetnsFacts, Rule, Severity, Tracker, load::HALF};
+use crate::{analyse::number::as_f64, model::PortRange};
 
 /// A tracker that is fuller than this share is near its limit.
 const TRACKER_FULL: f64 = 0.8;
@@ -19,55 +16,65 @@ const GIVEN_UP: f64 = 0.1;
 pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
     let blocks = facts.namespaces.iter().filter_map(|n| {
         let range = n.range?;
-        let inside = n.reserved.iter().map(|&(low, high)| (low.max(range.0), high.min(range.1)));
-        let longest = inside.max_by_key(|span| ports_between(*span))?;
-        (ports_between(longest) >= LONG_BLOCK).then_some((n, range, longest))
+        let inside = n.reserved.iter().map(|run| run.intersection(range));
+        let longest = inside.max_by_key(|run| run.len())?;
+        (longest.len() >= LONG_BLOCK).then_some((n, range, longest))
     });
     blocks
-        .map(|(n, range, (low, high))| Finding {
-            rule: "reserved-block",
+        .map(|(n, range, block)| Finding {
+            rule: Rule::ReservedBlock,
             severity: Severity::Note,
-            sentence: format!("a block of reserved ports inside the range makes connects in {} slow now and then", n.name),
-            evidence: format!(
-                "{} ports from {low} to {high} are reserved: a search that begins among them walks to their end, and the port behind them is used far too often",
-                ports_between((low, high))
+            sentence: format!(
+                "a block of reserved ports inside the range makes connects in {} slow now and then",
+                n.name
             ),
-            remedies: beside_block(n, range, (low, high))
+            evidence: format!(
+                "{} ports from {} to {} are reserved: a search that begins among them walks to \
+                 their end, and the port behind them is used far too often",
+                block.len(),
+                block.low,
+                block.high
+            ),
+            remedies: beside_block(n, range, block)
                 .into_iter()
-                .chain([format!("Linux 7.1 and later: {}", n.sysctl("net.ipv4.ip_local_port_step_width=64"))])
+                .chain([format!(
+                    "Linux 7.1 and later: {}",
+                    n.sysctl("net.ipv4.ip_local_port_step_width=64")
+                )])
                 .collect(),
         })
         .collect()
 }
 
-/// The part of the range at one side of the block, where nearly all ports are there: to give up many
-/// for even steps would be a bad trade.
-fn beside_block(n: &NetnsFacts, range: (u16, u16), block: (u16, u16)) -> Option<String> {
-    let below = block.0.checked_sub(1).map(|high| (range.0, high));
-    let above = block.1.checked_add(1).map(|low| (low, range.1));
-    let left = below.into_iter().chain(above).filter(|(low, high)| low <= high);
+/// The part of the range at one side of the block, where nearly all ports are there: to give up
+/// many for even steps would be a bad trade.
+fn beside_block(n: &NetnsFacts, range: PortRange, block: PortRange) -> Option<String> {
+    let below = block.low.checked_sub(1).map(|high| PortRange { high, ..range });
+    let above = block.high.checked_add(1).map(|low| PortRange { low, ..range });
+    let left = below.into_iter().chain(above).filter(|part| !part.is_empty());
     let part = left.max_by_key(|&part| usable(n, part))?;
     let (all, kept) = (usable(n, range), usable(n, part));
     let is_small = f64::from(all - kept) < f64::from(all) * GIVEN_UP;
     is_small.then(|| {
-        let setting = format!("net.ipv4.ip_local_port_range=\"{} {}\"", part.0, part.1);
+        let setting = format!("net.ipv4.ip_local_port_range=\"{} {}\"", part.low, part.high);
         format!("leave the block out of the range: {}", n.sysctl(&setting))
     })
 }
 
-/// Ports of `span` that are not reserved.
-fn usable(n: &NetnsFacts, span: (u16, u16)) -> u32 {
-    ports_outside(span, n.reserved.iter().copied())
+/// Ports of `range` that are not reserved.
+fn usable(n: &NetnsFacts, range: PortRange) -> u32 {
+    range.len_outside(n.reserved.iter().copied())
 }
 
 pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
-    let waiting = facts.destinations.iter().filter_map(|d| {
+    let waiting = facts.destinations.iter().filter(|d| !d.is_explicit()).filter_map(|d| {
         let (time_wait, usable) = d.time_wait.zip(d.usable)?;
-        let to = d.to?;
-        let n = facts.namespace(d.netns)?;
+        let to = d.flow.remote()?;
+        let n = facts.namespace(d.flow.netns)?;
         let many = f64::from(time_wait) >= f64::from(usable) * HALF / 2.0;
-        let is_loopback = to.0.is_loopback() || d.saddr.is_some_and(|saddr| saddr.is_loopback());
+        let is_loopback = to.ip().is_loopback() || d.flow.saddr.is_loopback();
         let off = match n.tw_reuse? {
+            _ if n.timestamps == Some(0) => true,
             0 => true,
             2 => !is_loopback,
             _ => false,
@@ -79,20 +86,29 @@ pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
 
 fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding {
     let value = n.tw_reuse.unwrap_or(0);
-    let why = if value == 2 { "2 holds for loopback only" } else { "0 is off" };
+    let has_timestamps = n.timestamps != Some(0);
+    let why = match value {
+        _ if !has_timestamps => "which takes timestamps, and net.ipv4.tcp_timestamps = 0",
+        2 => "2 holds for loopback only",
+        _ => "0 is off",
+    };
+    let timestamps = (!has_timestamps).then(|| n.sysctl("net.ipv4.tcp_timestamps=1"));
     Finding {
-        rule: "tw-reuse",
+        rule: Rule::TwReuse,
         severity: Severity::Warning,
         sentence: format!("ports in TIME_WAIT for {d} can't be used again for 60 seconds"),
         evidence: format!(
             "{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why})",
             n.name
         ),
-        remedies: vec![
-            n.sysctl("net.ipv4.tcp_tw_reuse=1")
-                + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
-            "let the other side close first".to_owned(),
-        ],
+        remedies: timestamps
+            .into_iter()
+            .chain([
+                n.sysctl("net.ipv4.tcp_tw_reuse=1")
+                    + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
+                "let the other side close first".to_owned(),
+            ])
+            .collect(),
     }
 }
 
@@ -102,12 +118,12 @@ pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
     };
     let Tracker { count, max, netns } = tracker;
     let timeout = "net.netfilter.nf_conntrack_tcp_timeout_time_wait=30";
-    let share = real(count) / real(max);
+    let share = as_f64(count) / as_f64(max);
     if share < TRACKER_FULL {
         return Vec::new();
     }
     vec![Finding {
-        rule: "conntrack",
+        rule: Rule::Conntrack,
         severity: if share >= 1.0 { Severity::Critical } else { Severity::Warning },
         sentence:
             "the connection tracker is nearly full: beyond its limit new connections are dropped"
@@ -132,11 +148,20 @@ pub(super) fn listener_inside(facts: &Facts) -> Vec<Finding> {
                 None => listener.port.to_string(),
             });
             Finding {
-                rule: "listener-inside",
+                rule: Rule::ListenerInside,
                 severity: Severity::Note,
-                sentence: format!("services in {} listen inside the range: after a restart their port may be taken by a connection", n.name),
-                evidence: format!("listening and not reserved: {}", named.collect::<Vec<_>>().join(", ")),
-                remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n)))],
+                sentence: format!(
+                    "services in {} listen inside the range: after a restart their port may be \
+                     taken by a connection",
+                    n.name
+                ),
+                evidence: format!(
+                    "listening and not reserved: {}",
+                    named.collect::<Vec<_>>().join(", ")
+                ),
+                remedies: vec![
+                    n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n))),
+                ],
             }
         })
         .collect()
@@ -147,7 +172,7 @@ fn also_reserved(n: &NetnsFacts) -> String {
     let reserved = n
         .reserved
         .iter()
-        .map(|&(low, high)| if low == high { low.to_string() } else { format!("{low}-{high}") });
+        .map(|run| if run.len() == 1 { run.low.to_string() } else { run.to_string() });
     let ports = n.listeners.iter().map(|listener| listener.port.to_string());
     reserved.chain(ports).collect::<Vec<_>>().join(",")
 }
@@ -155,13 +180,23 @@ fn also_reserved(n: &NetnsFacts) -> String {
 pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
     let equal = facts.namespaces.iter().filter_map(|n| Some((n, n.range?)));
     equal
-        .filter(|(_, (low, high))| low < high && low % 2 == high % 2)
-        .map(|(n, (low, high))| Finding {
-            rule: "equal-parity",
+        .filter(|(_, PortRange { low, high })| low < high && low % 2 == high % 2)
+        .map(|(n, PortRange { low, high })| Finding {
+            rule: Rule::EqualParity,
             severity: Severity::Note,
-            sentence: format!("the range of {} has ends of equal parity: each connect leaves one port of it out of its search", n.name),
-            evidence: format!("net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the search takes an even one"),
-            remedies: vec![n.sysctl(&format!("net.ipv4.ip_local_port_range=\"{low} {}\"", high.checked_add(1).unwrap_or(high - 1)))],
+            sentence: format!(
+                "the range of {} has ends of equal parity: each connect leaves one port of it out \
+                 of its search",
+                n.name
+            ),
+            evidence: format!(
+                "net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the \
+                 search takes an even one"
+            ),
+            remedies: vec![n.sysctl(&format!(
+                "net.ipv4.ip_local_port_range=\"{low} {}\"",
+                high.checked_add(1).unwrap_or(high - 1)
+            ))],
         })
         .collect()
 }
@@ -172,12 +207,19 @@ pub(super) fn other_range(facts: &Facts) -> Vec<Finding> {
     let others = facts.namespaces.iter().filter(|n| !n.is_host);
     let others = others.filter_map(|n| Some((n, n.range.filter(|&range| range != host)?)));
     others
-        .map(|(n, (low, high))| Finding {
-            rule: "other-range",
+        .map(|(n, PortRange { low, high })| Finding {
+            rule: Rule::OtherRange,
             severity: Severity::Note,
-            sentence: format!("{} has another range than the host: sysctl on the host does not reach it", n.name),
-            evidence: format!("{low} to {high} there, {} to {} on the host", host.0, host.1),
-            remedies: vec!["set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)".to_owned()],
+            sentence: format!(
+                "{} has another range than the host: sysctl on the host does not reach it",
+                n.name
+            ),
+            evidence: format!("{low} to {high} there, {} to {} on the host", host.low, host.high),
+            remedies: vec![
+                "set it where the namespace is made (for a container: --sysctl \
+                 net.ipv4.ip_local_port_range=…)"
+                    .to_owned(),
+            ],
         })
         .collect()
 }

@@ -1,16 +1,26 @@
 use insta::assert_snapshot;
 
-use super::*;
-use crate::analyse::{reuse::Reuse, self_connect::SelfConnect};
+use super::{remedies, rules::MAX_PER_RULE, *};
+use crate::{
+    analyse::{reuse::Reuse, self_connect::SelfConnect},
+    model::{FlowKey, Origin, PortRange},
+};
+
+fn flow(netns: u32, daddr: [u8; 4], dport: u16) -> FlowKey {
+    FlowKey {
+        netns: Some(netns),
+        saddr: [10, 0, 0, 1].into(),
+        daddr: Some(daddr.into()),
+        dport: Some(dport),
+    }
+}
 
 fn destination() -> DestinationFacts {
     DestinationFacts {
-        netns: Some(1),
-        saddr: Some("10.0.0.1".parse().unwrap()),
-        to: Some(("10.0.0.2".parse().unwrap(), 443)),
-        origin: Some("connect"),
+        flow: flow(1, [10, 0, 0, 2], 443),
+        origin: Some(Origin::Connect),
         process: Some("curl (4711)".into()),
-        range: Some((32_768, 60_999)),
+        range: Some(PortRange::new(32_768, 60_999)),
         assignments: 1000,
         per_second: Some(1000.0),
         ..DestinationFacts::default()
@@ -22,7 +32,7 @@ fn host() -> NetnsFacts {
         netns: 1,
         name: "the host".into(),
         is_host: true,
-        range: Some((32_768, 60_999)),
+        range: Some(PortRange::new(32_768, 60_999)),
         tw_reuse: Some(2),
         ..NetnsFacts::default()
     }
@@ -60,11 +70,11 @@ fn of_a_shortage() {
         in_use: Some(28_232),
         usable: Some(28_232),
         time_wait: Some(28_000),
-        search_cpus: Some(1.4),
+        search_cpus_at_most: Some(1.4),
         ..destination()
     };
     let past_half = DestinationFacts {
-        to: Some(("10.0.0.3".parse().unwrap(), 80)),
+        flow: flow(1, [10, 0, 0, 3], 80),
         searches_known: 1000,
         second_pass: 900,
         tried_p50: Some(14_500),
@@ -73,17 +83,21 @@ fn of_a_shortage() {
         usable: Some(28_232),
         ..destination()
     };
-    let binds = DestinationFacts { origin: Some("bind"), to: None, ..destination() };
+    let binds = DestinationFacts {
+        origin: Some(Origin::Bind),
+        flow: FlowKey { daddr: None, dport: None, ..destination().flow },
+        ..destination()
+    };
     let destinations = vec![failing, past_half, binds];
     let namespaces = vec![host()];
     assert_snapshot!(text(&Facts { destinations, namespaces, ..Facts::default() }), @r##"
     critical [exhausted] curl (4711) finds no free port (connect) for 10.0.0.1 -> 10.0.0.2:443
-      800 of 1000 assignments failed for want of a port; 28232 of 28232 ports in use (100 %), 28000 of them in TIME_WAIT; searching takes 140 % of a CPU
+      800 of 1000 assignments failed for want of a port; 28232 of 28232 ports in use (100 %), 28000 of them in TIME_WAIT; searching takes at most 140 % of a CPU
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect searches through half of the range first
-      900 of 1000 searches went through all ports of the preferred parity first; half of them looked at 14500 candidates or more; one in a hundred took 2500 us or more; 17000 of 28232 ports in use (60 %); mostly curl (4711)
+      900 of 1000 searches went through all ports of the preferred parity first; half of them looked at 14500 candidates or more; one in a hundred took 2500 us or more; 17000 of 28232 ports in use (60 %)
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
@@ -105,12 +119,12 @@ fn of_settings() {
     let own = NetnsFacts {
         netns: 2,
         name: "container web".into(),
-        range: Some((40_000, 50_000)),
+        range: Some(PortRange::new(40_000, 50_000)),
         ..NetnsFacts::default()
     };
     let mut host = host();
-    host.range = Some((32_768, 60_998));
-    host.reserved = vec![(40_000, 40_001), (45_000, 50_000)];
+    host.range = Some(PortRange::new(32_768, 60_998));
+    host.reserved = vec![PortRange::new(40_000, 40_001), PortRange::new(45_000, 50_000)];
     host.listeners = vec![
         Listener { port: 33_000, process: Some("etcd (7)".into()) },
         Listener { port: 34_000, process: None },
@@ -168,17 +182,13 @@ fn the_search_alone_tells_the_half_mark() {
         ..destination()
     }];
     let found = findings(&Facts { destinations, ..Facts::default() });
-    assert_eq!((found[0].rule, found[0].severity), ("half-mark", Severity::Warning));
+    assert_eq!((found[0].rule, found[0].severity), (Rule::HalfMark, Severity::Warning));
 }
 
 #[test]
 fn many_alike_are_told_once() {
     let destinations = (1..=10)
-        .map(|n| DestinationFacts {
-            to: Some(("10.0.0.2".parse().unwrap(), n)),
-            no_port: 1,
-            ..destination()
-        })
+        .map(|n| DestinationFacts { flow: flow(1, [10, 0, 0, 2], n), no_port: 1, ..destination() })
         .collect();
     let found = findings(&Facts { destinations, ..Facts::default() });
     assert_eq!(found.len(), MAX_PER_RULE);
@@ -188,35 +198,39 @@ fn many_alike_are_told_once() {
 #[test]
 fn a_block_is_left_out_where_nearly_all_ports_are_beside_it() {
     let remedy = |reserved| {
-        let host = NetnsFacts { range: Some((32_768, 60_999)), reserved: vec![reserved], ..host() };
+        let host = NetnsFacts {
+            range: Some(PortRange::new(32_768, 60_999)),
+            reserved: vec![reserved],
+            ..host()
+        };
         let found = findings(&Facts { namespaces: vec![host], ..Facts::default() });
-        let block = found.into_iter().find(|finding| finding.rule == "reserved-block");
+        let block = found.into_iter().find(|finding| finding.rule == Rule::ReservedBlock);
         block.map(|block| block.remedies)
     };
-    let range = |reserved| {
-        let remedies = remedy(reserved)?;
+    let range = |low, high| {
+        let remedies = remedy(PortRange::new(low, high))?;
         let text = remedies.iter().find_map(|remedy| remedy.split_once("port_range="));
         Some(text.map(|(_, range)| range.to_owned()))
     };
     let is = |text: &str| Some(Some(format!("{text:?}")));
-    assert_eq!(range((45_000, 60_999)), is("32768 44999"));
-    assert_eq!(range((45_000, 65_535)), is("32768 44999"));
-    assert_eq!(range((1024, 40_000)), is("40001 60999"));
-    assert_eq!(range((34_000, 36_000)), is("36001 60999"));
-    assert_eq!(range((40_000, 49_999)), Some(None));
-    assert_eq!(range((1, 65_535)), Some(None));
-    assert_eq!(range((1024, 33_000)), None);
-    assert_eq!(range((61_000, 65_535)), None);
+    assert_eq!(range(45_000, 60_999), is("32768 44999"));
+    assert_eq!(range(45_000, 65_535), is("32768 44999"));
+    assert_eq!(range(1024, 40_000), is("40001 60999"));
+    assert_eq!(range(34_000, 36_000), is("36001 60999"));
+    assert_eq!(range(40_000, 49_999), Some(None));
+    assert_eq!(range(1, 65_535), Some(None));
+    assert_eq!(range(1024, 33_000), None);
+    assert_eq!(range(61_000, 65_535), None);
 }
 
-fn of_rule(facts: &Facts, rule: &str) -> Vec<String> {
+fn of_rule(facts: &Facts, rule: Rule) -> Vec<String> {
     let found = findings(facts).into_iter().find(|finding| finding.rule == rule);
     found.unwrap().remedies
 }
 
 fn widened(d: DestinationFacts, facts: Facts) -> Option<String> {
     let facts = Facts { destinations: vec![DestinationFacts { no_port: 20, ..d }], ..facts };
-    of_rule(&facts, "exhausted")
+    of_rule(&facts, Rule::Exhausted)
         .into_iter()
         .find(|remedy| remedy.contains("RANGE") || remedy.contains("range"))
 }
@@ -225,7 +239,7 @@ fn widened(d: DestinationFacts, facts: Facts) -> Option<String> {
 fn a_sysctl_is_set_inside_of_its_namespace() {
     let here = Facts { own_netns: Some(1), ..Facts::default() };
     let told = |d, facts| widened(d, facts).unwrap().replace("net.ipv4.ip_local_port_range", "R");
-    let away = || DestinationFacts { netns: Some(7), ..destination() };
+    let away = || DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
     assert_snapshot!(told(destination(), here.clone()), @r##"sysctl -w R="10240 65535""##);
     assert_snapshot!(told(away(), here.clone()), @r##"inside netns 7: sysctl -w R="10240 65535""##);
     let process = DestinationFacts { pid: Some(4711), ..away() };
@@ -234,14 +248,15 @@ fn a_sysctl_is_set_inside_of_its_namespace() {
         NetnsFacts { netns: 7, enter: Some("ip netns exec web".into()), ..NetnsFacts::default() };
     let named = Facts { namespaces: vec![named], ..here.clone() };
     assert_snapshot!(told(away(), named), @r##"ip netns exec web sysctl -w R="10240 65535""##);
-    let unknown = DestinationFacts { netns: None, ..destination() };
+    let unknown = DestinationFacts { flow: destination().flow.in_any_netns(), ..destination() };
     assert_snapshot!(told(unknown, here), @r##"sysctl -w R="10240 65535""##);
 }
 
 #[test]
 fn a_socket_s_own_range_is_widened_by_the_socket() {
-    let own = DestinationFacts { range: Some((40_000, 40_099)), ..destination() };
-    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, IP_LOCAL_PORT_RANGE, …)";
+    let own = DestinationFacts { range: Some(PortRange::new(40_000, 40_099)), ..destination() };
+    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, \
+                    IP_LOCAL_PORT_RANGE, …)";
     let by_socket = DestinationFacts { by_socket: true, ..own.clone() };
     assert_eq!(widened(by_socket, Facts::default()).as_deref(), Some(expected));
     let facts = Facts { namespaces: vec![host()], ..Facts::default() };
@@ -250,19 +265,13 @@ fn a_socket_s_own_range_is_widened_by_the_socket() {
 
 #[test]
 fn a_wide_range_is_not_made_narrower() {
-    let wide = DestinationFacts { range: Some((1024, 65_535)), ..destination() };
+    let wide = DestinationFacts { range: Some(PortRange::new(1024, 65_535)), ..destination() };
     assert_eq!(widened(wide.clone(), Facts::default()), None);
-    let soonest = crate::model::Destination {
-        netns: 1,
-        saddr: wide.saddr.unwrap(),
-        daddr: wide.to.unwrap().0,
-        dport: 443,
-    };
     let reuse = Reuse {
         reuses: 1,
         assignments: None,
         time_ns: None,
-        soonest: Some(soonest),
+        soonest: Some(wide.flow),
         forgotten: 0,
         warning: Some("too soon".into()),
     };
@@ -272,8 +281,8 @@ fn a_wide_range_is_not_made_narrower() {
         own_netns: Some(1),
         ..Facts::default()
     };
-    assert_eq!(of_rule(&facts(wide), "short-reuse"), [remedies::POOL]);
-    let narrow = of_rule(&facts(destination()), "short-reuse");
+    assert_eq!(of_rule(&facts(wide), Rule::ShortReuse), [remedies::POOL]);
+    let narrow = of_rule(&facts(destination()), Rule::ShortReuse);
     assert_eq!(narrow, ["sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""]);
 }
 
@@ -287,9 +296,193 @@ fn two_failures_at_once_are_no_loop() {
             ..destination()
         };
         let found = findings(&Facts { destinations: vec![d], ..Facts::default() });
-        found.iter().any(|finding| finding.rule == "retry-loop")
+        found.iter().any(|finding| finding.rule == Rule::RetryLoop)
     };
     assert!(!is_loop(2, 2000.0), "a millisecond apart");
     assert!(!is_loop(9, 9.0) && !is_loop(50, 100.0), "too few, too short");
     assert!(is_loop(10, 10.0) && is_loop(50, 10.0));
+}
+
+fn of_states(states: StateFacts) -> String {
+    let d = DestinationFacts {
+        in_use: Some(100),
+        left: Some(0),
+        usable: Some(100),
+        states: Some(StateFacts { all: 100, ..states }),
+        held_by: Some("mostly app (7)".into()),
+        ..destination()
+    };
+    text(&Facts { destinations: vec![d], ..Facts::default() })
+}
+
+#[test]
+fn a_destination_that_does_not_answer() {
+    let states = StateFacts { syn_sent: 100, syn_resent: 95, ..StateFacts::default() };
+    assert_snapshot!(of_states(states), @r##"
+    critical [full] no port is left for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
+      100 of 100 ports in use (100 %); mostly app (7)
+      -> a connect timeout in the program (the kernel itself gives up after two minutes: net.ipv4.tcp_syn_retries), and longer waits between attempts
+    warning [syn-sent] 10.0.0.2:443 does not answer: connects to it keep their ports while they wait
+      100 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in SYN_SENT, 95 of which have sent their SYN again; mostly app (7)
+      -> find out why it does not answer: the host, its route, a firewall that drops
+      -> a connect timeout in the program (the kernel itself gives up after two minutes: net.ipv4.tcp_syn_retries), and longer waits between attempts
+    "##);
+}
+
+#[test]
+fn a_program_that_does_not_close() {
+    assert_snapshot!(of_states(StateFacts { close_wait: 60, ..StateFacts::default() }), @r##"
+    critical [full] no port is left for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
+      100 of 100 ports in use (100 %); mostly app (7)
+      -> close() in the program: the peer has closed, read() returns 0, and no timeout of the kernel ends CLOSE_WAIT
+    warning [close-wait] the program does not close connections that 10.0.0.2:443 has closed
+      60 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in CLOSE_WAIT; mostly app (7)
+      -> close() in the program: the peer has closed, read() returns 0, and no timeout of the kernel ends CLOSE_WAIT
+    "##);
+}
+
+#[test]
+fn a_peer_that_does_not_close() {
+    let states = StateFacts { fin_wait2: 70, orphans: 40, ..StateFacts::default() };
+    assert_snapshot!(of_states(states), @r##"
+    critical [full] no port is left for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
+      100 of 100 ports in use (100 %); mostly app (7)
+      -> where the program holds them: close() in place of shutdown() alone, or a read timeout; SO_KEEPALIVE finds out whether the peer is still there
+      -> where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
+    warning [fin-wait] 10.0.0.2:443 does not close connections that this side has closed
+      70 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in FIN_WAIT2; 40 of the 100 are closed by their program and wait for the peer; mostly app (7)
+      -> where the program holds them: close() in place of shutdown() alone, or a read timeout; SO_KEEPALIVE finds out whether the peer is still there
+      -> where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
+    "##);
+}
+
+#[test]
+fn a_few_sockets_in_a_state_are_of_a_moment() {
+    let states = StateFacts {
+        syn_sent: 9,
+        syn_resent: 9,
+        close_wait: 9,
+        fin_wait2: 9,
+        ..StateFacts::default()
+    };
+    let text = of_states(states);
+    for rule in ["syn-sent", "close-wait", "fin-wait"] {
+        assert!(!text.contains(rule), "{text}");
+    }
+    // Without a SYN sent again nothing says that nobody answers.
+    let text = of_states(StateFacts { syn_sent: 90, ..StateFacts::default() });
+    assert!(!text.contains("[syn-sent]"), "{text}");
+}
+
+fn asked(ask: &'static str, saddr: &str, in_use: u32) -> AskedFacts {
+    AskedFacts {
+        netns: 1,
+        ask,
+        error: "EADDRINUSE",
+        saddr: saddr.parse().unwrap(),
+        in_use,
+        usable: 100,
+        time_wait_reusable: 0,
+        unsure: 0,
+        may_share: false,
+        held_by: Some("mostly app (7)".into()),
+    }
+}
+
+#[test]
+fn binds_and_udp_that_find_no_port() {
+    let all = vec![
+        asked("bind", "0.0.0.0", 100),
+        asked("bind", "::", 100),
+        asked("udp", "0.0.0.0", 10),
+        asked("udp", "::", 95),
+    ];
+    let facts = Facts { asked: all, namespaces: vec![host()], ..Facts::default() };
+    assert_snapshot!(text(&facts), @r##"
+    critical [bind-full] no port is left for bind() to port 0 (TCP) on 0.0.0.0: the next one fails with EADDRINUSE
+      TCP sockets have 100 of 100 ports of the range; mostly app (7)
+      -> where a program binds before it connects: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared between destinations
+      -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+    warning [udp-full] few ports are left for a UDP socket on ::
+      UDP sockets have 95 of 100 ports of the range; mostly app (7)
+      -> one socket for many peers (an unconnected UDP socket), and close() what is no longer used
+      -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+    "##);
+    let facts = Facts { asked: vec![asked("bind", "0.0.0.0", 89)], ..Facts::default() };
+    assert_eq!(findings(&facts), []);
+}
+
+#[test]
+fn ports_that_are_bound_count_for_every_destination() {
+    let d = |left| DestinationFacts {
+        in_use: Some(12),
+        left: Some(left),
+        usable: Some(100),
+        ..destination()
+    };
+    let rules = |left| {
+        let found = findings(&Facts { destinations: vec![d(left)], ..Facts::default() });
+        found.into_iter().map(|finding| (finding.rule, finding.evidence)).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(88), []);
+    let bound = |count| {
+        format!(
+            "12 of 100 ports in use (12 %), {count} more bound, which takes them for every destination"
+        )
+    };
+    assert_eq!(rules(0), [(Rule::Full, bound(88))]);
+    assert_eq!(rules(40), [(Rule::HalfMark, bound(48))]);
+}
+
+#[test]
+fn without_timestamps_no_time_wait_is_taken_over() {
+    let d = DestinationFacts {
+        in_use: Some(28_000),
+        left: Some(232),
+        usable: Some(28_232),
+        time_wait: Some(28_000),
+        ..destination()
+    };
+    let n = NetnsFacts { tw_reuse: Some(1), timestamps: Some(0), ..host() };
+    let facts = Facts { destinations: vec![d], namespaces: vec![n], ..Facts::default() };
+    assert_snapshot!(text(&facts), @r##"
+    warning [half-mark] nearly all ports for 10.0.0.1 -> 10.0.0.2:443 are in use
+      28000 of 28232 ports in use (99 %), 28000 of them in TIME_WAIT
+      -> keep connections and use them again: a pool, HTTP keep-alive
+      -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
+    warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be used again for 60 seconds
+      28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 1 in the host (which takes timestamps, and net.ipv4.tcp_timestamps = 0)
+      -> sysctl -w net.ipv4.tcp_timestamps=1
+      -> sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)
+      -> let the other side close first
+    "##);
+}
+
+#[test]
+fn the_nat_is_told_from_the_ports() {
+    let tracked = |is_now| TrackedFacts {
+        insert_failed: 7,
+        drop: 3,
+        early_drop: 2,
+        search_restart: 20_000,
+        is_now,
+    };
+    let facts = |tracked| {
+        let n = NetnsFacts { tracked: Some(tracked), ..host() };
+        Facts { namespaces: vec![n], ..Facts::default() }
+    };
+    assert_snapshot!(text(&facts(tracked(true))), @r##"
+    critical [conntrack-drop] connection tracking in the host had no room for new connections: their packets were dropped
+      nf_conntrack: drop 3, early_drop 2, meanwhile
+      -> a higher net.netfilter.nf_conntrack_max
+      -> sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30
+    warning [nat-clash] connections in the host got the same translated address and port as others: their first packets were dropped (NAT, not the ports of this host)
+      nf_conntrack: insert_failed 7, meanwhile; search_restart 20000: net.netfilter.nf_conntrack_buckets may be too few
+      -> let the NAT choose ports at random: iptables --random-fully, nft masquerade fully-random
+      -> more addresses or ports to translate to (SNAT --to-source FIRST-LAST, --to-ports)
+    "##);
+    let past = findings(&facts(tracked(false)));
+    assert!(past.iter().all(|finding| finding.severity == Severity::Note), "{past:?}");
+    assert_eq!(findings(&facts(TrackedFacts::default())), []);
 }

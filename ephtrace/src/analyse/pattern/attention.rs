@@ -5,11 +5,11 @@
 //! take part. What a resting model misses is counted at its own mean.
 
 use super::{
-    classifier::Classifier,
-    facts::real,
+    ensemble::{Ensemble, Resting},
     names::{Algorithm, Pattern},
     posterior::{self, Member},
 };
+use crate::analyse::real as as_f64;
 
 /// All models take part in this many events first.
 const FIRST: u64 = 2048;
@@ -20,50 +20,39 @@ const PROBE: u64 = 128;
 /// A model further behind the best than this, per event, rests.
 const HOPELESS: f64 = 0.5;
 
-/// Which groups of models rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each group rests by itself")]
-pub(super) struct Attention {
-    pub(super) host_rests: bool,
-    pub(super) lanes_rest: bool,
-    pub(super) hashes_rest: bool,
-    pub(super) random_rests: bool,
-    pub(super) mixtures_rest: bool,
+/// What rests during the next event.
+pub(super) fn next(c: &Ensemble) -> Resting {
+    let events = c.counts.events;
+    if events < FIRST || events % CYCLE < PROBE {
+        Resting::default()
+    } else if events % CYCLE == PROBE {
+        decide(c)
+    } else {
+        c.resting
+    }
 }
 
-impl Attention {
-    /// What rests during the next event.
-    pub(super) fn next(c: &Classifier) -> Self {
-        let events = c.facts.events;
-        if events < FIRST || events % CYCLE < PROBE {
-            Self::default()
-        } else if events % CYCLE == PROBE {
-            Self::decide(c)
-        } else {
-            c.attention
-        }
-    }
-
-    fn decide(c: &Classifier) -> Self {
-        let n = real(c.facts.events);
-        let members = posterior::members(c);
-        let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
-        let hopeless = |group: fn(&Member) -> bool| {
-            members.iter().filter(|m| group(m)).all(|m| m.log < best - HOPELESS * n)
-        };
-        let mixtures_rest = hopeless(|m| m.algorithm == Algorithm::Mixed);
-        Self {
-            // The parts of a mixture work while it does.
-            mixtures_rest,
-            host_rests: mixtures_rest && hopeless(|m| m.pattern == Pattern::Sequential),
-            hashes_rest: mixtures_rest && hopeless(is_simple_hash),
-            lanes_rest: mixtures_rest
-                && hopeless(|m| m.pattern == Pattern::PerDestination && !is_simple_hash(m)),
-            random_rests: mixtures_rest && hopeless(|m| m.pattern == Pattern::Random),
-        }
+fn decide(c: &Ensemble) -> Resting {
+    let n = as_f64(c.counts.events);
+    let members = posterior::members(c);
+    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
+    let hopeless = |group: fn(&Member) -> bool| {
+        members.iter().filter(|m| group(m)).all(|m| m.log < best - HOPELESS * n)
+    };
+    let mixtures = hopeless(|m| m.algorithm == Algorithm::Mixed);
+    Resting {
+        // The parts of a mixture work while it does.
+        mixtures,
+        host: mixtures && hopeless(|m| m.pattern == Pattern::Sequential),
+        hashes: mixtures && hopeless(is_simple_hash),
+        lanes: mixtures && hopeless(|m| m.pattern == Pattern::PerDestination && !is_simple_hash(m)),
+        random: mixtures && hopeless(|m| m.pattern == Pattern::Random),
     }
 }
 
 fn is_simple_hash(member: &Member) -> bool {
     matches!(member.algorithm, Algorithm::Alg3Hash | Algorithm::LinuxHintEven)
 }
+
+#[cfg(test)]
+mod tests;

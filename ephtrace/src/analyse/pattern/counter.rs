@@ -1,12 +1,12 @@
 //! A policy that is a counter: a reference, a law of increment, and what may come in between.
 
 use super::{
+    counter_heads::Match,
     frame::Frame,
-    frontier::Sight,
     laws::{Densities, Law},
     observation::Clock,
-    salt::Salt,
     score::{CLEAN, JUMP, LATE, NOISE, SKIP, Score, Shares},
+    secret_epoch::SecretEpoch,
 };
 
 /// Where a counter starts for a destination that it has not seen.
@@ -33,7 +33,7 @@ const MIXED_JUMP: f64 = 0.04;
 pub(super) struct Counter {
     law: &'static Law,
     start: Start,
-    salt: Option<Salt>,
+    secret: Option<SecretEpoch>,
     shares: Shares,
     score: Score,
 }
@@ -41,27 +41,32 @@ pub(super) struct Counter {
 impl Counter {
     pub(super) fn new(law: &'static Law, start: Start) -> Self {
         let shares = Shares::new(SKIP_CAP, JUMP_CAP);
-        Self { law, start, salt: None, shares, score: Score::new() }
+        Self { law, start, secret: None, shares, score: Score::new() }
     }
 
     /// With a secret that changes every ten seconds.
     pub(super) fn salted(law: &'static Law, start: Start) -> Self {
-        Self { salt: Some(Salt::new()), ..Self::new(law, start) }
+        Self { secret: Some(SecretEpoch::new()), ..Self::new(law, start) }
     }
 
     pub(super) fn log(&self, n: f64) -> f64 {
         self.score.log(n)
     }
 
-    /// Probability that the reference of `sight` still counts.
-    pub(super) fn same(&self, sight: &Sight, clock: Clock) -> f64 {
-        self.salt.as_ref().map_or(1.0, |salt| salt.same(sight.at, clock))
+    /// Share of steps further than the law's.
+    pub(super) fn skips(&self) -> f64 {
+        self.shares.now()[SKIP]
+    }
+
+    /// Probability that the reference of `matched` still counts.
+    pub(super) fn same(&self, matched: &Match, clock: Clock) -> f64 {
+        self.secret.as_ref().map_or(1.0, |secret| secret.same(matched.at, clock))
     }
 
     /// Scores one event; returns its density under the law alone, for mixtures.
-    pub(super) fn observe(&mut self, frame: &Frame, sight: &Sight, clock: Clock) -> f64 {
-        let densities = match sight.step {
-            Some(step) => self.law.at(step).map(|density| density * sight.weight),
+    pub(super) fn observe(&mut self, frame: &Frame, matched: &Match, clock: Clock) -> f64 {
+        let densities = match matched.step {
+            Some(step) => self.law.at(step).map(|density| density * matched.weight),
             None => [0.0; 3],
         };
         let fresh = match self.start {
@@ -69,23 +74,23 @@ impl Counter {
             Start::LowParity => frame.fresh_low,
         };
         let mut shares = self.shares.now();
-        if !sight.any {
+        if !matched.any {
             let density = (1.0 - shares[NOISE]) * fresh + shares[NOISE] * frame.noise;
             self.score.add(density);
             return fresh;
         }
-        if self.salt.is_some() && clock == Clock::Unknown {
+        if self.secret.is_some() && clock == Clock::Unknown {
             shares = blind(shares);
         }
-        let same = self.same(sight, clock);
+        let same = self.same(matched, clock);
         let parts = parts(shares, densities, fresh, frame.noise);
         let unbroken: f64 = parts.iter().sum();
         let broken = (1.0 - shares[NOISE]) * fresh + parts[NOISE];
         let density = same * unbroken + (1.0 - same) * broken;
         self.score.add(density);
         self.shares.learn(parts.map(|part| part * same), density);
-        if let Some(salt) = &mut self.salt {
-            salt.learn(sight.at, clock, broken, unbroken);
+        if let Some(secret) = &mut self.secret {
+            secret.learn(matched.at, clock, broken, unbroken);
         }
         let law = (parts[CLEAN] + parts[SKIP] + parts[LATE])
             / (shares[CLEAN] + shares[SKIP] + shares[LATE]);

@@ -2,58 +2,115 @@
 //! nothing is decided.
 
 use super::{
-    classifier::Classifier,
-    facts::{Facts, NEAR, real},
-    names::{Algorithm, Pattern},
-    verdict::{CONFIDENT, FEWEST_PAIRS, Verdict},
+    counts::Counts,
+    ensemble::Ensemble,
+    models::NEAR,
+    names::{Algorithm, Pattern, Predictable},
+    posterior::TELLING,
+    verdict::{FEWEST_PAIRS, Verdict},
 };
+use crate::analyse::real as as_f64;
 
 /// Share from which on a parity is worth a word.
 const NEARLY_ALL: f64 = 0.95;
 
 /// All sentences, the weightiest first.
-pub(super) fn sentences(c: &Classifier, verdict: &Verdict) -> Vec<String> {
-    if c.facts.events == 0 {
+pub(super) fn sentences(c: &Ensemble, verdict: &Verdict) -> Vec<String> {
+    let counts = &c.counts;
+    if counts.events == 0 {
         return vec!["nothing seen yet".into()];
     }
-    let mut sentences = Vec::new();
-    sentences.extend(numbers(&c.facts, verdict, c.host.random_up.n()));
-    sentences.extend(simple_hash(&c.facts, verdict));
-    sentences.extend(epochs(&c.facts, verdict));
-    sentences.extend(too_little(&c.facts, verdict));
-    sentences.extend(undecided(verdict));
+    let mut sentences = vec![predictable(verdict)];
+    if verdict.patterns[0].name == Pattern::Fixed {
+        sentences.push(fixed(c, verdict));
+    } else {
+        sentences.extend(numbers(c, verdict));
+        sentences.extend(simple_hash(counts, verdict));
+        sentences.extend(epochs(counts, verdict));
+    }
+    sentences.extend(undecided(counts, verdict));
     sentences.extend(kernel(c, verdict));
     sentences.extend(astray(c));
     sentences.extend(verdict.next_port_bits.map(guessing));
+    sentences.extend(disorder(counts));
+    sentences.extend(retries(counts));
     sentences.extend(forgotten(c.forgotten()));
     sentences
 }
 
-/// "212 of 215 returns to a destination moved +2 to +16 (chance 0.03 %); global steps 3 of 255;
-/// 256 of 256 even: double hash with random increments, Linux 5.18 or later".
-fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> Option<String> {
+/// The answer to the first question.
+fn predictable(verdict: &Verdict) -> String {
+    let sure = percent(verdict.predictable_confidence);
+    match (verdict.predictable, verdict.pattern) {
+        (Predictable::Yes, Pattern::Fixed) => {
+            format!("predictable: yes ({sure}), the program names the port itself")
+        }
+        (Predictable::Yes, Pattern::Undetermined) => {
+            format!(
+                "predictable: yes ({sure}), a counter is behind the ports; whose, can't be told"
+            )
+        }
+        (Predictable::Yes, _) => {
+            format!("predictable: yes ({sure}), a counter is behind the ports")
+        }
+        (Predictable::No, _) => format!("predictable: no ({sure}), the ports are random"),
+        (Predictable::Unknown, Pattern::Mixed) => {
+            "predictable: in part, some ports follow a counter and others don't".into()
+        }
+        (Predictable::Unknown, _) => format!("predictable: unknown (likeliest answer {sure})"),
+    }
+}
+
+/// A probability as a percentage that never claims to be certain.
+fn percent(probability: f64) -> String {
+    if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
+}
+
+/// "21 assignments to 21 destinations have 1 port: …".
+fn fixed(c: &Ensemble, verdict: &Verdict) -> String {
+    let (counts, ports) = (&c.counts, c.random.fixed.distinct());
+    let name = match verdict.algorithm {
+        Algorithm::Undetermined => String::new(),
+        algorithm => format!(": {}", algorithm.in_words()),
+    };
+    format!(
+        "{} assignments to {} have {}{name}",
+        counts.events,
+        plural(counts.destinations, "destination"),
+        plural(ports.into(), "port")
+    )
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// "212 of 215 repeat assignments to a destination landed 2 to 16 ports above the previous one
+/// (0.03 % expected by chance); small steps ignoring destination: 3 of 255; 256 of 256 even: double
+/// hash with random increments, Linux 5.18 or later".
+fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
+    let counts = &c.counts;
     let mut parts = Vec::new();
     let sequential = verdict.patterns[0].name == Pattern::Sequential;
     if !sequential {
-        parts.extend(returns(facts));
+        parts.extend(returns(counts));
     }
-    if facts.pairs > 0 {
+    if counts.pairs > 0 {
         let steps = if verdict.algorithms[0].name == Algorithm::Alg5RandInc {
-            format!("steps of 1 to about {increments:.0} from one assignment to the next")
+            format!("steps of 1 to about {:.0} ignoring destination", c.host.random_up.n())
         } else {
+            let chance = if sequential { chance(counts.chance_of_pair()) } else { String::new() };
             format!(
-                "global steps {} of {}{}",
-                facts.near_pairs,
-                facts.pairs,
-                if sequential { chance(facts.chance_of_pair()) } else { String::new() }
+                "small steps ignoring destination: {} of {}{chance}",
+                counts.near_pairs, counts.pairs
             )
         };
         parts.push(steps);
     }
     if sequential {
-        parts.extend(returns(facts));
+        parts.extend(returns(counts));
     }
-    parts.extend(parity(facts));
+    parts.extend(parity(counts));
     let name = match verdict.algorithm {
         Algorithm::Undetermined => String::new(),
         algorithm => format!(": {}", algorithm.in_words()),
@@ -61,116 +118,123 @@ fn numbers(facts: &Facts, verdict: &Verdict, increments: f64) -> Option<String> 
     (!parts.is_empty()).then(|| format!("{}{name}", parts.join("; ")))
 }
 
-fn returns(facts: &Facts) -> Option<String> {
-    let steps = match facts.near_steps {
-        Some((low, high)) if low < high => format!("moved +{low} to +{high}"),
-        Some((step, _)) => format!("moved +{step}"),
-        None => format!("moved +1 to +{NEAR}"),
+fn returns(counts: &Counts) -> Option<String> {
+    let steps = match counts.near_steps {
+        Some((low, high)) if low < high => format!("{low} to {high} ports"),
+        Some((1, _)) => "1 port".into(),
+        Some((step, _)) => format!("{step} ports"),
+        None => format!("1 to {NEAR} ports"),
     };
-    (facts.returns > 0).then(|| {
-        let (near, all) = (facts.near_returns, facts.returns);
+    (counts.returns > 0).then(|| {
+        let (near, all) = (counts.near_returns, counts.returns);
         format!(
-            "{near} of {all} returns to a destination {steps}{}",
-            chance(facts.chance_of_return())
+            "{near} of {all} repeat assignments to a destination landed {steps} above the previous \
+             one{}",
+            chance(counts.chance_of_return())
         )
     })
 }
 
 fn chance(share: f64) -> String {
-    format!(" (chance {:.2} %)", 100.0 * share)
+    format!(" ({:.2} % expected by chance)", 100.0 * share)
 }
 
-fn parity(facts: &Facts) -> Option<String> {
-    let (low, all) = (facts.low_parity, facts.events);
-    let names = if facts.odd_low_ends * 2 > all { ("odd", "even") } else { ("even", "odd") };
+fn parity(counts: &Counts) -> Option<String> {
+    let (low, all) = (counts.low_parity, counts.events);
+    let names = if counts.odd_low_ends * 2 > all { ("odd", "even") } else { ("even", "odd") };
     if all < FEWEST_PAIRS {
         None
-    } else if real(low) >= NEARLY_ALL * real(all) {
+    } else if as_f64(low) >= NEARLY_ALL * as_f64(all) {
         Some(format!("{low} of {all} {}", names.0))
-    } else if real(all - low) >= NEARLY_ALL * real(all) {
+    } else if as_f64(all - low) >= NEARLY_ALL * as_f64(all) {
         Some(format!("{} of {all} {}", all - low, names.1))
     } else {
         None
     }
 }
 
-/// How well one counter for everybody predicts the returns to a destination.
-fn simple_hash(facts: &Facts, verdict: &Verdict) -> Option<String> {
+/// How well one counter behind all hashes predicts the returns to a destination.
+fn simple_hash(counts: &Counts, verdict: &Verdict) -> Option<String> {
     let predicted = match verdict.algorithms[0].name {
-        Algorithm::Alg3Hash => facts.predicted[0],
-        Algorithm::LinuxHintEven => facts.predicted[1],
+        Algorithm::Alg3Hash => counts.predicted[0],
+        Algorithm::LinuxHintEven => counts.predicted[1],
         _ => return None,
     };
-    (facts.interleaved > 0).then(|| {
+    (counts.interleaved > 0).then(|| {
         format!(
-            "{predicted} of {} returns with others in between are exactly where one counter for \
-             everybody puts them",
-            facts.interleaved
+            "{predicted} of {} returns with others in between are exactly where one counter behind \
+             all hashes puts them",
+            counts.interleaved
         )
     })
 }
 
 /// What happened across the changes of the hash secret.
-fn epochs(facts: &Facts, verdict: &Verdict) -> Option<String> {
+fn epochs(counts: &Counts, verdict: &Verdict) -> Option<String> {
     let salted =
         matches!(verdict.algorithms[0].name, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr);
-    (salted && facts.resalted > 0).then(|| {
+    (salted && counts.resalted > 0).then(|| {
         format!(
             "{} of {} returns after a change of the hash secret (every 10 s) started elsewhere",
-            facts.resalted_far, facts.resalted
+            counts.resalted_far, counts.resalted
         )
     })
 }
 
-fn too_little(facts: &Facts, verdict: &Verdict) -> Option<String> {
+/// Why a verdict is withheld, and what would decide.
+fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
+    if verdict.algorithm != Algorithm::Undetermined && verdict.pattern != Pattern::Undetermined {
+        return None;
+    }
     if verdict.informative_pairs < FEWEST_PAIRS {
         return Some(format!(
             "too few informative pairs ({}): {}",
             verdict.informative_pairs,
-            if facts.events < 2 + FEWEST_PAIRS {
+            if counts.events < 2 + FEWEST_PAIRS {
                 "a few more assignments would decide"
             } else {
                 "returns to a destination within ten seconds would decide"
             }
         ));
     }
-    let alike = matches!(
-        verdict.algorithms[0].name,
-        Algorithm::SeqGlobal
-            | Algorithm::Alg5RandInc
-            | Algorithm::Alg3Hash
-            | Algorithm::Alg4Dhash
-            | Algorithm::LinuxHintEven
-            | Algorithm::LinuxDhash256
-            | Algorithm::LinuxLpr
-    );
-    (alike && facts.single_destination()).then(|| {
-        let seen = if facts.destinations <= 1 {
-            "only one destination"
-        } else {
-            "only one destination at a time"
-        };
-        format!(
-            "{seen} seen: a counter for everybody and one for each destination are the same thing \
-             here; a return to an earlier destination after others were used would tell them apart"
-        )
-    })
+    if verdict.predictable == Predictable::Yes {
+        if counts.switches == 0 {
+            return Some(one_destination(counts));
+        }
+        if counts.peer_switches < TELLING && counts.near_switches * 2 < counts.switches {
+            return Some(
+                "only one address seen, and ports are missing in between: they may have gone to \
+                 others by the same counter; assignments to other addresses would tell"
+                    .into(),
+            );
+        }
+    }
+    Some(candidates(verdict))
+}
+
+fn one_destination(counts: &Counts) -> String {
+    let seen = if counts.destinations <= 1 {
+        "only one destination seen"
+    } else {
+        "no namespace is seen to use one destination after another"
+    };
+    format!(
+        "{seen}: a counter for everybody and one for each destination look the same; a return to \
+         an earlier destination after others were used would tell them apart"
+    )
 }
 
 /// The two candidates of a verdict that is withheld, and what would decide.
-fn undecided(verdict: &Verdict) -> Option<String> {
-    if verdict.algorithm != Algorithm::Undetermined || verdict.algorithm_confidence >= CONFIDENT {
-        return None;
-    }
+fn candidates(verdict: &Verdict) -> String {
     let (one, two) = (verdict.algorithms[0], verdict.algorithms[1]);
-    Some(format!(
+    format!(
         "undecided between {} ({:.0} %) and {} ({:.0} %): {} would decide",
         one.name,
         100.0 * one.probability,
         two.name,
         100.0 * two.probability,
         decider(one.name, two.name)
-    ))
+    )
 }
 
 fn decider(one: Algorithm, two: Algorithm) -> &'static str {
@@ -180,7 +244,7 @@ fn decider(one: Algorithm, two: Algorithm) -> &'static str {
         "the origin of each assignment (connect, bind), or more of them,"
     } else if either(|a| matches!(a, A::RandomUniform | A::RandomOdd)) {
         "more returns to a destination within ten seconds"
-    } else if either(|a| a == A::Other) {
+    } else if either(|a| matches!(a, A::Other | A::Fixed)) {
         "more assignments"
     } else if either(|a| matches!(a, A::LinuxDhash64k)) {
         "at least 8 more returns to a destination, or one across a ten-second boundary,"
@@ -190,7 +254,7 @@ fn decider(one: Algorithm, two: Algorithm) -> &'static str {
 }
 
 /// Where the kernel's own search was seen: does it agree?
-fn kernel(c: &Classifier, verdict: &Verdict) -> Option<String> {
+fn kernel(c: &Ensemble, verdict: &Verdict) -> Option<String> {
     let truth = c.kernel.algorithm()?;
     let checked = c.kernel.checked();
     Some(match verdict.confirmed_by_kernel {
@@ -207,7 +271,7 @@ fn kernel(c: &Classifier, verdict: &Verdict) -> Option<String> {
 }
 
 /// Where the kernel's search began: the port must be there or further on its way.
-fn astray(c: &Classifier) -> Option<String> {
+fn astray(c: &Ensemble) -> Option<String> {
     let (seen, fits) = (c.kernel.candidates, c.kernel.on_the_way);
     let wrong = seen.checked_sub(fits).filter(|wrong| *wrong > 0)?;
     Some(format!("{wrong} of {seen} ports are not on the way of the kernel's own search"))
@@ -218,17 +282,37 @@ const CERTAIN: f64 = 0.05;
 
 fn guessing(bits: f64) -> String {
     if bits < CERTAIN {
-        return "the next port of a destination is certain once its last one is known".into();
+        return "an attacker who knows the last port knows the next one".into();
     }
     format!(
-        "the next port of a destination whose last one is known is {bits:.1} bits from certain: \
-         one guess in {:.0} hits",
+        "an attacker who knows the last port needs about {:.0} guesses for the next one ({bits:.1} \
+         bits)",
         bits.exp2()
     )
 }
 
+fn disorder(counts: &Counts) -> Option<String> {
+    (counts.backwards > 0).then(|| {
+        format!(
+            "{} of {} assignments are out of order by their time, which costs confidence",
+            counts.backwards,
+            counts.events + counts.retries
+        )
+    })
+}
+
+fn retries(counts: &Counts) -> Option<String> {
+    (counts.retries > 0).then(|| {
+        let (are, they) = if counts.retries == 1 { ("is", "it") } else { ("are", "they") };
+        format!(
+            "{} {are} another try of the same connect from the same port: {they} {are} not judged",
+            plural(counts.retries, "assignment")
+        )
+    })
+}
+
 fn forgotten(destinations: u64) -> Option<String> {
     (destinations > 0).then(|| {
-        format!("{destinations} destinations were forgotten for lack of room and began anew")
+        format!("state for {} was evicted and began anew", plural(destinations, "destination"))
     })
 }

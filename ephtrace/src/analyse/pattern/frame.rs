@@ -5,7 +5,7 @@ use crate::model::PortRange;
 /// Ports that a program names are taken to be spread over 1024 to 65535.
 const NAMED_PORTS: f64 = 64512.0;
 
-/// Steps up to this are not looked at for a wrap-around.
+/// StepHistogram up to this are not looked at for a wrap-around.
 const UNWRAPPED: i64 = 512;
 
 /// How far into an event's density a stray port outside the range is allowed for.
@@ -44,6 +44,12 @@ impl Frame {
         self.wrapped(step)
     }
 
+    /// Identifies the lane of `key` in this range: what one counter makes of several ranges can't
+    /// be compared.
+    pub(super) fn lane(&self, key: u64) -> u64 {
+        key ^ u64::from(self.range_id).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     /// `step` brought to the half range on either side of zero.
     pub(super) fn wrapped(&self, step: i32) -> i32 {
         let step = step.rem_euclid(self.size);
@@ -70,6 +76,12 @@ impl Frame {
     /// Whether the range holds `port`.
     pub(super) fn holds(&self, port: u16) -> bool {
         (self.low..self.low + self.size).contains(&i32::from(port))
+    }
+
+    /// Whether the range is known, and none that a system has by itself.
+    pub(super) fn is_custom(&self) -> bool {
+        let ends = (self.low, self.low + self.size - 1);
+        self.range_id != 0 && !USUAL.iter().any(|&(low, high, _)| (low, high) == ends)
     }
 
     /// Whether the port has the parity of the low end.
@@ -212,9 +224,8 @@ fn known(port: u16, range: PortRange, repeated: f64) -> Frame {
 mod tests {
     use super::*;
 
-    const DEFAULT: Option<PortRange> =
-        Some(PortRange { low: 32768, high: 60999, by_socket: false });
-    const ODD: Option<PortRange> = Some(PortRange { low: 32769, high: 40000, by_socket: false });
+    const DEFAULT: Option<PortRange> = Some(PortRange::new(32768, 60999));
+    const ODD: Option<PortRange> = Some(PortRange::new(32769, 40000));
 
     #[test]
     fn steps_wrap_at_the_ends_of_the_range() {

@@ -3,8 +3,12 @@
 
 use std::collections::VecDeque;
 
-use super::{Clock, Judge, Observation, Verdict, WHOLE};
-use crate::model::{Origin, PortRange, Protocol};
+use super::{
+    judge::{Judge, WHOLE},
+    observation::{Clock, Observation, Search},
+    verdict::Verdict,
+};
+use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
 /// destination (`docs/patterns.md`).
@@ -26,7 +30,7 @@ struct Kept {
     first_candidate: Option<u16>,
     at_once: bool,
     port: u16,
-    range: Option<PortRange>,
+    range: Option<RangeInForce>,
     origin: Option<Origin>,
     protocol: Option<Protocol>,
     linux: bool,
@@ -88,13 +92,14 @@ impl Kept {
         Observation {
             port: self.port,
             key: 0,
+            peer: 0,
             netns: self.netns,
             range: self.range,
             origin: self.origin,
             protocol: self.protocol,
             clock: self.clock,
             linux: self.linux,
-            search: is_seen.then_some(super::Search { word_step, first_candidate, tried }),
+            search: is_seen.then_some(Search { word_step, first_candidate, tried }),
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Judges by origin: connect, bind, UDP and SCTP follow rules of their own, and judged together they
-//! look like a mixture.
+//! Judges by origin: connect, bind, UDP and SCTP follow rules of their own, and judged together
+//! they look like a mixture.
 
 use std::fmt::Display;
 
 use super::{
     classifier::Classifier,
-    facts::real,
-    names::{Algorithm, Pattern},
+    names::{Algorithm, Pattern, Predictable},
     observation::Observation,
-    pace::{Pace, Turn},
-    verdict::{Named, Verdict},
+    sampling::{Decision, SamplingSchedule},
+    verdict::{CONFIDENT, Named, Verdict, hedged},
 };
-use crate::model::{Origin, Protocol};
+use crate::analyse::real as as_f64;
+use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that one rule of the kernel makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Stream {
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
                 Some(Self::Udp)
             }
-            (Some(Origin::Connect), _) if event.range.is_some_and(|range| range.by_socket) => {
+            (Some(Origin::Connect), _) if event.range.is_some_and(RangeInForce::is_by_socket) => {
                 Some(Self::ConnectSocketRange)
             }
             (Some(Origin::Connect), _) => Some(Self::Connect),
@@ -77,28 +77,28 @@ pub struct StreamVerdict {
 }
 
 /// Assignments of a stream of which every one is judged, unless asked otherwise: more change no
-/// verdict (`docs/patterns.md`), and each costs a microsecond.
-pub const WHOLE: u64 = 1 << 13;
+/// verdict (`docs/patterns.md`), and each costs about a microsecond.
+pub const WHOLE: u64 = 1 << 12;
 
 /// A stream with less than this share of the events does not make the whole mixed.
 const MINOR: f64 = 0.14;
 
 /// Judges a sequence of assignments: each origin by itself, and the whole.
 pub struct Judge {
-    streams: Vec<Judged>,
+    streams: Vec<StreamJudge>,
     explicit: u64,
     whole: u64,
 }
 
-struct Judged {
+struct StreamJudge {
     stream: Stream,
     classifier: Box<Classifier>,
-    pace: Pace,
+    schedule: SamplingSchedule,
 }
 
 impl Judge {
-    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a sixteenth
-    /// of them in runs.
+    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a
+    /// forty-eighth of them in runs.
     pub fn new(whole: u64) -> Self {
         Self { streams: Vec::new(), explicit: 0, whole }
     }
@@ -112,7 +112,7 @@ impl Judge {
         let index = match self.streams.binary_search_by_key(&stream, |judged| judged.stream) {
             Ok(index) => index,
             Err(index) => {
-                self.streams.insert(index, Judged::new(stream, self.whole));
+                self.streams.insert(index, StreamJudge::new(stream, self.whole));
                 index
             }
         };
@@ -128,7 +128,7 @@ impl Judge {
 
     /// The verdict on each origin.
     pub fn by_origin(&self) -> Vec<StreamVerdict> {
-        self.streams.iter().map(Judged::said).collect()
+        self.streams.iter().map(StreamJudge::said).collect()
     }
 
     /// The verdict on the whole, out of those on each origin: theirs if they agree, else `mixed`.
@@ -146,36 +146,46 @@ impl Judge {
     }
 }
 
-impl Judged {
+impl StreamJudge {
     fn new(stream: Stream, whole: u64) -> Self {
-        Self { stream, classifier: Box::new(Classifier::new()), pace: Pace::new(whole) }
+        Self {
+            stream,
+            classifier: Box::new(Classifier::new()),
+            schedule: SamplingSchedule::new(whole),
+        }
     }
 
     fn observe(&mut self, event: &Observation) {
-        match self.pace.next() {
-            Turn::Rest => return,
-            Turn::Resume => self.classifier.resume(),
-            Turn::Judge => {}
+        match self.schedule.next() {
+            Decision::Rest => return,
+            Decision::Resume => self.classifier.resume(),
+            Decision::Judge => {}
         }
         self.classifier.observe(event);
     }
 
     fn said(&self) -> StreamVerdict {
         let mut verdict = self.classifier.verdict();
-        verdict.evidence.extend(self.pace.sentence());
-        StreamVerdict { stream: self.stream, assignments: self.pace.seen(), verdict }
+        verdict.evidence.extend(self.schedule.sentence());
+        StreamVerdict { stream: self.stream, assignments: self.schedule.seen(), verdict }
     }
 }
 
 fn combined(verdicts: &[StreamVerdict]) -> Verdict {
     let sum = |number: fn(&StreamVerdict) -> u64| verdicts.iter().map(number).sum::<u64>();
-    let least = MINOR * real(sum(|one| one.assignments));
-    let major = verdicts.iter().filter(|one| real(one.assignments) >= least);
+    let least = MINOR * as_f64(sum(|one| one.assignments));
+    let major = verdicts.iter().filter(|one| as_f64(one.assignments) >= least);
     let major: Vec<&Verdict> = major.map(|one| &one.verdict).collect();
     let patterns = agreed(&Pattern::ALL, Pattern::Mixed, &major, |verdict| &verdict.patterns);
     let algorithms =
         agreed(&Algorithm::ALL, Algorithm::Mixed, &major, |verdict| &verdict.algorithms);
+    // That two rules differ is no surer than what either of them is.
+    let patterns = hedged(patterns, least_sure(&major, |verdict| verdict.patterns[0].probability));
+    let algorithms =
+        hedged(algorithms, least_sure(&major, |verdict| verdict.algorithms[0].probability));
     let mut whole = Verdict {
+        predictable: Predictable::Unknown,
+        predictable_confidence: 0.0,
         pattern: patterns[0].name,
         pattern_confidence: patterns[0].probability,
         algorithm: algorithms[0].name,
@@ -195,14 +205,14 @@ fn combined(verdicts: &[StreamVerdict]) -> Verdict {
         .iter()
         .filter_map(|verdict| verdict.confirmed_by_kernel)
         .reduce(|one, other| one && other);
-    whole.withhold();
-    if major.iter().any(|verdict| verdict.pattern == Pattern::Undetermined) {
-        whole.pattern = Pattern::Undetermined;
-    }
-    if major.iter().any(|verdict| verdict.algorithm == Algorithm::Undetermined) {
-        whole.algorithm = Algorithm::Undetermined;
-    }
+    whole.decide();
     whole
+}
+
+/// 1 where each of the verdicts is given; else the least of their confidences.
+fn least_sure(verdicts: &[&Verdict], confidence: impl Fn(&Verdict) -> f64) -> f64 {
+    let withheld = verdicts.iter().map(|verdict| confidence(verdict)).filter(|p| *p < CONFIDENT);
+    withheld.fold(1.0, f64::min)
 }
 
 /// Probability that all origins agree on each name; what is left is that they don't.

@@ -5,6 +5,7 @@
 //! same, two searches for one destination begin as far apart as the word moved in between.
 
 use super::{frame::Frame, names::Algorithm, observation::Observation};
+use crate::analyse::real as as_f64;
 
 /// Fewer checks than this say nothing.
 const ENOUGH: u64 = 3;
@@ -30,7 +31,7 @@ pub(super) struct KernelCheck {
 
 /// Where the search before to the same destination began, to see how far the word moved since.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Begun {
+pub(super) struct SearchStart {
     first: u16,
     /// It found a port at once, so that the word moved by the random part alone.
     at_once: bool,
@@ -45,13 +46,13 @@ impl KernelCheck {
         &mut self,
         event: &Observation,
         frame: &Frame,
-        before: &mut Option<Begun>,
+        before: &mut Option<SearchStart>,
         same: f64,
     ) {
         let Some(search) = event.search else { return };
         let at_once = search.tried == Some(1);
         let before = match search.first_candidate {
-            Some(first) => before.replace(Begun { first, at_once }),
+            Some(first) => before.replace(SearchStart { first, at_once }),
             None => before.take(),
         };
         if let Some(first) = search.first_candidate {
@@ -83,9 +84,7 @@ impl KernelCheck {
         if self.words < ENOUGH {
             return None;
         }
-        let obeyed = |count: u64| {
-            super::facts::real(count) >= (1.0 - RACED) * super::facts::real(self.words)
-        };
+        let obeyed = |count: u64| as_f64(count) >= (1.0 - RACED) * as_f64(self.words);
         // 2 or 4 every time is one chance in 4^n for the later kernels.
         if obeyed(self.two_or_four) && self.words >= 8 {
             Some(Algorithm::LinuxDhash256)

@@ -5,9 +5,9 @@
 
 use std::sync::LazyLock;
 
-/// Steps down to minus this are looked at.
+/// StepHistogram down to minus this are looked at.
 pub(super) const BACK: i32 = 64;
-/// Steps up to this, exclusive, are looked at.
+/// StepHistogram up to this, exclusive, are looked at.
 pub(super) const AHEAD: i32 = 160;
 const LEN: usize = 224;
 
@@ -64,7 +64,7 @@ impl Law {
         }
     }
 
-    /// One or two increments back: the frontier has already moved past it.
+    /// One or two increments back: the head has already moved past it.
     fn fill_late(&mut self, increments: &[(i32, f64)]) {
         let once = self.clean;
         let twice = convolve(&once, increments);

@@ -18,15 +18,15 @@ const NEW_PORT: f64 = 10.0;
 /// Distinct ports that are remembered.
 const PORTS: usize = 256;
 
-/// Steps by how often they came (a Chinese restaurant process over a range-wide base).
+/// StepHistogram by how often they came (a Chinese restaurant process over a range-wide base).
 #[derive(Clone)]
-pub(super) struct Steps {
+pub(super) struct StepHistogram {
     counts: Vec<(i32, u32)>,
     total: u32,
     score: Score,
 }
 
-impl Steps {
+impl StepHistogram {
     pub(super) const fn new() -> Self {
         Self { counts: Vec::new(), total: 0, score: Score::new() }
     }
@@ -35,7 +35,7 @@ impl Steps {
     /// any law can be learned in time.
     pub(super) fn evidence(&self, n: f64) -> f64 {
         match self.commonest() {
-            Some((_, share)) if share >= ONE_STEP => self.score.log(n),
+            Some((step, share)) if step != 0 && share >= ONE_STEP => self.score.log(n),
             _ => f64::NEG_INFINITY,
         }
     }
@@ -92,13 +92,13 @@ fn novel(frame: &Frame, step: i32, weight: f64) -> f64 {
 
 /// Ports by how often they came.
 #[derive(Clone)]
-pub(super) struct Pool {
+pub(super) struct PortPool {
     counts: Vec<(u16, u32)>,
     total: u32,
     score: Score,
 }
 
-impl Pool {
+impl PortPool {
     pub(super) const fn new() -> Self {
         Self { counts: Vec::new(), total: 0, score: Score::new() }
     }
@@ -124,6 +124,92 @@ impl Pool {
             Err(index) if self.counts.len() < PORTS => self.counts.insert(index, (frame.port, 1)),
             Err(_) => {}
         }
+    }
+}
+
+/// Ports that programs name: few, each again and again.
+#[derive(Clone)]
+pub(super) struct FixedPorts {
+    counts: Vec<(u16, u32)>,
+    total: u32,
+    score: Score,
+}
+
+/// Strength of "a port never named before".
+const NEW_NAME: f64 = 0.5;
+/// Distinct ports that are remembered.
+const NAMES: usize = 32;
+
+impl FixedPorts {
+    pub(super) const fn new() -> Self {
+        Self { counts: Vec::new(), total: 0, score: Score::new() }
+    }
+
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
+    }
+
+    /// Number of distinct ports, up to a bound.
+    pub(super) fn distinct(&self) -> u32 {
+        u32::try_from(self.counts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Scores an event: a program names any port, inside of the range or not.
+    pub(super) fn observe(&mut self, frame: &Frame) {
+        let total = f64::from(self.total) + NEW_NAME;
+        let novel = NEW_NAME / total / 65536.0;
+        let index = self.counts.iter().position(|(port, _)| *port == frame.port);
+        let again = index.map_or(0.0, |index| f64::from(self.counts[index].1) / total);
+        self.score.add(again + novel);
+        self.total += 1;
+        match index {
+            Some(index) => self.counts[index].1 += 1,
+            None if self.counts.len() < NAMES => self.counts.push((frame.port, 1)),
+            None => {}
+        }
+    }
+}
+
+/// Sizes of a step that are told apart: powers of two.
+const GAPS: usize = 15;
+/// A step up to this part of the range can be a counter's, seen in part.
+const FURTHEST: i32 = 3;
+/// Share of steps back: events that were overtaken.
+const BACK: f64 = 0.02;
+
+/// A counter of which only a part is seen: steps ahead of any size, by a law that is learned.
+#[derive(Clone)]
+pub(super) struct Gaps {
+    counts: [f64; GAPS],
+    total: f64,
+    score: Score,
+}
+
+impl Gaps {
+    pub(super) const fn new() -> Self {
+        Self { counts: [0.1; GAPS], total: 1.5, score: Score::new() }
+    }
+
+    pub(super) fn log(&self, n: f64) -> f64 {
+        self.score.log(n)
+    }
+
+    /// Scores an event by its step from the last port; `None` for the first one.
+    pub(super) fn observe(&mut self, frame: &Frame, step: Option<i32>) {
+        let stray = STRAY * frame.noise;
+        let Some(step) = step else {
+            self.score.add((1.0 - STRAY) * frame.fresh + stray);
+            return;
+        };
+        let mut density = BACK * frame.fresh;
+        if step > 0 && step < frame.size / FURTHEST {
+            let bin = usize::try_from(step.ilog2()).unwrap_or(0).min(GAPS - 1);
+            let width = f64::from(1_u32 << bin);
+            density += (1.0 - BACK) * self.counts[bin] / self.total / width;
+            self.counts[bin] += 1.0;
+            self.total += 1.0;
+        }
+        self.score.add((1.0 - STRAY) * density + stray);
     }
 }
 
@@ -217,13 +303,13 @@ mod tests {
     use crate::{analyse::pattern::frame::Space, model::PortRange};
 
     fn frame(port: u16) -> Frame {
-        let range = PortRange { low: 32768, high: 60999, by_socket: false };
+        let range = PortRange::new(32768, 60999);
         Space::new().frame(port, Some(range), 0.0)
     }
 
     #[test]
     fn a_stride_is_learned() {
-        let mut steps = Steps::new();
+        let mut steps = StepHistogram::new();
         for port in 0..50 {
             steps.observe(&frame(40000 + 7 * port), Some(7), 1.0);
         }
@@ -233,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_pinned_port_is_learned() {
-        let mut pool = Pool::new();
+        let mut pool = PortPool::new();
         for _ in 0..50 {
             pool.observe(&frame(45000));
         }
@@ -242,7 +328,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let (mut steps, mut pool) = (Steps::new(), Pool::new());
+        let (mut steps, mut pool) = (StepHistogram::new(), PortPool::new());
         for i in 0..2000_u16 {
             steps.observe(&frame(32768 + i), Some(i32::from(i)), 1.0);
             pool.observe(&frame(32768 + i));

@@ -10,9 +10,13 @@ const STRAY: f64 = 0.02;
 /// Probability that the next event is of the same policy, where they come in stretches.
 const STAY: f64 = 0.96;
 
-/// Least share of either policy. Stretches can't be named ports that come by chance.
-const LEAST_BY_CHANCE: f64 = 0.14;
-const LEAST_IN_STRETCHES: f64 = 0.08;
+/// Least share and number of events that either policy explains alone, beside its first one.
+const LEAST_SHARE: f64 = 0.14;
+const LEAST: f64 = 3.0;
+/// What it costs to lack all of them.
+const LACKING: f64 = 25.0;
+/// One policy explains an event alone if it makes it so many times as likely.
+const CLEARLY: f64 = 8.0;
 
 /// One mixture and how well it has done.
 #[derive(Clone, Copy)]
@@ -20,37 +24,34 @@ pub(super) struct Mixture {
     /// Probability that the next event is of the first policy.
     first: f64,
     counts: [f64; 2],
+    /// Events that one policy explains and the other does not.
+    only: [u32; 2],
     sticky: bool,
     score: Score,
 }
 
 impl Mixture {
     pub(super) const fn by_chance() -> Self {
-        Self { first: 0.5, counts: [1.5, 1.5], sticky: false, score: Score::new() }
+        Self { first: 0.5, counts: [1.5, 1.5], only: [0; 2], sticky: false, score: Score::new() }
     }
 
     pub(super) const fn in_stretches() -> Self {
         Self { sticky: true, ..Self::by_chance() }
     }
 
-    pub(super) fn log(&self, n: f64) -> f64 {
-        self.score.log(n)
-    }
-
-    /// Whether the less common policy has enough of the events not to be a trouble of the other.
-    pub(super) fn is_mixed(&self) -> bool {
-        self.lesser_share() >= if self.sticky { LEAST_IN_STRETCHES } else { LEAST_BY_CHANCE }
-    }
-
-    /// Share of events that the less common policy explains.
-    pub(super) fn lesser_share(&self) -> f64 {
-        let total = self.counts[0] + self.counts[1] - 3.0;
-        let lesser = (self.counts[0] - 1.5).min(self.counts[1] - 1.5);
-        if total > 0.0 { lesser / total } else { 0.0 }
+    /// Evidence for two policies rather than one with troubles: each explains events that the other
+    /// does not, and more of them than named ports and lost events are.
+    pub(super) fn evidence(&self, n: f64) -> f64 {
+        let lesser = f64::from(self.only[0].min(self.only[1]));
+        let enough = (LEAST_SHARE * n - 1.0).max(LEAST);
+        let lacking = ((enough - lesser) / enough).max(0.0);
+        self.score.log(n) - LACKING * lacking
     }
 
     /// Scores an event with the densities of the two policies.
     pub(super) fn observe(&mut self, one: f64, two: f64, noise: f64) {
+        self.only[0] += u32::from(one > CLEARLY * two);
+        self.only[1] += u32::from(two > CLEARLY * one);
         let (one, two) = (self.first * one, (1.0 - self.first) * two);
         let both = one + two;
         self.score.add((1.0 - STRAY) * both + STRAY * noise);

@@ -1,16 +1,18 @@
 //! How the ports are handed out: the pattern of a sequence of assignments, and the rule behind it.
 //!
-//! Bayesian comparison of policies. Each policy is a *reference* (nothing, the last port of anybody,
-//! the last port of the destination, a hash plus a counter) and a *law* of increment from there; its
-//! evidence is the sum of the logarithms of the density of each port given the earlier ones.
+//! Bayesian comparison of policies. Each policy is a *reference* (nothing, the last port of
+//! anybody, the last port of the destination, a hash plus a counter) and a *law* of increment from
+//! there; its evidence is the sum of the logarithms of the density of each port given the earlier
+//! ones.
 //!
 //! ```text
-//! event::Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ frame (range, densities)
-//!                                                                   ├─ models: counter (laws,
-//!                                                                   │  frontier, salt), wide,
-//!                                                                   │  simple_hash, learned, mixture
-//!                                                                   ├─ facts, kernel
-//!                                                                   └─ posterior ─ verdict ─ evidence
+//! Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ ensemble ─┬─ frame (densities)
+//!                                                            │            ├─ models, mixture
+//!                                                            │            └─ counts, kernel
+//!                                                            ├─ attention (which models rest)
+//!                                                            └─ conclusion ─┬─ posterior
+//!                                                                           └─ evidence, entropy
+//! models: counter (laws, counter_heads, secret_epoch), random_increment, simple_hash, learned
 //! ```
 //!
 //! Each model costs a constant time per event, and memory is bounded: [`MAX_DESTINATIONS`],
@@ -18,13 +20,16 @@
 //! measured by `benches/patterns` and written down in `docs/patterns.md`.
 
 mod attention;
-mod bits;
+mod checks;
 mod classifier;
+mod conclusion;
 mod counter;
+mod counter_heads;
+mod counts;
+mod ensemble;
+mod entropy;
 mod evidence;
-mod facts;
 mod frame;
-mod frontier;
 mod history;
 mod judge;
 mod kernel;
@@ -34,20 +39,22 @@ mod mixture;
 mod models;
 mod names;
 mod observation;
-mod pace;
 mod posterior;
-mod salt;
+mod random_increment;
+mod sampling;
 mod score;
+mod secret_epoch;
 mod simple_hash;
 mod verdict;
-mod wide;
 
 #[cfg(test)]
 mod tests;
 
-pub use classifier::{Classifier, MAX_DESTINATIONS, MAX_NAMESPACES};
+pub use checks::rule_of;
+pub use classifier::Classifier;
+pub use ensemble::{MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};
 pub use judge::{Judge, Stream, StreamVerdict, WHOLE};
-pub use names::{Algorithm, Pattern};
+pub use names::{Algorithm, Pattern, Predictable};
 pub use observation::{Clock, Observation, Search};
 pub use verdict::{CONFIDENT, FEWEST_PAIRS, Named, Verdict};

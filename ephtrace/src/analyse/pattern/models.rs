@@ -2,28 +2,41 @@
 
 use super::{
     counter::{Counter, Start},
+    counter_heads::{CounterHeads, Match},
     frame::Frame,
-    frontier::{Frontiers, Sight},
-    kernel::Begun,
+    kernel::SearchStart,
     laws,
-    learned::{Pool, Spread, Steps, Window},
-    observation::Clock,
+    learned::{FixedPorts, Gaps, PortPool, Spread, StepHistogram, Window},
+    observation::{Clock, Observation},
+    random_increment::{RandomIncrement, Recent},
     score::{Score, log_sum_exp},
-    simple_hash::Place,
-    wide::{Recent, Wide},
+    simple_hash::{HashCounter, HashOffset},
 };
+
+/// Steps of 1 to this count as near.
+pub(super) const NEAR: i32 = 16;
 
 /// Where a counter for everybody has got to.
 #[derive(Clone)]
 pub(super) struct HostReference {
-    up: Frontiers<6>,
-    down: Frontiers<3>,
+    up: CounterHeads<6>,
+    down: CounterHeads<3>,
     recent: Recent<4>,
+    /// For the simple hash by one and by two.
+    pub(super) hash_counters: [HashCounter; 2],
+    /// Destination and address of the last assignment.
+    last: Option<(u64, u32)>,
 }
 
 impl HostReference {
     pub(super) const fn new() -> Self {
-        Self { up: Frontiers::new(1), down: Frontiers::new(-1), recent: Recent::new() }
+        Self {
+            up: CounterHeads::new(1),
+            down: CounterHeads::new(-1),
+            recent: Recent::new(),
+            hash_counters: [HashCounter::new(); 2],
+            last: None,
+        }
     }
 }
 
@@ -32,15 +45,17 @@ impl HostReference {
 pub(super) struct HostModels {
     pub(super) up: Counter,
     pub(super) down: Counter,
-    pub(super) random_up: Wide,
-    pub(super) random_down: Wide,
-    pub(super) stride: Steps,
-    pub(super) many: Steps,
+    pub(super) random_up: RandomIncrement,
+    pub(super) random_down: RandomIncrement,
+    pub(super) stride: StepHistogram,
+    pub(super) many: StepHistogram,
+    /// A counter that others use, too, unseen.
+    pub(super) gaps: Gaps,
 }
 
 /// What mixtures and the evidence need of [`HostModels::observe`].
 #[derive(Clone, Copy, Default)]
-pub(super) struct HostSeen {
+pub(super) struct HostDensities {
     pub(super) up: f64,
     pub(super) random_up: f64,
     /// By one from the nearest of several places.
@@ -49,6 +64,11 @@ pub(super) struct HostSeen {
     /// Step from the nearest of several places, and the weight of each.
     pub(super) near: Option<i32>,
     pub(super) near_weight: f64,
+    /// Whether the assignment before went to another destination, and to another address.
+    pub(super) switched: bool,
+    /// Whether the port is close to one of the places, up or down.
+    pub(super) close: bool,
+    pub(super) switched_peer: bool,
 }
 
 impl HostModels {
@@ -56,10 +76,11 @@ impl HostModels {
         Self {
             up: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
             down: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
-            random_up: Wide::new(false),
-            random_down: Wide::new(true),
-            stride: Steps::new(),
-            many: Steps::new(),
+            random_up: RandomIncrement::new(false),
+            random_down: RandomIncrement::new(true),
+            stride: StepHistogram::new(),
+            many: StepHistogram::new(),
+            gaps: Gaps::new(),
         }
     }
 
@@ -67,34 +88,39 @@ impl HostModels {
     pub(super) fn observe(
         &mut self,
         reference: &mut HostReference,
+        event: &Observation,
         frame: &Frame,
         rest: bool,
-    ) -> HostSeen {
-        let up = reference.up.sight(frame);
+    ) -> HostDensities {
+        let up = reference.up.matched(frame);
         reference.up.advance(frame, &up, 0, false);
-        let down = reference.down.sight(frame);
+        let down = reference.down.matched(frame);
         reference.down.advance(frame, &down, 0, false);
-        let recent = reference.recent.ports(frame);
-        let mut seen = HostSeen {
+        let recent = reference.recent.ports();
+        let mut seen = HostDensities {
             step: recent.first().map(|&port| frame.step_from(port)),
             near: up.step,
             near_weight: up.even_weight,
-            ..HostSeen::default()
+            close: [up.step, down.step].iter().flatten().any(|step| step.abs() <= NEAR),
+            switched: reference.last.is_some_and(|last| last.0 != event.key),
+            switched_peer: reference.last.is_some_and(|last| last.1 != event.peer),
+            ..HostDensities::default()
         };
         if !rest {
             self.score(frame, &up, &down, recent, &mut seen);
         }
         reference.recent.push(frame.port);
+        reference.last = Some((event.key, event.peer));
         seen
     }
 
     fn score(
         &mut self,
         frame: &Frame,
-        up: &Sight,
-        down: &Sight,
+        up: &Match,
+        down: &Match,
         recent: &[u16],
-        seen: &mut HostSeen,
+        seen: &mut HostDensities,
     ) {
         seen.up = self.up.observe(frame, up, Clock::Unknown);
         self.down.observe(frame, down, Clock::Unknown);
@@ -110,6 +136,7 @@ impl HostModels {
         }
         seen.random_up = self.random_up.observe(frame, recent);
         self.random_down.observe(frame, recent);
+        self.gaps.observe(frame, seen.step);
         match seen.step {
             Some(step) => self.stride.observe(frame, Some(step), 1.0),
             None => self.stride.first(frame),
@@ -120,25 +147,43 @@ impl HostModels {
 /// What is kept of one destination.
 #[derive(Clone)]
 pub(super) struct Lane {
-    frontiers: Frontiers<4>,
+    heads: CounterHeads<4>,
     recent: Recent<2>,
-    /// For the simple hash by one and by two.
-    pub(super) places: [Place; 2],
+    /// For the simple hash by one and by two, with a counter of the host.
+    pub(super) hash_offsets: [HashOffset; 2],
     /// Number of the last event to this destination.
     pub(super) last: u64,
+    /// How many times in a row the last port came again.
+    pub(super) tries: u32,
     /// Its search, where it was seen.
-    pub(super) begun: Option<Begun>,
+    pub(super) search_start: Option<SearchStart>,
 }
 
 impl Lane {
     pub(super) fn new() -> Self {
         Self {
-            frontiers: Frontiers::new(1),
+            heads: CounterHeads::taking_turns(),
             recent: Recent::new(),
-            places: [Place::default(); 2],
+            hash_offsets: [HashOffset::default(); 2],
             last: 0,
-            begun: None,
+            tries: 0,
+            search_start: None,
         }
+    }
+}
+
+/// Tries of one connect that come from one port: after so many it is no try any more.
+const MOST_TRIES: u32 = 5;
+
+impl Lane {
+    /// Whether `port` is the last one once more: a refused connect that is tried again.
+    pub(super) fn is_retry(&mut self, port: u16) -> bool {
+        if self.recent.last() != Some(port) {
+            self.tries = 0;
+            return false;
+        }
+        self.tries += 1;
+        self.tries < MOST_TRIES
     }
 }
 
@@ -148,14 +193,16 @@ pub(super) struct LaneModels {
     pub(super) by_one: Counter,
     pub(super) noisy_two: Counter,
     pub(super) even: Counter,
+    /// The same with one secret for good.
+    pub(super) even_for_good: Counter,
     pub(super) any: Counter,
-    pub(super) stride: Steps,
-    pub(super) random_up: Wide,
+    pub(super) stride: StepHistogram,
+    pub(super) random_up: RandomIncrement,
 }
 
 /// What mixtures and the evidence need of [`LaneModels::observe`].
 #[derive(Clone, Copy, Default)]
-pub(super) struct LaneSeen {
+pub(super) struct LaneDensities {
     pub(super) by_one: f64,
     pub(super) noisy_two: f64,
     pub(super) even: f64,
@@ -175,9 +222,10 @@ impl LaneModels {
             by_one: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
             noisy_two: Counter::new(&laws::NOISY_TWO, Start::LowParity),
             even: Counter::salted(&laws::EVEN_TO_16, Start::LowParity),
+            even_for_good: Counter::new(&laws::EVEN_TO_16, Start::LowParity),
             any: Counter::salted(&laws::ANY_TO_8, Start::Anywhere),
-            stride: Steps::new(),
-            random_up: Wide::coarse(),
+            stride: StepHistogram::new(),
+            random_up: RandomIncrement::coarse(),
         }
     }
 
@@ -188,29 +236,30 @@ impl LaneModels {
         frame: &Frame,
         clock: Clock,
         rest: bool,
-    ) -> LaneSeen {
-        let sight = lane.frontiers.sight(frame);
-        let same = self.even.same(&sight, clock);
-        lane.frontiers.advance(frame, &sight, clock.stamp(), same < 0.5);
-        let recent = lane.recent.ports(frame);
+    ) -> LaneDensities {
+        let matched = lane.heads.matched(frame);
+        let same = self.even.same(&matched, clock);
+        lane.heads.advance(frame, &matched, clock.stamp(), same < 0.5);
+        let recent = lane.recent.ports();
         let step = recent.first().map(|&port| frame.step_from(port));
-        let (near, places) = (sight.step, sight.places);
-        let mut seen = LaneSeen { step, places, near, same, ..LaneSeen::default() };
+        let (near, places) = (matched.step, matched.places);
+        let mut seen = LaneDensities { step, places, near, same, ..LaneDensities::default() };
         if !rest {
-            seen.by_one = self.by_one.observe(frame, &sight, clock);
-            seen.noisy_two = self.noisy_two.observe(frame, &sight, clock);
-            seen.even = self.even.observe(frame, &sight, clock);
-            seen.any = self.any.observe(frame, &sight, clock);
+            seen.by_one = self.by_one.observe(frame, &matched, clock);
+            seen.noisy_two = self.noisy_two.observe(frame, &matched, clock);
+            seen.even = self.even.observe(frame, &matched, clock);
+            self.even_for_good.observe(frame, &matched, clock);
+            seen.any = self.any.observe(frame, &matched, clock);
             self.random_up.observe(frame, recent);
-            self.observe_stride(frame, &sight, step);
+            self.observe_stride(frame, &matched, step);
         }
         lane.recent.push(frame.port);
         seen
     }
 
-    fn observe_stride(&mut self, frame: &Frame, sight: &Sight, step: Option<i32>) {
-        match (sight.step, step) {
-            (near @ Some(_), Some(_)) => self.stride.observe(frame, near, sight.weight),
+    fn observe_stride(&mut self, frame: &Frame, matched: &Match, step: Option<i32>) {
+        match (matched.step, step) {
+            (near @ Some(_), Some(_)) => self.stride.observe(frame, near, matched.weight),
             (None, Some(_)) => self.stride.observe(frame, step, 1.0),
             _ => self.stride.first(frame),
         }
@@ -222,11 +271,12 @@ impl LaneModels {
 pub(super) struct RandomModels {
     uniform: Score,
     odd: Score,
-    piled_uniform: Piled,
-    piled_odd: Piled,
+    piled_uniform: Pileup,
+    piled_odd: Pileup,
     /// Uniform on the parity of the low end: no known system does that.
     pub(super) low_parity: Score,
-    pub(super) pool: Pool,
+    pub(super) pool: PortPool,
+    pub(super) fixed: FixedPorts,
     pub(super) window: Window,
     pub(super) spread: Spread,
     reuse: f64,
@@ -241,10 +291,11 @@ impl RandomModels {
         Self {
             uniform: Score::new(),
             odd: Score::new(),
-            piled_uniform: Piled::new(1),
-            piled_odd: Piled::new(2),
+            piled_uniform: Pileup::new(1),
+            piled_odd: Pileup::new(2),
             low_parity: Score::new(),
-            pool: Pool::new(),
+            pool: PortPool::new(),
+            fixed: FixedPorts::new(),
             window: Window::new(),
             spread: Spread::new(),
             reuse: 0.6,
@@ -267,6 +318,7 @@ impl RandomModels {
         self.piled_uniform.observe(frame, frame.fresh, pile, weight);
         self.piled_odd.observe(frame, odd, pile, weight);
         self.pool.observe(frame);
+        self.fixed.observe(frame);
         self.window.observe(frame);
         self.spread.observe(frame);
         odd
@@ -293,14 +345,14 @@ const PILED_CAP: f64 = 0.35;
 /// A random policy that searches on from its random start: behind each block of occupied ports a
 /// pile-up grows port by port, and looks like a counter of its own.
 #[derive(Clone)]
-struct Piled {
+struct Pileup {
     stride: i32,
     behind: f64,
     total: f64,
     score: Score,
 }
 
-impl Piled {
+impl Pileup {
     const fn new(stride: i32) -> Self {
         Self { stride, behind: 0.3, total: 10.0, score: Score::new() }
     }

@@ -15,13 +15,50 @@ pub enum Pattern {
     Random,
     /// Two policies in one stream.
     Mixed,
+    /// The program named the port, or a few: none of them is ephemeral.
+    Fixed,
     /// The data does not tell.
     Undetermined,
 }
 
+/// Whether somebody who knows the ports so far can predict the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Predictable {
+    /// A counter stands behind the ports, whosever it is; or they are fixed.
+    Yes,
+    /// They are random.
+    No,
+    /// The data does not tell, or a part is and a part is not.
+    Unknown,
+}
+
+impl Predictable {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Predictable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for Predictable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Pattern {
     /// Every pattern that a sequence can have; `Undetermined` is the lack of one.
-    pub const ALL: [Self; 4] = [Self::Sequential, Self::PerDestination, Self::Random, Self::Mixed];
+    pub const ALL: [Self; 5] =
+        [Self::Sequential, Self::PerDestination, Self::Random, Self::Mixed, Self::Fixed];
 
     /// As it stands in every output.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +67,7 @@ impl Pattern {
             Self::PerDestination => "per_destination",
             Self::Random => "random",
             Self::Mixed => "mixed",
+            Self::Fixed => "fixed",
             Self::Undetermined => "undetermined",
         }
     }
@@ -61,6 +99,8 @@ pub enum Algorithm {
     LinuxLpr,
     /// Two policies in one stream.
     Mixed,
+    /// One port, named by the program, or a few.
+    Fixed,
     /// A regular policy, but none of these.
     Other,
     /// The data does not tell.
@@ -69,7 +109,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm that a verdict can name, in the order of the tables.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SeqGlobal,
         Self::Alg5RandInc,
         Self::RandomUniform,
@@ -81,6 +121,7 @@ impl Algorithm {
         Self::LinuxDhash64k,
         Self::LinuxLpr,
         Self::Mixed,
+        Self::Fixed,
         Self::Other,
     ];
 
@@ -98,6 +139,7 @@ impl Algorithm {
             Self::LinuxDhash64k => "linux_dhash64k",
             Self::LinuxLpr => "linux_lpr",
             Self::Mixed => "mixed",
+            Self::Fixed => "fixed",
             Self::Other => "other",
             Self::Undetermined => "undetermined",
         }
@@ -124,6 +166,7 @@ impl Algorithm {
                  IP_LOCAL_PORT_RANGE"
             }
             Self::Mixed => "two policies in one stream",
+            Self::Fixed => "no ephemeral port: the program names it",
             Self::Other => "a regular policy, but none of the known ones",
             Self::Undetermined => "undetermined",
         }

@@ -1,10 +1,10 @@
 //! One assignment as the models need it: small, `Copy`, nothing that they do not use.
 
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{Hash, Hasher as _};
 
 use rustc_hash::FxHasher;
 
-use crate::model::{Assignment, Origin, PortRange, Protocol};
+use crate::model::{Assignment, Origin, Protocol, RangeInForce};
 
 /// One port that was handed out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,13 @@ pub struct Observation {
     /// Source address, destination address and destination port, hashed. Linux keys its counters
     /// on exactly these, without the namespace (`secure_ipv4_port_ephemeral`).
     pub key: u64,
+    /// The destination address by itself, hashed.
+    pub peer: u32,
     /// Network namespace, which holds the occupied ports; where unknown, the source address in its
     /// place, as a recording may hold several hosts; 0 where neither is known.
     pub netns: u32,
     /// The range in force at the call, where known.
-    pub range: Option<PortRange>,
+    pub range: Option<RangeInForce>,
     /// How the assignment came about, where known.
     pub origin: Option<Origin>,
     /// Transport protocol, where known.
@@ -65,6 +67,7 @@ impl Observation {
         Some(Self {
             port,
             key: lane_key(assignment),
+            peer: hashed(&assignment.flow.daddr),
             netns: netns(assignment),
             range: assignment.range,
             origin: assignment.origin,
@@ -77,18 +80,25 @@ impl Observation {
 }
 
 fn netns(assignment: &Assignment) -> u32 {
-    let destination = &assignment.destination;
-    if destination.netns != 0 || destination.saddr.is_unspecified() {
-        return destination.netns;
+    let destination = &assignment.flow;
+    if let Some(netns) = destination.netns {
+        return netns;
     }
+    if destination.saddr.is_unspecified() {
+        return 0;
+    }
+    hashed(&destination.saddr)
+}
+
+fn hashed(address: &impl Hash) -> u32 {
     let mut hasher = FxHasher::default();
-    destination.saddr.hash(&mut hasher);
+    address.hash(&mut hasher);
     // The upper half is the better one.
     u32::try_from(hasher.finish() >> 32).unwrap_or(0)
 }
 
 fn lane_key(assignment: &Assignment) -> u64 {
-    let destination = &assignment.destination;
+    let destination = &assignment.flow;
     let mut hasher = FxHasher::default();
     (destination.saddr, destination.daddr, destination.dport).hash(&mut hasher);
     hasher.finish()

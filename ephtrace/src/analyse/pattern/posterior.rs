@@ -1,11 +1,11 @@
 //! From log-likelihoods to probabilities: priors, guards, tempering.
 
 use super::{
-    classifier::Classifier,
-    facts::real,
+    ensemble::Ensemble,
     names::{Algorithm, Pattern},
     score::log_sum_exp,
 };
+use crate::analyse::real as as_f64;
 
 /// One policy, possibly of several variants, with its evidence.
 #[derive(Clone, Copy, Debug)]
@@ -26,59 +26,156 @@ const SPREAD: f64 = 0.3;
 const OPEN_PRIOR: f64 = 0.01;
 /// Prior of a window of the range that is used alone.
 const WINDOW_PRIOR: f64 = 0.04;
+/// Prior of ports that programs name.
+const FIXED_PRIOR: f64 = 0.1;
+/// What it costs to take the secret of the hash for one that does not change.
+const FOR_GOOD: f64 = 1.5;
 /// What it costs to find the ends of an unknown range.
 const FOUND: f64 = 2.0;
 /// Evidence that a mixture must win by, per event.
-const MIXED_MARGIN: f64 = 0.07;
+const MIXED_MARGIN: f64 = 0.05;
+/// … after so many …
+const MIXED_FREE: f64 = 20.0;
 /// … and altogether.
-const MIXED_LEAST: f64 = 2.0;
+const MIXED_LEAST: f64 = 1.0;
 /// … and if one part is random increments.
-const MIXED_WEAK: f64 = 4.0;
+const MIXED_WEAK: f64 = 6.0;
 /// … over several counters alike.
-const MIXED_SEVERAL: f64 = 12.0;
+const MIXED_SEVERAL: f64 = 6.0;
+/// In a range of fewer ports than this, ports are near one another by chance, and searches end far
+/// away.
+const WIDE: f64 = 2048.0;
 /// Prior of a mixture.
-const MIXED_PRIOR: f64 = 0.4;
-/// Share of first visits that follow the last port under one counter for everybody.
+const MIXED_PRIOR: f64 = 1.5;
+/// Share of switches that follow the last port under one counter for everybody.
 const FOLLOWING: f64 = 0.85;
-/// What a policy that ephtrace's own kernels don't have is still worth.
+/// What a policy that ephtrace's own kernels don't have, or that is younger than the recording, is
+/// still worth: a clock may be wrong.
 const FOREIGN: f64 = 1e-4;
+/// Prior of a counter that others use, too, unseen; where switches to other addresses were seen,
+/// much of it is.
+const UNSEEN_REST: f64 = 0.5;
+const UNSEEN_REST_OF_MANY: f64 = 0.05;
+/// Switches to other addresses that tell whose a counter with gaps is.
+pub(super) const TELLING: u64 = 2;
+/// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
+const FOR_EVERYBODY: f64 = 0.8;
+/// … and the share that stays with Algorithm 5, which looks like any counter seen in part.
+const FOR_ITSELF: f64 = 0.6;
+
+/// What `IP_LOCAL_PORT_RANGE` is worth where the range is a system's own, or not known.
+const USUAL_RANGE: f64 = 0.03;
+
+/// Prior of each policy: how common it is out there, and how little of a regular stream it needs to
+/// be fooled.
+fn prior(algorithm: Algorithm) -> f64 {
+    match algorithm {
+        // No system is known to use it.
+        Algorithm::Alg5RandInc => 0.2,
+        Algorithm::Mixed => MIXED_PRIOR,
+        Algorithm::Fixed => FIXED_PRIOR,
+        _ => 1.0,
+    }
+}
 
 /// All policies with their evidence.
-pub(super) fn members(c: &Classifier) -> Vec<Member> {
-    let n = real(c.facts.events);
+pub(super) fn members(c: &Ensemble) -> Vec<Member> {
+    let n = as_f64(c.counts.events);
     let mut members = known(c, n);
-    let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);
-    members.push(mixed(c, best, n));
+    members.push(mixed(c, n));
     members.extend(open(c, n));
-    let against_lanes = against_lanes(c);
-    for member in members.iter_mut().filter(|m| m.pattern == Pattern::PerDestination) {
-        member.prior *= against_lanes;
-    }
-    // Linux's connect is never random, however it looks.
-    let connects = c.facts.connects == c.facts.events;
-    // Its ping sockets take the next port that is free (`ping_get_port`).
-    let pings = c.facts.pings == c.facts.events;
-    if c.facts.linux > 0 && c.facts.linux == c.facts.events {
-        for member in &mut members {
-            let is_ping = pings && member.algorithm == Algorithm::SeqGlobal;
-            let is_random = connects && member.pattern == Pattern::Random;
-            if is_random || !on_linux(member.algorithm) && !is_ping {
-                member.prior *= FOREIGN;
-            }
+    let (against_lanes, against_one) = (against_lanes(c), against_one(c));
+    for member in &mut members {
+        match (member.pattern, member.algorithm) {
+            (Pattern::PerDestination, _) => member.prior *= against_lanes,
+            (_, Algorithm::SeqGlobal) => member.prior *= against_one,
+            _ => {}
+        }
+        if member.algorithm == Algorithm::LinuxLpr && 2 * c.counts.custom < c.counts.events {
+            member.prior *= USUAL_RANGE;
+        }
+        if is_younger(member.algorithm, c.counts.latest_ns) {
+            member.prior *= FOREIGN;
         }
     }
-    members
+    // A rest that is not seen has every switch jump.
+    members.extend(unseen_rest(c, n));
+    foreign(c, &mut members);
+    told_apart(c, members)
+}
+
+/// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and
+/// ping sockets take the next port that is free (`ping_get_port`).
+fn foreign(c: &Ensemble, members: &mut [Member]) {
+    if c.counts.linux == 0 || c.counts.linux != c.counts.events {
+        return;
+    }
+    let connects = c.counts.connects == c.counts.events;
+    let pings = c.counts.pings == c.counts.events;
+    for member in members {
+        let is_ping = pings && member.algorithm == Algorithm::SeqGlobal;
+        let is_random = connects && member.pattern == Pattern::Random;
+        if is_random || !on_linux(member.algorithm) && !is_ping {
+            member.prior *= FOREIGN;
+        }
+    }
+}
+
+/// Where no switch between destinations tells whose a counter is, the name of a counter for
+/// everybody stands for one of the destination, too; and a regular one with gaps, for any that
+/// others use unseen.
+fn told_apart(c: &Ensemble, members: Vec<Member>) -> Vec<Member> {
+    let one_peer = c.counts.peer_switches < TELLING;
+    let no_switch = c.counts.switches == 0;
+    members.into_iter().flat_map(|member| shared_out(member, no_switch, one_peer)).collect()
+}
+
+/// The prior of a member, among the names that it may stand for.
+fn shared_out(member: Member, no_switch: bool, one_peer: bool) -> Vec<Member> {
+    let as_if = |algorithm, pattern, share: f64| Member {
+        algorithm,
+        pattern,
+        prior: member.prior * share,
+        ..member
+    };
+    let is_regular = matches!(member.pattern, Pattern::Sequential | Pattern::PerDestination);
+    let (everybody, lane) = (Pattern::Sequential, Pattern::PerDestination);
+    match member.algorithm {
+        Algorithm::Alg5RandInc if one_peer => vec![
+            as_if(Algorithm::Alg5RandInc, everybody, FOR_ITSELF),
+            as_if(Algorithm::SeqGlobal, everybody, FOR_EVERYBODY - FOR_ITSELF),
+            as_if(Algorithm::Alg3Hash, lane, 1.0 - FOR_EVERYBODY),
+        ],
+        Algorithm::Other if is_regular && one_peer => vec![
+            as_if(Algorithm::SeqGlobal, everybody, FOR_EVERYBODY),
+            as_if(Algorithm::Alg3Hash, lane, 1.0 - FOR_EVERYBODY),
+        ],
+        _ if no_switch && member.pattern == everybody => vec![
+            as_if(member.algorithm, everybody, FOR_EVERYBODY),
+            as_if(member.algorithm, lane, 1.0 - FOR_EVERYBODY),
+        ],
+        _ => vec![member],
+    }
 }
 
 /// First visits that follow the last port of another destination: under a hash, a coincidence each.
 /// This happens once for each destination and no more, so that it is counted in full, beside the
 /// tempered evidence.
-fn against_lanes(c: &Classifier) -> f64 {
-    let (near, all) = (real(c.facts.near_entries), real(c.facts.entries));
+fn against_lanes(c: &Ensemble) -> f64 {
+    let (near, all) = (as_f64(c.counts.near_entries), as_f64(c.counts.entries));
     let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
     // Where the range is hardly wider than what counts as near, this says nothing.
-    let chance = c.facts.chance_of_pair().clamp(1e-6, FOLLOWING);
+    let chance = c.counts.chance_of_pair().clamp(1e-6, FOLLOWING);
     (odds(chance) - odds(FOLLOWING)).min(0.0).exp()
+}
+
+/// Switches to another destination that jump: under one counter for everybody, a trouble each. They
+/// tell no matter how many there are of other events, so that they are counted in full, too.
+fn against_one(c: &Ensemble) -> f64 {
+    let (near, all) = (as_f64(c.counts.near_switches), as_f64(c.counts.switches));
+    let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
+    let chance = (3.0 * c.counts.chance_of_pair()).clamp(1e-6, FOLLOWING);
+    (odds(FOLLOWING) - odds(chance)).min(0.0).exp()
 }
 
 fn on_linux(algorithm: Algorithm) -> bool {
@@ -88,65 +185,113 @@ fn on_linux(algorithm: Algorithm) -> bool {
     )
 }
 
-fn known(c: &Classifier, n: f64) -> Vec<Member> {
+/// Times before this, in nanoseconds since the Unix epoch, are no dates (1990): they count from the
+/// boot, or from the start of the recording.
+const FIRST_DATE_NS: u64 = 631_152_000_000_000_000;
+
+/// Whether all was recorded before the first kernel with this rule.
+fn is_younger(algorithm: Algorithm, latest_ns: u64) -> bool {
+    let since_s: u64 = match algorithm {
+        // August 2015: Linux 4.2.
+        Algorithm::LinuxHintEven => 1_438_387_200,
+        // March 2021: release candidates of Linux 5.12.
+        Algorithm::LinuxDhash256 => 1_614_556_800,
+        // May 2022: release candidates of Linux 5.18.
+        Algorithm::LinuxDhash64k => 1_651_363_200,
+        // January 2024: release candidates of Linux 6.8.
+        Algorithm::LinuxLpr => 1_704_067_200,
+        _ => return false,
+    };
+    latest_ns > FIRST_DATE_NS && latest_ns < since_s * 1_000_000_000
+}
+
+fn known(c: &Ensemble, n: f64) -> Vec<Member> {
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let seq = log_sum_exp(scopes().flat_map(|m| [m.up.log(n), m.down.log(n) - 1.5]));
     let alg5 = log_sum_exp(scopes().map(|m| m.random_up.log(n)));
+    let hash = |i: usize| {
+        let own = c.namespaces.iter().map(|own| own.hashes[i].log(n));
+        log_sum_exp(std::iter::once(c.hashes[i].log(n)).chain(own))
+    };
     let uniform = c.random.uniform(n);
     let found = range_found(c, uniform, n);
-    let known = |algorithm, pattern, log| Member { algorithm, pattern, log, prior: 1.0 };
+    let for_good = c.lanes.even_for_good.log(n) - FOR_GOOD;
+    let even = log_sum_exp([c.lanes.even.log(n), for_good].into_iter());
+    let known =
+        |algorithm, pattern, log| Member { algorithm, pattern, log, prior: prior(algorithm) };
     let lane = Pattern::PerDestination;
     vec![
         known(Algorithm::SeqGlobal, Pattern::Sequential, seq),
         known(Algorithm::Alg5RandInc, Pattern::Sequential, alg5),
         known(Algorithm::RandomUniform, Pattern::Random, uniform + found),
         known(Algorithm::RandomOdd, Pattern::Random, c.random.odd(n) + found),
-        known(Algorithm::Alg3Hash, lane, c.hashes[0].log(n)),
-        known(Algorithm::LinuxHintEven, lane, c.hashes[1].log(n)),
+        known(Algorithm::Alg3Hash, lane, hash(0)),
+        known(Algorithm::LinuxHintEven, lane, hash(1)),
         known(Algorithm::Alg4Dhash, lane, c.lanes.by_one.log(n)),
         known(Algorithm::LinuxDhash256, lane, c.lanes.noisy_two.log(n)),
-        known(Algorithm::LinuxDhash64k, lane, c.lanes.even.log(n)),
+        known(Algorithm::LinuxDhash64k, lane, even),
         known(Algorithm::LinuxLpr, lane, c.lanes.any.log(n)),
+        known(Algorithm::Fixed, Pattern::Fixed, fixed(c, n)),
     ]
+}
+
+/// Ports that programs name are few, and come again and again.
+fn fixed(c: &Ensemble, n: f64) -> f64 {
+    let few = 3 * u64::from(c.random.fixed.distinct()) <= c.counts.events;
+    if few { c.random.fixed.log(n) } else { f64::NEG_INFINITY }
+}
+
+/// A counter by one of which only some ports are seen. Whose it is, only switches to other
+/// addresses tell; without them it may be anybody's.
+fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
+    let log = c.host.gaps.log(n);
+    let rest = |algorithm, pattern, log, prior| Member { algorithm, pattern, log, prior };
+    if c.counts.peer_switches >= TELLING {
+        return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST_OF_MANY)];
+    }
+    let (most, half) = (UNSEEN_REST * 0.8, UNSEEN_REST * 0.2);
+    let mut members = vec![
+        rest(Algorithm::SeqGlobal, Pattern::Sequential, log, most),
+        rest(Algorithm::Alg3Hash, Pattern::PerDestination, log, half),
+    ];
+    if c.counts.low_parity == c.counts.events {
+        let even = log + (n - 1.0).max(0.0) * std::f64::consts::LN_2;
+        members.push(rest(Algorithm::LinuxHintEven, Pattern::PerDestination, even, half));
+    }
+    members
 }
 
 /// What random policies gain where the range is not known: the window that the ports fill is then
 /// the range.
-fn range_found(c: &Classifier, uniform: f64, n: f64) -> f64 {
-    if c.facts.range_is_known() {
+fn range_found(c: &Ensemble, uniform: f64, n: f64) -> f64 {
+    if c.counts.range_is_known() {
         return 0.0;
     }
     (c.random.window.log(n) - uniform - FOUND).max(0.0)
 }
 
 /// A mixture of two policies, unless one of them explains the other's events as well.
-fn mixed(c: &Classifier, best: f64, n: f64) -> Member {
+fn mixed(c: &Ensemble, n: f64) -> Member {
     let mixtures = &c.mixtures;
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
+    let all = all.chain(&mixtures.changes);
     // Random increments within a random stream: a few ports close together will do for them.
-    let weak = |index: usize| if index == 1 { MIXED_WEAK } else { 0.0 };
-    let logs: Vec<f64> = all
-        .enumerate()
-        .filter(|(_, mixture)| mixture.is_mixed())
-        .map(|(index, mixture)| mixture.log(n) - weak(index))
-        .collect();
+    let weak = |index: usize| if index == 1 || index == 13 { MIXED_WEAK } else { 0.0 };
+    let logs: Vec<f64> =
+        all.enumerate().map(|(index, mixture)| mixture.evidence(n) - weak(index)).collect();
     // Several counters alike are not two policies.
-    let several = c.host.many.evidence(n) + MIXED_SEVERAL + MIXED_MARGIN * n;
-    let counters = mixtures.counters.iter().filter(|mixture| mixture.is_mixed());
-    let counters = counters.map(|mixture| mixture.log(n)).filter(|log| *log > several);
+    let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n) - MIXED_SEVERAL);
     let log = log_sum_exp(logs.into_iter().chain(counters));
-    let margin = MIXED_LEAST + MIXED_MARGIN * n;
-    let guarded = if log - best > margin { log } else { log.min(best) - margin };
     Member {
         algorithm: Algorithm::Mixed,
         pattern: Pattern::Mixed,
-        log: guarded,
-        prior: MIXED_PRIOR,
+        log: log - MIXED_LEAST - MIXED_MARGIN * (n - MIXED_FREE).max(0.0),
+        prior: prior(Algorithm::Mixed) * (c.counts.mean_size() / WIDE).min(1.0).powi(2),
     }
 }
 
 /// The open set.
-fn open(c: &Classifier, n: f64) -> Vec<Member> {
+fn open(c: &Ensemble, n: f64) -> Vec<Member> {
     let open = |pattern, log: f64, margin: f64| Member {
         algorithm: Algorithm::Other,
         pattern,
@@ -154,7 +299,7 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
         prior: OPEN_PRIOR,
     };
     // A part of the range can be told from the whole only where the range is known.
-    let of_range = |log| if c.facts.range_is_known() { log } else { f64::NEG_INFINITY };
+    let of_range = |log| if c.counts.range_is_known() { log } else { f64::NEG_INFINITY };
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let stride = log_sum_exp(scopes().map(|m| m.stride.evidence(n)));
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log(n)));
@@ -177,7 +322,7 @@ fn open(c: &Classifier, n: f64) -> Vec<Member> {
 /// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
 /// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
 pub(super) fn temper(n: f64) -> f64 {
-    (1.6 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
+    (1.8 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
 }
 
 /// Probability of each member.

@@ -1,5 +1,7 @@
 //! Running log-likelihoods and component shares, cheap enough for every event and model.
 
+use crate::analyse::real as as_f64;
+
 /// Sum of the logarithms of densities. Logarithms are taken once in a while only.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Score {
@@ -35,7 +37,7 @@ impl Score {
         if self.events == 0 {
             return 0.0;
         }
-        (self.log + self.product.ln()) * n / super::facts::real(self.events)
+        (self.log + self.product.ln()) * n / as_f64(self.events)
     }
 }
 

@@ -1,7 +1,7 @@
 //! RFC 6056 Algorithm 3: the port is a hash of the destination plus one counter for everybody.
 //!
 //! The counter is followed through every destination whose hash is known, never by counting events:
-//! lost ones and named ports would break a count. Whatever may turn out wrong (the place of a
+//! lost ones and named ports would break a count. Whatever may turn out wrong (the offset of a
 //! destination that was first seen while the counter was off, a correction that was one
 //! destination's own fault) is kept as an alternative *before* the next event is scored, so that
 //! the likelihood does not cheat.
@@ -24,34 +24,39 @@ const PENDING: usize = 8;
 
 /// What the model keeps of one destination: its hash, up to the counter's own zero.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct HashOffset {
     known: bool,
     base: i64,
     other: Option<i64>,
     range_id: u32,
 }
 
-/// The counter, and how well the model has done.
-#[derive(Clone)]
-pub(super) struct SimpleHash {
-    law: &'static Law,
-    stride: i32,
-    start: Start,
+/// One counter that a host, or a namespace, has behind all hashes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HashCounter {
     counter: i64,
     /// Correction that the last residual asked for but that was not made, or that was made and
     /// may have been wrong.
     alternative: Option<i32>,
     pending: [u64; PENDING],
     pending_len: usize,
+}
+
+/// The law, and how well the model has done.
+#[derive(Clone)]
+pub(super) struct SimpleHash {
+    law: &'static Law,
+    stride: i32,
+    start: Start,
     shares: Shares,
     score: Score,
 }
 
-/// What [`SimpleHash::observe`] asks of the caller, who owns the places.
+/// What [`SimpleHash::observe`] asks of the caller, who owns the offsets.
 pub(super) struct Outcome {
     /// Density under the law alone, for mixtures.
     pub(super) law: f64,
-    /// Places of destinations first seen since the counter was last confirmed may be off by this.
+    /// Offsets of destinations first seen since the counter was last confirmed may be off by this.
     pub(super) doubt: Option<i32>,
     /// The residual of the prediction, if the destination was known.
     pub(super) residual: Option<i32>,
@@ -59,41 +64,38 @@ pub(super) struct Outcome {
 
 impl SimpleHash {
     pub(super) fn new(law: &'static Law, stride: i32, start: Start) -> Self {
-        Self {
-            law,
-            stride,
-            start,
-            counter: 0,
-            alternative: None,
-            pending: [0; PENDING],
-            pending_len: 0,
-            shares: Shares::new(SKIP_CAP, JUMP_CAP),
-            score: Score::new(),
-        }
+        Self { law, stride, start, shares: Shares::new(SKIP_CAP, JUMP_CAP), score: Score::new() }
     }
 
     pub(super) fn log(&self, n: f64) -> f64 {
         self.score.log(n)
     }
 
-    /// Destinations whose place may be off after a correction.
-    pub(super) fn take_pending(&mut self) -> impl Iterator<Item = u64> + use<> {
-        let (pending, len) = (self.pending, self.pending_len);
-        self.pending_len = 0;
-        pending.into_iter().take(len)
+    /// Share of steps further than the law's.
+    pub(super) fn skips(&self) -> f64 {
+        self.shares.now()[SKIP]
     }
 
     /// Scores one event and moves the counter.
-    pub(super) fn observe(&mut self, frame: &Frame, key: u64, place: &mut Place) -> Outcome {
+    pub(super) fn observe(
+        &mut self,
+        counter: &mut HashCounter,
+        frame: &Frame,
+        key: u64,
+        offset: &mut HashOffset,
+    ) -> Outcome {
         let fresh = match self.start {
             Start::Anywhere => frame.fresh,
             Start::LowParity => frame.fresh_low,
         };
-        if !place.known || place.range_id != frame.range_id {
-            return self.first(frame, key, place, fresh);
+        if !offset.known || offset.range_id != frame.range_id {
+            let noise = self.shares.now()[NOISE];
+            self.score.add((1.0 - noise) * fresh + noise * frame.noise);
+            counter.first(frame, key, offset, self.stride);
+            return Outcome { law: fresh, doubt: None, residual: None };
         }
-        let main = frame.step_from_place(place.base + self.counter);
-        let candidates = self.candidates(frame, place, main);
+        let main = frame.step_from_place(offset.base + counter.counter);
+        let candidates = counter.candidates(frame, offset, main);
         let shares = self.shares.now();
         let mut law = [0.0; 3];
         let mut best = None;
@@ -114,28 +116,39 @@ impl SimpleHash {
         let law = (parts[CLEAN] + parts[SKIP] + parts[LATE])
             / (shares[CLEAN] + shares[SKIP] + shares[LATE]);
         let doubt = match best {
-            Some((which, step)) => self.follow(place, which, step),
-            None => self.lose(frame, place, main),
+            Some((which, step)) => counter.follow(offset, which, step, self.stride),
+            None => counter.lose(frame, offset, main),
         };
         Outcome { law: 0.96 * law + 0.04 * fresh, doubt, residual: Some(main - self.stride) }
     }
+}
+
+impl HashCounter {
+    pub(super) const fn new() -> Self {
+        Self { counter: 0, alternative: None, pending: [0; PENDING], pending_len: 0 }
+    }
+
+    /// Destinations whose offset may be off after a correction.
+    pub(super) fn take_pending(&mut self) -> impl Iterator<Item = u64> + use<> {
+        let (pending, len) = (self.pending, self.pending_len);
+        self.pending_len = 0;
+        pending.into_iter().take(len)
+    }
 
     /// The step from the counter under each assumption, with its weight: all is as it seems, the
-    /// destination's other place is right, the counter's alternative is.
-    fn candidates(&self, frame: &Frame, place: &Place, main: i32) -> [Option<(i32, f64)>; 3] {
-        let other = place.other.map(|base| frame.step_from_place(base + self.counter));
+    /// destination's other offset is right, the counter's alternative is.
+    fn candidates(&self, frame: &Frame, offset: &HashOffset, main: i32) -> [Option<(i32, f64)>; 3] {
+        let other = offset.other.map(|base| frame.step_from_place(base + self.counter));
         let shifted = self.alternative.map(|shift| frame.wrapped(main - shift));
         let doubts = [other, shifted].iter().flatten().count();
         let sure = [1.0, 1.0 - DOUBT, 1.0 - 2.0 * DOUBT][doubts];
         [Some((main, sure)), other.map(|step| (step, DOUBT)), shifted.map(|step| (step, DOUBT))]
     }
 
-    /// The first port of a destination: its place follows from the counter.
-    fn first(&mut self, frame: &Frame, key: u64, place: &mut Place, fresh: f64) -> Outcome {
-        let noise = self.shares.now()[NOISE];
-        self.score.add((1.0 - noise) * fresh + noise * frame.noise);
-        self.counter += i64::from(self.stride);
-        *place = Place {
+    /// The first port of a destination: its offset follows from the counter.
+    fn first(&mut self, frame: &Frame, key: u64, offset: &mut HashOffset, stride: i32) {
+        self.counter += i64::from(stride);
+        *offset = HashOffset {
             known: true,
             base: i64::from(frame.port) - self.counter,
             other: None,
@@ -145,15 +158,20 @@ impl SimpleHash {
             *slot = key;
             self.pending_len += 1;
         }
-        Outcome { law: fresh, doubt: None, residual: None }
     }
 
     /// The event fits: takes over the assumption under which it does.
-    fn follow(&mut self, place: &mut Place, which: usize, step: i32) -> Option<i32> {
+    fn follow(
+        &mut self,
+        offset: &mut HashOffset,
+        which: usize,
+        step: i32,
+        stride: i32,
+    ) -> Option<i32> {
         match which {
             1 => {
-                if let Some(base) = place.other.replace(place.base) {
-                    place.base = base;
+                if let Some(base) = offset.other.replace(offset.base) {
+                    offset.base = base;
                 }
             }
             2 => self.counter += i64::from(self.alternative.unwrap_or(0)),
@@ -166,32 +184,32 @@ impl SimpleHash {
             return None;
         }
         self.counter += i64::from(step);
-        if step == self.stride {
+        if step == stride {
             self.pending_len = 0;
             if which == 0 {
-                place.other = None;
+                offset.other = None;
             }
             return None;
         }
-        // Events were lost, or this destination's place is off.
-        let excess = step - self.stride;
+        // Events were lost, or this destination's offset is off.
+        let excess = step - stride;
         self.alternative = Some(-excess);
-        place.other = Some(place.base + i64::from(excess));
+        offset.other = Some(offset.base + i64::from(excess));
         Some(excess)
     }
 
-    /// The event fits nowhere: a named port, a new range, a wrong place.
-    fn lose(&mut self, frame: &Frame, place: &mut Place, main: i32) -> Option<i32> {
+    /// The event fits nowhere: a named port, a new range, a wrong offset.
+    fn lose(&mut self, frame: &Frame, offset: &mut HashOffset, main: i32) -> Option<i32> {
         // Or the counter jumped over a block of reserved ports: the next destination will tell.
         self.alternative = Some(main);
-        place.other = Some(place.base);
-        place.base = i64::from(frame.port) - self.counter;
+        offset.other = Some(offset.base);
+        offset.base = i64::from(frame.port) - self.counter;
         None
     }
 }
 
-impl Place {
-    /// Allows for `excess` events having been lost before the place was taken.
+impl HashOffset {
+    /// Allows for `excess` events having been lost before the offset was taken.
     pub(super) fn doubt(&mut self, excess: i32) {
         self.other = Some(self.base - i64::from(excess));
     }
@@ -203,7 +221,8 @@ const BLOCK: i32 = 1200;
 /// Share of such blocks among the skips.
 const BLOCKS: f64 = 0.12;
 
-/// The law, with the residual of an event too many that was counted (a named port's) and of a block.
+/// The law, with the residual of an event too many that was counted (a named port's) and of a
+/// block.
 fn residual_law(law: &Law, step: i32) -> Densities {
     let [clean, skip, late] = law.at(step);
     let mut block = 0.0;

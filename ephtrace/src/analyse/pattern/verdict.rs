@@ -2,13 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{
-    classifier::Classifier,
-    evidence,
-    facts::real,
-    names::{Algorithm, Pattern},
-    posterior::{self, Member},
-};
+use super::names::{Algorithm, Pattern, Predictable};
+use crate::analyse::real as as_f64;
 
 /// Below this a verdict is withheld.
 pub const CONFIDENT: f64 = 0.9;
@@ -18,6 +13,11 @@ pub const FEWEST_PAIRS: u64 = 3;
 /// What a sequence of ports says about the rule behind it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
+    /// Whether the next port can be predicted; `unknown` below [`CONFIDENT`].
+    pub predictable: Predictable,
+    /// Probability of the likelier answer to that.
+    #[serde(serialize_with = "rounded")]
+    pub predictable_confidence: f64,
     /// The coarse verdict; `undetermined` below [`CONFIDENT`].
     pub pattern: Pattern,
     /// Probability of the likeliest pattern.
@@ -57,88 +57,41 @@ pub struct Named<T> {
 }
 
 impl Verdict {
-    pub(super) fn of(c: &Classifier) -> Self {
-        let members = c.members();
-        let probabilities = posterior::probabilities(&members, real(c.facts.events));
-        let patterns = patterns(c, &members, &probabilities);
-        let algorithms = algorithms(&members, &probabilities);
-        let mut verdict = Self {
-            pattern: patterns[0].name,
-            pattern_confidence: patterns[0].probability,
-            algorithm: algorithms[0].name,
-            algorithm_confidence: algorithms[0].probability,
-            n: c.facts.events,
-            informative_pairs: informative_pairs(c, patterns[0].name, algorithms[0].name),
-            evidence: Vec::new(),
-            patterns,
-            algorithms,
-            confirmed_by_kernel: None,
-            next_port_bits: None,
+    /// Sets the answers and their confidences from the lists: what is shown is what decided.
+    pub(in crate::analyse) fn decide(&mut self) {
+        let (yes, no) = self.predictability();
+        self.predictable = if yes >= CONFIDENT {
+            Predictable::Yes
+        } else if no >= CONFIDENT {
+            Predictable::No
+        } else {
+            Predictable::Unknown
         };
-        verdict.withhold();
-        verdict.confirmed_by_kernel = verdict.confirmed(c);
-        verdict.next_port_bits = super::bits::next_port(c, &verdict);
-        verdict.evidence = evidence::sentences(c, &verdict);
-        verdict
+        self.predictable_confidence = yes.max(no);
+        self.pattern_confidence = self.patterns[0].probability;
+        self.algorithm_confidence = self.algorithms[0].probability;
+        let given = |confidence: f64| confidence >= CONFIDENT;
+        self.pattern = if given(self.pattern_confidence) {
+            self.patterns[0].name
+        } else {
+            Pattern::Undetermined
+        };
+        self.algorithm = if given(self.algorithm_confidence) {
+            self.algorithms[0].name
+        } else {
+            Algorithm::Undetermined
+        };
     }
 
-    pub(super) fn withhold(&mut self) {
-        let few = self.informative_pairs < FEWEST_PAIRS;
-        if few || self.pattern_confidence < CONFIDENT {
-            self.pattern = Pattern::Undetermined;
-        }
-        if few || self.algorithm_confidence < CONFIDENT {
-            self.algorithm = Algorithm::Undetermined;
-        }
+    /// Probability that the next port can be predicted, and that it can't: of a mixture a part can.
+    fn predictability(&self) -> (f64, f64) {
+        let sum = |names: &[Pattern]| -> f64 {
+            let of = self.patterns.iter().filter(|named| names.contains(&named.name));
+            of.map(|named| named.probability).sum()
+        };
+        let yes = sum(&[Pattern::Sequential, Pattern::PerDestination, Pattern::Fixed]);
+        (yes, sum(&[Pattern::Random]))
     }
-
-    fn confirmed(&self, c: &Classifier) -> Option<bool> {
-        let truth = c.kernel.algorithm()?;
-        (self.algorithm != Algorithm::Undetermined).then_some(self.algorithm == truth)
-    }
-}
-
-fn informative_pairs(c: &Classifier, pattern: Pattern, algorithm: Algorithm) -> u64 {
-    let salted =
-        matches!(algorithm, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr | Algorithm::Mixed);
-    match pattern {
-        Pattern::Sequential => c.facts.pairs,
-        // Its counters survive the epochs, or it has none.
-        _ if !salted => c.facts.returns + c.facts.resalted,
-        _ => c.facts.returns,
-    }
-}
-
-fn patterns(c: &Classifier, members: &[Member], probabilities: &[f64]) -> Vec<Named<Pattern>> {
-    let single = c.facts.single_destination();
-    ranked(&Pattern::ALL, |pattern| {
-        members
-            .iter()
-            .zip(probabilities)
-            .filter(|(member, _)| merged(member, single) == pattern)
-            .map(|(_, probability)| probability)
-            .sum()
-    })
-}
-
-/// With one destination, a counter for everybody and one for each destination are the same thing:
-/// the pattern is then the one that was seen.
-fn merged(member: &Member, single: bool) -> Pattern {
-    match member.algorithm {
-        Algorithm::Alg3Hash | Algorithm::Alg4Dhash if single => Pattern::Sequential,
-        _ => member.pattern,
-    }
-}
-
-fn algorithms(members: &[Member], probabilities: &[f64]) -> Vec<Named<Algorithm>> {
-    ranked(&Algorithm::ALL, |algorithm| {
-        members
-            .iter()
-            .zip(probabilities)
-            .filter(|(member, _)| member.algorithm == algorithm)
-            .map(|(_, probability)| probability)
-            .sum()
-    })
 }
 
 pub(super) fn ranked<T: Copy>(names: &[T], probability: impl Fn(T) -> f64) -> Vec<Named<T>> {
@@ -146,6 +99,15 @@ pub(super) fn ranked<T: Copy>(names: &[T], probability: impl Fn(T) -> f64) -> Ve
         names.iter().map(|&name| Named { name, probability: probability(name) }).collect();
     ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     ranked
+}
+
+/// The same list with a part of the probability given to all names alike.
+pub(super) fn hedged<T>(mut list: Vec<Named<T>>, sure: f64) -> Vec<Named<T>> {
+    let each = (1.0 - sure) / as_f64(u64::try_from(list.len()).unwrap_or(1).max(1));
+    for named in &mut list {
+        named.probability = named.probability * sure + each;
+    }
+    list
 }
 
 /// To six digits: nothing is known more exactly.

@@ -37,6 +37,44 @@ fn totals(comm: &[u8], latencies: &[u64], tried: &[u32]) -> Totals {
     totals
 }
 
+fn interval_of(
+    end_ns: u64,
+    duration_ns: u64,
+    rows: &[(TotalsKey, Totals)],
+    other: Option<&Totals>,
+) -> Interval {
+    Interval::new(Period { end_ns, duration_ns, processors: 2 }, rows, other, |_, _| None)
+}
+
+#[test]
+fn each_container_has_a_row() {
+    let rows = [
+        (key(10, 443), totals(b"app", &[1000; 3], &[])),
+        (key(11, 443), totals(b"app", &[2000; 100], &[])),
+        (key(12, 443), totals(b"app", &[2000; 2], &[])),
+    ];
+    let period = Period { end_ns: 0, duration_ns: 1, processors: 2 };
+    let container = |key: &TotalsKey, _: &Totals| {
+        Some(Arc::from(if key.pid == 11 { "aaaaaaaaaaaa" } else { "bbbbbbbbbbbb" }))
+    };
+    let interval = Interval::new(period, &rows, None, container);
+    let rows = interval
+        .rows
+        .iter()
+        .map(|row| (row.container.as_deref(), row.processes, row.numbers.assignments));
+    let expected = [(Some("aaaaaaaaaaaa"), 1, 100), (Some("bbbbbbbbbbbb"), 2, 5)];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn searches_keep_no_more_processors_busy_than_there_are() {
+    let busy = |searches: usize| {
+        let rows = [(key(1, 1), totals(b"a", &vec![500_000; searches], &[]))];
+        interval_of(0, 1_000_000, &rows, None).all.search_cpus_at_most
+    };
+    assert_eq!([1, 3, 4, 40].map(busy), [0.5, 1.5, 2.0, 2.0]);
+}
+
 #[test]
 fn processes_of_one_name_are_one_row() {
     let rows = [
@@ -44,7 +82,7 @@ fn processes_of_one_name_are_one_row() {
         (key(11, 443), totals(b"curl", &[2000; 5], &[1, 1, 1, 1, 14_000])),
         (key(12, 443), totals(b"wget", &[500], &[])),
     ];
-    let interval = Interval::new(0, 1_000_000_000, &rows, None);
+    let interval = interval_of(0, 1_000_000_000, &rows, None);
     let [curl, wget] = interval.rows.as_slice() else { panic!("{:?}", interval.rows) };
     assert_eq!((curl.comm.as_str(), curl.pid, curl.processes), ("curl", 11, 2));
     assert_eq!((curl.numbers.assignments, curl.numbers.search_ns), (8, 13_000));
@@ -57,9 +95,12 @@ fn processes_of_one_name_are_one_row() {
 fn what_found_no_room_is_part_of_all() {
     let mut other = totals(b"x", &[1000; 4], &[]);
     other.failures[0] = 3;
-    let interval = Interval::new(0, 500_000_000, &[], Some(&other));
+    let interval = interval_of(0, 500_000_000, &[], Some(&other));
     assert_eq!((interval.all.assignments, interval.all.failed), (4, 3));
-    assert_eq!(interval.all.errors, [("EADDRNOTAVAIL", 3)]);
+    assert_eq!(interval.all.errors, [(Some(99), 3)]);
+    let data = serde_json::to_value(&interval.all).unwrap();
+    assert_eq!(data["errors"], serde_json::json!([["EADDRNOTAVAIL", 3]]));
+    assert_eq!(error_name(None), "other");
     assert!((interval.all.per_second - 8.0).abs() < 1e-9);
     assert_eq!(interval.other.unwrap().failed, 3);
 }
@@ -68,7 +109,7 @@ proptest! {
     /// Quantiles are upper bounds, and no further off than a slot is wide.
     #[test]
     fn quantiles_are_close(mut latencies in prop::collection::vec(1_u64..20_000_000, 1..300)) {
-        let interval = Interval::new(0, 1, &[(key(1, 1), totals(b"a", &latencies, &[]))], None);
+        let interval = interval_of(0, 1, &[(key(1, 1), totals(b"a", &latencies, &[]))], None);
         latencies.sort_unstable();
         let all = &interval.all;
         for (percent, told) in [(50, all.latency_p50_ns), (99, all.latency_p99_ns)] {
@@ -85,7 +126,7 @@ fn interval(nth: u64, counts: &[(&[u8], usize)]) -> Interval {
         .zip(counts)
         .map(|(pid, (comm, count))| (key(pid, 80), totals(comm, &vec![1000; *count], &[])))
         .collect();
-    Interval::new((nth + 1) * 1_000_000_000, 1_000_000_000, &rows, None)
+    interval_of((nth + 1) * 1_000_000_000, 1_000_000_000, &rows, None)
 }
 
 #[test]

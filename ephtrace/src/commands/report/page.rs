@@ -1,28 +1,26 @@
 //! `ephtrace report --html`: the report as a page, written to a file.
 
 use std::{
-    io::{self, Write},
+    io::{self, Write as _},
     path::Path,
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::read_with;
+use super::reading::{Report, read_in_order};
 use crate::{
     analyse::charts::Charts,
-    output::{
-        Prepared,
-        page::{Page, findings},
-    },
-    replay::{self, Recording},
+    model::filter::Filter,
+    output::{PendingFile, page::Page},
+    replay,
 };
 
-/// Reads `recording`, which is the file at `from`, and writes the page to `path`; `-` is standard
-/// output.
-pub(super) fn write(path: &Path, from: &Path, recording: Recording) -> Result<()> {
+/// Reads the recording at `from`, and writes the page to `path`; `-` is standard output.
+pub(super) fn write(path: &Path, from: &Path, filter: Option<&Filter>) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
     let target = open(path, from)?;
-    let page = make(recording, &mut io::stderr())?;
+    let (report, charts) = read_in_order(from, filter, &mut io::stderr(), Charts::observe)?;
+    let page = render(&report, &charts);
     let failed = || format!("can't write {}", path.display());
     if let Some(prepared) = target {
         let mut file = prepared.begin().with_context(failed)?;
@@ -36,27 +34,24 @@ pub(super) fn write(path: &Path, from: &Path, recording: Recording) -> Result<()
 }
 
 /// The page.
-pub(super) fn make(recording: Recording, notices: &mut impl Write) -> Result<String> {
-    let mut charts = Charts::default();
-    let report = read_with(recording, notices, |assignment| charts.observe(assignment))?;
+pub(super) fn render(report: &Report, charts: &Charts) -> String {
     let page = Page {
         source: &report.source,
         format: report.format,
         repeated: report.repeated,
         summary: &report.summary,
-        charts: &charts,
-        findings: &findings::of(&report.summary),
+        charts,
     };
-    Ok(page.render())
+    page.render()
 }
 
 /// The file at `path`, as it is: what is in it is overwritten only once the page is there.
-fn open(path: &Path, from: &Path) -> Result<Option<Prepared>> {
+fn open(path: &Path, from: &Path) -> Result<Option<PendingFile>> {
     if path.as_os_str() == "-" {
         return Ok(None);
     }
     let prepared =
-        Prepared::open(path).with_context(|| format!("can't write {}", path.display()))?;
+        PendingFile::open(path).with_context(|| format!("can't write {}", path.display()))?;
     if prepared.file().metadata().is_ok_and(|page| replay::is_from(from, &page)) {
         bail!("{} is the recording itself; name another file for the page", path.display());
     }

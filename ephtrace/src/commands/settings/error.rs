@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::kernel::filter::TooManyValues;
+
 /// The command line can't be meant like this: exit code 2.
 ///
 /// The text names the flag, what is wrong with it, and what to do.
@@ -18,17 +20,8 @@ pub enum UsageError {
         reason: String,
     },
     /// A filter has more values than the kernel half compares.
-    #[error("{flag} takes at most {limit} values, not {given}: {advice}")]
-    TooMany {
-        /// The flag, with its dashes.
-        flag: &'static str,
-        /// How many it takes.
-        limit: usize,
-        /// How many were typed.
-        given: usize,
-        /// What to do.
-        advice: &'static str,
-    },
+    #[error(transparent)]
+    TooMany(#[from] TooManyValues),
     /// There is no terminal to draw on.
     #[error("top draws on a terminal, and standard output is none; `ephtrace trace` writes lines")]
     NoTerminal,

@@ -10,6 +10,7 @@ use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
 
 use super::error::UsageError;
 pub(super) use crate::host::mounts::cgroup2_mount;
+use crate::model::filter::Cgroup;
 
 /// Where users are listed.
 const USERS: &str = "/etc/passwd";
@@ -19,15 +20,6 @@ const NAMED_NETNS: &str = "/run/netns";
 
 /// Inode number of the root of the cgroup v2 hierarchy.
 const CGROUP_ROOT: u64 = 1;
-
-/// A cgroup as the kernel compares it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cgroup {
-    /// Inode number of its directory.
-    pub(super) id: u64,
-    /// Depth in the hierarchy; the root is 0.
-    pub(super) level: u32,
-}
 
 /// Number of a user, from number or name.
 pub(super) fn uid(text: &str) -> Result<u32, UsageError> {

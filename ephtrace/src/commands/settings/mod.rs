@@ -1,17 +1,18 @@
-//! Arguments checked: numbers for names, limits kept, nothing left to fail later that can be known now.
+//! Arguments checked: numbers for names, limits kept, nothing left to fail later that can be known
+//! now.
 //!
-//! It reads `/etc/passwd`, namespaces and cgroups, but changes nothing and does not touch the kernel
-//! half.
+//! It reads `/etc/passwd`, namespaces and cgroups, but changes nothing and does not touch the
+//! kernel half.
 
 mod error;
 mod filter;
 mod lookup;
 pub(super) mod parse;
 
-pub(super) use self::filter::{build_filter, keep_recorded, named_hook, which};
+pub(super) use self::filter::{build_live_filter, build_recorded_filter, named_hook, which};
 pub use self::{
     error::UsageError,
-    filter::{chosen_by_kernel, namespace},
+    filter::{all_origins, namespace},
 };
 
 #[cfg(test)]

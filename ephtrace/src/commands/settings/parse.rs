@@ -1,13 +1,9 @@
 //! From text to value, where the text alone is enough. Pure.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    time::Duration,
-};
-
-use ephtrace_common::{Cidr, PortSpan};
+use std::{net::IpAddr, time::Duration};
 
 use super::error::UsageError;
+use crate::model::{Comm, PortRange, filter::Network};
 use crate::pipeline::settings::{MAX_RING_BYTES, MIN_RING_BYTES};
 
 fn bad(flag: &'static str, value: &str, reason: impl Into<String>) -> UsageError {
@@ -15,7 +11,7 @@ fn bad(flag: &'static str, value: &str, reason: impl Into<String>) -> UsageError
 }
 
 /// A port or a range of ports: `80`, `8000-8100`.
-pub(in crate::commands) fn ports(flag: &'static str, text: &str) -> Result<PortSpan, UsageError> {
+pub(in crate::commands) fn ports(flag: &'static str, text: &str) -> Result<PortRange, UsageError> {
     let (low, high) = text.split_once('-').unwrap_or((text, text));
     let port = |text: &str| text.trim().parse::<u16>();
     let (Ok(low), Ok(high)) = (port(low), port(high)) else {
@@ -28,11 +24,11 @@ pub(in crate::commands) fn ports(flag: &'static str, text: &str) -> Result<PortS
     if low > high {
         return Err(bad(flag, text, format!("the range is empty; {high}-{low}?")));
     }
-    Ok(PortSpan { low, high })
+    Ok(PortRange { low, high })
 }
 
 /// An address or a network: `10.0.0.0/8`, `2001:db8::1`. Bits behind the prefix are ignored.
-pub(in crate::commands) fn cidr(flag: &'static str, text: &str) -> Result<Cidr, UsageError> {
+pub(in crate::commands) fn network(flag: &'static str, text: &str) -> Result<Network, UsageError> {
     let (addr, length) = match text.split_once('/') {
         Some((addr, length)) => (addr, Some(length)),
         None => (text, None),
@@ -44,47 +40,24 @@ pub(in crate::commands) fn cidr(flag: &'static str, text: &str) -> Result<Cidr, 
             "it takes an address, or a network such as 10.0.0.0/8 or 2001:db8::/32",
         ));
     };
-    let bits: u32 = if addr.is_ipv4() { 32 } else { 128 };
-    let length = match length.map(|l| l.trim().parse::<u32>()) {
-        None => bits,
-        Some(Ok(length)) if length <= bits => length,
-        Some(_) => {
-            return Err(bad(flag, text, format!("the prefix length is a number from 0 to {bits}")));
-        }
-    };
-    Ok(prefix(addr, length + 128 - bits))
+    let bits: u8 = if addr.is_ipv4() { 32 } else { 128 };
+    let length = length.map_or(Some(bits), |length| length.trim().parse().ok());
+    length
+        .and_then(|length| Network::new(addr, length))
+        .ok_or_else(|| bad(flag, text, format!("the prefix length is a number from 0 to {bits}")))
 }
 
-/// The network of `addr` with a prefix of `length` bits of the IPv6 or IPv4-mapped form.
-fn prefix(addr: IpAddr, length: u32) -> Cidr {
-    let addr = match addr {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    };
-    let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-    Cidr { addr: halves(addr.to_bits() & mask), mask: halves(mask) }
-}
-
-/// The two halves of an address, each in network order.
-fn halves(bits: u128) -> [u64; 2] {
-    let bytes = Ipv6Addr::from_bits(bits).octets();
-    zerocopy::transmute!(bytes)
-}
-
-/// Name of a process, NUL-padded as the kernel keeps it.
-pub(in crate::commands) fn comm(flag: &'static str, text: &str) -> Result<[u8; 16], UsageError> {
-    let name = text.as_bytes();
-    let mut comm = [0; 16];
-    if name.is_empty() || name.contains(&0) {
+/// Name of a process, at most as long as the kernel keeps it.
+pub(in crate::commands) fn comm(flag: &'static str, text: &str) -> Result<Comm, UsageError> {
+    if text.is_empty() || text.contains('\0') {
         return Err(bad(flag, text, "it takes the name of a process, as in /proc/PID/comm"));
     }
-    let Some(front) = comm[..15].get_mut(..name.len()) else {
+    if text.len() > 15 {
         let cut: String = text.char_indices().filter(|(i, _)| *i < 15).map(|(_, c)| c).collect();
         let reason = format!("the kernel keeps 15 bytes of a name; try '{cut}'");
         return Err(bad(flag, text, reason));
-    };
-    front.copy_from_slice(name);
-    Ok(comm)
+    }
+    Ok(Comm::new(text))
 }
 
 /// A length of time: `100us`, `1.5ms`, `2m 30s`.
@@ -100,14 +73,28 @@ pub(in crate::commands) fn duration(
     }
 }
 
-/// Size of the ring buffer, rounded up to what the kernel takes.
-pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageError> {
+/// A number of bytes: `4096`, `256M`, `2G`. `None` if it is no number, an error if it is too large.
+pub(in crate::commands) fn bytes(text: &str) -> Option<Result<u64, TooLarge>> {
     let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
         _ => (text, 1),
     };
-    let bytes = digits.parse::<u32>().ok().and_then(|n| n.checked_mul(unit));
+    let number = digits.parse::<u64>().ok()?;
+    Some(number.checked_mul(unit).ok_or(TooLarge))
+}
+
+/// More bytes than 64 bits can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::commands) struct TooLarge;
+
+/// Size of the ring buffer, rounded up to what the kernel takes.
+pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageError> {
+    let bytes = match bytes(&text.to_ascii_uppercase()) {
+        Some(Ok(bytes)) => u32::try_from(bytes).ok(),
+        _ => None,
+    };
     match bytes {
         Some(bytes @ 1..=MAX_RING_BYTES) => Ok(bytes.max(MIN_RING_BYTES).next_power_of_two()),
         _ => Err(bad(

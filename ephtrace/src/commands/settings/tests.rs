@@ -1,15 +1,17 @@
 //! Tables of what is understood and what is refused.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
 use clap::Parser as _;
 use proptest::prelude::*;
 
-use ephtrace_common::{Cidr, PortSpan};
-
 use super::{lookup, parse, *};
 use crate::{
     cli::{Cli, Command},
+    model::{
+        Assignment, Comm, Family, Filter, FlowKey, Origin, PortRange,
+        filter::{Cgroup, Network},
+    },
     output::{Format, View},
     pipeline::settings::{MAX_RING_BYTES, MIN_RING_BYTES, TraceSettings},
 };
@@ -25,21 +27,17 @@ fn refused(line: &str) -> String {
     settings(line).expect_err(line).to_string()
 }
 
-fn cidr(text: &str) -> Cidr {
-    parse::cidr("--dst", text).unwrap()
-}
-
-fn network(bytes: [u8; 16]) -> [u64; 2] {
-    zerocopy::transmute!(bytes)
+fn network(text: &str) -> Network {
+    parse::network("--dst", text).unwrap()
 }
 
 #[test]
 fn defaults_keep_all() {
-    let TraceSettings { mut filter, hook, ring_bytes, view, count, duration, output, .. } =
+    let TraceSettings { filter, hook, ring_bytes, view, count, duration, output, .. } =
         settings("").unwrap();
-    assert_eq!(filter.origins, 0b1101_1110, "all but explicit");
-    filter.origins = 0;
-    assert!(zerocopy::IntoBytes::as_bytes(&filter).iter().all(|&byte| byte == 0));
+    let expected =
+        Filter { origins: all_origins(), explicit_failed_only: true, ..Filter::default() };
+    assert_eq!(filter, expected);
     assert_eq!((hook, ring_bytes, count, duration, output), (None, 8 << 20, None, None, None));
     assert_eq!(view, View::default());
 }
@@ -50,18 +48,26 @@ fn values_fill_their_lists() {
         settings("-p 7,8 -u 1000 -c nginx -P 80,8000-8100 -L 40000 -6 --min-latency 1.5ms")
             .unwrap()
             .filter;
-    assert_eq!((filter.pid_count, &filter.pids[..3]), (2, &[7, 8, 0][..]));
-    assert_eq!((filter.uid_count, filter.uids[0]), (1, 1000));
-    assert_eq!((filter.comm_count, &filter.comms[0]), (1, b"nginx\0\0\0\0\0\0\0\0\0\0\0"));
-    assert_eq!(filter.dport_count, 2);
-    assert_eq!(filter.dports[1], PortSpan { low: 8000, high: 8100 });
-    assert_eq!(filter.lports[0], PortSpan { low: 40_000, high: 40_000 });
-    assert_eq!((filter.family, filter.failed_only, filter.min_latency_ns), (6, 0, 1_500_000));
+    let expected = Filter {
+        pids: [7, 8].into(),
+        uids: [1000].into(),
+        comms: vec![Comm::new("nginx")],
+        dports: vec![PortRange::new(80, 80), PortRange::new(8000, 8100)],
+        lports: vec![PortRange::new(40_000, 40_000)],
+        family: Some(Family::V6),
+        min_latency: Some(Duration::from_micros(1500)),
+        origins: all_origins(),
+        explicit_failed_only: true,
+        ..Filter::default()
+    };
+    assert_eq!(filter, expected);
 }
 
 #[test]
 fn both_families_are_all() {
-    for (line, family) in [("-4", 4), ("-6", 6), ("-4 -6", 0), ("", 0)] {
+    for (line, family) in
+        [("-4", Some(Family::V4)), ("-6", Some(Family::V6)), ("-4 -6", None), ("", None)]
+    {
         assert_eq!(settings(line).unwrap().filter.family, family);
     }
 }
@@ -74,41 +80,30 @@ fn views() {
         let view = settings(line).unwrap().view;
         assert_eq!((view.since_start, view.wall_clock), (since_start, wall_clock), "{line}");
     }
-    assert_eq!(settings("-o json").unwrap().view.format, Format::Json);
-}
-
-#[test]
-fn networks() {
-    let ones = |n: usize| -> [u8; 16] { std::array::from_fn(|i| if i < n { 0xff } else { 0 }) };
-    let v4 = |a, b, c, d| network([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]);
-    for (text, addr, mask) in [
-        ("10.0.0.0/8", v4(10, 0, 0, 0), ones(13)),
-        ("10.1.2.3/8", v4(10, 0, 0, 0), ones(13)),
-        ("10.1.2.3", v4(10, 1, 2, 3), ones(16)),
-        ("0.0.0.0/0", v4(0, 0, 0, 0), ones(12)),
-        ("::ffff:10.0.0.0/104", v4(10, 0, 0, 0), ones(13)),
-        ("::/0", [0, 0], ones(0)),
-        ("fe80::1/64", network([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), ones(8)),
-    ] {
-        assert_eq!(cidr(text), Cidr { addr, mask: network(mask) }, "{text}");
-    }
+    assert_eq!(settings("-o json").unwrap().format, Format::Json);
 }
 
 proptest! {
     #[test]
     fn a_network_holds_its_addresses(bits: u128, length in 0u32..=128) {
         let addr = std::net::Ipv6Addr::from_bits(bits);
-        let whole = cidr(&addr.to_string());
-        let net = cidr(&format!("{addr}/{length}"));
-        prop_assert_eq!([whole.addr[0] & net.mask[0], whole.addr[1] & net.mask[1]], net.addr);
-        let ones = net.mask[0].count_ones() + net.mask[1].count_ones();
-        prop_assert_eq!(ones, length);
+        let (_, whole) = network(&addr.to_string()).to_bits();
+        prop_assert_eq!(whole, u128::MAX);
+        let net = network(&format!("{addr}/{length}"));
+        let (first, mask) = net.to_bits();
+        prop_assert_eq!(bits & mask, first);
+        prop_assert_eq!((mask.leading_ones(), mask.count_ones()), (length, length));
+        prop_assert!(net.contains(addr.into()));
+        if length > 0 {
+            let outside = std::net::Ipv6Addr::from_bits(bits ^ 1 << (128 - length));
+            prop_assert!(!net.contains(outside.into()));
+        }
     }
 
     #[test]
     fn nothing_that_is_typed_panics(text in "\\PC{0,20}") {
         let _ = parse::ports("-P", &text);
-        let _ = parse::cidr("--dst", &text);
+        let _ = parse::network("--dst", &text);
         let _ = parse::comm("-c", &text);
         let _ = parse::duration("--duration", &text);
         let _ = parse::ring_bytes("--ring-size", &text);
@@ -117,9 +112,9 @@ proptest! {
 
     #[test]
     fn ports_as_written(a: u16, b: u16) {
-        let span = PortSpan { low: a.min(b), high: a.max(b) };
-        let text = format!("{}-{}", span.low, span.high);
-        prop_assert_eq!(parse::ports("-P", &text).unwrap(), span);
+        let range = PortRange::new(a.min(b), a.max(b));
+        let text = range.to_string();
+        prop_assert_eq!(parse::ports("-P", &text).unwrap(), range);
     }
 }
 
@@ -176,28 +171,82 @@ fn what_is_refused_says_why() {
 }
 
 #[test]
+fn a_recording_takes_any_number_of_values() {
+    let networks = (1..=9).map(|n| format!("10.0.0.{n}")).collect::<Vec<_>>().join(",");
+    assert!(settings(&format!("--dst {networks}")).is_err());
+    let filter = settings(&format!("--from f --dst {networks}")).unwrap().filter;
+    assert_eq!(filter.dst.len(), 9);
+    assert!(settings("--from f --cgroup /").is_err(), "which are below it is not recorded");
+}
+
+fn curl() -> Assignment {
+    Assignment {
+        pid: Some(42),
+        uid: Some(1000),
+        comm: Some(Comm::new("curl")),
+        flow: FlowKey {
+            netns: Some(7),
+            saddr: [10, 0, 0, 1].into(),
+            daddr: Some([10, 0, 1, 2].into()),
+            dport: Some(443),
+        },
+        origin: Some(Origin::Connect),
+        sport: Some(40_000),
+        latency_ns: Some(2000),
+        ..Assignment::default()
+    }
+}
+
+fn is_kept(line: &str, assignment: &Assignment) -> bool {
+    settings(&format!("--from f {line}")).unwrap().filter.matches(assignment)
+}
+
+#[test]
+fn each_filter_keeps_what_it_names_and_drops_the_rest() {
+    let table = [
+        ("-p 41,42", "-p 41"),
+        ("-u 1000", "-u 0"),
+        ("-c curl", "-c cur"),
+        ("-P 80,400-500", "-P 444"),
+        ("-L 40000", "-L 40001-65535"),
+        ("--dst 10.0.0.0/16", "--dst 10.0.2.0/24"),
+        ("--src 10.0.0.1", "--src ::1"),
+        ("--netns 7", "--netns 8"),
+        ("-4", "-6"),
+        ("--origin connect", "--origin udp"),
+        ("--min-latency 2us", "--min-latency 3us"),
+        ("", "-x"),
+    ];
+    for (keeps_it, drops_it) in table {
+        assert!(is_kept(keeps_it, &curl()), "{keeps_it}");
+        assert!(!is_kept(drops_it, &curl()), "{drops_it}");
+    }
+}
+
+#[test]
+fn what_is_unknown_passes_no_filter_that_asks_for_it() {
+    let unknown = Assignment::default();
+    assert!(is_kept("", &unknown));
+    for line in
+        ["-p 1", "-u 0", "-c a", "--netns 1", "--origin connect", "--min-latency 1ns", "-L 1"]
+    {
+        assert!(!is_kept(line, &unknown), "{line}");
+    }
+    assert!(is_kept("-x", &unknown));
+}
+
+#[test]
 fn namespaces_by_number_and_path() {
     let inode = fs::metadata("/proc/self/ns/net").unwrap().ino();
     for line in ["--netns /proc/self/ns/net".to_owned(), format!("--netns {inode}")] {
         let filter = settings(&line).unwrap().filter;
-        assert_eq!((filter.netns_count, u64::from(filter.netns[0])), (1, inode));
+        assert_eq!(filter.netns.into_iter().map(u64::from).collect::<Vec<_>>(), [inode]);
     }
 }
 
 #[test]
 fn users_by_name() {
-    assert_eq!(settings("-u root,7").unwrap().filter.uids[..2], [0, 7]);
-}
-
-#[test]
-fn mounts_of_cgroup_v2() {
-    let find = |text: &str| lookup::cgroup2_mount(text.as_bytes());
-    let unified = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0";
-    assert_eq!(find(unified).as_deref(), Some(Path::new("/sys/fs/cgroup")));
-    let hybrid = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\nnone /mnt/a\\040b cgroup2 rw 0 0\n";
-    assert_eq!(find(hybrid).as_deref(), Some(Path::new("/mnt/a b")));
-    assert_eq!(find("tmpfs /tmp tmpfs rw 0 0"), None);
-    assert_eq!(find(""), None);
+    assert_eq!(settings("-u root,7").unwrap().filter.uids, [0, 7].into());
 }
 
 #[test]
@@ -208,7 +257,7 @@ fn cgroups_by_path() {
     if fs::metadata(&mount).unwrap().ino() != 1 {
         return;
     }
-    let root = lookup::Cgroup { id: 1, level: 0 };
+    let root = Cgroup { id: 1, level: 0 };
     for path in [Path::new("/"), &mount] {
         assert_eq!(lookup::cgroup(path).unwrap(), root, "{}", path.display());
     }

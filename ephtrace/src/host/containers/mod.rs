@@ -69,8 +69,8 @@ impl Containers {
     /// Short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
     ///
     /// Reads `/proc/PID/cgroup` once for each cgroup whose path tells. Where it does not, since all
-    /// tasks are in the root, cgroup v1 tells the container, or the process has moved meanwhile: once
-    /// for each process.
+    /// tasks are in the root, cgroup v1 tells the container, or the process has moved meanwhile:
+    /// once for each process.
     pub fn container(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Option<Arc<str>> {
         let cgroup_id = cgroup_id.filter(|id| *id > ROOT_CGROUP);
         let of_cgroup = cgroup_id.map(Key::Cgroup);

@@ -15,7 +15,8 @@ fn paths_of_containers() {
         "/machine.slice/libpod-ID.scope",
         "/libpod_parent/libpod-ID",
         "/kubepods/besteffort/pod2f1d2a2e-1f7c-4f5e-9d59-0f3e2a0a6f11/ID",
-        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod2f1d.slice/cri-containerd-ID.scope",
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod2f1d.slice/\
+         cri-containerd-ID.scope",
         "/kubepods.slice/kubepods-pod2f1d.slice/crio-ID.scope",
         "/kubepods.slice/kubepods-pod2f1d.slice/crio-ID.scope/container",
         "/system.slice/containerd.service/kubepods-burstable-pod2f1d.slice:cri-containerd:ID",

@@ -1,9 +1,9 @@
 //! The sockets of one namespace as they are listed, counted while they come.
 
 use crate::inventory::{
+    asked::Taken,
     namespace::{Source, TcpTotals, UdpTotals},
-    port_set::PortSet,
-    socket::{Socket, State},
+    socket::{Socket, TcpState},
     sysctls::Sysctls,
 };
 
@@ -16,6 +16,10 @@ const MAX_SOCKETS: usize = 1 << 20;
 pub struct Listing {
     /// TCP sockets whose local port is inside the range, in any order; one may come twice.
     pub in_range: Vec<Socket>,
+    /// UDP sockets whose local port is inside the range, likewise.
+    pub udp_in_range: Vec<Socket>,
+    /// Ports that UDP sockets take from each other.
+    pub udp_taken: Taken,
     /// All TCP sockets, counted.
     pub tcp: TcpTotals,
     /// All UDP sockets, counted.
@@ -27,18 +31,26 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Counts a UDP socket; its port goes to `ports`.
-    pub fn add_udp(&mut self, socket: Socket, ports: &mut PortSet) {
+    /// Counts a UDP socket, and keeps it if its port is inside the range.
+    pub fn add_udp(&mut self, socket: Socket, sysctls: &Sysctls) {
         self.udp.sockets += 1;
-        ports.insert(socket.sport);
+        if !sysctls.range.contains(socket.sport) {
+            return;
+        }
+        if self.udp_taken.add(&socket, false) {
+            self.udp.ports.add(socket.sport);
+        }
+        if self.udp_in_range.len() < MAX_SOCKETS {
+            self.udp_in_range.push(socket);
+        }
     }
 
     /// Counts a TCP socket, and keeps it if its port is inside the range.
     pub fn add_tcp(&mut self, socket: Socket, sysctls: &Sysctls) {
         self.tcp.sockets += 1;
         match socket.state {
-            State::Listen => self.tcp.listening += 1,
-            State::Bound | State::Close => self.tcp.bound_only += 1,
+            TcpState::Listen => self.tcp.listening += 1,
+            TcpState::Bound | TcpState::Close => self.tcp.bound_only += 1,
             state => self.tcp.connected.add(state),
         }
         if !sysctls.range.contains(socket.sport) {

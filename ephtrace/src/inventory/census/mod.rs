@@ -7,29 +7,40 @@
 //! the range, not reserved, and not the port of a listener (such a socket was accepted). Where a
 //! listener is gone and its connections are not, they can't be told from those that were opened.
 
+mod holders;
 mod listing;
+mod rank;
 
-use std::{cmp::Reverse, collections::HashMap, ops::Range};
+use std::ops::Range;
 
+use self::holders::holders;
 pub use self::listing::Listing;
+use self::rank::{may_reuse, rank};
 use super::{
-    namespace::{Bound, Destination, Held, Holder, Mark, Namespace, Others, Place, Settings},
-    owners::{Owner, Owners},
+    asked::{Ask, Asked, Taken},
+    namespace::{
+        Bound, DestinationUse, Held, HeldState, Mark, Namespace, NetnsRef, NetnsSettings, Others,
+    },
+    owners::Owners,
     port_set::{Parity, PortSet},
-    socket::{ByState, Socket, State},
+    socket::{ByState, Socket, TcpState},
     sysctls::Sysctls,
 };
-
-/// How many holders of a destination are named; the others are counted.
-pub const MAX_HOLDERS: usize = 5;
 
 /// How many bound ports are named; the others are counted. One host has some dozen.
 pub const MAX_HELD: usize = 1024;
 
+/// Whose ports are is asked once so many of 100 are taken: before, nobody goes short.
+const HOLDERS_FROM_PERCENT: u32 = 50;
+
+/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older
+/// kernels compare full seconds (`tcp_twsk_unique`).
+const REUSE_DELAY_MS: u32 = 1000;
+
 /// What is in use in one namespace, before anybody asked whose it is.
 #[derive(Debug)]
 pub struct Census {
-    place: Place,
+    place: NetnsRef,
     sysctls: Sysctls,
     listing: Listing,
     /// Connected, on usable ports that are no listener's; each destination's together, by port.
@@ -40,26 +51,36 @@ pub struct Census {
     bound: Vec<Socket>,
     /// Ports of `bound`: connect leaves them out whatever the destination.
     bound_ports: PortSet,
+    /// Ports that TCP sockets take from who binds.
+    tcp_taken: Taken,
+    /// Connected, but none that connect could have opened.
+    accepted_sockets: Vec<Socket>,
     accepted: u64,
     on_reserved: u64,
 }
 
 impl Census {
     /// Counts and ranks.
-    pub fn new(place: Place, sysctls: Sysctls, mut listing: Listing) -> Self {
+    pub fn new(place: NetnsRef, sysctls: Sysctls, mut listing: Listing) -> Self {
         let mut in_range = std::mem::take(&mut listing.in_range);
         in_range.retain(|socket| sysctls.range.contains(socket.sport));
+        let mut tcp_taken = Taken::default();
+        for socket in &in_range {
+            tcp_taken.add(socket, may_reuse(&sysctls, socket));
+        }
         let mut bound: Vec<Socket> =
             in_range.iter().filter(|s| is_bound_only(s.state)).copied().collect();
         bound.sort_unstable_by_key(|s| (s.sport, s.state, s.saddr, s.inode));
         let (mut listened, mut bound_ports) = (PortSet::default(), PortSet::default());
-        listened.extend(bound.iter().filter(|s| s.state == State::Listen).map(|s| s.sport));
+        listened.extend(bound.iter().filter(|s| s.state == TcpState::Listen).map(|s| s.sport));
         bound_ports.extend(bound.iter().map(|s| s.sport));
-        let (mut accepted, mut on_reserved) = (0, 0);
+        let (mut accepted_sockets, mut on_reserved) = (Vec::new(), 0);
         in_range.retain(|socket| {
             let is_accepted = socket.is_connected() && listened.contains(socket.sport);
             let is_usable = sysctls.is_usable(socket.sport);
-            accepted += u64::from(is_accepted);
+            if is_accepted {
+                accepted_sockets.push(*socket);
+            }
             on_reserved += u64::from(socket.is_connected() && !is_accepted && !is_usable);
             socket.is_connected() && !is_accepted && is_usable
         });
@@ -67,22 +88,42 @@ impl Census {
         in_range.sort_unstable_by_key(|s| (key(s), s.state));
         // A socket that changed its state while the kernel listed may have come twice.
         in_range.dedup_by_key(|s| key(s));
-        let ranked = rank(&in_range);
-        let in_use = in_range;
-        Self { place, sysctls, listing, in_use, ranked, bound, bound_ports, accepted, on_reserved }
+        let ranked = rank(&in_range, &sysctls);
+        Self {
+            place,
+            sysctls,
+            listing,
+            in_use: in_range,
+            ranked,
+            bound,
+            bound_ports,
+            tcp_taken,
+            accepted: accepted_sockets.len() as u64,
+            accepted_sockets,
+            on_reserved,
+        }
     }
 
     /// Inode numbers of the sockets that [`Census::describe`] will tell of with the same `limit`.
     pub fn inodes(&self, limit: usize) -> impl Iterator<Item = u32> {
-        let shown = self.ranked.iter().take(limit).flat_map(|range| &self.in_use[range.clone()]);
-        shown.chain(&self.bound).map(|socket| socket.inode).filter(|inode| *inode != 0)
+        let scarce = |ask| self.asked(ask).iter().any(is_scarce);
+        let (is_scarce_bind, is_scarce_udp) = (scarce(Ask::Bind), scarce(Ask::Udp));
+        let shown = self.ranked.iter().take(if is_scarce_bind { 0 } else { limit });
+        let shown = shown.flat_map(|range| &self.in_use[range.clone()]);
+        let of_bind = self.in_use.iter().chain(&self.accepted_sockets);
+        let of_bind = of_bind.filter(move |_| is_scarce_bind);
+        let of_udp = self.listing.udp_in_range.iter().filter(move |_| is_scarce_udp);
+        let all = shown.chain(of_bind).chain(&self.bound).chain(of_udp);
+        all.map(|socket| socket.inode).filter(|inode| *inode != 0)
     }
 
     /// What is in use, with the fullest `limit` destinations one by one.
     pub fn describe(self, limit: usize, owners: Owners<'_>) -> Namespace {
         let shown = self.ranked.iter().take(limit);
-        let destinations =
-            shown.map(|range| self.destination(&self.in_use[range.clone()], owners)).collect();
+        let taken = self.closed_to_connect(owners);
+        let destinations = shown
+            .map(|range| self.destination(&self.in_use[range.clone()], &taken, owners))
+            .collect();
         let rest = self.ranked.get(limit..).unwrap_or_default();
         let others = (!rest.is_empty()).then(|| self.others(rest));
         let mut by_state = ByState::default();
@@ -92,9 +133,11 @@ impl Census {
             ports.insert(socket.sport);
         }
         let bound = self.bound(owners);
+        let asked = [Ask::Bind, Ask::Udp].into_iter().flat_map(|ask| self.asked_of(ask, owners));
+        let asked = asked.collect();
         let ports = ports.split(self.sysctls.range);
         Namespace {
-            settings: Settings::new(&self.sysctls),
+            settings: NetnsSettings::new(&self.sysctls),
             sockets: by_state.total(),
             by_state,
             ports: ports.total(),
@@ -106,74 +149,137 @@ impl Census {
             destinations,
             others,
             bound,
+            asked,
             source: self.listing.source,
             tcp: self.listing.tcp,
             udp: self.listing.udp,
+            taken: taken
+                .bound
+                .iter(self.sysctls.range)
+                .filter(|&port| self.sysctls.is_usable(port))
+                .collect(),
             place: self.place,
         }
     }
 
-    fn destination(&self, sockets: &[Socket], owners: Owners<'_>) -> Destination {
+    /// Ports that connect leaves out whatever the destination, known and possible ones.
+    fn closed_to_connect(&self, owners: Owners<'_>) -> ClosedToConnect {
+        let mut bound = self.bound_ports.clone();
+        let (mut unsure, mut chosen) = (PortSet::default(), PortSet::default());
+        for socket in &self.in_use {
+            match owners.is_bound(self.place.netns, socket) {
+                Some(true) => bound.insert(socket.sport),
+                Some(false) => chosen.insert(socket.sport),
+                None => unsure.insert(socket.sport),
+            };
+        }
+        // Sockets that share a port came by it in the same way.
+        unsure.retain(|port| !bound.contains(port) && !chosen.contains(port));
+        ClosedToConnect { bound, unsure }
+    }
+
+    fn destination(
+        &self,
+        sockets: &[Socket],
+        taken: &ClosedToConnect,
+        owners: Owners<'_>,
+    ) -> DestinationUse {
         let count = Count::of(sockets);
         let usable = self.sysctls.usable();
-        let (left, first_left) = self.left(sockets);
-        let reusable = sockets.iter().filter(|s| s.state == State::TimeWait && self.may_reuse(s));
+        let (left, first_left, unsure) = self.left(sockets, taken);
+        let reusable = sockets.iter().filter(|s| may_reuse(&self.sysctls, s));
+        let now = reusable.clone().filter(|s| self.is_old_enough(s)).count();
+        let reusable = self.sysctls.tw_reuse.map(|_| as_u32(reusable.count()));
+        let now = self.sysctls.tw_reuse.map(|_| as_u32(now));
+        let resent = |s: &&Socket| s.state == TcpState::SynSent && s.retransmits > 0;
         let first = &sockets[0];
         let held = holders(sockets, self.place.netns, owners);
-        Destination {
-            saddr: first.saddr,
-            daddr: first.daddr,
-            dport: first.dport,
+        DestinationUse {
+            flow: first.flow(Some(self.place.netns)),
             in_use: count.in_use,
             share: f64::from(count.in_use) / f64::from(usable.max(1)),
             even: count.parity.even,
             odd: count.parity.odd,
             by_state: count.by_state,
+            syn_resent: as_u32(sockets.iter().filter(resent).count()),
+            orphans: as_u32(sockets.iter().filter(|s| s.is_orphan()).count()),
             left,
+            left_least: left - unsure,
             first_left,
-            mark: self.mark(left),
-            time_wait_reusable: self
-                .sysctls
-                .tw_reuse
-                .map(|_| u32::try_from(reusable.count()).unwrap_or(u32::MAX)),
+            mark: self.mark(left + now.unwrap_or(0)),
+            time_wait_reusable: reusable,
+            time_wait_reusable_now: now,
             holders: held.named,
+            program: held.program,
             other_holders: held.others,
             unknown_open: held.unknown_open,
             unknown_closed: held.unknown_closed,
-            ports: sockets.iter().map(|s| (s.sport, s.state == State::TimeWait)).collect(),
+            ports: sockets.iter().map(|s| (s.sport, s.state == TcpState::TimeWait)).collect(),
         }
     }
 
-    /// Ports that connect could still choose for the destination of `sockets`, and those of them
-    /// that it tries first.
-    fn left(&self, sockets: &[Socket]) -> (u32, u32) {
+    /// Ports that connect could still choose for the destination of `sockets`, those of them that
+    /// it tries first, and those that may be taken.
+    fn left(&self, sockets: &[Socket], taken: &ClosedToConnect) -> (u32, u32, u32) {
         let low = self.sysctls.range.low;
-        let mut taken = self.bound_ports.clone();
-        taken.extend(sockets.iter().map(|socket| socket.sport));
-        let range = low..=self.sysctls.range.high;
-        let left = range.filter(|&port| self.sysctls.is_usable(port) && !taken.contains(port));
-        left.fold((0, 0), |(all, first), port| {
-            (all + 1, first + u32::from((port ^ low).is_multiple_of(2)))
+        let mut own = PortSet::default();
+        own.extend(sockets.iter().map(|socket| socket.sport));
+        let is_left = |port: &u16| {
+            self.sysctls.is_usable(*port) && !taken.bound.contains(*port) && !own.contains(*port)
+        };
+        let left = self.sysctls.range.ports().filter(is_left);
+        left.fold((0, 0, 0), |(all, first, unsure), port| {
+            let is_first = (port ^ low).is_multiple_of(2);
+            (all + 1, first + u32::from(is_first), unsure + u32::from(taken.unsure.contains(port)))
         })
     }
 
-    fn mark(&self, left: u32) -> Mark {
+    /// With so many ports that a connect can have.
+    fn mark(&self, to_have: u32) -> Mark {
         let usable = self.sysctls.usable();
-        match usable - left {
-            _ if left == 0 => Mark::Full,
+        match usable.saturating_sub(to_have) {
+            _ if to_have == 0 => Mark::Full,
             taken if taken >= self.sysctls.tried_first() => Mark::Half,
             _ => Mark::None,
         }
     }
 
-    /// Whether `tcp_tw_reuse` lets connect take over this TIME_WAIT, its age and timestamps aside
-    /// (`tcp_twsk_unique`).
-    fn may_reuse(&self, socket: &Socket) -> bool {
-        match self.sysctls.tw_reuse {
-            Some(1) => true,
-            Some(2) => socket.saddr.is_loopback() || socket.daddr.is_loopback(),
-            _ => false,
+    /// One whose age is not known may be.
+    fn is_old_enough(&self, socket: &Socket) -> bool {
+        let delay_ms = self.sysctls.tw_reuse_delay_ms.unwrap_or(REUSE_DELAY_MS);
+        socket.time_wait_age_ms().is_none_or(|age_ms| u32::from(age_ms) > delay_ms)
+    }
+
+    fn asked(&self, ask: Ask) -> [Asked; 2] {
+        let taken = match ask {
+            Ask::Bind => &self.tcp_taken,
+            Ask::Udp => &self.listing.udp_taken,
+        };
+        taken.asked(ask, &self.sysctls)
+    }
+
+    /// The same, with who has the ports where they are scarce.
+    fn asked_of(&self, ask: Ask, owners: Owners<'_>) -> Vec<Asked> {
+        let mut all = self.asked(ask).to_vec();
+        for asked in all.iter_mut().filter(|asked| is_scarce(asked)) {
+            let mut sockets: Vec<Socket> = match ask {
+                Ask::Bind => {
+                    let connected = self.in_use.iter().chain(&self.accepted_sockets);
+                    connected.chain(&self.bound).copied().collect()
+                }
+                Ask::Udp => self.listing.udp_in_range.clone(),
+            };
+            sockets.retain(|s| {
+                let is_met = asked.family == 6 || s.saddr.is_ipv4() || s.is_v6only == Some(false);
+                self.sysctls.is_usable(s.sport) && is_met
+            });
+            // Of several with one port, one that is open tells whose it is.
+            sockets.sort_unstable_by_key(|s| (s.sport, s.inode == 0, s.inode));
+            sockets.dedup_by_key(|s| s.sport);
+            let held = holders(&sockets, self.place.netns, owners);
+            (asked.holders, asked.program) = (held.named, held.program);
         }
+        all
     }
 
     fn others(&self, ranges: &[Range<usize>]) -> Others {
@@ -194,7 +300,7 @@ impl Census {
         let alike =
             |a: &Socket, b: &Socket| (a.sport, a.state, a.saddr) == (b.sport, b.state, b.saddr);
         let entries = || self.bound.chunk_by(alike);
-        let listens = |s: &Socket| s.state == State::Listen;
+        let listens = |s: &Socket| s.state == TcpState::Listen;
         let (mut listening, mut unreserved, mut only_bound) =
             (PortSet::default(), PortSet::default(), PortSet::default());
         for socket in &self.bound {
@@ -211,17 +317,20 @@ impl Census {
             listening_unreserved: unreserved.count(range),
             bound_only: lists_bound.then(|| only_bound.count(range)),
             connected: self.bound_and_connected(owners),
+            connected_ports: (!owners.past_owners.is_empty()).then(|| {
+                self.closed_to_connect(owners).bound.count(range) - self.bound_ports.count(range)
+            }),
             held: entries().take(MAX_HELD).map(|entry| self.held(entry, owners)).collect(),
             others: entries().skip(MAX_HELD).count(),
         }
     }
 
     fn bound_and_connected(&self, owners: Owners<'_>) -> Option<u64> {
-        if owners.openers.is_empty() {
+        if owners.past_owners.is_empty() {
             return None;
         }
         let netns = self.place.netns;
-        let bound = self.in_use.iter().filter(|socket| owners.was_bound(netns, socket));
+        let bound = self.in_use.iter().filter(|s| owners.is_bound(netns, s) == Some(true));
         Some(bound.count() as u64)
     }
 
@@ -229,7 +338,11 @@ impl Census {
         let first = &sockets[0];
         Held {
             port: first.sport,
-            state: if first.state == State::Listen { "listen" } else { "bound" },
+            state: if first.state == TcpState::Listen {
+                HeldState::Listen
+            } else {
+                HeldState::Bound
+            },
             reserved: self.sysctls.reserved.contains(first.sport),
             saddr: first.saddr,
             sockets: sockets.len(),
@@ -239,25 +352,25 @@ impl Census {
     }
 }
 
-fn is_bound_only(state: State) -> bool {
-    matches!(state, State::Listen | State::Bound | State::Close)
+fn is_bound_only(state: TcpState) -> bool {
+    matches!(state, TcpState::Listen | TcpState::Bound | TcpState::Close)
 }
 
-/// Where each destination's sockets are, the fullest first.
-fn rank(sockets: &[Socket]) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let alike = |a: &Socket, b: &Socket| a.destination(0) == b.destination(0);
-    let mut ranges: Vec<Range<usize>> = sockets
-        .chunk_by(alike)
-        .map(|group| {
-            let range = start..start + group.len();
-            start = range.end;
-            range
-        })
-        .collect();
-    // Stable, so that equals stay in the order of their addresses.
-    ranges.sort_by_key(|range| Reverse(range.len()));
-    ranges
+fn is_scarce(asked: &Asked) -> bool {
+    let usable = asked.in_use + asked.left;
+    usable > 0 && 100 * asked.in_use >= HOLDERS_FROM_PERCENT * usable
+}
+
+fn as_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Ports that sockets of other destinations keep from a connect.
+struct ClosedToConnect {
+    /// Those that are bound, listening, or were seen to be bound before they connected.
+    bound: PortSet,
+    /// Those of connected sockets of which nobody saw how they came by them.
+    unsure: PortSet,
 }
 
 #[derive(Default)]
@@ -277,38 +390,6 @@ impl Count {
         }
         count
     }
-}
-
-/// Who has the ports of one destination.
-struct DestinationHolders {
-    named: Vec<Holder>,
-    others: u32,
-    unknown_open: u32,
-    unknown_closed: u32,
-}
-
-fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> DestinationHolders {
-    let mut ports: HashMap<Owner, (u32, u32)> = HashMap::new();
-    let (mut unknown_open, mut unknown_closed) = (0, 0);
-    for socket in sockets {
-        match owners.of(netns, socket) {
-            Some(owned) => {
-                let (all, open) = ports.entry(owned.by).or_default();
-                *all += 1;
-                *open += u32::from(owned.is_open);
-            }
-            None if socket.inode == 0 => unknown_closed += 1,
-            None => unknown_open += 1,
-        }
-    }
-    let mut named: Vec<Holder> = ports
-        .into_iter()
-        .map(|(owner, (ports, open))| Holder { owner, ports, open, closed: ports - open })
-        .collect();
-    named.sort_unstable_by(|a, b| b.ports.cmp(&a.ports).then_with(|| a.owner.cmp(&b.owner)));
-    let others = named.iter().skip(MAX_HOLDERS).map(|holder| holder.ports).sum();
-    named.truncate(MAX_HOLDERS);
-    DestinationHolders { named, others, unknown_open, unknown_closed }
 }
 
 #[cfg(test)]

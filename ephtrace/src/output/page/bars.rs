@@ -6,13 +6,17 @@ use super::{
     plot::{Drawing, HEIGHT, Plot, Shape, WIDTH},
     scale::{Scale, Unit, count},
 };
-use crate::analyse::{
-    charts::Charts,
-    picture::{NEAR, Picture, Steps},
-    real,
+use crate::{
+    analyse::{
+        charts::Charts,
+        picture::{NEAR, PlotData, StepHistogram},
+        real,
+    },
+    model::PortRange,
 };
 
-/// Bars of the range, for each parity. The default range has 28,232 ports, so a bar is of 220 there.
+/// Bars of the range, for each parity. The default range has 28,232 ports, so a bar is of 220
+/// there.
 const BARS: u32 = 128;
 
 /// A rectangle in units of the drawing with a sentence of its own.
@@ -31,7 +35,8 @@ pub(super) fn bars(all: &[Bar], over: &Markup) -> Drawing {
         @for Bar { class, left, width, ends: (foot, head), title } in all {
             path class=(class) d=(format!(
                 "M{:.2} {:.2}h{:.2}V{:.2}h{:.2}z",
-                left * WIDTH, (1.0 - foot) * HEIGHT, width * WIDTH, (1.0 - head) * HEIGHT, -width * WIDTH
+                left * WIDTH, (1.0 - foot) * HEIGHT, width * WIDTH, (1.0 - head) * HEIGHT,
+                -width * WIDTH
             )) {
                 title { (title) }
             }
@@ -60,7 +65,7 @@ struct Size {
 }
 
 /// Steps of up to 40 ports either way.
-pub(super) fn near_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
+pub(super) fn near_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
     let (same, any) = (picture.steps(), charts.any_steps());
     let sizes = same.near().zip(any.near()).map(|((step, same), (_, any))| {
         let from = f64::from(step) - 0.5;
@@ -86,7 +91,7 @@ pub(super) fn near_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
 }
 
 /// All steps over the width of the range.
-pub(super) fn far_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
+pub(super) fn far_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
     let (same, any) = (picture.steps(), charts.any_steps());
     let starts: Vec<_> = same.bins().map(|(start, _)| start).collect();
     let width = starts.last()? - starts.first()?;
@@ -112,7 +117,8 @@ pub(super) fn far_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
         count(same.total())
     );
     let hint = html! {
-        "All steps over the whole range, its wrap-around undone. Chance makes every bar as high as the dashed line, a counter makes a peak in the middle. "
+        "All steps over the whole range, its wrap-around undone. Chance makes every bar as high as \
+         the dashed line, a counter makes a peak in the middle. "
         span.ghost { "Outlined" } ": from any port to the next."
     };
     steps(same, any, &sizes, Some(chance))
@@ -134,7 +140,12 @@ impl Parts {
     }
 }
 
-fn steps(same: &Steps, any: &Steps, sizes: &[Size], chance: Option<f64>) -> Option<Parts> {
+fn steps(
+    same: &StepHistogram,
+    any: &StepHistogram,
+    sizes: &[Size],
+    chance: Option<f64>,
+) -> Option<Parts> {
     let (first, last) = (sizes.first()?, sizes.last()?);
     if same.total() + any.total() == 0 {
         return None;
@@ -169,10 +180,18 @@ fn steps(same: &Steps, any: &Steps, sizes: &[Size], chance: Option<f64>) -> Opti
     };
     let table = html! {
         table {
-            thead { tr { th scope="col" { "Step" } th scope="col" { "Same destination" } th scope="col" { "Any" } } }
+            thead {
+                tr {
+                    th scope="col" { "Step" } th scope="col" { "Same destination" }
+                    th scope="col" { "Any" }
+                }
+            }
             tbody {
                 @for size in sizes.iter().filter(|size| size.same + size.any > 0) {
-                    tr { th scope="row" { (size.name) } td { (count(size.same)) } td { (count(size.any)) } }
+                    tr {
+                        th scope="row" { (size.name) } td { (count(size.same)) }
+                        td { (count(size.any)) }
+                    }
                 }
             }
         }
@@ -197,25 +216,10 @@ struct Piece {
     ports: u32,
 }
 
-/// How the range is used, even ports upwards and odd ones downwards.
-pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
-    let occupancy = charts.occupancy();
-    let (lowest, highest) = occupancy.used()?;
-    let (low, high) =
-        occupancy.range().map_or((lowest, highest), |(l, h)| (l.min(lowest), h.max(highest)));
-    // Even, so that each piece has as many ports of either parity.
-    let wide = ((u32::from(high) - u32::from(low) + 1).div_ceil(BARS).next_multiple_of(2)).max(2);
-    let start = u32::from(low) & !1;
-    let pieces: Vec<(u32, [Piece; 2])> = (start..=u32::from(high))
-        .step_by(usize::try_from(wide).unwrap_or(2))
-        .map(|from| (from, piece(charts, from, wide, (low, high))))
-        .collect();
-    let most = pieces.iter().flat_map(|(_, two)| two.map(|one| one.assignments)).max()?;
-    let end = pieces.last().map_or(start, |(from, _)| from + wide);
-    let x = Scale::linear(f64::from(start), f64::from(end), Unit::Port);
-    let y = Scale::linear(-real(most) * 1.05, real(most) * 1.05, Unit::Size);
+/// A bar for each piece of `wide` ports and each parity that has assignments.
+fn occupancy_bars(pieces: &[(u32, [Piece; 2])], wide: u32, (x, y): (&Scale, &Scale)) -> Vec<Bar> {
     let mut all = Vec::new();
-    for (from, two) in &pieces {
+    for (from, two) in pieces {
         for (parity, sign) in [(0, 1.0), (1, -1.0)] {
             let Piece { assignments, different, ports } = two[parity];
             if assignments > 0 {
@@ -234,6 +238,26 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
             }
         }
     }
+    all
+}
+
+/// How the range is used, even ports upwards and odd ones downwards.
+pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
+    let occupancy = charts.occupancy();
+    let used = occupancy.used()?;
+    let range = occupancy.range().map_or(used, |range| range.hull(used));
+    // Even, so that each piece has as many ports of either parity.
+    let wide = (range.len().div_ceil(BARS).next_multiple_of(2)).max(2);
+    let start = u32::from(range.low) & !1;
+    let pieces: Vec<(u32, [Piece; 2])> = (start..=u32::from(range.high))
+        .step_by(usize::try_from(wide).unwrap_or(2))
+        .map(|from| (from, piece(charts, from, wide, range)))
+        .collect();
+    let most = pieces.iter().flat_map(|(_, two)| two.map(|one| one.assignments)).max()?;
+    let end = pieces.last().map_or(start, |(from, _)| from + wide);
+    let x = Scale::linear(f64::from(start), f64::from(end), Unit::Port);
+    let y = Scale::linear(-real(most) * 1.05, real(most) * 1.05, Unit::Size);
+    let all = occupancy_bars(&pieces, wide, (&x, &y));
     let sum = [0, 1].map(|parity| {
         pieces.iter().fold(Piece::default(), |sum, (_, two)| Piece {
             assignments: sum.assignments + two[parity].assignments,
@@ -250,7 +274,8 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
         id: "occupancy",
         title: "The range",
         hint: html! {
-            "Assignments by port: even ports upwards, odd ones downwards. On Linux connect keeps to the parity of the low end of the range, and bind to the other."
+            "Assignments by port: even ports upwards, odd ones downwards. On Linux connect keeps \
+             to the parity of the low end of the range, and bind to the other."
         },
         reading: format!("{}; {}.", half(0, "even"), half(1, "odd")),
         x: (x, "port"),
@@ -264,10 +289,10 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
     })
 }
 
-fn piece(charts: &Charts, from: u32, wide: u32, (low, high): (u16, u16)) -> [Piece; 2] {
+fn piece(charts: &Charts, from: u32, wide: u32, range: PortRange) -> [Piece; 2] {
     let mut two = [Piece::default(); 2];
     for port in (from..from + wide).filter_map(|port| u16::try_from(port).ok()) {
-        if (low..=high).contains(&port) {
+        if range.contains(port) {
             let piece = &mut two[usize::from(port % 2)];
             let n = charts.occupancy().count(port);
             piece.ports += 1;
@@ -289,7 +314,9 @@ fn pieces_table(pieces: &[(u32, [Piece; 2])], wide: u32) -> Markup {
     };
     html! {
         table {
-            thead { tr { th scope="col" { "Ports" } th scope="col" { "Even" } th scope="col" { "Odd" } } }
+            thead {
+                tr { th scope="col" { "Ports" } th scope="col" { "Even" } th scope="col" { "Odd" } }
+            }
             tbody {
                 @for rows in pieces.chunks(8) {
                     @let from = rows.first().map_or(0, |(from, _)| *from);

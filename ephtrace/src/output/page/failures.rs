@@ -36,27 +36,10 @@ pub(super) fn over_time(charts: &Charts) -> Option<Plot> {
     let names: Vec<String> = (0..MAX_ERRORS)
         .map(|slot| charts.errors().get(slot).map_or("others".to_owned(), |&e| errno(e)))
         .collect();
-    let mut drawn = Vec::new();
-    for (from, to, counts) in &columns {
-        let mut foot = 0;
-        for (slot, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-            // A column of a long recording is a second; of a short one at least a hair.
-            let width = (x.place(seconds(*to)) - x.place(seconds(*from))).max(0.002);
-            drawn.push(Bar {
-                class: format!("bar e{slot}"),
-                left: x.place(seconds(*from)),
-                width,
-                ends: (y.place(real(foot)), y.place(real(foot + n))),
-                title: format!(
-                    "{} {} at {}",
-                    count(n),
-                    names[slot],
-                    Unit::Seconds.label(seconds(*from))
-                ),
-            });
-            foot += n;
-        }
-    }
+    let drawn = columns.iter().flat_map(|(from, to, counts)| {
+        failure_bars(counts, (seconds(*from), seconds(*to)), &names, (&x, &y))
+    });
+    let drawn: Vec<Bar> = drawn.collect();
     let totals = (0..MAX_ERRORS).map(|slot| columns.iter().map(|(_, _, n)| n[slot]).sum::<u64>());
     let totals: Vec<(usize, u64)> = totals.enumerate().filter(|(_, n)| *n > 0).collect();
     let told: Vec<_> =
@@ -66,7 +49,9 @@ pub(super) fn over_time(charts: &Charts) -> Option<Plot> {
         title: "Failures over time",
         hint: html! {
             "Assignments without a port, by error: "
-            @for (slot, n) in &totals { span class=(format!("key e{slot}")) { (names[*slot]) " (" (count(*n)) ")" } " " }
+            @for (slot, n) in &totals {
+                span class=(format!("key e{slot}")) { (names[*slot]) " (" (count(*n)) ")" } " "
+            }
         },
         reading: format!("{}.", told.join(", ")),
         x: (x, "seconds since the first assignment"),
@@ -75,6 +60,26 @@ pub(super) fn over_time(charts: &Charts) -> Option<Plot> {
         shape: Shape::Half,
         table: failures_table(&columns, &seconds, &names, &totals),
     })
+}
+
+/// Failures between two points in time, in seconds, as bars one upon the other.
+fn failure_bars(
+    counts: &[u64],
+    (from, to): (f64, f64),
+    names: &[String],
+    (x, y): (&Scale, &Scale),
+) -> Vec<Bar> {
+    // A column of a long recording is a second; of a short one at least a hair.
+    let width = (x.place(to) - x.place(from)).max(0.002);
+    let mut foot = 0;
+    let some = counts.iter().enumerate().filter(|(_, n)| **n > 0);
+    some.map(|(slot, &n)| {
+        let ends = (y.place(real(foot)), y.place(real(foot + n)));
+        foot += n;
+        let title = format!("{} {} at {}", count(n), names[slot], Unit::Seconds.label(from));
+        Bar { class: format!("bar e{slot}"), left: x.place(from), width, ends, title }
+    })
+    .collect()
 }
 
 fn error_count(charts: &Charts, column: usize, slot: usize) -> u64 {
@@ -102,7 +107,9 @@ fn failures_table(
                     @let from = rows.first().map_or(0.0, |row| seconds(row.0));
                     @let to = rows.last().map_or(0.0, |row| seconds(row.1));
                     tr {
-                        th scope="row" { (Unit::Seconds.label(from)) " to " (Unit::Seconds.label(to)) }
+                        th scope="row" {
+                            (Unit::Seconds.label(from)) " to " (Unit::Seconds.label(to))
+                        }
                         @for (slot, _) in totals {
                             td { (count(rows.iter().map(|row| row.2[*slot]).sum::<u64>())) }
                         }

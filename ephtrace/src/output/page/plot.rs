@@ -101,10 +101,11 @@ impl Plot {
                         }
                         @if let Some(cells) = &drawing.cells { (cells.render()) }
                         @for &(hue, x, y) in &drawing.letters {
+                            @let (left, top) = (x * 100.0, 100.0 - y * 100.0);
                             span class=(format!("letter h{hue}")) aria-hidden="true"
                                 data-at=(format!("{x:.4} {:.4}", 1.0 - y))
-                                style=(format!("left:{:.2}%;top:{:.2}%", x * 100.0, 100.0 - y * 100.0))
-                            { (super::hues::Hues::letter(hue)) }
+                                style=(format!("left:{left:.2}%;top:{top:.2}%"))
+                            { (super::hues::ColorAssignment::letter(hue)) }
                         }
                     } }
                     div.axis.across aria-hidden="true" { (ticks(&x.0.ticks(TICKS_ACROSS), false)) }

@@ -8,18 +8,22 @@ use maud::{Markup, html};
 use super::slices::Slices;
 use super::{
     density::{Density, Value},
-    hues::Hues,
+    hues::ColorAssignment,
     marks::{self, Dot},
     plot::{Drawing, HEIGHT, Plot, Shape, WIDTH},
     scale::{Scale, Unit, count},
     slices,
 };
-use crate::analyse::{
-    charts::{Charts, Grid, Mark, ROWS, least},
-    real,
+use crate::{
+    analyse::{
+        charts::{Charts, Grid, Mark, ROWS, least},
+        real,
+    },
+    model::PortRange,
 };
 
-/// Where ports take up less than this share of the range, only they are shown, not all of the range.
+/// Where ports take up less than this share of the range, only they are shown, not all of the
+/// range.
 const SPARSE: f64 = 0.25;
 
 /// A whole number as it is.
@@ -44,7 +48,7 @@ type At = fn(&Mark, u64) -> Option<(f64, f64)>;
 struct Scatter<'a> {
     /// Events to be drawn one by one, if they are few.
     marks: Option<&'a VecDeque<Mark>>,
-    hues: &'a Hues,
+    hues: &'a ColorAssignment,
     grid: &'a Grid,
     x: Scale,
     y: Scale,
@@ -90,7 +94,7 @@ impl Scatter<'_> {
 }
 
 /// Ports in the order of their assignment.
-pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn by_number(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.by_number();
     let y = ports(charts, grid)?;
     let x = numbers(charts);
@@ -112,7 +116,8 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
         id: "by-number",
         title: "Ports in the order of their assignment",
         hint: html! {
-            "One rising line: one counter for everybody. Several lines: a counter for each destination. A cloud: chance. "
+            "One rising line: one counter for everybody. Several lines: a counter for each \
+             destination. A cloud: chance. "
             (epochs(charts, "Dashed"))
         },
         reading: reading(charts, grid),
@@ -125,7 +130,7 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// Of very many, the last ones one by one: what the density of all can't show any more.
-pub(super) fn last(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn last(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let (None, marks) = (charts.marks(), charts.last()) else { return None };
     let mut grid = Grid::new(marks.len(), ROWS);
     for mark in marks {
@@ -160,7 +165,7 @@ pub(super) fn last(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// The same over time.
-pub(super) fn by_time(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn by_time(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.by_time();
     let y = ports(charts, grid)?;
     let (first, last) = grid.x().seen()?;
@@ -196,7 +201,7 @@ pub(super) fn by_time(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// Each port against the one before it in its lane.
-pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn returns(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.returns();
     let y = ports(charts, charts.by_number())?;
     grid.x().seen()?;
@@ -216,7 +221,8 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
         id: "returns",
         title: "Return map of each destination",
         hint: html! {
-            "Each port against the one before it to the same destination. Near the diagonal: a counter. A cloud: chance."
+            "Each port against the one before it to the same destination. Near the diagonal: a \
+             counter. A cloud: chance."
         },
         reading: format!("{} returns to a destination.", count(grid.total())),
         x: (y, "port before, of the same destination"),
@@ -228,7 +234,7 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// How long each search took.
-pub(super) fn latency(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn latency(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let at: At = |mark, _| Some((real(mark.number), real(mark.latency_ns?.max(1))));
     let grid = charts.latency();
     let ends = charts.latency_ends()?;
@@ -243,7 +249,7 @@ pub(super) fn latency(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// How many candidates each search looked at.
-pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn tried(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let at: At = |mark, _| Some((real(mark.number), f64::from(mark.tried?.max(1))));
     let grid = charts.tried();
     let ends = charts.tried_ends()?;
@@ -251,7 +257,9 @@ pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
     Some(searches(charts, hues, (grid, at), y).plot(
         ("tried", "Candidates tried", "candidates tried"),
         html! {
-            "How many ports each search looked at; 1 means that the first was free. From half of the range in use for one destination on, each connect walks through half of the range first. The scale is by ratio."
+            "How many ports each search looked at; 1 means that the first was free. From half of \
+             the range in use for one destination on, each connect walks through half of the range \
+             first. The scale is by ratio."
         },
         grid.total(),
         ends.map(count),
@@ -261,7 +269,7 @@ pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
 
 fn searches<'a>(
     charts: &'a Charts,
-    hues: &'a Hues,
+    hues: &'a ColorAssignment,
     (grid, at): (&'a Grid, At),
     y: Scale,
 ) -> Scatter<'a> {
@@ -319,7 +327,7 @@ fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
     let (lowest, highest) = grid.y().seen()?;
     let (mut low, mut high) = (real(lowest), real(highest) + 1.0);
     if let Some(range) = charts.occupancy().range() {
-        let range = (f64::from(range.0), f64::from(range.1) + 1.0);
+        let range = (f64::from(range.low), f64::from(range.high) + 1.0);
         if high - low > SPARSE * (range.1 - range.0) {
             (low, high) = (low.min(range.0), high.max(range.1));
         }
@@ -330,12 +338,14 @@ fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
 
 /// Rules where the secret changes, and at the ends of the range.
 fn behind(charts: &Charts, y: &Scale, rules: &[f64]) -> Markup {
-    let (low, high) = charts.occupancy().range().unwrap_or((0, 0));
+    let PortRange { low, high } = charts.occupancy().range().unwrap_or(PortRange::new(0, 0));
     let ends = [f64::from(low), f64::from(high) + 1.0].map(|end| y.place(end));
     html! {
         @if low < high {
             @for end in ends.into_iter().filter(|end| (0.0..=1.0).contains(end)) {
-                path.limit d=(format!("M0 {:.1}H{WIDTH}", (1.0 - end) * HEIGHT)) { title { "End of the range" } }
+                path.limit d=(format!("M0 {:.1}H{WIDTH}", (1.0 - end) * HEIGHT)) {
+                    title { "End of the range" }
+                }
             }
         }
         @for rule in rules {
@@ -349,7 +359,8 @@ fn epochs(charts: &Charts, how: &str) -> Markup {
         @match charts.epochs() {
             None => "The kernel drew a new hash secret too often to draw a rule for each.",
             Some([]) => "",
-            Some(_) => { (how) " rules: the kernel drew a new hash secret, as it does every ten seconds." }
+            Some(_) => { (how) " rules: the kernel drew a new hash secret, as it does every ten \
+                                seconds." }
         }
     }
 }
@@ -357,7 +368,7 @@ fn epochs(charts: &Charts, how: &str) -> Markup {
 fn reading(charts: &Charts, grid: &Grid) -> String {
     let Some((lowest, highest)) = grid.y().seen() else { return String::new() };
     let used = (0..=u16::MAX).filter(|&port| charts.occupancy().count(port) > 0).count();
-    let lanes = charts.roster().len();
+    let lanes = charts.lane_ids().len();
     let how = if charts.marks().is_some() { "each one drawn" } else { "drawn by density" };
     format!(
         "{} ports, {} different ones, from {lowest} to {highest}, of {} {}; {how}.",

@@ -1,29 +1,30 @@
 //! What a page says in words and tables: numbers, verdicts, destinations, processes, what it was
 //! made from.
 
-use std::net::SocketAddr;
-
 use maud::{Markup, html};
 
 use super::{
     scale::{Unit, count},
-    text::{capital, shown},
+    text::{capital, escape_for_terminal},
 };
 use crate::{
     analyse::{
         pattern::Verdict,
         real,
-        summary::{DestinationSummary, ProcessSummary, Summary},
+        summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
-    model::{errno_name, hook_name},
+    model::{Origin, Protocol, errno_name, hook_name, origin_name, protocol_name},
     output::{
-        notices::Span,
-        summary::words::{USUAL, percent, word},
+        human_duration::HumanDuration,
+        summary::words::{USUAL, host_word, percent, word},
     },
 };
 
 /// So many destinations have a row; the others are counted.
 const DESTINATIONS: usize = 30;
+
+/// Likewise hosts.
+const HOSTS: usize = 20;
 
 /// Likewise processes.
 const PROCESSES: usize = 20;
@@ -44,10 +45,21 @@ pub(super) fn numbers(summary: &Summary) -> Markup {
         dl.numbers {
             div { dt { "Assignments" } dd { (count(*assignments)) } }
             div { dt { "Failed" } dd { (count(*failures)) } }
-            div { dt { "Duration" } dd { (Span(summary.duration_ns)) small { (format!("{:.1}/s", summary.per_second)) } } }
+            div {
+                dt { "Duration" }
+                dd {
+                    (HumanDuration(summary.duration_ns)) small { (format!("{:.1}/s", summary.per_second)) }
+                }
+            }
             div { dt { "Destinations" } dd { (count(*destinations_known)) } }
             @if let Some(latency) = summary.latency_ns {
-                div { dt { "Time to choose" } dd { (ns(latency.p50)) small { "p99 " (ns(latency.p99)) ", max " (ns(latency.max)) } } }
+                div {
+                    dt { "Time to choose" }
+                    dd {
+                        (ns(latency.p50))
+                        small { "p99 " (ns(latency.p99)) ", max " (ns(latency.max)) }
+                    }
+                }
             }
             div { dt { "Lost" } dd { (count(summary.losses.total())) } }
         }
@@ -60,7 +72,7 @@ pub(super) fn verdict(summary: &Summary) -> Markup {
     html! {
         p.verdict { (capital(&crate::output::summary::words::whole(summary))) }
         @if !evidence.is_empty() {
-            ul.evidence { @for line in evidence { li { (shown(line)) } } }
+            ul.evidence { @for line in evidence { li { (escape_for_terminal(line)) } } }
         }
         @if summary.verdict.n > 0 {
             details {
@@ -69,7 +81,10 @@ pub(super) fn verdict(summary: &Summary) -> Markup {
                     thead { tr { th scope="col" { "Rule" } th scope="col" { "Probability" } } }
                     tbody {
                         @for one in algorithms {
-                            tr { th scope="row" { code { (one.name) } " " (one.name.in_words()) } td { (percent(one.probability)) } }
+                            tr {
+                                th scope="row" { code { (one.name) } " " (one.name.in_words()) }
+                                td { (percent(one.probability)) }
+                            }
                         }
                     }
                 } }
@@ -84,10 +99,45 @@ pub(super) fn origins(summary: &Summary) -> Markup {
         @if summary.origins.len() > 1 {
             div.scroll { table {
                 caption { "By origin" }
-                thead { tr { th scope="col" { "Origin" } th scope="col" { "Judged by" } th.text scope="col" { "Verdict" } } }
+                thead {
+                    tr {
+                        th scope="col" { "Origin" } th scope="col" { "Judged by" }
+                        th.text scope="col" { "Verdict" }
+                    }
+                }
                 tbody {
                     @for one in &summary.origins {
-                        tr { th scope="row" { (one.origin) } td { (count(one.verdict.n)) } td.text { code { (word(&one.verdict)) } } }
+                        tr {
+                            th scope="row" { (one.origin) } td { (count(one.verdict.n)) }
+                            td.text { code { (word(&one.verdict)) } }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+/// Verdicts by host, if there is more than one.
+pub(super) fn hosts(summary: &Summary) -> Markup {
+    let HostsSummary { known, evicted, busiest: all, .. } = &summary.hosts;
+    let listed = &all[..all.len().min(HOSTS)];
+    html! {
+        @if *known > 1 {
+            div.scroll { table {
+                caption { "Hosts: " (busiest(listed.len(), *known, *evicted)) }
+                thead {
+                    tr {
+                        th scope="col" { "Host" } th scope="col" { "Assignments" }
+                        th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
+                    }
+                }
+                tbody {
+                    @for one in listed {
+                        tr {
+                            th scope="row" { (one.name()) } td { (count(one.assignments)) }
+                            td { (count(one.failures)) } td.text { code { (host_word(&one.verdict)) } }
+                        }
                     }
                 }
             } }
@@ -99,7 +149,8 @@ pub(super) fn origins(summary: &Summary) -> Markup {
 pub(super) fn destinations(summary: &Summary) -> Markup {
     let listed = &summary.destinations[..summary.destinations.len().min(DESTINATIONS)];
     let most = listed.iter().map(|one| one.assignments).max().unwrap_or(1);
-    let several = listed.iter().any(|one| Some(one.netns) != listed.first().map(|one| one.netns));
+    let several =
+        listed.iter().any(|one| Some(one.flow.netns) != listed.first().map(|one| one.flow.netns));
     let rows: u64 = listed.iter().map(|one| one.assignments).sum();
     let others = summary.assignments.saturating_sub(rows);
     html! {
@@ -108,17 +159,25 @@ pub(super) fn destinations(summary: &Summary) -> Markup {
                 (busiest(listed.len(), summary.destinations_known, summary.destinations_evicted))
             }
             thead { tr {
-                th scope="col" { "Destination" } th scope="col" { "Assignments" } th scope="col" { "Failed" }
-                th scope="col" { "Usual step" } th scope="col" { "Ports of range" } th.text scope="col" { "Verdict" }
+                th scope="col" { "Destination" } th scope="col" { "Assignments" }
+                th scope="col" { "Failed" }
+                th scope="col" { "Usual step" } th scope="col" { "Ports of range" }
+                th.text scope="col" { "Verdict" }
             } }
             tbody {
                 @for one in listed {
                     tr {
                         th scope="row" { (destination(one, several)) }
-                        td.share { (meter(one.assignments, most)) (at_least(one.complete)) (count(one.assignments)) }
+                        td.share {
+                            (meter(one.assignments, most)) (at_least(one.complete))
+                            (count(one.assignments))
+                        }
                         td.bad[one.failures > 0] { (count(one.failures)) }
                         td { (usual_step(one)) }
-                        td { (count(one.distinct_ports.into())) @if let Some(all) = one.range_ports { " of " (count(all.into())) } }
+                        td {
+                            (count(one.distinct_ports.into()))
+                            @if let Some(all) = one.range_ports { " of " (count(all.into())) }
+                        }
                         td.text { code { (word(&one.verdict)) } }
                     }
                 }
@@ -139,14 +198,18 @@ fn busiest(listed: usize, known: u64, evicted: u64) -> String {
 }
 
 fn destination(one: &DestinationSummary, netns: bool) -> Markup {
-    let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
-    let origin = one.origin.filter(|&origin| origin != "connect");
+    let origin = one.origin.map(origin_name);
+    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(protocol_name);
+    let protocol = protocol.filter(|&protocol| origin != Some(protocol));
+    let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     html! {
-        (one.saddr)
-        @if let Some((daddr, dport)) = one.daddr.zip(one.dport) { " → " (SocketAddr::new(daddr, dport)) }
+        (one.flow.saddr)
+        @if let Some(to) = one.flow.remote() { " → " (to) }
         @for word in protocol.into_iter().chain(origin) { " " (word) }
         @if netns {
-            @match one.netns { Some(netns) => { " (netns " (netns) ")" } None => { " (netns unknown)" } }
+            @match one.flow.netns {
+                Some(netns) => { " (netns " (netns) ")" } None => { " (netns unknown)" }
+            }
         }
     }
 }
@@ -169,15 +232,20 @@ pub(super) fn processes(summary: &Summary) -> Markup {
                 (busiest(listed.len(), all.len() as u64, summary.processes_evicted))
             }
             thead { tr {
-                th scope="col" { "Process" } th scope="col" { "Pid" } th scope="col" { "Assignments" }
+                th scope="col" { "Process" } th scope="col" { "Pid" }
+                th scope="col" { "Assignments" }
                 th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
             } }
             tbody {
-                @for ProcessSummary { pid, comm, assignments, complete, failures, verdict } in listed {
+                @for process in listed {
+                    @let ProcessSummary { pid, comm, assignments, complete, failures, verdict } =
+                        process;
                     tr {
-                        th scope="row" { (comm.as_deref().map_or("–".to_owned(), shown)) }
+                        th scope="row" { (comm.as_deref().map_or("–".to_owned(), escape_for_terminal)) }
                         td { (pid) }
-                        td.share { (meter(*assignments, most)) (at_least(*complete)) (count(*assignments)) }
+                        td.share {
+                            (meter(*assignments, most)) (at_least(*complete)) (count(*assignments))
+                        }
                         td.bad[*failures > 0] { (count(*failures)) }
                         td.text { code { (word(verdict)) } }
                     }
@@ -205,14 +273,18 @@ pub(super) fn reuse(summary: &Summary) -> Markup {
             @match reuse.assignments {
                 None => "No port came back to the same destination.",
                 Some(after) => {
-                    (count(reuse.reuses)) " times a port came back to the same destination, at the soonest after "
+                    (count(reuse.reuses)) " times a port came back to the same destination, at the \
+                                           soonest after "
                     (count(after.min)) " assignments (median " (count(after.median)) ")"
-                    @if let Some(time) = reuse.time_ns { " and after " (Span(time.min)) " (median " (Span(time.median)) ")" }
+                    @if let Some(time) = reuse.time_ns {
+                        " and after " (HumanDuration(time.min)) " (median " (HumanDuration(time.median)) ")"
+                    }
                     "."
                 }
             }
             @if reuse.forgotten > 0 {
-                " " (count(reuse.forgotten)) " uses were forgotten for lack of room: as many such returns may be missing."
+                " " (count(reuse.forgotten)) " uses were forgotten for lack of room: as many such \
+                                              returns may be missing."
             }
         }
     }
@@ -223,16 +295,31 @@ pub(super) fn origin_of(source: &str, format: &str, repeated: u64, summary: &Sum
     let time = |ns: Option<u64>| ns.map_or("–".to_owned(), super::time::utc);
     html! {
         dl.about {
-            dt { "Recording" } dd { (shown(source)) ", " (format) }
+            dt { "Recording" } dd { (escape_for_terminal(source)) ", " (format) }
             dt { "First assignment" } dd { (time(summary.first_ns)) }
             dt { "Last assignment" } dd { (time(summary.last_ns)) }
             @if let Some(hook) = summary.hook { dt { "Seen by" } dd { (hook_name(hook)) } }
-            @if summary.explicit > 0 { dt { "Ports named by the program" } dd { (count(summary.explicit)) ", on which no verdict is given" } }
-            @if repeated > 0 { dt { "Packets left out" } dd { (count(repeated)) ", as they were sent again" } }
+            @if summary.explicit > 0 {
+                dt { "Ports named by the program" }
+                dd { (count(summary.explicit)) ", on which no verdict is given" }
+            }
+            @if repeated > 0 {
+                dt { "Packets left out" } dd { (count(repeated)) ", as they were sent again" }
+            }
+            @if summary.retried > 0 {
+                dt { "Rows left out" }
+                dd { (count(summary.retried)) ", as they repeat a connect from the same port" }
+            }
+            @if summary.disordered > 0 {
+                dt { "Out of order" }
+                dd { (count(summary.disordered)) ", too late to be put in order" }
+            }
             dt { "Lost" }
             dd {
                 (count(summary.losses.total())) " events"
-                @for (stage, n) in summary.losses.stages().into_iter().filter(|(_, n)| *n > 0) { ", " (count(n)) " " (stage) }
+                @for (stage, n) in summary.losses.stages().into_iter().filter(|(_, n)| *n > 0) {
+                    ", " (count(n)) " " (stage)
+                }
             }
             dt { "Written by" } dd { "ephtrace " (env!("CARGO_PKG_VERSION")) }
         }

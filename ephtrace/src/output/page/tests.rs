@@ -5,15 +5,22 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::*;
+use super::{
+    document::{SCRIPT, SCRIPT_HASH},
+    *,
+};
 use crate::{
     analyse::{
-        charts::MAX_MARKS, findings::Severity, lanes::Lanes, summary::Circumstances, tally::Tally,
+        charts::{Charts, MAX_MARKS},
+        findings::{Finding, Rule, Severity},
+        lanes::StepTracker,
+        summary::{RunContext, Summary},
+        tally::Tally,
     },
-    model::{Assignment, Comm, Destination, Origin, PortRange, Protocol, losses::Losses},
+    model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
-const RANGE: PortRange = PortRange { low: 32_768, high: 60_999, by_socket: false };
+const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// The `n`th connect of a host with two destinations.
 fn connect(n: u32) -> Assignment {
@@ -23,11 +30,11 @@ fn connect(n: u32) -> Assignment {
         ts_ns: 1_795_000_000_000_000_000 + u64::from(n) * 1_000_000,
         pid: Some(181),
         comm: Some(Comm::new("curl")),
-        destination: Destination {
-            netns: 7,
+        flow: FlowKey {
+            netns: Some(7),
             saddr: "10.0.0.1".parse().unwrap(),
-            daddr: "10.0.1.1".parse().unwrap(),
-            dport: 443 + u16::try_from(n % 2).unwrap(),
+            daddr: Some("10.0.1.1".parse().unwrap()),
+            dport: Some(443 + u16::try_from(n % 2).unwrap()),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
@@ -47,28 +54,20 @@ fn failure(n: u32, errno: u16) -> Assignment {
 /// What a page of these events is made of.
 fn made_of(events: impl IntoIterator<Item = Assignment>) -> (Summary, Charts) {
     let (mut tally, mut lanes, mut charts) =
-        (Tally::new(None), Lanes::default(), Charts::default());
+        (Tally::new(None), StepTracker::default(), Charts::default());
     for mut event in events {
         lanes.follow(&mut event);
         tally.observe(&event);
         charts.observe(&event);
     }
     let losses = Losses { ring_full: 3, ..Losses::default() };
-    (tally.summary(None, 100, Circumstances { losses, ..Circumstances::default() }), charts)
+    (tally.summary(None, 100, RunContext { losses, ..RunContext::default() }), charts)
 }
 
 fn page_called(source: &str, events: impl IntoIterator<Item = Assignment>) -> String {
     let (summary, charts) = made_of(events);
-    let findings = findings::of(&summary);
     let format = "ndjson";
-    let page = Page {
-        source,
-        format,
-        repeated: 0,
-        summary: &summary,
-        charts: &charts,
-        findings: &findings,
-    };
+    let page = Page { source, format, repeated: 0, summary: &summary, charts: &charts };
     page.render()
 }
 
@@ -92,10 +91,10 @@ fn part(page: &str, from: &str, to: &str) -> String {
 #[test]
 fn begins_with_policy_verdict_and_findings() {
     let page = page((0..40).map(connect).chain([failure(40, 99), failure(41, 99)]));
-    insta::assert_snapshot!(part(&page, "<!DOCTYPE", "<title>").replace(SCRIPT_HASH, "HASH"), @r##"
+    insta::assert_snapshot!(part(&page, "<!DOCTYPE", "<title>").replace(SCRIPT_HASH, "HASH"), @r#"
     <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-HASH'; base-uri 'none'; form-action 'none'"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
     <link rel="icon" href="data:,"><title>
-    "##);
+    "#);
     insta::assert_snapshot!(part(&page, r#"<ul class="findings""#, "</ul>"), @r##"
     <ul class="findings">
     <li class="critical"><strong>critical</strong> No port is free (connect) for 10.0.0.1 -&gt; 10.0.1.1:443
@@ -133,7 +132,7 @@ fn begins_with_policy_verdict_and_findings() {
 #[test]
 fn a_chart_of_few_events() {
     let page = page((0..3).map(connect));
-    insta::assert_snapshot!(part(&page, r#"<figure class="wide" id="by-number""#, "</figure>"), @r##"
+    insta::assert_snapshot!(part(&page, r#"<figure class="wide" id="by-number""#, "</figure>"), @r#"
     <figure class="wide" id="by-number" aria-labelledby="by-number-title"><figcaption><h3 id="by-number-title">Ports in the order of their assignment</h3>
     <p>One rising line: one counter for everybody. Several lines: a counter for each destination. A cloud: chance. </p></figcaption>
     <div class="plot" data-x="1 4 linear" data-y="39989.94 40513.06 linear" data-x-unit="count" data-y-unit="port" data-x-name="number of the assignment" data-y-name="port">
@@ -172,7 +171,7 @@ fn a_chart_of_few_events() {
     <tr><th scope="row">1</th><td>1</td><td>40000</td><td>40001</td><td class="text">10.0.1.1:443</td></tr>
     <tr><th scope="row">2</th><td>1</td><td>40502</td><td>40502</td><td class="text">10.0.1.1:444</td></tr>
     <tr><th scope="row">3</th><td>1</td><td>40004</td><td>40005</td><td class="text">10.0.1.1:443</td></tr></tbody></table></div></details></figure>
-    "##);
+    "#);
 }
 
 #[test]
@@ -331,20 +330,23 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn every_text_is_escaped(
-        source in "[ -~]{0,20}", comm in "[ -~]{0,15}", told in prop::array::uniform3("[ -~]{0,30}"),
+        source in "[ -~]{0,20}",
+        comm in "[ -~]{0,15}",
+        told in prop::array::uniform3("[ -~]{0,30}"),
     ) {
         let render = |mask: &dyn Fn(&str) -> String| {
             let comm = Comm::new(&mask(&comm));
             let events = (0..4).map(connect).map(|e| Assignment { comm: Some(comm), ..e });
-            let (summary, charts) = made_of(events);
+            let (mut summary, charts) = made_of(events);
             let [sentence, evidence, remedy] = told.clone().map(|text| mask(&text));
             let finding = Finding {
-                rule: "test",
+                rule: Rule::Failures,
                 severity: Severity::Note,
                 sentence,
                 evidence,
                 remedies: vec![remedy],
             };
+            summary.findings = vec![finding];
             let source = mask(&source);
             Page {
                 source: &source,
@@ -352,7 +354,6 @@ proptest! {
                 repeated: 0,
                 summary: &summary,
                 charts: &charts,
-                findings: &[finding],
             }
             .render()
         };

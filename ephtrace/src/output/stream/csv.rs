@@ -2,30 +2,40 @@
 
 use std::io;
 
-use super::pen::Pen;
-use crate::output::{Lines, Notices, Sink, Target};
+use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
+
+use super::{
+    lines::{Lines, Target},
+    value_writer::ValueWriter,
+};
+use crate::output::{notices::Notices, sink::Sink};
 use crate::{
     analyse::summary::Summary,
-    model::{Assignment, columns::COLUMNS, losses::Losses},
+    model::{
+        Assignment,
+        columns::{COLUMNS, Value},
+        losses::Losses,
+    },
 };
 
 /// Writes assignments as rows. Losses and the summary are no rows: they go to the notices.
 pub struct CsvSink<T> {
     lines: Lines<T>,
     notices: Notices,
-    pen: Pen,
-    field: Vec<u8>,
+    value_writer: ValueWriter,
+    rows: Rows,
     has_header: bool,
 }
 
 impl<T: Target> CsvSink<T> {
     /// Nothing yet.
     pub fn new(output: T, notices: Notices) -> Self {
+        let rows = WriterBuilder::new().terminator(Terminator::Any(b'\n')).build();
         Self {
             lines: Lines::new(output),
             notices,
-            pen: Pen::default(),
-            field: Vec::new(),
+            value_writer: ValueWriter::default(),
+            rows: Rows(rows),
             has_header: false,
         }
     }
@@ -40,30 +50,72 @@ impl<T: Target> CsvSink<T> {
             return Ok(());
         }
         self.has_header = true;
-        row(self.lines.line()).write_record(COLUMNS.map(|column| column.name))?;
-        self.lines.end_line()
+        let Self { lines, rows, .. } = self;
+        let out = lines.line();
+        for (nth, column) in COLUMNS.into_iter().enumerate() {
+            rows.separate(out, nth);
+            rows.field(out, column.name);
+        }
+        rows.end(out);
+        lines.end_line()
     }
 }
 
-/// A writer of one row: a row is short, so its own buffer is, too.
-fn row(out: &mut Vec<u8>) -> csv::Writer<&mut Vec<u8>> {
-    csv::WriterBuilder::new().buffer_capacity(1024).from_writer(out)
+/// Rows, field by field; `csv_core` knows what needs quotes.
+struct Rows(Writer);
+
+impl Rows {
+    /// Room for a comma or an end of line, and for the quote before it.
+    const MARKS: usize = 8;
+
+    /// Appends the comma before every field but the first.
+    fn separate(&mut self, out: &mut Vec<u8>, nth: usize) {
+        if nth > 0 {
+            let mut marks = [0; Self::MARKS];
+            let (_, written) = self.0.delimiter(&mut marks);
+            out.extend_from_slice(&marks[..written]);
+        }
+    }
+
+    /// Appends `text`, in quotes if need be.
+    fn field(&mut self, out: &mut Vec<u8>, text: &str) {
+        let mut rest = text.as_bytes();
+        let mut part = [0; 128];
+        loop {
+            let (result, read, written) = self.0.field(rest, &mut part);
+            out.extend_from_slice(&part[..written]);
+            rest = &rest[read..];
+            if result == WriteResult::InputEmpty {
+                return;
+            }
+        }
+    }
+
+    /// Appends the end of the row.
+    fn end(&mut self, out: &mut Vec<u8>) {
+        let mut marks = [0; Self::MARKS];
+        let (_, written) = self.0.terminator(&mut marks);
+        out.extend_from_slice(&marks[..written]);
+    }
 }
 
 impl<T: Target> Sink for CsvSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
         self.header()?;
-        let Self { lines, pen, field, .. } = self;
-        let mut row = row(lines.line());
-        for column in COLUMNS {
-            field.clear();
-            pen.write(field, (column.value)(assignment));
-            pen.lift(field);
-            row.write_field(&field)?;
+        let Self { lines, value_writer, rows, .. } = self;
+        let out = lines.line();
+        for (nth, column) in COLUMNS.into_iter().enumerate() {
+            rows.separate(out, nth);
+            match (column.value)(assignment) {
+                // Only text from outside may hold what needs quotes.
+                Value::Str(text) => rows.field(out, text),
+                value => {
+                    value_writer.write(out, value);
+                    value_writer.flush(out);
+                }
+            }
         }
-        row.write_record(None::<&[u8]>)?;
-        row.flush()?;
-        drop(row);
+        rows.end(out);
         lines.end_line()
     }
 

@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use crate::model::{Assignment, Pass, PortRange, Search};
+use crate::model::{Assignment, Pass, RangeInForce, Search};
 
 /// Appends the sentence.
 pub(super) fn explain(out: &mut Vec<u8>, assignment: &Assignment) {
@@ -72,10 +72,9 @@ fn search(assignment: &Assignment) -> String {
     }
 }
 
-fn within(range: PortRange) -> String {
-    let PortRange { low, high, by_socket } = range;
-    let whose = if by_socket { ", set by the socket" } else { "" };
-    format!("range {low}-{high}{whose}")
+fn within(range: RangeInForce) -> String {
+    let whose = if range.is_by_socket() { ", set by the socket" } else { "" };
+    format!("range {}{whose}", range.ports)
 }
 
 #[cfg(test)]
@@ -95,7 +94,7 @@ mod tests {
             first_candidate: Some(40_000),
             tried: Some(tried),
             pass: Some(pass),
-            range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+            range: Some(RangeInForce::of_netns(32_768, 60_999)),
             ..Assignment::default()
         }
     }
@@ -109,7 +108,7 @@ mod tests {
         let mut raced = Assignment { first_candidate: None, ..found(41_000, 0, Pass::First) };
         raced.search_unknown = Some(Unknown::Raced);
         let mut itself = found(40_000, 1, Pass::First);
-        itself.destination.dport = 40_000;
+        (itself.flow.daddr, itself.flow.dport) = (Some(itself.flow.saddr), Some(40_000));
         let resalted = Assignment { resalted: Some(true), ..at_once.clone() };
         let all = [
             at_once,

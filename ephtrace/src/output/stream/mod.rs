@@ -5,5 +5,44 @@ mod explain;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod parquet;
-mod pen;
 pub(crate) mod text;
+mod value_writer;
+
+use std::io::Write;
+
+use clap::ValueEnum;
+
+use super::{notices::Notices, sink::Sink, view::View};
+
+/// How events are written; also the value of `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table, for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// The sink for a format and a view. `started_ns`, in nanoseconds since the Unix epoch, is where
+/// the seconds since the start begin.
+pub fn build<T, N>(
+    format: Format,
+    view: &View,
+    started_ns: u64,
+    output: T,
+    notices: N,
+) -> Box<dyn Sink>
+where
+    T: lines::Target + 'static,
+    N: Write + 'static,
+{
+    let notices = Notices::new(notices, view.quiet).with_plots(view.plot);
+    match format {
+        Format::Text => Box::new(text::TextSink::new(view, started_ns, output, notices)),
+        Format::Json => Box::new(json::JsonSink::new(output, notices)),
+        Format::Csv => Box::new(csv::CsvSink::new(output, notices)),
+    }
+}

@@ -9,9 +9,12 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     explain::explain,
-    pen::{Pen, Second, split},
+    lines::{Lines, Target},
+    value_writer::{Second, ValueWriter, split},
 };
-use crate::output::{Lines, Notices, Sink, Target, View};
+use crate::output::{
+    escape::printable, notices::Notices, sink::Sink, view::View, width::width_of_bytes,
+};
 use crate::{
     analyse::summary::Summary,
     model::{
@@ -53,7 +56,7 @@ enum Kind {
 }
 
 struct CellWriter {
-    pen: Pen,
+    value_writer: ValueWriter,
     started_ns: u64,
     zone: TimeZone,
     wall: Second,
@@ -63,7 +66,7 @@ impl<T: Target> TextSink<T> {
     /// Nothing yet. `started_ns`, in nanoseconds since the Unix epoch, is where TIME(s) begins.
     pub fn new(view: &View, started_ns: u64, output: T, notices: Notices) -> Self {
         let writer = CellWriter {
-            pen: Pen::default(),
+            value_writer: ValueWriter::default(),
             started_ns,
             zone: TimeZone::system(),
             wall: Second::default(),
@@ -107,7 +110,7 @@ impl<T: Target> TextSink<T> {
             if n > 0 {
                 out.push(b' ');
             }
-            let padding = width.saturating_sub(chars(text));
+            let padding = width.saturating_sub(width_of_bytes(text));
             let (before, after) = match kind {
                 Kind::Left | Kind::Address => (0, padding),
                 Kind::Right => (padding, 0),
@@ -127,8 +130,8 @@ impl<T: Target> TextSink<T> {
         for Cell { width, kind, text, .. } in &mut self.cells {
             match kind {
                 Kind::Address => widest_address = widest_address.max(text.len()),
-                Kind::Left | Kind::Right if chars(text) > *width => {
-                    *width = chars(text);
+                Kind::Left | Kind::Right if width_of_bytes(text) > *width => {
+                    *width = width_of_bytes(text);
                     self.needs_header = true;
                 }
                 Kind::Left | Kind::Right | Kind::Open => {}
@@ -168,12 +171,6 @@ fn layout(view: View) -> Vec<Cell> {
     wanted.map(|(_, column, width, kind)| Cell { column, width, kind, text: Vec::new() }).collect()
 }
 
-/// How many characters a terminal shows for `text`.
-fn chars(text: &[u8]) -> usize {
-    // All bytes but those that continue a character.
-    text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
-}
-
 impl CellWriter {
     fn write(&mut self, out: &mut Vec<u8>, unit: Unit, value: Value<'_>) {
         match (unit, value) {
@@ -198,8 +195,8 @@ impl CellWriter {
     }
 
     fn bare(&mut self, out: &mut Vec<u8>, value: Value<'_>) {
-        self.pen.write(out, value);
-        self.pen.lift(out);
+        self.value_writer.write(out, value);
+        self.value_writer.flush(out);
     }
 
     fn wall_clock(&mut self, out: &mut Vec<u8>, unix_ns: u64) {
@@ -209,25 +206,6 @@ impl CellWriter {
         out.extend_from_slice(wall.text(second, local));
         let _ = write!(out, ".{:06}", ns / 1000);
     }
-}
-
-/// Writes `text` with everything escaped that would move the cursor or turn the direction.
-pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
-    let is_unsafe = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    for c in text.chars() {
-        let _ =
-            if is_unsafe(c) { write!(out, "{}", c.escape_default()) } else { write!(out, "{c}") };
-    }
-}
-
-/// `text` as [`printable`] writes it.
-pub(crate) fn shown(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    printable(&mut bytes, text);
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl<T: Target> Sink for TextSink<T> {

@@ -1,25 +1,24 @@
 //! A summary in words, for people: the same for the live trace (on standard error) and for a report
 //! on a recording.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Write};
 
 use super::plots;
 use crate::output::{
-    Screen, Span, printable,
+    escape::printable,
+    human_duration::HumanDuration,
+    screen::Screen,
     tables::storm::{place, write_findings},
 };
 use crate::{
     analyse::{
-        findings::Finding,
-        pattern::{Algorithm, Pattern, Verdict},
+        findings::{Finding, Rule},
+        pattern::{Algorithm, Pattern, Predictable, Verdict},
         reuse::Reuse,
         storm::{Interval, Numbers},
-        summary::{BUSIEST, DestinationSummary, ErrorCount, ProcessSummary, Summary},
+        summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
     },
-    model::hook_name,
+    model::{Origin, Protocol, hook_name, origin_name, protocol_name, unseen_failures},
 };
 
 /// How many processes are listed.
@@ -36,6 +35,7 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     if summary.assignments > 0 {
         verdict(out, summary)?;
         origins(out, summary)?;
+        hosts(out, &summary.hosts)?;
         destinations(out, summary)?;
         processes(out, summary)?;
         reuse(out, &summary.reuse)?;
@@ -53,7 +53,7 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 
 /// What is wrong, but for what has its own line below.
 fn findings_first(summary: &Summary) -> Vec<Finding> {
-    let has_own_line = |f: &&Finding| matches!(f.rule, "self-connect" | "short-reuse");
+    let has_own_line = |f: &&Finding| matches!(f.rule, Rule::SelfConnect | Rule::ShortReuse);
     summary.findings.iter().filter(|f| !has_own_line(f)).cloned().collect()
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> 
 
 fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let Summary { assignments, failures, duration_ns, per_second, .. } = summary;
-    let duration = Span(*duration_ns);
+    let duration = HumanDuration(*duration_ns);
     write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failures} failed")?;
     for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
         let lead = if n == 0 { ':' } else { ',' };
@@ -78,12 +78,20 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             (None, None) => write!(out, "{lead} {count} without errno")?,
         }
     }
+    if let Some(unseen) = summary.hook.and_then(unseen_failures) {
+        write!(out, " (not seen: {unseen})")?;
+    }
     if summary.explicit > 0 {
         write!(out, ", {} ports named by the program", summary.explicit)?;
     }
     writeln!(out)?;
+    if summary.retried > 0 {
+        let n = summary.retried;
+        writeln!(out, "{n} rows that repeat a connect from the same port were left out")?;
+    }
     if let Some(latency) = summary.latency_ns {
-        let (p50, p99, max) = (Span(latency.p50), Span(latency.p99), Span(latency.max));
+        let (p50, p99, max) =
+            (HumanDuration(latency.p50), HumanDuration(latency.p99), HumanDuration(latency.max));
         writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
     }
     Ok(())
@@ -104,7 +112,30 @@ pub(crate) fn whole(summary: &Summary) -> String {
         let likely = percent(pattern_confidence);
         return format!("each way to get a port has a rule of its own ({pattern}, {likely})");
     }
+    if summary.hosts.known > 1 && pattern == Pattern::Undetermined {
+        return over_hosts(summary.verdict.predictable).to_owned();
+    }
     sentence(&summary.verdict)
+}
+
+/// What is left to say over all hosts where no pattern fits them together.
+fn over_hosts(predictable: Predictable) -> &'static str {
+    match predictable {
+        Predictable::Yes => {
+            "predictable, but not by one pattern on all hosts; each is judged by itself"
+        }
+        Predictable::No | Predictable::Unknown => {
+            "undetermined over all hosts; each is judged by itself"
+        }
+    }
+}
+
+/// The word for a host: one that is only known to be predictable says so.
+pub(crate) fn host_word(verdict: &Verdict) -> &'static str {
+    match (verdict.pattern, verdict.predictable) {
+        (Pattern::Undetermined, Predictable::Yes) => "predictable",
+        _ => word(verdict),
+    }
 }
 
 /// The verdict in one sentence.
@@ -115,6 +146,7 @@ pub(crate) fn sentence(verdict: &Verdict) -> String {
         Pattern::PerDestination => "ports follow the last one given to the same destination",
         Pattern::Random => "ports come at random",
         Pattern::Mixed => "ports come by two rules in one stream",
+        Pattern::Fixed => "ports are fixed, none of them is ephemeral",
         Pattern::Undetermined => return undetermined(verdict),
     };
     let rule = match verdict.algorithm {
@@ -163,6 +195,23 @@ fn origins(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     Ok(())
 }
 
+/// Verdicts by host, if there is more than one.
+fn hosts(out: &mut impl Write, hosts: &HostsSummary) -> io::Result<()> {
+    let HostsSummary { known, evicted, busiest, .. } = hosts;
+    if *known < 2 {
+        return Ok(());
+    }
+    let more = if *evicted > 0 { "more than " } else { "" };
+    writeln!(out, "\nbusiest of {more}{known} hosts:")?;
+    writeln!(out, "{:>9} {:>7}  {:15} HOST", "COUNT", "FAILED", "VERDICT")?;
+    for one in busiest.iter().take(BUSIEST) {
+        let count = at_least(one.assignments, one.complete);
+        let (failures, word) = (one.failures, host_word(&one.verdict));
+        writeln!(out, "{count:>9} {failures:>7}  {word:15} {}", one.name())?;
+    }
+    Ok(())
+}
+
 fn destinations(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let all = &summary.destinations;
     let Some(first) = all.first() else { return Ok(()) };
@@ -171,7 +220,7 @@ fn destinations(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let head = ("COUNT", "FAILED", "USUAL STEP", "PORTS", "VERDICT");
     let (count, failed, step, ports, verdict) = head;
     writeln!(out, "{count:>9} {failed:>7}  {step:11} {ports:11} {verdict:15} DESTINATION")?;
-    let several = all.iter().any(|one| one.netns != first.netns);
+    let several = all.iter().any(|one| one.flow.netns != first.flow.netns);
     for one in all.iter().take(BUSIEST) {
         destination(out, one, several)?;
     }
@@ -199,17 +248,19 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
     };
     let (failures, word) = (one.failures, word(&one.verdict));
     write!(out, "{count:>9} {failures:>7}  {step:11} {ports:11} {word:15} ")?;
-    match one.daddr.zip(one.dport) {
-        Some((daddr, dport)) => write!(out, "{} -> {}", one.saddr, SocketAddr::new(daddr, dport))?,
-        None => write!(out, "{}", one.saddr)?,
+    match one.flow.remote() {
+        Some(to) => write!(out, "{} -> {to}", one.flow.saddr)?,
+        None => write!(out, "{}", one.flow.saddr)?,
     }
-    let protocol = one.protocol.filter(|&protocol| protocol != "tcp" && one.origin != one.protocol);
-    let origin = one.origin.filter(|&origin| origin != "connect");
+    let origin = one.origin.map(origin_name);
+    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(protocol_name);
+    let protocol = protocol.filter(|&protocol| origin != Some(protocol));
+    let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     for word in protocol.into_iter().chain(origin) {
         write!(out, " {word}")?;
     }
     if netns {
-        match one.netns {
+        match one.flow.netns {
             Some(netns) => write!(out, " (netns {netns})")?,
             None => write!(out, " (netns unknown)")?,
         }
@@ -250,7 +301,12 @@ fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
     write!(out, "reuse: {} times a port came back to the same destination, ", reuse.reuses)?;
     write!(out, "at the soonest after {min} assignments (median {median})")?;
     if let Some(time) = reuse.time_ns {
-        write!(out, " and after {} (median {})", Span(time.min), Span(time.median))?;
+        write!(
+            out,
+            " and after {} (median {})",
+            HumanDuration(time.min),
+            HumanDuration(time.median)
+        )?;
     }
     writeln!(out)?;
     match &reuse.warning {
@@ -269,10 +325,14 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out)?;
     }
     if let Some(kernel_cost) = summary.kernel_cost.filter(|cost| cost.searches > 0) {
-        writeln!(out, "cost in the kernel: {} a search", Span(kernel_cost.ns_per_search()))?;
+        writeln!(
+            out,
+            "cost in the kernel: {} a search",
+            HumanDuration(kernel_cost.ns_per_search())
+        )?;
     }
     if let Some(cpu) = summary.cpu {
-        let total = Span(cpu.user_ns + cpu.system_ns);
+        let total = HumanDuration(cpu.user_ns + cpu.system_ns);
         writeln!(out, "cost of ephtrace: {total} of processor time")?;
     }
     Ok(())
@@ -284,7 +344,8 @@ fn overflow(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let (assignments, failed) = (all.assignments, all.failed);
     writeln!(
         out,
-        "the ring buffer was full: {assignments} more assignments ({failed} failed) were only counted:"
+        "the ring buffer was full: {assignments} more assignments ({failed} failed) were \
+                   only counted:"
     )?;
     writeln!(out, "{:>9} {:>7}  ORIGIN  PROCESS and DESTINATION", "COUNT", "FAILED")?;
     for row in rows.iter().take(LISTED_PROCESSES) {

@@ -8,15 +8,20 @@ use std::fmt;
 
 use crate::{
     analyse::{
-        findings::{DestinationFacts, Finding, Severity},
-        storm::Numbers,
+        findings::{AskedFacts, DestinationFacts, Finding, Severity},
+        number::as_f64,
+        storm::{Numbers, Row, error_name},
     },
-    output::{Span, shown},
+    model::Origin,
+    output::{escape::escape_for_terminal, human_duration::HumanDuration},
 };
+
+/// A quantile of fewer searches than these is a matter of a single one.
+const MIN_SEARCHES: u64 = 100;
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum CheckStatus {
     /// All below their thresholds.
     Ok,
     /// One is above its first threshold.
@@ -27,7 +32,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl CheckStatus {
     /// The exit code.
     pub fn code(self) -> u8 {
         match self {
@@ -39,7 +44,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for CheckStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "OK",
@@ -60,13 +65,13 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    fn judge(self, value: f64) -> State {
+    fn judge(self, value: f64) -> CheckStatus {
         if value > self.critical {
-            State::Critical
+            CheckStatus::Critical
         } else if value > self.warning {
-            State::Warning
+            CheckStatus::Warning
         } else {
-            State::Ok
+            CheckStatus::Ok
         }
     }
 }
@@ -84,179 +89,240 @@ pub struct Limits {
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// The fullest destination; `None` if nothing is in use.
-    pub fullest: Option<DestinationFacts>,
-    /// What was counted; `None` if nobody counted.
+pub struct CheckInput {
+    /// Destinations with ports in use, each judged by itself.
+    pub destinations: Vec<DestinationFacts>,
+    /// What programs find that ask for a port without naming a destination.
+    pub asked: Vec<AskedFacts>,
+    /// What was counted, all together; `None` if nobody counted.
     pub counted: Option<Numbers>,
+    /// The same by program and destination, each judged by itself.
+    pub rows: Vec<Row>,
     /// What was lost, and is not in `counted`.
     pub lost: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// What this kernel, this hook or these rights keep from sight.
+    pub unseen: Vec<String>,
 }
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct CheckReport {
     /// How it is.
-    pub state: State,
+    pub state: CheckStatus,
     /// The line, without its end.
     pub line: String,
 }
 
-impl Answer {
+impl CheckReport {
     /// It could not be found out.
     pub fn unknown(reason: &str) -> Self {
         let line = format!("EPHTRACE UNKNOWN: {}", one_line(reason));
-        Self { state: State::Unknown, line }
+        Self { state: CheckStatus::Unknown, line }
     }
 
-    /// Out of what was seen.
-    pub fn new(seen: &Seen, limits: &Limits) -> Self {
-        let used = seen.fullest.as_ref().and_then(share).unwrap_or(0.0);
-        let mut state = limits.used.judge(used);
-        let mut text = vec![use_text(seen.fullest.as_ref(), used)];
-        let Thresholds { warning, critical } = limits.used;
-        let mut data = vec![format!("use={used:.2}%;{warning};{critical};0;100")];
+    /// Out of what was seen: the worst of all that was looked at decides, and is said first.
+    pub fn new(seen: &CheckInput, limits: &Limits) -> Self {
+        let mut parts = uses(seen, limits);
+        let mut data: Vec<String> = parts.iter().map(|part| part.data(&limits.used)).collect();
+        // Stable: of equals, the order stays.
+        parts.sort_by(|a, b| b.state.cmp(&a.state));
+        let mut state = parts.iter().map(|part| part.state).max().unwrap_or(CheckStatus::Ok);
+        let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
         if let Some(counted) = &seen.counted {
-            let failed = percent(counted.failed, counted.assignments);
-            let p99_ns = real(counted.latency_p99_ns.unwrap_or(0));
-            state = state.max(limits.failures.judge(failed)).max(limits.p99_ns.judge(p99_ns));
-            text.push(counted_text(counted));
-            data.extend(counted_data(counted, failed, limits));
+            let failures = Failures::worst(counted, &seen.rows, &limits.failures);
+            let p99_ns = p99_ns(counted, &seen.rows);
+            let slow = limits.p99_ns.judge(as_f64(p99_ns.unwrap_or(0)));
+            state = state.max(failures.state).max(slow);
+            let counted_text = counted_text(counted, &failures, p99_ns);
+            let at = if failures.state > CheckStatus::Ok { 0 } else { text.len() };
+            text.insert(at, counted_text);
+            data.extend(counted_data(counted, &failures, p99_ns, limits));
         }
         if seen.lost > 0 {
             text.push(format!("{} more were not seen", seen.lost));
         }
         let worst = seen.findings.iter().find(|finding| finding.severity != Severity::Note);
-        text.extend(worst.filter(|_| state != State::Ok).map(|finding| finding.sentence.clone()));
+        text.extend(
+            worst.filter(|_| state != CheckStatus::Ok).map(|finding| finding.sentence.clone()),
+        );
+        if !seen.unseen.is_empty() {
+            text.push(format!("not seen: {}", seen.unseen.join(", ")));
+        }
         let line = format!("EPHTRACE {state}: {} | {}", one_line(&text.join("; ")), data.join(" "));
         Self { state, line }
     }
 }
 
-use crate::analyse::real;
+/// One way of asking for a port, and how much of the range it finds taken.
+struct Use {
+    label: &'static str,
+    state: CheckStatus,
+    percent: f64,
+    text: String,
+}
 
-fn share(one: &DestinationFacts) -> Option<f64> {
-    let (in_use, usable) = one.in_use.zip(one.usable)?;
-    Some(percent(in_use.into(), usable.into()))
+impl Use {
+    fn data(&self, thresholds: &Thresholds) -> String {
+        let Thresholds { warning, critical } = thresholds;
+        format!("{}={:.2}%;{warning};{critical};0;100", self.label, self.percent)
+    }
+}
+
+/// The worst destination, the worst bind, and the worst UDP socket.
+fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
+    let by_share = |a: &&DestinationFacts, b: &&DestinationFacts| {
+        let share = |d: &DestinationFacts| d.blocked_share().unwrap_or(0.0);
+        share(a).total_cmp(&share(b))
+    };
+    // Of equals the first, which has most in use.
+    let worst = seen.destinations.iter().rev().max_by(by_share);
+    let percent = 100.0 * worst.and_then(DestinationFacts::blocked_share).unwrap_or(0.0);
+    let state = limits.used.judge(percent);
+    let text = connect_text(worst, percent);
+    let mut uses = vec![Use { label: "use", state, percent, text }];
+    for (ask, what) in [("bind", "bind() to port 0"), ("udp", "UDP")] {
+        let share = |one: &AskedFacts| f64::from(one.in_use) / f64::from(one.usable.max(1));
+        let all = seen.asked.iter().filter(|one| one.ask == ask).rev();
+        let Some(worst) = all.max_by(|a, b| share(a).total_cmp(&share(b))) else { continue };
+        let percent = 100.0 * share(worst);
+        let firm = f64::from(worst.in_use.saturating_sub(worst.time_wait_reusable));
+        let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
+        // Connects go on, and nobody is known to bind.
+        let state = firm.max(limits.used.judge(percent).min(CheckStatus::Warning));
+        uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
+    }
+    uses
+}
+
+fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
+    let Some(one) = worst else { return "no TCP connection has a port of the range".to_owned() };
+    let (in_use, usable) = (one.in_use.unwrap_or(0), one.usable.unwrap_or(0));
+    let mut about = vec![format!("{in_use} of {usable}")];
+    let bound = one.left.map_or(0, |left| usable.saturating_sub(left + in_use));
+    if bound > 0 {
+        about.push(format!("{bound} more bound"));
+    }
+    if let Some(reusable) = one.reusable.filter(|&reusable| reusable > 0) {
+        about.push(format!("{reusable} in TIME_WAIT that connect may take over"));
+    }
+    if let Some((unsure, left)) = one.unsure.zip(one.left).filter(|(unsure, _)| *unsure > 0) {
+        about.push(format!("{} to {left} left", left - unsure));
+    }
+    about.extend(one.held_by.clone());
+    format!("{used:.0} % of the ports in use for {one} ({})", about.join(", "))
+}
+
+fn asked_text(what: &str, worst: &AskedFacts, state: CheckStatus) -> String {
+    let AskedFacts { in_use, usable, saddr, error, .. } = worst;
+    let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
+    if state > CheckStatus::Ok {
+        text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
+    }
+    if worst.time_wait_reusable > 0 && state > CheckStatus::Ok {
+        text += &format!(", {} by TIME_WAITs for up to a minute", worst.time_wait_reusable);
+    }
+    if in_use >= usable {
+        text += &format!(", the next one fails with {error}");
+        if worst.may_share {
+            text += " unless it may share a port by SO_REUSEADDR";
+        }
+    }
+    text
 }
 
 fn percent(part: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { 100.0 * real(part) / real(all) }
+    if all == 0 { 0.0 } else { 100.0 * as_f64(part) / as_f64(all) }
 }
 
-fn use_text(fullest: Option<&DestinationFacts>, used: f64) -> String {
-    let Some(one) = fullest else { return "no port of the range is in use".to_owned() };
-    let (in_use, usable) = (one.in_use.unwrap_or(0), one.usable.unwrap_or(0));
-    let who = one.process.as_ref().map_or_else(String::new, |who| format!(", most by {who}"));
-    format!("{used:.0} % of the ports in use for {one} ({in_use} of {usable}{who})")
+/// The worst failures of one program and destination.
+struct Failures {
+    state: CheckStatus,
+    percent: f64,
+    /// Who and where, unless it is all that was counted.
+    who: Option<String>,
 }
 
-fn counted_text(counted: &Numbers) -> String {
-    let Numbers { assignments, failed, errors, latency_p99_ns, .. } = counted;
+impl Failures {
+    /// One destination in trouble drowns among the attempts for others, so that each is judged by
+    /// itself.
+    fn worst(all: &Numbers, rows: &[Row], thresholds: &Thresholds) -> Self {
+        let judged = rows.iter().filter(|row| row.numbers.failed > 0).map(|row| {
+            let percent = percent(row.numbers.failed, row.numbers.assignments);
+            let state = thresholds.judge(percent);
+            // A port that a program names, and that another has, is no shortage.
+            let is_named = row.origin == Some(Origin::Explicit) && row.flow.daddr.is_none();
+            (if is_named { state.min(CheckStatus::Warning) } else { state }, row)
+        });
+        let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
+        let percent_of_all = percent(all.failed, all.assignments);
+        match worst {
+            None => {
+                Self { state: thresholds.judge(percent_of_all), percent: percent_of_all, who: None }
+            }
+            Some((state, row)) => {
+                let Numbers { failed, assignments, .. } = row.numbers;
+                let place = DestinationFacts::of_row(row);
+                Self {
+                    state,
+                    percent: percent(failed, assignments),
+                    who: (assignments < all.assignments).then(|| {
+                        format!("{failed} of {assignments} by {} for {place}", row.process())
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// The longest of what 99 of 100 searches took at most, for one destination or for all.
+fn p99_ns(all: &Numbers, rows: &[Row]) -> Option<u64> {
+    let many = rows.iter().map(|row| &row.numbers).filter(|one| one.assignments >= MIN_SEARCHES);
+    many.chain([all]).filter_map(|one| one.latency_p99_ns).max()
+}
+
+fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> String {
+    let Numbers { assignments, failed, errors, .. } = counted;
     if *assignments == 0 {
         return "nothing was assigned meanwhile".to_owned();
     }
-    let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let errors: Vec<_> =
+        errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
-    let p99 = latency_p99_ns.map_or_else(|| "unknown".to_owned(), |ns| Span(ns).to_string());
-    format!("{failed} of {assignments} assignments failed{errors}, search p99 {p99}")
+    let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));
+    let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| HumanDuration(ns).to_string());
+    format!(
+        "{failed} of {assignments} assignments failed{errors}{worst}, search p99 {p99} (wall time)"
+    )
 }
 
-fn counted_data(counted: &Numbers, failed: f64, limits: &Limits) -> [String; 3] {
-    let Limits { failures, p99_ns, .. } = limits;
+fn counted_data(
+    counted: &Numbers,
+    worst: &Failures,
+    p99_ns: Option<u64>,
+    limits: &Limits,
+) -> [String; 3] {
+    let Limits { failures, p99_ns: p99_limits, .. } = limits;
     let us = |ns: f64| ns / 1e3;
     // U: not known.
-    let p99 = match counted.latency_p99_ns {
+    let p99 = match p99_ns {
         None => "U".to_owned(),
-        Some(ns) => format!("{}us", us(real(ns))),
+        Some(ns) => format!("{}us", us(as_f64(ns))),
     };
     [
-        format!("failed={failed:.2}%;{};{};0;100", failures.warning, failures.critical),
-        format!("search_p99={p99};{};{};0", us(p99_ns.warning), us(p99_ns.critical)),
+        format!("failed={:.2}%;{};{};0;100", worst.percent, failures.warning, failures.critical),
+        format!("search_p99={p99};{};{};0", us(p99_limits.warning), us(p99_limits.critical)),
         format!("assigned={:.1};;;0", counted.per_second),
     ]
 }
 
-/// `|` begins the performance data, and a line ends the answer; names of processes may hold anything.
+/// `|` begins the performance data, and a line ends the answer; names of processes may hold
+/// anything.
 fn one_line(text: &str) -> String {
-    shown(&text.replace(['\n', '|'], " "))
+    escape_for_terminal(&text.replace(['\n', '|'], " "))
 }
 
 #[cfg(test)]
-mod tests {
-    use insta::assert_snapshot;
-
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        used: Thresholds { warning: 50.0, critical: 90.0 },
-        failures: Thresholds { warning: 0.0, critical: 1.0 },
-        p99_ns: Thresholds { warning: 1e6, critical: 1e7 },
-    };
-
-    fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
-        Seen {
-            fullest: Some(DestinationFacts {
-                saddr: Some("10.0.0.1".parse().unwrap()),
-                to: Some(("10.0.0.2".parse().unwrap(), 443)),
-                process: Some("curl (4711)".into()),
-                in_use: Some(in_use),
-                usable: Some(28_232),
-                ..DestinationFacts::default()
-            }),
-            counted: Some(Numbers {
-                assignments: 1000,
-                failed,
-                errors: if failed > 0 { vec![("EADDRNOTAVAIL", failed)] } else { vec![] },
-                per_second: 500.0,
-                latency_p99_ns: Some(latency_p99_ns),
-                ..Numbers::default()
-            }),
-            lost: 0,
-            findings: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_host_at_ease() {
-        let answer = Answer::new(&seen(850, 0, 3_000), &LIMITS);
-        assert_eq!(answer.state.code(), 0);
-        assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, most by curl (4711)); 0 of 1000 assignments failed, search p99 3.0 us | use=3.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
-    }
-
-    #[test]
-    fn the_worst_counts() {
-        let state = |in_use, failed, p99| Answer::new(&seen(in_use, failed, p99), &LIMITS).state;
-        assert_eq!(state(14_117, 0, 0), State::Warning);
-        assert_eq!(state(14_116, 0, 0), State::Ok, "half is not yet more than half");
-        assert_eq!(state(28_000, 0, 0), State::Critical);
-        assert_eq!(state(0, 1, 0), State::Warning);
-        assert_eq!(state(14_117, 11, 0), State::Critical);
-        assert_eq!(state(0, 0, 1_000_001), State::Warning);
-        assert_eq!(state(0, 0, 10_000_001), State::Critical);
-    }
-
-    #[test]
-    fn what_is_wrong_is_said() {
-        let mut seen = seen(28_232, 300, 2_000_000);
-        seen.lost = 4;
-        seen.findings = vec![Finding {
-            rule: "exhausted",
-            severity: Severity::Critical,
-            sentence: "curl|4711 finds no free port".into(),
-            evidence: String::new(),
-            remedies: Vec::new(),
-        }];
-        assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, most by curl (4711)); 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
-    }
-
-    #[test]
-    fn nothing_in_use_and_nothing_counted() {
-        assert_snapshot!(Answer::new(&Seen::default(), &LIMITS).line, @"EPHTRACE OK: no port of the range is in use | use=0.00%;50;90;0;100");
-        assert_snapshot!(Answer::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
-        assert_snapshot!(Answer::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
-    }
-}
+mod tests;

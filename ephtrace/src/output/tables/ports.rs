@@ -1,17 +1,21 @@
 //! An inventory for people. The first line says what matters most; then each namespace.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+mod words;
 
+use std::io::{self, Write};
+
+use self::words::{asks, group, holder, holder_ports, percent, place, reuse, states, to};
 use crate::inventory::{
     Inventory,
-    namespace::{Bound, Destination, Held, Holder, Mark, Namespace, Others, Settings},
-    owners::Owner,
+    asked::{Ask, Asked},
+    namespace::{Bound, DestinationUse, Held, Mark, Namespace, NetnsSettings, Others},
     socket::ByState,
 };
-use crate::output::shown;
+use crate::model::{PortRange, origin_name};
+use crate::output::{
+    escape::escape_for_terminal,
+    width::{Left, width},
+};
 
 /// How many bound ports are listed of each namespace.
 const LISTED_BOUND: usize = 10;
@@ -38,16 +42,22 @@ pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -
         writeln!(out)?;
     }
     for one in &inventory.unreadable {
-        let name = one.name.as_deref().map(|name| format!(" ({})", shown(name)));
+        let name = one.name.as_deref().map(|name| format!(" ({})", escape_for_terminal(name)));
         let (netns, name) = (one.netns, name.unwrap_or_default());
         writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
     }
     notes(out, &inventory)
 }
 
+/// First whoever goes short without naming a destination, then the fullest destination.
 fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    for namespace in &inventory.namespaces {
+        for asked in scarce(namespace) {
+            scarce_line(out, inventory, namespace, asked)?;
+        }
+    }
     let Some((namespace, fullest)) = inventory.fullest() else {
-        return writeln!(out, "no connection has a port of the range");
+        return writeln!(out, "no TCP connection has a port of the range");
     };
     let (share, in_use, usable) =
         (percent(fullest.share), fullest.in_use, namespace.settings.usable);
@@ -55,30 +65,71 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     if inventory.namespaces.len() > 1 {
         write!(out, ", in netns {}", place(namespace))?;
     }
-    match (fullest.mark, fullest.first_left, fullest.time_wait_reusable) {
-        (Mark::Full, _, Some(reusable)) if reusable > 0 => write!(
+    let DestinationUse { mark, first_left, time_wait_reusable, time_wait_reusable_now, .. } =
+        fullest;
+    let reusable = time_wait_reusable.unwrap_or(0);
+    match (mark, first_left, time_wait_reusable_now.unwrap_or(0)) {
+        (Mark::Full, ..) if reusable > 0 => write!(
             out,
             "; FULL: a connect fails, unless it may take over one of {reusable} TIME_WAITs"
         )?,
         (Mark::Full, ..) => write!(out, "; FULL: each connect fails with EADDRNOTAVAIL")?,
-        (Mark::Half, 0, _) => {
+        (Mark::Half, 0, 0) => {
             let tried = namespace.settings.half_mark;
             write!(out, "; past the HALF mark: each connect first tries {tried} ports in vain")?;
         }
-        (Mark::Half, left, _) => {
+        (Mark::Half, left, now) => {
+            let left = left + now;
             write!(out, "; past the HALF mark, with {left} ports left that connect tries first")?;
         }
         (Mark::None, ..) => {}
     }
+    if reusable > 0 && *mark != Mark::Full {
+        write!(out, "; connect may take over {reusable} of them, in TIME_WAIT")?;
+    }
     writeln!(out, "; {}", held_by(fullest))
 }
 
+/// Ways of asking that find less than half of the ports; IPv6 only where it finds fewer than IPv4,
+/// whose sockets it meets, too.
+fn scarce(namespace: &Namespace) -> Vec<&Asked> {
+    let mut scarce: Vec<&Asked> = Vec::new();
+    for asked in namespace.asked.iter().filter(|asked| asked.in_use > asked.left) {
+        let is_same = |other: &&Asked| (other.ask, other.in_use) == (asked.ask, asked.in_use);
+        if !scarce.iter().any(|other| is_same(other)) {
+            scarce.push(asked);
+        }
+    }
+    scarce
+}
+
+fn scarce_line(
+    out: &mut impl Write,
+    inventory: &Inventory,
+    namespace: &Namespace,
+    asked: &Asked,
+) -> io::Result<()> {
+    let Asked { ask, saddr, in_use, share, left, .. } = asked;
+    let (what, share, usable) = (asks(*ask), percent(*share), namespace.settings.usable);
+    write!(out, "{what} on {saddr}: {share} of the range in use, {in_use} of {usable} ports")?;
+    if inventory.namespaces.len() > 1 {
+        write!(out, ", in netns {}", place(namespace))?;
+    }
+    if *left == 0 {
+        write!(out, "; FULL: the next one fails with {}", ask.error())?;
+    }
+    if asked.may_share {
+        write!(out, "; with SO_REUSEADDR it may share a port")?;
+    }
+    let named: Vec<String> = asked.holders.iter().take(NAMED_HOLDERS).map(holder_ports).collect();
+    if named.is_empty() { writeln!(out) } else { writeln!(out, "; held by {}", named.join(", ")) }
+}
+
 /// Who holds the ports of a destination, in words.
-fn held_by(destination: &Destination) -> String {
-    let Destination { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
+fn held_by(destination: &DestinationUse) -> String {
+    let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
     let named = holders.iter().take(NAMED_HOLDERS);
-    let mut named: Vec<String> =
-        named.map(|holder| format!("{} {}", who(&holder.owner), holder.ports)).collect();
+    let mut named: Vec<String> = named.map(holder_ports).collect();
     let unnamed: u32 = holders.iter().skip(NAMED_HOLDERS).map(|holder| holder.ports).sum();
     if other_holders + unnamed > 0 {
         named.push(format!("others {}", other_holders + unnamed));
@@ -97,7 +148,8 @@ fn held_by(destination: &Destination) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: [low, high], usable, half_mark, reserved, .. } = namespace.settings;
+    let NetnsSettings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+        namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
         "; its ends are of equal parity, so connect may miss a port"
@@ -108,12 +160,14 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     line(out, "range", &text)?;
     let reserved = match namespace.settings.longest_reserved {
         None => "none in the range".to_owned(),
-        Some([port, _]) if reserved == 1 => format!("1 in the range: {port}"),
-        Some([low, high]) if low == high => format!("{reserved} in the range, no two in a row"),
-        Some([low, high]) => format!("{reserved} in the range, {low}-{high} in a row"),
+        Some(PortRange { low: port, .. }) if reserved == 1 => format!("1 in the range: {port}"),
+        Some(PortRange { low, high }) if low == high => {
+            format!("{reserved} in the range, no two in a row")
+        }
+        Some(PortRange { low, high }) => format!("{reserved} in the range, {low}-{high} in a row"),
     };
     line(out, "reserved", &reserved)?;
-    line(out, "reuse", reuse(namespace.settings.tw_reuse))?;
+    line(out, "reuse", reuse(&namespace.settings))?;
     if let Some(width) = namespace.settings.step_width.filter(|width| *width > 0) {
         line(out, "steps", &format!("random, ip_local_port_step_width {width}"))?;
     }
@@ -122,15 +176,6 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         line(out, "conntrack", &text)?;
     }
     Ok(())
-}
-
-fn reuse(tw_reuse: Option<u8>) -> &'static str {
-    match tw_reuse {
-        Some(0) => "tcp_tw_reuse 0: a TIME_WAIT keeps its port for a minute",
-        Some(1) => "tcp_tw_reuse 1: connect may take over a TIME_WAIT after a second",
-        Some(2) => "tcp_tw_reuse 2: connect may take over a TIME_WAIT on loopback only",
-        _ => "tcp_tw_reuse unknown",
-    }
 }
 
 fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
@@ -170,6 +215,9 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         udp.sockets
     );
     line(out, "udp", &text)?;
+    for ask in [Ask::Bind, Ask::Udp] {
+        line(out, &format!("left to {}", ask.as_str()), &left_to(namespace, ask))?;
+    }
     let tcp = namespace.tcp;
     if tcp.left_out > 0 {
         line(out, "left out", &format!("{} sockets, for lack of room", tcp.left_out))?;
@@ -184,51 +232,73 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     Ok(())
 }
 
-fn states(by_state: &ByState) -> String {
-    let some = by_state.named().into_iter().filter(|(_, n)| *n > 0);
-    let parts: Vec<String> = some.map(|(state, n)| format!("{n} {state}")).collect();
-    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+/// `0.0.0.0: 40 of 100 ports; [::]: 38`.
+fn left_to(namespace: &Namespace, ask: Ask) -> String {
+    let asked = namespace.asked.iter().filter(|asked| asked.ask == ask);
+    let parts = asked.map(|Asked { saddr, left, unsure, .. }| match unsure {
+        0 => format!("{saddr}: {left}"),
+        unsure => format!("{saddr}: {} to {left}", left - unsure),
+    });
+    let parts: Vec<String> = parts.collect();
+    format!("{} of {} ports", parts.join(", "), namespace.settings.usable)
 }
 
 fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     if namespace.destinations_known == 0 {
         return Ok(());
     }
-    let width = width(namespace.destinations.iter().map(most));
+    let columns = widest(namespace.destinations.iter().map(most));
     writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
     writeln!(
         out,
-        "{:>7} {:>7} {:4} {:>6} {:>6} {:>7} {:>8} {:>6}  {:width$} DESTINATION",
-        "IN USE", "SHARE", "MARK", "EVEN", "ODD", "ESTAB", "TIMEWAIT", "OTHER", "HELD BY"
+        "{:>7} {:>7} {:4} {:>6} {:>6} {:>11} {:>7} {:>8} {:>7} {:>9} {:>6}  {:columns$} \
+         DESTINATION",
+        "IN USE",
+        "SHARE",
+        "MARK",
+        "EVEN",
+        "ODD",
+        "LEFT",
+        "ESTAB",
+        "TIMEWAIT",
+        "SYNSENT",
+        "CLOSEWAIT",
+        "OTHER",
+        "HELD BY"
     )?;
     for one in &namespace.destinations {
         let mark = if one.mark == Mark::None { "-" } else { one.mark.as_str() };
         let (share, holder) = (percent(one.share), most(one));
         let (in_use, even, odd, to) = (one.in_use, one.even, one.odd, to(one));
-        write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} ")?;
-        writeln!(out, "{}  {holder:width$} {to}", three_states(&one.by_state))?;
+        write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} {:>11} ", left(one))?;
+        writeln!(out, "{}  {} {to}", main_states(&one.by_state), Left(&holder, columns))?;
     }
     let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others else {
         return Ok(());
     };
-    write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} ", "", "")?;
-    let states = three_states(by_state);
-    writeln!(out, "{states}  {:width$} {destinations} others", "")
+    write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} {:>11} ", "", "", "")?;
+    let states = main_states(by_state);
+    writeln!(out, "{states}  {:columns$} {destinations} others", "")
 }
 
-fn three_states(by_state: &ByState) -> String {
-    let ByState { established, time_wait, .. } = by_state;
-    let other = by_state.total() - established - time_wait;
-    format!("{established:>7} {time_wait:>8} {other:>6}")
+fn main_states(by_state: &ByState) -> String {
+    let ByState { established, time_wait, syn_sent, close_wait, .. } = by_state;
+    let other = by_state.total() - established - time_wait - syn_sent - close_wait;
+    format!("{established:>7} {time_wait:>8} {syn_sent:>7} {close_wait:>9} {other:>6}")
+}
+
+/// `90`, or `0..90` where ports may be taken of which nobody saw whether they were bound.
+fn left(one: &DestinationUse) -> String {
+    match (one.left_least, one.left) {
+        (least, left) if least == left => left.to_string(),
+        (least, left) => format!("{least}..{left}"),
+    }
 }
 
 /// The greatest holder in one column, and what part it has.
-fn most(destination: &Destination) -> String {
-    let Some(Holder { owner, ports, .. }) = destination.holders.first() else {
-        return "-".to_owned();
-    };
-    let all = *ports == destination.in_use;
-    if all { who(owner) } else { format!("{} {ports}", who(owner)) }
+fn most(destination: &DestinationUse) -> String {
+    let Some(holder) = destination.holders.first() else { return "-".to_owned() };
+    if holder.ports == destination.in_use { group(holder) } else { holder_ports(holder) }
 }
 
 fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
@@ -236,18 +306,19 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
         return Ok(());
     }
     let listed = bound.held.iter().take(LISTED_BOUND);
-    let width = width(listed.clone().map(holder));
+    let columns = widest(listed.clone().map(holder));
     writeln!(out, "\nbound in the range:")?;
     writeln!(
         out,
-        "{:>7} {:6} {:8} {:8} {:width$} ADDRESS",
+        "{:>7} {:6} {:8} {:8} {:columns$} ADDRESS",
         "PORT", "STATE", "RESERVED", "ORIGIN", "HELD BY"
     )?;
     for held in listed {
         let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
-        let (origin, holder) = (origin.unwrap_or("-"), holder(held));
-        write!(out, "{port:>7} {state:6} {reserved:8} {origin:8} {holder:width$} {saddr}")?;
+        let (origin, holder) = (origin.map_or("-", origin_name), holder(held));
+        let holder = Left(&holder, columns);
+        write!(out, "{port:>7} {:6} {reserved:8} {origin:8} {holder} {saddr}", state.as_str())?;
         if *sockets > 1 {
             write!(out, " ({sockets} sockets)")?;
         }
@@ -259,26 +330,26 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     }
 }
 
-fn holder(held: &Held) -> String {
-    held.holder.as_ref().map_or("-".to_owned(), who)
-}
-
-fn width(texts: impl Iterator<Item = String>) -> usize {
-    texts.map(|text| text.chars().count()).fold(HOLDER_WIDTH, usize::max)
+/// Columns that the widest of `texts` takes.
+fn widest(texts: impl Iterator<Item = String>) -> usize {
+    texts.map(|text| width(&text)).fold(HOLDER_WIDTH, usize::max)
 }
 
 fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     let Inventory { hidden_processes, hidden_holders, openers_forgotten, .. } = inventory;
     let mut note = |text: String| writeln!(out, "\n{text}");
+    if let Some(reason) = &inventory.processes_hidden_by {
+        note(format!("Who holds a port may be unknown: {reason}."))?;
+    }
     if let Some(hidden) = hidden_processes.filter(|hidden| *hidden > 0) {
         note(format!(
             "The namespaces of {hidden} processes may not be looked at; most need root."
         ))?;
     }
-    if *hidden_holders > 0 {
+    if let Some(hidden) = hidden_holders.filter(|hidden| *hidden > 0) {
         note(format!(
-            "The open files of {hidden_holders} processes may not be looked at, so holders may be \
-             missing; most need root."
+            "The open files of {hidden} processes may not be looked at, so holders may be missing; \
+             most need root."
         ))?;
     }
     if *openers_forgotten > 0 {
@@ -287,6 +358,13 @@ fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
         ))?;
     }
     let shown = inventory.namespaces.iter().flat_map(|one| &one.destinations);
+    if shown.clone().any(|one| one.left_least < one.left) {
+        note(
+            "LEFT is a range where connected sockets may have been bound first, which takes a port \
+             for every destination: the kernel does not list that; a recording tells: --from FILE."
+                .to_owned(),
+        )?;
+    }
     let closed: u64 = shown.map(|one| u64::from(one.unknown_closed)).sum();
     if closed > 0 && !inventory.openers_known {
         note(format!(
@@ -299,41 +377,6 @@ fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
 
 fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
     writeln!(out, "{name:<11} {text}")
-}
-
-fn place(namespace: &Namespace) -> String {
-    let crate::inventory::namespace::Place { netns, name, own, processes, .. } = &namespace.place;
-    let mut about: Vec<String> = name.iter().map(|name| shown(name)).collect();
-    if *own {
-        about.push("own".to_owned());
-    }
-    if *processes == Some(0) {
-        about.push("no process seen in it".to_owned());
-    }
-    if about.is_empty() { netns.to_string() } else { format!("{netns} ({})", about.join(", ")) }
-}
-
-fn to(destination: &Destination) -> String {
-    let Destination { saddr, daddr, dport, .. } = destination;
-    format!("{saddr} -> {}", SocketAddr::new(*daddr, *dport))
-}
-
-/// `pgbouncer (181)`, and its container.
-fn who(owner: &Owner) -> String {
-    let comm = owner.comm.as_deref().map_or("?".to_owned(), shown);
-    let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
-    match &owner.container {
-        Some(container) => format!("{comm} ({pid}) {}", shown(container)),
-        None => format!("{comm} ({pid})"),
-    }
-}
-
-/// Never 100 % unless it is all, nor 0 % unless it is nothing.
-fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.001 {
-        return "<0.1 %".to_owned();
-    }
-    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
 }
 
 #[cfg(test)]

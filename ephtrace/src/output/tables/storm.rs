@@ -4,28 +4,27 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write},
-    net::SocketAddr,
 };
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use crate::output::{Span, shown};
+use crate::output::{escape::escape_for_terminal, human_duration::HumanDuration};
 use crate::{
     analyse::{
         capacity::Capacity,
         findings::Finding,
-        storm::{Interval, Numbers, Row},
+        storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, hook_name, losses::Losses},
+    model::{Hook, hook_name, losses::Losses, origin_name, unseen_failures},
 };
 
-/// [`Look::kind`] of the whole time.
+/// [`IntervalReport::kind`] of the whole time.
 pub const WHOLE: &str = "storm_total";
 
 /// One look, with what follows from it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Look<'a> {
+pub struct IntervalReport<'a> {
     /// `storm`, or `storm_total` for the whole time.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -33,6 +32,8 @@ pub struct Look<'a> {
     pub ts: String,
     /// How assignments are seen.
     pub hook: &'static str,
+    /// Attempts that fail without this hook seeing it; null if it sees them all.
+    pub unseen_failures: Option<&'static str>,
     /// The numbers.
     #[serde(flatten)]
     pub interval: &'a Interval,
@@ -47,7 +48,7 @@ fn stages<S: serde::Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok,
     serializer.collect_map(losses.stages())
 }
 
-impl<'a> Look<'a> {
+impl<'a> IntervalReport<'a> {
     /// One interval, or all of them.
     pub fn new(
         kind: &'static str,
@@ -57,7 +58,15 @@ impl<'a> Look<'a> {
         losses: Losses,
     ) -> Self {
         let ts = timestamp(interval.end_ns).map_or_else(String::new, |ts| format!("{ts:.9}"));
-        Self { kind, ts, hook: hook_name(hook), interval, findings, losses }
+        Self {
+            kind,
+            ts,
+            hook: hook_name(hook),
+            unseen_failures: unseen_failures(hook),
+            interval,
+            findings,
+            losses,
+        }
     }
 
     fn is_whole(&self) -> bool {
@@ -76,9 +85,9 @@ impl<'a> Look<'a> {
         let count = if self.is_whole() { Count::Sum } else { Count::PerSecond };
         let head = match count {
             Count::PerSecond => clock(*end_ns),
-            Count::Sum => format!("all of {}", Span(*duration_ns)),
+            Count::Sum => format!("all of {}", HumanDuration(*duration_ns)),
         };
-        headline(out, &head, all, count)?;
+        headline(out, &head, all, count, self.unseen_failures)?;
         if rows.is_empty() && other.is_none() {
             return Ok(());
         }
@@ -103,28 +112,39 @@ impl<'a> Look<'a> {
 pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     let mut told = BTreeSet::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings {
-        writeln!(out, "{severity}: {} [{rule}]", shown(sentence))?;
-        writeln!(out, "  evidence: {}", shown(evidence))?;
+        writeln!(out, "{severity}: {} [{rule}]", escape_for_terminal(sentence))?;
+        writeln!(out, "  evidence: {}", escape_for_terminal(evidence))?;
         for remedy in remedies.iter().filter(|remedy| told.insert(*remedy)) {
-            writeln!(out, "  remedy:   {}", shown(remedy))?;
+            writeln!(out, "  remedy:   {}", escape_for_terminal(remedy))?;
         }
     }
     Ok(())
 }
 
-fn headline(out: &mut impl Write, head: &str, all: &Numbers, count: Count) -> io::Result<()> {
+fn headline(
+    out: &mut impl Write,
+    head: &str,
+    all: &Numbers,
+    count: Count,
+    unseen: Option<&str>,
+) -> io::Result<()> {
     let rate = all.per_second - all.failed_per_second;
     let mut line = format!("{head}  {} assigned", count.of(all.assignments - all.failed, rate));
     let _ = write!(line, ", {} failed", count.of(all.failed, all.failed_per_second));
     if !all.errors.is_empty() {
-        let errors: Vec<_> = all.errors.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let errors: Vec<_> =
+            all.errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
         let _ = write!(line, " ({})", errors.join(", "));
+    }
+    if let Some(unseen) = unseen {
+        let _ = write!(line, " (not seen: {unseen})");
     }
     let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
     if let (Some(p50), Some(p99), Some(max)) = latency {
-        let _ = write!(line, ", searching {:.1} % of a CPU", all.search_cpus * 100.0);
-        let (p50, p99, max) = (Span(p50), Span(p99), Span(max));
-        let _ = write!(line, ", latency p50 {p50} p99 {p99} max {max}");
+        let _ =
+            write!(line, ", searching at most {:.1} % of a CPU", all.search_cpus_at_most * 100.0);
+        let (p50, p99, max) = (HumanDuration(p50), HumanDuration(p99), HumanDuration(max));
+        let _ = write!(line, ", wall time p50 {p50} p99 {p99} max {max}");
     } else if all.assignments > 0 {
         let _ = write!(line, ", latency unknown");
     }
@@ -136,8 +156,9 @@ fn header(out: &mut impl Write, count: Count) -> io::Result<()> {
     let (failed, p50, p99) = ("FAILED", "P50(us)", "P99(us)");
     writeln!(
         out,
-        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and DESTINATION",
-        "TRIED", "CPU%", "USE%"
+        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and \
+         DESTINATION",
+        "TRIED", "<CPU%", "USE%"
     )
 }
 
@@ -156,19 +177,23 @@ fn line(
         count.of(numbers.failed, numbers.failed_per_second),
         micros(numbers.latency_p50_ns),
         micros(numbers.latency_p99_ns),
-        numbers.search_cpus * 100.0,
+        numbers.search_cpus_at_most * 100.0,
     )
 }
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
 pub(crate) fn place(row: &Row) -> String {
-    let mut text = format!("{:7} {}", row.origin.unwrap_or("-"), shown(&row.process()));
+    let mut text = format!(
+        "{:7} {}",
+        row.origin.map_or("-", origin_name),
+        escape_for_terminal(&row.process())
+    );
     if let Some(container) = &row.container {
-        let _ = write!(text, " in {}", shown(container));
+        let _ = write!(text, " in {}", escape_for_terminal(container));
     }
-    let _ = write!(text, "  {}", row.saddr);
-    if let Some((daddr, dport)) = row.daddr.zip(row.dport) {
-        let _ = write!(text, " -> {}", SocketAddr::new(daddr, dport));
+    let _ = write!(text, "  {}", row.flow.saddr);
+    if let Some(to) = row.flow.remote() {
+        let _ = write!(text, " -> {to}");
     }
     text
 }
@@ -220,13 +245,13 @@ fn clock(unix_ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::findings::Severity;
+    use crate::analyse::findings::{Rule, Severity};
 
     #[test]
     fn names_can_not_steer_a_terminal() {
         let evil = "\x1b[31mcurl\n";
         let finding = Finding {
-            rule: "exhausted",
+            rule: Rule::Exhausted,
             severity: Severity::Critical,
             sentence: format!("{evil} finds no free port"),
             evidence: evil.to_owned(),

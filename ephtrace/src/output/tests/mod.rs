@@ -5,6 +5,7 @@ mod properties;
 
 use std::{
     cell::RefCell,
+    io::{self, Write},
     net::{Ipv4Addr, Ipv6Addr},
     rc::Rc,
     sync::Arc,
@@ -15,10 +16,12 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::{
     analyse::{
-        summary::{Circumstances, CpuTime, KernelCost, KernelCounts},
+        summary::{CpuTime, KernelCost, KernelCounts, RunContext, Summary},
         tally::Tally,
     },
-    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, losses::Losses,
+    },
 };
 
 const START: u64 = 1_795_000_000_000_000_000;
@@ -52,18 +55,18 @@ fn success() -> Assignment {
         uid: Some(33),
         cgroup_id: Some(8123),
         container: Some(Arc::from("0123456789ab")),
-        destination: Destination {
-            netns: 4_026_531_840,
+        flow: FlowKey {
+            netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
-            daddr: Ipv4Addr::new(192, 168, 100, 200).into(),
-            dport: 443,
+            daddr: Some(Ipv4Addr::new(192, 168, 100, 200).into()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: false }),
+        range: Some(RangeInForce::of_netns(32_768, 60_999)),
         word_step: None,
         salt_epoch: Some(1),
         first_candidate: Some(40_002),
@@ -96,8 +99,8 @@ fn failure() -> Assignment {
 fn ipv6() -> Assignment {
     let saddr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into();
     let daddr = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap();
-    let destination = Destination { saddr, daddr, ..success().destination };
-    Assignment { destination, ..success() }
+    let flow = FlowKey { saddr, daddr: Some(daddr), ..success().flow };
+    Assignment { flow, ..success() }
 }
 
 fn unknown() -> Assignment {
@@ -109,7 +112,7 @@ fn unknown() -> Assignment {
         uid: None,
         cgroup_id: None,
         container: None,
-        destination: Destination { netns: 0, ..success().destination },
+        flow: FlowKey { netns: None, ..success().flow },
         protocol: None,
         origin: None,
         errno: None,
@@ -208,6 +211,17 @@ fn a_table() {
 }
 
 #[test]
+fn wide_characters_keep_the_grid() {
+    let mut wide = success();
+    wide.comm = Some(Comm::new("日本語"));
+    let lines = table(View::default(), &[wide, success()]);
+    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @r##"
+    |1.000200    4242    日本語           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
+    |1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
+    "##);
+}
+
+#[test]
 fn a_table_that_widens() {
     insta::assert_snapshot!(table(View::default(), &[success(), ipv6(), success()]), @r##"
     |TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
@@ -241,13 +255,13 @@ fn a_summary() -> Summary {
         tally.observe(assignment);
     }
     let losses = Losses { ring_full: 3, ..Losses::default() };
-    let around = Circumstances {
+    let around = RunContext {
         losses,
         kernel: Some(KernelCounts { seen: 12, filtered: 4, emitted: 5, ..KernelCounts::default() }),
         hook: Some(Hook::Fentry),
         cpu: Some(CpuTime { user_ns: 2_000_000, system_ns: 1_500_000 }),
         kernel_cost: Some(KernelCost { run_time_ns: 4_100, runs: 20, searches: 10 }),
-        ..Circumstances::default()
+        ..RunContext::default()
     };
     tally.summary(Some(START + 2_000_000_000), 10, around)
 }
@@ -256,7 +270,7 @@ fn a_summary() -> Summary {
 fn the_summary_in_words() {
     let said = Said::default();
     let view = View { plot: Plot::Never, ..View::default() };
-    let mut sink = build(&view, START, Vec::new(), said.clone());
+    let mut sink = build(Format::Text, &view, START, Vec::new(), said.clone());
     sink.summary(START, &a_summary()).unwrap();
     insta::assert_snapshot!(said.text(), @r##"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
@@ -266,14 +280,20 @@ fn the_summary_in_words() {
       remedy:   keep connections and use them again: a pool, HTTP keep-alive
       remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       remedy:   more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    verdict: undetermined (best guess per_destination, 51.4 %)
-      connect (2): undetermined, global steps 0 of 1
-      unknown origin (1): undetermined, too few informative pairs (0): a few more assignments would decide
+    critical: 3 events are missing: all counts here are that much too low [losses]
+      evidence: 3 ring_full
+    verdict: undetermined over all hosts; each is judged by itself
+      2 hosts, 0 judged
 
     by origin:
         COUNT  VERDICT         ORIGIN
             2  undetermined    connect
             1  undetermined    unknown origin
+
+    busiest of 2 hosts:
+        COUNT  FAILED  VERDICT         HOST
+            4       2  undetermined    netns 4026531840
+            1       0  undetermined    10.0.0.1
 
     busiest of 3 destinations:
         COUNT  FAILED  USUAL STEP  PORTS       VERDICT         DESTINATION
@@ -298,8 +318,8 @@ fn the_summary_in_words() {
 fn quiet_says_only_what_was_lost() {
     for format in [Format::Text, Format::Json, Format::Csv] {
         let said = Said::default();
-        let view = View { format, quiet: true, ..View::default() };
-        let mut sink = build(&view, START, Vec::new(), said.clone());
+        let view = View { quiet: true, ..View::default() };
+        let mut sink = build(format, &view, START, Vec::new(), said.clone());
         let lost = |n| Losses { ring_full: n, ..Losses::default() };
         for losses in [lost(0), lost(5), lost(5), lost(7)] {
             sink.losses(START, &losses).unwrap();
@@ -307,8 +327,10 @@ fn quiet_says_only_what_was_lost() {
         sink.summary(START, &a_summary()).unwrap();
         assert_eq!(
             said.text(),
-            "ephtrace: lost 5 events (ring_full, 5 so far): only counted, by process and destination, in the summary\n\
-             ephtrace: lost 2 events (ring_full, 7 so far): only counted, by process and destination, in the summary\n"
+            "ephtrace: lost 5 events (ring_full, 5 so far): only counted, by process and \
+             destination, in the summary\n\
+             ephtrace: lost 2 events (ring_full, 7 so far): only counted, by process and \
+             destination, in the summary\n"
         );
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
 use crate::model::columns::COLUMNS;
@@ -17,7 +18,7 @@ fn any_assignment() -> impl Strategy<Value = Assignment> {
         cookie: Some(n),
         latency_ns: Some(n),
         container: Some(container.into()),
-        destination: Destination { netns: 1, saddr, daddr, dport: 1 },
+        flow: FlowKey { netns: Some(1), saddr, daddr: Some(daddr), dport: Some(1) },
         sport: port,
         errno: port,
         step,
@@ -30,7 +31,7 @@ proptest! {
     fn a_line_is_json_with_all_keys(assignment in any_assignment()) {
         let line = json(std::slice::from_ref(&assignment));
         prop_assert!(line.ends_with('\n') && line.lines().count() == 1);
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line).unwrap();
+        let object: serde_json::Map<String, Value> = serde_json::from_str(&line).unwrap();
         prop_assert_eq!(object.len(), COLUMNS.len() + 1);
         for column in COLUMNS {
             prop_assert!(object.contains_key(column.name));
@@ -38,7 +39,7 @@ proptest! {
         prop_assert_eq!(object["ts_ns"].as_u64(), Some(assignment.ts_ns));
         prop_assert_eq!(object["comm"].as_str(), assignment.comm.as_ref().map(Comm::as_str));
         prop_assert_eq!(object["container"].as_str(), assignment.container.as_deref());
-        prop_assert_eq!(object["saddr"].as_str(), Some(&*assignment.destination.saddr.to_string()));
+        prop_assert_eq!(object["saddr"].as_str(), Some(&*assignment.flow.saddr.to_string()));
         prop_assert_eq!(object["step"].as_i64(), assignment.step.map(i64::from));
         let time: jiff::Timestamp = object["ts"].as_str().unwrap().parse().unwrap();
         prop_assert_eq!(time.as_nanosecond(), i128::from(assignment.ts_ns));
@@ -64,8 +65,8 @@ proptest! {
 fn ipv4_addresses_are_written_as_the_standard_library_does() {
     for n in 0..=255u8 {
         let addr = IpAddr::from([n, 255 - n, n, n]);
-        let destination = Destination { daddr: addr, ..success().destination };
-        let line = json(&[Assignment { destination, ..success() }]);
+        let flow = FlowKey { daddr: Some(addr), ..success().flow };
+        let line = json(&[Assignment { flow, ..success() }]);
         assert!(line.contains(&format!("\"daddr\":\"{addr}\"")), "{line}");
     }
 }

@@ -8,7 +8,7 @@ use serde::{
 };
 
 use crate::{
-    model::{Assignment, Comm, Destination},
+    model::{Assignment, Comm, RangeSource},
     replay::names,
 };
 
@@ -83,9 +83,8 @@ impl Line<'_> {
         if sport.is_none() && self.errno == Some(0) {
             return Err("no port (`sport`), but no error (`errno`) either".into());
         }
-        let saddr = self.saddr.map_or(names::ANY, |address| address.0);
-        let none = names::unspecified(saddr);
-        let by_socket = self.range_source.is_some_and(|source| source.as_str() == "socket");
+        let source =
+            self.range_source.map_or(RangeSource::Netns, |name| names::range_source(name.as_str()));
         let container = self.container.map(|name| names::shared(name.as_str(), last));
         Ok(Assignment {
             ts_ns: self.ts_ns,
@@ -95,18 +94,18 @@ impl Line<'_> {
             uid: self.uid,
             cgroup_id: self.cgroup_id,
             container,
-            destination: Destination {
-                netns: self.netns.unwrap_or(0),
-                saddr,
-                daddr: self.daddr.map_or(none, |address| address.0),
-                dport: self.dport.unwrap_or(0),
-            },
+            flow: names::flow(
+                self.netns,
+                self.saddr.map(|a| a.0),
+                self.daddr.map(|a| a.0),
+                self.dport,
+            ),
             protocol: self.protocol.and_then(|text| names::protocol(text.as_str())),
             origin: self.origin.and_then(|text| names::origin(text.as_str())),
             sport,
             errno: self.errno,
             latency_ns: self.latency_ns,
-            range: self.range.and_then(|ends| names::range(ends, by_socket)),
+            range: self.range.and_then(|ends| names::range(ends, source)),
             word_step: None,
             salt_epoch: self.salt_epoch,
             first_candidate: self.first_candidate,

@@ -15,7 +15,10 @@ use std::{
 use serde::Deserialize;
 
 use self::line::Line;
-use super::{Broken, Item, names};
+use super::{
+    item::{Broken, Item},
+    names,
+};
 use crate::model::{Assignment, losses::Losses};
 
 /// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.

@@ -22,7 +22,11 @@ use self::{
     row::Words,
     source::Source,
 };
-use super::{Broken, Item, ReplayError, names};
+use super::{
+    error::ReplayError,
+    item::{Broken, Item},
+    names,
+};
 use crate::{
     model::losses::Losses,
     output::stream::parquet::{Journal, KEY_LOSSES},

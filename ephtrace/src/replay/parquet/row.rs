@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::columns::{Columns, Number, Text};
 use crate::{
-    model::{Assignment, Comm, Destination, Hook, Origin, Pass, Protocol, Unknown},
+    model::{Assignment, Comm, Hook, Origin, Pass, Protocol, RangeSource, Unknown},
     replay::names,
 };
 
@@ -16,7 +16,7 @@ pub(super) struct Words {
     comm: Memo<Option<Comm>>,
     protocol: Memo<Option<Protocol>>,
     origin: Memo<Option<Origin>>,
-    by_socket: Memo<bool>,
+    range_source: Memo<Option<RangeSource>>,
     pass: Memo<Option<Pass>>,
     unknown: Memo<Option<Unknown>>,
     hook: Memo<Option<Hook>>,
@@ -57,8 +57,11 @@ pub(super) fn assignment(
     }
     let saddr = cells.address("saddr", Text::Saddr, &mut words.saddr)?;
     let daddr = cells.address("daddr", Text::Daddr, &mut words.daddr)?;
-    let saddr = saddr.unwrap_or(names::ANY);
-    let by_socket = words.by_socket.of(cells.text(Text::RangeSource), |text| text == "socket");
+    let dport = cells.port("dport", Number::Dport)?;
+    let source = words
+        .range_source
+        .of(cells.text(Text::RangeSource), |text| Some(names::range_source(text)))
+        .unwrap_or(RangeSource::Netns);
     let range = cells.small(Number::RangeLow).zip(cells.small(Number::RangeHigh));
     let container = cells.text(Text::Container).and_then(|text| std::str::from_utf8(text).ok());
     Ok(Assignment {
@@ -69,18 +72,13 @@ pub(super) fn assignment(
         uid: cells.small(Number::Uid),
         cgroup_id: cells.bits(Number::CgroupId),
         container: container.map(|name| names::shared(name, &mut words.container)),
-        destination: Destination {
-            netns: cells.small(Number::Netns).unwrap_or(0),
-            saddr,
-            daddr: daddr.unwrap_or(names::unspecified(saddr)),
-            dport: cells.port("dport", Number::Dport)?.unwrap_or(0),
-        },
+        flow: names::flow(cells.small(Number::Netns), saddr, daddr, dport),
         protocol: words.protocol.of(cells.text(Text::Protocol), names::protocol),
         origin: words.origin.of(cells.text(Text::Origin), names::origin),
         sport,
         errno,
         latency_ns: cells.bits(Number::LatencyNs),
-        range: range.and_then(|ends| names::range(ends, by_socket)),
+        range: range.and_then(|ends| names::range(ends, source)),
         word_step: None,
         salt_epoch: cells.bits(Number::SaltEpoch),
         first_candidate: cells.small(Number::FirstCandidate),

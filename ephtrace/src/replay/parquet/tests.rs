@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Assignment, Comm, Destination},
+    model::{Assignment, Comm, FlowKey},
     output::{
         Notices, Sink as _,
         stream::parquet::{Options, ParquetSink, journal_path},
@@ -45,11 +45,11 @@ fn assignment(n: u64) -> Assignment {
         ts_ns: 1_795_000_000_000_000_000 + n * 1000,
         comm: Some(Comm::new("curl")),
         sport: u16::try_from(32_768 + n % 20_000).ok(),
-        destination: Destination {
-            netns: 7,
+        flow: FlowKey {
+            netns: Some(7),
             saddr: [10, 0, 0, 1].into(),
-            daddr: [10, 0, 1, lane].into(),
-            dport: 443,
+            daddr: Some([10, 0, 1, lane].into()),
+            dport: Some(443),
         },
         ..Assignment::default()
     }
@@ -143,9 +143,9 @@ fn other_programs_types_are_understood() {
     assert!(broken.is_empty(), "{broken:?}");
     assert_eq!((read[0].ts_ns, read[0].sport, read[0].errno), (7000, None, Some(99)));
     assert_eq!((read[1].ts_ns, read[1].sport, read[1].pid), (8000, Some(40_000), Some(43)));
-    assert_eq!(read[0].destination.daddr.to_string(), "10.0.0.2");
-    assert_eq!(read[1].destination.daddr.to_string(), "fe80::1");
-    assert_eq!((read[0].destination.dport, read[1].destination.dport), (443, 80));
+    assert_eq!(read[0].flow.daddr, "10.0.0.2".parse().ok());
+    assert_eq!(read[1].flow.daddr, "fe80::1".parse().ok());
+    assert_eq!((read[0].flow.dport, read[1].flow.dport), (Some(443), Some(80)));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Captures of packets, pcap and pcapng: each connection that a host began, by its first SYN.
 //!
-//! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether the
-//! kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN that
-//! was sent again, or captured on a second interface, has the sequence number of the first one and
-//! counts once.
+//! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether
+//! the kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN
+//! that was sent again, or captured on a second interface, has the sequence number of the first one
+//! and counts once.
 
 mod packet;
 
@@ -20,8 +20,8 @@ use pcap_parser::{
 use rustc_hash::FxBuildHasher;
 
 use self::packet::{Link, Syn};
-use super::{Broken, Item};
-use crate::model::{Assignment, Destination, Protocol, losses::Losses};
+use super::item::{Broken, Item};
+use crate::model::{Assignment, FlowKey, Protocol, losses::Losses};
 
 /// Bytes of a capture that are held at once.
 const BUFFER_BYTES: usize = 512 << 10;
@@ -189,7 +189,7 @@ impl<R: Read> Reader<R> {
         let Syn { saddr, sport, daddr, dport, .. } = syn;
         Some(Item::Assignment(Assignment {
             ts_ns,
-            destination: Destination { netns: 0, saddr, daddr, dport },
+            flow: FlowKey { netns: None, saddr, daddr: Some(daddr), dport: Some(dport) },
             protocol: Some(Protocol::Tcp),
             sport: Some(sport),
             ..Assignment::default()

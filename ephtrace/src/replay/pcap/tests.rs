@@ -104,15 +104,15 @@ fn a_syn_is_an_assignment_and_nothing_else_is() {
     ];
     let (assignments, broken, _) = read(pcap(1, &packets));
     assert!(broken.is_empty(), "{broken:?}");
-    let destination = Destination {
-        netns: 0,
+    let flow = FlowKey {
+        netns: None,
         saddr: [10, 0, 0, 1].into(),
-        daddr: [10, 0, 0, 2].into(),
-        dport: 443,
+        daddr: Some([10, 0, 0, 2].into()),
+        dport: Some(443),
     };
     let expected = Assignment {
         ts_ns: 1_795_000_001_123_456_000,
-        destination,
+        flow,
         protocol: Some(Protocol::Tcp),
         sport: Some(40_000),
         ..Assignment::default()
@@ -231,7 +231,10 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_packets_do_not_panic(number in 0_i32..300, bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+    fn arbitrary_packets_do_not_panic(
+        number in 0_i32..300,
+        bytes in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
         if let Some(link) = Link::from_number(number) {
             let _ = packet::syn(link, &bytes);
         }

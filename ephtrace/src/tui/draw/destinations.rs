@@ -3,13 +3,12 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
-    ALARM, CURSOR, STRONG,
     figures::{self, UNKNOWN, cut_middle, known},
     grid::{Cell, Column, heading, line},
-    safe,
+    style::{ALARM, CURSOR, STRONG, safe},
 };
 use crate::{
-    analyse::{lanes::Lane, top::Entry},
+    analyse::{heavy_hitters::Entry, lanes::LaneKey},
     output::summary::{plots::hues::colour, words},
     tui::{
         filter::{title as name, user},
@@ -66,7 +65,12 @@ fn columns(width: u16) -> Vec<Column> {
     columns
 }
 
-pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, rows: &[(&Lane, &Entry<Row>)]) {
+pub(super) fn draw(
+    area: Rect,
+    buffer: &mut Buffer,
+    state: &State,
+    rows: &[(&LaneKey, &Entry<Row>)],
+) {
     let columns = columns(area.width);
     heading(&columns, title(state.by_destination.by)).render(area, buffer);
     let room = usize::from(area.height.saturating_sub(1));
@@ -82,7 +86,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, rows: &[(&Lan
     }
 }
 
-fn cells(state: &State, lane: &Lane, entry: &Entry<Row>, columns: &[Column]) -> Vec<Cell> {
+fn cells(state: &State, lane: &LaneKey, entry: &Entry<Row>, columns: &[Column]) -> Vec<Cell> {
     let (seen, row) = (state.seen(), &entry.value);
     let mark = seen.marks.of(entry.serial);
     let letter = Cell::styled(Marks::letter(mark).to_string(), STRONG.fg(colour(mark)));
@@ -106,7 +110,8 @@ fn cells(state: &State, lane: &Lane, entry: &Entry<Row>, columns: &[Column]) -> 
     cells
 }
 
-/// How much of its range a destination has in use, and what that is past: `½` the half mark, `!` all.
+/// How much of its range a destination has in use, and what that is past: `½` the half mark, `!`
+/// all.
 pub(super) fn in_use(in_use: Option<InUse>) -> Cell {
     let Some(in_use) = in_use else { return UNKNOWN.to_owned().into() };
     let percent = in_use.percent().min(100);

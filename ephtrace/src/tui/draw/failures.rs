@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use ratatui::{buffer::Buffer, layout::Rect, text::Line, widgets::Widget as _};
 
 use super::{
-    ALARM, CURSOR, QUIET,
     figures::{self, cut_middle, known},
     grid::{Cell, Column, heading, line},
-    safe,
+    style::{ALARM, CURSOR, QUIET, safe},
 };
 use crate::{
     model::{Comm, errno_name},

@@ -1,5 +1,7 @@
 //! Numbers and names in little room.
 
+use crate::output::width::width;
+
 /// What is not known.
 pub(super) const UNKNOWN: &str = "–";
 
@@ -46,36 +48,40 @@ pub(super) fn clock(seconds: u64) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// At most `width` characters; what is left out at the end is a `…`.
-pub(super) fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+/// At most `columns` of a terminal; what is left out at the end is a `…`.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
         return text.to_owned();
     }
-    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
-    cut.extend((width > 0).then_some('…'));
+    let mut cut = head(text, columns.saturating_sub(1)).to_owned();
+    cut.extend((columns > 0).then_some('…'));
     cut
 }
 
 /// The same with the end kept, where the port is.
-pub(super) fn cut_middle(text: &str, width: usize) -> String {
-    let count = text.chars().count();
-    let tail = text.rfind(':').map_or(0, |at| text[at..].chars().count());
-    if count <= width || tail + 2 > width {
-        return cut(text, width);
+pub(super) fn cut_middle(text: &str, columns: usize) -> String {
+    let tail = text.rfind(':').map_or("", |at| &text[at..]);
+    if width(text) <= columns || width(tail) + 2 > columns {
+        return cut(text, columns);
     }
-    let head: String = text.chars().take(width - tail - 1).collect();
-    let tail: String = text.chars().skip(count - tail).collect();
-    format!("{head}…{tail}")
+    format!("{}…{tail}", head(text, columns - width(tail) - 1))
 }
 
-/// Lines of at most `width` characters, broken at blanks, each with `indent` blanks before it, and
-/// two more where a sentence goes on.
-pub(super) fn wrap(text: &str, indent: usize, width: usize) -> Vec<String> {
+/// As many characters of the beginning of `text` as fit into `columns`.
+fn head(text: &str, columns: usize) -> &str {
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|&end| width(&text[..end]) <= columns).last();
+    &text[..end.unwrap_or(0)]
+}
+
+/// Lines of at most `columns`, broken at blanks, each with `indent` blanks before it, and two more
+/// where a sentence goes on.
+pub(super) fn wrap(text: &str, indent: usize, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = " ".repeat(indent);
     let mut is_fresh = true;
     for word in text.split_whitespace() {
-        if !is_fresh && line.chars().count() + 1 + word.chars().count() > width {
+        if !is_fresh && width(&line) + 1 + width(word) > columns {
             lines.push(std::mem::replace(&mut line, " ".repeat(indent + 2)));
             is_fresh = true;
         }
@@ -124,6 +130,15 @@ mod tests {
         assert_eq!(cut_middle("[2001:db8:aaaa::1234]:443", 16), "[2001:db8:a…:443");
         assert_eq!(cut_middle("10.0.0.1:443", 12), "10.0.0.1:443");
         assert_eq!((cut("abcdef", 4), cut("abc", 0)), ("abc…".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(cut("日本語", 6), "日本語");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut_middle("日本語日本語:443", 11), "日本語…:443");
+        assert_eq!(wrap("日本 日本", 0, 8), ["日本", "  日本"]);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{STRONG, figures::cut};
+use super::{figures::cut, style::STRONG};
+use crate::output::width::{Left, Right};
 
 /// One column.
 #[derive(Clone, Copy)]
@@ -52,7 +53,11 @@ pub(super) fn line(columns: &[Column], cells: Vec<Cell>) -> Line<'static> {
         }
         let width = usize::from(column.width);
         let text = cut(&text, width);
-        let text = if column.right { format!("{text:>width$}") } else { format!("{text:width$}") };
+        let text = if column.right {
+            Right(&text, width).to_string()
+        } else {
+            Left(&text, width).to_string()
+        };
         line.push_span(Span::styled(text, style));
     }
     line
@@ -71,4 +76,22 @@ pub(super) fn heading(columns: &[Column], sorted: &str) -> Line<'static> {
 /// What is sorted by, in words.
 pub(super) fn sorted(title: &str, reversed: bool) -> String {
     format!("by {title}{}", if reversed { ", reversed" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_keep_the_grid() {
+        let columns = [Column::left("A", 6), Column::right("B", 5), Column::left("C", 2)];
+        let cells = |a: &str, b: &str| [a, b, "c"].map(|text| Cell::from(text.to_owned()));
+        let widths = |a, b| {
+            let line = line(&columns, cells(a, b).into());
+            line.spans.iter().map(Span::width).collect::<Vec<_>>()
+        };
+        assert_eq!(widths("ab", "12"), [6, 1, 5, 1, 2]);
+        assert_eq!(widths("日本", "語"), [6, 1, 5, 1, 2]);
+        assert_eq!(widths("日本語日本語", "日本語"), [6, 1, 5, 1, 2]);
+    }
 }

@@ -3,10 +3,9 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
-    ALARM, CURSOR,
     figures::{self, known},
     grid::{Cell, Column, heading, line},
-    safe,
+    style::{ALARM, CURSOR, safe},
 };
 use crate::{
     analyse::{

@@ -47,11 +47,11 @@ fn any_assignment() -> impl Strategy<Value = Assignment> {
                 ts_ns,
                 pid,
                 comm: Some(Comm::from_kernel(comm)),
-                destination: Destination { netns, saddr, daddr, dport },
+                flow: FlowKey { netns: Some(netns), saddr, daddr: Some(daddr), dport: Some(dport) },
                 sport,
                 latency_ns,
                 tried,
-                range: range.map(|(low, high)| PortRange { low, high, by_socket: false }),
+                range: range.map(|(low, high)| RangeInForce::of_netns(low, high)),
                 ..Assignment::default()
             }
         },

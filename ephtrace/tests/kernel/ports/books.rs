@@ -5,16 +5,17 @@ use std::{
     fs, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd as _,
-    thread,
 };
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ephtrace::model::PortRange;
 use nix::sched::{CloneFlags, unshare};
 use socket2::{Domain, Socket, Type};
 
+use crate::mounts::on_a_thread;
+
 /// A small one, so that shares are large.
-pub(crate) const RANGE: PortRange = PortRange { low: 40_000, high: 40_099, by_socket: false };
+pub(crate) const RANGE: PortRange = PortRange::new(40_000, 40_099);
 
 /// Inside the range.
 pub(crate) const RESERVED: [u16; 3] = [40_010, 40_011, 40_050];
@@ -164,10 +165,6 @@ pub(crate) fn in_new_netns<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> 
         }
         work()
     })
-}
-
-pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    thread::scope(|scope| scope.spawn(work).join().map_err(|_| anyhow!("a thread panicked"))?)
 }
 
 fn loopback_up() -> io::Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! All in network namespaces of their own, each of which belongs to a thread.
 
-mod books;
+pub(crate) mod books;
 
 use std::{
     collections::BTreeSet,
@@ -16,22 +16,23 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use nix::{
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-};
+use nix::mount::{MsFlags, mount};
 use serde_json::Value;
 
-use self::books::{Books, RANGE, RESERVED, in_new_netns, on_a_thread};
+use self::books::{Books, RANGE, RESERVED, in_new_netns};
 use crate::{
     modules,
+    mounts::{on_a_thread, own_mounts},
     setup::{self, Scratch},
     skip::skip,
     wait,
 };
 
 tests! {
-    once: figures_are_those_of_the_books, figures_are_those_of_ss, a_recording_tells_who_opened_what_is_closed, a_namespace_without_processes_is_looked_at, without_rights_a_namespace_is_listed_with_the_reason, the_namespace_of_another_user_is_looked_at;
+    once: figures_are_those_of_the_books, figures_are_those_of_ss,
+        a_recording_tells_who_opened_what_is_closed, a_namespace_without_processes_is_looked_at,
+        without_rights_a_namespace_is_listed_with_the_reason,
+        the_namespace_of_another_user_is_looked_at;
 }
 
 /// Somebody without rights.
@@ -242,7 +243,10 @@ fn a_recording_tells_who_opened_what_is_closed() -> Result<()> {
         for sport in books.of(there).into_iter().skip(1) {
             writeln!(
                 lines,
-                r#"{{"type":"assignment","ts_ns":{sport},"pid":4242,"comm":"opener","netns":{netns},"protocol":"tcp","origin":"connect","saddr":"127.0.0.1","sport":{sport},"daddr":"127.0.0.1","dport":2001}}"#
+                "{{\"type\":\"assignment\",\"ts_ns\":{sport},\"pid\":4242,\"comm\":\"opener\",\
+                 \"netns\":{netns},\"protocol\":\"tcp\",\"origin\":\"connect\",\
+                 \"saddr\":\"127.0.0.1\",\"sport\":{sport},\"daddr\":\"127.0.0.1\",\
+                 \"dport\":2001}}"
             )?;
         }
         fs::write(&recording, lines)?;
@@ -273,12 +277,6 @@ fn namespace_without_process(file: &Path) -> Result<(u64, Books)> {
         mount(Some(own), file, nothing, MsFlags::MS_BIND, nothing).context("mounting")?;
         Ok((own_netns()?, books))
     })
-}
-
-fn own_mounts() -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS).context("making a mount namespace")?;
-    let (nothing, private): (Option<&str>, _) = (None, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
-    mount(nothing, "/", nothing, private, nothing).context("making mounts private")
 }
 
 fn find(inventory: &Value, what: &str, netns: u64) -> Result<Value> {

@@ -7,13 +7,13 @@ use fastrand::Rng;
 use super::{RANGE, by_lane, event, hash, named, port, stream, verdict};
 use crate::{
     analyse::pattern::{Algorithm, Judge, Observation, Pattern, Stream, WHOLE},
-    model::{Origin, PortRange},
+    model::{Origin, RangeInForce},
 };
 
 /// The origins of a stream that is partly by sockets with a range of their own, Linux 6.8 or later.
 #[test]
 fn socket_ranges_are_judged_apart() {
-    let own = PortRange { low: 40_000, high: 41_999, by_socket: true };
+    let own = RangeInForce::of_socket(40_000, 41_999);
     let (mut judge, mut rng) = (Judge::new(WHOLE), Rng::with_seed(3));
     let mut counters = [[hash(1), hash(2)], [100, 900]];
     for i in 0..1000 {
@@ -21,7 +21,7 @@ fn socket_ranges_are_judged_apart() {
         let counter = &mut counters[usize::from(by_socket)][key];
         *counter += if by_socket { 1 } else { 2 } * rng.u32(1..=8);
         let range = if by_socket { own } else { RANGE };
-        let port = range.low + u16::try_from(*counter % range.len()).unwrap();
+        let port = range.ports.low + u16::try_from(*counter % range.ports.len()).unwrap();
         let key = 2 * u64::from(by_socket) + key as u64;
         let origin = Some(Origin::Connect);
         judge.observe(&Observation { range: Some(range), origin, ..event(i, key, port) });
@@ -86,14 +86,14 @@ fn ping_sockets_of_linux_take_the_next_port() {
 /// In a range of 20 ports every first visit is near the port before.
 #[test]
 fn a_range_that_is_hardly_wider_than_near_says_nothing_about_first_visits() {
-    let range = PortRange { low: 40_000, high: 40_019, by_socket: true };
+    let range = RangeInForce::of_socket(40_000, 40_019);
     let mut counters = HashMap::new();
     let mut rng = Rng::with_seed(9);
     let events = (0..600).map(|i| {
         let key = rng.u64(..100);
         let counter = counters.entry(key).or_insert_with(|| rng.u32(..20));
         *counter += rng.u32(1..=8);
-        let port = range.low + u16::try_from(*counter % 20).unwrap();
+        let port = range.ports.low + u16::try_from(*counter % 20).unwrap();
         let origin = Some(Origin::Connect);
         Observation { range: Some(range), origin, linux: true, ..event(i, key, port) }
     });

@@ -16,10 +16,6 @@ use rustc_hash::FxHashMap;
 use super::schema::{FIELDS, Field, Plan, Storage};
 use crate::model::{Assignment, columns::Value};
 
-/// Rows of one row group. To write it stops the reading of the ring for some 50 ms, in which the
-/// fastest storm fills a fifth of it; larger groups would be no smaller by the row.
-pub(super) const MAX_ROWS: usize = 64 << 10;
-
 /// Rows by columns. Takes 20 MiB when full.
 pub(super) struct Rows {
     columns: Vec<Cells>,

@@ -1,7 +1,7 @@
 //! Recordings written and read back: what comes out is what went in, wherever it stops.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +10,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Comm, Destination, Hook, Origin, Pass, PortRange, Protocol, Unknown},
+    model::{
+        Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        losses::Losses,
+    },
+    output::{Notices, Sink as _},
     replay::{Item, Recording},
 };
 
@@ -56,18 +60,18 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(u64::MAX),
         container: Some("0123456789ab".into()),
-        destination: Destination {
-            netns: u32::MAX,
+        flow: FlowKey {
+            netns: Some(u32::MAX),
             saddr: [10, 0, 0, 1].into(),
-            daddr: "2001:db8::1".parse().unwrap(),
-            dport: 443,
+            daddr: Some("2001:db8::1".parse().unwrap()),
+            dport: Some(443),
         },
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),
         sport: Some(40_002),
         errno: Some(0),
         latency_ns: Some(1850),
-        range: Some(PortRange { low: 32_768, high: 60_999, by_socket: true }),
+        range: Some(RangeInForce::of_socket(32_768, 60_999)),
         salt_epoch: Some(429_496),
         first_candidate: Some(u16::MAX),
         tried: Some(u32::MAX),
@@ -96,8 +100,8 @@ fn read(path: &Path) -> (Vec<Assignment>, Losses) {
 
 fn numbered(n: u64) -> Assignment {
     let dport = u16::try_from(n % 32).unwrap();
-    let destination = Destination { dport, ..full().destination };
-    Assignment { ts_ns: START_NS + n * 1_000_000, cookie: Some(n), destination, ..full() }
+    let flow = FlowKey { dport: Some(dport), ..full().flow };
+    Assignment { ts_ns: START_NS + n * 1_000_000, cookie: Some(n), flow, ..full() }
 }
 
 #[test]
@@ -128,7 +132,7 @@ fn a_recording_without_events_is_a_file_too() {
 #[test]
 fn several_row_groups_stay_in_order() {
     let scratch = Scratch::new("groups");
-    let rows = rows::MAX_ROWS as u64 * 2 + 10;
+    let rows = schema::MAX_ROWS as u64 * 2 + 10;
     let all: Vec<Assignment> = (0..rows).map(numbered).collect();
     let mut sink = sink(&scratch.path(), None);
     for assignment in &all {
@@ -136,7 +140,7 @@ fn several_row_groups_stay_in_order() {
     }
     assert_eq!(sink.groups.len(), 2);
     // Not finished: the last ten are not in the file yet.
-    assert!(read(&scratch.path()).0 == all[..rows::MAX_ROWS * 2]);
+    assert!(read(&scratch.path()).0 == all[..schema::MAX_ROWS * 2]);
     sink.finish().unwrap();
     assert!(read(&scratch.path()).0 == all);
 }
@@ -206,7 +210,7 @@ fn files_are_numbered_and_none_is_overwritten() {
 fn files_of_a_size() {
     let scratch = Scratch::new("size");
     let mut sink = sink(&scratch.path(), Some(Rotate::Bytes(100_000)));
-    for n in 0..rows::MAX_ROWS as u64 * 4 {
+    for n in 0..schema::MAX_ROWS as u64 * 4 {
         let noise = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let noise = (noise ^ (noise >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         sink.event(&Assignment { cookie: Some(noise), ..numbered(n) }).unwrap();
@@ -214,7 +218,7 @@ fn files_of_a_size() {
     sink.finish().unwrap();
     let rows: usize = scratch.names().iter().map(|name| read(&scratch.0.join(name)).0.len()).sum();
     assert!(scratch.names().len() > 2, "{:?}", scratch.names());
-    assert_eq!(rows, rows::MAX_ROWS * 4);
+    assert_eq!(rows, schema::MAX_ROWS * 4);
 }
 
 proptest! {
@@ -231,7 +235,7 @@ proptest! {
         let assignment = Assignment {
             ts_ns, cookie, tried, step, latency_ns, salt_epoch, uid,
             comm: Some(Comm::new(&name)),
-            destination: Destination { saddr, daddr, dport, ..full().destination },
+            flow: FlowKey { saddr, daddr: Some(daddr), dport: Some(dport), ..full().flow },
             sport: Some(sport),
             ..full()
         };

@@ -3,7 +3,6 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
-    net::SocketAddr,
 };
 
 use ratatui::{
@@ -12,9 +11,9 @@ use ratatui::{
 };
 use rustc_hash::FxBuildHasher;
 
-use super::counted;
+use super::counted::counted;
 use crate::{
-    analyse::{lanes::Lane, picture::Point},
+    analyse::{lanes::LaneKey, picture::Point},
     model::{Origin, origin_name},
 };
 
@@ -31,18 +30,18 @@ pub(crate) fn colour(hue: Hue) -> Color {
 }
 
 /// The colours of some points.
-pub(crate) struct Hues {
+pub(crate) struct ColorAssignment {
     each: Vec<Hue>,
     /// Who has which colour.
-    coloured: Vec<Option<Lane>>,
+    coloured: Vec<Option<LaneKey>>,
     /// All lanes, busiest first.
-    busiest: Vec<Lane>,
+    busiest: Vec<LaneKey>,
 }
 
-impl Hues {
+impl ColorAssignment {
     /// With colours as in `marked`, or if there are none, for the busiest.
-    pub(crate) fn of(points: &[Point], marked: &[Option<Lane>]) -> Self {
-        let mut counts = HashMap::<Lane, (usize, usize), FxBuildHasher>::default();
+    pub(crate) fn of(points: &[Point], marked: &[Option<LaneKey>]) -> Self {
+        let mut counts = HashMap::<LaneKey, (usize, usize), FxBuildHasher>::default();
         for (n, point) in points.iter().enumerate() {
             counts.entry(point.lane).or_insert((0, n)).0 += 1;
         }
@@ -70,7 +69,7 @@ impl Hues {
     /// How many destinations there are; bind has none.
     pub(crate) fn destinations(&self) -> Option<String> {
         let lanes = self.busiest.iter().filter(|lane| !is_without(lane));
-        let n = lanes.map(|lane| lane.destination).collect::<HashSet<_>>().len();
+        let n = lanes.map(|lane| lane.flow).collect::<HashSet<_>>().len();
         (n > 0).then(|| counted(n as u64, "destination"))
     }
 
@@ -98,14 +97,14 @@ impl Hues {
     /// The names of the lanes that have a colour, with their source if they are not told apart
     /// without.
     fn names(&self) -> Vec<(Hue, String)> {
-        let hue = |lane: &Lane| self.coloured.iter().position(|&other| other == Some(*lane));
+        let hue = |lane: &LaneKey| self.coloured.iter().position(|&other| other == Some(*lane));
         let lanes = || self.busiest.iter().take_while(|lane| hue(lane).is_some());
         let names: Vec<_> = lanes().map(name).collect();
         let is_twice = |name| names.iter().filter(|other| *other == name).count() > 1;
         lanes()
             .zip(&names)
             .map(|(lane, name)| {
-                let saddr = lane.destination.saddr;
+                let saddr = lane.flow.saddr;
                 let full = || format!("{saddr} -> {name}");
                 (hue(lane), if is_twice(name) { full() } else { name.clone() })
             })
@@ -117,16 +116,22 @@ fn others(n: usize) -> String {
     if n == 0 { String::new() } else { format!("and {}", counted(n as u64, "other")) }
 }
 
+/// Name of a flow of which neither the destination nor the origin is known.
+const NO_DESTINATION: &str = "no destination";
+
 /// Whether there is no destination yet.
-pub(crate) fn is_without(lane: &Lane) -> bool {
-    lane.destination.dport == 0 && lane.destination.daddr.is_unspecified()
+pub(crate) fn is_without(lane: &LaneKey) -> bool {
+    !lane.flow.has_destination()
 }
 
 /// What a destination is called; a port without one by how it came about.
-pub(crate) fn name(lane: &Lane) -> String {
-    let to = SocketAddr::new(lane.destination.daddr, lane.destination.dport);
+pub(crate) fn name(lane: &LaneKey) -> String {
+    let Some(to) = lane.flow.remote() else {
+        return lane
+            .origin
+            .map_or_else(|| NO_DESTINATION.to_owned(), |o| origin_name(o).to_owned());
+    };
     match lane.origin {
-        Some(origin) if is_without(lane) => origin_name(origin).to_owned(),
         None | Some(Origin::Connect) => to.to_string(),
         Some(origin) => format!("{} {to}", origin_name(origin)),
     }

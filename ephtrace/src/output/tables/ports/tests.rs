@@ -9,14 +9,14 @@ use super::*;
 use crate::{
     host::netns::EnterError,
     inventory::{
-        Openers, Unreadable,
+        PastOwners, Unreadable,
         census::{
             Census, Listing,
             tests::{bound, describe, open, socket, sysctls},
         },
-        namespace::Place,
+        namespace::NetnsRef,
         owners::{OpenSockets, Owners, Process},
-        socket::{Socket, State},
+        socket::{Socket, TcpState},
         sysctls::{Conntrack, Sysctls},
     },
     model::{Assignment, Comm, Origin},
@@ -29,7 +29,8 @@ fn inventory(namespaces: Vec<Namespace>) -> Inventory {
         namespaces,
         unreadable: Vec::new(),
         hidden_processes: None,
-        hidden_holders: 0,
+        hidden_holders: Some(0),
+        processes_hidden_by: None,
         openers_known: false,
         openers_forgotten: 0,
     }
@@ -59,18 +60,18 @@ fn the_first_line_is_of_the_fullest_whatever_is_listed() {
 /// Half of ten ports to one destination, by two processes and one that is gone.
 fn busy() -> Namespace {
     let mut sockets: Vec<Socket> = (0..4).map(|nth| open(9, 40000 + 2 * nth)).collect();
-    sockets.push(socket(9, 40008, State::TimeWait, 0));
+    sockets.push(socket(9, 40008, TcpState::TimeWait, 0));
     sockets.push(Socket {
         saddr: "2001:db8::1".parse().unwrap(),
         daddr: "2001:db8::2".parse().unwrap(),
         ..open(9, 40001)
     });
-    sockets.extend([open(7, 40004), open(6, 40004), bound(40009, State::Listen, 5)]);
-    sockets.push(bound(40003, State::Bound, 6));
-    let mut openers = Openers::default();
-    openers.observe(&Assignment {
+    sockets.extend([open(7, 40004), open(6, 40004), bound(40009, TcpState::Listen, 5)]);
+    sockets.push(bound(40003, TcpState::Bound, 6));
+    let mut past_owners = PastOwners::default();
+    past_owners.observe(&Assignment {
         pid: Some(22),
-        destination: bound(40003, State::Bound, 6).destination(7),
+        flow: bound(40003, TcpState::Bound, 6).flow(Some(7)),
         sport: Some(40003),
         origin: Some(Origin::Explicit),
         ..Assignment::default()
@@ -85,17 +86,23 @@ fn busy() -> Namespace {
     by_inode.insert(open(9, 40006).inode, process(7, "evil\u{1b}[2J", None));
     by_inode.insert(5, process(22, "nginx", None));
     let mut sysctls = sysctls(40000, 40009, &[40007]);
-    sysctls.conntrack = Some(Conntrack { count: 12, max: 262_144 });
-    let place =
-        Place { netns: 7, name: Some("blue".into()), own: true, processes: Some(3), door: None };
+    sysctls.conntrack = Some(Conntrack { count: 12, max: 262_144, counts: None });
+    let place = NetnsRef {
+        netns: 7,
+        name: Some("blue".into()),
+        own: true,
+        processes: Some(3),
+        ns_path: None,
+    };
     let listing = Listing { in_range: sockets, lists_bound: true, ..Listing::default() };
-    Census::new(place, sysctls, listing).describe(3, Owners { open: &by_inode, openers: &openers })
+    Census::new(place, sysctls, listing)
+        .describe(3, Owners { open: &by_inode, past_owners: &past_owners })
 }
 
 #[test]
 fn text_begins_with_what_matters_most() {
     let mut idle = describe(sysctls(40001, 40009, &[]), vec![], 10);
-    idle.place = Place { netns: 8, processes: Some(0), ..Place::default() };
+    idle.place = NetnsRef { netns: 8, processes: Some(0), ..NetnsRef::default() };
     idle.settings.tw_reuse = Some(0);
     idle.bound.bound_only = None;
     let mut all = inventory(vec![busy(), idle]);
@@ -103,6 +110,8 @@ fn text_begins_with_what_matters_most() {
     all.unreadable = vec![Unreadable { netns: 9, name: Some("red".into()), reason }];
     all.hidden_processes = Some(2);
     assert_snapshot!(text(&all), @r##"
+    bind() to port 0 on 0.0.0.0: 77.7 % of the range in use, 7 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
+    bind() to port 0 on ::: 88.8 % of the range in use, 8 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
     10.0.0.1 -> 10.0.0.9:443: 55.5 % of the range in use, 5 of 9 ports, in netns 7 (blue, own); past the HALF mark: each connect first tries 5 ports in vain; held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1; 1 closed since
 
     netns       7 (blue, own)
@@ -113,13 +122,15 @@ fn text_begins_with_what_matters_most() {
     in use      6 ports (5 even, 1 odd), 8 connections: 7 established, 1 time_wait
     bound       2 ports, taken for every destination: 1 listening (1 not reserved), only bound 1
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
+    left to bind 0.0.0.0: 1 to 2, ::: 1 of 9 ports
+    left to udp 0.0.0.0: 9, ::: 9 of 9 ports
 
     fullest of 4 destinations:
-     IN USE   SHARE MARK   EVEN    ODD   ESTAB TIMEWAIT  OTHER  HELD BY                        DESTINATION
-          5  55.5 % half      5      0       4        1      0  pgbouncer (181) 4f1d0c9a2b7e 3 10.0.0.1 -> 10.0.0.9:443
-          1  11.1 % -         1      0       1        0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.6:443
-          1  11.1 % -         1      0       1        0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.7:443
-          1                   0      1       1        0      0                                 1 others
+     IN USE   SHARE MARK   EVEN    ODD        LEFT   ESTAB TIMEWAIT SYNSENT CLOSEWAIT  OTHER  HELD BY                        DESTINATION
+          5  55.5 % half      5      0        1..2       4        1       0         0      0  pgbouncer (181) 4f1d0c9a2b7e 3 10.0.0.1 -> 10.0.0.9:443
+          1  11.1 % -         1      0        1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.6:443
+          1  11.1 % -         1      0        1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.7:443
+          1                   0      1                   1        0       0         0      0                                 1 others
 
     bound in the range:
        PORT STATE  RESERVED ORIGIN   HELD BY              ADDRESS
@@ -133,10 +144,14 @@ fn text_begins_with_what_matters_most() {
     in use      0 ports (0 even, 0 odd), 0 connections
     bound       0 ports, taken for every destination: 0 listening (0 not reserved), only bound unknown (sock_diag of Linux 6.8 lists them)
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
+    left to bind 0.0.0.0: 9, ::: 9 of 9 ports
+    left to udp 0.0.0.0: 9, ::: 9 of 9 ports
 
     netns 9 (red) is not readable: may not enter; it takes CAP_SYS_ADMIN here and in its user namespace: run as root
 
     The namespaces of 2 processes may not be looked at; most need root.
+
+    LEFT is a range where connected sockets may have been bound first, which takes a port for every destination: the kernel does not list that; a recording tells: --from FILE.
 
     Nobody has 1 of the ports listed open any more (TIME_WAIT); a recording tells who opened them: --from FILE.
     "##);
@@ -150,15 +165,15 @@ fn a_range_that_is_full_is_said_to_be() {
         let all = inventory(vec![describe(sysctls, full(state), 10)]);
         text(&all).lines().next().unwrap().to_owned()
     };
-    assert_snapshot!(first_line(State::FinWait1, Some(1)), @"10.0.0.1 -> 10.0.0.9:443: 100.0 % of the range in use, 10 of 10 ports; FULL: each connect fails with EADDRNOTAVAIL; 10 closed since");
-    assert_snapshot!(first_line(State::TimeWait, Some(1)), @"10.0.0.1 -> 10.0.0.9:443: 100.0 % of the range in use, 10 of 10 ports; FULL: a connect fails, unless it may take over one of 10 TIME_WAITs; 10 closed since");
+    assert_snapshot!(first_line(TcpState::FinWait1, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
+    assert_snapshot!(first_line(TcpState::TimeWait, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
 }
 
 #[test]
 fn nothing_in_use_is_said_too() {
     let all = inventory(vec![describe(sysctls(40000, 40009, &[]), vec![], 10)]);
     assert_eq!(all.fullest(), None);
-    assert_snapshot!(text(&all).lines().next().unwrap(), @"no connection has a port of the range");
+    assert_snapshot!(text(&all).lines().next().unwrap(), @"no TCP connection has a port of the range");
 }
 
 #[test]
@@ -168,12 +183,12 @@ fn json_has_all_keys_whatever_is_known() {
         object.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
     }
     let value = serde_json::to_value(inventory(vec![busy()])).unwrap();
-    assert_snapshot!(keys(&value, ""), @"hidden_holders hidden_processes namespaces openers_forgotten openers_known ts_ns type unreadable");
-    assert_snapshot!(keys(&value, "/namespaces/0"), @"accepted bound by_state destinations destinations_known even name netns odd on_reserved others own ports processes settings sockets source tcp udp");
-    assert_snapshot!(keys(&value, "/namespaces/0/settings"), @"conntrack ends_of_equal_parity half_mark longest_reserved range reserved reserved_runs step_width tw_reuse tw_reuse_delay_ms usable");
-    assert_snapshot!(keys(&value, "/namespaces/0/destinations/0"), @"by_state daddr dport even first_left holders in_use left mark odd other_holders saddr share time_wait_reusable unknown_closed unknown_open");
-    assert_snapshot!(keys(&value, "/namespaces/0/destinations/0/holders/0"), @"closed comm container open pid ports");
-    assert_snapshot!(keys(&value, "/namespaces/0/bound"), @"bound_only connected held listening listening_unreserved others ports");
+    assert_snapshot!(keys(&value, ""), @"hidden_holders hidden_processes namespaces openers_forgotten openers_known processes_hidden_by ts_ns type unreadable");
+    assert_snapshot!(keys(&value, "/namespaces/0"), @"accepted asked bound by_state destinations destinations_known even name netns odd on_reserved others own ports processes settings sockets source tcp udp");
+    assert_snapshot!(keys(&value, "/namespaces/0/settings"), @"autobind_reuse conntrack ends_of_equal_parity half_mark longest_reserved range reserved reserved_runs step_width timestamps tw_reuse tw_reuse_delay_ms usable");
+    assert_snapshot!(keys(&value, "/namespaces/0/destinations/0"), @"by_state daddr dport even first_left holders in_use left left_least mark odd orphans other_holders program saddr share syn_resent time_wait_reusable time_wait_reusable_now unknown_closed unknown_open");
+    assert_snapshot!(keys(&value, "/namespaces/0/destinations/0/holders/0"), @"closed comm container open pid ports processes");
+    assert_snapshot!(keys(&value, "/namespaces/0/bound"), @"bound_only connected connected_ports held listening listening_unreserved others ports");
     assert_snapshot!(keys(&value, "/namespaces/0/bound/held/0"), @"holder origin port reserved saddr sockets state");
     let shown = value.pointer("/namespaces/0/settings/step_width");
     assert_eq!(shown, Some(&Value::Null), "unknown is null");

@@ -1,0 +1,94 @@
+//! One verdict out of several on parts of the same stream: theirs where they agree, else withheld.
+
+use super::{
+    number::as_f64,
+    pattern::{Algorithm, Judge, Named, Pattern, Predictable, Verdict},
+    summary::PatternCount,
+};
+
+/// One part, and how much of the whole it is.
+pub(super) struct Share<'a> {
+    pub(super) assignments: u64,
+    pub(super) verdict: &'a Verdict,
+}
+
+/// What `shares` of a whole of `total` assignments agree on: each name's probability is the mean
+/// over all assignments; those without a verdict speak for every name alike. `sentence` puts the
+/// counts of patterns in words, and how many verdicts say no more than that ports can be
+/// predicted.
+pub(super) fn agreed(
+    total: u64,
+    shares: &[Share<'_>],
+    sentence: impl FnOnce(&[PatternCount], u64) -> String,
+) -> Verdict {
+    let counts = counts(shares);
+    let patterns = mean(&Pattern::ALL, total, shares, |verdict| &verdict.patterns);
+    let algorithms = mean(&Algorithm::ALL, total, shares, |verdict| &verdict.algorithms);
+    let busiest = shares.iter().max_by_key(|share| share.assignments).map(|share| share.verdict);
+    let mut whole = busiest.cloned().unwrap_or_else(|| Judge::whole(&[]));
+    let has_one_pattern = counts.len() <= 1;
+    whole.evidence = vec![sentence(&counts, only_predictable(shares))];
+    if let Some(busiest) = busiest.filter(|_| has_one_pattern) {
+        let lines = busiest.evidence.iter();
+        whole.evidence.extend(lines.map(|line| format!("busiest: {line}")));
+    } else {
+        whole.next_port_bits = None;
+    }
+    whole.n = shares.iter().map(|share| share.verdict.n).sum();
+    whole.informative_pairs = shares.iter().map(|share| share.verdict.informative_pairs).sum();
+    let confirmed = shares.iter().filter_map(|share| share.verdict.confirmed_by_kernel);
+    whole.confirmed_by_kernel = confirmed.reduce(|one, other| one && other);
+    (whole.patterns, whole.algorithms) = (patterns, algorithms);
+    whole.decide();
+    if !has_one_pattern {
+        (whole.pattern, whole.algorithm) = (Pattern::Undetermined, Algorithm::Undetermined);
+    }
+    whole
+}
+
+/// How many of the verdicts have which pattern, most frequent first; undetermined ones don't count.
+pub(super) fn counts(shares: &[Share<'_>]) -> Vec<PatternCount> {
+    let mut counts: Vec<PatternCount> = Vec::new();
+    for pattern in shares.iter().map(|share| share.verdict.pattern) {
+        if pattern == Pattern::Undetermined {
+            continue;
+        }
+        match counts.iter_mut().find(|count| count.pattern == pattern) {
+            Some(count) => count.hosts += 1,
+            None => counts.push(PatternCount { pattern, hosts: 1 }),
+        }
+    }
+    counts.sort_by_key(|count| std::cmp::Reverse(count.hosts));
+    counts
+}
+
+/// How many of the verdicts say only that the next port can be predicted, not by which pattern.
+pub(super) fn only_predictable(shares: &[Share<'_>]) -> u64 {
+    let is_only = |share: &&Share<'_>| {
+        let Verdict { pattern, predictable, .. } = share.verdict;
+        *pattern == Pattern::Undetermined && *predictable == Predictable::Yes
+    };
+    shares.iter().filter(is_only).count() as u64
+}
+
+fn mean<T: Copy + PartialEq>(
+    names: &[T],
+    total: u64,
+    shares: &[Share<'_>],
+    list: impl Fn(&Verdict) -> &Vec<Named<T>>,
+) -> Vec<Named<T>> {
+    let known: u64 = shares.iter().map(|share| share.assignments).sum();
+    let total = total.max(known).max(1);
+    let even = as_f64(total - known) / as_f64(total) / as_f64(names.len() as u64);
+    let of = |share: &Share<'_>, name: T| {
+        let named = list(share.verdict).iter().find(|one| one.name == name);
+        named.map_or(0.0, |one| one.probability) * as_f64(share.assignments) / as_f64(total)
+    };
+    let named = |&name: &T| {
+        let said: f64 = shares.iter().map(|share| of(share, name)).sum();
+        Named { name, probability: said + even }
+    };
+    let mut means: Vec<Named<T>> = names.iter().map(named).collect();
+    means.sort_by(|one, other| other.probability.total_cmp(&one.probability));
+    means
+}

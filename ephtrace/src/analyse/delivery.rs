@@ -1,0 +1,92 @@
+//! How much of a stream arrived, and arrived in order: what is seen of both bounds the confidence
+//! of a verdict.
+
+use super::{
+    number::as_f64,
+    pattern::{Algorithm, Named, Pattern, Predictable, Verdict},
+};
+
+/// The share of lost assignments that the models of a judge allow for by themselves.
+const LOST_ALLOWED: f64 = 0.01;
+
+/// Doubt for each part that is lost: with half of all lost, nothing above 90 % is left.
+const LOST_DOUBT: f64 = 0.2;
+
+/// Doubt for each part that is out of order: a counter whose ports are shuffled looks random, so
+/// that two in a hundred leave nothing above 90 %.
+const DISORDERED_DOUBT: f64 = 5.0;
+
+/// What is known of the delivery of a stream, as shares of its assignments from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Delivery {
+    /// Lost on the way.
+    pub lost: f64,
+    /// Handed on after a later one, as they came too late to be put in order.
+    pub disordered: f64,
+}
+
+impl Delivery {
+    /// Of a stream with so many `assignments` that arrived.
+    pub fn new(assignments: u64, lost: u64, disordered: u64) -> Self {
+        let share = |part: u64, all: u64| as_f64(part) / as_f64(all.max(1));
+        Self {
+            lost: share(lost, assignments.saturating_add(lost)),
+            disordered: share(disordered.min(assignments), assignments),
+        }
+    }
+
+    /// Probability that a verdict says nothing, for the stream is not what was assigned.
+    pub fn doubt(self) -> f64 {
+        let lost = (self.lost - LOST_ALLOWED).max(0.0) * LOST_DOUBT;
+        (lost + self.disordered * DISORDERED_DOUBT).clamp(0.0, 1.0)
+    }
+
+    /// Takes the doubt off the confidence of `verdict`, and withholds it where too little is left.
+    /// What the kernel's own state confirms stays.
+    pub fn temper(self, verdict: &mut Verdict) {
+        let doubt = self.doubt();
+        if doubt <= 0.0 || verdict.n == 0 || verdict.confirmed_by_kernel == Some(true) {
+            return;
+        }
+        soften(&mut verdict.patterns, doubt);
+        soften(&mut verdict.algorithms, doubt);
+        // What was withheld for another reason stays withheld.
+        let (pattern, algorithm) = (verdict.pattern, verdict.algorithm);
+        let predictable = verdict.predictable;
+        verdict.decide();
+        if pattern == Pattern::Undetermined {
+            verdict.pattern = pattern;
+        }
+        if algorithm == Algorithm::Undetermined {
+            verdict.algorithm = algorithm;
+        }
+        if predictable == Predictable::Unknown {
+            verdict.predictable = predictable;
+        }
+        verdict.evidence.extend(self.sentence());
+    }
+
+    fn sentence(self) -> Option<String> {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        match (self.lost > LOST_ALLOWED, self.disordered > 0.0) {
+            (true, true) => Some(format!(
+                "less sure, as {} were lost and {} came out of order",
+                percent(self.lost),
+                percent(self.disordered)
+            )),
+            (true, false) => Some(format!("less sure, as {} were lost", percent(self.lost))),
+            (false, true) => {
+                Some(format!("less sure, as {} came out of order", percent(self.disordered)))
+            }
+            (false, false) => None,
+        }
+    }
+}
+
+/// Mixes each probability with that of knowing nothing. The order stays.
+fn soften<T>(list: &mut [Named<T>], doubt: f64) {
+    let even = 1.0 / as_f64(list.len().max(1) as u64);
+    for one in list {
+        one.probability = (1.0 - doubt) * one.probability + doubt * even;
+    }
+}

@@ -1,0 +1,95 @@
+//! Rules about ports that are asked for without a destination: `bind()` to port 0, and UDP.
+//! Sources: `inet_csk_find_open_port`, `udp_lib_get_port` (Linux 6.12).
+
+use super::{
+    facts::{AskedFacts, Facts},
+    finding::{Finding, Rule, Severity},
+};
+
+/// From this share of the usable ports on, few are left.
+const NEARLY_FULL: f64 = 0.9;
+
+/// Whether few of the ports are left.
+pub(super) fn is_scarce(asked: &AskedFacts) -> bool {
+    f64::from(asked.in_use) >= NEARLY_FULL * f64::from(asked.usable.max(1))
+}
+
+pub(super) fn asked(facts: &Facts) -> Vec<Finding> {
+    let scarce = facts.asked.iter().filter(|asked| is_scarce(asked));
+    // An IPv6 socket meets IPv4 ones, too: where IPv4 alone is full, that is what is said.
+    let is_said = |asked: &&AskedFacts| {
+        let mut others = facts.asked.iter().filter(|other| {
+            (other.netns, other.ask) == (asked.netns, asked.ask) && other.saddr.is_ipv4()
+        });
+        asked.saddr.is_ipv4() || !others.any(|other| other.in_use == asked.in_use)
+    };
+    scarce.filter(is_said).map(|asked| finding(facts, asked)).collect()
+}
+
+fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
+    let AskedFacts { ask, saddr, in_use, usable, time_wait_reusable, .. } = asked;
+    let is_bind = *ask == "bind";
+    let is_full = in_use >= usable;
+    let (what, next) = if is_bind {
+        ("bind() to port 0 (TCP)", "the next one")
+    } else {
+        ("a UDP socket", "the next one")
+    };
+    let namespace = match facts.namespace(Some(asked.netns)) {
+        Some(n) if !n.is_host => format!(" in {}", n.name),
+        _ => String::new(),
+    };
+    let sentence = match (is_full, asked.may_share) {
+        (true, false) => {
+            format!(
+                "no port is left for {what} on {saddr}{namespace}: {next} fails with {}",
+                asked.error
+            )
+        }
+        (true, true) => format!(
+            "no port is left for {what} on {saddr}{namespace}: {next} fails with {}, unless it may \
+             share a port by SO_REUSEADDR",
+            asked.error
+        ),
+        (false, _) => format!("few ports are left for {what} on {saddr}{namespace}"),
+    };
+    let protocol = if is_bind { "TCP" } else { "UDP" };
+    let mut evidence = format!("{protocol} sockets have {in_use} of {usable} ports of the range");
+    if *time_wait_reusable > 0 {
+        evidence += &format!(", {time_wait_reusable} of them in TIME_WAIT, for up to a minute");
+    }
+    if let Some(who) = &asked.held_by {
+        evidence += &format!("; {who}");
+    }
+    Finding {
+        rule: if is_bind { Rule::BindFull } else { Rule::UdpFull },
+        // Connects go on, and nobody is known to bind.
+        severity: if is_full && *time_wait_reusable == 0 {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        },
+        sentence,
+        evidence,
+        remedies: remedies(facts, asked, is_bind),
+    }
+}
+
+fn remedies(facts: &Facts, asked: &AskedFacts, is_bind: bool) -> Vec<String> {
+    let mut remedies = if is_bind {
+        vec![
+            "where a program binds before it connects: setsockopt(IPPROTO_IP, \
+             IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared \
+             between destinations"
+                .to_owned(),
+        ]
+    } else {
+        vec![
+            "one socket for many peers (an unconnected UDP socket), and close() what is no longer \
+             used"
+                .to_owned(),
+        ]
+    };
+    remedies.extend(facts.wider_in(asked.netns));
+    remedies
+}

@@ -1,0 +1,97 @@
+//! Rules about what a summary lacks: failures that no other rule explains, losses, disorder, and
+//! what was left out to keep memory bounded.
+
+use super::{
+    facts::{Completeness, Facts},
+    finding::{Finding, Rule, Severity},
+};
+use crate::model::errno_name;
+
+/// Failures that no rule explains.
+pub(super) fn failures(facts: &Facts) -> Vec<Finding> {
+    let Completeness { assignments, failures, ref errors, .. } = facts.completeness;
+    let is_explained = facts.destinations.iter().any(|d| d.no_port > 0);
+    if failures == 0 || is_explained {
+        return Vec::new();
+    }
+    vec![Finding {
+        rule: Rule::Failures,
+        severity: Severity::Critical,
+        sentence: format!(
+            "{failures} of {assignments} assignments failed: the kernel gave no port"
+        ),
+        evidence: errors.iter().map(error).collect::<Vec<_>>().join(", "),
+        remedies: Vec::new(),
+    }]
+}
+
+/// How often which error occurred.
+fn error(&(errno, n): &(Option<u16>, u64)) -> String {
+    match (errno.and_then(errno_name), errno) {
+        (Some(name), _) => format!("{n} {name}"),
+        (None, Some(errno)) => format!("{n} errno {errno}"),
+        (None, None) => format!("{n} without errno"),
+    }
+}
+
+/// Events that are missing.
+pub(super) fn losses(facts: &Facts) -> Vec<Finding> {
+    let losses = &facts.completeness.losses;
+    if losses.total() == 0 {
+        return Vec::new();
+    }
+    let stages = losses.stages().into_iter().filter(|(_, n)| *n > 0);
+    let stages: Vec<_> = stages.map(|(stage, n)| format!("{n} {stage}")).collect();
+    let total = losses.total();
+    vec![Finding {
+        rule: Rule::Losses,
+        severity: Severity::Critical,
+        sentence: format!("{total} events are missing: all counts here are that much too low"),
+        evidence: stages.join(", "),
+        remedies: Vec::new(),
+    }]
+}
+
+/// Assignments of a recording that could not be put in order.
+pub(super) fn disorder(facts: &Facts) -> Vec<Finding> {
+    let Completeness { assignments, disordered, .. } = facts.completeness;
+    if disordered == 0 {
+        return Vec::new();
+    }
+    vec![Finding {
+        rule: Rule::Disorder,
+        severity: Severity::Warning,
+        sentence: format!(
+            "{disordered} of {assignments} assignments came too late to be put in order: verdicts \
+             are less sure"
+        ),
+        evidence: "the recording is not in the order of its times".to_owned(),
+        remedies: vec!["sort the recording by ts_ns, and read it again".to_owned()],
+    }]
+}
+
+/// What was left out to keep memory bounded.
+pub(super) fn no_room(facts: &Facts) -> Vec<Finding> {
+    let all = &facts.completeness;
+    let left_out = [
+        (all.destinations_evicted, "times a quieter destination"),
+        (all.hosts_evicted, "times a quieter host"),
+        (all.processes_evicted, "times a quieter process"),
+        (all.lanes_evicted, "times a lane, so that as many steps may be missing"),
+    ];
+    let told: Vec<_> = left_out
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+    if told.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding {
+        rule: Rule::NoRoom,
+        severity: Severity::Note,
+        sentence: "Some of it was forgotten to make room for the rest".to_owned(),
+        evidence: told.join("; "),
+        remedies: Vec::new(),
+    }]
+}

@@ -1,0 +1,144 @@
+//! Rules about connections that hold their ports for a reason of their own: nobody answers, the
+//! program does not close, the peer does not. Sources: `tcp(7)`, RFC 9293 section 3.3.2 for what a
+//! state waits for, the kernel's `ip-sysctl` for each remedy.
+
+use super::{
+    facts::{DestinationFacts, Facts, StateFacts},
+    finding::{Finding, Rule, Severity},
+};
+use crate::analyse::number::as_f64;
+
+/// Fewer sockets in a state are of a moment.
+const MIN_SOCKETS: u64 = 10;
+
+/// From this share of the usable ports on, a state takes ports that others miss.
+const MANY_PORTS: f64 = 0.1;
+
+/// What keeps most of a destination's ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The destination does not answer.
+    Unanswered,
+    /// The program does not close.
+    NotClosed,
+    /// The peer does not close, or has vanished.
+    PeerNotClosed,
+}
+
+pub(super) const CONNECT_TIMEOUT: &str = "a connect timeout in the program (the kernel itself gives up after two minutes: \
+     net.ipv4.tcp_syn_retries), and longer waits between attempts";
+pub(super) const CLOSE: &str = "close() in the program: the peer has closed, read() returns 0, and no timeout of the \
+     kernel ends CLOSE_WAIT";
+pub(super) const KEEPALIVE: &str = "where the program holds them: close() in place of shutdown() alone, or a read timeout; \
+     SO_KEEPALIVE finds out whether the peer is still there";
+pub(super) const FIN_TIMEOUT: &str = "where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), \
+     net.ipv4.tcp_orphan_retries";
+
+/// What keeps most of the ports of `d`, if it is one of these.
+pub(super) fn cause(d: &DestinationFacts) -> Option<Cause> {
+    let states = d.states?;
+    let is_most =
+        |count: u64| count >= MIN_SOCKETS.min(states.all.max(1)) && 2 * count > states.all;
+    if is_most(states.syn_sent) {
+        Some(Cause::Unanswered)
+    } else if is_most(states.close_wait) {
+        Some(Cause::NotClosed)
+    } else if is_most(states.fin_wait2) || is_most(states.orphans) {
+        Some(Cause::PeerNotClosed)
+    } else {
+        None
+    }
+}
+
+/// Whether so many sockets in a state are worth a word.
+fn is_notable(d: &DestinationFacts, states: &StateFacts, count: u64) -> bool {
+    let usable = f64::from(d.usable.unwrap_or(0));
+    let is_many = usable > 0.0 && as_f64(count) >= MANY_PORTS * usable;
+    count >= MIN_SOCKETS && (is_many || 2 * count > states.all)
+}
+
+fn each(
+    facts: &Facts,
+    finding: impl Fn(&DestinationFacts, &StateFacts) -> Option<Finding>,
+) -> Vec<Finding> {
+    // Rows of several programs may share a destination.
+    let mut seen: Vec<&DestinationFacts> = Vec::new();
+    let mut found = Vec::new();
+    for d in &facts.destinations {
+        let Some(states) = d.states.filter(|_| !seen.iter().any(|other| other.is_same(d))) else {
+            continue;
+        };
+        seen.push(d);
+        found.extend(finding(d, &states));
+    }
+    found
+}
+
+fn held_by(d: &DestinationFacts) -> String {
+    d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"))
+}
+
+pub(super) fn syn_sent(facts: &Facts) -> Vec<Finding> {
+    each(facts, |d, states| {
+        // A SYN that was not sent again may be answered in a moment.
+        let count = states.syn_resent;
+        is_notable(d, states, count).then(|| Finding {
+            rule: Rule::SynSent,
+            severity: Severity::Warning,
+            sentence: format!(
+                "{} does not answer: connects to it keep their ports while they wait",
+                d.peer()
+            ),
+            evidence: format!(
+                "{} of {} sockets for {d} in SYN_SENT, {count} of which have sent their SYN \
+                 again{}",
+                states.syn_sent,
+                states.all,
+                held_by(d)
+            ),
+            remedies: vec![
+                "find out why it does not answer: the host, its route, a firewall that drops"
+                    .to_owned(),
+                CONNECT_TIMEOUT.to_owned(),
+            ],
+        })
+    })
+}
+
+pub(super) fn close_wait(facts: &Facts) -> Vec<Finding> {
+    each(facts, |d, states| {
+        let count = states.close_wait;
+        is_notable(d, states, count).then(|| Finding {
+            rule: Rule::CloseWait,
+            severity: Severity::Warning,
+            sentence: format!(
+                "the program does not close connections that {} has closed",
+                d.peer()
+            ),
+            evidence: format!(
+                "{count} of {} sockets for {d} in CLOSE_WAIT{}",
+                states.all,
+                held_by(d)
+            ),
+            remedies: vec![CLOSE.to_owned()],
+        })
+    })
+}
+
+pub(super) fn fin_wait2(facts: &Facts) -> Vec<Finding> {
+    each(facts, |d, states| {
+        let StateFacts { fin_wait2, orphans, all, .. } = *states;
+        let count = fin_wait2.max(orphans);
+        is_notable(d, states, count).then(|| Finding {
+            rule: Rule::FinWait,
+            severity: Severity::Warning,
+            sentence: format!("{} does not close connections that this side has closed", d.peer()),
+            evidence: format!(
+                "{fin_wait2} of {all} sockets for {d} in FIN_WAIT2; {orphans} of the {all} are \
+                 closed by their program and wait for the peer{}",
+                held_by(d)
+            ),
+            remedies: vec![KEEPALIVE.to_owned(), FIN_TIMEOUT.to_owned()],
+        })
+    })
+}

@@ -1,0 +1,79 @@
+//! Rules about what connection tracking and NAT could not do. Sources: `nf_conntrack_core.c`,
+//! `nf_nat_core.c` (Linux 6.12), the kernel's `nf_conntrack-sysctl` for each remedy.
+
+use super::{
+    facts::{Facts, NetnsFacts, TrackedFacts},
+    finding::{Finding, Rule, Severity},
+};
+
+/// Fewer look-ups that began again cost nobody anything.
+const MANY_RESTARTS: u64 = 10_000;
+
+fn of_namespaces(
+    facts: &Facts,
+    finding: impl Fn(&NetnsFacts, &TrackedFacts) -> Option<Finding>,
+) -> Vec<Finding> {
+    facts.namespaces.iter().filter_map(|n| finding(n, n.tracked.as_ref()?)).collect()
+}
+
+/// What was seen to happen is worse than what happened at some time.
+fn severity(tracked: &TrackedFacts, now: Severity) -> Severity {
+    if tracked.is_now { now } else { Severity::Note }
+}
+
+fn when(tracked: &TrackedFacts) -> &'static str {
+    if tracked.is_now { "meanwhile" } else { "since the namespace was made" }
+}
+
+/// The table was full.
+pub(super) fn dropped(facts: &Facts) -> Vec<Finding> {
+    of_namespaces(facts, |n, tracked| {
+        let TrackedFacts { drop, early_drop, .. } = *tracked;
+        (drop + early_drop > 0).then(|| Finding {
+            rule: Rule::ConntrackDrop,
+            severity: severity(tracked, if drop > 0 { Severity::Critical } else { Severity::Warning }),
+            sentence: if drop > 0 {
+                format!("connection tracking in {} had no room for new connections: their packets were dropped", n.name)
+            } else {
+                format!("connection tracking in {} threw out connections to make room for new ones", n.name)
+            },
+            evidence: format!(
+                "nf_conntrack: drop {drop}, early_drop {early_drop}, {}",
+                when(tracked)
+            ),
+            // The limit is that of the whole host, and can be set only there.
+            remedies: vec![
+                "a higher net.netfilter.nf_conntrack_max".to_owned(),
+                n.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait=30"),
+            ],
+        })
+    })
+}
+
+/// The NAT, not the ports of this host.
+pub(super) fn clashed(facts: &Facts) -> Vec<Finding> {
+    of_namespaces(facts, |n, tracked| {
+        let TrackedFacts { insert_failed, search_restart, .. } = *tracked;
+        (insert_failed > 0).then(|| {
+            let mut evidence = format!("nf_conntrack: insert_failed {insert_failed}, {}", when(tracked));
+            if search_restart >= MANY_RESTARTS {
+                evidence += &format!(
+                    "; search_restart {search_restart}: net.netfilter.nf_conntrack_buckets may be too few"
+                );
+            }
+            Finding {
+                rule: Rule::NatClash,
+                severity: severity(tracked, Severity::Warning),
+                sentence: format!(
+                    "connections in {} got the same translated address and port as others: their first packets were dropped (NAT, not the ports of this host)",
+                    n.name
+                ),
+                evidence,
+                remedies: vec![
+                    "let the NAT choose ports at random: iptables --random-fully, nft masquerade fully-random".to_owned(),
+                    "more addresses or ports to translate to (SNAT --to-source FIRST-LAST, --to-ports)".to_owned(),
+                ],
+            }
+        })
+    })
+}

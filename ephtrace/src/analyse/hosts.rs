@@ -1,0 +1,352 @@
+//! Each host, and how its ports are handed out: a counter belongs to one host, so each host has a
+//! judge of its own.
+//!
+//! A host is a network namespace of the machine that was traced; where the source does not tell the
+//! namespace, a source address. Within a host, each range of ports is judged by itself: a socket
+//! with a range of its own is searched for in another way.
+
+use std::{fmt, net::IpAddr};
+
+use super::{
+    agreement::{self, Share},
+    heavy_hitters::{Entry, HeavyHitters},
+    pattern::{Judge, Observation, Stream, StreamVerdict, Verdict, WHOLE},
+    summary::{HostSummary, HostsSummary, OriginSummary, PatternCount},
+};
+use crate::model::{Assignment, RangeInForce};
+
+/// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones
+/// make room, and are counted.
+pub const MAX_HOSTS: usize = 512;
+
+/// Judges that follow a host to its end; each takes about 1 MiB if the host talks to thousands of
+/// destinations. Hosts without one are judged by their first [`MAX_WAITING`] assignments.
+pub const MAX_JUDGES: usize = 16;
+
+/// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond,
+/// and a live view asks every second.
+pub const MAX_JUDGED: usize = 256;
+
+/// Ranges of one host that are told apart; assignments in more are counted, not judged.
+pub const MAX_RANGES: usize = 4;
+
+/// Assignments of a host that wait for a judge: most of those that a server sees make only a few.
+const MAX_WAITING: usize = 64;
+
+/// Fewer assignments make fewer than three pairs, which carry no verdict.
+const FEWEST: u64 = 4;
+
+/// The busiest hosts.
+pub(super) struct Hosts {
+    known: HeavyHitters<Host, Known>,
+    assignments: u64,
+    explicit: u64,
+    judges: usize,
+}
+
+/// A host, by what the source tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Host {
+    /// A network namespace of the machine that was traced.
+    Netns(u32),
+    /// A source address of a capture or a log.
+    Address(IpAddr),
+}
+
+#[derive(Default)]
+struct Known {
+    failures: u64,
+    parts: Vec<Part>,
+    /// The part of the last assignment.
+    last: usize,
+    /// Assignments in ranges beyond [`MAX_RANGES`].
+    unjudged: u64,
+}
+
+/// Assignments of one host in one range.
+struct Part {
+    range: Option<RangeInForce>,
+    assignments: u64,
+    waiting: Vec<Observation>,
+    judge: Option<Box<Judge>>,
+}
+
+/// What is said of all hosts.
+pub(super) struct HostVerdicts {
+    /// Over all: that of the only host, or what the hosts agree on.
+    pub(super) verdict: Verdict,
+    pub(super) origins: Vec<OriginSummary>,
+    pub(super) hosts: HostsSummary,
+}
+
+impl Host {
+    fn of(assignment: &Assignment) -> Self {
+        match assignment.flow.netns {
+            Some(netns) => Self::Netns(netns),
+            None => Self::Address(assignment.flow.saddr),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Netns(netns) => write!(f, "netns {netns}"),
+            Self::Address(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+impl Hosts {
+    pub(super) fn new() -> Self {
+        Self { known: HeavyHitters::with_limit(MAX_HOSTS), assignments: 0, explicit: 0, judges: 0 }
+    }
+
+    /// Takes note of one assignment; `event` is `None` for a failed one.
+    pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
+        let Some(event) = event else {
+            self.known.see(Host::of(assignment)).value.failures += 1;
+            return;
+        };
+        // The program named the port: no host's rule shows in it.
+        if Stream::of(event).is_none() {
+            self.explicit += 1;
+            return;
+        }
+        self.assignments += 1;
+        let has_judge_left = self.judges < MAX_JUDGES;
+        let known = &mut self.known.see(Host::of(assignment)).value;
+        if known.observe(event, has_judge_left) {
+            // Those of hosts that made room are free again.
+            let judges = self.known.iter().flat_map(|(_, entry)| &entry.value.parts);
+            self.judges = judges.filter(|part| part.judge.is_some()).count();
+        }
+    }
+
+    /// Ports that programs named: seen, and left out.
+    pub(super) fn explicit(&self) -> u64 {
+        self.explicit
+    }
+
+    /// Hosts that were left out for lack of room; one that came back counts again.
+    pub(super) fn evicted(&self) -> u64 {
+        self.known.evicted()
+    }
+
+    /// The verdict on each host, by origin, and over all.
+    pub(super) fn verdicts(&self) -> HostVerdicts {
+        let ranked = self.known.ranked();
+        let judged: Vec<Judged> = ranked
+            .iter()
+            .take(MAX_JUDGED)
+            .map(|(host, entry)| Judged::new(**host, entry))
+            .collect();
+        let shares: Vec<Share<'_>> = judged
+            .iter()
+            .filter(|one| one.assignments >= FEWEST || judged.len() == 1)
+            .map(|one| Share { assignments: one.assignments, verdict: &one.verdict })
+            .collect();
+        let verdict = match (shares.as_slice(), ranked.len()) {
+            ([only], 1) => only.verdict.clone(),
+            _ => agreement::agreed(self.assignments, &shares, |counts, only_predictable| {
+                sentence(self.known.len() as u64, counts, only_predictable)
+            }),
+        };
+        let origins = origins(&judged, self.assignments);
+        let patterns = agreement::counts(&shares);
+        let only_predictable = agreement::only_predictable(&shares);
+        let hosts = HostsSummary {
+            known: self.known.len() as u64,
+            judged: patterns.iter().map(|one| one.hosts).sum::<u64>() + only_predictable,
+            only_predictable,
+            evicted: self.evicted(),
+            patterns,
+            busiest: judged.into_iter().map(Judged::summary).collect(),
+        };
+        HostVerdicts { verdict, origins, hosts }
+    }
+}
+
+/// `425 hosts, 31 judged: 24 sequential, 7 random`.
+fn sentence(known: u64, counts: &[PatternCount], only_predictable: u64) -> String {
+    let judged = counts.iter().map(|one| one.hosts).sum::<u64>() + only_predictable;
+    format!("{known} hosts, {judged} judged{}", list(counts, only_predictable))
+}
+
+/// `: 24 sequential, 7 random`; nothing for nothing.
+fn list(counts: &[PatternCount], only_predictable: u64) -> String {
+    let words = counts.iter().map(|one| format!("{} {}", one.hosts, one.pattern));
+    let only = (only_predictable > 0)
+        .then(|| format!("{only_predictable} predictable by a pattern that can't be told"));
+    let words: Vec<String> = words.chain(only).collect();
+    if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
+}
+
+impl Known {
+    /// Returns whether a judge was appointed.
+    fn observe(&mut self, event: &Observation, has_judge_left: bool) -> bool {
+        let Some(part) = self.part(event.range) else {
+            self.unjudged += 1;
+            return false;
+        };
+        part.observe(event, has_judge_left)
+    }
+
+    /// The part of a range; for an unknown range, that of the assignment before.
+    fn part(&mut self, range: Option<RangeInForce>) -> Option<&mut Part> {
+        let is_same = |part: &Part| range.is_none() || part.range == range;
+        if !self.parts.get(self.last).is_some_and(is_same) {
+            self.last = match self.parts.iter().position(|part| part.range == range) {
+                Some(index) => index,
+                None if self.parts.len() < MAX_RANGES => {
+                    self.parts.push(Part::new(range));
+                    self.parts.len() - 1
+                }
+                None => return None,
+            };
+        }
+        self.parts.get_mut(self.last)
+    }
+}
+
+impl Part {
+    fn new(range: Option<RangeInForce>) -> Self {
+        Self { range, assignments: 0, waiting: Vec::new(), judge: None }
+    }
+
+    fn observe(&mut self, event: &Observation, has_judge_left: bool) -> bool {
+        self.assignments += 1;
+        if let Some(judge) = &mut self.judge {
+            judge.observe(event);
+        } else if self.waiting.len() < MAX_WAITING {
+            self.waiting.push(*event);
+        } else if has_judge_left && self.assignments == MAX_WAITING as u64 + 1 {
+            let mut judge = judged(&std::mem::take(&mut self.waiting));
+            judge.observe(event);
+            self.judge = Some(Box::new(judge));
+            return true;
+        }
+        false
+    }
+
+    fn by_origin(&self) -> Vec<StreamVerdict> {
+        if let Some(judge) = &self.judge {
+            return judge.by_origin();
+        }
+        let mut verdicts = judged(&self.waiting).by_origin();
+        let kept = self.waiting.len() as u64;
+        if kept < self.assignments {
+            for one in &mut verdicts {
+                let said = format!("judged by the first {kept} of {}", self.assignments);
+                one.verdict.evidence.push(said);
+            }
+        }
+        verdicts
+    }
+}
+
+fn judged(events: &[Observation]) -> Judge {
+    let mut judge = Judge::new(WHOLE);
+    for event in events {
+        judge.observe(event);
+    }
+    judge
+}
+
+/// One host, judged.
+struct Judged {
+    host: Host,
+    assignments: u64,
+    complete: bool,
+    failures: u64,
+    streams: Vec<StreamVerdict>,
+    verdict: Verdict,
+}
+
+impl Judged {
+    fn new(host: Host, entry: &Entry<Known>) -> Self {
+        let Known { failures, parts, unjudged, .. } = &entry.value;
+        let by_part: Vec<_> =
+            parts.iter().map(|part| (part.assignments, part.by_origin())).collect();
+        let verdicts: Vec<(u64, Verdict)> =
+            by_part.iter().map(|(n, streams)| (*n, Judge::whole(streams))).collect();
+        let verdict = match verdicts.as_slice() {
+            [] => Judge::whole(&[]),
+            [(_, only)] if *unjudged == 0 => only.clone(),
+            several => {
+                let total = several.iter().map(|(n, _)| n).sum::<u64>() + unjudged;
+                let share = |(n, verdict)| Share { assignments: n, verdict };
+                let shares: Vec<_> = several.iter().map(|(n, v)| share((*n, v))).collect();
+                let ranges = several.len();
+                let said = |counts: &[PatternCount], only: u64| {
+                    ranges_sentence(ranges, *unjudged, counts, only)
+                };
+                agreement::agreed(total, &shares, said)
+            }
+        };
+        Self {
+            host,
+            assignments: entry.count.saturating_sub(*failures),
+            complete: entry.complete,
+            failures: *failures,
+            streams: by_part.into_iter().flat_map(|(_, streams)| streams).collect(),
+            verdict,
+        }
+    }
+
+    fn summary(self) -> HostSummary {
+        let Self { host, assignments, complete, failures, verdict, .. } = self;
+        let (netns, saddr) = match host {
+            Host::Netns(netns) => (Some(netns), None),
+            Host::Address(address) => (None, Some(address)),
+        };
+        let assignments = assignments + failures;
+        HostSummary { netns, saddr, assignments, complete, failures, verdict }
+    }
+}
+
+fn ranges_sentence(
+    ranges: usize,
+    unjudged: u64,
+    counts: &[PatternCount],
+    only_predictable: u64,
+) -> String {
+    let more = match unjudged {
+        0 => String::new(),
+        n => format!("; {n} assignments in further ranges are not judged"),
+    };
+    format!("{ranges} ranges of ports{}{more}", list(counts, only_predictable))
+}
+
+/// The verdicts by origin, over all hosts.
+fn origins(judged: &[Judged], total: u64) -> Vec<OriginSummary> {
+    let all: Vec<&StreamVerdict> = judged.iter().flat_map(|one| &one.streams).collect();
+    let mut streams: Vec<Stream> = all.iter().map(|one| one.stream).collect();
+    streams.sort_unstable();
+    streams.dedup();
+    let is_only = streams.len() == 1;
+    let summary = |stream: Stream| {
+        let of: Vec<&StreamVerdict> =
+            all.iter().copied().filter(|one| one.stream == stream).collect();
+        let assignments: u64 = of.iter().map(|one| one.assignments).sum();
+        let verdict = match of.as_slice() {
+            [only] => only.verdict.clone(),
+            several => {
+                let share = |one: &&StreamVerdict| (one.assignments, one.verdict.clone());
+                let kept: Vec<_> = several.iter().map(share).collect();
+                let shares: Vec<_> = kept
+                    .iter()
+                    .filter(|(n, _)| *n >= FEWEST)
+                    .map(|(assignments, verdict)| Share { assignments: *assignments, verdict })
+                    .collect();
+                let total = if is_only { total } else { assignments };
+                let parts = several.len() as u64;
+                agreement::agreed(total, &shares, |counts, only| {
+                    format!("{parts} streams{}", list(counts, only))
+                })
+            }
+        };
+        OriginSummary { origin: stream.as_str(), assignments, verdict }
+    };
+    streams.into_iter().map(summary).collect()
+}

@@ -1,0 +1,93 @@
+//! From the models to the verdict.
+
+use super::{
+    ensemble::Ensemble,
+    entropy, evidence,
+    names::{Algorithm, Pattern, Predictable},
+    posterior::{self, Member},
+    verdict::{FEWEST_PAIRS, Verdict, hedged, ranked},
+};
+use crate::analyse::real as as_f64;
+
+/// Share of events out of order that costs no confidence.
+const ORDERLY: f64 = 0.02;
+/// What each further share of them costs.
+const DISORDER: f64 = 3.0;
+
+/// Share of skips that hides the law.
+const MANY_SKIPS: f64 = 0.2;
+
+/// The verdict on what the models have seen so far.
+pub(super) fn verdict(c: &Ensemble) -> Verdict {
+    let members = posterior::members(c);
+    let probabilities = posterior::probabilities(&members, as_f64(c.counts.events));
+    let sum = |test: &dyn Fn(&Member) -> bool| -> f64 {
+        members.iter().zip(&probabilities).filter(|(m, _)| test(m)).map(|(_, p)| p).sum()
+    };
+    let patterns = ranked(&Pattern::ALL, |pattern| sum(&|m| m.pattern == pattern));
+    let algorithms = ranked(&Algorithm::ALL, |algorithm| sum(&|m| m.algorithm == algorithm));
+    let pairs = informative_pairs(c, patterns[0].name, algorithms[0].name);
+    let sure = certainty(c, pairs);
+    let legible = legibility(c, algorithms[0].name);
+    let mut verdict = Verdict {
+        predictable: Predictable::Unknown,
+        predictable_confidence: 0.0,
+        pattern: patterns[0].name,
+        pattern_confidence: 0.0,
+        algorithm: algorithms[0].name,
+        algorithm_confidence: 0.0,
+        n: c.counts.events,
+        informative_pairs: pairs,
+        evidence: Vec::new(),
+        patterns: hedged(patterns, sure),
+        algorithms: hedged(algorithms, sure * legible),
+        confirmed_by_kernel: None,
+        next_port_bits: None,
+    };
+    verdict.decide();
+    verdict.confirmed_by_kernel = confirmed(c, &verdict);
+    verdict.next_port_bits = entropy::next_port(c, &verdict);
+    verdict.evidence = evidence::sentences(c, &verdict);
+    verdict
+}
+
+/// How much of the models' own certainty stands: they know nothing of what they were not shown.
+fn certainty(c: &Ensemble, pairs: u64) -> f64 {
+    let enough = (as_f64(pairs + 1) / as_f64(FEWEST_PAIRS + 1)).min(1.0);
+    let disorder = as_f64(c.counts.backwards) / as_f64(c.counts.events.max(1));
+    let orderly = 1.0 - DISORDER * (disorder - ORDERLY).max(0.0);
+    enough * orderly.max(0.0)
+}
+
+/// How much of the law itself shows: +2 and now and again +4 is what one counter by two does, too,
+/// where it has to skip many occupied ports.
+fn legibility(c: &Ensemble, algorithm: Algorithm) -> f64 {
+    let skips = match algorithm {
+        Algorithm::LinuxDhash256 => c.lanes.noisy_two.skips(),
+        Algorithm::LinuxHintEven => {
+            let own = c.namespaces.as_ref().map(|own| own.hashes[1].skips());
+            own.unwrap_or(1.0).min(c.hashes[1].skips())
+        }
+        _ => 0.0,
+    };
+    if skips > MANY_SKIPS { 0.85 } else { 1.0 }
+}
+
+fn confirmed(c: &Ensemble, verdict: &Verdict) -> Option<bool> {
+    let truth = c.kernel.algorithm()?;
+    (verdict.algorithm != Algorithm::Undetermined).then_some(verdict.algorithm == truth)
+}
+
+fn informative_pairs(c: &Ensemble, pattern: Pattern, algorithm: Algorithm) -> u64 {
+    let salted =
+        matches!(algorithm, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr | Algorithm::Mixed);
+    match pattern {
+        Pattern::Sequential | Pattern::Fixed => c.counts.pairs,
+        // Its counters survive the epochs, or it has none.
+        _ if !salted => c.counts.returns + c.counts.resalted,
+        _ => c.counts.returns,
+    }
+}
+
+#[cfg(test)]
+mod tests;

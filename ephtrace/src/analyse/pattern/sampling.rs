@@ -1,0 +1,89 @@
+//! How much of a long stream is judged: all of its beginning, then a run of it now and again.
+//!
+//! After some ten thousand assignments nothing is left to find out (`docs/patterns.md`), unless the
+//! policy changes; the runs notice that. So a storm of millions costs a forty-eighth.
+
+/// After the beginning, the last run of each so many beginnings is judged …
+const PERIOD: u64 = 3;
+/// … and is this part of the beginning long.
+const RUN: u64 = 16;
+
+/// Which assignments of a stream are judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SamplingSchedule {
+    whole: u64,
+    seen: u64,
+    judged: u64,
+}
+
+/// What to do with the next assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Judge it.
+    Judge,
+    /// Judge it; some before it were left out.
+    Resume,
+    /// Leave it out.
+    Rest,
+}
+
+impl SamplingSchedule {
+    /// Judges all of the first `whole` assignments, and the last forty-eighth of each `3 * whole`
+    /// after them.
+    pub(super) fn new(whole: u64) -> Self {
+        Self { whole: whole.max(RUN), seen: 0, judged: 0 }
+    }
+
+    /// Counts the next assignment.
+    pub(super) fn next(&mut self) -> Decision {
+        let decision = match self.seen.checked_sub(self.whole) {
+            None => Decision::Judge,
+            Some(after) => self.later(after % (PERIOD * self.whole)),
+        };
+        self.seen += 1;
+        self.judged += u64::from(decision != Decision::Rest);
+        decision
+    }
+
+    /// The same for the `place`th assignment of a period.
+    fn later(&self, place: u64) -> Decision {
+        match place.checked_sub(PERIOD * self.whole - self.whole / RUN) {
+            None => Decision::Rest,
+            Some(0) => Decision::Resume,
+            Some(_) => Decision::Judge,
+        }
+    }
+
+    /// Assignments so far, judged or left out.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Says what was left out, if anything was.
+    pub(super) fn sentence(&self) -> Option<String> {
+        let Self { whole, seen, judged } = *self;
+        (judged < seen).then(|| {
+            let run = whole / RUN;
+            format!("judged by {judged} of {seen}: the first {whole}, then runs of {run}")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_then_runs() {
+        let mut schedule = SamplingSchedule::new(32);
+        let decisions: Vec<Decision> = (0..224).map(|_| schedule.next()).collect();
+        assert!(decisions[..32].iter().all(|t| *t == Decision::Judge), "{decisions:?}");
+        assert!(decisions[32..126].iter().all(|t| *t == Decision::Rest), "{decisions:?}");
+        assert_eq!(decisions[126..129], [Decision::Resume, Decision::Judge, Decision::Rest]);
+        assert_eq!(
+            schedule.sentence().unwrap(),
+            "judged by 36 of 224: the first 32, then runs of 2"
+        );
+        assert_eq!(SamplingSchedule::new(32).sentence(), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! From a recording to a report.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::{
+    analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
+    model::{Assignment, filter::Filter},
+    output::{Screen, Watch, printable, summary::words},
+    pipeline::{input::Input, replay::Replay, stages::Stages},
+    replay::{Recording, sorting::Reach},
+};
+
+/// What is said of a recording.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// What the recording is called.
+    pub source: String,
+    /// Its format.
+    pub format: &'static str,
+    /// Packets of a capture that were left out because they were sent again.
+    pub repeated: u64,
+    /// What was seen in it, with all destinations that are known.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+impl Report {
+    /// For people, with plots if there is a screen to draw them on.
+    pub fn write_text(&self, out: &mut impl Write, screen: Option<Screen>) -> io::Result<()> {
+        if let Some(screen) = screen {
+            words::plots(out, &self.summary, screen)?;
+        }
+        let mut source = Vec::new();
+        printable(&mut source, &self.source);
+        out.write_all(&source)?;
+        write!(out, ": ")?;
+        words::write(out, &self.summary)?;
+        match self.repeated {
+            0 => Ok(()),
+            n => writeln!(out, "{n} packets that were sent again were left out"),
+        }
+    }
+
+    /// One JSON object.
+    pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        writeln!(out)
+    }
+}
+
+/// Reads all of `recording`; what can't be read is said on `notices`.
+pub fn read(recording: Recording, notices: &mut impl Write) -> Result<Report> {
+    read_with(recording, Reach::Automatic, None, notices, |_| ())
+}
+
+/// The same of the assignments that `filter` keeps; `watch` sees each of them, its `step` set.
+pub(super) fn read_with(
+    recording: Recording,
+    reach: Reach,
+    filter: Option<Filter>,
+    notices: &mut impl Write,
+    watch: impl FnMut(&Assignment),
+) -> Result<Report> {
+    let mut replay = Replay::new(Input::Direct(recording), reach, notices);
+    let mut stages = Stages::new(None, filter, Watch(watch));
+    replay.advance(u64::MAX, usize::MAX, |assignment| {
+        stages.take(assignment)?;
+        Ok(true)
+    })?;
+    replay.check_readable()?;
+    let input = replay.input();
+    Ok(Report {
+        source: input.name().to_owned(),
+        format: input.format().as_str(),
+        repeated: input.resent_packets(),
+        summary: stages.summary(None, MAX_DESTINATIONS, replay.circumstances()),
+    })
+}
+
+/// Reads the recording at `path`; a second time, all of it put in order, where rows came too late
+/// and it is a file. `observe` sees each assignment; what it has seen in the end is returned, too.
+pub(super) fn read_in_order<O: Default>(
+    path: &Path,
+    filter: Option<&Filter>,
+    notices: &mut impl Write,
+    observe: impl Fn(&mut O, &Assignment),
+) -> Result<(Report, O)> {
+    let recording = Recording::open(path)?;
+    let is_file = !recording.is_stream() && path.as_os_str() != "-";
+    let mut seen = O::default();
+    let watch = |assignment: &Assignment| observe(&mut seen, assignment);
+    let report = read_with(recording, Reach::Automatic, filter.cloned(), notices, watch)?;
+    if report.summary.disordered == 0 || !is_file {
+        return Ok((report, seen));
+    }
+    seen = O::default();
+    let watch = |assignment: &Assignment| observe(&mut seen, assignment);
+    // What can't be read was said already.
+    let nowhere = &mut io::sink();
+    let again = read_with(Recording::open(path)?, Reach::Whole, filter.cloned(), nowhere, watch)?;
+    Ok((again, seen))
+}

@@ -1,0 +1,41 @@
+//! `ephtrace report` as it was typed: where the report goes.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+
+use super::{page, reading::read_in_order};
+use crate::{
+    cli::ReportArgs,
+    commands::settings::build_recorded_filter,
+    model::{Assignment, filter::Filter},
+    output::Screen,
+};
+
+/// Reads the recording, and writes the report to standard output, or as a page to a file; what
+/// can't be read is said on standard error.
+pub fn run(args: &ReportArgs) -> Result<ExitCode> {
+    let path = args.recording();
+    let filter = build_recorded_filter(&args.filter)?;
+    // Without one, none is looked at for each row.
+    let filter = Some(filter).filter(|filter| *filter != Filter::default());
+    if let Some(page) = &args.html {
+        page::write(page, &path, filter.as_ref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let nothing = |(): &mut (), _: &Assignment| ();
+    let (report, ()) = read_in_order(&path, filter.as_ref(), &mut io::stderr(), nothing)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        report.write_json(&mut out)?;
+    } else {
+        let mut text = Vec::new();
+        report.write_text(&mut text, Screen::of(&io::stdout(), args.plot.into()))?;
+        out.write_all(&text)?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}

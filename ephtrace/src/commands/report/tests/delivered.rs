@@ -1,0 +1,118 @@
+//! Recordings whose rows are not the assignments in their order: written at the end of connections,
+//! repeated, with rows that come too late.
+
+use std::fmt::Write as _;
+
+use fastrand::Rng;
+
+use super::{super::reading::read_in_order, json, report, text};
+use crate::{analyse::findings::Rule, model::Assignment};
+
+const START_NS: u64 = 1_795_000_000_000_000_000;
+
+/// One connect of a log.
+#[derive(Clone, Copy)]
+struct Row {
+    ts_ns: u64,
+    ended_ns: u64,
+    sport: u16,
+    server: u8,
+}
+
+/// One host with one counter, +1 for each connect, ten a second to eight servers, each connection
+/// with a lifetime of `mean_s` seconds in the mean.
+fn counter(n: u32, mean_s: f64, seed: u64) -> Vec<Row> {
+    let mut rng = Rng::with_seed(seed);
+    let mut ts_ns = START_NS;
+    let ports = (0..n).map(|i| 49_152 + u16::try_from(i % 16_384).unwrap());
+    ports
+        .map(|sport| {
+            ts_ns += rng.u64(1..200_000_000);
+            let life_s = -mean_s * (1.0 - rng.f64()).ln();
+            // Whole microseconds, below a day.
+            let life_ns = format!("{:.0}", life_s * 1e6).parse::<u64>().unwrap() * 1000;
+            Row { ts_ns, ended_ns: ts_ns + life_ns, sport, server: rng.u8(1..9) }
+        })
+        .collect()
+}
+
+fn lines(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for Row { ts_ns, sport, server, .. } in rows {
+        writeln!(
+            text,
+            r#"{{"ts_ns":{ts_ns},"saddr":"192.0.2.7","sport":{sport},"daddr":"198.51.100.{server}","dport":443}}"#
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// In the order in which the connections ended.
+fn by_end(rows: &[Row]) -> Vec<Row> {
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|row| row.ended_ns);
+    rows
+}
+
+#[test]
+fn a_log_in_the_order_of_ends_is_judged_in_the_order_of_begins() {
+    for mean_s in [0.1, 1.0, 8.0, 30.0] {
+        let rows = counter(600, mean_s, 11);
+        let ended = json(&lines(&by_end(&rows)));
+        assert_eq!(ended["verdict"]["pattern"], "sequential", "{mean_s} s");
+        assert_eq!(ended["verdict"]["algorithm"], "seq_global", "{mean_s} s");
+        assert_eq!(ended["disordered"], 0);
+        assert_eq!(ended, json(&lines(&rows)), "{mean_s} s");
+    }
+}
+
+#[test]
+fn attempts_from_one_port_count_once() {
+    let rows = counter(60, 1.0, 5);
+    let thrice: Vec<Row> = rows
+        .iter()
+        .flat_map(|row| (0..3).map(|n| Row { ts_ns: row.ts_ns + n * 520_000_000, ..*row }))
+        .collect();
+    let mut retried = json(&lines(&thrice));
+    assert_eq!(retried["retried"], 120);
+    assert_eq!(retried["assignments"], 60);
+    assert!(text(&lines(&thrice)).contains("120 rows that repeat a connect"));
+    retried["retried"] = 0.into();
+    assert_eq!(retried, json(&lines(&rows)));
+}
+
+/// More rows than a window holds, and the first ones of them at the end: a pipe shows too late that
+/// they are not in order, a file is read again.
+#[test]
+fn rows_that_come_too_late_are_counted_on_a_pipe_and_sorted_in_a_file() {
+    let rows = counter(70_000, 0.0, 3);
+    let late: Vec<Row> = rows[2000..].iter().chain(&rows[..2000]).copied().collect();
+    let (in_order, late) = (lines(&rows), lines(&late));
+    let piped = report(&late).0.unwrap();
+    let sorted = report(&in_order).0.unwrap();
+    assert_eq!((sorted.summary.disordered, piped.summary.disordered), (0, 2000));
+    assert!(
+        piped.summary.verdict.pattern_confidence < sorted.summary.verdict.pattern_confidence - 0.05
+    );
+    let rules: Vec<_> = piped.summary.findings.iter().map(|finding| finding.rule).collect();
+    assert!(rules.contains(&Rule::Disorder), "{rules:?}");
+
+    let path = std::env::temp_dir().join(format!("ephtrace-late-{}", std::process::id()));
+    std::fs::write(&path, &late).unwrap();
+    let nothing = |(): &mut (), _: &Assignment| ();
+    let (again, ()) = read_in_order(&path, None, &mut std::io::sink(), nothing).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(again.summary, sorted.summary);
+}
+
+/// As a thousand connects a second with lives of half a minute: far more than a window is open at
+/// once, and the first window shows it.
+#[test]
+fn a_long_log_in_the_order_of_ends_is_sorted_as_a_whole() {
+    let rows = counter(90_000, 2000.0, 9);
+    let ended = report(&lines(&by_end(&rows))).0.unwrap();
+    let sorted = report(&lines(&rows)).0.unwrap();
+    assert_eq!(ended.summary.disordered, 0);
+    assert_eq!(ended.summary, sorted.summary);
+}

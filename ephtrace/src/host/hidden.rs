@@ -1,0 +1,114 @@
+//! Why `/proc` may not list every process that shares this kernel's sockets.
+
+use std::{fs, os::unix::ffi::OsStrExt as _, path::Path};
+
+use super::mounts::unescape;
+
+/// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`).
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// `CAP_SYS_PTRACE` in the sets of `/proc/PID/status`.
+const SYS_PTRACE: u64 = 1 << 19;
+
+/// The reason, and what to do, if processes may be there that `proc` does not list.
+///
+/// With `hidepid` (`Documentation/filesystems/proc.rst`) those of other users are left out, and in
+/// a PID namespace those of the others.
+pub fn reason(proc: &Path) -> Option<String> {
+    let mounts = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
+    let status = fs::read_to_string(proc.join("self/status")).unwrap_or_default();
+    if let Some(option) = hidepid(&mounts, proc)
+        && !may_look(&option, &status)
+    {
+        let mount = proc.display();
+        return Some(format!(
+            "{mount} is mounted with {}, which hides the processes of others: run as root",
+            option.text
+        ));
+    }
+    let namespace = fs::read_link(proc.join("self/ns/pid")).ok()?;
+    (namespace.as_os_str() != INITIAL_PID_NAMESPACE).then(|| {
+        "this PID namespace shows its own processes alone: run it where the host's are seen"
+            .to_owned()
+    })
+}
+
+/// The option of `/proc` that hides processes.
+#[derive(Debug, PartialEq, Eq)]
+struct HidePid {
+    /// As it stands among the mount's options.
+    text: String,
+    /// Whether members of `gid` see all processes.
+    has_group: bool,
+    /// That group; 0 unless another is named.
+    gid: u32,
+}
+
+/// The last mount on `proc` counts: it covers those before.
+fn hidepid(mounts: &[u8], proc: &Path) -> Option<HidePid> {
+    let lines = mounts.split(|&b| b == b'\n').filter_map(|line| {
+        let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
+        let separator = fields.iter().position(|field| *field == b"-")?;
+        let is_here = unescape(fields.get(4)?) == proc.as_os_str().as_bytes();
+        (is_here).then(|| fields.get(separator + 3).copied().unwrap_or_default())
+    });
+    let options = String::from_utf8_lossy(lines.last()?).into_owned();
+    let value = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
+    let mode = value("hidepid=")?;
+    // 0 (off) hides nothing; with 1 (noaccess), processes are listed and closed to look at.
+    let has_group = match mode {
+        "2" | "invisible" => true,
+        "4" | "ptraceable" => false,
+        _ => return None,
+    };
+    let gid = value("gid=").and_then(|gid| gid.parse().ok()).unwrap_or(0);
+    Some(HidePid { text: format!("hidepid={mode}"), has_group, gid })
+}
+
+/// Whether this process sees the others in spite of it (`has_pid_permissions`).
+fn may_look(option: &HidePid, status: &str) -> bool {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let capabilities = field("CapEff:").and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    let groups = ["Gid:", "Groups:"].into_iter().filter_map(field);
+    let mut groups = groups.flat_map(str::split_whitespace).filter_map(|gid| gid.parse().ok());
+    capabilities.is_some_and(|set| set & SYS_PTRACE != 0)
+        || option.has_group && groups.any(|gid: u32| gid == option.gid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounted(options: &str) -> Option<HidePid> {
+        let text = format!(
+            "22 1 0:20 / /proc rw,relatime shared:5 - proc proc rw\n\
+             23 22 0:21 / /proc/x rw - proc proc rw,hidepid=2\n\
+             24 22 0:22 / /proc rw - proc proc rw{options}\n"
+        );
+        hidepid(text.as_bytes(), Path::new("/proc"))
+    }
+
+    #[test]
+    fn the_option_is_read_as_old_and_new_kernels_write_it() {
+        let of = |options| mounted(options).map(|option| (option.has_group, option.gid));
+        assert_eq!(of(""), None);
+        assert_eq!(of(",hidepid=1"), None);
+        assert_eq!(of(",hidepid=noaccess"), None);
+        assert_eq!(of(",gid=27,hidepid=2"), Some((true, 27)));
+        assert_eq!(of(",hidepid=invisible"), Some((true, 0)));
+        assert_eq!(of(",hidepid=ptraceable"), Some((false, 0)));
+    }
+
+    #[test]
+    fn root_and_members_of_the_group_see_all() {
+        let status =
+            |gid, set| format!("Gid:\t{gid}\t{gid}\nGroups:\t7 27 \nCapEff:\t{set:016x}\n");
+        let may = |options, gid, set| may_look(&mounted(options).unwrap(), &status(gid, set));
+        assert!(may(",hidepid=invisible", 1000, SYS_PTRACE));
+        assert!(may(",hidepid=ptraceable", 1000, SYS_PTRACE));
+        assert!(may(",hidepid=invisible,gid=27", 1000, 0));
+        assert!(!may(",hidepid=ptraceable,gid=27", 1000, 0));
+        assert!(!may(",hidepid=invisible", 1000, 0));
+        assert!(may(",hidepid=invisible", 0, 0), "group 0, which is that of root");
+    }
+}

@@ -1,0 +1,40 @@
+//! The order of destinations, and the sockets whose port a connect may take over.
+
+use std::{cmp::Reverse, ops::Range};
+
+use crate::inventory::{
+    socket::{Socket, TcpState},
+    sysctls::Sysctls,
+};
+
+/// Whether `tcp_tw_reuse` lets connect take over this TIME_WAIT once it is old enough
+/// (`tcp_twsk_unique`).
+pub(super) fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> bool {
+    // Without timestamps nothing tells late segments of the old connection from those of the new
+    // one.
+    if socket.state != TcpState::TimeWait || sysctls.timestamps == Some(0) {
+        return false;
+    }
+    match sysctls.tw_reuse {
+        Some(1) => true,
+        Some(2) => socket.saddr.is_loopback() || socket.daddr.is_loopback(),
+        _ => false,
+    }
+}
+
+/// Where each destination's sockets are, first those with most ports that connect can't have.
+pub(super) fn rank(sockets: &[Socket], sysctls: &Sysctls) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let alike = |a: &Socket, b: &Socket| a.flow(None) == b.flow(None);
+    let mut ranges: Vec<(Range<usize>, usize)> = sockets
+        .chunk_by(alike)
+        .map(|group| {
+            let range = start..start + group.len();
+            start = range.end;
+            (range, group.iter().filter(|s| !may_reuse(sysctls, s)).count())
+        })
+        .collect();
+    // Stable, so that equals stay in the order of their addresses.
+    ranges.sort_by_key(|(range, blocked)| Reverse((*blocked, range.len())));
+    ranges.into_iter().map(|(range, _)| range).collect()
+}

@@ -1,0 +1,78 @@
+//! Where the items of a replay come from: a recording that is read here, or by a thread of its own.
+
+use anyhow::Result;
+
+use super::reader::{Next, Reader};
+use crate::{
+    model::losses::Losses,
+    replay::{Format, Recording},
+};
+
+/// A source of items.
+pub(crate) enum Input {
+    /// A recording that is read when an item is asked for. It may block.
+    Direct(Recording),
+    /// A recording that a thread reads ahead. It never blocks.
+    Aside(Reader),
+}
+
+impl Input {
+    /// The next item, if it is there.
+    pub(crate) fn next(&mut self) -> Result<Next> {
+        match self {
+            Self::Direct(recording) => Ok(match recording.next() {
+                Some(item) => Next::Item(item?),
+                None => Next::End,
+            }),
+            Self::Aside(reader) => reader.next(),
+        }
+    }
+
+    /// Waits until many items are there, or the end: a few come without news.
+    pub(crate) async fn news(&self) {
+        match self {
+            Self::Direct(_) => {}
+            Self::Aside(reader) => reader.news().await,
+        }
+    }
+
+    /// Its name in messages.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Direct(recording) => recording.name(),
+            Self::Aside(reader) => reader.name(),
+        }
+    }
+
+    /// Its format.
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Direct(recording) => recording.format(),
+            Self::Aside(reader) => reader.format(),
+        }
+    }
+
+    /// Whether it may still be written to while it is read: a pipe, a terminal, a socket.
+    pub(crate) fn is_stream(&self) -> bool {
+        match self {
+            Self::Direct(recording) => recording.is_stream(),
+            Self::Aside(reader) => reader.is_stream(),
+        }
+    }
+
+    /// What is missing up to the last item.
+    pub(crate) fn losses(&self) -> Losses {
+        match self {
+            Self::Direct(recording) => recording.losses(),
+            Self::Aside(reader) => reader.losses(),
+        }
+    }
+
+    /// Packets of a capture that were left out so far because they were sent again.
+    pub(crate) fn resent_packets(&self) -> u64 {
+        match self {
+            Self::Direct(recording) => recording.repeated(),
+            Self::Aside(reader) => reader.repeated(),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The one chain that every assignment goes through, live or from a recording.
+//!
+//! ```text
+//! assignment ─→ steps ─→ filter ─→ tally ─→ sink
+//! ```
+
+use std::io;
+
+use crate::{
+    analyse::{
+        findings::DestinationFacts,
+        lanes::{LaneKey, StepTracker},
+        summary::{DestinationSummary, RunContext, Summary},
+        tally::Tally,
+    },
+    host::netns,
+    model::{Assignment, filter::Filter, losses::Losses},
+    output::Sink,
+};
+
+/// Steps, filter, tally and sink, in their order.
+pub(crate) struct Stages<S> {
+    /// The filter of a recording. A live trace has none: the kernel half has applied it.
+    filter: Option<Filter>,
+    steps: StepTracker,
+    tally: Tally,
+    sink: S,
+}
+
+impl<S: Sink> Stages<S> {
+    /// The chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix epoch;
+    /// if `None`, with its first assignment.
+    pub(crate) fn new(started_ns: Option<u64>, filter: Option<Filter>, sink: S) -> Self {
+        let (steps, tally) = (StepTracker::default(), Tally::new(started_ns));
+        Self { filter, steps, tally, sink }
+    }
+
+    /// Takes one assignment through all stages. Returns whether the filter kept it.
+    pub(crate) fn take(&mut self, assignment: &mut Assignment) -> io::Result<bool> {
+        // Before the filter: a step is the distance to the previous port, kept or not.
+        self.steps.follow(assignment);
+        if self.filter.as_ref().is_some_and(|filter| !filter.matches(assignment)) {
+            return Ok(false);
+        }
+        self.tally.observe(assignment);
+        self.sink.event(assignment)?;
+        Ok(true)
+    }
+
+    /// Number of assignments that passed the filter, failed ones included.
+    pub(crate) fn assignments(&self) -> u64 {
+        self.tally.assignments()
+    }
+
+    /// Facts for the findings, of all destinations that are known.
+    pub(crate) fn facts(&self) -> Vec<DestinationFacts> {
+        self.tally.facts()
+    }
+
+    /// The summary of one destination, if it is known.
+    pub(crate) fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
+        self.tally.destination(lane)
+    }
+
+    /// The run until `now_ns`, or until its last assignment, with its `busiest` destinations.
+    /// `around` is completed by what the chain itself knows.
+    pub(crate) fn summary(
+        &self,
+        now_ns: Option<u64>,
+        busiest: usize,
+        around: RunContext,
+    ) -> Summary {
+        let (lanes_evicted, own_netns) = (self.steps.evicted(), netns::own().ok());
+        self.tally.summary(now_ns, busiest, RunContext { lanes_evicted, own_netns, ..around })
+    }
+
+    /// Starts a new tally at `now_ns`; steps go on.
+    pub(crate) fn reset(&mut self, now_ns: u64) {
+        self.tally = Tally::new(Some(now_ns));
+    }
+
+    /// Hands on what the sink has in its buffer.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+
+    /// Tells the sink the losses until `ts_ns`, counted from the start.
+    pub(crate) fn losses(&mut self, ts_ns: u64, losses: &Losses) -> io::Result<()> {
+        self.sink.losses(ts_ns, losses)
+    }
+
+    /// Tells the sink the last losses and the summary, and completes the output.
+    pub(crate) fn finish(mut self, ts_ns: u64, summary: &Summary) -> io::Result<()> {
+        self.sink.flush()?;
+        self.sink.losses(ts_ns, &summary.losses)?;
+        self.sink.summary(ts_ns, summary)?;
+        self.sink.finish()
+    }
+}

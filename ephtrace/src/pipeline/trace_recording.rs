@@ -1,0 +1,219 @@
+//! `--from FILE`: a recording into an output, in place of the kernel.
+
+use std::{
+    fs,
+    io::{self, Stderr},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::{
+    task::yield_now,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    input::Input,
+    output::{self, Output},
+    reader::Reader,
+    replay::{Progress, Replay},
+    settings::TraceSettings,
+    signals::ShutdownSignals,
+    stages::Stages,
+    timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
+};
+use crate::{
+    analyse::summary::BUSIEST,
+    model::Assignment,
+    output::Sink,
+    replay::{self, sorting::Reach},
+};
+
+/// Key of where the rows of a converted recording come from.
+const KEY_SOURCE: &str = "ephtrace.source";
+
+/// Items that are taken before signals and the clock are looked at: some ten milliseconds.
+const STRETCH: usize = 4096;
+
+/// Takes the recording `from` through the filters to the output, until its end or a signal. Counts
+/// and lengths of time are the recording's own.
+pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<()> {
+    refuse_same_file(settings, from)?;
+    block_on(run(settings, from))
+}
+
+async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
+    let mut ends = ShutdownSignals::new()?;
+    let output = output::open(settings)?;
+    let reader = tokio::select! {
+        biased;
+        () = ends.wait() => return Ok(()),
+        reader = Reader::open(from) => reader?,
+    };
+    let mut player = Player::new(settings, reader, output);
+    let mut drain = interval(DRAIN_EVERY);
+    drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looked = Instant::now();
+    loop {
+        let more = match player.play()? {
+            Progress::More | Progress::Due => true,
+            Progress::Later => false,
+            Progress::Enough | Progress::End => break,
+        };
+        if looked.elapsed() >= LOOK_EVERY {
+            looked = Instant::now();
+            player.look()?;
+        }
+        tokio::select! {
+            biased;
+            () = ends.wait() => {
+                player.drain()?;
+                break;
+            }
+            // Signals are only noticed while this waits for something.
+            () = yield_now(), if more => {}
+            () = player.replay.input().news(), if !more => {}
+            _ = drain.tick(), if !more => {}
+        }
+    }
+    player.finish()
+}
+
+/// From the recording to the sink.
+struct Player<'a> {
+    replay: Replay<Stderr>,
+    writing: Writing<'a>,
+}
+
+impl<'a> Player<'a> {
+    fn new(settings: &'a TraceSettings, reader: Reader, output: Output) -> Self {
+        let source = format!("{} ({})", reader.name(), reader.format().as_str());
+        let writing = Writing {
+            settings,
+            source,
+            output: Some(output),
+            begun: None,
+            failure: output::not_written(settings),
+        };
+        Self { replay: Replay::new(Input::Aside(reader), Reach::Window, io::stderr()), writing }
+    }
+
+    /// Takes what is there, a stretch of it at most.
+    fn play(&mut self) -> Result<Progress> {
+        let Self { replay, writing } = self;
+        let progress = replay.advance(u64::MAX, STRETCH, |assignment| writing.take(assignment))?;
+        if progress == Progress::Later {
+            writing.flush()?;
+        }
+        Ok(progress)
+    }
+
+    /// At a signal: what a stream brought until then is written. Of a file, no more is wanted.
+    fn drain(&mut self) -> Result<()> {
+        let Self { replay, writing } = self;
+        if replay.input().is_stream() {
+            replay.drain(|assignment| writing.take(assignment))?;
+        }
+        Ok(())
+    }
+
+    /// What is due once a second.
+    fn look(&mut self) -> Result<()> {
+        let losses = self.replay.losses();
+        let Writing { begun: Some(begun), failure, .. } = &mut self.writing else { return Ok(()) };
+        let passed = begun.taken.get_or_insert_with(Instant::now).elapsed();
+        let ts_ns = later(begun.last_ns, passed);
+        let told = begun.stages.flush().and_then(|()| begun.stages.losses(ts_ns, &losses));
+        told.with_context(|| failure.clone())
+    }
+
+    fn finish(self) -> Result<()> {
+        let Self { replay, mut writing } = self;
+        replay.check_readable()?;
+        if writing.begun.is_none() {
+            writing.begin(0)?;
+        }
+        let around = replay.circumstances();
+        let Writing { begun: Some(begun), failure, .. } = writing else { return Ok(()) };
+        let summary = begun.stages.summary(None, BUSIEST, around);
+        begun.stages.finish(begun.last_ns, &summary).context(failure)
+    }
+}
+
+/// The output of the recording, from its first assignment on.
+struct Writing<'a> {
+    settings: &'a TraceSettings,
+    source: String,
+    /// Until something can be read, so that what is no recording empties no file.
+    output: Option<Output>,
+    begun: Option<Begun>,
+    failure: String,
+}
+
+struct Begun {
+    stages: Stages<Box<dyn Sink>>,
+    started_ns: u64,
+    last_ns: u64,
+    /// When the last one was taken, or the clock was looked at after it.
+    taken: Option<Instant>,
+}
+
+impl Writing<'_> {
+    /// Returns whether more was asked for.
+    fn take(&mut self, assignment: &mut Assignment) -> Result<bool> {
+        // The first one tells when the seconds begin.
+        if self.begun.is_none() {
+            self.begin(assignment.ts_ns)?;
+        }
+        let Self { settings, begun: Some(begun), failure, .. } = self else { return Ok(false) };
+        let ts_ns = assignment.ts_ns;
+        let passed_ns = u128::from(ts_ns.saturating_sub(begun.started_ns));
+        if settings.duration.is_some_and(|duration| passed_ns > duration.as_nanos()) {
+            return Ok(false);
+        }
+        if is_counted(settings, begun) {
+            return Ok(false);
+        }
+        if begun.stages.take(assignment).with_context(|| failure.clone())? {
+            (begun.last_ns, begun.taken) = (ts_ns, None);
+        }
+        // Without waiting for the one behind it.
+        Ok(!is_counted(settings, begun))
+    }
+
+    fn begin(&mut self, started_ns: u64) -> Result<()> {
+        let output = self.output.take().context("the output was begun twice")?;
+        let source = self.source.clone();
+        let sink = output.begin(self.settings, started_ns, || vec![(KEY_SOURCE, source)])?;
+        let stages = Stages::new(None, Some(self.settings.filter.clone()), sink);
+        self.begun = Some(Begun { stages, started_ns, last_ns: started_ns, taken: None });
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let flushed = self.begun.as_mut().map_or(Ok(()), |begun| begun.stages.flush());
+        flushed.with_context(|| self.failure.clone())
+    }
+}
+
+/// As many were written as were asked for.
+fn is_counted(settings: &TraceSettings, begun: &Begun) -> bool {
+    settings.count.is_some_and(|count| begun.stages.assignments() >= count)
+}
+
+fn later(ts_ns: u64, passed: Duration) -> u64 {
+    ts_ns.saturating_add(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// To create the output would empty the input.
+fn refuse_same_file(settings: &TraceSettings, from: &Path) -> Result<()> {
+    let record = settings.record.as_ref().filter(|record| record.rotate.is_none());
+    let into = record.map(|record| &record.path).or(settings.output.as_ref());
+    match into.and_then(|into| fs::metadata(into).ok()) {
+        Some(into) if replay::is_from(from, &into) => {
+            bail!("{} can't be read and written at once: name another file", from.display())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,263 @@
+//! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
+//!
+//! ```text
+//! file or standard input ─ magic bytes ─┬─ ndjson ──┬→ Item: event::Assignment, or what was broken
+//!                                       ├─ parquet ─┤  (a file only)
+//!                                       └─ pcap ────┘
+//! ```
+//!
+//! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics
+//! whatever the file holds. What can't be read is an [`Item::Broken`] with its place, and counted;
+//! the rest goes on.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::{self, BufRead, BufReader, Cursor, Read, Write},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{FileExt as _, MetadataExt as _},
+    },
+    path::Path,
+};
+
+use super::{
+    error::ReplayError,
+    item::{Broken, Item},
+    ndjson, parquet, pcap,
+};
+use crate::model::losses::Losses;
+
+/// Bytes that are read from a file at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// Enough of the beginning to tell the formats apart.
+const MAGIC_BYTES: u64 = 4;
+
+/// The formats of recordings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// Rows in columns (`ephtrace record`).
+    Parquet,
+    /// A capture of packets (`tcpdump -w`).
+    Pcap,
+    /// A capture of packets of the newer kind (Wireshark).
+    Pcapng,
+}
+
+impl Format {
+    /// As it stands in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
+            Self::Pcap => "pcap",
+            Self::Pcapng => "pcapng",
+        }
+    }
+}
+
+/// A recording: an iterator over what it holds.
+pub struct Recording {
+    name: String,
+    format: Format,
+    source: Source,
+    is_stream: bool,
+}
+
+enum Source {
+    Ndjson(ndjson::Reader<Box<dyn BufRead>>),
+    Parquet(Box<parquet::Reader>),
+    Pcap(Box<pcap::Reader<Box<dyn Read>>>),
+}
+
+impl Recording {
+    /// Opens the file at `path`; `-` is standard input.
+    pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        if path.as_os_str() == "-" {
+            let is_stream = !stdin_metadata().is_ok_and(|metadata| metadata.is_file());
+            let read = Self::from_reader("standard input", io::stdin())?;
+            return Ok(Self { is_stream, ..read });
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).and_then(refuse_directory);
+        match file {
+            Ok(file) if is_parquet(&file) => {
+                parquet::Reader::open(&name, path, file).map(|reader| Self::parquet(name, reader))
+            }
+            Ok(file) => {
+                let is_stream = !file.metadata().is_ok_and(|metadata| metadata.is_file());
+                Ok(Self { is_stream, ..Self::from_reader(&name, file)? })
+            }
+            Err(cause) => Err(ReplayError::Open { file: name, advice: advice(&cause), cause }),
+        }
+    }
+
+    /// Reads a Parquet file in memory, called `name` in messages.
+    pub fn from_parquet(name: &str, bytes: Vec<u8>) -> Result<Self, ReplayError> {
+        let reader = parquet::Reader::from_bytes(name, bytes)?;
+        Ok(Self::parquet(name.to_owned(), reader))
+    }
+
+    fn parquet(name: String, reader: parquet::Reader) -> Self {
+        let source = Source::Parquet(Box::new(reader));
+        Self { name, format: Format::Parquet, source, is_stream: false }
+    }
+
+    /// Reads `input`, called `name` in messages; the first bytes tell the format.
+    pub fn from_reader(name: &str, mut input: impl Read + 'static) -> Result<Self, ReplayError> {
+        let name = name.to_owned();
+        let mut magic = Vec::new();
+        if let Err(cause) = input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic) {
+            return Err(ReplayError::Read { file: name, cause });
+        }
+        if let Some((what, advice)) = foreign(&magic) {
+            return Err(ReplayError::Format { file: name, what, advice });
+        }
+        let format = format(&magic);
+        let input = Cursor::new(magic).chain(input);
+        let source = match format {
+            // Told apart above: it is read from its end.
+            Format::Ndjson | Format::Parquet => {
+                let input = BufReader::with_capacity(READ_BYTES, input);
+                Source::Ndjson(ndjson::Reader::new(Box::new(input)))
+            }
+            Format::Pcap | Format::Pcapng => {
+                let input: Box<dyn Read> = Box::new(input);
+                let reader = pcap::Reader::new(input, format == Format::Pcapng);
+                Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
+            }
+        };
+        Ok(Self { name, format, source, is_stream: false })
+    }
+
+    /// What it is called in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether it may still be written to while it is read: a pipe, a terminal, a socket.
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// How many packets were left out because they were sent again.
+    pub fn repeated(&self) -> u64 {
+        match &self.source {
+            Source::Ndjson(_) | Source::Parquet(_) => 0,
+            Source::Pcap(reader) => reader.repeated(),
+        }
+    }
+
+    /// What is missing so far: what the recording itself says was lost, and what can't be read.
+    pub fn losses(&self) -> Losses {
+        match &self.source {
+            Source::Ndjson(reader) => reader.losses(),
+            Source::Parquet(reader) => reader.losses(),
+            Source::Pcap(reader) => reader.losses(),
+        }
+    }
+}
+
+impl Iterator for Recording {
+    type Item = Result<Item, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = match &mut self.source {
+            Source::Ndjson(reader) => reader.next()?,
+            Source::Parquet(reader) => reader.next()?,
+            Source::Pcap(reader) => reader.next()?,
+        };
+        Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
+    }
+}
+
+/// How many broken pieces are shown; the others are only counted.
+const MAX_TOLD: u64 = 10;
+
+/// Says what can't be read, the first times. Where standard error is closed there is nobody to
+/// tell.
+pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Broken) {
+    if nth <= MAX_TOLD {
+        let _ = writeln!(notices, "ephtrace: {name}: {broken}");
+    }
+    if nth == MAX_TOLD {
+        let _ = writeln!(notices, "ephtrace: what else can't be read is only counted");
+    }
+}
+
+/// Why a recording is none: nothing in it can be read, `broken` first of all.
+pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
+    format!(
+        "{name}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
+         pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as \
+         `ephtrace record` and `ephtrace -o json` write them"
+    )
+}
+
+/// Whether the recording at `path` is the file that `other` tells of; `-` is standard input.
+pub(crate) fn is_from(path: &Path, other: &Metadata) -> bool {
+    let metadata = if path.as_os_str() == "-" { stdin_metadata() } else { fs::metadata(path) };
+    metadata.is_ok_and(|one| (one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
+
+fn stdin_metadata() -> io::Result<Metadata> {
+    io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata())
+}
+
+/// On Linux a directory opens like a file and fails only when it is read.
+fn refuse_directory(file: File) -> io::Result<File> {
+    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}
+
+/// A file that can't be read here fails, and says so, where it is read as something else.
+fn is_parquet(file: &File) -> bool {
+    let mut magic = [0; 4];
+    file.read_exact_at(&mut magic, 0).is_ok() && magic == parquet::MAGIC
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => "make a recording with `sudo ephtrace record FILE`",
+        io::ErrorKind::PermissionDenied => "read it as its owner, or pass it on standard input",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        _ => "pass it on standard input with `-`",
+    }
+}
+
+fn damaged(name: &str) -> ReplayError {
+    let (what, advice) = ("a capture with a damaged beginning", "capture again");
+    ReplayError::Format { file: name.to_owned(), what, advice }
+}
+
+/// By the first bytes: those of a capture in either order of bytes, with micro- or nanoseconds.
+fn format(magic: &[u8]) -> Format {
+    match magic {
+        [0x0a, 0x0d, 0x0d, 0x0a] => Format::Pcapng,
+        [0xa1, 0xb2, 0xc3, 0xd4]
+        | [0xd4, 0xc3, 0xb2, 0xa1]
+        | [0xa1, 0xb2, 0x3c, 0x4d]
+        | [0x4d, 0x3c, 0xb2, 0xa1] => Format::Pcap,
+        _ => Format::Ndjson,
+    }
+}
+
+/// What files are that are often given in place of a recording, and what to do.
+fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
+    match magic {
+        [0x1f, 0x8b, ..] => Some(("compressed", "use `gzip -dc FILE | ephtrace report -`")),
+        [0x28, 0xb5, 0x2f, 0xfd] => Some(("compressed", "use `zstd -dc FILE | ephtrace report -`")),
+        [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
+        magic if magic == parquet::MAGIC => Some((
+            "a Parquet file, which is read from its end",
+            "name the file: a pipe can't be read backwards",
+        )),
+        _ => None,
+    }
+}

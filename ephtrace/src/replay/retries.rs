@@ -1,0 +1,108 @@
+//! Connects that are tried again from the same port: one assignment, however many rows it has.
+//!
+//! Windows sends a refused SYN three times, half a second apart, from one port. A flow log has a
+//! row for each, a capture a packet for each.
+
+use std::hash::{Hash as _, Hasher as _};
+
+use rustc_hash::FxHasher;
+
+use crate::model::Assignment;
+
+/// Longest pause between two attempts, in nanoseconds: a SYN is sent again after up to eight seconds
+/// in its first quarter of a minute, and no system is known to give a port to the same destination
+/// again so soon while it has others.
+pub const PAUSE_NS: u64 = 10_000_000_000;
+
+/// Connections that are remembered, in 1 MiB. Two that share a slot forget each other, so that a
+/// repeat may be missed, but nothing is taken for one.
+const SLOTS: usize = 1 << 16;
+
+/// The last attempts.
+pub struct Retries {
+    /// Hash of a connection, and when it was last tried.
+    slots: Vec<(u64, u64)>,
+    repeated: u64,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { slots: Vec::new(), repeated: 0 }
+    }
+}
+
+impl Retries {
+    /// Whether `assignment` repeats an earlier one; counts it then. Only what neither tells how the
+    /// port came about nor the range is looked at: a tracer tells, and its rows are assignments.
+    pub fn is_repeat(&mut self, assignment: &Assignment) -> bool {
+        let Assignment { origin: None, hook: None, range: None, sport: Some(sport), .. } =
+            *assignment
+        else {
+            return false;
+        };
+        let mut hasher = FxHasher::default();
+        (assignment.flow, sport, assignment.protocol).hash(&mut hasher);
+        // Zero is an empty slot.
+        let hash = hasher.finish() | 1;
+        if self.slots.is_empty() {
+            self.slots = vec![(0, 0); SLOTS];
+        }
+        let index = usize::try_from(hash >> 32).unwrap_or(0) % SLOTS;
+        let Some(slot) = self.slots.get_mut(index) else { return false };
+        let ts_ns = assignment.ts_ns;
+        let is_repeat = slot.0 == hash && ts_ns.abs_diff(slot.1) <= PAUSE_NS;
+        *slot = (hash, ts_ns);
+        self.repeated += u64::from(is_repeat);
+        is_repeat
+    }
+
+    /// Number of repeats so far.
+    pub fn repeated(&self) -> u64 {
+        self.repeated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Origin, RangeInForce};
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    fn tried(ts_ns: u64, sport: u16) -> Assignment {
+        Assignment { ts_ns, sport: Some(sport), ..Assignment::default() }
+    }
+
+    #[test]
+    fn three_attempts_from_one_port_are_one_assignment() {
+        let mut retries = Retries::default();
+        let attempts = (0..3).map(|n| tried(100 * SECOND_NS + n * SECOND_NS / 2, 50_000));
+        let repeats: Vec<bool> = attempts.map(|one| retries.is_repeat(&one)).collect();
+        assert_eq!(repeats, [false, true, true]);
+        assert_eq!(retries.repeated(), 2);
+    }
+
+    #[test]
+    fn another_port_and_a_port_much_later_are_assignments() {
+        let mut retries = Retries::default();
+        let rows =
+            [tried(SECOND_NS, 50_000), tried(SECOND_NS, 50_001), tried(60 * SECOND_NS, 50_000)];
+        assert!(rows.iter().all(|one| !retries.is_repeat(one)));
+    }
+
+    #[test]
+    fn what_a_tracer_saw_is_an_assignment() {
+        let traced = [
+            Assignment { origin: Some(Origin::Connect), ..tried(SECOND_NS, 50_000) },
+            Assignment {
+                range: Some(RangeInForce::of_netns(50_000, 50_001)),
+                ..tried(SECOND_NS, 50_000)
+            },
+            Assignment { sport: None, ..tried(SECOND_NS, 0) },
+        ];
+        for one in traced {
+            let mut retries = Retries::default();
+            assert!(!retries.is_repeat(&one) && !retries.is_repeat(&one), "{one:?}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Sorted runs of assignments in a file without a name, and what they are together, in order.
+//!
+//! The file is for this process alone, and gone with it.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    env,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    process,
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use super::packed::{pack, unpack};
+use crate::model::Assignment;
+
+/// Most bytes in the file: a hundred million rows or so. What comes behind them is sorted anew.
+pub(super) const MAX_BYTES: u64 = 8 << 30;
+
+/// Bytes that are read ahead, for all runs together.
+const READ_BYTES: usize = 8 << 20;
+
+/// Longest assignment in the file, in bytes: names are the longest part, and those of containers
+/// come out of lines of 64 KiB.
+const MAX_ROW_BYTES: usize = 80 << 10;
+
+/// Files of this process so far: each has a name until it is open.
+static FILES: AtomicU64 = AtomicU64::new(0);
+
+/// A file with sorted runs.
+pub(super) struct Spool {
+    file: File,
+    /// Where each run ends; the first one begins at 0.
+    ends: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Spool {
+    /// An empty one, in the directory for temporary files (`TMPDIR`).
+    pub(super) fn create() -> io::Result<Self> {
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("ephtrace-spool-{}-{number}", process::id()));
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(Self { file, ends: Vec::new(), bytes: Vec::new() })
+    }
+
+    /// Bytes in it.
+    pub(super) fn len(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// Appends `assignments`, which are sorted.
+    pub(super) fn write_run(&mut self, assignments: &[Assignment]) -> io::Result<()> {
+        self.bytes.clear();
+        for assignment in assignments {
+            pack(assignment, &mut self.bytes);
+        }
+        self.file.write_all(&self.bytes)?;
+        self.ends.push(self.len() + self.bytes.len() as u64);
+        Ok(())
+    }
+
+    /// All of it, in order; of two at the same time, that of the earlier run first.
+    pub(super) fn merge(self) -> io::Result<Merged> {
+        let file = Arc::new(self.file);
+        let ahead = (READ_BYTES / self.ends.len().max(1)).max(1);
+        let mut begin = 0;
+        let mut merged = Merged { runs: Vec::new(), next: BinaryHeap::new() };
+        for end in self.ends {
+            let bytes = Vec::new();
+            let run =
+                Run { file: file.clone(), at: begin, end, ahead, bytes, from: 0, first: None };
+            merged.runs.push(run);
+            begin = end;
+        }
+        for index in 0..merged.runs.len() {
+            merged.refill(index)?;
+        }
+        Ok(merged)
+    }
+}
+
+/// The runs of a spool, read together.
+pub(super) struct Merged {
+    runs: Vec<Run>,
+    /// Time of the first assignment of each run, and which run.
+    next: BinaryHeap<Reverse<(u64, usize)>>,
+}
+
+/// A part of the file that is read from its beginning to its end.
+struct Run {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    ahead: usize,
+    /// What was read, of which `from` bytes are taken.
+    bytes: Vec<u8>,
+    from: usize,
+    first: Option<Assignment>,
+}
+
+impl Merged {
+    /// Time of the next assignment.
+    pub(super) fn next_ns(&self) -> Option<u64> {
+        self.next.peek().map(|Reverse((ts_ns, _))| *ts_ns)
+    }
+
+    /// The next assignment.
+    pub(super) fn pop(&mut self) -> io::Result<Option<Assignment>> {
+        let Some(Reverse((_, index))) = self.next.pop() else { return Ok(None) };
+        let first = self.runs.get_mut(index).and_then(|run| run.first.take());
+        self.refill(index)?;
+        Ok(first)
+    }
+
+    fn refill(&mut self, index: usize) -> io::Result<()> {
+        let Some(run) = self.runs.get_mut(index) else { return Ok(()) };
+        run.first = run.read()?;
+        if let Some(first) = &run.first {
+            self.next.push(Reverse((first.ts_ns, index)));
+        }
+        Ok(())
+    }
+}
+
+impl Run {
+    fn read(&mut self) -> io::Result<Option<Assignment>> {
+        loop {
+            let mut rest = self.bytes.get(self.from..).unwrap_or_default();
+            if let Some(assignment) = unpack(&mut rest) {
+                self.from = self.bytes.len() - rest.len();
+                return Ok(Some(assignment));
+            }
+            let is_whole = self.bytes.len() - self.from < MAX_ROW_BYTES;
+            match (self.at < self.end, rest.is_empty()) {
+                (true, _) if is_whole => self.read_ahead()?,
+                (false, true) if self.bytes.len() == self.from => return Ok(None),
+                _ => return Err(io::Error::other("the file that is sorted in was changed")),
+            }
+        }
+    }
+
+    fn read_ahead(&mut self) -> io::Result<()> {
+        self.bytes.drain(..self.from);
+        self.from = 0;
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let (kept, more) = (self.bytes.len(), left.min(self.ahead));
+        self.bytes.resize(kept + more, 0);
+        let room = self.bytes.get_mut(kept..).unwrap_or_default();
+        self.file.read_exact_at(room, self.at)?;
+        self.at += more as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! The view, drawn: reads a [`State`] and changes nothing.
+//!
+//! ```text
+//! header      name, source, losses, clock / rate, counts, latency / verdict, filter, own cost
+//! findings    if there are any
+//! plots       ports of the last minute; from 110 columns on, port by the one before
+//! tabs        which list is below
+//! list        destinations, processes or failures; or, in place of plots and list, a page
+//! footer      keys
+//! ```
+//!
+//! Only the colours of the terminal's own palette, and none that black or white could swallow; what
+//! a colour says, a letter or a word says too.
+
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    layout::Rect,
+    style::Color,
+    text::{Line, Span},
+    widgets::Widget as _,
+};
+
+use super::{
+    destinations, failures, figures, grid, header, pages, plots, processes,
+    style::{ALARM, CURSOR, QUIET, STRONG, safe},
+};
+use crate::tui::state::{Drawn, Page, Panel, State};
+
+/// Fewest columns in which the table of destinations fits.
+pub const MIN_WIDTH: u16 = 80;
+
+/// Fewest lines in which plot and table both show something.
+pub const MIN_HEIGHT: u16 = 24;
+
+/// Lines that are neither dots nor rows: title and axis of the plot, tabs, headings.
+const AROUND: u16 = 5;
+
+/// Fewest rows that the list has room for.
+const FEWEST_ROWS: u16 = 5;
+
+/// Most lines of the area of the dots.
+const MAX_GRAPH: u16 = 24;
+
+/// From this width on the keys in the footer stand apart.
+const WITH_GAPS: u16 = 90;
+
+/// Characters of the filter that are shown beside the tabs.
+const FILTER: usize = 12;
+
+/// Findings that are shown at once.
+const FINDINGS: u16 = 2;
+
+/// Draws all of it, and says how much room there was.
+pub fn draw(frame: &mut Frame<'_>, state: &State) -> Drawn {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    if area.width < MIN_WIDTH || area.height < MIN_HEIGHT {
+        too_small(area, buffer);
+        return Drawn::default();
+    }
+    let drawn = all(area, buffer, state);
+    if !state.about.colour {
+        for cell in &mut buffer.content {
+            (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
+        }
+    }
+    drawn
+}
+
+fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
+    let mut top = header::draw(area, buffer, state);
+    top += findings(Rect { y: top, ..area }, buffer, state);
+    let bottom = Rect { y: area.bottom() - 1, height: 1, ..area };
+    footer(bottom, buffer, state);
+    let body = Rect { y: top, height: area.bottom() - 1 - top, ..area };
+    let drawn = match (state.page, state.panel) {
+        (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help()),
+        (Some(Page::Destination(lane)), _) => {
+            pages::draw(body, buffer, state, &pages::destination(state, &lane, body.width))
+        }
+        (None, Panel::Plots) => {
+            tabs(body, buffer, state);
+            let rest = Rect { y: body.y + 1, height: body.height - 1, ..body };
+            pages::draw(rest, buffer, state, &pages::plots(state, rest.width))
+        }
+        (None, panel) => list(body, buffer, state, panel),
+    };
+    let below = drawn.last.saturating_sub(state.scroll);
+    if below > 0 && state.typing.is_none() {
+        Line::styled(format!(" {below} more lines below"), STRONG)
+            .right_aligned()
+            .render(bottom, buffer);
+    }
+    drawn
+}
+
+fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
+    // Half of the room for each, unless the list needs less. All lists have the same.
+    let room = body.height - AROUND;
+    let known = u16::try_from(state.seen().rows.len()).unwrap_or(u16::MAX);
+    let graph = (room - known.clamp(FEWEST_ROWS, room.div_ceil(2))).min(MAX_GRAPH);
+    let plot = Rect { height: graph + 3, ..body };
+    let rows = state.destinations();
+    plots::draw(plot, buffer, state, &rows);
+    tabs(Rect { y: plot.bottom(), height: 1, ..body }, buffer, state);
+    let top = plot.bottom() + 1;
+    let table = Rect { y: top, height: body.bottom() - top, ..body };
+    match panel {
+        Panel::Processes => processes::draw(table, buffer, state),
+        Panel::Failures => failures::draw(table, buffer, state),
+        Panel::Destinations | Panel::Plots => destinations::draw(table, buffer, state, &rows),
+    }
+    Drawn { rows: usize::from(table.height.saturating_sub(1)), last: 0 }
+}
+
+fn too_small(area: Rect, buffer: &mut Buffer) {
+    let lines = [
+        format!("ephtrace top needs {MIN_WIDTH} columns and {MIN_HEIGHT} lines;"),
+        format!("here are {} and {}.", area.width, area.height),
+        "Make the window larger, or press q.".to_owned(),
+    ];
+    for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
+        Line::from(line).render(Rect { y, height: 1, ..area }, buffer);
+    }
+}
+
+/// How many lines the findings take.
+fn findings(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
+    let findings = &state.seen().findings;
+    let shown = findings.len().min(usize::from(FINDINGS));
+    for (n, finding) in findings.iter().take(shown).enumerate() {
+        let more = findings.len() - shown;
+        let more =
+            if n + 1 == shown && more > 0 { format!(" (and {more} more)") } else { String::new() };
+        let room = usize::from(area.width) - 2 - more.len();
+        let line = Line::from(vec![
+            Span::styled("! ", ALARM),
+            Span::styled(figures::cut(&safe(finding), room) + &more, STRONG),
+        ]);
+        let y = area.y + u16::try_from(n).unwrap_or(0);
+        line.render(Rect { y, height: 1, ..area }, buffer);
+    }
+    u16::try_from(shown).unwrap_or(0)
+}
+
+/// The lists with how much is in them, and what the current one is sorted by.
+fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
+    let seen = state.seen();
+    let processes = seen.summary.as_ref().map_or(0, |summary| summary.processes.len());
+    let failures = seen.summary.as_ref().map_or(0, |summary| summary.failures);
+    let mut line = Line::default();
+    for (panel, name) in Panel::ALL.into_iter().zip([
+        format!("destinations {}", seen.rows.len()),
+        format!("processes {processes}"),
+        format!("failures {failures}"),
+        "plots".to_owned(),
+    ]) {
+        if panel == state.panel {
+            line.push_span(Span::styled(format!("[{name}]"), STRONG));
+        } else {
+            line.push_span(Span::styled(format!(" {name} "), QUIET));
+        }
+    }
+    line.render(Rect { height: 1, ..area }, buffer);
+    let sorted = match state.panel {
+        Panel::Destinations => grid::sorted(
+            destinations::title(state.by_destination.by),
+            state.by_destination.reversed,
+        ),
+        Panel::Processes => {
+            grid::sorted(processes::title(state.by_process.by), state.by_process.reversed)
+        }
+        Panel::Failures => "newest first".to_owned(),
+        Panel::Plots => "by order of assignment".to_owned(),
+    };
+    let mut right = Line::default();
+    if !state.filter.is_empty() {
+        let filter = figures::cut(&safe(&state.filter.text), FILTER);
+        right.push_span(Span::styled(format!("/{filter} "), STRONG));
+    }
+    if state.failed_only {
+        right.push_span(Span::styled("failed ", STRONG));
+    }
+    right.push_span(Span::styled(sorted, QUIET));
+    right.right_aligned().render(Rect { height: 1, ..area }, buffer);
+}
+
+fn footer(area: Rect, buffer: &mut Buffer, state: &State) {
+    if state.typing.is_some() {
+        let line = Line::from(vec![
+            Span::styled("filter: ", STRONG),
+            Span::raw(safe(&state.filter.text)),
+            Span::styled(" ", CURSOR),
+            Span::styled("  Enter keep  Esc drop", QUIET),
+        ]);
+        return line.render(area, buffer);
+    }
+    let keys: &[(&str, &str)] = match state.page {
+        Some(_) => {
+            &[("q", "quit"), ("Esc", "back"), ("j k", "scroll"), ("Space", "freeze"), ("?", "help")]
+        }
+        None => &[
+            ("q", "quit"),
+            ("?", "help"),
+            ("/", "filter"),
+            ("f", "failed"),
+            ("s", "sort"),
+            ("Tab", "list"),
+            ("Enter", "open"),
+            ("Space", "freeze"),
+            ("r", "reset"),
+        ],
+    };
+    let mut line = Line::default();
+    let gap = if area.width < WITH_GAPS { " " } else { "  " };
+    for (n, (key, does)) in keys.iter().enumerate() {
+        let gap = if n == 0 { "" } else { gap };
+        line.push_span(Span::styled(format!("{gap}{key}"), STRONG));
+        line.push_span(Span::styled(format!(" {does}"), QUIET));
+    }
+    line.render(area, buffer);
+}

@@ -1,0 +1,97 @@
+//! A program on a terminal of its own, which is looked at before and after.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::fd::{AsFd as _, OwnedFd},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use anyhow::{Result, ensure};
+use nix::{
+    pty::{OpenptyResult, Winsize, openpty},
+    sys::{
+        signal::{Signal, kill},
+        termios::{Termios, tcgetattr},
+    },
+    unistd::Pid,
+};
+
+/// What switches to the alternate screen and back.
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+/// What shows the cursor and hides it.
+const SHOW: &str = "\x1b[?25h";
+const HIDE: &str = "\x1b[?25l";
+
+/// A running program and its terminal of 120 columns and 40 rows.
+pub(crate) struct OnTerminal {
+    child: Child,
+    master: fs::File,
+    slave: OwnedFd,
+    before: Termios,
+    text: String,
+}
+
+impl OnTerminal {
+    /// Starts it.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        let OpenptyResult { master, slave } = openpty(Some(&size), None)?;
+        let before = tcgetattr(&slave)?;
+        let end = || slave.as_fd().try_clone_to_owned().map(Stdio::from);
+        command.env("TERM", "xterm-256color").stdin(end()?).stdout(end()?).stderr(end()?);
+        let child = command.spawn()?;
+        Ok(Self { child, master: master.into(), slave, before, text: String::new() })
+    }
+
+    /// Reads what it writes until `end` is in it.
+    pub(crate) fn read_until(&mut self, end: &str) -> Result<()> {
+        let mut bytes = [0; 4096];
+        while !self.text.contains(end) {
+            let n = self.master.read(&mut bytes)?;
+            ensure!(n > 0, "ended without {end:?}: {}", self.text);
+            self.text += &String::from_utf8_lossy(&bytes[..n]);
+        }
+        Ok(())
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&mut self, keys: &str) -> Result<()> {
+        Ok(self.master.write_all(keys.as_bytes())?)
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), signal)?)
+    }
+
+    /// Waits for the end of its summary and its own, and sees to it that the terminal is as it was
+    /// before. The summary begins with `summary`: where the prompt will be, not on the screen that
+    /// is gone. It has all of `parts`, too.
+    pub(crate) fn finish(mut self, summary: &str, parts: &[&str]) -> Result<ExitStatus> {
+        // The last line of the summary.
+        self.read_until("lost 0 events")?;
+        let status = self.child.wait()?;
+        ensure!(tcgetattr(&self.slave)? == self.before, "the terminal is not as before");
+        let text = &self.text;
+        let at = text.find(summary);
+        ensure!(at.is_some(), "no {summary:?}: {text}");
+        let end = text.get(at.unwrap_or(0)..).unwrap_or_default();
+        ensure!(parts.iter().all(|part| end.contains(part)), "not {parts:?}: {end}");
+        ensure!(text.find(ENTER).is_some(), "no screen of its own: {text}");
+        ensure!(text.find(ENTER) < text.rfind(LEAVE) && text.rfind(LEAVE) < at, "{text}");
+        let before = text.get(..at.unwrap_or(0)).unwrap_or_default();
+        ensure!(before.rfind(SHOW) > before.rfind(HIDE), "the cursor is hidden: {text}");
+        Ok(status)
+    }
+}
+
+/// Nothing stays behind where a test fails.
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        // It has ended unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

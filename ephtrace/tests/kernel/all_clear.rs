@@ -1,0 +1,487 @@
+//! No false all-clear: whatever takes the ports, `check` and `ports` say what the kernel does next.
+//!
+//! Each case fills a range in a network namespace of its own, hears ephtrace, and then asks the
+//! kernel: by binding and connecting until it refuses.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::mount::{MsFlags, mount};
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+use crate::{
+    mounts::{on_a_thread, own_mounts},
+    ports::books::in_new_netns,
+    setup::{self, Scratch},
+};
+
+tests! {
+    once: what_takes_the_ports_is_accounted_for, time_waits_count_unless_they_can_be_taken_over,
+        states_are_named, a_pool_of_workers_holds_more_than_a_job,
+        without_all_processes_holders_are_unknown, an_answer_that_is_not_written_is_unknown;
+}
+
+/// Destinations that connects are spread over.
+const DESTINATIONS: u16 = 10;
+
+/// Where the first of them listens.
+const FIRST: u16 = 7001;
+
+/// Ports of the range, none of which is reserved.
+const PORTS: usize = 100;
+
+/// How long sockets may take to get to their last state.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Somebody without rights.
+const NOBODY: u32 = 65_534;
+
+/// `IP_BIND_ADDRESS_NO_PORT`.
+const NO_PORT: libc::c_int = 24;
+
+/// How ports are taken.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    sockets: usize,
+    is_tcp: bool,
+    is_ipv6: bool,
+    no_port: bool,
+    reuse_address: bool,
+    autobind_reuse: bool,
+}
+
+impl Case {
+    fn all() -> impl Iterator<Item = Self> {
+        let both = [false, true];
+        [PORTS / 2, PORTS * 9 / 10, PORTS].into_iter().flat_map(move |sockets| {
+            (0..32_u32).map(move |bits| {
+                let is = |nth: u32| both[usize::from(bits & (1 << nth) != 0)];
+                Self {
+                    sockets,
+                    is_tcp: is(0),
+                    is_ipv6: is(1),
+                    no_port: is(2),
+                    reuse_address: is(3),
+                    autobind_reuse: is(4),
+                }
+            })
+        })
+    }
+
+    fn localhost(self, port: u16) -> SocketAddr {
+        let addr: IpAddr =
+            if self.is_ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        SocketAddr::new(addr, port)
+    }
+
+    /// A socket that is bound to an address, and then connected.
+    fn take(self, nth: usize) -> Result<Socket> {
+        let kind = if self.is_tcp { Type::STREAM } else { Type::DGRAM };
+        let socket = socket(self.is_ipv6, kind)?;
+        socket.set_reuse_address(self.reuse_address)?;
+        if self.no_port {
+            set_no_port(&socket)?;
+        }
+        socket.bind(&self.localhost(0).into())?;
+        let port = FIRST + u16::try_from(nth)? % DESTINATIONS;
+        socket.connect(&self.localhost(port).into())?;
+        Ok(socket)
+    }
+}
+
+fn socket(is_ipv6: bool, kind: Type) -> Result<Socket> {
+    Ok(Socket::new(if is_ipv6 { Domain::IPV6 } else { Domain::IPV4 }, kind, None)?)
+}
+
+fn set_no_port(socket: &Socket) -> Result<()> {
+    let on: libc::c_int = 1;
+    let size = libc::socklen_t::try_from(size_of_val(&on))?;
+    // SAFETY: the option takes an integer, which outlives the call.
+    let done = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_IP, NO_PORT, (&raw const on).cast(), size)
+    };
+    ensure!(done == 0, "IP_BIND_ADDRESS_NO_PORT: {}", std::io::Error::last_os_error());
+    Ok(())
+}
+
+fn set(name: &str, value: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/ipv4/{name}");
+    fs::write(&path, value).with_context(|| format!("writing {value:?} to {path}"))
+}
+
+/// Runs `work` in a namespace with [`PORTS`] ports, and listeners for both families.
+fn in_small_netns(work: impl FnOnce(Vec<Socket>) -> Result<()> + Send) -> Result<()> {
+    in_new_netns(|| {
+        set("ip_local_reserved_ports", "\n")?;
+        let mut listeners = Vec::new();
+        for is_ipv6 in [false, true] {
+            let case = Case { is_ipv6, ..Case::all().next().context("no case")? };
+            for nth in 0..DESTINATIONS {
+                let listener = socket(is_ipv6, Type::STREAM)?;
+                listener.set_reuse_address(true)?;
+                listener.bind(&case.localhost(FIRST + nth).into())?;
+                listener.listen(512)?;
+                listeners.push(listener);
+            }
+        }
+        work(listeners)
+    })
+}
+
+fn ports(args: &[&str]) -> Result<Value> {
+    let output = Command::new(setup::ephtrace()).args(["ports", "--json"]).args(args).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn check() -> Result<(Option<i32>, String)> {
+    let output = Command::new(setup::ephtrace()).args(["check", "--no-trace"]).output()?;
+    Ok((output.status.code(), String::from_utf8(output.stdout)?))
+}
+
+/// How many more of something the kernel gives before it refuses for want of a port, and keeps what
+/// it gave until then.
+fn until_refused(mut one: impl FnMut() -> std::io::Result<Socket>) -> Result<usize> {
+    let mut given = Vec::new();
+    loop {
+        match one() {
+            Ok(socket) => given.push(socket),
+            Err(error) => {
+                let errno = error.raw_os_error().context("no errno")?;
+                let is_want = [libc::EADDRINUSE, libc::EADDRNOTAVAIL, libc::EAGAIN];
+                ensure!(is_want.contains(&errno), "{error}");
+                return Ok(given.len());
+            }
+        }
+        ensure!(given.len() <= PORTS, "more ports than there are");
+    }
+}
+
+fn bind_any(is_ipv6: bool, kind: Type) -> std::io::Result<Socket> {
+    let domain = if is_ipv6 { Domain::IPV6 } else { Domain::IPV4 };
+    let socket = Socket::new(domain, kind, None)?;
+    let any: IpAddr =
+        if is_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    socket.bind(&SocketAddr::new(any, 0).into())?;
+    Ok(socket)
+}
+
+fn number(value: &Value) -> Result<usize> {
+    Ok(usize::try_from(value.as_u64().with_context(|| format!("no number: {value}"))?)?)
+}
+
+/// What was said to be left is what the kernel gives; returns whether it refuses the first one.
+fn left_is_true(namespace: &Value) -> Result<bool> {
+    let mut is_full = false;
+    for (ask, kind) in [("bind", Type::STREAM), ("udp", Type::DGRAM)] {
+        for (family, is_ipv6) in [(4, false), (6, true)] {
+            let all = namespace["asked"].as_array().context("nothing asked")?;
+            let one = all.iter().find(|one| one["ask"] == ask && one["family"] == family);
+            let one = one.context("not asked")?;
+            let (left, unsure) = (number(&one["left"])?, number(&one["unsure"])?);
+            let given = until_refused(|| bind_any(is_ipv6, kind))?;
+            ensure!(left - unsure <= given && given <= left, "{given} given, but said: {one}");
+            is_full |= given == 0;
+        }
+    }
+    Ok(is_full)
+}
+
+fn connect_left_is_true(namespace: &Value, case: Case) -> Result<bool> {
+    let to = case.localhost(FIRST);
+    let all = namespace["destinations"].as_array().context("no destinations")?;
+    let is_to =
+        |one: &&Value| one["dport"] == FIRST && one["daddr"] == to.ip().to_string().as_str();
+    let Some(one) = all.iter().find(is_to) else { return Ok(false) };
+    let given = until_refused(|| {
+        let domain = if case.is_ipv6 { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, Type::STREAM, None)?;
+        socket.connect(&to.into())?;
+        Ok(socket)
+    })?;
+    let (least, most) = (number(&one["left_least"])?, number(&one["left"])?);
+    ensure!(least <= given && given <= most, "{given} connects succeed, but said: {one}");
+    Ok(given == 0)
+}
+
+/// The ports that the program was given, as the kernel tells it.
+fn own_ports(sockets: &[Socket]) -> Result<BTreeSet<u16>> {
+    let port = |socket: &Socket| {
+        let addr = socket.local_addr()?.as_socket().context("no address")?;
+        Ok(addr.port())
+    };
+    sockets.iter().map(port).collect()
+}
+
+fn one_case(case: Case) -> Result<()> {
+    in_small_netns(|_listeners| {
+        set("ip_autobind_reuse", if case.autobind_reuse { "1" } else { "0" })?;
+        let mut sockets = Vec::new();
+        for nth in 0..case.sockets {
+            sockets.push(case.take(nth).with_context(|| format!("socket {nth}"))?);
+        }
+        let said = ports(&["--limit", "50"])?;
+        let (code, line) = check()?;
+        let namespace = &said["namespaces"][0];
+        let is_full = left_is_true(namespace)?;
+        let is_full = connect_left_is_true(namespace, case)? || is_full;
+        let is_critical = code == Some(2);
+        ensure!(is_critical || !is_full, "the kernel refuses, but exit {code:?}: {line}");
+        // The thresholds are 50 and 90 %.
+        let taken = own_ports(&sockets)?.len();
+        let expected = u8::from(taken > PORTS / 2) + u8::from(taken > PORTS * 9 / 10);
+        ensure!(code == Some(expected.into()), "{taken} ports, but exit {code:?}: {line}");
+        ensure!((taken == PORTS) == is_full, "{taken} ports taken, full: {is_full}");
+        Ok(())
+    })
+    .with_context(|| format!("{case:?}"))
+}
+
+fn what_takes_the_ports_is_accounted_for() -> Result<()> {
+    ensure!(Case::all().count() == 96, "not all cases");
+    Case::all().try_for_each(one_case)
+}
+
+/// Takes all ports by connects that this side closes first.
+fn fill_with_time_waits(listeners: &[Socket]) -> Result<()> {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST));
+    for _ in 0..PORTS {
+        let client = socket(false, Type::STREAM)?;
+        client.connect(&to.into())?;
+        let (server, _) = listeners[0].accept()?;
+        drop(client);
+        // The end of the stream: the client has closed.
+        let _ = server.recv(&mut [std::mem::MaybeUninit::uninit()])?;
+    }
+    Ok(())
+}
+
+/// The next connect to the first destination.
+fn connect_once() -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into())?;
+    Ok(socket)
+}
+
+fn time_waits_count_unless_they_can_be_taken_over() -> Result<()> {
+    for (timestamps, reuse, is_fine) in [("1", "2", true), ("0", "2", false), ("1", "0", false)] {
+        in_small_netns(|listeners| {
+            set("tcp_timestamps", timestamps)?;
+            set("tcp_tw_reuse", reuse)?;
+            fill_with_time_waits(&listeners)?;
+            // Older ones than a second can be taken over.
+            thread::sleep(Duration::from_millis(2100));
+            let said = ports(&[])?;
+            let (code, line) = check()?;
+            let one = &said["namespaces"][0]["destinations"][0];
+            ensure!(one["by_state"]["time_wait"] == PORTS, "{one}");
+            ensure!(connect_once().is_ok() == is_fine, "the next connect: {is_fine} was expected");
+            let reusable = if is_fine { PORTS } else { 0 };
+            ensure!(one["time_wait_reusable"] == reusable, "{one}");
+            ensure!(one["mark"] == if is_fine { "none" } else { "full" }, "{one}");
+            let is_said_full = said["findings"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|finding| finding["rule"] == "full"));
+            ensure!(is_said_full != is_fine, "{}", said["findings"]);
+            // A bind may not take one over.
+            ensure!(until_refused(|| bind_any(false, Type::STREAM))? == 0, "a bind succeeds");
+            ensure!(line.contains("bind() to port 0: 100 of 100"), "{line}");
+            ensure!(code == Some(if is_fine { 1 } else { 2 }), "exit {code:?}: {line}");
+            let worst = &said["findings"][0]["severity"];
+            ensure!((worst == "critical") != is_fine, "{}", said["findings"]);
+            ensure!(line.contains("use=0.00%") == is_fine, "{line}");
+            Ok(())
+        })
+        .with_context(|| format!("timestamps {timestamps}, reuse {reuse}"))?;
+    }
+    Ok(())
+}
+
+/// Waits until `count` sockets to the first destination are said to be `what`.
+fn settled(what: &str, count: usize) -> Result<Value> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let said = ports(&[])?;
+        let one = &said["namespaces"][0]["destinations"][0];
+        if one.pointer(what).is_some_and(|found| *found == count) {
+            return Ok(said);
+        }
+        ensure!(Instant::now() < end, "{what} is to become {count}: {one}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn has(said: &Value, rule: &str, remedy: &str) -> Result<()> {
+    let found = said["findings"].as_array().context("no findings")?;
+    let one = found.iter().find(|finding| finding["rule"] == rule);
+    let one = one.with_context(|| format!("no {rule} in {}", said["findings"]))?;
+    ensure!(one["remedies"].to_string().contains(remedy), "{one}");
+    let pool = found.iter().any(|finding| {
+        finding["rule"] == "full" && finding["remedies"].to_string().contains("keep-alive")
+    });
+    ensure!(!pool, "keep-alive helps nobody here: {}", said["findings"]);
+    Ok(())
+}
+
+fn states_are_named() -> Result<()> {
+    // Nobody answers: the queue of the listener is full.
+    in_small_netns(|listeners| {
+        listeners[0].listen(0)?;
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into();
+        let mut clients = Vec::new();
+        for _ in 0..PORTS {
+            let client = socket(false, Type::STREAM)?;
+            client.set_nonblocking(true)?;
+            let done = client.connect(&to).map_err(|error| error.raw_os_error());
+            ensure!(matches!(done, Ok(()) | Err(Some(libc::EINPROGRESS))), "{done:?}");
+            clients.push(client);
+        }
+        // One is in the queue.
+        let said = settled("/syn_resent", PORTS - 1)?;
+        has(&said, "syn-sent", "connect timeout")
+    })
+    .context("SYN_SENT")?;
+    in_small_netns(|listeners| {
+        let mut clients = Vec::new();
+        for _ in 0..PORTS {
+            clients.push(connect_once()?);
+            drop(listeners[0].accept()?);
+        }
+        has(&settled("/by_state/close_wait", PORTS)?, "close-wait", "close()")
+    })
+    .context("CLOSE_WAIT")?;
+    in_small_netns(|listeners| {
+        let mut servers = Vec::new();
+        for nth in 0..PORTS {
+            let client = connect_once()?;
+            servers.push(listeners[0].accept()?);
+            client.shutdown(std::net::Shutdown::Write)?;
+            if nth % 2 == 0 {
+                servers.push((client, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()));
+            }
+        }
+        let said = settled("/by_state/fin_wait2", PORTS)?;
+        let one = &said["namespaces"][0]["destinations"][0];
+        ensure!(one["orphans"] == PORTS / 2 && one["by_state"]["time_wait"] == 0, "{one}");
+        has(&said, "fin-wait", "tcp_fin_timeout")
+    })
+    .context("FIN_WAIT2")
+}
+
+/// A process of its own name that holds sockets, and nothing else.
+struct Holder(libc::pid_t);
+
+impl Holder {
+    fn of(name: &std::ffi::CStr, sockets: Vec<Socket>) -> Result<Self> {
+        // SAFETY: the child calls nothing but system calls, until it is killed.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: the name ends with a NUL.
+            unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+            loop {
+                // SAFETY: takes no argument.
+                unsafe { libc::pause() };
+            }
+        }
+        ensure!(pid > 0, "fork: {}", std::io::Error::last_os_error());
+        drop(sockets);
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // SAFETY: a child of this process that nobody has waited for yet.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
+    }
+}
+
+fn a_pool_of_workers_holds_more_than_a_job() -> Result<()> {
+    in_small_netns(|_listeners| {
+        let hold = |name, count| {
+            let sockets = (0..count).map(|_| connect_once()).collect::<std::io::Result<Vec<_>>>();
+            Holder::of(name, sockets?)
+        };
+        let mut holders = vec![hold(c"cron-job", 15)?];
+        for _ in 0..10 {
+            holders.push(hold(c"php-fpm", 6)?);
+        }
+        let end = Instant::now() + PATIENCE;
+        let said = loop {
+            let said = ports(&[])?;
+            let first = &said["namespaces"][0]["destinations"][0]["holders"][0];
+            if first["comm"] == "php-fpm" || Instant::now() > end {
+                break said;
+            }
+        };
+        let one = &said["namespaces"][0]["destinations"][0];
+        let holder = |nth: usize| {
+            let holder = &one["holders"][nth];
+            (holder["comm"].clone(), holder["processes"].clone(), holder["ports"].clone())
+        };
+        let is = |(name, processes, ports): (Value, Value, Value), expected: (&str, u32, u32)| {
+            name == expected.0 && processes == expected.1 && ports == expected.2
+        };
+        ensure!(is(holder(0), ("php-fpm", 10, 60)), "{one}");
+        ensure!(is(holder(1), ("cron-job", 1, 15)), "{one}");
+        let (_, line) = check()?;
+        ensure!(line.contains("mostly php-fpm (10 processes)"), "{line}");
+        ensure!(!line.contains("cron-job"), "{line}");
+        drop(holders);
+        Ok(())
+    })
+}
+
+fn without_all_processes_holders_are_unknown() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
+    on_a_thread(|| {
+        own_mounts()?;
+        mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), Some("hidepid=2"))
+            .context("mounting /proc")?;
+        let said = |uid: u32| {
+            let mut command = Command::new(&ephtrace);
+            command.args(["ports", "--json", "--netns", "all"]).uid(uid).gid(uid);
+            let output = command.output()?;
+            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Ok(serde_json::from_slice::<Value>(&output.stdout)?)
+        };
+        let nobody = said(NOBODY)?;
+        for key in ["hidden_processes", "hidden_holders"] {
+            ensure!(nobody[key].is_null(), "{key}: {}", nobody[key]);
+        }
+        let reason = nobody["processes_hidden_by"].as_str().context("no reason")?;
+        ensure!(reason.contains("hidepid"), "{reason}");
+        let root = said(0)?;
+        ensure!(root["hidden_processes"].is_number(), "{}", root["hidden_processes"]);
+        ensure!(root["processes_hidden_by"].is_null(), "{}", root["processes_hidden_by"]);
+        Ok(())
+    })
+}
+
+fn an_answer_that_is_not_written_is_unknown() -> Result<()> {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    let full = match full {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return crate::skip::skip("there is no /dev/full");
+        }
+        full => full?,
+    };
+    let mut command = Command::new(setup::ephtrace());
+    let status = command.args(["check", "--no-trace"]).stdout(Stdio::from(full)).status()?;
+    ensure!(status.code() == Some(3), "{status}");
+    Ok(())
+}

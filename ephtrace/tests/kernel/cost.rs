@@ -1,0 +1,51 @@
+//! What ephtrace says its programs cost, beside what the kernel says when it measures all the time.
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    assign::Assign,
+    bpf,
+    notes::say,
+    setup::Scratch,
+    tracer::{Cost, Tracer},
+};
+
+tests! {
+    each_hook: the_cost_of_a_run_is_what_the_kernel_measures;
+}
+
+/// How far a sample of some hundred runs may be from the rest, as a factor.
+const TOLERANCE: u64 = 5;
+
+/// Runs for each search: with hook `sock_ops`, one for each state that either end of a connection
+/// goes through, twice where the kernel may leave one out.
+const MOST_RUNS: u64 = 40;
+
+fn the_cost_of_a_run_is_what_the_kernel_measures(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    // For as long as it takes: the first sample is taken when the trace begins.
+    let args = ["pattern", "connect", "--times", "2000000", "--seconds", "1000"];
+    let mut assign = Assign::start(&scratch, &args)?;
+    assign.next(1)?;
+    assign.discard()?;
+    let pid = assign.pid().to_string();
+    let before = bpf::programs()?;
+    let tracer = Tracer::start(&scratch, hook, &["-p", &pid, "--origin", "connect"])?;
+    let ours = &bpf::programs()? - &before;
+    let stats = bpf::Stats::on()?;
+    let start = bpf::run_time(&ours)?;
+    let (run_time_ns, runs) = bpf::enough_runs(&ours, start)?;
+    drop(stats);
+    let trace = tracer.stop()?;
+    let summary = trace.ended_well()?;
+    let Cost { run_time_ns: told_ns, runs: told_runs, searches } =
+        summary.kernel_cost.context("no cost is told")?;
+    say(&format!("hook {hook}: {told_ns} ns in {told_runs} runs told, {run_time_ns} in {runs}"));
+    ensure!(searches > 0 && searches <= summary.kernel.seen, "{searches} searches: {summary:?}");
+    let is_possible = (searches..=searches * MOST_RUNS).contains(&told_runs);
+    ensure!(is_possible, "{told_runs} runs for {searches} searches");
+    let (told, measured) = (told_ns / told_runs, run_time_ns / runs);
+    let is_near = (measured / TOLERANCE..=measured * TOLERANCE).contains(&told);
+    ensure!(is_near, "{told} ns a run are told, {measured} measured");
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! `ephtrace doctor`: its text says what its data say, and both what ephtrace then does.
+
+use std::{os::unix::process::CommandExt as _, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    setup::{self, Scratch},
+    tracer::Tracer,
+};
+
+tests! {
+    once: doctor_agrees_with_auto, each_hook_that_works_can_be_named,
+        text_and_data_say_the_same, without_rights_hooks_are_unknown;
+}
+
+/// Somebody without rights.
+const NOBODY: u32 = 65_534;
+
+fn doctor_agrees_with_auto() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let report = setup::doctor()?;
+    let trace = Tracer::start(&scratch, "auto", &[])?.stop()?;
+    let used = trace.complete()?.hook.clone();
+    ensure!(report["auto"].as_str() == used.as_deref(), "auto took {used:?}, but\n{report:#}");
+    Ok(())
+}
+
+/// And one that does not work is refused with the reason that doctor has.
+fn each_hook_that_works_can_be_named() -> Result<()> {
+    let scratch = Scratch::new()?;
+    for hook in hooks(&setup::doctor()?)? {
+        let name = text(&hook, "hook")?;
+        let mut tracer = Tracer::spawn(&scratch, name, &["--origin", "connect"])?;
+        if hook["available"] == true {
+            tracer.wait_attached()?;
+            let used = tracer.stop()?.complete()?.hook.clone();
+            ensure!(used.as_deref() == Some(name), "{name} was named, {used:?} used");
+            continue;
+        }
+        let trace = tracer.wait()?;
+        let reason = text(&hook, "reason")?;
+        ensure!(trace.status.code() == Some(1), "{name}: {}\n{}", trace.status, trace.stderr);
+        ensure!(trace.stderr.contains(reason), "{name}: not {reason:?}:\n{}", trace.stderr);
+    }
+    Ok(())
+}
+
+fn hooks(report: &Value) -> Result<Vec<Value>> {
+    report["hooks"].as_array().cloned().with_context(|| format!("no hooks: {report}"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
+    value[key].as_str().with_context(|| format!("no {key} in {value}"))
+}
+
+fn text_and_data_say_the_same() -> Result<()> {
+    let doctor = Command::new(setup::ephtrace()).arg("doctor").output()?;
+    ensure!(doctor.status.success(), "{}", doctor.status);
+    let said = String::from_utf8(doctor.stdout)?;
+    let report = setup::doctor()?;
+    let (version, kernel) = (text(&report, "version")?, text(&report, "kernel")?);
+    let release = setup::release()?;
+    ensure!(kernel == release, "{kernel} in place of {release}");
+    let auto = text(&report, "auto")?;
+    for line in [
+        format!("ephtrace {version} on Linux {release}"),
+        "rights     all (root)".to_owned(),
+        format!("BTF        {}", text(&report, "btf")?),
+        format!("cgroup v2  {}", report["cgroup2"].as_str().unwrap_or("not mounted")),
+        format!("`ephtrace` takes the hook {auto}."),
+    ] {
+        ensure!(said.lines().any(|one| one == line), "no line {line:?}:\n{said}");
+    }
+    for hook in hooks(&report)? {
+        hook_is_said(&hook, &said).with_context(|| said.clone())?;
+    }
+    Ok(())
+}
+
+/// The lines about a hook: whether it works, what it sees, and why not.
+fn hook_is_said(hook: &Value, said: &str) -> Result<()> {
+    let name = text(hook, "hook")?;
+    let works = hook["available"] == true;
+    let head = format!("{name:<10} {:<8} ", if works { "yes" } else { "no" });
+    let mut lines = said.lines().skip_while(|line| !line.starts_with(&head));
+    ensure!(lines.next().is_some(), "no line {head:?}");
+    let details: Vec<&str> =
+        lines.take_while(|line| line.starts_with(' ')).map(str::trim).collect();
+    let origins = hook["origins"].as_array().context("no origins")?;
+    let of = |seen: bool| {
+        let wanted = origins.iter().filter(|o| (o["seen"] != false) == seen);
+        wanted.filter_map(|o| o["origin"].as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let reason = hook["reason"].as_str();
+    ensure!(works == reason.is_none(), "{name}: {reason:?}");
+    let mut wanted = vec![format!("gives: {}", text(hook, "gives")?)];
+    wanted.push(match reason {
+        Some(reason) => format!("why: {reason}"),
+        None => format!("needs: {}", text(hook, "needs")?),
+    });
+    wanted.extend(works.then(|| format!("sees: {}", of(true))));
+    let unseen = of(false);
+    wanted.extend((works && !unseen.is_empty()).then(|| format!("does not see: {unseen}")));
+    for line in wanted {
+        ensure!(details.contains(&line.as_str()), "{name}: no line {line:?} in {details:?}");
+    }
+    Ok(())
+}
+
+fn without_rights_hooks_are_unknown() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
+    let doctor = Command::new(ephtrace).arg("doctor").uid(NOBODY).gid(NOBODY).output()?;
+    let said = String::from_utf8(doctor.stdout)?;
+    // Not 0: nobody knows whether tracing works.
+    ensure!(doctor.status.code() == Some(1), "{}\n{said}", doctor.status);
+    let rights = "rights     CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN missing; run `sudo ephtrace`";
+    ensure!(said.lines().any(|line| line == rights), "{said}");
+    ensure!(said.contains("Run `sudo ephtrace doctor` to try the hooks for real."), "{said}");
+    ensure!(!said.contains(" yes "), "a hook works without rights:\n{said}");
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Mounts that only one thread sees, and what it starts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, unshare},
+};
+
+const NOTHING: Option<&str> = None;
+
+/// Runs `work` on a thread, which may change what belongs to a thread.
+pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| scope.spawn(work).join().map_err(|_| anyhow!("a thread panicked"))?)
+}
+
+/// Gives this thread a mount namespace of its own, whose mounts nobody else sees.
+pub(crate) fn own_mounts() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("making a mount namespace")?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(NOTHING, "/", NOTHING, private, NOTHING).context("making mounts private")
+}
+
+/// Mounts an empty folder over another one.
+pub(crate) fn hide(folder: &str) -> Result<()> {
+    let tmpfs = Some("tmpfs");
+    mount(tmpfs, folder, tmpfs, MsFlags::empty(), NOTHING)
+        .with_context(|| format!("hiding {folder}"))
+}
+
+/// Where file systems of a kind are mounted.
+pub(crate) fn mount_points(kind: &str) -> Result<Vec<PathBuf>> {
+    let mounts = fs::read_to_string("/proc/thread-self/mounts")?;
+    let path = |line: &str| {
+        let mut fields = line.split(' ').skip(1);
+        let (path, found) = (fields.next()?, fields.next()?);
+        (found == kind).then(|| Path::new(path).to_owned())
+    };
+    Ok(mounts.lines().filter_map(path).collect())
+}
+
+/// Unmounts all file systems of a kind.
+pub(crate) fn unmount_all(kind: &str) -> Result<()> {
+    mount_points(kind)?.iter().try_for_each(|path| {
+        umount2(path, MntFlags::MNT_DETACH)
+            .with_context(|| format!("unmounting {}", path.display()))
+    })
+}

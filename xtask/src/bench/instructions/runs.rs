@@ -1,0 +1,186 @@
+//! Which runs there are: what traces, and what is connected to.
+
+use std::path::PathBuf;
+
+use super::wire::{Ready, Run};
+
+/// The row that the others are compared with.
+pub(super) const UNTRACED: &str = "untraced";
+/// The same once more, at the end: how exact the figures are.
+pub(super) const UNTRACED_AGAIN: &str = "untraced, once more";
+
+/// ephtrace's hooks.
+const HOOKS: [&str; 3] = ["fentry", "kprobe", "sock_ops"];
+
+/// How ephtrace can be run: name, and arguments without the hook.
+const MODES: [(&str, &str); 5] = [
+    ("NDJSON", "trace -o json"),
+    ("text", "trace"),
+    ("Parquet", "record /tmp/recording.parquet"),
+    ("storm", "storm 1 --json"),
+    ("filtered", "trace -o json --port 1"),
+];
+
+/// Programs that do nothing, by the arguments of `floor`.
+const FLOORS: [&str; 7] = [
+    "fentry",
+    "fentry fexit",
+    "kprobe",
+    "kprobe kretprobe",
+    "tracepoint",
+    "sock_ops",
+    "tracepoint sock_ops",
+];
+
+/// Peers of libbpf-tools.
+pub(super) const PEERS: [&str; 2] = ["tcpconnect", "tcpstates"];
+
+/// How long a peer gets to attach: it does not say when it has.
+const PEER_START_S: u64 = 5;
+
+/// Destinations of the loads with many.
+const MANY: u32 = 100;
+
+/// Rounds of the empty loop that is measured where nothing connects: some ten seconds.
+const IDLE_ROUNDS: u64 = 2_000_000_000;
+const IDLE: &str = "nothing";
+
+/// How many connects make a figure.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Connects that are measured.
+    connects: u32,
+    /// Connects before, of the same process, under the same tracer: it judges the first ones more
+    /// thoroughly than the rest.
+    warm_up: u32,
+}
+
+/// Enough that how a tracer starts does not count.
+const FULL: Size = Size { connects: 100_000, warm_up: 20_000 };
+/// Enough to notice what has changed. What the reader has not read yet at the beginning and at the
+/// end differs by up to the 20 ms between two drains, a hundredth of this.
+const REDUCED: Size = Size { connects: 40_000, warm_up: 12_000 };
+/// The same for totals, which are made once a second, so that two or three fall into a run, but
+/// judge nothing.
+const REDUCED_STORM: Size = Size { connects: 60_000, warm_up: 2_000 };
+/// For what has no state that could grow: peers, and programs that do nothing.
+const SHORT: Size = Size { connects: 10_000, warm_up: 2_000 };
+
+/// What connects to what.
+#[derive(Clone, Copy)]
+struct Load {
+    ipv6: bool,
+    destinations: u32,
+}
+
+impl Load {
+    fn name(self) -> String {
+        let family = if self.ipv6 { "IPv6" } else { "IPv4" };
+        match self.destinations {
+            1 => format!("{family}, one destination"),
+            many => format!("{family}, {many} in turn"),
+        }
+    }
+
+    fn cost(self, size: Size) -> Vec<String> {
+        let mut words = vec![
+            format!("--connects={}", size.connects),
+            format!("--warm-up={}", size.warm_up),
+            format!("--destinations={}", self.destinations),
+        ];
+        if self.ipv6 {
+            words.push("--ipv6".into());
+        }
+        words
+    }
+
+    fn run(self, tracer: &str, command: &str, ready: Ready, size: Size) -> Run {
+        let command = command.split_whitespace().map(str::to_owned).collect();
+        let (load, tracer, cost) = (self.name(), tracer.to_owned(), self.cost(size));
+        let made = Some(u64::from(size.connects) + u64::from(size.warm_up));
+        Run { load, tracer, command, ready, cost, made, is_ephtrace: false }
+    }
+
+    fn ephtrace(self, hook: &str, (mode, words): (&str, &str), size: Size) -> Run {
+        let command = format!("/bin/ephtrace {words} --hook {hook}");
+        Run { is_ephtrace: true, ..self.run(&name(hook, mode), &command, Ready::Says, size) }
+    }
+}
+
+fn name(hook: &str, mode: &str) -> String {
+    format!("{mode}, {hook}")
+}
+
+/// Everything: for each guest its runs.
+pub(super) fn full(peers: &[PathBuf]) -> Vec<Vec<Run>> {
+    let mut guests = Vec::new();
+    for ipv6 in [false, true] {
+        for destinations in [1, MANY] {
+            // Peers don't look at what is connected to.
+            let peers = if ipv6 || destinations > 1 { &[] } else { peers };
+            guests.extend(complete(Load { ipv6, destinations }, peers));
+        }
+    }
+    guests.push(idle());
+    guests
+}
+
+/// All tracers under one load, in two guests.
+fn complete(load: Load, peers: &[PathBuf]) -> [Vec<Run>; 2] {
+    let modes = |hook| MODES.map(|mode| load.ephtrace(hook, mode, FULL));
+    let untraced = load.run(UNTRACED, "", Ready::Says, FULL);
+    let [fentry, kprobe, sock_ops] = HOOKS.map(modes);
+    let mut first = vec![untraced.clone()];
+    first.extend(fentry);
+    first.extend(FLOORS.map(|hooks| floor(load, hooks)));
+    for peer in peers {
+        let name = peer.file_name().unwrap_or_default().to_string_lossy();
+        let ready = Ready::After(PEER_START_S);
+        first.push(load.run(&name, &format!("/bin/{name}"), ready, SHORT));
+    }
+    let mut second = vec![untraced];
+    second.extend(kprobe);
+    second.extend(sock_ops);
+    second.push(load.run(UNTRACED_AGAIN, "", Ready::Says, FULL));
+    [first, second]
+}
+
+fn floor(load: Load, hooks: &str) -> Run {
+    let name = format!("does nothing, {}", hooks.replace(' ', " and "));
+    load.run(&name, &format!("/bin/floor {hooks}"), Ready::Says, SHORT)
+}
+
+/// Nothing connects; what a tracer does all the same.
+fn idle() -> Vec<Run> {
+    let run = |tracer: String, command: String| Run {
+        load: IDLE.into(),
+        tracer,
+        command: command.split_whitespace().map(str::to_owned).collect(),
+        ready: Ready::Says,
+        cost: vec![format!("--spin={IDLE_ROUNDS}")],
+        made: None,
+        is_ephtrace: true,
+    };
+    let mut runs = vec![run(UNTRACED.into(), String::new())];
+    for hook in HOOKS {
+        for (mode, words) in [MODES[0], MODES[3]] {
+            runs.push(run(name(hook, mode), format!("/bin/ephtrace {words} --hook {hook}")));
+        }
+    }
+    runs
+}
+
+/// What is compared with each change: one destination, and what users run most. Two guests.
+pub(super) fn reduced() -> Vec<Vec<Run>> {
+    let load = Load { ipv6: false, destinations: 1 };
+    let [ndjson, _, _, storm, filtered] = MODES;
+    let guest = |runs: &[(&str, (&str, &str))]| {
+        let size = |mode| if mode == storm { REDUCED_STORM } else { REDUCED };
+        let traced = runs.iter().map(|&(hook, mode)| load.ephtrace(hook, mode, size(mode)));
+        std::iter::once(load.run(UNTRACED, "", Ready::Says, REDUCED)).chain(traced).collect()
+    };
+    vec![
+        guest(&[("fentry", ndjson), ("fentry", storm), ("fentry", filtered)]),
+        guest(&[("kprobe", ndjson), ("sock_ops", ndjson), ("sock_ops", storm)]),
+    ]
+}

@@ -1,0 +1,84 @@
+//! Guests whose clock counts instructions: one processor, an instruction a nanosecond, no time for
+//! waiting. What is measured in one does not depend on how busy the host is.
+
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    choose,
+    initramfs::Plan,
+    kernel::Kernel,
+    machine::{self, Accelerator, Listener, Machine},
+    verdict::Verdict,
+};
+use crate::{artifacts::Executables, process};
+
+/// Memory of such a guest: what tracers write stays in it.
+const MEMORY_MIB: u32 = 2048;
+
+/// What a guest runs, and with which files besides PID 1.
+pub(crate) struct Task<'task> {
+    /// The path in the guest, and the path here.
+    pub(crate) files: Vec<(String, PathBuf)>,
+    /// Programs of the host, which go to /bin with their shared libraries.
+    pub(crate) host_programs: &'task [PathBuf],
+    /// The command and its arguments.
+    pub(crate) command: Vec<String>,
+    /// When to give up on it.
+    pub(crate) timeout: Duration,
+}
+
+/// Everything that such guests have in common.
+pub(crate) struct Guests {
+    kernel: Kernel,
+}
+
+impl Guests {
+    /// Fetches a kernel if it is not here; one of [`super::Options`].
+    pub(crate) fn new(kernel: &str) -> Result<Self> {
+        machine::require_qemu()?;
+        let kernels = choose::choose(&[kernel.to_owned()], false)?;
+        let kernel = kernels.into_iter().next().context("no kernel to boot")?;
+        Ok(Self { kernel })
+    }
+
+    /// The version of their kernel.
+    pub(crate) fn kernel(&self) -> &str {
+        &self.kernel.version
+    }
+
+    /// The first line of QEMU's version.
+    pub(crate) fn emulator() -> Result<String> {
+        let text = process::output(Command::new(machine::QEMU).arg("--version"))?;
+        Ok(text.lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// Runs one guest to its end. Its lines go to `listener`; anything but success is an error.
+    pub(crate) fn run(
+        &self,
+        programs: &Executables,
+        task: Task<'_>,
+        listener: Listener<'_>,
+    ) -> Result<()> {
+        let mut plan = Plan { files: task.files, command: task.command, ..Plan::default() };
+        plan.add_init(programs)?;
+        for program in task.host_programs {
+            plan.add_with_libraries(program)?;
+        }
+        let machine = Machine {
+            initramfs: plan.write()?,
+            accelerator: Accelerator::Counting,
+            memory_mib: MEMORY_MIB,
+            timeout: task.timeout,
+            prefixed: false,
+        };
+        let outcome = machine.boot(&self.kernel, Some(listener));
+        std::fs::remove_file(&machine.initramfs).context("cannot remove the initramfs")?;
+        let outcome = outcome?;
+        match outcome.verdict {
+            Verdict::Exited(0) => Ok(()),
+            _ => bail!("{outcome}"),
+        }
+    }
+}
