@@ -112,7 +112,7 @@ fn begin<const TRUSTED: bool, const SECOND: bool>(
         hash_offset = None;
     }
     if !filter::keep_origin(start.origin) {
-        missed::pass_over_probed(hook);
+        missed::close(hook, sk);
         return;
     }
     let protocol = sock::protocol::<TRUSTED>(sk).unwrap_or(0);

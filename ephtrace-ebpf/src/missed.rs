@@ -29,14 +29,17 @@ pub(crate) fn abandon(slot: &mut InFlight) {
     slot.state = state::IDLE;
 }
 
-/// A probe lets a call pass that it does not follow. A search that is still open then is one whose
-/// return was missed, and must not end with the return of this call.
+/// A program lets a call on `sk` pass that it does not follow. A search that is still open then is
+/// one whose end was missed, and must not end with this call: any of the task's with kprobes, which
+/// see no socket at the end; with fentry one on a socket that was at the same address.
 #[inline(always)]
-pub(crate) fn pass_over_probed(hook: Hook) {
-    if hook as u8 != Hook::Kprobe as u8 {
-        return;
-    }
-    if let Some(slot) = in_flight::existing_slot() {
+pub(crate) fn close(hook: Hook, sk: *const u8) {
+    let open = match hook {
+        Hook::Kprobe => in_flight::existing_slot(),
+        Hook::Fentry if setting!(features.attach_twice) != 0 => in_flight::on_socket(sk as u64),
+        Hook::Fentry | Hook::SockOps => None,
+    };
+    if let Some(slot) = open {
         // SAFETY: the slot is a live map value, and only this task writes to it.
         abandon(unsafe { &mut *slot });
     }

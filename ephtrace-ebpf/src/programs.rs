@@ -56,7 +56,7 @@ macro_rules! programs {
             let origin = match origin::<TRUSTED>(sk, snum) {
                 Some(origin) if crate::filter::keep_origin(origin) => origin,
                 Some(_) | None => {
-                    crate::missed::pass_over_probed(hook);
+                    crate::missed::close(hook, sk);
                     return;
                 }
             };

@@ -137,7 +137,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         }
         // Without a hash there is no word whose use would have to be followed.
         if hash_offset.is_none() && setting!(features.attach_twice) == 0 {
-            missed::pass_over_probed(start.hook);
+            missed::close(start.hook, sk);
             return true;
         }
     }

@@ -1,6 +1,6 @@
 //! Why a hook can't be used: the cause and the next step, in words.
 
-use std::io;
+use std::{fs, io};
 
 use aya::programs::{Program, ProgramError};
 use thiserror::Error;
@@ -87,6 +87,9 @@ pub(super) fn explain(
             "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
              sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
         )),
+        (Some(libc::EBUSY), _) if is_function && is_ftrace_off() => AttachError::Unsupported(
+            "kernel.ftrace_enabled is 0; `sysctl kernel.ftrace_enabled=1`".into(),
+        ),
         _ if is_function => AttachError::Unsupported(format!(
             "functions can't be traced by fentry here ({}); that needs CONFIG_FUNCTION_TRACER, \
              CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and BTF",
@@ -94,6 +97,11 @@ pub(super) fn explain(
         )),
         _ => AttachError::Unsupported(format!("{name} can't be attached ({})", chain(error))),
     }
+}
+
+/// Whether function tracing is switched off: Linux 5.10 refuses to attach then, later ones don't.
+pub(super) fn is_ftrace_off() -> bool {
+    fs::read_to_string("/proc/sys/kernel/ftrace_enabled").is_ok_and(|text| text.trim() == "0")
 }
 
 /// Whether it is attached to functions or tracepoints.

@@ -29,6 +29,7 @@ use nix::{
 
 use super::{
     decode::{Machine, decode},
+    error::is_ftrace_off,
     module,
     sites::{self, Site},
 };
@@ -147,10 +148,9 @@ impl SelfTest {
 
     /// What is known to blind function hooks.
     fn reason(&self, site: Site) -> String {
-        let ftrace = fs::read_to_string("/proc/sys/kernel/ftrace_enabled").unwrap_or_default();
         let function = sites::row(site).function;
         match self.hook {
-            Hook::Fentry | Hook::Kprobe if ftrace.trim() == "0" => {
+            Hook::Fentry | Hook::Kprobe if is_ftrace_off() => {
                 ": kernel.ftrace_enabled is 0; `sysctl kernel.ftrace_enabled=1`".into()
             }
             Hook::Fentry | Hook::Kprobe => {

@@ -26,6 +26,7 @@ mod exclusive;
 mod exits;
 mod fallback;
 mod filters;
+mod hidden_table;
 mod judged;
 mod modules;
 mod mounts;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         exits::TESTS,
         fallback::TESTS,
         filters::TESTS,
+        hidden_table::TESTS,
         judged::TESTS,
         mptcp::TESTS,
         patterns::TESTS,
