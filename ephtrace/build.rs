@@ -85,7 +85,9 @@ fn watch(file: &Path) {
 /// The first of these that has its file, which is watched; if none has, all files are.
 fn first_there<T>(places: Vec<(PathBuf, T)>) -> Option<(PathBuf, T)> {
     if places.iter().all(|(file, _)| !file.exists()) {
-        places.iter().for_each(|(file, _)| watch(file));
+        for (file, _) in &places {
+            watch(file);
+        }
     }
     let found = places.into_iter().find(|(file, _)| file.exists())?;
     watch(&found.0);

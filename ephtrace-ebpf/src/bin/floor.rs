@@ -3,7 +3,6 @@
 //! `ephtrace/examples/floor.rs`; ephtrace itself has none of them.
 #![no_std]
 #![no_main]
-#![expect(clippy::needless_pass_by_value, reason = "aya hands a hook its context by value")]
 
 use aya_ebpf::{
     macros::{btf_tracepoint, fentry, fexit, kprobe, kretprobe, sock_ops},

@@ -20,7 +20,7 @@ use crate::model::{Assignment, RangeInForce};
 pub const MAX_HOSTS: usize = 512;
 
 /// Judges that follow a host to its end; each takes about 1 MiB if the host talks to thousands of
-/// destinations. Hosts without one are judged by their first [`MAX_WAITING`] assignments.
+/// destinations. Hosts without one are judged by their first `MAX_WAITING` assignments.
 pub const MAX_JUDGES: usize = 16;
 
 /// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond,

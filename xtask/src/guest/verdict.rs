@@ -88,7 +88,9 @@ mod tests {
 
     fn outcome(verdict: Verdict, lines: &[&str]) -> Outcome {
         let mut tests = Tally::default();
-        lines.iter().for_each(|line| tests.count(line));
+        for line in &lines {
+            tests.count(line);
+        }
         tests.finish();
         Outcome {
             kernel: "6.12".to_owned(),
