@@ -26,7 +26,7 @@ use crate::{
     model::{Filter, Hook, losses::Losses},
     output::tables::storm::{IntervalReport, WHOLE, write_findings},
     pipeline::{
-        announce::{announce, tell_module},
+        announce::{announce, tell_blinded, tell_module},
         counting::{self, Counting, CountingOptions, CumulativeTotals},
         occupancy::Occupancy,
         signals::ShutdownSignals,
@@ -129,6 +129,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
             () = ends.wait() => break,
             _ = ticks.tick() => {
                 storm.look().await?;
+                tell_blinded(&storm.counting.tracer.blinded());
                 left -= 1;
             }
             _ = modules.tick(), if storm.counting.tracer.awaits_module() => storm.follow_module(),

@@ -20,7 +20,7 @@ use crate::{
     model::hook_name,
     output::Notices,
     pipeline::{
-        announce::{about_module, announce},
+        announce::{about_blinded, about_module, announce},
         live::Pipeline,
         occupancy::InventoryPoller,
         playback::play,
@@ -113,6 +113,9 @@ async fn show(
                 let glance = pipeline.glance(&view.wanted())?;
                 tell_use(&view, &mut looker, &glance, pipeline.facts());
                 view.tell(Input::TallySnapshot(glance));
+                for line in about_blinded(&pipeline.blinded()) {
+                    view.tell(Input::Finding(line));
+                }
             }
             _ = drain.tick() => {
                 pipeline.drain()?;

@@ -33,6 +33,7 @@ use crate::{
         decode::{Decoded, Machine, decode},
         module::Change,
         ring::{MAX_PER_DRAIN, Ring},
+        sites::Site,
         totals::{Taken, TotalsReader},
         tracer::{Counts, Tracer},
     },
@@ -130,6 +131,11 @@ impl Pipeline {
     /// What has become of a module whose functions are to be hooked.
     pub(crate) fn follow_module(&mut self) -> Option<Change> {
         self.tracer.follow_module()
+    }
+
+    /// Sites that the hook has gone blind to, each once, with the reason.
+    pub(crate) fn blinded(&mut self) -> Vec<(Site, String)> {
+        self.tracer.blinded()
     }
 
     /// Takes what waits in the ring through all stages. Returns whether more may be waiting.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 
 use super::{
-    announce::{announce, tell_module},
+    announce::{announce, tell_blinded, tell_module},
     live::Pipeline,
     output,
     settings::TraceSettings,
@@ -59,7 +59,10 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
             biased;
             () = ends.wait() => break,
             () = at(end) => break,
-            _ = look.tick() => pipeline.look()?,
+            _ = look.tick() => {
+                pipeline.look()?;
+                tell_blinded(&pipeline.blinded());
+            }
             _ = drain.tick() => {
                 pipeline.drain()?;
                 tell_module(pipeline.follow_module(), settings.view.quiet);
