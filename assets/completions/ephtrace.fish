@@ -264,10 +264,30 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Wr
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s p -l pid -d 'Only these processes' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s u -l uid -d 'Only processes of these users (number or name)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s P -l port -d 'Only these destination ports, such as 80,443,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l src -d 'Only sources in these networks' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+bind\t'TCP bind to port 0'
+listen\t'TCP listen on an unbound socket'
+udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
+ping\t'Ping socket: bind to 0, connect or first send'
+sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
+explicit\t'The program named the port, or connects from one that it had bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l json -d 'Print data (one JSON object), not text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s x -l failed -d 'Only failed assignments: the kernel found no port'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "storm" -d 'Count in the kernel who connects where, what fails and what it costs; name the cause'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports record report help" -f -a "check" -d 'Say in one line whether ports run short, with the exit codes of monitoring plugins'

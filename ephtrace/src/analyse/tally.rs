@@ -214,11 +214,14 @@ fn temper(summary: &mut Summary) {
         return;
     }
     let Summary { verdict, origins, hosts, processes, destinations, .. } = summary;
-    delivery.temper(verdict);
-    origins.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
-    hosts.busiest.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
-    processes.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
-    destinations.iter_mut().for_each(|one| delivery.temper(&mut one.verdict));
+    let of_origins = origins.iter_mut().map(|one| &mut one.verdict);
+    let of_hosts = hosts.busiest.iter_mut().map(|one| &mut one.verdict);
+    let of_processes = processes.iter_mut().map(|one| &mut one.verdict);
+    let of_destinations = destinations.iter_mut().map(|one| &mut one.verdict);
+    let parts = of_origins.chain(of_hosts).chain(of_processes).chain(of_destinations);
+    for verdict in parts.chain([verdict]) {
+        delivery.temper(verdict);
+    }
 }
 
 fn per_second(count: u64, duration_ns: u64) -> f64 {

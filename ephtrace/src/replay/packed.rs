@@ -45,7 +45,7 @@ pub(super) fn unpack(bytes: &mut &[u8]) -> Option<Assignment> {
     let comm = take_text(bytes)?.map(Comm::new);
     let container = take_text(bytes)?.map(Arc::from);
     let flow = FlowKey { netns: None, saddr, daddr, dport: None };
-    Some(Assignment { ts_ns, comm, container, ..from_numbers(numbers, flow) })
+    Some(Assignment { ts_ns, comm, container, ..from_numbers(&numbers, flow) })
 }
 
 fn numbers(a: &Assignment) -> [Option<u64>; NUMBERS] {
@@ -79,7 +79,7 @@ fn numbers(a: &Assignment) -> [Option<u64>; NUMBERS] {
     ]
 }
 
-fn from_numbers(numbers: [Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
+fn from_numbers(numbers: &[Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
     let [
         pid,
         tid,
@@ -104,7 +104,7 @@ fn from_numbers(numbers: [Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
         step,
         cookie,
         hook,
-    ] = numbers;
+    ] = *numbers;
     let range = fit(low).zip(fit(high)).map(|(low, high)| RangeInForce {
         ports: PortRange::new(low, high),
         source: if by_socket == Some(1) { RangeSource::Socket } else { RangeSource::Netns },
@@ -175,6 +175,7 @@ fn address(address: Option<IpAddr>, out: &mut Vec<u8>) {
 }
 
 /// The outer `None` is an end in the middle.
+#[expect(clippy::option_option, reason = "an end in the middle is not an unknown address")]
 fn take_address(bytes: &mut &[u8]) -> Option<Option<IpAddr>> {
     match bytes.split_off_first()? {
         0 => Some(None),
@@ -198,6 +199,7 @@ fn text(text: Option<&str>, out: &mut Vec<u8>) {
 }
 
 /// The outer `None` is an end in the middle.
+#[expect(clippy::option_option, reason = "an end in the middle is not an unknown name")]
 fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a str>> {
     let Some(len) = take_number(bytes)?.checked_sub(1) else { return Some(None) };
     let text = bytes.split_off(..usize::try_from(len).ok()?)?;
@@ -268,7 +270,7 @@ mod tests {
             ts_ns: u64, pid: Option<u32>, step: Option<i32>, sport: Option<u16>,
             cookie: Option<u64>, saddr: [u8; 16], name in "\\PC{0,8}", errno: Option<u16>,
         ) {
-            let flow = FlowKey { saddr: IpAddr::from(saddr), ..full().flow };
+            let flow = FlowKey { saddr: saddr.into(), ..full().flow };
             let comm = Some(Comm::new(&name));
             let one = Assignment { ts_ns, pid, step, sport, cookie, errno, flow, comm, ..full() };
             prop_assert!(comes_back(&one));

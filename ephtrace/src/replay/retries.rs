@@ -19,16 +19,11 @@ pub const PAUSE_NS: u64 = 10_000_000_000;
 const SLOTS: usize = 1 << 16;
 
 /// The last attempts.
+#[derive(Default)]
 pub struct Retries {
-    /// Hash of a connection, and when it was last tried.
+    /// Hash of a connection, and when it was last tried; empty before the first one.
     slots: Vec<(u64, u64)>,
     repeated: u64,
-}
-
-impl Default for Retries {
-    fn default() -> Self {
-        Self { slots: Vec::new(), repeated: 0 }
-    }
 }
 
 impl Retries {

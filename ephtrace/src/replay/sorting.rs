@@ -29,7 +29,6 @@ pub struct Sorting {
     sorter: Sorter,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Sorter {
     Window(Order),
     Whole(WholeOrder),
