@@ -144,7 +144,7 @@ mod tests {
 
     fn tally(lines: &[&str]) -> Tally {
         let mut tally = Tally::default();
-        for line in &lines {
+        for line in lines {
             tally.count(line);
         }
         tally.finish();

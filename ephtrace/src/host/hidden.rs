@@ -52,7 +52,7 @@ fn hidepid(mounts: &[u8], proc: &Path) -> Option<HidePid> {
         let is_here = unescape(fields.get(4)?) == proc.as_os_str().as_bytes();
         (is_here).then(|| fields.get(separator + 3).copied().unwrap_or_default())
     });
-    let options = String::from_utf8_lossy(lines.last()?).into_owned();
+    let options = String::from_utf8_lossy(lines.next_back()?).into_owned();
     let value = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
     let mode = value("hidepid=")?;
     // 0 (off) hides nothing; with 1 (noaccess), processes are listed and closed to look at.

@@ -88,7 +88,7 @@ mod tests {
 
     fn outcome(verdict: Verdict, lines: &[&str]) -> Outcome {
         let mut tests = Tally::default();
-        for line in &lines {
+        for line in lines {
             tests.count(line);
         }
         tests.finish();

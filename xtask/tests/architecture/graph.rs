@@ -132,7 +132,7 @@ fn lookup(modules: &Modules, id: usize, name: &str, last: bool, depth: usize) ->
     let own = if last { item.or(child) } else { child.or(item) };
     own.or_else(|| {
         let named = module.imports.iter().filter(|import| !import.glob && import.name == name);
-        named.filter_map(|import| imported(modules, id, import, depth)).next()
+        named.find_map(|import| imported(modules, id, import, depth))
     })
     .or_else(|| {
         module.imports.iter().filter(|import| import.glob).find_map(|import| {

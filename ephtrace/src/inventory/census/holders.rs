@@ -56,8 +56,7 @@ pub(super) fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> Hel
 
 /// By name and container, most ports first. Processes without a name stay apart.
 fn grouped(ports: &HashMap<Owner, Ports>) -> Vec<Holder> {
-    let mut groups: BTreeMap<(Option<&str>, Option<&str>, Option<u32>), Vec<(&Owner, Ports)>> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<(&Owner, Ports)>> = BTreeMap::new();
     for (owner, ports) in ports {
         let apart = owner.pid.filter(|_| owner.comm.is_none());
         let key = (owner.comm.as_deref(), owner.container.as_deref(), apart);
