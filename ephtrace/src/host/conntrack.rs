@@ -3,7 +3,7 @@
 //!
 //! From `/proc/net/stat/nf_conntrack`, which needs no right, or where the kernel has it not
 //! (`CONFIG_NF_CONNTRACK_PROCFS`) through netlink (`IPCTNL_MSG_CT_GET_STATS_CPU`), which takes
-//! CAP_NET_ADMIN.
+//! `CAP_NET_ADMIN`.
 
 use std::{fs, io, path::Path};
 

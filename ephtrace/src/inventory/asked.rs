@@ -2,7 +2,7 @@
 //! 0, and a UDP socket's first use. No I/O.
 //!
 //! Such a port must be free of every socket whose local address meets the address asked for
-//! (`inet_rcv_saddr_equal`), connected ones and TIME_WAITs included, whatever their destination.
+//! (`inet_rcv_saddr_equal`), connected ones and `TIME_WAIT`s included, whatever their destination.
 //! The unspecified address meets all addresses, so that nobody finds fewer ports than who asks for
 //! it.
 
@@ -58,7 +58,7 @@ pub struct Asked {
     pub in_use: u32,
     /// `in_use` by the usable ports: 0 to 1.
     pub share: f64,
-    /// Ports of `in_use` that only TIME_WAITs have which connect may take over: a bind may not, and
+    /// Ports of `in_use` that only `TIME_WAIT`s have which connect may take over: a bind may not, and
     /// waits for up to a minute.
     pub time_wait_reusable: u32,
     /// Usable ports that are left.
@@ -66,7 +66,7 @@ pub struct Asked {
     /// Ports of `left` that may be taken: connected IPv6 sockets block IPv4 unless they were bound
     /// to their address first, which the kernel does not list.
     pub unsure: u32,
-    /// Sockets that share a port by SO_REUSEADDR may find one although none is left
+    /// Sockets that share a port by `SO_REUSEADDR` may find one although none is left
     /// (`ip_autobind_reuse`).
     pub may_share: bool,
     /// Who has most of `in_use`; empty while less than half of the ports are taken.

@@ -23,7 +23,7 @@ pub struct Sysctls {
     pub tw_reuse_delay_ms: Option<u32>,
     /// `net.ipv4.tcp_timestamps`: 0 off, so that no TIME_WAIT can be taken over.
     pub timestamps: Option<u8>,
-    /// `net.ipv4.ip_autobind_reuse`: sockets with SO_REUSEADDR may be bound to port 0 although all
+    /// `net.ipv4.ip_autobind_reuse`: sockets with `SO_REUSEADDR` may be bound to port 0 although all
     /// ports are taken, and share one with others like them; `None` before Linux 5.7.
     pub autobind_reuse: Option<bool>,
     /// Connections that the firewall follows; `None` without connection tracking.

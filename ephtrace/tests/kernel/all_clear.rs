@@ -51,6 +51,7 @@ const NO_PORT: libc::c_int = 24;
 
 /// How ports are taken.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each with each other")]
 struct Case {
     sockets: usize,
     is_tcp: bool,
@@ -402,10 +403,9 @@ impl Holder {
 impl Drop for Holder {
     fn drop(&mut self) {
         // SAFETY: a child of this process that nobody has waited for yet.
-        unsafe {
-            libc::kill(self.0, libc::SIGKILL);
-            libc::waitpid(self.0, std::ptr::null_mut(), 0);
-        }
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        // SAFETY: as above; nobody wants its status.
+        unsafe { libc::waitpid(self.0, std::ptr::null_mut(), 0) };
     }
 }
 

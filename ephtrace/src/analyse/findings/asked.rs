@@ -1,6 +1,8 @@
 //! Rules about ports that are asked for without a destination: `bind()` to port 0, and UDP.
 //! Sources: `inet_csk_find_open_port`, `udp_lib_get_port` (Linux 6.12).
 
+use std::fmt::Write as _;
+
 use super::{
     facts::{AskedFacts, Facts},
     finding::{Finding, Rule, Severity},
@@ -56,10 +58,10 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
     let protocol = if is_bind { "TCP" } else { "UDP" };
     let mut evidence = format!("{protocol} sockets have {in_use} of {usable} ports of the range");
     if *time_wait_reusable > 0 {
-        evidence += &format!(", {time_wait_reusable} of them in TIME_WAIT, for up to a minute");
+        let _ = write!(evidence, ", {time_wait_reusable} of them in TIME_WAIT, for up to a minute");
     }
     if let Some(who) = &asked.held_by {
-        evidence += &format!("; {who}");
+        let _ = write!(evidence, "; {who}");
     }
     Finding {
         rule: if is_bind { Rule::BindFull } else { Rule::UdpFull },

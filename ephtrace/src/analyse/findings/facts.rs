@@ -142,11 +142,11 @@ pub struct AskedFacts {
     pub in_use: u32,
     /// Ports of the range that are not reserved.
     pub usable: u32,
-    /// Ports of `in_use` that only TIME_WAITs have which connect may take over, and a bind may not.
+    /// Ports of `in_use` that only `TIME_WAIT`s have which connect may take over, and a bind may not.
     pub time_wait_reusable: u32,
     /// Ports that may be taken besides.
     pub unsure: u32,
-    /// Sockets with SO_REUSEADDR may find a port although none is left.
+    /// Sockets with `SO_REUSEADDR` may find a port although none is left.
     pub may_share: bool,
     /// Who has the ports, as a phrase.
     pub held_by: Option<String>,

@@ -64,7 +64,7 @@ impl Facts {
                     .to_owned(),
             ),
             Some(Origin::Udp) => {
-                remedies.push("one connected socket for many datagrams".to_owned())
+                remedies.push("one connected socket for many datagrams".to_owned());
             }
             _ => remedies.push(
                 "more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or \

@@ -1,6 +1,8 @@
 //! Rules about what connection tracking and NAT could not do. Sources: `nf_conntrack_core.c`,
 //! `nf_nat_core.c` (Linux 6.12), the kernel's `nf_conntrack-sysctl` for each remedy.
 
+use std::fmt::Write as _;
+
 use super::{
     facts::{Facts, NetnsFacts, TrackedFacts},
     finding::{Finding, Rule, Severity},
@@ -57,7 +59,8 @@ pub(super) fn clashed(facts: &Facts) -> Vec<Finding> {
         (insert_failed > 0).then(|| {
             let mut evidence = format!("nf_conntrack: insert_failed {insert_failed}, {}", when(tracked));
             if search_restart >= MANY_RESTARTS {
-                evidence += &format!(
+                let _ = write!(
+                    evidence,
                     "; search_restart {search_restart}: net.netfilter.nf_conntrack_buckets may be too few"
                 );
             }

@@ -4,7 +4,10 @@
 //! 2 CRITICAL, 3 UNKNOWN; behind `|` the performance data `label=value[unit];warn;crit;min;max`.
 //! Pure; what is looked at is wired in `run`.
 
-use std::fmt;
+use std::{
+    cmp::Reverse,
+    fmt::{self, Write as _},
+};
 
 use crate::{
     analyse::{
@@ -127,7 +130,7 @@ impl Answer {
         let mut parts = uses(seen, limits);
         let mut data: Vec<String> = parts.iter().map(|part| part.data(&limits.used)).collect();
         // Stable: of equals, the order stays.
-        parts.sort_by(|a, b| b.state.cmp(&a.state));
+        parts.sort_by_key(|part| Reverse(part.state));
         let mut state = parts.iter().map(|part| part.state).max().unwrap_or(State::Ok);
         let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
         if let Some(counted) = &seen.counted {
@@ -219,10 +222,11 @@ fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
     }
     if worst.time_wait_reusable > 0 && state > State::Ok {
-        text += &format!(", {} by TIME_WAITs for up to a minute", worst.time_wait_reusable);
+        let count = worst.time_wait_reusable;
+        let _ = write!(text, ", {count} by TIME_WAITs for up to a minute");
     }
     if in_use >= usable {
-        text += &format!(", the next one fails with {error}");
+        let _ = write!(text, ", the next one fails with {error}");
         if worst.may_share {
             text += " unless it may share a port by SO_REUSEADDR";
         }
