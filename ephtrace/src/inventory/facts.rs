@@ -8,7 +8,8 @@ use std::path::Path;
 use super::{
     Inventory, Namespace,
     asked::Asked,
-    namespace::{DestinationUse, HeldState, Place},
+    bound::HeldState,
+    namespace::{DestinationUse, Place},
     owners::{Holder, Owner, Program},
     sysctls::TrackerCounts,
 };

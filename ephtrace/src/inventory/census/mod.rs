@@ -18,7 +18,8 @@ pub use self::listing::Listing;
 use self::rank::{may_reuse, rank};
 use super::{
     asked::{Ask, Asked, Taken},
-    namespace::{Bound, DestinationUse, Held, HeldState, Mark, Namespace, Others, Place, Settings},
+    bound::{Bound, Held, HeldState},
+    namespace::{DestinationUse, Mark, Namespace, Others, Place, Settings},
     owners::Owners,
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, State},

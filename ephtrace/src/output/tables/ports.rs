@@ -8,7 +8,8 @@ use self::words::{asks, group, holder, holder_ports, percent, place, reuse, stat
 use crate::inventory::{
     Inventory,
     asked::{Ask, Asked},
-    namespace::{Bound, DestinationUse, Held, Mark, Namespace, Others, Settings},
+    bound::{Bound, Held},
+    namespace::{DestinationUse, Mark, Namespace, Others, Settings},
     socket::ByState,
 };
 use crate::model::{PortRange, origin_name};

@@ -3,7 +3,8 @@
 use crate::{
     inventory::{
         asked::Ask,
-        namespace::{DestinationUse, Held, Namespace, Place, Settings},
+        bound::Held,
+        namespace::{DestinationUse, Namespace, Place, Settings},
         owners::{Holder, Owner},
         socket::ByState,
     },
