@@ -25,6 +25,7 @@ mod doctor;
 mod exits;
 mod fallback;
 mod filters;
+mod holding;
 mod judged;
 mod modules;
 mod mounts;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         exits::TESTS,
         fallback::TESTS,
         filters::TESTS,
+        holding::TESTS,
         judged::TESTS,
         mptcp::TESTS,
         patterns::TESTS,
