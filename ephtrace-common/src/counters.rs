@@ -14,7 +14,8 @@ pub enum Counter {
     RingFull = 3,
     /// Lost: no room for the state of a search in flight.
     InFlightFull = 4,
-    /// Lost: the same task began another search although the end of the last one was never seen.
+    /// Lost: a search whose end was never seen, as the same task's next search shows, or the end of
+    /// a search that was not the one under way.
     ReturnMissed = 5,
     /// Not an assignment: the socket had its port before it connected.
     AlreadyBound = 6,
@@ -25,11 +26,13 @@ pub enum Counter {
     HookMissed = 8,
     /// Added to the totals, in the mode that emits nothing.
     Totalled = 9,
+    /// ephtrace's own searches, by which the hook proves itself: in no other counter.
+    SelfTest = 10,
 }
 
 impl Counter {
     /// How many slots `COUNTERS` has.
-    pub const COUNT: u32 = 10;
+    pub const COUNT: u32 = 11;
 
     /// All of them, in the order of their slots.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -43,5 +46,6 @@ impl Counter {
         Self::ReadFailed,
         Self::HookMissed,
         Self::Totalled,
+        Self::SelfTest,
     ];
 }

@@ -18,6 +18,9 @@
 //!    user half switches, waits until no program can still be adding to the other, and reads that.
 //!    Assignments that find no room are added to `TOTALS_OTHER`, so that sums are always right.
 //!
+//! 5. ephtrace's own searches are tests of the hook. The last one's record is in `SELF_TEST`,
+//!    whatever the filter, and it is counted as [`Counter::SelfTest`] alone.
+//!
 //! Both halves ship in one binary, so nothing here carries a version. All integers are native
 //! endian unless a field says otherwise; the eBPF target is little-endian only.
 #![no_std]

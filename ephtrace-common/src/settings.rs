@@ -33,6 +33,11 @@ pub struct Settings {
     pub features: Features,
     /// Which assignments are added up: one of [`crate::totals::mode`].
     pub totals: u32,
+    /// ephtrace's own process id in the initial pid namespace, 0 if not known. Its searches are
+    /// tests of the hook: they bypass the filter and end in the map `SELF_TEST`.
+    pub own_pid: u32,
+    /// Always zero: keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 /// Byte offsets into kernel structures, from the running kernel's BTF.
@@ -181,10 +186,10 @@ pub struct Filter {
     pub family: u32,
     /// 1 to keep failed assignments only.
     pub failed_only: u32,
-    /// This process is never kept (ephtrace itself), 0 for none.
-    pub skip_pid: u32,
     /// 1 to keep of origin `Explicit` failed assignments only: a success is none of the kernel's doing.
     pub explicit_failed_only: u32,
+    /// Always 0: keeps the size a multiple of 8.
+    pub padding: u32,
 }
 
 /// An address prefix, IPv4 in its IPv4-mapped form (prefix length + 96).

@@ -1,4 +1,4 @@
-//! Totals that the kernel half keeps instead of emitting records: key and value of the per-CPU maps
+//! Totals that the kernel half keeps instead of emitting records: key and value of the maps
 //! `TOTALS_A` and `TOTALS_B`, one entry for each process, destination and origin.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -21,6 +21,10 @@ const FIRST_POWER: u32 = 9;
 
 /// Slots of [`Totals::tried`]: powers of two from 1 to 65,536.
 pub const TRIED_SLOTS: usize = 17;
+
+/// Sets of CPUs that keep a maximum apart: with more CPUs, two that raise one at the same moment may
+/// leave the lower value.
+pub const LANES: usize = 8;
 
 /// Slots of [`Totals::failures`].
 pub const ERRNO_SLOTS: usize = 5;
@@ -53,7 +57,8 @@ pub struct TotalsKey {
     pub reserved: [u8; 2],
 }
 
-/// Assignments of one key on one CPU; sums unless said otherwise.
+/// Assignments of one key; sums unless said otherwise. All CPUs add to one row, atomically: a row
+/// for each possible CPU would take a hundred times as much memory.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq)]
 #[repr(C)]
 pub struct Totals {
@@ -63,8 +68,9 @@ pub struct Totals {
     pub failures: [u64; ERRNO_SLOTS],
     /// Time that searches took, in nanoseconds.
     pub search_ns: u64,
-    /// The longest one.
-    pub max_latency_ns: u64,
+    /// The longest one, for each of [`LANES`] sets of CPUs: there is no atomic maximum before Linux
+    /// 5.12.
+    pub max_latency_ns: [u64; LANES],
     /// Candidates looked at, where known.
     pub candidates: u64,
     /// Searches that had to go on to the other parity, failed ones included, where known.
@@ -77,20 +83,32 @@ pub struct Totals {
     pub comm: [u8; 16],
     /// Real user id of the task that came first.
     pub uid: u32,
-    /// Most candidates that one search looked at, 0 if not known.
-    pub max_tried: u32,
+    /// Most candidates that one search looked at, 0 if not known; as `max_latency_ns`.
+    pub max_tried: [u32; LANES],
     /// The range in force for the latest assignment: low end, high end; both 0 if not known.
     pub range: [u16; 2],
     /// Searches by the candidates that they looked at, see [`tried_slot`]; only where known.
     pub tried: [u32; TRIED_SLOTS],
     /// Searches by the time that they took, see [`latency_slot`].
     pub latency: [u32; LATENCY_SLOTS],
+    /// Always zero: keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 impl Totals {
     /// Failed assignments, whatever the errno.
     pub fn failed(&self) -> u64 {
         self.failures.iter().sum()
+    }
+
+    /// The longest time that a search took, in nanoseconds.
+    pub fn longest_ns(&self) -> u64 {
+        self.max_latency_ns.iter().copied().fold(0, u64::max)
+    }
+
+    /// Most candidates that one search looked at, 0 if not known.
+    pub fn most_tried(&self) -> u32 {
+        self.max_tried.iter().copied().fold(0, u32::max)
     }
 
     /// Assignments whose search is known.
@@ -112,8 +130,12 @@ impl Totals {
         self.candidates += other.candidates;
         self.second_pass += other.second_pass;
         self.self_connects += other.self_connects;
-        self.max_latency_ns = self.max_latency_ns.max(other.max_latency_ns);
-        self.max_tried = self.max_tried.max(other.max_tried);
+        for (mine, other) in self.max_latency_ns.iter_mut().zip(other.max_latency_ns) {
+            *mine = (*mine).max(other);
+        }
+        for (mine, other) in self.max_tried.iter_mut().zip(other.max_tried) {
+            *mine = (*mine).max(other);
+        }
         if self.range == [0, 0] {
             self.range = other.range;
         }

@@ -111,8 +111,10 @@ fn begin<const TRUSTED: bool, const SECOND: bool>(
         start.origin = Origin::Explicit;
         hash_offset = None;
     }
-    if filter::keep_origin(start.origin) {
-        let protocol = sock::protocol::<TRUSTED>(sk).unwrap_or(0);
-        search::begin::<TRUSTED>(ctx, start, sk, protocol, hash_offset);
+    if !filter::keep_origin(start.origin) {
+        missed::pass_over_probed(hook);
+        return;
     }
+    let protocol = sock::protocol::<TRUSTED>(sk).unwrap_or(0);
+    search::begin::<TRUSTED>(ctx, start, sk, protocol, hash_offset);
 }

@@ -1,14 +1,14 @@
 //! The end of a port search that [`crate::search`] has seen begin.
 
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns};
-use ephtrace_common::{Counter, Site, known};
+use ephtrace_common::{AssignmentRecord, Counter, Site, known};
 
 use crate::{
     emit::emit,
     filter,
     globals::setting,
     in_flight::{self, InFlight, state},
-    maps::count,
+    maps::{SELF_TEST, count},
     sock, word,
 };
 
@@ -47,12 +47,11 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     slot.state = state::IDLE;
     word::read_after(slot);
     word::leave(slot);
-    if was == state::TENTATIVE {
-        count(Counter::Seen);
-    } else if was != state::WANTED {
+    if was != state::TENTATIVE && was != state::WANTED {
         return;
     }
-    if was == state::WANTED && filter::keeps_failures_only(slot.record.origin) {
+    let is_quiet = slot.is_own == 0 && filter::keeps_failures_only(slot.record.origin);
+    if was == state::WANTED && is_quiet {
         if outcome.errno == 0 {
             return;
         }
@@ -63,17 +62,39 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     record.latency_ns = now.wrapping_sub(slot.start_ns);
     record.sport = outcome.sport;
     record.errno = outcome.errno;
+    if outcome.cookie != 0 {
+        record.cookie = outcome.cookie;
+        record.known |= known::COOKIE;
+    }
+    if slot.is_own != 0 {
+        self_test(record);
+        return;
+    }
+    if was == state::TENTATIVE {
+        count(Counter::Seen);
+    }
+    // A search that succeeds has a port: another call returned.
+    if outcome.sport == 0 && outcome.errno == 0 {
+        count(Counter::ReturnMissed);
+        return;
+    }
     // An unknown latency never passes `--min-latency`.
     let latency_ns = if record.known & known::DEFERRED != 0 { 0 } else { record.latency_ns };
     if !filter::keep_end(outcome.sport, outcome.errno != 0, latency_ns) {
         count(Counter::Filtered);
         return;
     }
-    if outcome.cookie != 0 {
-        record.cookie = outcome.cookie;
-        record.known |= known::COOKIE;
-    }
     emit(record);
+}
+
+/// The search was ephtrace's own: `record` is for its loader alone.
+#[inline(always)]
+fn self_test(record: &AssignmentRecord) {
+    count(Counter::SelfTest);
+    if let Some(last) = SELF_TEST.get_ptr_mut(0) {
+        // SAFETY: both are live map values of the same type.
+        unsafe { core::ptr::copy_nonoverlapping(record, last, 1) };
+    }
 }
 
 /// A search on `sk`, an argument of the traced function, has ended: the function returned `ret`.
@@ -109,6 +130,22 @@ pub(crate) fn end_read(slot: *mut InFlight, sk: *const u8, errno: u32) {
     let sport = if errno == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
     let cookie = sock::stored_cookie::<false>(sk);
     end(slot, &Outcome { sport, errno, cookie });
+}
+
+/// The task begins another search. If the last one was for a socket whose SYN waits for the first
+/// write (TCP Fast Open), it has succeeded: its end shows with that write only, maybe in another
+/// thread.
+#[inline(always)]
+pub(crate) fn end_deferred(slot: &mut InFlight) {
+    let sk = slot.sk as *const u8;
+    // The socket may be gone, and its memory another one's.
+    let is_same = sock::num::<false>(sk).unwrap_or(0) != 0
+        && sock::dport(sk) == slot.record.dport
+        && sock::is_deferred(sk);
+    if is_same {
+        slot.record.known |= known::DEFERRED;
+        end_read(slot, sk, 0);
+    }
 }
 
 #[inline(always)]

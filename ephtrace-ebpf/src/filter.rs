@@ -66,9 +66,6 @@ pub(crate) fn keep_end(sport: u16, is_failed: bool, latency_ns: u64) -> bool {
 
 #[inline(always)]
 fn keep_owner(owner: &Owner) -> bool {
-    if setting!(filter.skip_pid) != 0 && owner.pid == setting!(filter.skip_pid) {
-        return false;
-    }
     let pids = setting!(filter.pid_count);
     let uids = setting!(filter.uid_count);
     (pids == 0 || contains(&raw const SETTINGS.filter.pids, pids, owner.pid))

@@ -10,13 +10,10 @@ use crate::task;
 /// By task and not by thread id, as sock_ops programs can't ask for the latter up to Linux 6.1.
 /// A task has at most one search at a time, and entries are overwritten in place (70 ns) rather
 /// than inserted and deleted (265 ns). LRU, so that the entries of dead tasks make way; a task in
-/// the middle of a search is among the most recently used ones, so that `MAX_IN_FLIGHT` bounds how
-/// many tasks may be searching at the same time.
+/// the middle of a search is among the most recently used ones, so that the size
+/// bounds how many tasks may be searching at the same time. The loader sets it.
 #[map]
-static IN_FLIGHT: LruHashMap<u64, InFlight> = LruHashMap::with_max_entries(MAX_IN_FLIGHT, 0);
-
-/// 8192 tasks in the middle of a search, 1.6 MB of kernel memory.
-const MAX_IN_FLIGHT: u32 = 8192;
+static IN_FLIGHT: LruHashMap<u64, InFlight> = LruHashMap::with_max_entries(1, 0);
 
 /// How far the search has come, in [`InFlight::state`].
 pub(crate) mod state {
@@ -61,6 +58,8 @@ pub(crate) struct InFlight {
     pub(crate) word_addr: u64,
     /// Index of that word, for [`crate::maps::WORDS`].
     pub(crate) word: u32,
+    /// 1 for a search of ephtrace itself.
+    pub(crate) is_own: u32,
     /// [`crate::maps::WordUse::begun`] at the start, this search included.
     pub(crate) begun: u64,
     /// One of [`state`].

@@ -5,13 +5,17 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
-use ephtrace_common::Counter;
+use ephtrace_common::{AssignmentRecord, Counter};
 
 use crate::{atomic, globals::setting};
 
-/// Finished assignments, one [`ephtrace_common::AssignmentRecord`] each. The loader sets the size.
+/// Finished assignments, one [`AssignmentRecord`] each. The loader sets the size.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 23, 0);
+
+/// The last search of ephtrace itself, by which it sees whether the hook works.
+#[map]
+pub(crate) static SELF_TEST: Array<AssignmentRecord> = Array::with_max_entries(1, 0);
 
 /// One slot for each [`Counter`].
 #[map]
@@ -35,13 +39,9 @@ pub(crate) struct WordUse {
 }
 
 /// The process behind an MPTCP socket, by the address of that socket. LRU, as no hook sees such a
-/// socket go.
+/// socket go; subflows join within moments. The loader sets the size.
 #[map]
-pub(crate) static PRINCIPALS: LruHashMap<u64, Principal> =
-    LruHashMap::with_max_entries(MAX_PRINCIPALS, 0);
-
-/// MPTCP sockets that were connected last, 0.5 MB of kernel memory. Subflows join within moments.
-const MAX_PRINCIPALS: u32 = 4096;
+pub(crate) static PRINCIPALS: LruHashMap<u64, Principal> = LruHashMap::with_max_entries(1, 0);
 
 /// A process for which a kernel thread acts.
 #[repr(C)]

@@ -1,15 +1,46 @@
-//! Searches that end although their start is not in flight. On a preemptible kernel, the start may
-//! have been missed: it is counted then, but not where the search was passed over on purpose or the
-//! other copy of the program has seen its end.
+//! Starts and ends that the kernel kept from a hook.
+//!
+//! A return probe is missed when more tasks sleep in a search than it has slots for. The start of a
+//! search is missed on a preemptible kernel: its end is counted then, but not where the search was
+//! passed over on purpose or the other copy of the program has seen its end.
 
-use ephtrace_common::Counter;
+use ephtrace_common::{Counter, Hook};
 
 use crate::{
+    filter,
     globals::setting,
-    in_flight::{self, state},
+    in_flight::{self, InFlight, state},
     maps::count,
-    task,
+    sock, task, word,
 };
+
+/// Gives up the search in `slot`, whose end was not seen.
+#[inline(always)]
+pub(crate) fn abandon(slot: &mut InFlight) {
+    if slot.state == state::WANTED && slot.is_own == 0 {
+        if filter::keeps_failures_only(slot.record.origin) {
+            count(Counter::Seen);
+        }
+        count(Counter::ReturnMissed);
+    }
+    if slot.is_under_way() {
+        word::leave(slot);
+    }
+    slot.state = state::IDLE;
+}
+
+/// A probe lets a call pass that it does not follow. A search that is still open then is one whose
+/// return was missed, and must not end with the return of this call.
+#[inline(always)]
+pub(crate) fn pass_over_probed(hook: Hook) {
+    if hook as u8 != Hook::Kprobe as u8 {
+        return;
+    }
+    if let Some(slot) = in_flight::existing_slot() {
+        // SAFETY: the slot is a live map value, and only this task writes to it.
+        abandon(unsafe { &mut *slot });
+    }
+}
 
 /// The current task connects on `sk`, or listens, without a search to follow, so that its end must
 /// not count as missed. Another search of the task may be in flight.
@@ -34,7 +65,16 @@ pub(crate) fn end_passed_over(sk: u64) {
     let slot = unsafe { &mut *slot };
     if slot.passed_over == sk {
         slot.passed_over = 0;
-    } else {
+        return;
+    }
+    // By way of the map, as the verifier allows no arithmetic on the context's pointers.
+    // SAFETY: as in `pass_over`.
+    let sk = unsafe {
+        (&raw mut slot.passing).write_volatile(sk);
+        (&raw const slot.passing).read_volatile() as *const u8
+    };
+    // The first write of a deferred connect: its search was seen, see `end::end_deferred`.
+    if !sock::is_deferred(sk) {
         count(Counter::HookMissed);
     }
 }

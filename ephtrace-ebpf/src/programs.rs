@@ -53,17 +53,20 @@ macro_rules! programs {
             sk: *const u8,
             snum: u64,
         ) {
-            let Some(origin) = origin::<TRUSTED>(sk, snum) else { return };
-            if crate::filter::keep_origin(origin) {
-                let protocol = crate::sock::protocol::<TRUSTED>(sk).unwrap_or(0);
-                let mut start =
-                    crate::search::Start::new(hook, origin, ephtrace_common::Site::$site);
-                start.has_range = $has_range;
-                if SECOND {
-                    start.copy = crate::in_flight::copy::SECOND;
+            let origin = match origin::<TRUSTED>(sk, snum) {
+                Some(origin) if crate::filter::keep_origin(origin) => origin,
+                Some(_) | None => {
+                    crate::missed::pass_over_probed(hook);
+                    return;
                 }
-                crate::search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
+            };
+            let protocol = crate::sock::protocol::<TRUSTED>(sk).unwrap_or(0);
+            let mut start = crate::search::Start::new(hook, origin, ephtrace_common::Site::$site);
+            start.has_range = $has_range;
+            if SECOND {
+                start.copy = crate::in_flight::copy::SECOND;
             }
+            crate::search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
         }
 
         #[inline(always)]

@@ -13,14 +13,12 @@ use aya_ebpf::{
     macros::{kprobe, kretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use ephtrace_common::{Counter, Hook, Origin, Site};
+use ephtrace_common::{Hook, Origin, Site};
 
 use crate::{
     autobind,
     end::{self, Failure},
-    filter,
-    maps::count,
-    read, search, sock, task,
+    filter, missed, read, search, sock, task,
 };
 
 /// `sockaddr_in.sin_port` and `sockaddr_in6.sin6_port`, network order.
@@ -51,14 +49,15 @@ pub(crate) fn eph_ksbind(ctx: ProbeContext) {
 #[inline(always)]
 fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
     if sock::num::<false>(sk) != Some(0) {
+        missed::pass_over_probed(Hook::Kprobe);
         return;
     }
     let Some(port) = read::probe::<u16>(addr, PORT) else { return };
     let origin = if port == 0 { Origin::Sctp } else { Origin::Explicit };
     if !filter::keep_origin(origin) {
+        missed::pass_over_probed(Hook::Kprobe);
         return;
     }
-    count(Counter::Seen);
     let owner = task::owner(ctx);
     // The socket's own address is set once it has its port.
     let ends = sock::named_by(addr);

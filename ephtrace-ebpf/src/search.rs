@@ -14,11 +14,11 @@ use aya_log_ebpf::debug;
 use ephtrace_common::{AssignmentRecord, Counter, Hook, Origin, Site, known, totals::mode};
 
 use crate::{
-    filter,
+    end, filter,
     globals::setting,
     in_flight::{self, InFlight, state},
     maps::{Principal, count},
-    mptcp,
+    missed, mptcp,
     sock::{self, Endpoints},
     task::{self, Owner},
     word,
@@ -77,9 +77,6 @@ pub(crate) fn begin<const TRUSTED: bool>(
     if setting!(features.attach_twice) != 0 && is_seen(sk as u64, start.copy) {
         return;
     }
-    if !filter::keeps_failures_only(start.origin as u8) {
-        count(Counter::Seen);
-    }
     let mut owner = task::owner(ctx);
     if matches!(start.origin, Origin::Bind | Origin::Explicit) {
         start.principal = mptcp::principal(sk);
@@ -111,8 +108,7 @@ fn is_seen(sk: u64, copy: u32) -> bool {
     !is_new
 }
 
-/// Like [`begin`] for an owner and ends that the caller has found out, and that it has counted as
-/// seen. False if there was no room.
+/// Like [`begin`] for an owner and ends that the caller has found out. False if there was no room.
 #[inline(always)]
 pub(crate) fn begin_for<const TRUSTED: bool>(
     start: Start,
@@ -124,23 +120,29 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
 ) -> bool {
     let task = task::current();
     let net = sock::net::<TRUSTED>(sk);
-    let is_wanted =
-        ends.family != 0 && filter::keep_start::<TRUSTED>(task, owner, start.principal, ends, net);
+    let is_own = setting!(own_pid) != 0 && owner.pid == setting!(own_pid);
+    let is_quiet = filter::keeps_failures_only(start.origin as u8);
+    if !is_own && !start.is_tentative && !is_quiet {
+        count(Counter::Seen);
+    }
+    let is_wanted = is_own
+        || ends.family != 0
+            && filter::keep_start::<TRUSTED>(task, owner, start.principal, ends, net);
     if start.is_tentative && !is_wanted {
         return true;
     }
-    let is_quiet = filter::keeps_failures_only(start.origin as u8);
     if !is_wanted {
         if !is_quiet {
             count(Counter::Filtered);
         }
         // Without a hash there is no word whose use would have to be followed.
         if hash_offset.is_none() && setting!(features.attach_twice) == 0 {
+            missed::pass_over_probed(start.hook);
             return true;
         }
     }
     let Some(slot) = in_flight::slot(task) else {
-        if is_wanted {
+        if is_wanted && !is_own {
             if is_quiet {
                 count(Counter::Seen);
             }
@@ -150,7 +152,11 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
+    if matches!(start.hook, Hook::SockOps) && slot.state == state::WANTED {
+        end::end_deferred(slot);
+    }
     enter(slot, start, sk, hash_offset);
+    slot.is_own = u32::from(is_own);
     if !is_wanted {
         slot.state = state::UNWANTED;
         return true;
@@ -178,15 +184,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
 /// Takes over the slot from the task's last search.
 #[inline(always)]
 fn enter(slot: &mut InFlight, start: Start, sk: *const u8, hash_offset: Option<u64>) {
-    if slot.state == state::WANTED {
-        if filter::keeps_failures_only(slot.record.origin) {
-            count(Counter::Seen);
-        }
-        count(Counter::ReturnMissed);
-    }
-    if slot.is_under_way() {
-        word::leave(slot);
-    }
+    missed::abandon(slot);
     slot.sk = sk as u64;
     slot.site = start.site as u32;
     slot.seen_by = start.copy;

@@ -28,6 +28,12 @@ pub(crate) fn num<const TRUSTED: bool>(sk: *const u8) -> Option<u16> {
     read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_num))
 }
 
+/// `skc_dport`: the destination port in host order, 0 for none.
+#[inline(always)]
+pub(crate) fn dport(sk: *const u8) -> u16 {
+    u16::from_be(read::probe::<u16>(sk, setting!(offsets.skc_dport)).unwrap_or(0))
+}
+
 /// `skc_cookie`: 0 until somebody has asked for the socket's cookie.
 #[inline(always)]
 pub(crate) fn stored_cookie<const TRUSTED: bool>(sk: *const u8) -> u64 {

@@ -5,15 +5,15 @@
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
-    helpers::generated::bpf_map_update_elem,
+    helpers::generated::{bpf_get_smp_processor_id, bpf_map_update_elem},
     macros::map,
-    maps::{Array, PerCpuArray, PerCpuHashMap},
+    maps::{Array, HashMap, PerCpuArray},
 };
 use ephtrace_common::{
     AssignmentRecord, known,
     totals::{
-        ERRNO_SLOTS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, Walked, latency_slot, tried,
-        tried_slot,
+        ERRNO_SLOTS, LANES, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, Walked, latency_slot,
+        tried, tried_slot,
     },
 };
 
@@ -25,11 +25,11 @@ use crate::{
 
 /// The loader sets how many entries there are.
 #[map]
-static TOTALS_A: PerCpuHashMap<TotalsKey, Totals> = PerCpuHashMap::with_max_entries(1, 0);
+static TOTALS_A: HashMap<TotalsKey, Totals> = HashMap::with_max_entries(1, 0);
 
 /// See [`TOTALS_A`].
 #[map]
-static TOTALS_B: PerCpuHashMap<TotalsKey, Totals> = PerCpuHashMap::with_max_entries(1, 0);
+static TOTALS_B: HashMap<TotalsKey, Totals> = HashMap::with_max_entries(1, 0);
 
 /// Assignments that found no room in [`TOTALS_A`] and in [`TOTALS_B`].
 #[map]
@@ -67,7 +67,7 @@ pub(crate) fn add(record: *const AssignmentRecord) {
     let row = if is_b { entry(&TOTALS_B, &key) } else { entry(&TOTALS_A, &key) };
     let row = row.or_else(|| TOTALS_OTHER.get_ptr_mut(u32::from(is_b)));
     let Some(row) = row else { return };
-    // SAFETY: a live map value of this CPU.
+    // SAFETY: a live map value; integers that other CPUs write to as well.
     unsafe {
         if (*row).assignments == 0 {
             introduce(row, record);
@@ -78,7 +78,7 @@ pub(crate) fn add(record: *const AssignmentRecord) {
 }
 
 #[inline(always)]
-fn entry(map: &'static PerCpuHashMap<TotalsKey, Totals>, key: &TotalsKey) -> Option<*mut Totals> {
+fn entry(map: &'static HashMap<TotalsKey, Totals>, key: &TotalsKey) -> Option<*mut Totals> {
     if let Some(row) = map.get_ptr_mut(key) {
         return Some(row);
     }
@@ -89,7 +89,7 @@ fn entry(map: &'static PerCpuHashMap<TotalsKey, Totals>, key: &TotalsKey) -> Opt
             core::ptr::from_ref(map).cast_mut().cast(),
             core::ptr::from_ref(key).cast_mut().cast(),
             (&raw const EMPTY).cast_mut().cast(),
-            // Not over a row that whoever preempted this program has made meanwhile.
+            // Not over a row that another CPU has made meanwhile.
             u64::from(BPF_NOEXIST),
         )
     };
@@ -129,8 +129,9 @@ unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
         bump(&raw mut (*row).assignments, 1);
         if record.known & known::DEFERRED == 0 {
             bump(&raw mut (*row).search_ns, latency_ns);
-            if latency_ns > (*row).max_latency_ns {
-                (*row).max_latency_ns = latency_ns;
+            let longest = (&raw mut (*row).max_latency_ns).cast::<u64>().add(lane());
+            if latency_ns > longest.read() {
+                longest.write(latency_ns);
             }
             let slot = latency_slot(latency_ns) & (LATENCY_SLOTS - 1);
             bump_small((&raw mut (*row).latency).cast::<u32>().add(slot));
@@ -156,6 +157,13 @@ fn is_to_itself(record: &AssignmentRecord) -> bool {
         ]
     };
     from[0] == to[0] && from[1] == to[1]
+}
+
+/// The place of this CPU's maximum in a row.
+#[inline(always)]
+fn lane() -> usize {
+    // SAFETY: takes no argument and cannot fail.
+    unsafe { bpf_get_smp_processor_id() as usize & (LANES - 1) }
 }
 
 /// See `ERRNOS`.
@@ -192,8 +200,11 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
     if low <= own_high && own_high <= high {
         high = own_high;
     }
-    // SAFETY: a live map value.
-    unsafe { (*row).range = [low, high] };
+    // SAFETY: a live map value. In one, so that both ends are those of the same assignment.
+    unsafe {
+        let range = u32::from(low) | u32::from(high) << 16;
+        (&raw mut (*row).range).cast::<u32>().write_volatile(range);
+    }
     if record.known & (NEEDED | known::RACED) != NEEDED || record.step_width != 0 {
         return;
     }
@@ -214,8 +225,9 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
         if is_second {
             bump(&raw mut (*row).second_pass, 1);
         }
-        if tried > (*row).max_tried {
-            (*row).max_tried = tried;
+        let most = (&raw mut (*row).max_tried).cast::<u32>().add(lane());
+        if tried > most.read() {
+            most.write(tried);
         }
         let slot = tried_slot(tried);
         if slot < TRIED_SLOTS {
@@ -224,21 +236,15 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
     }
 }
 
-/// Adds `value`; atomically where another program of ours may run in the middle of this one on the
-/// same CPU.
+/// Adds `value`.
 ///
 /// # Safety
 ///
 /// `to` is a live and aligned map value.
 #[inline(always)]
 unsafe fn bump(to: *mut u64, value: u64) {
-    if setting!(features.attach_twice) != 0 {
-        // SAFETY: the caller vouches for `to`.
-        unsafe { atomic::add(to, value) };
-    } else {
-        // SAFETY: the caller vouches for `to`.
-        unsafe { *to = (*to).wrapping_add(value) };
-    }
+    // SAFETY: the caller vouches for `to`. Atomic: other CPUs add to it, too.
+    unsafe { atomic::add(to, value) };
 }
 
 /// Adds one to a slot of a histogram.
@@ -248,11 +254,6 @@ unsafe fn bump(to: *mut u64, value: u64) {
 /// `to` is a live and aligned map value.
 #[inline(always)]
 unsafe fn bump_small(to: *mut u32) {
-    if setting!(features.attach_twice) != 0 {
-        // SAFETY: the caller vouches for `to`.
-        unsafe { atomic::increment(to) };
-    } else {
-        // SAFETY: as in `bump`.
-        unsafe { *to = (*to).wrapping_add(1) };
-    }
+    // SAFETY: as in `bump`.
+    unsafe { atomic::increment(to) };
 }

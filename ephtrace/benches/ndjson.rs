@@ -4,7 +4,7 @@ use std::{hint::black_box, io, net::Ipv4Addr};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
-    analyse::{lanes::Lanes, tally::Tally},
+    analyse::{lanes::StepTracker, tally::Tally},
     model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
     output::{JsonSink, Notices, Sink as _, Target},
 };
@@ -76,7 +76,7 @@ fn serialize(criterion: &mut Criterion) {
     });
     group.bench_function("lanes", |bencher| {
         let mut assignments = batch();
-        let mut lanes = Lanes::default();
+        let mut lanes = StepTracker::default();
         bencher.iter(|| assignments.iter_mut().for_each(|a| lanes.follow(black_box(a))));
     });
     group.bench_function("tally", |bencher| {

@@ -9,7 +9,7 @@ use std::{
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
-    analyse::lanes::Lanes,
+    analyse::lanes::StepTracker,
     model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce},
     output::{
         Notices, Sink as _,
@@ -112,7 +112,7 @@ impl Storm {
 
 fn storm() -> Vec<Assignment> {
     let mut storm = Storm::new();
-    let mut lanes = Lanes::default();
+    let mut lanes = StepTracker::default();
     let next = |_| {
         let mut assignment = storm.next();
         lanes.follow(&mut assignment);

@@ -8,7 +8,7 @@ use std::{
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ephtrace::{
-    analyse::{destinations::MAX_DESTINATIONS, summary::Circumstances, tally::Tally},
+    analyse::{destinations::MAX_DESTINATIONS, summary::RunContext, tally::Tally},
     commands::report,
     model::Assignment,
     output::{JsonSink, Notices, Sink as _},
@@ -103,7 +103,7 @@ fn reports(criterion: &mut Criterion) {
             for assignment in &assignments {
                 tally.observe(black_box(assignment));
             }
-            tally.summary(None, MAX_DESTINATIONS, Circumstances::default())
+            tally.summary(None, MAX_DESTINATIONS, RunContext::default())
         });
     });
     group.finish();

@@ -171,7 +171,7 @@ impl Work {
     /// Connects to each lane in turn.
     fn burst(
         &mut self,
-        lanes: &mut [Lane],
+        lanes: &mut [LaneKey],
         logged: Option<Attempt>,
         (by, connects): (By, u64),
         stop: &AtomicBool,
@@ -192,7 +192,7 @@ impl Work {
         Ok(())
     }
 
-    fn bind(&mut self, lane: &Lane, kind: Type) -> Result<()> {
+    fn bind(&mut self, lane: &LaneKey, kind: Type) -> Result<()> {
         let any = SocketAddr::new(lane.server.addr.ip(), 0);
         let socket = Socket::new(Domain::for_address(any), kind, None)?;
         self.count(&socket.bind(&SockAddr::from(any)));
@@ -200,7 +200,7 @@ impl Work {
     }
 
     /// Nobody listens, which the sender never hears of.
-    fn send(&mut self, lane: &Lane) -> Result<()> {
+    fn send(&mut self, lane: &LaneKey) -> Result<()> {
         let to = SocketAddr::new(lane.server.addr.ip(), lane.server.addr.port());
         let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None)?;
         let sent = socket.connect(&SockAddr::from(to)).and_then(|()| socket.send(b"?"));
@@ -213,7 +213,7 @@ impl Work {
         self.failures += u64::from(result.is_err());
     }
 
-    fn connect(&mut self, lane: &mut Lane, logged: Option<&Attempt>) -> Result<()> {
+    fn connect(&mut self, lane: &mut LaneKey, logged: Option<&Attempt>) -> Result<()> {
         let to = lane.next();
         let client = net::client(to)?;
         let result = client.connect(&SockAddr::from(to));
@@ -232,7 +232,7 @@ impl Work {
 }
 
 /// A listener and how many connections wait in its queue.
-struct Lane {
+struct LaneKey {
     server: Server,
     waiting: u32,
 }
@@ -240,7 +240,7 @@ struct Lane {
 /// The address that the next connect of any thread goes to, for `--spread`.
 static NEXT: AtomicU32 = AtomicU32::new(u32::from_be_bytes([127, 1, 0, 1]));
 
-impl Lane {
+impl LaneKey {
     fn new(ip: IpAddr) -> Result<Self> {
         Ok(Self { server: Server::new(ip)?, waiting: 0 })
     }
@@ -265,13 +265,13 @@ impl Lane {
 }
 
 /// Listeners, and the fields that all lines of the thread's log share, if there is to be one.
-fn prepare(args: &Args) -> Result<(Vec<Lane>, Option<Attempt>)> {
+fn prepare(args: &Args) -> Result<(Vec<LaneKey>, Option<Attempt>)> {
     let ip: IpAddr = match (args.ipv6, args.spread) {
         (true, _) => Ipv6Addr::LOCALHOST.into(),
         (false, true) => Ipv4Addr::UNSPECIFIED.into(),
         (false, false) => Ipv4Addr::LOCALHOST.into(),
     };
-    let lanes = (0..args.destinations.get()).map(|_| Lane::new(ip)).collect::<Result<_>>()?;
+    let lanes = (0..args.destinations.get()).map(|_| LaneKey::new(ip)).collect::<Result<_>>()?;
     let logged = args.truth.as_ref().map(|_| {
         let way = "storm".to_owned();
         let family = if args.ipv6 { 6 } else { 4 };

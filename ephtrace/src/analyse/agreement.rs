@@ -14,7 +14,8 @@ pub(super) struct Share<'a> {
 
 /// What `shares` of a whole of `total` assignments agree on: each name's probability is the mean
 /// over all assignments; those without a verdict speak for every name alike. `sentence` puts the
-/// counts of patterns in words, and how many verdicts say no more than that ports can be predicted.
+/// counts of patterns in words, and how many verdicts say no more than that ports can be
+/// predicted.
 pub(super) fn agreed(
     total: u64,
     shares: &[Share<'_>],

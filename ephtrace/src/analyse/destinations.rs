@@ -5,14 +5,14 @@
 
 use super::{
     findings::DestinationFacts,
-    lanes::Lane,
+    heavy_hitters::{Entry, HeavyHitters},
+    lanes::LaneKey,
     number::as_f64,
     pattern::{History, Observation},
     ports::Ports,
     reuse::{Reuse, Used, Uses},
-    steps::Steps,
+    steps::StepCounts,
     summary::{DestinationSummary, UsualStep},
-    top::{Entry, Top},
 };
 use crate::model::{Assignment, Origin, Pass, PortRange, RangeInForce, is_no_port};
 
@@ -22,7 +22,7 @@ pub const MAX_DESTINATIONS: usize = 1024;
 
 /// The busiest destinations.
 pub(super) struct Destinations {
-    known: Top<Lane, Tracked>,
+    known: HeavyHitters<LaneKey, Tracked>,
     uses: Uses,
 }
 
@@ -33,7 +33,7 @@ struct Tracked {
     no_port: u64,
     searches_known: u64,
     second_pass: u64,
-    steps: Steps,
+    steps: StepCounts,
     ports: Ports,
     range: Option<RangeInForce>,
     first_ns: Option<u64>,
@@ -43,13 +43,13 @@ struct Tracked {
 
 impl Destinations {
     pub(super) fn new() -> Self {
-        Self { known: Top::with_limit(MAX_DESTINATIONS), uses: Uses::default() }
+        Self { known: HeavyHitters::with_limit(MAX_DESTINATIONS), uses: Uses::default() }
     }
 
     /// Takes note of one assignment, its `step` set; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
         let Assignment { flow, origin, ts_ns, .. } = *assignment;
-        let entry = self.known.see(Lane::of(assignment));
+        let entry = self.known.see(LaneKey::of(assignment));
         // Nobody holds state of a port without a destination.
         let is_reusable = origin != Some(Origin::Explicit) && flow.has_destination();
         if let Some(event) = event.filter(|_| is_reusable) {
@@ -75,7 +75,7 @@ impl Destinations {
     }
 
     /// What is said of `lane`, if it is known.
-    pub(super) fn one(&self, lane: &Lane) -> Option<DestinationSummary> {
+    pub(super) fn one(&self, lane: &LaneKey) -> Option<DestinationSummary> {
         self.known.get(lane).map(|entry| summary(lane, entry))
     }
 
@@ -116,8 +116,8 @@ impl Tracked {
     }
 }
 
-fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
-    let Lane { flow, origin, .. } = *lane;
+fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
+    let LaneKey { flow, origin, .. } = *lane;
     let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
         entry.value;
     let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
@@ -135,8 +135,8 @@ fn facts(lane: &Lane, entry: &Entry<Tracked>) -> DestinationFacts {
     }
 }
 
-fn summary(lane: &Lane, entry: &Entry<Tracked>) -> DestinationSummary {
-    let Lane { flow, protocol, origin } = *lane;
+fn summary(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationSummary {
+    let LaneKey { flow, protocol, origin } = *lane;
     let Tracked { failures, no_port, searches_known, second_pass, .. } = entry.value;
     let Tracked { steps, ports, range, first_ns, last_ns, history, .. } = &entry.value;
     let range = range.map(|range| range.ports);

@@ -9,9 +9,9 @@ use std::{fmt, net::IpAddr};
 
 use super::{
     agreement::{self, Share},
+    heavy_hitters::{Entry, HeavyHitters},
     pattern::{Judge, Observation, Stream, StreamVerdict, Verdict, WHOLE},
     summary::{HostSummary, HostsSummary, OriginSummary, PatternCount},
-    top::{Entry, Top},
 };
 use crate::model::{Assignment, RangeInForce};
 
@@ -38,7 +38,7 @@ const FEWEST: u64 = 4;
 
 /// The busiest hosts.
 pub(super) struct Hosts {
-    known: Top<Host, Known>,
+    known: HeavyHitters<Host, Known>,
     assignments: u64,
     explicit: u64,
     judges: usize,
@@ -99,7 +99,7 @@ impl fmt::Display for Host {
 
 impl Hosts {
     pub(super) fn new() -> Self {
-        Self { known: Top::with_limit(MAX_HOSTS), assignments: 0, explicit: 0, judges: 0 }
+        Self { known: HeavyHitters::with_limit(MAX_HOSTS), assignments: 0, explicit: 0, judges: 0 }
     }
 
     /// Takes note of one assignment; `event` is `None` for a failed one.

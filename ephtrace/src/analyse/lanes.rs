@@ -21,7 +21,7 @@ pub const MAX_LANES: usize = 65_536;
 
 /// What makes two assignments neighbours: the kernel keeps a search apart by each of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lane {
+pub struct LaneKey {
     /// Where to, or for bind from where.
     pub flow: FlowKey,
     /// Transport protocol.
@@ -30,7 +30,7 @@ pub struct Lane {
     pub origin: Option<Origin>,
 }
 
-impl Lane {
+impl LaneKey {
     /// The lane that `assignment` belongs to.
     pub fn of(assignment: &Assignment) -> Self {
         let Assignment { flow, protocol, origin, .. } = *assignment;
@@ -47,15 +47,15 @@ struct Last {
 
 /// The last port of each lane.
 #[derive(Debug)]
-pub struct Lanes(Recent<Lane, Last>);
+pub struct StepTracker(Recent<LaneKey, Last>);
 
-impl Default for Lanes {
+impl Default for StepTracker {
     fn default() -> Self {
         Self::with_limit(MAX_LANES)
     }
 }
 
-impl Lanes {
+impl StepTracker {
     /// Keeps at most `limit` lanes, at least two.
     pub fn with_limit(limit: usize) -> Self {
         Self(Recent::with_limit(limit))
@@ -69,7 +69,7 @@ impl Lanes {
     pub fn follow(&mut self, assignment: &mut Assignment) {
         let Some(port) = assignment.sport else { return };
         let salt_epoch = assignment.salt_epoch;
-        let Some(last) = self.0.replace(Lane::of(assignment), Last { port, salt_epoch }) else {
+        let Some(last) = self.0.replace(LaneKey::of(assignment), Last { port, salt_epoch }) else {
             return;
         };
         assignment.step.get_or_insert(step(last.port, port, assignment.ports()));

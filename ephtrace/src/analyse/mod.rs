@@ -6,6 +6,7 @@ pub mod charts;
 pub mod delivery;
 pub mod destinations;
 pub mod findings;
+pub(crate) mod heavy_hitters;
 pub mod hosts;
 pub mod lanes;
 pub(crate) mod number;
@@ -21,7 +22,6 @@ mod steps;
 pub mod storm;
 pub mod summary;
 pub mod tally;
-pub(crate) mod top;
 
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,13 @@
 //!
 //! It collects and does not judge: which view shows most is for `output::summary::plots` to decide,
 //! and what the sequence is for [`pattern`](super::pattern). Memory is fixed, and
-//! [`Picture::observe`] takes the same few nanoseconds for each assignment and allocates nothing.
+//! [`PlotData::observe`] takes the same few nanoseconds for each assignment and allocates nothing.
 
 use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
 
-use super::lanes::Lane;
+use super::lanes::LaneKey;
 use crate::model::{Assignment, Origin, PortRange};
 
 /// How many of the last assignments are kept, in 128 KiB. A plot in a terminal of 80 columns has
@@ -36,7 +36,7 @@ pub struct Point {
     /// The port.
     pub port: u16,
     /// Where it was assigned for, and how.
-    pub lane: Lane,
+    pub lane: LaneKey,
     /// The range in force.
     pub range: Option<PortRange>,
     /// The step from the one before in its lane, unless the hash secret changed in between.
@@ -45,35 +45,35 @@ pub struct Point {
 
 /// The last assignments of a run, and how its steps are spread.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
+pub struct PlotData {
     recent: Vec<Point>,
     /// Where the next one goes, once `recent` is full.
     next: usize,
     assignments: u64,
-    steps: Steps,
+    steps: StepHistogram,
 }
 
 /// How the steps of a whole run are spread.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Steps {
+pub struct StepHistogram {
     near: [u64; NEAR_SIZES],
     bins: [u64; BINS],
     total: u64,
     width: u32,
 }
 
-impl Default for Picture {
+impl Default for PlotData {
     fn default() -> Self {
         Self {
             recent: Vec::with_capacity(RECENT),
             next: 0,
             assignments: 0,
-            steps: Steps::default(),
+            steps: StepHistogram::default(),
         }
     }
 }
 
-impl Picture {
+impl PlotData {
     /// Takes note of one assignment; a failed one has no port, and one that the program named
     /// itself says nothing about the kernel.
     pub fn observe(&mut self, assignment: &Assignment) {
@@ -87,7 +87,7 @@ impl Picture {
         if let Some(step) = step {
             self.steps.add(step, range);
         }
-        self.keep(Point { port, lane: Lane::of(assignment), range, step });
+        self.keep(Point { port, lane: LaneKey::of(assignment), range, step });
         self.assignments += 1;
     }
 
@@ -119,14 +119,14 @@ impl Picture {
 
     /// The port before it in the same lane, for each of the points, in order.
     pub fn before(&self) -> Vec<Option<u16>> {
-        let mut last = HashMap::<Lane, u16, FxBuildHasher>::default();
+        let mut last = HashMap::<LaneKey, u16, FxBuildHasher>::default();
         self.points().map(|point| last.insert(point.lane, point.port)).collect()
     }
 
     /// How far its lane climbed since its first point here or its last jump, for each of the
     /// points, in order; `None` where it jumps.
     pub fn climbs(&self) -> Vec<Option<i32>> {
-        let mut climbed = HashMap::<Lane, i32, FxBuildHasher>::default();
+        let mut climbed = HashMap::<LaneKey, i32, FxBuildHasher>::default();
         let mut climb = |point: &Point| {
             let Some(climb) = climbed.get_mut(&point.lane) else {
                 climbed.insert(point.lane, 0);
@@ -141,7 +141,7 @@ impl Picture {
 
     /// The picture of one lane alone, as far as its assignments are among the last ones.
     #[must_use]
-    pub fn of_lane(&self, lane: &Lane) -> Self {
+    pub fn of_lane(&self, lane: &LaneKey) -> Self {
         let mut one = Self::default();
         for point in self.points().filter(|point| point.lane == *lane) {
             if let Some(step) = point.step {
@@ -154,7 +154,7 @@ impl Picture {
     }
 
     /// The steps of the whole run.
-    pub fn steps(&self) -> &Steps {
+    pub fn steps(&self) -> &StepHistogram {
         &self.steps
     }
 
@@ -168,13 +168,13 @@ impl Picture {
     }
 }
 
-impl Default for Steps {
+impl Default for StepHistogram {
     fn default() -> Self {
         Self { near: [0; NEAR_SIZES], bins: [0; BINS], total: 0, width: width(None) }
     }
 }
 
-impl Steps {
+impl StepHistogram {
     /// How many there were.
     pub fn total(&self) -> u64 {
         self.total
@@ -252,8 +252,8 @@ mod tests {
         }
     }
 
-    fn picture(assignments: &[(u16, u16, Option<i32>)]) -> Picture {
-        let mut picture = Picture::default();
+    fn picture(assignments: &[(u16, u16, Option<i32>)]) -> PlotData {
+        let mut picture = PlotData::default();
         for &(port, dport, step) in assignments {
             picture.observe(&assignment(port, dport, step));
         }
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn keeps_the_last_in_order() {
-        let mut picture = Picture::default();
+        let mut picture = PlotData::default();
         let room = picture.recent.capacity();
         let all = u16::try_from(RECENT).unwrap() + 5;
         for n in 0..all {
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn leaves_out_what_the_kernel_did_not_choose() {
-        let mut picture = Picture::default();
+        let mut picture = PlotData::default();
         picture.observe(&Assignment { errno: Some(99), ..Assignment::default() });
         let named =
             Assignment { origin: Some(Origin::Explicit), ..assignment(40_000, 80, Some(2)) };
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn counts_steps_near_and_far() {
-        let mut steps = Steps::default();
+        let mut steps = StepHistogram::default();
         for step in [-40, -1, 2, 2, 40, 41, -41, 14_116, -14_115, i32::MIN, i32::MAX] {
             steps.add(step, Some(RANGE.ports));
         }
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn counts_steps_of_an_unknown_range() {
-        let mut steps = Steps::default();
+        let mut steps = StepHistogram::default();
         for step in [65_534, -65_534] {
             steps.add(step, None);
         }
@@ -342,7 +342,7 @@ mod tests {
     fn a_range_of_one_port_is_no_trouble() {
         let one = Some(PortRange::new(5000, 5000));
         let none = Some(PortRange::new(5001, 5000));
-        let mut steps = Steps::default();
+        let mut steps = StepHistogram::default();
         steps.add(0, one);
         steps.add(0, none);
         assert_eq!((steps.total(), steps.near_total()), (2, 2));

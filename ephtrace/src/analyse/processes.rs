@@ -1,9 +1,9 @@
 //! Each process, and how its ports are handed out.
 
 use super::{
+    heavy_hitters::{Entry, HeavyHitters},
     pattern::{Judge, Observation, Verdict, WHOLE},
     summary::ProcessSummary,
-    top::{Entry, Top},
 };
 use crate::model::{Assignment, Comm};
 
@@ -16,7 +16,7 @@ const MAX_WAITING: usize = 32;
 
 /// The busiest processes.
 pub(super) struct Processes {
-    known: Top<(u32, Name), Known>,
+    known: HeavyHitters<(u32, Name), Known>,
 }
 
 /// Sorts by the text.
@@ -50,7 +50,7 @@ impl Name {
 
 impl Processes {
     pub(super) fn new() -> Self {
-        Self { known: Top::with_limit(MAX_PROCESSES) }
+        Self { known: HeavyHitters::with_limit(MAX_PROCESSES) }
     }
 
     /// Takes note of one assignment; `event` is `None` for a failed one.

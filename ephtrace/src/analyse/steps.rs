@@ -10,7 +10,7 @@ const MAX_STEPS: usize = 16;
 /// How often each step was taken: exact up to [`MAX_STEPS`] different ones, then by the
 /// space-saving algorithm, in which a newcomer takes over the count of the rarest.
 #[derive(Debug, Default)]
-pub(super) struct Steps {
+pub(super) struct StepCounts {
     slots: [StepCount; MAX_STEPS],
     used: usize,
     total: u64,
@@ -29,7 +29,7 @@ impl StepCount {
     }
 }
 
-impl Steps {
+impl StepCounts {
     /// Takes note of one step.
     pub(super) fn add(&mut self, step: i32) {
         self.total += 1;
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_rare_step_does_not_hide_the_usual_one() {
-        let mut steps = Steps::default();
+        let mut steps = StepCounts::default();
         for n in 0..3000 {
             steps.add(if n % 3 == 0 { n } else { 2 });
         }

@@ -272,11 +272,11 @@ impl Numbers {
             self_connects: totals.self_connects,
             latency_p50_ns: is_timed.then(|| latency(totals, 0.5)),
             latency_p99_ns: is_timed.then(|| latency(totals, 0.99)),
-            latency_max_ns: is_timed.then_some(totals.max_latency_ns),
+            latency_max_ns: is_timed.then_some(totals.longest_ns()),
             searches_known: walked,
             tried_p50: is_known.then(|| tried(totals, 0.5)),
             tried_p99: is_known.then(|| tried(totals, 0.99)),
-            tried_max: is_known.then_some(totals.max_tried),
+            tried_max: is_known.then_some(totals.most_tried()),
             tried_mean: is_known.then(|| totals.candidates as f64 / walked as f64),
             second_pass: totals.second_pass,
             range: (totals.range != [0, 0])
@@ -305,14 +305,14 @@ fn serialize_errors<S: Serializer>(
 fn latency(totals: &Totals, share: f64) -> u64 {
     let slot = slot_at::<LATENCY_SLOTS>(&totals.latency, share);
     let end = slot.and_then(latency_end_ns).unwrap_or(u64::MAX);
-    end.min(totals.max_latency_ns)
+    end.min(totals.longest_ns())
 }
 
 /// The same for candidates.
 fn tried(totals: &Totals, share: f64) -> u32 {
     let slot = slot_at::<TRIED_SLOTS>(&totals.tried, share).unwrap_or(0);
     let end = u32::try_from((2_u64 << slot) - 1).unwrap_or(u32::MAX);
-    end.min(totals.max_tried)
+    end.min(totals.most_tried())
 }
 
 /// The slot in which the value at `share` of all is; `None` if there are no values.

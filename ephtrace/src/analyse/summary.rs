@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::{
     findings::Finding,
     pattern::{Pattern, Verdict},
-    picture::Picture,
+    picture::PlotData,
     reuse::Reuse,
     self_connect::SelfConnect,
     storm::Interval,
@@ -25,7 +25,7 @@ pub const BUSIEST: usize = 10;
 
 /// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Circumstances {
+pub struct RunContext {
     /// What did not reach the output.
     pub losses: Losses,
     /// What the kernel half counted.
@@ -117,7 +117,7 @@ pub struct Summary {
     pub overflow: Option<Interval>,
     /// What plots are drawn from; no part of the data.
     #[serde(skip)]
-    pub picture: Picture,
+    pub picture: PlotData,
 }
 
 /// How often an error occurred.

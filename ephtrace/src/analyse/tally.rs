@@ -18,13 +18,13 @@ use super::{
     destinations::Destinations,
     findings::{Completeness, DestinationFacts, Facts, findings},
     hosts::{HostVerdicts, Hosts},
-    lanes::Lane,
+    lanes::LaneKey,
     number::as_f64,
     pattern::Observation,
-    picture::Picture,
+    picture::PlotData,
     processes::Processes,
     self_connect::SelfConnects,
-    summary::{Circumstances, DestinationSummary, ErrorCount, Latency, Summary},
+    summary::{DestinationSummary, ErrorCount, Latency, RunContext, Summary},
 };
 use crate::model::{Assignment, errno_name, losses::Losses};
 
@@ -45,7 +45,7 @@ pub struct Tally {
     destinations: Destinations,
     processes: Processes,
     self_connects: SelfConnects,
-    picture: Picture,
+    picture: PlotData,
 }
 
 impl Tally {
@@ -65,7 +65,7 @@ impl Tally {
             destinations: Destinations::new(),
             processes: Processes::new(),
             self_connects: SelfConnects::default(),
-            picture: Picture::default(),
+            picture: PlotData::default(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Tally {
 
     /// What is said of one destination; `None` if it is not known, or was left out for lack of
     /// room.
-    pub fn destination(&self, lane: &Lane) -> Option<DestinationSummary> {
+    pub fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
         self.destinations.one(lane)
     }
 
@@ -113,15 +113,18 @@ impl Tally {
 
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations; findings are about all.
-    pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: Circumstances) -> Summary {
-        let Circumstances { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
-        let Circumstances { overflow, own_netns, disordered, retried, .. } = around;
+    pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
+        let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
+        let RunContext { overflow, own_netns, disordered, retried, .. } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
         let destinations = self.destinations.summaries(busiest);
         let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts();
-        verdict.check_destinations(destinations.iter().map(|one| &one.verdict));
+        // Where there are several hosts, each of them was asked.
+        if hosts.known < 2 {
+            verdict.check_destinations(destinations.iter().map(|one| &one.verdict));
+        }
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{
     findings::Rule,
-    lanes::{Lanes, step},
-    summary::{Circumstances, KernelCounts},
+    lanes::{StepTracker, step},
+    summary::{KernelCounts, RunContext},
     tally::Tally,
 };
 use crate::model::{Assignment, FlowKey, Hook, Origin, PortRange, Protocol, RangeInForce};
@@ -103,14 +103,14 @@ proptest! {
     }
 }
 
-fn followed(lanes: &mut Lanes, mut assignment: Assignment) -> Assignment {
+fn followed(lanes: &mut StepTracker, mut assignment: Assignment) -> Assignment {
     lanes.follow(&mut assignment);
     assignment
 }
 
 #[test]
 fn a_new_secret_is_noticed() {
-    let mut lanes = Lanes::default();
+    let mut lanes = StepTracker::default();
     let at = |port, epoch| Assignment { salt_epoch: epoch, ..assigned(destination(1), port) };
     for (assignment, expected) in [
         (at(40_000, Some(7)), None),
@@ -125,7 +125,7 @@ fn a_new_secret_is_noticed() {
 
 #[test]
 fn lanes_are_apart() {
-    let mut lanes = Lanes::default();
+    let mut lanes = StepTracker::default();
     let (a, b) = (destination(1), destination(2));
     let udp = Assignment { protocol: Some(Protocol::Udp), ..assigned(a, 40_050) };
     let bound = Assignment { origin: Some(Origin::Bind), ..assigned(a, 40_060) };
@@ -148,7 +148,7 @@ fn lanes_are_apart() {
 
 #[test]
 fn lanes_that_are_used_stay() {
-    let mut lanes = Lanes::with_limit(10);
+    let mut lanes = StepTracker::with_limit(10);
     assert_eq!(followed(&mut lanes, assigned(destination(0), 40_000)).step, None);
     for n in 1..100 {
         assert_eq!(followed(&mut lanes, assigned(destination(n), 40_000)).step, None);
@@ -163,7 +163,7 @@ fn summarised(assignments: &[Assignment]) -> super::summary::Summary {
     for assignment in assignments {
         tally.observe(assignment);
     }
-    tally.summary(Some(3 * SECOND), 2, Circumstances::default())
+    tally.summary(Some(3 * SECOND), 2, RunContext::default())
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn nothing_gives_an_empty_summary() {
     assert_eq!((summary.assignments, summary.failures, summary.destinations_known), (0, 0, 0));
     assert_eq!(summary.latency_ns, None);
     assert!(summary.destinations.is_empty() && summary.destinations_evicted == 0);
-    let at_once = Tally::new(Some(5)).summary(Some(5), 2, Circumstances::default());
+    let at_once = Tally::new(Some(5)).summary(Some(5), 2, RunContext::default());
     assert!(at_once.per_second.abs() < f64::EPSILON);
 }
 
@@ -249,11 +249,11 @@ fn a_summary_counts() {
 #[test]
 fn circumstances_are_passed_on() {
     let kernel = KernelCounts { seen: 7, filtered: 3, ..KernelCounts::default() };
-    let around = Circumstances {
+    let around = RunContext {
         kernel: Some(kernel),
         hook: Some(Hook::Kprobe),
         lanes_evicted: 9,
-        ..Circumstances::default()
+        ..RunContext::default()
     };
     let summary = Tally::new(Some(0)).summary(Some(SECOND), 10, around);
     assert_eq!((summary.kernel, summary.lanes_evicted), (Some(kernel), 9));
@@ -271,7 +271,7 @@ fn a_busy_destination_is_found_among_a_million() {
             tally.observe(&assigned(destination(u32::MAX >> 8), port));
         }
     }
-    let summary = tally.summary(Some(SECOND), 10, Circumstances::default());
+    let summary = tally.summary(Some(SECOND), 10, RunContext::default());
     let first = &summary.destinations[0];
     assert_eq!(first.flow, destination(u32::MAX >> 8));
     assert!(!first.complete && summary.destinations_evicted > 0);

@@ -23,11 +23,11 @@ use crate::{
         netns,
         snapshot::{self, Which},
     },
-    inventory::{Inventory, Openers, facts},
+    inventory::{Inventory, PastOwners, facts},
     model::{Filter, Hook, unseen_failures},
-    output::tables::check::{Answer, Limits, Seen, State, Thresholds},
+    output::tables::check::{CheckInput, CheckReport, CheckStatus, Limits, Thresholds},
     pipeline::{
-        counting::{Counting, What, Whole},
+        counting::{Counting, CountingOptions, CumulativeTotals},
         timing::{DRAIN_EVERY, block_on},
     },
 };
@@ -35,7 +35,7 @@ use crate::{
 /// Destinations that are looked at one by one.
 const LISTED: usize = 16;
 
-/// What `check` is to do.
+/// CountingOptions `check` is to do.
 #[derive(Clone, Debug)]
 pub struct CheckSettings {
     /// Thresholds.
@@ -44,7 +44,7 @@ pub struct CheckSettings {
     pub count_for: Option<Duration>,
     /// Where to look.
     pub which: Which,
-    /// What to count: that of the same namespaces.
+    /// CountingOptions to count: that of the same namespaces.
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
@@ -111,9 +111,9 @@ fn percent(flag: &'static str, text: &str) -> Result<f64, UsageError> {
 pub fn run(args: CheckArgs) -> Result<ExitCode> {
     let answer = CheckSettings::try_from(args).map_err(anyhow::Error::from).and_then(|settings| {
         let seen = look(&settings)?;
-        Ok(Answer::new(&seen, &settings.limits))
+        Ok(CheckReport::new(&seen, &settings.limits))
     });
-    let answer = answer.unwrap_or_else(|error| Answer::unknown(&format!("{error:#}")));
+    let answer = answer.unwrap_or_else(|error| CheckReport::unknown(&format!("{error:#}")));
     let mut out = io::stdout();
     let state = match writeln!(out, "{}", answer.line).and_then(|()| out.flush()) {
         Ok(()) => answer.state,
@@ -121,18 +121,18 @@ pub fn run(args: CheckArgs) -> Result<ExitCode> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.state,
         Err(error) => {
             log::error!("can't write the answer: {error}");
-            State::Unknown
+            CheckStatus::Unknown
         }
     };
     Ok(ExitCode::from(state.code()))
 }
 
-fn look(settings: &CheckSettings) -> Result<Seen> {
+fn look(settings: &CheckSettings) -> Result<CheckInput> {
     let counted = match settings.count_for {
         None => None,
         Some(_) => Some(block_on(count(settings))?),
     };
-    let inventory = snapshot::snapshot(&settings.which, LISTED, &Openers::default())?;
+    let inventory = snapshot::snapshot(&settings.which, LISTED, &PastOwners::default())?;
     let (interval, losses, mut unseen) = match counted {
         Some((interval, losses, unseen)) => (Some(interval), losses, unseen),
         None => (None, 0, Vec::new()),
@@ -147,10 +147,10 @@ fn look(settings: &CheckSettings) -> Result<Seen> {
     let Facts { destinations, asked, .. } = facts::of_inventory(&inventory);
     let counted = interval.map(|interval| interval.all);
     let findings = findings(&facts);
-    Ok(Seen { destinations, asked, counted, rows, lost: losses, findings, unseen })
+    Ok(CheckInput { destinations, asked, counted, rows, lost: losses, findings, unseen })
 }
 
-/// What the inventory can't say.
+/// CountingOptions the inventory can't say.
 fn not_listed(inventory: &Inventory) -> Vec<String> {
     let mut unseen = Vec::new();
     let mut namespaces = inventory.namespaces.iter();
@@ -170,7 +170,7 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
 /// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't
 /// see, too.
 async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)> {
-    let what = What {
+    let what = CountingOptions {
         hook: settings.hook,
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
@@ -178,11 +178,11 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         log_level: 0,
     };
     let mut counting = Counting::start(what).await?;
-    let mut whole = Whole::since(counting.since_ns);
+    let mut whole = CumulativeTotals::since(counting.since_ns);
     let end = Instant::now() + settings.count_for.unwrap_or_default();
     let mut modules = interval(DRAIN_EVERY);
     while modules.tick().await < end {
-        // What can't be attached is none of the answer.
+        // CountingOptions can't be attached is none of the answer.
         let _ = counting.tracer.follow_module();
     }
     let now_ns = monotonic_ns()?;

@@ -20,10 +20,11 @@ use crate::{
         error::AttachError,
         hooks::{HOOKS, HookRow},
         module,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         preflight,
         sites::{SITES, Unseen},
         support::Support,
+        symbols::NoTable,
     },
     model::{Filter, Hook, Origin, hook_name, origin_name},
 };
@@ -74,7 +75,7 @@ pub struct HookReport {
     /// What it needs.
     pub needs: &'static str,
     /// What it gives.
-    pub gives: &'static str,
+    pub gives: String,
     /// What the verifier said, if it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verifier_log: Option<String>,
@@ -126,10 +127,10 @@ pub fn examine(support: &Support) -> Report {
 }
 
 fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) -> HookReport {
-    let mut unseen = Unseen::new();
+    let mut limits = Limits::default();
     let (available, reason, verifier_log) = match try_hook(row, support, btf) {
         Ok(found) => {
-            unseen = found;
+            limits = found;
             (Some(true), None, None)
         }
         Err((available, AttachError::Refused { program, error, log })) => {
@@ -140,7 +141,11 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
     };
     let HookRow { hook, needs, gives } = *row;
     let attaches = row.attaches();
-    let origins = origins(hook, available, support, btf, &unseen);
+    let gives = match limits.no_table {
+        Some(why) => format!("{gives}, but no first candidate and no tried: {why}"),
+        None => gives.to_owned(),
+    };
+    let origins = origins(hook, available, support, btf, &limits.unseen);
     let hook = hook_name(hook);
     HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
 }
@@ -180,12 +185,19 @@ fn origins(
     reports
 }
 
-/// What a hook that works can't see. An error comes with whether it is certain.
+/// Limits of a hook that works.
+#[derive(Default)]
+struct Limits {
+    unseen: Unseen,
+    no_table: Option<NoTable>,
+}
+
+/// Tries a hook. An error comes with whether it is certain.
 fn try_hook(
     row: &HookRow,
     support: &Support,
     btf: Result<&Btf, &String>,
-) -> Result<Unseen, (Option<bool>, AttachError)> {
+) -> Result<Limits, (Option<bool>, AttachError)> {
     let no = |error| (Some(false), error);
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
     preflight::check_hook(row.hook, support).map_err(no)?;
@@ -194,10 +206,11 @@ fn try_hook(
     let options = Options {
         filter: &filter,
         ring_bytes: TRIAL_RING_BYTES,
-        totals: Totals::Off,
+        totals: TotalsMode::Off,
         log_level: 0,
     };
-    attach::attach_one(row.hook, support, btf, &options).map(|tracer| tracer.unseen).map_err(no)
+    let tracer = attach::attach_one(row.hook, support, btf, &options).map_err(no)?;
+    Ok(Limits { no_table: tracer.no_table, unseen: tracer.unseen })
 }
 
 impl Report {
@@ -276,7 +289,7 @@ impl HookReport {
                 }
             }
         }
-        detail("gives", self.gives)?;
+        detail("gives", &self.gives)?;
         match &self.reason {
             Some(reason) => detail("why", reason)?,
             None => detail("needs", self.needs)?,

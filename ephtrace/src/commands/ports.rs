@@ -19,7 +19,7 @@ use crate::{
     analyse::findings::{Finding, findings},
     cli::PortsArgs,
     host::snapshot,
-    inventory::{Inventory, Openers, facts},
+    inventory::{Inventory, PastOwners, facts},
     output::tables::{self, storm::write_findings},
     pipeline::{input::Input, replay::Replay},
     replay::{Recording, sorting::Reach},
@@ -32,16 +32,16 @@ const LOOKED_AT: usize = 16;
 /// Looks, and writes what it sees to standard output.
 pub fn run(args: &PortsArgs) -> Result<ExitCode> {
     let which = settings::which(&args.netns)?;
-    let openers = match &args.from {
+    let past_owners = match &args.from {
         Some(path) => read_openers(path)?,
-        None => Openers::default(),
+        None => PastOwners::default(),
     };
-    let mut inventory = snapshot::snapshot(&which, args.limit.max(LOOKED_AT), &openers)?;
+    let mut inventory = snapshot::snapshot(&which, args.limit.max(LOOKED_AT), &past_owners)?;
     let found = findings(&facts::of_inventory(&inventory));
     let mut text = Vec::new();
     if args.json {
         inventory.cut(args.limit);
-        let answer = Answer { inventory: &inventory, findings: &found };
+        let answer = PortsReport { inventory: &inventory, findings: &found };
         serde_json::to_writer(&mut text, &answer).map_err(io::Error::from)?;
         writeln!(text)?;
     } else {
@@ -59,7 +59,7 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
 
 /// What is printed as data.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct PortsReport<'a> {
     #[serde(flatten)]
     inventory: &'a Inventory,
     /// What is wrong, why, and what to do, worst first.
@@ -68,13 +68,13 @@ struct Answer<'a> {
 
 /// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and
 /// said on standard error.
-fn read_openers(path: &Path) -> Result<Openers> {
-    let mut openers = Openers::default();
+fn read_openers(path: &Path) -> Result<PastOwners> {
+    let mut past_owners = PastOwners::default();
     let mut replay = Replay::new(Input::Direct(Recording::open(path)?), Reach::Window, io::sink());
     let mut assignments = 0_u64;
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         assignments += 1;
-        openers.observe(&assignment);
+        past_owners.observe(assignment);
         Ok(true)
     })?;
     let (name, broken) = (replay.input().name(), replay.broken());
@@ -84,5 +84,5 @@ fn read_openers(path: &Path) -> Result<Openers> {
     if broken > 0 {
         log::warn!("{name}: {broken} lines or packets can't be read");
     }
-    Ok(openers)
+    Ok(past_owners)
 }

@@ -24,12 +24,12 @@ use crate::{
     cli::StormArgs,
     host::{clock::Clock, containers::Containers, netns},
     model::{Filter, Hook, losses::Losses},
-    output::tables::storm::{Look, WHOLE, write_findings},
+    output::tables::storm::{IntervalReport, WHOLE, write_findings},
     pipeline::{
-        announce::{announce, tell_module},
-        counting::{self, Counting, What, Whole},
+        announce::{announce, tell_blinded, tell_module},
+        counting::{self, Counting, CountingOptions, CumulativeTotals},
         occupancy::Occupancy,
-        signals::Ends,
+        signals::ShutdownSignals,
         timing::{DRAIN_EVERY, block_on},
     },
 };
@@ -105,8 +105,8 @@ pub fn run(args: StormArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
-    let mut ends = Ends::new()?;
-    let what = What {
+    let mut ends = ShutdownSignals::new()?;
+    let what = CountingOptions {
         hook: settings.hook,
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
@@ -129,6 +129,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
             () = ends.wait() => break,
             _ = ticks.tick() => {
                 storm.look().await?;
+                tell_blinded(&storm.counting.tracer.blinded());
                 left -= 1;
             }
             _ = modules.tick(), if storm.counting.tracer.awaits_module() => storm.follow_module(),
@@ -143,7 +144,7 @@ struct Storm<'a> {
     containers: Containers,
     detector: Detector,
     occupancy: Occupancy,
-    whole: Whole,
+    whole: CumulativeTotals,
     told: BTreeSet<String>,
 }
 
@@ -151,7 +152,7 @@ impl<'a> Storm<'a> {
     fn new(settings: &'a StormSettings, counting: Counting) -> Self {
         Self {
             settings,
-            whole: Whole::since(counting.since_ns),
+            whole: CumulativeTotals::since(counting.since_ns),
             counting,
             containers: Containers::new("/proc"),
             detector: Detector::default(),
@@ -174,7 +175,7 @@ impl<'a> Storm<'a> {
         let losses = self.counting.losses()?;
         let tracer = &mut self.counting.tracer;
         tracer.flush_log();
-        let look = Look::new("storm", tracer.hook, &interval, &found, losses);
+        let look = IntervalReport::new("storm", tracer.hook, &interval, &found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;
@@ -212,7 +213,7 @@ impl<'a> Storm<'a> {
     }
 
     fn show_whole(&self, interval: &Interval, found: &[Finding], losses: Losses) -> Result<()> {
-        let look = Look::new(WHOLE, self.counting.tracer.hook, interval, found, losses);
+        let look = IntervalReport::new(WHOLE, self.counting.tracer.hook, interval, found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;

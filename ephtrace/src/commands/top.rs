@@ -14,22 +14,22 @@ use crate::{
     inventory::facts,
     kernel::{
         attach,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         support::Support,
     },
     model::hook_name,
     output::Notices,
     pipeline::{
-        announce::{about_module, announce},
+        announce::{about_blinded, about_module, announce},
         live::Pipeline,
-        occupancy::Looker,
+        occupancy::InventoryPoller,
         playback::play,
         settings::TraceSettings,
-        signals::Ends,
+        signals::ShutdownSignals,
         timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
         view::{self, View},
     },
-    tui::{About, Effect, Glance, InUse, Input, LiveSink, terminal::Terminal},
+    tui::{About, Effect, InUse, Input, LiveSink, TallySnapshot, terminal::Terminal},
 };
 
 /// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or
@@ -50,12 +50,12 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
-    let mut ends = Ends::of_terminal()?;
+    let mut ends = ShutdownSignals::of_terminal()?;
     let support = Support::gather(settings.btf.as_deref());
     let options = Options {
         filter: &settings.filter,
         ring_bytes: settings.ring_bytes,
-        totals: Totals::Fallback,
+        totals: TotalsMode::Fallback,
         log_level,
     };
     let tracer = attach::attach(settings.hook, &support, &options)?;
@@ -94,11 +94,11 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
 async fn show(
     pipeline: &mut Pipeline,
     mut view: View,
-    ends: &mut Ends,
+    ends: &mut ShutdownSignals,
     settings: &TraceSettings,
 ) -> Result<()> {
     let end = settings.duration.map(|duration| Instant::now() + duration);
-    let mut looker = Looker::new(LOOK_EVERY);
+    let mut looker = InventoryPoller::new(LOOK_EVERY);
     let mut drain = interval(DRAIN_EVERY);
     drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = interval_at(Instant::now(), LOOK_EVERY);
@@ -112,7 +112,10 @@ async fn show(
                 pipeline.look()?;
                 let glance = pipeline.glance(&view.wanted())?;
                 tell_use(&view, &mut looker, &glance, pipeline.facts());
-                view.tell(Input::Glance(glance));
+                view.tell(Input::TallySnapshot(glance));
+                for line in about_blinded(&pipeline.blinded()) {
+                    view.tell(Input::Finding(line));
+                }
             }
             _ = drain.tick() => {
                 pipeline.drain()?;
@@ -127,7 +130,7 @@ async fn show(
                     Effect::Quit => break,
                     Effect::Reset => {
                         pipeline.reset()?;
-                        view.tell(Input::Glance(pipeline.glance(&[])?));
+                        view.tell(Input::TallySnapshot(pipeline.glance(&[])?));
                     }
                 }
             }
@@ -140,8 +143,8 @@ async fn show(
 /// that it does not show, too.
 fn tell_use(
     view: &View,
-    looker: &mut Looker,
-    glance: &Glance,
+    looker: &mut InventoryPoller,
+    glance: &TallySnapshot,
     destinations: Vec<DestinationFacts>,
 ) {
     let shown = &glance.destinations;

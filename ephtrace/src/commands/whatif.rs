@@ -46,7 +46,7 @@ const GCP_PORTS: u32 = 64;
 
 /// The answer, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Answer {
+pub struct Estimate {
     /// The set-up.
     pub setup: Setup,
     /// What it can do.
@@ -86,7 +86,7 @@ impl Here {
     }
 }
 
-fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
+fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Estimate, UsageError> {
     check(args)?;
     let mut assumptions = Vec::new();
     let all = range(args, here, &mut assumptions)?.len();
@@ -108,7 +108,7 @@ fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Answer, UsageError> {
     assumptions.extend(assume(args, &setup));
     let ceiling = setup.ceiling();
     let verdict = verdict(&setup, &ceiling);
-    Ok(Answer { setup, ceiling, assumptions, verdict })
+    Ok(Estimate { setup, ceiling, assumptions, verdict })
 }
 
 fn check(args: &WhatifArgs) -> Result<(), UsageError> {
@@ -228,7 +228,7 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     format!("yes: {needed:.0} of {ports} ports in use ({percent:.0} %)")
 }
 
-impl Answer {
+impl Estimate {
     fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         let Ceiling { ports, hold_s, connections_per_second, requests_per_second, .. } =
             self.ceiling;
@@ -257,7 +257,7 @@ mod tests {
 
     const HERE: Here = Here { range: PortRange::new(32_768, 60_999), reserved: 232 };
 
-    fn ask(line: &str) -> Result<Answer, UsageError> {
+    fn ask(line: &str) -> Result<Estimate, UsageError> {
         let words = format!("ephtrace whatif {line}");
         let command = Cli::parse_from(words.split_whitespace()).into_command();
         let Command::Whatif(args) = command else { panic!("not whatif") };

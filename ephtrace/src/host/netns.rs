@@ -89,12 +89,12 @@ pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
     let mut mount_namespaces: HashSet<PathBuf> =
         fs::read_link(proc.join("thread-self/ns/mnt")).into_iter().collect();
     for process in processes(proc)? {
-        let door = process.join("ns/net");
-        match inode(&door) {
+        let ns_path = process.join("ns/net");
+        match inode(&ns_path) {
             Ok(netns) => {
                 let found = all.at(netns);
                 found.processes += 1;
-                found.add_door(door);
+                found.add_door(ns_path);
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 all.hidden_processes += 1;
@@ -122,30 +122,30 @@ impl Namespaces {
         for (netns, path) in mounted(&mounts) {
             let found = self.at(netns);
             found.name.get_or_insert_with(|| name(&path));
-            let mut door = root.as_os_str().to_owned();
-            door.push(path.as_os_str());
-            found.add_door(door.into());
+            let mut ns_path = root.as_os_str().to_owned();
+            ns_path.push(path.as_os_str());
+            found.add_door(ns_path.into());
         }
     }
 }
 
 impl Found {
-    fn add_door(&mut self, door: PathBuf) {
+    fn add_door(&mut self, ns_path: PathBuf) {
         if self.doors.len() < MAX_DOORS {
-            self.doors.push(door);
+            self.doors.push(ns_path);
         }
     }
 
     fn open(&self) -> Result<File, EnterError> {
         let mut problem = EnterError::Gone;
-        for door in &self.doors {
-            match File::open(door) {
+        for ns_path in &self.doors {
+            match File::open(ns_path) {
                 // Another file may be mounted over it, or another process have its id.
                 Ok(file) if file.metadata().is_ok_and(|m| m.ino() == u64::from(self.netns)) => {
                     return Ok(file);
                 }
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    problem = EnterError::Open(door.display().to_string());
+                    problem = EnterError::Open(ns_path.display().to_string());
                 }
                 _ => {}
             }
@@ -238,9 +238,9 @@ mod tests {
     #[test]
     fn what_is_gone_is_not_entered() {
         let own = own().unwrap();
-        let door = PathBuf::from("/proc/self/ns/net");
+        let ns_path = PathBuf::from("/proc/self/ns/net");
         let stale =
-            Found { netns: own + 1, doors: vec![door, "/no/such".into()], ..Found::default() };
+            Found { netns: own + 1, doors: vec![ns_path, "/no/such".into()], ..Found::default() };
         assert!(matches!(stale.inside(|| ()), Err(EnterError::Gone)));
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::sock_diag::Transport;
-use crate::inventory::socket::{Socket, State};
+use crate::inventory::socket::{Socket, TcpState};
 
 /// Files of the namespace of this thread; those of `/proc/net` are of the process's first.
 const PROC_NET: &str = "/proc/thread-self/net";
@@ -66,7 +66,7 @@ fn parse(line: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (saddr, sport) = end(fields.next()?)?;
     let (daddr, dport) = end(fields.next()?)?;
-    let state = State::from_kernel(u8::from_str_radix(fields.next()?, 16).ok()?)?;
+    let state = TcpState::from_kernel(u8::from_str_radix(fields.next()?, 16).ok()?)?;
     let timer = fields.nth(1)?;
     let resent = u8::from_str_radix(fields.next()?, 16).unwrap_or(u8::MAX);
     let inode = fields.nth(2)?.parse().ok()?;
@@ -75,7 +75,7 @@ fn parse(line: &str) -> Option<Socket> {
     Some(Socket {
         inode,
         retransmits: if kind == RETRANSMIT { resent } else { 0 },
-        time_wait_left_ms: (state == State::TimeWait && kind == TIME_WAIT)
+        time_wait_left_ms: (state == TcpState::TimeWait && kind == TIME_WAIT)
             .then(|| u16::try_from(left_ms).unwrap_or(u16::MAX)),
         ..Socket::new(saddr, daddr, sport, dport, state)
     })
@@ -113,19 +113,19 @@ mod tests {
                         00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
         let found = parse(listener).unwrap();
         assert_eq!((found.saddr, found.sport), (IpAddr::from([127, 0, 0, 1]), 8080));
-        assert_eq!((found.dport, found.state, found.inode), (0, State::Listen, 12345));
+        assert_eq!((found.dport, found.state, found.inode), (0, TcpState::Listen, 12345));
         let gone = "   7: 00000000000000000000000001000000:9C40 \
                     0000000000000000FFFF0000090B0A0A:01BB 06 00000000:00000000 03:000017A0 \
                     00000000     0        0 0 3 0000000000000000";
         let found = parse(gone).unwrap();
         assert_eq!((found.saddr, found.sport), ("::1".parse().unwrap(), 40000));
         assert_eq!((found.daddr, found.dport), ("10.10.11.9".parse().unwrap(), 443));
-        assert_eq!((found.state, found.inode), (State::TimeWait, 0));
+        assert_eq!((found.state, found.inode), (TcpState::TimeWait, 0));
         assert_eq!((found.retransmits, found.time_wait_left_ms), (0, Some(60_480)));
         let unanswered = "   1: 0100000A:9C40 0900000A:01BB 02 00000001:00000000 \
                           01:000002F1 00000003     0        0 881 2 0000000000000000 800 0 0 1 7";
         let found = parse(unanswered).unwrap();
-        assert_eq!((found.state, found.inode, found.retransmits), (State::SynSent, 881, 3));
+        assert_eq!((found.state, found.inode, found.retransmits), (TcpState::SynSent, 881, 3));
     }
 
     proptest! {

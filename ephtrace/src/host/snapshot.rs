@@ -21,9 +21,9 @@ use super::{
     sysctl::{self, PROC_SYS_NET, SysctlError},
 };
 use crate::inventory::{
-    Inventory, Namespace, Openers, Unreadable,
+    Inventory, Namespace, PastOwners, Unreadable,
     census::{Census, Listing},
-    namespace::{Place, Source},
+    namespace::{NetnsRef, Source},
     owners::Owners,
     sysctls::Sysctls,
 };
@@ -95,17 +95,17 @@ pub enum InventoryError {
 pub fn snapshot(
     which: &Which,
     limit: usize,
-    openers: &Openers,
+    past_owners: &PastOwners,
 ) -> Result<Inventory, InventoryError> {
     let looked = Looked::at(which)?;
     let wanted: Wanted = looked.censuses.iter().flat_map(|census| census.inodes(limit)).collect();
     let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
-    Ok(looked.describe(limit, &holders, openers))
+    Ok(looked.describe(limit, &holders, past_owners))
 }
 
 /// As [`snapshot`], without owners: for a caller that looks again and again.
 pub fn snapshot_without_owners(which: &Which, limit: usize) -> Result<Inventory, InventoryError> {
-    Ok(Looked::at(which)?.describe(limit, &Holders::default(), &Openers::default()))
+    Ok(Looked::at(which)?.describe(limit, &Holders::default(), &PastOwners::default()))
 }
 
 /// Namespaces that were looked at.
@@ -127,8 +127,8 @@ impl Looked {
         Ok(looked)
     }
 
-    fn describe(self, limit: usize, holders: &Holders, openers: &Openers) -> Inventory {
-        let owners = Owners { open: &holders.open, openers };
+    fn describe(self, limit: usize, holders: &Holders, past_owners: &PastOwners) -> Inventory {
+        let owners = Owners { open: &holders.open, past_owners };
         let censuses = self.censuses.into_iter();
         let mut namespaces: Vec<Namespace> =
             censuses.map(|census| census.describe(limit, owners)).collect();
@@ -144,15 +144,15 @@ impl Looked {
             hidden_processes: self.hidden_processes.filter(|_| hidden_by.is_none()),
             hidden_holders: Some(holders.hidden_processes).filter(|_| hidden_by.is_none()),
             processes_hidden_by: hidden_by,
-            openers_known: !openers.is_empty(),
-            openers_forgotten: openers.evicted(),
+            openers_known: !past_owners.is_empty(),
+            openers_forgotten: past_owners.evicted(),
         }
     }
 
     fn own(&mut self) -> Result<(), InventoryError> {
         let netns = netns::own().map_err(InventoryError::Proc)?;
         let name = netns::name_of(netns);
-        self.censuses.push(take(Place { netns, name, own: true, ..Place::default() })?);
+        self.censuses.push(take(NetnsRef { netns, name, own: true, ..NetnsRef::default() })?);
         Ok(())
     }
 
@@ -161,12 +161,12 @@ impl Looked {
         let all = netns::find_all(Path::new(PROC)).map_err(InventoryError::Proc)?;
         self.hidden_processes = Some(all.hidden_processes);
         for found in all.found.values() {
-            let place = Place {
+            let place = NetnsRef {
                 netns: found.netns,
                 name: found.name.clone(),
                 own: found.netns == own,
                 processes: Some(found.processes),
-                door: found.doors.first().cloned(),
+                ns_path: found.doors.first().cloned(),
             };
             let reason = match enter(found, place) {
                 Ok(Ok(census)) => {
@@ -202,8 +202,8 @@ impl Looked {
             };
             let own = named.netns == own;
             let name = found.name.clone();
-            let door = found.doors.first().cloned();
-            let place = Place { netns: named.netns, name, own, processes: None, door };
+            let ns_path = found.doors.first().cloned();
+            let place = NetnsRef { netns: named.netns, name, own, processes: None, ns_path };
             let census = enter(&found, place)
                 .map_err(|cause| InventoryError::Enter { text: text.clone(), cause })?;
             self.censuses.push(census?);
@@ -213,12 +213,12 @@ impl Looked {
 }
 
 /// Looks at a namespace from inside.
-fn enter(found: &Found, place: Place) -> Result<Result<Census, InventoryError>, EnterError> {
+fn enter(found: &Found, place: NetnsRef) -> Result<Result<Census, InventoryError>, EnterError> {
     if place.own { Ok(take(place)) } else { found.inside(|| take(place)) }
 }
 
 /// Looks at the namespace of this thread.
-fn take(place: Place) -> Result<Census, InventoryError> {
+fn take(place: NetnsRef) -> Result<Census, InventoryError> {
     let sysctls = sysctl::read(Path::new(PROC_SYS_NET))?;
     let listing = list(&sysctls)?;
     Ok(Census::new(place, sysctls, listing))
@@ -284,7 +284,7 @@ mod tests {
         let there = listener.local_addr().unwrap();
         let client = std::net::TcpStream::connect(there).unwrap();
         let here = client.local_addr().unwrap();
-        let all = snapshot(&Which::Own, usize::MAX, &Openers::default()).unwrap();
+        let all = snapshot(&Which::Own, usize::MAX, &PastOwners::default()).unwrap();
         let [namespace] = &*all.namespaces else { panic!("{all:?}") };
         assert_eq!(namespace.place.netns, netns::own().unwrap());
         let to_here = |one: &&DestinationUse| one.flow.remote() == Some(there);

@@ -17,7 +17,7 @@ use netlink_packet_sock_diag::{
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use thiserror::Error;
 
-use crate::inventory::socket::{Socket, State};
+use crate::inventory::socket::{Socket, TcpState};
 
 /// The kernel writes at most 32 KiB at once (`netlink_dump`).
 const ANSWER_BYTES: usize = 64 << 10;
@@ -198,7 +198,7 @@ fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
     let SocketId { source_port, destination_port, source_address, destination_address, .. } =
         header.socket_id;
     // A state that came after this was written holds a port in some way that is not known.
-    let state = State::from_kernel(header.state).unwrap_or(State::Close);
+    let state = TcpState::from_kernel(header.state).unwrap_or(TcpState::Close);
     let expires = payload.get(EXPIRES_AT..).and_then(|rest| rest.first_chunk());
     let expires_ms = expires.map(|bytes| u32::from_ne_bytes(*bytes));
     let attributes = payload.get(HEADER_BYTES..).unwrap_or_default();
@@ -210,7 +210,7 @@ fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
             _ => 0,
         },
         time_wait_left_ms: expires_ms
-            .filter(|_| state == State::TimeWait && header.timer == Some(Timer::TimeWait))
+            .filter(|_| state == TcpState::TimeWait && header.timer == Some(Timer::TimeWait))
             .map(|left| u16::try_from(left).unwrap_or(u16::MAX)),
         ..Socket::new(
             canonical(source_address),
@@ -299,7 +299,7 @@ mod tests {
         let mut payload = time_wait();
         (payload[1], payload[2], payload[3]) = (2, 1, 5);
         let found = socket(&payload).unwrap().unwrap();
-        let expected = (State::SynSent, 5, None);
+        let expected = (TcpState::SynSent, 5, None);
         assert_eq!((found.state, found.retransmits, found.time_wait_left_ms), expected);
     }
 
@@ -317,7 +317,7 @@ mod tests {
         let [found] = &*sockets else { panic!("{sockets:?}") };
         assert_eq!((found.sport, found.dport), (40000, 443));
         assert_eq!((found.saddr, found.daddr), ([10, 0, 0, 1].into(), [10, 0, 0, 9].into()));
-        assert_eq!((found.state, found.inode), (State::TimeWait, 0));
+        assert_eq!((found.state, found.inode), (TcpState::TimeWait, 0));
         assert_eq!((found.time_wait_left_ms, found.time_wait_age_ms()), (Some(59_000), Some(1000)));
         let all = [one, message(DONE, NLM_F_DUMP_INTR, &[0; 4])].concat();
         let (done, sockets, interrupted) = read(&all);

@@ -147,9 +147,9 @@ fn meets_ipv4(socket: &Socket) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{census::tests::sysctls, socket::State};
+    use crate::inventory::{census::tests::sysctls, socket::TcpState};
 
-    fn at(saddr: &str, sport: u16, state: State, is_v6only: Option<bool>) -> Socket {
+    fn at(saddr: &str, sport: u16, state: TcpState, is_v6only: Option<bool>) -> Socket {
         let saddr: IpAddr = saddr.parse().unwrap();
         Socket { is_v6only, ..Socket::new(saddr, saddr, sport, 1, state) }
     }
@@ -157,7 +157,7 @@ mod tests {
     fn asked(sockets: &[Socket]) -> [[u32; 3]; 2] {
         let mut taken = Taken::default();
         for socket in sockets {
-            taken.add(socket, socket.state == State::TimeWait);
+            taken.add(socket, socket.state == TcpState::TimeWait);
         }
         taken.asked(Ask::Bind, &sysctls(40_000, 40_009, &[40_009])).map(|asked| {
             assert_eq!(asked.time_wait_reusable, u32::from(asked.in_use == 3));
@@ -168,13 +168,13 @@ mod tests {
     #[test]
     fn every_socket_takes_its_port_from_who_binds() {
         let sockets = [
-            at("10.0.0.1", 40_000, State::Established, None),
-            at("10.0.0.2", 40_000, State::TimeWait, None),
-            at("127.0.0.1", 40_001, State::TimeWait, None),
-            at("0.0.0.0", 40_002, State::Listen, None),
+            at("10.0.0.1", 40_000, TcpState::Established, None),
+            at("10.0.0.2", 40_000, TcpState::TimeWait, None),
+            at("127.0.0.1", 40_001, TcpState::TimeWait, None),
+            at("0.0.0.0", 40_002, TcpState::Listen, None),
             // Reserved, or out of the range.
-            at("0.0.0.0", 40_009, State::Listen, None),
-            at("0.0.0.0", 40_010, State::Bound, None),
+            at("0.0.0.0", 40_009, TcpState::Listen, None),
+            at("0.0.0.0", 40_010, TcpState::Bound, None),
         ];
         assert_eq!(asked(&sockets), [[3, 6, 0], [3, 6, 0]]);
     }
@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn ipv6_takes_a_port_from_ipv4_unless_it_is_alone() {
         let sockets = [
-            at("::", 40_000, State::Listen, Some(false)),
-            at("::", 40_001, State::Listen, Some(true)),
-            at("2001:db8::1", 40_002, State::Bound, Some(true)),
-            at("2001:db8::1", 40_003, State::Established, None),
-            at("2001:db8::1", 40_000, State::Established, None),
+            at("::", 40_000, TcpState::Listen, Some(false)),
+            at("::", 40_001, TcpState::Listen, Some(true)),
+            at("2001:db8::1", 40_002, TcpState::Bound, Some(true)),
+            at("2001:db8::1", 40_003, TcpState::Established, None),
+            at("2001:db8::1", 40_000, TcpState::Established, None),
         ];
         assert_eq!(asked(&sockets), [[1, 8, 1], [4, 5, 0]]);
     }

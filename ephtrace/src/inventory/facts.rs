@@ -9,7 +9,7 @@ use super::{
     Inventory, Namespace,
     asked::Asked,
     bound::HeldState,
-    namespace::{DestinationUse, Place},
+    namespace::{DestinationUse, NetnsRef},
     owners::{Holder, Owner, Program},
     sysctls::TrackerCounts,
 };
@@ -197,19 +197,19 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
 
 /// What to type before a command so that it runs in there. Names are others' choice: one that a
 /// shell would not take as it is, is left out.
-fn enter(place: &Place) -> Option<String> {
-    let door = place.door.as_deref();
+fn enter(place: &NetnsRef) -> Option<String> {
+    let ns_path = place.ns_path.as_deref();
     let name = place.name.as_deref().filter(|name| !name.contains('/'));
-    if let Some(name) = name.filter(|name| is_plain(name) && !door.is_some_and(is_elsewhere)) {
+    if let Some(name) = name.filter(|name| is_plain(name) && !ns_path.is_some_and(is_elsewhere)) {
         return Some(format!("ip netns exec {name}"));
     }
-    let door = door?.to_str().filter(|door| is_plain(door))?;
-    Some(format!("nsenter --net={door}"))
+    let ns_path = ns_path?.to_str().filter(|ns_path| is_plain(ns_path))?;
+    Some(format!("nsenter --net={ns_path}"))
 }
 
 /// Whether it is mounted where only another process sees it: `/proc/PID/root/…`.
-fn is_elsewhere(door: &Path) -> bool {
-    door.starts_with("/proc") && door.iter().nth(3).is_some_and(|part| part == "root")
+fn is_elsewhere(ns_path: &Path) -> bool {
+    ns_path.starts_with("/proc") && ns_path.iter().nth(3).is_some_and(|part| part == "root")
 }
 
 fn is_plain(text: &str) -> bool {
@@ -232,11 +232,11 @@ mod tests {
     use crate::{
         inventory::sysctls::Sysctls,
         inventory::{
-            Openers,
+            PastOwners,
             census::{Census, Listing},
             owners::{OpenSockets, Owners},
             port_set::PortSet,
-            socket::{Socket, State},
+            socket::{Socket, TcpState},
         },
         model::{FlowKey, PortRange},
     };
@@ -246,8 +246,8 @@ mod tests {
         let to = |sport, state| {
             Socket::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), sport, 443, state)
         };
-        let open = (55_000..60_000).map(|port| to(port, State::Established));
-        let waiting = (40_000..40_010).map(|port| to(port, State::TimeWait));
+        let open = (55_000..60_000).map(|port| to(port, TcpState::Established));
+        let waiting = (40_000..40_010).map(|port| to(port, TcpState::TimeWait));
         let in_range = open.chain(waiting).collect();
         let mut reserved = PortSet::default();
         reserved.extend(40_090..40_200);
@@ -261,13 +261,15 @@ mod tests {
             autobind_reuse: Some(false),
             conntrack: None,
         };
-        let (open, openers) = (OpenSockets::default(), Openers::default());
+        let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
         let listing = Listing { in_range, ..Listing::default() };
-        let census = Census::new(Place { netns: 7, ..Place::default() }, sysctls, listing);
+        let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
         Inventory {
             r#type: "inventory",
             ts_ns: 0,
-            namespaces: vec![census.describe(10, Owners { open: &open, openers: &openers })],
+            namespaces: vec![
+                census.describe(10, Owners { open: &open, past_owners: &past_owners }),
+            ],
             unreadable: Vec::new(),
             hidden_processes: None,
             hidden_holders: Some(0),
@@ -307,9 +309,9 @@ mod tests {
 
     #[test]
     fn a_namespace_is_entered_by_its_name_or_its_door() {
-        let enter = |name: Option<&str>, door: &str| {
+        let enter = |name: Option<&str>, ns_path: &str| {
             let name = name.map(str::to_owned);
-            enter(&Place { name, door: Some(door.into()), ..Place::default() })
+            enter(&NetnsRef { name, ns_path: Some(ns_path.into()), ..NetnsRef::default() })
         };
         let is = |text: &str| Some(text.to_owned());
         assert_eq!(enter(Some("blue"), "/run/netns/blue"), is("ip netns exec blue"));

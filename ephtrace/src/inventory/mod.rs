@@ -12,8 +12,8 @@ pub mod bound;
 pub mod census;
 pub mod facts;
 pub mod namespace;
-pub mod openers;
 pub mod owners;
+pub mod past_owners;
 pub mod port_set;
 pub mod socket;
 pub mod sysctls;
@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub use self::{
     namespace::{DestinationUse, Mark, Namespace, Unreadable},
-    openers::Openers,
+    past_owners::PastOwners,
 };
 
 /// Everything that was found.

@@ -16,7 +16,7 @@ use crate::model::{FlowKey, PortRange};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct NetnsRef {
     /// Its inode number.
     pub netns: u32,
     /// Its name in the manner of `ip netns`: that of the file that it is mounted on.
@@ -27,7 +27,7 @@ pub struct Place {
     pub processes: Option<u32>,
     /// A file by which it can be entered, if one is known.
     #[serde(skip)]
-    pub door: Option<PathBuf>,
+    pub ns_path: Option<PathBuf>,
 }
 
 /// What is in use in one network namespace.
@@ -35,9 +35,9 @@ pub struct Place {
 pub struct Namespace {
     /// Which.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: NetnsRef,
     /// What it is set to.
-    pub settings: Settings,
+    pub settings: NetnsSettings,
     /// Connected TCP sockets on ports that connect could have chosen: the sum of `in_use` over all
     /// destinations.
     pub sockets: u64,
@@ -82,7 +82,7 @@ impl Namespace {
         connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
     }
 
-    /// Ports of a [part](Settings::part) of the range that connect could still choose for `one`.
+    /// Ports of a [part](NetnsSettings::part) of the range that connect could still choose for `one`.
     pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
         let from = self.taken.partition_point(|&port| port < part.low);
         let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
@@ -113,7 +113,7 @@ pub enum Source {
 
 /// What a namespace is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Settings {
+pub struct NetnsSettings {
     /// The ephemeral ports (`ip_local_port_range`).
     pub range: PortRange,
     /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
@@ -142,7 +142,7 @@ pub struct Settings {
     pub conntrack: Option<Conntrack>,
 }
 
-impl Settings {
+impl NetnsSettings {
     /// What follows from the sysctls.
     pub fn new(sysctls: &Sysctls) -> Self {
         let range = sysctls.range;
@@ -231,12 +231,12 @@ pub struct DestinationUse {
 impl DestinationUse {
     /// The share of the usable ports that no connect can have, not by taking over a TIME_WAIT
     /// either: 0 to 1.
-    pub fn blocked_share(&self, settings: &Settings) -> f64 {
+    pub fn blocked_share(&self, settings: &NetnsSettings) -> f64 {
         f64::from(self.blocked(settings)) / f64::from(settings.usable.max(1))
     }
 
     /// The usable ports that no connect can have, not by taking over a TIME_WAIT either.
-    pub fn blocked(&self, settings: &Settings) -> u32 {
+    pub fn blocked(&self, settings: &NetnsSettings) -> u32 {
         settings.usable.saturating_sub(self.left + self.time_wait_reusable.unwrap_or(0))
     }
 

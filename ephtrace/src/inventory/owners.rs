@@ -6,7 +6,7 @@ use rustc_hash::FxBuildHasher;
 use serde::Serialize;
 
 use super::{
-    openers::{Openers, unspecified},
+    past_owners::{PastOwners, unspecified},
     socket::Socket,
 };
 use crate::model::{Comm, Origin};
@@ -34,7 +34,7 @@ pub struct Owners<'a> {
     /// What processes have open.
     pub open: &'a OpenSockets,
     /// Who opened what is closed since.
-    pub openers: &'a Openers,
+    pub past_owners: &'a PastOwners,
 }
 
 /// Whose a socket is.
@@ -91,12 +91,12 @@ impl Owners<'_> {
     /// Whose `socket` of namespace `netns` is.
     pub(super) fn of(&self, netns: u32, socket: &Socket) -> Option<Owned> {
         self.holder(socket).or_else(|| {
-            let opener = self.openers.of(socket.flow(Some(netns)), socket.sport)?;
-            let comm = opener.comm.as_ref().map(|comm| comm.as_str().to_owned());
+            let past_owner = self.past_owners.of(socket.flow(Some(netns)), socket.sport)?;
+            let comm = past_owner.comm.as_ref().map(|comm| comm.as_str().to_owned());
             let by = Owner {
-                pid: opener.pid,
+                pid: past_owner.pid,
                 comm,
-                container: opener.container.as_deref().map(str::to_owned),
+                container: past_owner.container.as_deref().map(str::to_owned),
             };
             (by.pid.is_some() || by.comm.is_some()).then_some(Owned { by, is_open: false })
         })
@@ -116,23 +116,23 @@ impl Owners<'_> {
 
     /// How a bound or listening socket came by its port, where that was seen.
     pub(super) fn origin(&self, netns: u32, socket: &Socket) -> Option<Origin> {
-        let opener = self.openers.of_bound(netns, socket.saddr, socket.sport)?;
-        opener.origin.filter(|origin| OF_BOUND.contains(origin))
+        let past_owner = self.past_owners.of_bound(netns, socket.saddr, socket.sport)?;
+        past_owner.origin.filter(|origin| OF_BOUND.contains(origin))
     }
 
     /// Whether a connected socket was bound before; `None` if nobody saw it.
     pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
-        if self.openers.is_empty() {
+        if self.past_owners.is_empty() {
             return None;
         }
         let Socket { saddr, sport, .. } = *socket;
         let seen = [
-            self.openers.of(socket.flow(Some(netns)), sport),
-            self.openers.of_bound(netns, saddr, sport),
-            self.openers.of_bound(netns, unspecified(saddr), sport),
+            self.past_owners.of(socket.flow(Some(netns)), sport),
+            self.past_owners.of_bound(netns, saddr, sport),
+            self.past_owners.of_bound(netns, unspecified(saddr), sport),
         ];
         // The last that was seen of the port counts: it may have been another's before.
-        let last = seen.into_iter().flatten().max_by_key(|opener| opener.ts_ns);
-        last.and_then(|opener| opener.origin).map(|origin| OF_BOUND.contains(&origin))
+        let last = seen.into_iter().flatten().max_by_key(|past_owner| past_owner.ts_ns);
+        last.and_then(|past_owner| past_owner.origin).map(|origin| OF_BOUND.contains(&origin))
     }
 }

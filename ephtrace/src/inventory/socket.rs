@@ -8,7 +8,7 @@ use crate::model::FlowKey;
 
 /// State of a TCP socket (`include/net/tcp_states.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum State {
+pub enum TcpState {
     /// Open.
     Established,
     /// Connecting.
@@ -37,7 +37,7 @@ pub enum State {
     Bound,
 }
 
-impl State {
+impl TcpState {
     /// From the number in a `sock_diag` answer.
     pub fn from_kernel(number: u8) -> Option<Self> {
         Some(match number {
@@ -71,7 +71,7 @@ pub struct Socket {
     /// Remote port; 0 if there is none.
     pub dport: u16,
     /// State.
-    pub state: State,
+    pub state: TcpState,
     /// Inode number of the open file; 0 if no process holds one, as with TIME_WAIT.
     pub inode: u32,
     /// An IPv6 socket that leaves IPv4 alone (`IPV6_V6ONLY`). `None` where the kernel does not
@@ -93,7 +93,7 @@ impl Socket {
     }
 
     /// A socket without a peer, or whatever is set besides: no timer runs.
-    pub fn new(saddr: IpAddr, daddr: IpAddr, sport: u16, dport: u16, state: State) -> Self {
+    pub fn new(saddr: IpAddr, daddr: IpAddr, sport: u16, dport: u16, state: TcpState) -> Self {
         Self {
             saddr,
             daddr,
@@ -110,7 +110,8 @@ impl Socket {
     /// Whether its program has closed it, and the connection has not ended: no process has it open,
     /// and it is in none of the states that the kernel keeps without a program's doing.
     pub fn is_orphan(&self) -> bool {
-        let closing = [State::FinWait1, State::FinWait2, State::LastAck, State::Closing];
+        let closing =
+            [TcpState::FinWait1, TcpState::FinWait2, TcpState::LastAck, TcpState::Closing];
         self.inode == 0 && closing.contains(&self.state)
     }
 
@@ -121,7 +122,8 @@ impl Socket {
 
     /// Whether it has a peer, or had one.
     pub fn is_connected(&self) -> bool {
-        self.dport != 0 && !matches!(self.state, State::Listen | State::Close | State::Bound)
+        self.dport != 0
+            && !matches!(self.state, TcpState::Listen | TcpState::Close | TcpState::Bound)
     }
 }
 
@@ -150,18 +152,18 @@ pub struct ByState {
 
 impl ByState {
     /// Counts one socket that is connected.
-    pub fn add(&mut self, state: State) {
+    pub fn add(&mut self, state: TcpState) {
         *match state {
-            State::Established => &mut self.established,
-            State::SynSent => &mut self.syn_sent,
-            State::SynRecv => &mut self.syn_recv,
-            State::FinWait1 => &mut self.fin_wait1,
-            State::FinWait2 => &mut self.fin_wait2,
-            State::TimeWait => &mut self.time_wait,
-            State::CloseWait => &mut self.close_wait,
-            State::LastAck => &mut self.last_ack,
-            State::Closing => &mut self.closing,
-            State::Close | State::Listen | State::Bound => return,
+            TcpState::Established => &mut self.established,
+            TcpState::SynSent => &mut self.syn_sent,
+            TcpState::SynRecv => &mut self.syn_recv,
+            TcpState::FinWait1 => &mut self.fin_wait1,
+            TcpState::FinWait2 => &mut self.fin_wait2,
+            TcpState::TimeWait => &mut self.time_wait,
+            TcpState::CloseWait => &mut self.close_wait,
+            TcpState::LastAck => &mut self.last_ack,
+            TcpState::Closing => &mut self.closing,
+            TcpState::Close | TcpState::Listen | TcpState::Bound => return,
         } += 1;
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aya::{
     Ebpf,
-    maps::PerCpuArray,
+    maps::{Array, PerCpuArray},
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
@@ -22,6 +22,7 @@ use super::{
     options::Options,
     preflight,
     programs::{self, Fit, Programs},
+    self_test::{self, SelfTest},
     sites::{self, Site},
     support::{Support, VMLINUX},
     symbols,
@@ -66,7 +67,9 @@ pub fn attach_one(
     preflight::check_hook(hook, support)?;
     let filter = to_wire(options.filter)?;
     let (mut sites, mut unseen) = preflight::divide(hook, support, btf, filter.origins)?;
-    let mut settings = settings(hook, support, btf, &filter, options)?;
+    let table = (hook != Hook::SockOps).then(symbols::table_perturb);
+    let address = table.and_then(Result::ok);
+    let mut settings = settings(hook, support, btf, &filter, options, address)?;
     let (programs, ebpf) = loop {
         let programs = programs::programs(hook, &sites, fit(&settings));
         let asks_cookie = settings.features.cookie_in_tracing != 0;
@@ -78,9 +81,10 @@ pub fn attach_one(
             Err((to, error)) => unseen.push(give_up(&mut sites, to, error)?),
         }
     };
-    let mut tracer = tracer(hook, programs, ebpf, options)?;
+    let mut tracer = tracer(hook, &sites, programs, ebpf, &filter, options)?;
     tracer.own_range_steps_by_one = settings.features.own_range_by_one != 0;
     tracer.unseen = unseen;
+    tracer.no_table = table.and_then(Result::err);
     for site in sites.clone() {
         if sites::row(site).module.is_some()
             && let Err(error) = tracer.add_module(site, support)
@@ -88,25 +92,45 @@ pub fn attach_one(
             tracer.unseen.push(give_up(&mut sites, sites::row(site).function, error)?);
         }
     }
+    prove(&mut tracer, &mut sites)?;
     let seen_in_part = |site| Some((site, sites::row(site).misses(hook)?));
     tracer.seen_in_part = sites.into_iter().filter_map(seen_in_part).collect();
     Ok(tracer)
 }
 
+/// Goes on without the sites that the hook turns out not to see, if it can.
+fn prove(tracer: &mut Tracer, sites: &mut Vec<Site>) -> Result<(), AttachError> {
+    let blind = tracer.self_test.run();
+    for (site, why) in &blind {
+        let function = sites::row(*site).function;
+        let error = AttachError::Blind { function, why: why.clone() };
+        tracer.unseen.push(give_up(sites, function, error)?);
+    }
+    tracer.self_test.forget(&blind);
+    Ok(())
+}
+
 fn tracer(
     hook: Hook,
+    sites: &[Site],
     programs: Programs,
     mut ebpf: Ebpf,
+    filter: &WireFilter,
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     let counters = ebpf
         .take_map("COUNTERS")
         .and_then(|map| PerCpuArray::try_from(map).ok())
         .ok_or_else(|| AttachError::Unsupported("the eBPF object has no COUNTERS".into()))?;
+    let last = ebpf
+        .take_map("SELF_TEST")
+        .and_then(|map| Array::try_from(map).ok())
+        .ok_or_else(|| AttachError::Unsupported("the eBPF object has no SELF_TEST".into()))?;
     Ok(Tracer {
         hook,
         passed_over: Vec::new(),
         own_range_steps_by_one: false,
+        no_table: None,
         unseen: Vec::new(),
         seen_in_part: Vec::new(),
         programs,
@@ -115,6 +139,7 @@ fn tracer(
         awaited: Vec::new(),
         counters,
         missed: Missed::Counting { before: 0 },
+        self_test: SelfTest::new(last, hook, sites, filter.origins),
     })
 }
 
@@ -146,10 +171,9 @@ fn settings(
     btf: &Btf,
     filter: &WireFilter,
     options: &Options<'_>,
+    table_perturb: Option<u64>,
 ) -> Result<Settings, AttachError> {
     let offsets = offsets::offsets(btf).map_err(|e| AttachError::Unsupported(e.to_string()))?;
-    let has_search = hook != Hook::SockOps;
-    let table_perturb = if has_search { symbols::table_perturb() } else { None };
     Ok(Settings {
         filter: *filter,
         table_perturb: table_perturb.unwrap_or(0),
@@ -164,6 +188,8 @@ fn settings(
             ..offsets::features(btf)
         },
         totals: options.totals.mode(),
+        own_pid: self_test::own_pid(),
+        reserved: 0,
     })
 }
 

@@ -6,6 +6,7 @@ use aya::programs::{Program, ProgramError};
 use thiserror::Error;
 
 use super::{
+    exclusive,
     filter::TooManyValues,
     support::{LockdownUnknown, Support},
 };
@@ -35,6 +36,14 @@ pub enum AttachError {
     /// The filter has too many values.
     #[error(transparent)]
     Filter(#[from] TooManyValues),
+    /// The hook is attached and does not see what it is attached to.
+    #[error("attached, but {function} is not seen: the hook {why}")]
+    Blind {
+        /// The function of the kernel.
+        function: &'static str,
+        /// How it showed, and the likely cause.
+        why: String,
+    },
     /// No hook can be used.
     #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
     NoHook(String),
@@ -71,6 +80,9 @@ pub(super) fn explain(
              changes it"
                 .into(),
         ),
+        (Some(libc::EPERM), _) if is_on_cgroup(program) && support.missing_rights.is_empty() => {
+            not_on_cgroup(name, support)
+        }
         (Some(libc::EPERM | libc::EACCES), _) => AttachError::NotPermitted(format!(
             "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
              sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
@@ -94,6 +106,21 @@ fn is_tracing(program: &Program) -> bool {
             | Program::BtfTracePoint(_)
             | Program::RawTracePoint(_)
     )
+}
+
+fn is_on_cgroup(program: &Program) -> bool {
+    matches!(program, Program::SockOps(_) | Program::CgroupSockAddr(_) | Program::CgroupSock(_))
+}
+
+/// With all rights, a cgroup refuses a program because of another one.
+fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
+    let holders = support.cgroup2.as_deref().and_then(exclusive::holders);
+    AttachError::NotPermitted(holders.unwrap_or_else(|| {
+        format!(
+            "the kernel refuses {name} on the root cgroup, most likely as another program holds the \
+             place for itself; `bpftool cgroup tree` lists them"
+        )
+    }))
 }
 
 fn locked_down(mode: &str) -> AttachError {

@@ -11,6 +11,7 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     error::{AttachError, chain, errno, explain},
+    map_sizes::map_sizes,
     object,
     options::Options,
     programs::{Attachment, Programs},
@@ -53,6 +54,9 @@ fn load(settings: &Settings, options: &Options<'_>) -> Result<Ebpf, AttachError>
         .map_max_entries(totals::MAPS[0], rows)
         .map_max_entries(totals::MAPS[1], rows)
         .verifier_log_level(VerifierLogLevel::STATS);
+    for (map, entries) in map_sizes() {
+        loader.map_max_entries(map, entries);
+    }
     loader.load(object::bytes()).map_err(|error| {
         if errno(&error) == Some(libc::EPERM) {
             return AttachError::NotPermitted(format!(

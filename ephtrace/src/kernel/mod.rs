@@ -2,7 +2,7 @@
 //!
 //! [`support`] finds out what this machine offers, [`preflight`] whether a hook can work with it.
 //! [`hooks`] and [`sites`] are the tables, out of which [`programs`] chooses what [`load`] loads;
-//! [`attach`] makes a [`tracer`] of it. [`ring`] reads its records, [`totals`] its totals, [`cost`]
+//! [`attach`] makes a [`tracer`] of it, which proves itself by a [`self_test`]. [`ring`] reads its records, [`totals`] its totals, [`cost`]
 //! its run time. [`btf`] and [`offsets`] answer where this kernel keeps its fields: Rust's eBPF
 //! target has no relocations for that, so the loader passes the answers on as read-only data.
 
@@ -12,10 +12,12 @@ mod config;
 pub mod cost;
 pub mod decode;
 pub mod error;
+mod exclusive;
 pub mod filter;
 pub mod hooks;
 mod jiffies;
 mod load;
+mod map_sizes;
 pub mod module;
 mod object;
 pub mod offsets;
@@ -23,6 +25,7 @@ pub mod options;
 pub mod preflight;
 pub mod programs;
 pub mod ring;
+mod self_test;
 pub mod sites;
 pub mod support;
 pub mod symbols;

@@ -12,14 +12,14 @@ pub struct Options<'a> {
     /// Size of the ring buffer in bytes.
     pub ring_bytes: u32,
     /// Which assignments the kernel half adds up.
-    pub totals: Totals,
+    pub totals: TotalsMode,
     /// Level of the kernel half's own log messages: 0 none … 5 trace.
     pub log_level: u8,
 }
 
 /// Which assignments the kernel half adds up itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Totals {
+pub enum TotalsMode {
     /// None.
     Off,
     /// Those that find no room in the ring buffer.
@@ -28,7 +28,7 @@ pub enum Totals {
     Only(Option<u32>),
 }
 
-impl Totals {
+impl TotalsMode {
     /// As it stands in the kernel half's settings.
     pub(super) fn mode(self) -> u32 {
         match self {

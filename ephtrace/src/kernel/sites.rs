@@ -230,7 +230,12 @@ pub fn row(site: Site) -> &'static SiteRow {
 impl SiteRow {
     /// Whether any of `origins` (bits of `Filter::origins`) comes about here.
     pub fn is_wanted(&self, origins: u32) -> bool {
-        self.origins.iter().any(|&origin| origins & origin_bit(origin) != 0)
+        self.first_wanted(origins).is_some()
+    }
+
+    /// The first origin of `origins` (bits of `Filter::origins`) that comes about here.
+    pub fn first_wanted(&self, origins: u32) -> Option<Origin> {
+        self.origins.iter().copied().find(|&origin| origins & origin_bit(origin) != 0)
     }
 
     /// Assignments that `hook` misses here, although it sees others.

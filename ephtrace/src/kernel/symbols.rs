@@ -5,43 +5,65 @@ use std::{
     io::{BufRead, BufReader},
 };
 
+use thiserror::Error;
+
 /// The variable whose words the search is perturbed by.
 const TABLE: &[u8] = b" table_perturb";
 
 /// A table that is a pointer takes 8 bytes; the array of Linux 5.12 to 5.17 took 1024.
 const POINTER_GAP: u64 = 512;
 
-/// Address of the pointer `table_perturb`, if this kernel tells it and it is a pointer.
+/// Why the address of `table_perturb` is not known, so that the candidates of a search are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoTable {
+    /// The kernel shows zeros (`kernel.kptr_restrict`), or no list.
+    #[error(
+        "the kernel hides the address of table_perturb; it takes CAP_SYSLOG, and \
+         kernel.kptr_restrict below 2"
+    )]
+    Hidden,
+    /// Not in the list.
+    #[error("this kernel lists no table_perturb; one built with CONFIG_KALLSYMS_ALL does")]
+    Absent,
+    /// It is of another kind.
+    #[error("table_perturb is an array in this kernel (Linux 5.12 to 5.17), which is not read")]
+    Array,
+}
+
+/// Address of the pointer `table_perturb`.
 ///
 /// Needs root (`kptr_restrict`) and a kernel with `CONFIG_KALLSYMS_ALL`.
-pub fn table_perturb() -> Option<u64> {
-    pointer_address(BufReader::new(File::open("/proc/kallsyms").ok()?))
+pub fn table_perturb() -> Result<u64, NoTable> {
+    let symbols = File::open("/proc/kallsyms").map_err(|_| NoTable::Hidden)?;
+    pointer_address(BufReader::new(symbols))
 }
 
 /// The address of [`TABLE`] in a list of symbols in the order of their addresses, unless the symbol
 /// after it is so far away that it must be an array.
-fn pointer_address(mut symbols: impl BufRead) -> Option<u64> {
+fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
     let mut table = None;
     let mut line = Vec::new();
     // A hundred thousand lines: one buffer for all, and a look at the end of each.
-    while symbols.read_until(b'\n', &mut line).ok()? > 0 {
+    while symbols.read_until(b'\n', &mut line).map_err(|_| NoTable::Hidden)? > 0 {
         let text = line.trim_ascii_end();
         match table {
             None if text.ends_with(TABLE) => table = Some(address(text)?),
             Some(table) if address(text)? > table => {
-                return (address(text)? - table < POINTER_GAP).then_some(table);
+                let is_pointer = address(text)? - table < POINTER_GAP;
+                return if is_pointer { Ok(table) } else { Err(NoTable::Array) };
             }
-            _ => {}
+            Some(_) | None => {}
         }
         line.clear();
     }
-    None
+    Err(NoTable::Absent)
 }
 
-/// The number that a line begins with; `None` where it is hidden (zero).
-fn address(line: &[u8]) -> Option<u64> {
-    let hex = line.split(|&byte| byte == b' ').next()?;
-    u64::from_str_radix(str::from_utf8(hex).ok()?, 16).ok().filter(|&address| address != 0)
+/// The number that a line begins with, unless it is hidden (zero).
+fn address(line: &[u8]) -> Result<u64, NoTable> {
+    let hex = line.split(|&byte| byte == b' ').next().and_then(|hex| str::from_utf8(hex).ok());
+    let address = hex.and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    address.filter(|&address| address != 0).ok_or(NoTable::Hidden)
 }
 
 #[cfg(test)]
@@ -51,13 +73,16 @@ mod tests {
     #[test]
     fn tells_a_pointer_from_an_array() {
         let pointer = "ff00 b before\nff10 b table_perturb\nff10 b alias\nff18 b after\n";
-        assert_eq!(pointer_address(pointer.as_bytes()), Some(0xff10));
-        assert_eq!(pointer_address("ff10 b table_perturb\n10310 b after\n".as_bytes()), None);
+        assert_eq!(pointer_address(pointer.as_bytes()), Ok(0xff10));
+        let array = "ff10 b table_perturb\n10310 b after\n";
+        assert_eq!(pointer_address(array.as_bytes()), Err(NoTable::Array));
     }
 
     #[test]
-    fn hidden_or_absent_is_none() {
-        assert_eq!(pointer_address("0 b table_perturb\n0 b after\n".as_bytes()), None);
-        assert_eq!(pointer_address("ff10 T tcp_v4_connect\n".as_bytes()), None);
+    fn tells_hidden_from_absent() {
+        let hidden = "0 b table_perturb\n0 b after\n";
+        assert_eq!(pointer_address(hidden.as_bytes()), Err(NoTable::Hidden));
+        let absent = "ff10 T tcp_v4_connect\n";
+        assert_eq!(pointer_address(absent.as_bytes()), Err(NoTable::Absent));
     }
 }

@@ -8,8 +8,7 @@ use std::{io, time::Duration};
 
 use aya::{
     Ebpf,
-    maps::{Array, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
-    util::nr_cpus,
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues},
 };
 use ephtrace_common::totals::{Totals, TotalsKey};
 use zerocopy::{FromBytes as _, FromZeros as _};
@@ -23,31 +22,25 @@ pub(super) const MAPS: [&str; 2] = ["TOTALS_A", "TOTALS_B"];
 /// one off.
 pub const GRACE: Duration = Duration::from_millis(10);
 
-/// Most rows of one map.
+/// Most rows of one map: 13 MiB of kernel memory for both.
 const MAX_ROWS: usize = 8192;
 
-/// Fewest rows of one map, on machines with very many CPUs.
-const MIN_ROWS: usize = 256;
-
-/// Kernel memory that both maps may take: a row has a value for each CPU.
-const MAX_BYTES: usize = 64 << 20;
-
-/// Rows of each map while the trace only falls back to them.
+/// Rows of each map while the trace only falls back to them: 2 MiB for both.
 const FALLBACK_ROWS: usize = 1024;
 
 const KEY: usize = size_of::<TotalsKey>();
 const VALUE: usize = size_of::<Totals>();
 
-type Rows = PerCpuHashMap<MapData, [u8; KEY], [u8; VALUE]>;
+type Rows = HashMap<MapData, [u8; KEY], [u8; VALUE]>;
 
 /// How many rows each map gets.
-pub(super) fn rows(totals: options::Totals) -> u32 {
-    let cpus = nr_cpus().unwrap_or(1);
-    let fit = (MAX_BYTES / (2 * cpus * VALUE)).clamp(MIN_ROWS, MAX_ROWS);
+pub(super) fn rows(totals: options::TotalsMode) -> u32 {
     let rows = match totals {
-        options::Totals::Off => 1,
-        options::Totals::Fallback => fit.min(FALLBACK_ROWS),
-        options::Totals::Only(rows) => rows.map_or(fit, |rows| (rows as usize).clamp(1, fit)),
+        options::TotalsMode::Off => 1,
+        options::TotalsMode::Fallback => FALLBACK_ROWS,
+        options::TotalsMode::Only(rows) => {
+            rows.map_or(MAX_ROWS, |rows| (rows as usize).clamp(1, MAX_ROWS))
+        }
     };
     u32::try_from(rows).unwrap_or(1)
 }
@@ -55,7 +48,7 @@ pub(super) fn rows(totals: options::Totals) -> u32 {
 /// Totals since the last time.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
-    /// A value for each key, over all CPUs.
+    /// A value for each key.
     pub rows: Vec<(TotalsKey, Totals)>,
     /// Assignments that found no room; `None` if all did.
     pub other: Option<Totals>,
@@ -112,9 +105,10 @@ fn take_rows(map: &mut Rows) -> Result<Vec<(TotalsKey, Totals)>, MapError> {
     let keys = map.keys().collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
-        let totals = sum(&map.get(&key, 0)?);
+        let value = map.get(&key, 0)?;
+        let totals = Totals::read_from_bytes(&value);
         map.remove(&key)?;
-        if let Ok(key) = TotalsKey::read_from_bytes(&key) {
+        if let (Ok(key), Ok(totals)) = (TotalsKey::read_from_bytes(&key), totals) {
             rows.push((key, totals));
         }
     }

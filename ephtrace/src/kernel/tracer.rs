@@ -21,8 +21,10 @@ use super::{
     load::{start_late, unload},
     module::{self, Change},
     programs::{self, Programs},
+    self_test::SelfTest,
     sites::{self, SITES, Site, Unseen},
     support::Support,
+    symbols::NoTable,
     totals::TotalsReader,
 };
 
@@ -34,6 +36,8 @@ pub struct Tracer {
     pub passed_over: Vec<(Hook, String)>,
     /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
     pub own_range_steps_by_one: bool,
+    /// Why candidates are not known although the hook sees the search; `None` if they are.
+    pub no_table: Option<NoTable>,
     /// Sites that the hook was asked to see and can't, with the reason.
     pub unseen: Unseen,
     /// Sites of which it sees only a part, with the assignments that it misses.
@@ -46,6 +50,7 @@ pub struct Tracer {
     pub(super) logger: Option<EbpfLogger<&'static dyn Log>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) missed: Missed,
+    pub(super) self_test: SelfTest,
 }
 
 /// A site whose programs are loaded, and attached once its module is there.
@@ -158,6 +163,12 @@ impl Tracer {
         }
         self.awaited.push(Awaited { site, support: support.clone() });
         self.follow_module().map_or(Ok(()), |change| change.attached)
+    }
+
+    /// Tests once a minute whether the hook still sees what it is attached to. Sites that it has
+    /// gone blind to, each once, with the reason. To be called often.
+    pub fn blinded(&mut self) -> Vec<(Site, String)> {
+        self.self_test.run_if_due()
     }
 
     /// Whether any programs wait for a module.

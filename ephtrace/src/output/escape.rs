@@ -13,7 +13,7 @@ pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
 }
 
 /// `text` as [`printable`] writes it.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn escape_for_terminal(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     printable(&mut bytes, text);
     String::from_utf8_lossy(&bytes).into_owned()

@@ -2,13 +2,13 @@
 
 use std::{fs::File, io, os::fd::AsFd as _, path::Path};
 
-use super::files::Prepared;
+use super::files::PendingFile;
 
 /// Where events go as text, NDJSON or CSV.
 #[derive(Debug)]
 pub enum Output {
     /// Into a file.
-    File(Prepared),
+    File(PendingFile),
     /// To standard output, from where it is.
     Stdout(File),
 }
@@ -17,7 +17,7 @@ impl Output {
     /// Opens the file at `path`, or takes standard output.
     pub fn open(path: Option<&Path>) -> io::Result<Self> {
         match path {
-            Some(path) => Prepared::open(path).map(Self::File),
+            Some(path) => PendingFile::open(path).map(Self::File),
             None => Ok(Self::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?))),
         }
     }

@@ -9,10 +9,10 @@ use std::{
 /// A file that can be written to, and that nothing was done to yet.
 ///
 /// Whoever opens it early says early that a path is bad, and still costs nobody what is in the file
-/// if the rest comes to nothing. Dropped without [`Prepared::begin`], a file that was not there
+/// if the rest comes to nothing. Dropped without [`PendingFile::begin`], a file that was not there
 /// before goes again.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PendingFile {
     file: File,
     created: Created,
 }
@@ -24,7 +24,7 @@ struct Created {
     is_unused: bool,
 }
 
-impl Prepared {
+impl PendingFile {
     /// Opens the file at `path`; creates it if there is none.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
@@ -85,9 +85,9 @@ mod tests {
     fn a_file_stays_as_it_is_until_it_is_begun() {
         let path = scratch("stays");
         fs::write(&path, "what was there").unwrap();
-        drop(Prepared::open(&path).unwrap());
+        drop(PendingFile::open(&path).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"what was there");
-        drop(Prepared::open(&path).unwrap().begin().unwrap());
+        drop(PendingFile::open(&path).unwrap().begin().unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
@@ -95,18 +95,18 @@ mod tests {
     #[test]
     fn a_new_file_goes_again_unless_it_is_begun() {
         let path = scratch("goes");
-        drop(Prepared::open(&path).unwrap());
+        drop(PendingFile::open(&path).unwrap());
         assert!(!path.exists());
-        drop(Prepared::open(&path).unwrap().begin().unwrap());
+        drop(PendingFile::open(&path).unwrap().begin().unwrap());
         assert!(path.exists());
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
     #[test]
     fn a_device_and_a_bad_path() {
-        assert!(Prepared::open(Path::new("/dev/null")).unwrap().begin().is_ok());
-        let error = Prepared::open(Path::new("/nowhere/at/all")).unwrap_err();
+        assert!(PendingFile::open(Path::new("/dev/null")).unwrap().begin().is_ok());
+        let error = PendingFile::open(Path::new("/nowhere/at/all")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(Prepared::open(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(PendingFile::open(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
     }
 }

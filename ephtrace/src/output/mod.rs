@@ -3,11 +3,11 @@
 pub(crate) mod escape;
 pub mod events;
 pub mod files;
+pub(crate) mod human_duration;
 pub mod notices;
 pub mod page;
 pub mod screen;
 pub mod sink;
-pub(crate) mod span;
 pub mod stream;
 pub mod summary;
 pub mod tables;
@@ -20,7 +20,7 @@ pub(crate) mod width;
 pub(crate) use self::escape::printable;
 pub use self::{
     events::Output,
-    files::Prepared,
+    files::PendingFile,
     notices::Notices,
     screen::{Plot, Screen},
     sink::Sink,

@@ -45,6 +45,20 @@ pub(crate) fn about_module(change: &Change) -> String {
     format!("module {} was loaded: {outcome}", change.module.name)
 }
 
+/// One line for each site that the hook has gone blind to.
+pub(crate) fn tell_blinded(blinded: &[(Site, String)]) {
+    for line in about_blinded(blinded) {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "ephtrace: {line}");
+    }
+}
+
+pub(crate) fn about_blinded(blinded: &[(Site, String)]) -> impl Iterator<Item = String> {
+    blinded.iter().map(|(site, why)| {
+        format!("{} is no longer seen: the hook {why}", sites::row(*site).function)
+    })
+}
+
 /// One line: the hook, and what it can't see.
 pub(crate) fn announce(tracer: &Tracer) {
     let row = hooks::row(tracer.hook);
@@ -55,6 +69,9 @@ pub(crate) fn announce(tracer: &Tracer) {
     }
     if tracer.hook == Hook::SockOps {
         line += ", which can't see the search itself: TRIED is unknown";
+    }
+    if let Some(why) = tracer.no_table {
+        line = format!("{line}; TRIED is unknown: {why}");
     }
     for (better, why) in &tracer.passed_over {
         log::info!("hook {} can't be used: {why}", hook_name(*better));

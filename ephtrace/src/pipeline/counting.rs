@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::totals::{Totals as Sums, TotalsKey};
+use ephtrace_common::totals::{Totals, TotalsKey};
 use tokio::time::sleep;
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
     kernel::{
         attach,
         hooks::Hook,
-        options::{Options, Totals},
+        options::{Options, TotalsMode},
         support::Support,
         totals::{self, Taken, TotalsReader},
         tracer::Tracer,
@@ -46,7 +46,7 @@ pub(crate) struct Counting {
 }
 
 /// What to count.
-pub(crate) struct What<'a> {
+pub(crate) struct CountingOptions<'a> {
     pub(crate) hook: Option<Hook>,
     pub(crate) btf: Option<&'a Path>,
     pub(crate) filter: &'a Filter,
@@ -57,11 +57,11 @@ pub(crate) struct What<'a> {
 
 impl Counting {
     /// Attaches, and waits until nothing is attached half any more.
-    pub(crate) async fn start(what: What<'_>) -> Result<Self> {
+    pub(crate) async fn start(what: CountingOptions<'_>) -> Result<Self> {
         let options = Options {
             filter: what.filter,
             ring_bytes: RING_BYTES,
-            totals: Totals::Only(what.rows),
+            totals: TotalsMode::Only(what.rows),
             log_level: what.log_level,
         };
         let mut tracer = attach::attach(what.hook, &Support::gather(what.btf), &options)?;
@@ -102,13 +102,13 @@ impl Counting {
 
 /// All that was taken, together.
 #[derive(Default)]
-pub(crate) struct Whole {
+pub(crate) struct CumulativeTotals {
     began_ns: u64,
-    rows: HashMap<TotalsKey, Sums>,
-    other: Option<Sums>,
+    rows: HashMap<TotalsKey, Totals>,
+    other: Option<Totals>,
 }
 
-impl Whole {
+impl CumulativeTotals {
     /// Nothing yet.
     pub(crate) fn since(began_ns: u64) -> Self {
         Self { began_ns, ..Self::default() }
@@ -128,7 +128,7 @@ impl Whole {
         }
     }
 
-    fn add_other(&mut self, sums: &Sums) {
+    fn add_other(&mut self, sums: &Totals) {
         match &mut self.other {
             Some(other) => other.merge(sums),
             None => self.other = Some(*sums),
@@ -152,12 +152,13 @@ impl Whole {
 pub(crate) fn interval(
     end_ns: u64,
     duration_ns: u64,
-    rows: &[(TotalsKey, Sums)],
-    other: Option<&Sums>,
+    rows: &[(TotalsKey, Totals)],
+    other: Option<&Totals>,
     containers: &mut Containers,
 ) -> Interval {
     let period = Period { end_ns, duration_ns, processors: processors::online() };
-    let container =
-        |key: &TotalsKey, sums: &Sums| containers.container(key.pid, Some(sums.cgroup_id), end_ns);
+    let container = |key: &TotalsKey, sums: &Totals| {
+        containers.container(key.pid, Some(sums.cgroup_id), end_ns)
+    };
     Interval::new(period, rows, other, container)
 }

@@ -18,10 +18,10 @@ use super::{
 use crate::{
     analyse::{
         findings::DestinationFacts,
-        lanes::Lane,
+        lanes::LaneKey,
         selection::{self, Rules},
         storm::Interval,
-        summary::{BUSIEST, Circumstances, CpuTime, KernelCost, KernelCounts},
+        summary::{BUSIEST, CpuTime, KernelCost, KernelCounts, RunContext},
     },
     host::{
         clock::{Clock, monotonic_ns},
@@ -33,12 +33,13 @@ use crate::{
         decode::{Decoded, Machine, decode},
         module::Change,
         ring::{MAX_PER_DRAIN, Ring},
+        sites::Site,
         totals::{Taken, TotalsReader},
         tracer::{Counts, Tracer},
     },
     model::{Assignment, losses::Losses},
     output::Sink,
-    tui::Glance,
+    tui::TallySnapshot,
 };
 
 /// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
@@ -132,6 +133,11 @@ impl Pipeline {
         self.tracer.follow_module()
     }
 
+    /// Sites that the hook has gone blind to, each once, with the reason.
+    pub(crate) fn blinded(&mut self) -> Vec<(Site, String)> {
+        self.tracer.blinded()
+    }
+
     /// Takes what waits in the ring through all stages. Returns whether more may be waiting.
     pub(crate) fn drain(&mut self) -> Result<bool> {
         let Self { ring, reading, stages, meter, tracer, failure, taken, stop_after, .. } = self;
@@ -141,7 +147,7 @@ impl Pipeline {
                 if is_full(stages, *stop_after) {
                     return Ok(());
                 }
-                reading.read(bytes).map_or(Ok(()), |one| stages.take(one).map(|_| ()))
+                reading.read(bytes).map_or(Ok(()), |mut one| stages.take(&mut one).map(|_| ()))
             })
             .and_then(|now| stages.flush().map(|()| now))
             .with_context(|| failure.clone())?;
@@ -174,15 +180,15 @@ impl Pipeline {
     }
 
     /// What a live view is to show of the run so far, with the destinations that it wants.
-    pub(crate) fn glance(&self, wanted: &[Lane]) -> Result<Glance> {
+    pub(crate) fn glance(&self, wanted: &[LaneKey]) -> Result<TallySnapshot> {
         let Self { tracer, reading, stages, .. } = self;
         let counts = tracer.counts()?;
-        let around = Circumstances {
+        let around = RunContext {
             losses: reading.losses(&counts),
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
             cpu: cpu_time(),
-            ..Circumstances::default()
+            ..RunContext::default()
         };
         Ok(view::glance(stages, self.now_ns()?, wanted, around))
     }
@@ -226,7 +232,7 @@ impl Pipeline {
             losses.undecodable += counts::emitted(&counts).saturating_sub(taken);
         }
         let now_ns = reading.clock.unix_ns(monotonic_ns()?);
-        let around = Circumstances {
+        let around = RunContext {
             losses,
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
@@ -237,7 +243,7 @@ impl Pipeline {
                 searches: cost.searches,
             }),
             overflow: overflow(totals, now_ns)?,
-            ..Circumstances::default()
+            ..RunContext::default()
         };
         let summary = stages.summary(Some(now_ns), BUSIEST, around);
         stages.finish(now_ns, &summary).context(failure)

@@ -36,13 +36,13 @@ const SHARE: u32 = 10;
 const MAX_REST: u32 = 60;
 
 /// Looks at what is in use, again and again, but not at any price.
-pub(crate) struct Looker {
+pub(crate) struct InventoryPoller {
     interval: Duration,
     /// Looks to leave out, as the last one took long.
     rest: u32,
 }
 
-impl Looker {
+impl InventoryPoller {
     /// To be asked once each `interval`.
     pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, rest: 0 }
@@ -61,22 +61,22 @@ impl Looker {
         let began = Instant::now();
         let mut seen = BTreeSet::new();
         let places = places.filter(|&(netns, _)| seen.insert(netns)).take(MAX_NAMESPACES);
-        let inventories = places.filter_map(|(netns, pid)| glance(netns, pid)).collect();
+        let inventories = places.filter_map(|(netns, pid)| list_sockets(netns, pid)).collect();
         self.rest = rest(began.elapsed(), self.interval);
         inventories
     }
 }
 
-fn glance(netns: u32, pid: Option<u32>) -> Option<Inventory> {
-    let path = pid.and_then(|pid| door(pid, netns));
+fn list_sockets(netns: u32, pid: Option<u32>) -> Option<Inventory> {
+    let path = pid.and_then(|pid| ns_path(pid, netns));
     let these = vec![Named { text: netns.to_string(), netns, path }];
-    let glance = snapshot::snapshot_without_owners(&Which::These(these), LISTED);
-    glance.inspect_err(|error| log::info!("use not known: {error}")).ok()
+    let list_sockets = snapshot::snapshot_without_owners(&Which::These(these), LISTED);
+    list_sockets.inspect_err(|error| log::info!("use not known: {error}")).ok()
 }
 
 /// Follows destinations.
 pub(crate) struct Occupancy {
-    looker: Looker,
+    looker: InventoryPoller,
     followed: HashMap<FlowKey, Followed>,
     tracked: Tracked,
 }
@@ -111,7 +111,7 @@ struct Followed {
 impl Occupancy {
     pub(crate) fn new(interval: Duration) -> Self {
         Self {
-            looker: Looker::new(interval),
+            looker: InventoryPoller::new(interval),
             followed: HashMap::new(),
             tracked: Tracked::default(),
         }
@@ -190,12 +190,12 @@ fn followed_flow(flow: FlowKey, origin: Option<Origin>) -> Option<FlowKey> {
 
 /// The file by which a namespace can be entered that a process, or one of its threads, is in;
 /// `None` once that is over.
-fn door(pid: u32, netns: u32) -> Option<PathBuf> {
+fn ns_path(pid: u32, netns: u32) -> Option<PathBuf> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
     let places = std::iter::once(process).chain(tasks.map(|task| task.path()));
-    let mut doors = places.map(|place| place.join("ns/net"));
-    doors.find(|door| fs::metadata(door).is_ok_and(|meta| meta.ino() == u64::from(netns)))
+    let mut ns_paths = places.map(|place| place.join("ns/net"));
+    ns_paths.find(|ns_path| fs::metadata(ns_path).is_ok_and(|meta| meta.ino() == u64::from(netns)))
 }
 
 /// How many looks to leave out after one that took so long.

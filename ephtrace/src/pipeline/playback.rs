@@ -21,7 +21,7 @@ use super::{
     input::Input as Source,
     reader::Reader,
     replay::{Progress, Replay},
-    signals::Ends,
+    signals::ShutdownSignals,
     stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
     view::{self, View},
@@ -62,7 +62,7 @@ pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
 }
 
 async fn show(player: &mut Player) -> Result<()> {
-    let mut ends = Ends::of_terminal()?;
+    let mut ends = ShutdownSignals::of_terminal()?;
     let mut view = View::open(player.state.clone())?;
     let mut turn = interval(DRAIN_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -125,8 +125,8 @@ impl Player {
         let mut replay = Replay::new(Source::Aside(reader), Reach::Window, io::sink());
         let mut first: Option<Assignment> = None;
         while first.is_none() {
-            let take = |assignment| {
-                first = Some(assignment);
+            let take = |assignment: &mut Assignment| {
+                first = Some(assignment.clone());
                 Ok(false)
             };
             match replay.advance(u64::MAX, usize::MAX, take)? {
@@ -137,7 +137,7 @@ impl Player {
                 Progress::More | Progress::Due | Progress::Enough => {}
             }
         }
-        let first = first.with_context(|| {
+        let mut first = first.with_context(|| {
             format!(
                 "{}: there is no assignment in it that can be read; `ephtrace report` says more",
                 replay.input().name()
@@ -155,7 +155,7 @@ impl Player {
             ticked_ns: first_ns,
             started,
         };
-        player.show(first)?;
+        player.show(&mut first)?;
         Ok(player)
     }
 
@@ -178,7 +178,7 @@ impl Player {
         Ok(())
     }
 
-    fn show(&mut self, assignment: Assignment) -> Result<bool> {
+    fn show(&mut self, assignment: &mut Assignment) -> Result<bool> {
         let Self { stages, state, last_ns, ticked_ns, .. } = self;
         Playing { stages, state, last_ns, ticked_ns }.show(assignment)
     }
@@ -202,7 +202,7 @@ impl Player {
     fn glance(&self, view: &View) {
         let (wanted, now_ns) = (view.wanted(), self.now_ns());
         let around = self.replay.circumstances();
-        view.tell(Input::Glance(view::glance(&self.stages, now_ns, &wanted, around)));
+        view.tell(Input::TallySnapshot(view::glance(&self.stages, now_ns, &wanted, around)));
     }
 }
 
@@ -216,7 +216,7 @@ struct Playing<'a> {
 
 impl Playing<'_> {
     /// Shows one. It always wants more.
-    fn show(&mut self, assignment: Assignment) -> Result<bool> {
+    fn show(&mut self, assignment: &mut Assignment) -> Result<bool> {
         *self.last_ns = (*self.last_ns).max(assignment.ts_ns);
         // Where much is played at once, seconds pass in between.
         *self.ticked_ns = (*self.ticked_ns).max(assignment.ts_ns);

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{input::Input, reader::Next};
 use crate::{
-    analyse::summary::Circumstances,
+    analyse::summary::RunContext,
     model::{Assignment, losses::Losses},
     replay::{
         self, Broken, Item,
@@ -85,12 +85,12 @@ impl<N: Write> Replay<N> {
     }
 
     /// What the recording says about itself up to the last item, for a summary.
-    pub(crate) fn circumstances(&self) -> Circumstances {
-        Circumstances {
+    pub(crate) fn circumstances(&self) -> RunContext {
+        RunContext {
             losses: self.losses(),
             disordered: self.order.disordered(),
             retried: self.retries.repeated(),
-            ..Circumstances::default()
+            ..RunContext::default()
         }
     }
 
@@ -113,16 +113,13 @@ impl<N: Write> Replay<N> {
         &mut self,
         until_ns: u64,
         most: usize,
-        mut take: impl FnMut(Assignment) -> Result<bool>,
+        mut take: impl FnMut(&mut Assignment) -> Result<bool>,
     ) -> Result<Progress> {
         for _ in 0..most {
             match self.order.next_ns() {
                 Some(ts_ns) if ts_ns > until_ns => return Ok(Progress::Due),
                 Some(_) => {
-                    if let Some(assignment) = self.order.pop().context(NOT_SORTED)?
-                        && !self.retries.is_repeat(&assignment)
-                        && !take(assignment)?
-                    {
+                    if !self.hand_on(&mut take)?.unwrap_or(true) {
                         return Ok(Progress::Enough);
                     }
                 }
@@ -137,17 +134,32 @@ impl<N: Write> Replay<N> {
     }
 
     /// Hands on all that was read, and all that is there and can be read without waiting.
-    pub(crate) fn drain(&mut self, mut take: impl FnMut(Assignment) -> Result<bool>) -> Result<()> {
+    pub(crate) fn drain(
+        &mut self,
+        mut take: impl FnMut(&mut Assignment) -> Result<bool>,
+    ) -> Result<()> {
         while let Next::Item(item) = self.input.next()? {
             self.sort_in(item)?;
         }
         self.order.release().context(NOT_SORTED)?;
-        while let Some(assignment) = self.order.pop().context(NOT_SORTED)? {
-            if !self.retries.is_repeat(&assignment) && !take(assignment)? {
+        while let Some(wants_more) = self.hand_on(&mut take)? {
+            if !wants_more {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Hands on the next assignment, unless it is a repeat. Returns whether more are wanted; `None`
+    /// if there is none.
+    fn hand_on(
+        &mut self,
+        take: &mut impl FnMut(&mut Assignment) -> Result<bool>,
+    ) -> Result<Option<bool>> {
+        let Self { order, retries, .. } = self;
+        let hand_on =
+            |next: &mut Assignment| if retries.is_repeat(next) { Ok(true) } else { take(next) };
+        order.next_with(hand_on).context(NOT_SORTED)?.transpose()
     }
 
     /// Reads one item. Returns how far it went if there is none.

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Those that a run waits for.
-pub(crate) struct Ends(Vec<Signal>);
+pub(crate) struct ShutdownSignals(Vec<Signal>);
 
-impl Ends {
+impl ShutdownSignals {
     /// From the keyboard, and from `kill`.
     pub(crate) fn new() -> Result<Self> {
         Self::of(&[SignalKind::interrupt(), SignalKind::terminate()])

@@ -9,8 +9,8 @@ use std::io;
 use crate::{
     analyse::{
         findings::DestinationFacts,
-        lanes::{Lane, Lanes},
-        summary::{Circumstances, DestinationSummary, Summary},
+        lanes::{LaneKey, StepTracker},
+        summary::{DestinationSummary, RunContext, Summary},
         tally::Tally,
     },
     host::netns,
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct Stages<S> {
     /// The filter of a recording. A live trace has none: the kernel half has applied it.
     filter: Option<Filter>,
-    steps: Lanes,
+    steps: StepTracker,
     tally: Tally,
     sink: S,
 }
@@ -31,19 +31,19 @@ impl<S: Sink> Stages<S> {
     /// The chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix epoch;
     /// if `None`, with its first assignment.
     pub(crate) fn new(started_ns: Option<u64>, filter: Option<Filter>, sink: S) -> Self {
-        let (steps, tally) = (Lanes::default(), Tally::new(started_ns));
+        let (steps, tally) = (StepTracker::default(), Tally::new(started_ns));
         Self { filter, steps, tally, sink }
     }
 
     /// Takes one assignment through all stages. Returns whether the filter kept it.
-    pub(crate) fn take(&mut self, mut assignment: Assignment) -> io::Result<bool> {
+    pub(crate) fn take(&mut self, assignment: &mut Assignment) -> io::Result<bool> {
         // Before the filter: a step is the distance to the previous port, kept or not.
-        self.steps.follow(&mut assignment);
-        if self.filter.as_ref().is_some_and(|filter| !filter.matches(&assignment)) {
+        self.steps.follow(assignment);
+        if self.filter.as_ref().is_some_and(|filter| !filter.matches(assignment)) {
             return Ok(false);
         }
-        self.tally.observe(&assignment);
-        self.sink.event(&assignment)?;
+        self.tally.observe(assignment);
+        self.sink.event(assignment)?;
         Ok(true)
     }
 
@@ -58,7 +58,7 @@ impl<S: Sink> Stages<S> {
     }
 
     /// The summary of one destination, if it is known.
-    pub(crate) fn destination(&self, lane: &Lane) -> Option<DestinationSummary> {
+    pub(crate) fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
         self.tally.destination(lane)
     }
 
@@ -68,10 +68,10 @@ impl<S: Sink> Stages<S> {
         &self,
         now_ns: Option<u64>,
         busiest: usize,
-        around: Circumstances,
+        around: RunContext,
     ) -> Summary {
         let (lanes_evicted, own_netns) = (self.steps.evicted(), netns::own().ok());
-        self.tally.summary(now_ns, busiest, Circumstances { lanes_evicted, own_netns, ..around })
+        self.tally.summary(now_ns, busiest, RunContext { lanes_evicted, own_netns, ..around })
     }
 
     /// Starts a new tally at `now_ns`; steps go on.

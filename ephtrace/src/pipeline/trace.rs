@@ -4,17 +4,17 @@ use anyhow::Result;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 
 use super::{
-    announce::{announce, tell_module},
+    announce::{announce, tell_blinded, tell_module},
     live::Pipeline,
     output,
     settings::TraceSettings,
-    signals::Ends,
+    signals::ShutdownSignals,
     timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
     trace_recording::trace_recording,
 };
 use crate::kernel::{
     attach,
-    options::{Options, Totals},
+    options::{Options, TotalsMode},
     support::Support,
 };
 
@@ -32,12 +32,12 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
     // Before anything is attached: a bad path must not cost a single event. What is in the file
     // stays until it is known that there will be another.
     let output = output::open(settings)?;
-    let mut ends = Ends::new()?;
+    let mut ends = ShutdownSignals::new()?;
     let support = Support::gather(settings.btf.as_deref());
     let options = Options {
         filter: &settings.filter,
         ring_bytes: settings.ring_bytes,
-        totals: Totals::Fallback,
+        totals: TotalsMode::Fallback,
         log_level,
     };
     let tracer = attach::attach(settings.hook, &support, &options)?;
@@ -59,7 +59,10 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
             biased;
             () = ends.wait() => break,
             () = at(end) => break,
-            _ = look.tick() => pipeline.look()?,
+            _ = look.tick() => {
+                pipeline.look()?;
+                tell_blinded(&pipeline.blinded());
+            }
             _ = drain.tick() => {
                 pipeline.drain()?;
                 tell_module(pipeline.follow_module(), settings.view.quiet);

@@ -19,7 +19,7 @@ use super::{
     reader::Reader,
     replay::{Progress, Replay},
     settings::TraceSettings,
-    signals::Ends,
+    signals::ShutdownSignals,
     stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
 };
@@ -44,7 +44,7 @@ pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<(
 }
 
 async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
-    let mut ends = Ends::new()?;
+    let mut ends = ShutdownSignals::new()?;
     let output = output::open(settings)?;
     let reader = tokio::select! {
         biased;
@@ -161,7 +161,7 @@ struct Begun {
 
 impl Writing<'_> {
     /// Returns whether more was asked for.
-    fn take(&mut self, assignment: Assignment) -> Result<bool> {
+    fn take(&mut self, assignment: &mut Assignment) -> Result<bool> {
         // The first one tells when the seconds begin.
         if self.begun.is_none() {
             self.begin(assignment.ts_ns)?;

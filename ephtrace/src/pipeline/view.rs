@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result};
 
 use super::stages::Stages;
 use crate::{
-    analyse::{lanes::Lane, summary::Circumstances},
+    analyse::{lanes::LaneKey, summary::RunContext},
     output::Sink,
-    tui::{About, Effect, Glance, Input, Shared, State, terminal::Terminal},
+    tui::{About, Effect, Input, Shared, State, TallySnapshot, terminal::Terminal},
 };
 
 /// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a
@@ -62,7 +62,7 @@ impl View {
     }
 
     /// What the next glance should tell about.
-    pub(crate) fn wanted(&self) -> Vec<Lane> {
+    pub(crate) fn wanted(&self) -> Vec<LaneKey> {
         self.state.borrow().wanted()
     }
 }
@@ -76,11 +76,11 @@ pub(crate) fn shared(about: About) -> Shared {
 pub(crate) fn glance<S: Sink>(
     stages: &Stages<S>,
     now_ns: u64,
-    wanted: &[Lane],
-    around: Circumstances,
-) -> Glance {
-    let said = |lane: &Lane| Some((*lane, stages.destination(lane)?));
-    Glance {
+    wanted: &[LaneKey],
+    around: RunContext,
+) -> TallySnapshot {
+    let said = |lane: &LaneKey| Some((*lane, stages.destination(lane)?));
+    TallySnapshot {
         now_ns,
         summary: stages.summary(Some(now_ns), 0, around),
         destinations: wanted.iter().filter_map(said).collect(),

@@ -1,5 +1,5 @@
-//! Assignments as short runs of bytes, for a spool that this process alone writes and reads: some 40
-//! bytes for a row of a flow log, 120 with all fields.
+//! Assignments as short runs of bytes, for a spool that this process alone writes and reads: some
+//! 40 bytes for a row of a flow log, 120 with all fields.
 //!
 //! ```text
 //! time · which numbers are known · those numbers · addresses · names
@@ -265,8 +265,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_numbers_come_back(
-            ts_ns: u64, pid: Option<u32>, step: Option<i32>, sport: Option<u16>, cookie: Option<u64>,
-            saddr: [u8; 16], name in "\\PC{0,8}", errno: Option<u16>,
+            ts_ns: u64, pid: Option<u32>, step: Option<i32>, sport: Option<u16>,
+            cookie: Option<u64>, saddr: [u8; 16], name in "\\PC{0,8}", errno: Option<u16>,
         ) {
             let flow = FlowKey { saddr: IpAddr::from(saddr), ..full().flow };
             let comm = Some(Comm::new(&name));

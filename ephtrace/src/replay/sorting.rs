@@ -45,7 +45,7 @@ impl Sorting {
         Self { reach, sorter }
     }
 
-    /// Takes the next assignment of the recording in. All that [`Sorting::pop`] offers has to be
+    /// Takes the next assignment of the recording in. All that [`Sorting::next_with`] offers has to be
     /// taken before.
     pub fn push(&mut self, assignment: Assignment) -> io::Result<()> {
         match &mut self.sorter {
@@ -84,7 +84,7 @@ impl Sorting {
         }
     }
 
-    /// Time of the assignment that [`Sorting::pop`] would return, in nanoseconds since the Unix
+    /// Time of the assignment that [`Sorting::next_with`] would show, in nanoseconds since the Unix
     /// epoch.
     pub fn next_ns(&self) -> Option<u64> {
         match &self.sorter {
@@ -93,11 +93,15 @@ impl Sorting {
         }
     }
 
-    /// The next assignment in order, once enough others were read to know it.
-    pub fn pop(&mut self) -> io::Result<Option<Assignment>> {
+    /// Shows the next assignment in order to `take`, once enough others were read to know it, and
+    /// lets it go.
+    pub fn next_with<R>(
+        &mut self,
+        take: impl FnOnce(&mut Assignment) -> R,
+    ) -> io::Result<Option<R>> {
         match &mut self.sorter {
-            Sorter::Window(order) => Ok(order.pop()),
-            Sorter::Whole(whole) => whole.pop(),
+            Sorter::Window(order) => Ok(order.next_with(take)),
+            Sorter::Whole(whole) => Ok(whole.pop()?.map(|mut next| take(&mut next))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Assignments sorted by time over a whole recording, however far each is from its place.
 //!
-//! What is read is sorted in runs of [`RUN`], which wait in a file ([`super::spool`]); at the end of the
+//! What is read is sorted in runs of [`RUN`], which wait in a file (`spool`); at the end of the
 //! recording they are merged. A recording that fits into one run takes no file.
 
 use std::{io, mem, vec};
@@ -8,8 +8,8 @@ use std::{io, mem, vec};
 use super::spool::{MAX_BYTES, Merged, Spool};
 use crate::model::Assignment;
 
-/// Assignments that are sorted in memory: 16 MiB.
-pub const RUN: usize = 1 << 16;
+/// Assignments that are sorted in memory, 9 MiB.
+pub const RUN: usize = 1 << 15;
 
 /// Puts the assignments of a whole recording in order.
 pub struct WholeOrder {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    analyse::lanes::Lane,
+    analyse::lanes::LaneKey,
     model::{Assignment, Comm},
 };
 
@@ -20,7 +20,7 @@ pub(crate) struct Failure {
     /// Its name.
     pub(crate) comm: Option<Comm>,
     /// Where to.
-    pub(crate) lane: Lane,
+    pub(crate) lane: LaneKey,
     /// Why.
     pub(crate) errno: Option<u16>,
     /// How long the search took, in nanoseconds.
@@ -43,7 +43,7 @@ impl Failures {
             self.kept.pop_back();
         }
         let Assignment { ts_ns, pid, comm, errno, latency_ns, .. } = *assignment;
-        let lane = Lane::of(assignment);
+        let lane = LaneKey::of(assignment);
         self.kept.push_front(Failure { ts_ns, pid, comm, lane, errno, latency_ns });
     }
 

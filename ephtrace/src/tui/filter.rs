@@ -1,7 +1,7 @@
 //! The text that is searched for while the view runs: an address, a port, a name.
 
 use crate::{
-    analyse::lanes::Lane,
+    analyse::lanes::LaneKey,
     model::Comm,
     output::summary::plots::hues::{is_without, name},
 };
@@ -29,14 +29,14 @@ impl Filter {
     }
 
     /// Whether a destination is kept that this process used last.
-    pub(crate) fn keeps_lane(&self, lane: &Lane, pid: Option<u32>, comm: Option<&Comm>) -> bool {
+    pub(crate) fn keeps_lane(&self, lane: &LaneKey, pid: Option<u32>, comm: Option<&Comm>) -> bool {
         self.is_empty()
             || self.keeps(&format!("{} {} {}", lane.flow.saddr, title(lane), user(pid, comm)))
     }
 }
 
 /// What a destination is called; a port that has none by how it came about and from where.
-pub(crate) fn title(lane: &Lane) -> String {
+pub(crate) fn title(lane: &LaneKey) -> String {
     if is_without(lane) { format!("{} {}", name(lane), lane.flow.saddr) } else { name(lane) }
 }
 

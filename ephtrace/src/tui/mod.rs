@@ -12,24 +12,24 @@
 mod draw;
 mod failures;
 mod filter;
+mod handle_key;
 mod keys;
 mod live_sink;
 mod marks;
-mod press;
 mod rows;
-mod seen;
 mod sort;
 mod state;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod view_model;
 
 pub use self::{
     draw::{MIN_HEIGHT, MIN_WIDTH, draw},
     keys::Key,
     live_sink::{LiveSink, Shared},
     rows::InUse,
-    seen::Glance,
     state::{About, Drawn, Effect, Input, State},
+    view_model::TallySnapshot,
 };

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::rows::Row;
-use crate::analyse::{lanes::Lane, summary::DestinationSummary};
+use crate::analyse::{lanes::LaneKey, summary::DestinationSummary};
 
 /// A column to sort by.
 pub(crate) trait Column: Copy + PartialEq + 'static {
@@ -79,7 +79,7 @@ impl<C: Column> Sort<C> {
 
 /// What rows are compared by, beside themselves.
 pub(crate) struct Compared<'a> {
-    pub(crate) lane: &'a Lane,
+    pub(crate) lane: &'a LaneKey,
     pub(crate) row: &'a Row,
     pub(crate) count: u64,
     /// How much is in use, in hundredths.

@@ -7,11 +7,11 @@ use super::{
     filter::{Filter, user},
     keys::Key,
     rows::{InUse, Row},
-    seen::{Glance, Seen},
     sort::{ByDestination, ByProcess, Compared, Sort},
+    view_model::{TallySnapshot, ViewModel},
 };
 use crate::{
-    analyse::{lanes::Lane, summary::ProcessSummary, top::Entry},
+    analyse::{heavy_hitters::Entry, lanes::LaneKey, summary::ProcessSummary},
     model::{Assignment, Comm, FlowKey, losses::Losses},
     output::summary::words,
 };
@@ -45,7 +45,7 @@ pub enum Input<'a> {
     /// What was lost so far.
     Losses(Losses),
     /// What the tally says.
-    Glance(Glance),
+    TallySnapshot(TallySnapshot),
     /// How much is in use now, of each destination that is known; the others are unknown.
     InUse(Vec<(FlowKey, InUse)>),
     /// A finding, in a sentence.
@@ -98,14 +98,14 @@ impl Panel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     Help,
-    Destination(Lane),
+    Destination(LaneKey),
 }
 
 /// The view.
 pub struct State {
     pub(crate) about: About,
-    pub(crate) seen: Seen,
-    pub(crate) frozen: Option<Box<Seen>>,
+    pub(crate) seen: ViewModel,
+    pub(crate) frozen: Option<Box<ViewModel>>,
     pub(crate) panel: Panel,
     pub(crate) page: Option<Page>,
     pub(crate) by_destination: Sort<ByDestination>,
@@ -117,7 +117,7 @@ pub struct State {
     pub(crate) ended: bool,
     pub(crate) scroll: u16,
     /// The destination that the cursor is on; it goes where that goes.
-    pub(crate) selected: Option<Lane>,
+    pub(crate) selected: Option<LaneKey>,
     /// The line of the other lists that it is on.
     pub(crate) cursor: usize,
     pub(crate) drawn: Drawn,
@@ -128,7 +128,7 @@ impl State {
     /// Nothing seen yet.
     pub fn new(about: About) -> Self {
         Self {
-            seen: Seen::new(about.now_ns, about.started_ns),
+            seen: ViewModel::new(about.now_ns, about.started_ns),
             about,
             frozen: None,
             panel: Panel::Destinations,
@@ -157,7 +157,7 @@ impl State {
                 self.seen.losses = losses;
                 return Effect::None;
             }
-            Input::Glance(glance) => self.seen.glance(glance),
+            Input::TallySnapshot(glance) => self.seen.glance(glance),
             Input::InUse(in_use) => self.seen.in_use = in_use.into_iter().collect(),
             Input::Finding(finding) => self.seen.find(finding),
             Input::Tick(now_ns) => {
@@ -168,7 +168,7 @@ impl State {
             }
             Input::Key(key) => {
                 self.changed = true;
-                return self.press(key);
+                return self.handle_key(key);
             }
             Input::End => self.ended = true,
             Input::Resize => {}
@@ -189,9 +189,9 @@ impl State {
         self.changed = false;
     }
 
-    /// The destinations that the next [`Glance`] should tell about: those on the screen, unless
+    /// The destinations that the next [`TallySnapshot`] should tell about: those on the screen, unless
     /// nothing happened to them.
-    pub fn wanted(&self) -> Vec<Lane> {
+    pub fn wanted(&self) -> Vec<LaneKey> {
         let is_old = |entry: &Entry<Row>| {
             entry.value.said.as_ref().is_none_or(|said| said.assignments != entry.count)
         };
@@ -207,7 +207,7 @@ impl State {
     }
 
     /// What is shown: as it was when it was frozen.
-    pub(crate) fn seen(&self) -> &Seen {
+    pub(crate) fn seen(&self) -> &ViewModel {
         self.frozen.as_deref().unwrap_or(&self.seen)
     }
 
@@ -216,11 +216,11 @@ impl State {
     }
 
     /// The destinations that are shown, in their order.
-    pub(crate) fn destinations(&self) -> Vec<(&Lane, &Entry<Row>)> {
+    pub(crate) fn destinations(&self) -> Vec<(&LaneKey, &Entry<Row>)> {
         self.order(self.seen())
     }
 
-    fn order<'a>(&self, seen: &'a Seen) -> Vec<(&'a Lane, &'a Entry<Row>)> {
+    fn order<'a>(&self, seen: &'a ViewModel) -> Vec<(&'a LaneKey, &'a Entry<Row>)> {
         let mut all: Vec<_> = seen
             .rows
             .iter()
@@ -231,7 +231,7 @@ impl State {
             })
             .collect();
         let Sort { by, .. } = self.by_destination;
-        let compared = |(lane, entry): &(&'a Lane, &'a Entry<Row>)| Compared {
+        let compared = |(lane, entry): &(&'a LaneKey, &'a Entry<Row>)| Compared {
             lane,
             row: &entry.value,
             count: entry.count,
@@ -289,7 +289,7 @@ impl State {
     }
 
     /// The same among the destinations that are shown.
-    pub(crate) fn cursor_in(&self, rows: &[(&Lane, &Entry<Row>)]) -> usize {
+    pub(crate) fn cursor_in(&self, rows: &[(&LaneKey, &Entry<Row>)]) -> usize {
         rows.iter().position(|(lane, _)| Some(**lane) == self.selected).unwrap_or(0)
     }
 

@@ -140,9 +140,14 @@ fn cookie_difference(attempt: &Attempt, event: &Event) -> Option<String> {
 
 /// Whether a search is seen by the end of its socket, of which hook `sock_ops` is told no cookie.
 fn is_seen_at_its_end(attempt: &Attempt, event: &Event) -> bool {
-    let is_unsent = attempt.errno != 0 || attempt.way == "fastopen_unsent";
+    let is_unsent =
+        attempt.errno != 0 || ["fastopen_unsent", "fastopen_several"].contains(&&*attempt.way);
     event.hook.as_deref() == Some("sock_ops") && is_unsent
 }
+
+/// Ways in which the SYN waits for the first write.
+const LATE_WAYS: [&str; 4] =
+    ["fastopen_connect", "fastopen_several", "fastopen_unsent", "fastopen_beside_bind"];
 
 /// The time of the event is that of the attempt, and the search took no longer than the attempt.
 fn in_time(attempt: &Attempt, event: &Event) -> bool {
@@ -154,9 +159,8 @@ fn in_time(attempt: &Attempt, event: &Event) -> bool {
     let to = attempt.end_ns + CLOCK_TOLERANCE_NS;
     let took = attempt.end_ns.saturating_sub(attempt.start_ns);
     // A hook on the sending of the SYN waits for the first write, and can't tell how long that is.
-    let is_late = event.hook.as_deref() == Some("sock_ops")
-        && ["fastopen_connect", "fastopen_unsent", "fastopen_beside_bind"]
-            .contains(&attempt.way.as_str());
+    let is_late =
+        event.hook.as_deref() == Some("sock_ops") && LATE_WAYS.contains(&attempt.way.as_str());
     (from..=to).contains(&event.ts_ns)
         && event.latency_ns.map(|ns| ns > 0 && ns <= took) == (!is_late).then_some(true)
 }

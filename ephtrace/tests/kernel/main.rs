@@ -22,6 +22,7 @@ mod check;
 mod compare;
 mod cost;
 mod doctor;
+mod exclusive;
 mod exits;
 mod fallback;
 mod filters;
@@ -35,8 +36,10 @@ mod patterns;
 mod ports;
 mod record;
 mod refusals;
+mod returns;
 mod sctp;
 mod search;
+mod self_test;
 mod setup;
 mod shortage;
 #[path = "../common/skip.rs"]
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         check::TESTS,
         cost::TESTS,
         doctor::TESTS,
+        exclusive::TESTS,
         exits::TESTS,
         fallback::TESTS,
         filters::TESTS,
@@ -77,8 +81,10 @@ fn main() -> ExitCode {
         ports::TESTS,
         record::TESTS,
         refusals::TESTS,
+        returns::TESTS,
         sctp::TESTS,
         search::TESTS,
+        self_test::TESTS,
         shortage::TESTS,
         step_width::TESTS,
         storm::TESTS,

@@ -14,6 +14,9 @@ use crate::{
     netns,
 };
 
+/// Connects that wait for their first write at the same time.
+const SEVERAL: usize = 4;
+
 /// `connect()` takes the port, the first write sends the SYN.
 pub(super) fn connect(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
@@ -22,6 +25,25 @@ pub(super) fn connect(context: &Context<'_>) -> Result<()> {
             context.probe(server.addr).connect(&client)?;
             client.send(b"x").context("sending")?;
             drop(client);
+            server.drain()?;
+        }
+        Ok(())
+    })
+}
+
+/// Several at a time, before the first write of any.
+pub(super) fn several(context: &Context<'_>) -> Result<()> {
+    in_fastopen_netns(|server| {
+        for _ in 0..context.times {
+            let clients = (0..SEVERAL).map(|_| deferring_client(server.addr));
+            let clients = clients.collect::<Result<Vec<_>>>()?;
+            for client in &clients {
+                context.probe(server.addr).connect(client)?;
+            }
+            for client in &clients {
+                client.send(b"x").context("sending")?;
+            }
+            drop(clients);
             server.drain()?;
         }
         Ok(())

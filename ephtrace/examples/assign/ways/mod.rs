@@ -70,6 +70,7 @@ const WAYS: &[Way] = &[
     ("process_renamed", tasks::process_renamed),
     ("child_process", tasks::child_process),
     ("fastopen_connect", fastopen::connect),
+    ("fastopen_several", fastopen::several),
     ("fastopen_unsent", fastopen::unsent),
     ("fastopen_sendto", fastopen::sendto),
     ("tcp_bind", unconnected::tcp_bind),

@@ -5,7 +5,7 @@
 
 use super::Axis;
 
-/// Which lane an event belongs to: see [`Roster`](super::Roster).
+/// Which lane an event belongs to: see [`LaneIds`](super::LaneIds).
 pub type Id = u16;
 
 /// What lies in one cell.

@@ -1,24 +1,24 @@
 //! What the charts of a page are drawn from: a whole recording, event by event while there are few,
 //! and as counts in two dimensions however many there are.
 //!
-//! It collects and does not judge, as [`Picture`](super::picture::Picture) does for the terminal.
+//! It collects and does not judge, as [`PlotData`](super::picture::PlotData) does for the terminal.
 //! One pass, some 20 MiB at most: grids of fixed size whose cells grow ([`Axis`]), no sampling.
 
 mod axis;
 mod grid;
-mod roster;
+mod lane_ids;
 
 use std::collections::VecDeque;
 
 pub use self::{
     axis::Axis,
     grid::{Cell, Grid, Id},
-    roster::{MAX_LANES, OTHERS, Roster},
+    lane_ids::{LaneIds, MAX_LANES, OTHERS},
 };
 use super::{
-    lanes::{self, Lane},
+    lanes::{self, LaneKey},
     number::as_f64,
-    picture::Steps,
+    picture::StepHistogram,
 };
 use crate::model::{Assignment, Comm, Origin, PortRange};
 
@@ -56,10 +56,10 @@ pub struct Mark {
     pub number: u64,
     /// When, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
-    /// Its lane in the [`Roster`].
+    /// Its lane in the [`LaneIds`].
     pub id: Id,
     /// Its lane.
-    pub lane: Lane,
+    pub lane: LaneKey,
     /// The port; `None` if it failed, or if the program named the port itself.
     pub port: Option<u16>,
     /// The port before it in the same lane.
@@ -120,7 +120,7 @@ pub struct Charts {
     events: u64,
     /// The last [`MAX_MARKS`].
     marks: VecDeque<Mark>,
-    roster: Roster,
+    lane_ids: LaneIds,
     by_number: Grid,
     by_time: Grid,
     returns: Grid,
@@ -131,7 +131,7 @@ pub struct Charts {
     failures: Grid,
     errors: Vec<Option<u16>>,
     occupancy: Occupancy,
-    any_steps: Steps,
+    any_steps: StepHistogram,
     /// The last port of each lane, by number.
     last_ports: Vec<Option<u16>>,
     last_port: Option<u16>,
@@ -146,7 +146,7 @@ impl Default for Charts {
         Self {
             events: 0,
             marks: VecDeque::new(),
-            roster: Roster::default(),
+            lane_ids: LaneIds::default(),
             by_number: wide(),
             by_time: wide(),
             returns: Grid::new(ROWS, ROWS),
@@ -157,7 +157,7 @@ impl Default for Charts {
             failures: Grid::new(FAILURE_COLUMNS, MAX_ERRORS),
             errors: Vec::new(),
             occupancy: Occupancy { counts: vec![0; PORTS].into(), range: None },
-            any_steps: Steps::default(),
+            any_steps: StepHistogram::default(),
             last_ports: Vec::new(),
             last_port: None,
             epochs: Vec::new(),
@@ -171,8 +171,8 @@ impl Charts {
     /// Takes note of one assignment, its `step` set.
     pub fn observe(&mut self, assignment: &Assignment) {
         self.events += 1;
-        let lane = Lane::of(assignment);
-        let id = self.roster.count(lane);
+        let lane = LaneKey::of(assignment);
+        let id = self.lane_ids.count(lane);
         self.follow_epoch(assignment);
         if let Some(ns) = assignment.latency_ns {
             self.latency.add(self.events, magnitude(ns), id);
@@ -198,7 +198,7 @@ impl Charts {
     /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a
     /// number have none.
     fn replace_last(&mut self, id: Id, port: u16) -> Option<u16> {
-        self.last_ports.resize(self.roster.len(), None);
+        self.last_ports.resize(self.lane_ids.len(), None);
         self.last_ports.get_mut(usize::from(id))?.replace(port)
     }
 
@@ -222,7 +222,7 @@ impl Charts {
     fn mark(
         &mut self,
         assignment: &Assignment,
-        lane: Lane,
+        lane: LaneKey,
         id: Id,
         port: Option<u16>,
         before: Option<u16>,
@@ -287,8 +287,8 @@ impl Charts {
     }
 
     /// The lanes.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
+    pub fn lane_ids(&self) -> &LaneIds {
+        &self.lane_ids
     }
 
     /// Ports that the kernel chose, by number of the event.
@@ -342,7 +342,7 @@ impl Charts {
     }
 
     /// Steps from each port to the next of anybody.
-    pub fn any_steps(&self) -> &Steps {
+    pub fn any_steps(&self) -> &StepHistogram {
         &self.any_steps
     }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    analyse::lanes::Lanes,
+    analyse::lanes::StepTracker,
     model::{FlowKey, RangeInForce},
 };
 
@@ -18,7 +18,7 @@ fn event(sport: Option<u16>, dport: u16) -> Assignment {
 }
 
 fn charts(events: impl IntoIterator<Item = Assignment>) -> Charts {
-    let (mut charts, mut lanes) = (Charts::default(), Lanes::default());
+    let (mut charts, mut lanes) = (Charts::default(), StepTracker::default());
     for mut event in events {
         lanes.follow(&mut event);
         charts.observe(&event);
@@ -120,12 +120,12 @@ proptest! {
         prop_assert_eq!((0..=u16::MAX).map(|p| all.occupancy().count(p)).sum::<u64>(), chosen);
         prop_assert_eq!(all.any_steps().total(), chosen.saturating_sub(1));
         let of_no_origin = events.iter().filter(|e| e.sport.is_some() && e.origin.is_none());
-        let lanes: HashSet<_> = of_no_origin.map(Lane::of).collect();
+        let lanes: HashSet<_> = of_no_origin.map(LaneKey::of).collect();
         prop_assert_eq!(all.returns().total(), chosen - lanes.len() as u64);
         prop_assert_eq!(all.latency().total(), count(|e| e.latency_ns.is_some()));
         prop_assert_eq!(all.tried().total(), count(|e| e.tried.is_some()));
         prop_assert_eq!(all.failures().total(), count(|e| e.sport.is_none()));
-        let listed: u64 = all.roster().busiest(99).iter().map(|&(_, _, count)| count).sum();
+        let listed: u64 = all.lane_ids().busiest(99).iter().map(|&(_, _, count)| count).sum();
         prop_assert_eq!(listed, events.len() as u64);
     }
 }

@@ -53,3 +53,6 @@ fn decide(c: &Ensemble) -> Resting {
 fn is_simple_hash(member: &Member) -> bool {
     matches!(member.algorithm, Algorithm::Alg3Hash | Algorithm::LinuxHintEven)
 }
+
+#[cfg(test)]
+mod tests;

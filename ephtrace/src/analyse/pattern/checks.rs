@@ -12,7 +12,7 @@ const FEW: usize = 3;
 
 impl Verdict {
     /// Withholds what a third or more of the destinations contradict whose verdicts are given.
-    pub fn check_destinations<'a>(&mut self, destinations: impl IntoIterator<Item = &'a Self>) {
+    pub fn check_destinations<'a>(&mut self, destinations: impl IntoIterator<Item = &'a Verdict>) {
         let given: Vec<&Self> = destinations
             .into_iter()
             .filter(|one| one.algorithm != Algorithm::Undetermined)
@@ -33,19 +33,24 @@ impl Verdict {
     }
 
     fn is_contradicted_by(&self, one: &Self) -> bool {
-        let mixed = [self.algorithm, one.algorithm].contains(&Algorithm::Mixed);
-        let algorithms = self.algorithm != Algorithm::Undetermined
-            && !mixed
-            && self.algorithm != one.algorithm
-            // One destination can't tell whose a counter by one is.
-            && !matches!(one.algorithm, Algorithm::SeqGlobal | Algorithm::Alg3Hash | Algorithm::Alg4Dhash);
-        let patterns = match (self.pattern, one.pattern) {
-            (Pattern::Sequential | Pattern::PerDestination, Pattern::Random) => true,
-            (Pattern::Random, Pattern::Sequential | Pattern::PerDestination) => true,
-            (Pattern::Sequential, Pattern::PerDestination) => algorithms,
-            _ => false,
+        use Algorithm as A;
+        // What one destination sees of a counter that all share looks like many things.
+        let is_shared = matches!(self.algorithm, A::SeqGlobal | A::Alg5RandInc | A::Alg3Hash);
+        let is_random = |pattern: Pattern| pattern == Pattern::Random;
+        let is_counter =
+            |pattern: Pattern| matches!(pattern, Pattern::Sequential | Pattern::PerDestination);
+        let by_pattern = is_random(self.pattern) && is_counter(one.pattern)
+            || is_counter(self.pattern) && is_random(one.pattern);
+        // One destination can't tell whose a counter by one is.
+        let tells = |algorithm: A| {
+            !matches!(
+                algorithm,
+                A::Undetermined | A::Mixed | A::Other | A::SeqGlobal | A::Alg3Hash | A::Alg4Dhash
+            )
         };
-        algorithms || patterns
+        let differs = self.algorithm != one.algorithm;
+        let by_algorithm = tells(self.algorithm) && tells(one.algorithm) && differs;
+        by_pattern || by_algorithm && !is_shared
     }
 
     /// Withholds an algorithm that the running kernel does not have; `expected` is the one it has.

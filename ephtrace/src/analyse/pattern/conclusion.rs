@@ -88,3 +88,6 @@ fn informative_pairs(c: &Ensemble, pattern: Pattern, algorithm: Algorithm) -> u6
         _ => c.counts.returns,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,7 +130,7 @@ impl Counts {
     /// Takes note of the time of an event, before anything else.
     pub(super) fn observe_time(&mut self, clock: Clock) {
         let Clock::Time(ns) = clock else { return };
-        self.backwards += u64::from(ns + DISORDER_NS < self.last_ns);
+        self.backwards += u64::from(ns.saturating_add(DISORDER_NS) < self.last_ns);
         self.last_ns = ns;
         self.latest_ns = self.latest_ns.max(ns);
     }
@@ -176,12 +176,6 @@ impl Counts {
     /// Whether the range was known at most assignments.
     pub(super) fn range_is_known(&self) -> bool {
         2 * self.ranged > self.events
-    }
-
-    /// Returns with others in between are too few to tell a counter for everybody from one for
-    /// each destination.
-    pub(super) fn single_destination(&self) -> bool {
-        self.interleaved < 3
     }
 }
 

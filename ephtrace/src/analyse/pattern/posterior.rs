@@ -64,7 +64,7 @@ const FOR_EVERYBODY: f64 = 0.8;
 const FOR_ITSELF: f64 = 0.6;
 
 /// What `IP_LOCAL_PORT_RANGE` is worth where the range is a system's own, or not known.
-const USUAL_RANGE: f64 = 0.2;
+const USUAL_RANGE: f64 = 0.03;
 
 /// Prior of each policy: how common it is out there, and how little of a regular stream it needs to
 /// be fooled.
@@ -83,7 +83,6 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
     let n = as_f64(c.counts.events);
     let mut members = known(c, n);
     members.push(mixed(c, n));
-    members.extend(unseen_rest(c, n));
     members.extend(open(c, n));
     let (against_lanes, against_one) = (against_lanes(c), against_one(c));
     for member in &mut members {
@@ -99,6 +98,8 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
             member.prior *= FOREIGN;
         }
     }
+    // A rest that is not seen has every switch jump.
+    members.extend(unseen_rest(c, n));
     foreign(c, &mut members);
     told_apart(c, members)
 }

@@ -26,12 +26,12 @@ fn totals(comm: &[u8], latencies: &[u64], tried: &[u32]) -> Totals {
     for &latency_ns in latencies {
         totals.assignments += 1;
         totals.search_ns += latency_ns;
-        totals.max_latency_ns = totals.max_latency_ns.max(latency_ns);
+        totals.max_latency_ns[0] = totals.max_latency_ns[0].max(latency_ns);
         totals.latency[latency_slot(latency_ns)] += 1;
     }
     for &tried in tried {
         totals.candidates += u64::from(tried);
-        totals.max_tried = totals.max_tried.max(tried);
+        totals.max_tried[0] = totals.max_tried[0].max(tried);
         totals.tried[tried_slot(tried)] += 1;
     }
     totals

@@ -16,7 +16,7 @@ fn hook(hook: &'static str, available: Option<bool>, reason: Option<&str>) -> Ho
         origins: vec![origin("connect", available, None)],
         attaches: "a function".into(),
         needs: "BTF",
-        gives: "everything",
+        gives: "everything".to_owned(),
         verifier_log: None,
     }
 }

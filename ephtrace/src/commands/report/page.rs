@@ -11,7 +11,7 @@ use super::reading::{Report, read_in_order};
 use crate::{
     analyse::charts::Charts,
     model::filter::Filter,
-    output::{Prepared, page::Page},
+    output::{PendingFile, page::Page},
     replay,
 };
 
@@ -46,12 +46,12 @@ pub(super) fn render(report: &Report, charts: &Charts) -> String {
 }
 
 /// The file at `path`, as it is: what is in it is overwritten only once the page is there.
-fn open(path: &Path, from: &Path) -> Result<Option<Prepared>> {
+fn open(path: &Path, from: &Path) -> Result<Option<PendingFile>> {
     if path.as_os_str() == "-" {
         return Ok(None);
     }
     let prepared =
-        Prepared::open(path).with_context(|| format!("can't write {}", path.display()))?;
+        PendingFile::open(path).with_context(|| format!("can't write {}", path.display()))?;
     if prepared.file().metadata().is_ok_and(|page| replay::is_from(from, &page)) {
         bail!("{} is the recording itself; name another file for the page", path.display());
     }

@@ -83,8 +83,8 @@ pub(super) fn read_with(
     })
 }
 
-/// Reads the recording at `path`; a second time, all of it put in order, where rows came too late and
-/// it is a file. `observe` sees each assignment; what it has seen in the end is returned, too.
+/// Reads the recording at `path`; a second time, all of it put in order, where rows came too late
+/// and it is a file. `observe` sees each assignment; what it has seen in the end is returned, too.
 pub(super) fn read_in_order<O: Default>(
     path: &Path,
     filter: Option<&Filter>,

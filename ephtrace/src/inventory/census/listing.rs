@@ -3,7 +3,7 @@
 use crate::inventory::{
     asked::Taken,
     namespace::{Source, TcpTotals, UdpTotals},
-    socket::{Socket, State},
+    socket::{Socket, TcpState},
     sysctls::Sysctls,
 };
 
@@ -49,8 +49,8 @@ impl Listing {
     pub fn add_tcp(&mut self, socket: Socket, sysctls: &Sysctls) {
         self.tcp.sockets += 1;
         match socket.state {
-            State::Listen => self.tcp.listening += 1,
-            State::Bound | State::Close => self.tcp.bound_only += 1,
+            TcpState::Listen => self.tcp.listening += 1,
+            TcpState::Bound | TcpState::Close => self.tcp.bound_only += 1,
             state => self.tcp.connected.add(state),
         }
         if !sysctls.range.contains(socket.sport) {

@@ -19,10 +19,10 @@ use self::rank::{may_reuse, rank};
 use super::{
     asked::{Ask, Asked, Taken},
     bound::{Bound, Held, HeldState},
-    namespace::{DestinationUse, Mark, Namespace, Others, Place, Settings},
+    namespace::{DestinationUse, Mark, Namespace, NetnsRef, NetnsSettings, Others},
     owners::Owners,
     port_set::{Parity, PortSet},
-    socket::{ByState, Socket, State},
+    socket::{ByState, Socket, TcpState},
     sysctls::Sysctls,
 };
 
@@ -39,7 +39,7 @@ const REUSE_DELAY_MS: u32 = 1000;
 /// What is in use in one namespace, before anybody asked whose it is.
 #[derive(Debug)]
 pub struct Census {
-    place: Place,
+    place: NetnsRef,
     sysctls: Sysctls,
     listing: Listing,
     /// Connected, on usable ports that are no listener's; each destination's together, by port.
@@ -60,7 +60,7 @@ pub struct Census {
 
 impl Census {
     /// Counts and ranks.
-    pub fn new(place: Place, sysctls: Sysctls, mut listing: Listing) -> Self {
+    pub fn new(place: NetnsRef, sysctls: Sysctls, mut listing: Listing) -> Self {
         let mut in_range = std::mem::take(&mut listing.in_range);
         in_range.retain(|socket| sysctls.range.contains(socket.sport));
         let mut tcp_taken = Taken::default();
@@ -71,7 +71,7 @@ impl Census {
             in_range.iter().filter(|s| is_bound_only(s.state)).copied().collect();
         bound.sort_unstable_by_key(|s| (s.sport, s.state, s.saddr, s.inode));
         let (mut listened, mut bound_ports) = (PortSet::default(), PortSet::default());
-        listened.extend(bound.iter().filter(|s| s.state == State::Listen).map(|s| s.sport));
+        listened.extend(bound.iter().filter(|s| s.state == TcpState::Listen).map(|s| s.sport));
         bound_ports.extend(bound.iter().map(|s| s.sport));
         let (mut accepted_sockets, mut on_reserved) = (Vec::new(), 0);
         in_range.retain(|socket| {
@@ -136,7 +136,7 @@ impl Census {
         let asked = asked.collect();
         let ports = ports.split(self.sysctls.range);
         Namespace {
-            settings: Settings::new(&self.sysctls),
+            settings: NetnsSettings::new(&self.sysctls),
             sockets: by_state.total(),
             by_state,
             ports: ports.total(),
@@ -190,7 +190,7 @@ impl Census {
         let now = reusable.clone().filter(|s| self.is_old_enough(s)).count();
         let reusable = self.sysctls.tw_reuse.map(|_| as_u32(reusable.count()));
         let now = self.sysctls.tw_reuse.map(|_| as_u32(now));
-        let resent = |s: &&Socket| s.state == State::SynSent && s.retransmits > 0;
+        let resent = |s: &&Socket| s.state == TcpState::SynSent && s.retransmits > 0;
         let first = &sockets[0];
         let held = holders(sockets, self.place.netns, owners);
         DestinationUse {
@@ -213,7 +213,7 @@ impl Census {
             other_holders: held.others,
             unknown_open: held.unknown_open,
             unknown_closed: held.unknown_closed,
-            ports: sockets.iter().map(|s| (s.sport, s.state == State::TimeWait)).collect(),
+            ports: sockets.iter().map(|s| (s.sport, s.state == TcpState::TimeWait)).collect(),
         }
     }
 
@@ -299,7 +299,7 @@ impl Census {
         let alike =
             |a: &Socket, b: &Socket| (a.sport, a.state, a.saddr) == (b.sport, b.state, b.saddr);
         let entries = || self.bound.chunk_by(alike);
-        let listens = |s: &Socket| s.state == State::Listen;
+        let listens = |s: &Socket| s.state == TcpState::Listen;
         let (mut listening, mut unreserved, mut only_bound) =
             (PortSet::default(), PortSet::default(), PortSet::default());
         for socket in &self.bound {
@@ -316,7 +316,7 @@ impl Census {
             listening_unreserved: unreserved.count(range),
             bound_only: lists_bound.then(|| only_bound.count(range)),
             connected: self.bound_and_connected(owners),
-            connected_ports: (!owners.openers.is_empty()).then(|| {
+            connected_ports: (!owners.past_owners.is_empty()).then(|| {
                 self.closed_to_connect(owners).bound.count(range) - self.bound_ports.count(range)
             }),
             held: entries().take(MAX_HELD).map(|entry| self.held(entry, owners)).collect(),
@@ -325,7 +325,7 @@ impl Census {
     }
 
     fn bound_and_connected(&self, owners: Owners<'_>) -> Option<u64> {
-        if owners.openers.is_empty() {
+        if owners.past_owners.is_empty() {
             return None;
         }
         let netns = self.place.netns;
@@ -337,7 +337,11 @@ impl Census {
         let first = &sockets[0];
         Held {
             port: first.sport,
-            state: if first.state == State::Listen { HeldState::Listen } else { HeldState::Bound },
+            state: if first.state == TcpState::Listen {
+                HeldState::Listen
+            } else {
+                HeldState::Bound
+            },
             reserved: self.sysctls.reserved.contains(first.sport),
             saddr: first.saddr,
             sockets: sockets.len(),
@@ -347,8 +351,8 @@ impl Census {
     }
 }
 
-fn is_bound_only(state: State) -> bool {
-    matches!(state, State::Listen | State::Bound | State::Close)
+fn is_bound_only(state: TcpState) -> bool {
+    matches!(state, TcpState::Listen | TcpState::Bound | TcpState::Close)
 }
 
 fn is_scarce(asked: &Asked) -> bool {

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, ops::Range};
 
 use crate::inventory::{
-    socket::{Socket, State},
+    socket::{Socket, TcpState},
     sysctls::Sysctls,
 };
 
@@ -12,7 +12,7 @@ use crate::inventory::{
 pub(super) fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> bool {
     // Without timestamps nothing tells late segments of the old connection from those of the new
     // one.
-    if socket.state != State::TimeWait || sysctls.timestamps == Some(0) {
+    if socket.state != TcpState::TimeWait || sysctls.timestamps == Some(0) {
         return false;
     }
     match sysctls.tw_reuse {

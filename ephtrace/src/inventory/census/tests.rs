@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     inventory::{
-        openers::Openers,
         owners::{OpenSockets, Process},
+        past_owners::PastOwners,
     },
     model::{Assignment, Comm, Origin, PortRange},
 };
@@ -35,27 +35,27 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// From 10.0.0.1 to 10.0.0.`last`, port 443.
-pub(crate) fn socket(last: u8, sport: u16, state: State, inode: u32) -> Socket {
+pub(crate) fn socket(last: u8, sport: u16, state: TcpState, inode: u32) -> Socket {
     let (saddr, daddr) = (ip("10.0.0.1"), IpAddr::from([10, 0, 0, last]));
     Socket { inode, ..Socket::new(saddr, daddr, sport, 443, state) }
 }
 
 pub(crate) fn open(last: u8, sport: u16) -> Socket {
-    socket(last, sport, State::Established, 1000 + u32::from(sport))
+    socket(last, sport, TcpState::Established, 1000 + u32::from(sport))
 }
 
-pub(crate) fn bound(sport: u16, state: State, inode: u32) -> Socket {
+pub(crate) fn bound(sport: u16, state: TcpState, inode: u32) -> Socket {
     Socket { daddr: ip("0.0.0.0"), dport: 0, ..socket(0, sport, state, inode) }
 }
 
 fn census(sysctls: Sysctls, in_range: Vec<Socket>) -> Census {
-    let place = Place { netns: NETNS, ..Place::default() };
+    let place = NetnsRef { netns: NETNS, ..NetnsRef::default() };
     Census::new(place, sysctls, Listing { in_range, lists_bound: true, ..Listing::default() })
 }
 
 pub(crate) fn describe(sysctls: Sysctls, in_range: Vec<Socket>, limit: usize) -> Namespace {
-    let (open, openers) = (OpenSockets::default(), Openers::default());
-    census(sysctls, in_range).describe(limit, Owners { open: &open, openers: &openers })
+    let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
+    census(sysctls, in_range).describe(limit, Owners { open: &open, past_owners: &past_owners })
 }
 
 #[test]
@@ -63,14 +63,14 @@ fn only_what_connect_could_have_chosen_is_in_use() {
     let sockets = vec![
         open(9, 40000),
         open(8, 40000),
-        socket(9, 40003, State::TimeWait, 0),
+        socket(9, 40003, TcpState::TimeWait, 0),
         // Out of the range, reserved, of a listener, and the listener itself.
         open(9, 39999),
         open(9, 40005),
-        bound(40006, State::Listen, 5),
+        bound(40006, TcpState::Listen, 5),
         open(9, 40006),
         // Bound and nothing else.
-        bound(40008, State::Bound, 6),
+        bound(40008, TcpState::Bound, 6),
     ];
     let found = describe(sysctls(40000, 40009, &[40005]), sockets, 10);
     assert_eq!((found.sockets, found.ports, found.even, found.odd), (3, 2, 1, 1));
@@ -88,7 +88,7 @@ fn only_what_connect_could_have_chosen_is_in_use() {
 
 #[test]
 fn a_listener_on_a_reserved_port_is_no_risk() {
-    let sockets = vec![bound(40005, State::Listen, 5), bound(40006, State::Listen, 6)];
+    let sockets = vec![bound(40005, TcpState::Listen, 5), bound(40006, TcpState::Listen, 6)];
     let found = describe(sysctls(40000, 40009, &[40005]), sockets, 10).bound;
     assert_eq!((found.listening, found.listening_unreserved), (2, 1));
     assert_eq!(found.held.iter().map(|held| held.reserved).collect::<Vec<_>>(), [true, false]);
@@ -96,7 +96,7 @@ fn a_listener_on_a_reserved_port_is_no_risk() {
 
 #[test]
 fn sockets_that_share_a_port_are_one_entry() {
-    let sockets = vec![bound(40006, State::Listen, 5), bound(40006, State::Listen, 6)];
+    let sockets = vec![bound(40006, TcpState::Listen, 5), bound(40006, TcpState::Listen, 6)];
     let found = describe(sysctls(40000, 40009, &[]), sockets, 10).bound;
     assert_eq!((found.ports, found.held.len(), found.held[0].sockets), (1, 1, 2));
 }
@@ -105,8 +105,8 @@ fn sockets_that_share_a_port_are_one_entry() {
 fn a_socket_that_the_kernel_lists_twice_counts_once() {
     let sockets = vec![
         open(9, 40000),
-        socket(9, 40000, State::TimeWait, 0),
-        socket(9, 40002, State::SynSent, 3),
+        socket(9, 40000, TcpState::TimeWait, 0),
+        socket(9, 40002, TcpState::SynSent, 3),
     ];
     let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
     assert_eq!((found.sockets, found.destinations[0].in_use), (2, 2));
@@ -117,7 +117,7 @@ fn marks_come_at_half_and_at_the_end() {
     let mark = |ports: Range<u16>, bound_port: Option<u16>| {
         let mut sockets: Vec<Socket> =
             ports.map(|nth| open(9, 40000 + nth * 2 % 10 + nth / 5)).collect();
-        sockets.extend(bound_port.map(|port| bound(port, State::Listen, 1)));
+        sockets.extend(bound_port.map(|port| bound(port, TcpState::Listen, 1)));
         describe(sysctls(40000, 40009, &[]), sockets, 10).destinations[0].mark
     };
     assert_eq!(mark(0..4, None), Mark::None);
@@ -150,7 +150,7 @@ fn the_parity_that_connect_prefers_is_that_of_the_low_end() {
 
 #[test]
 fn ports_are_told_with_whether_they_only_wait() {
-    let sockets = vec![open(9, 40000), socket(9, 40003, State::TimeWait, 0)];
+    let sockets = vec![open(9, 40000), socket(9, 40003, TcpState::TimeWait, 0)];
     let found = describe(sysctls(40000, 40009, &[]), sockets, 10);
     let mut ports = found.destinations[0].ports.clone();
     ports.sort_unstable();
@@ -160,9 +160,9 @@ fn ports_are_told_with_whether_they_only_wait() {
 #[test]
 fn time_waits_may_be_taken_over_where_the_sysctl_says() {
     let here = |daddr: &str, tw_reuse| {
-        let one = Socket { daddr: ip(daddr), ..socket(9, 40000, State::TimeWait, 0) };
+        let one = Socket { daddr: ip(daddr), ..socket(9, 40000, TcpState::TimeWait, 0) };
         let sysctls = Sysctls { tw_reuse, ..sysctls(40000, 40009, &[]) };
-        describe(sysctls, vec![one, Socket { sport: 40002, state: State::FinWait2, ..one }], 1)
+        describe(sysctls, vec![one, Socket { sport: 40002, state: TcpState::FinWait2, ..one }], 1)
             .destinations[0]
             .time_wait_reusable
     };
@@ -180,7 +180,7 @@ fn a_time_wait_that_can_be_taken_over_takes_no_port() {
             saddr: ip("127.0.0.1"),
             daddr: ip("127.0.0.1"),
             time_wait_left_ms: Some(left_ms),
-            ..socket(9, 40000 + nth, State::TimeWait, 0)
+            ..socket(9, 40000 + nth, TcpState::TimeWait, 0)
         };
         let sysctls = Sysctls { timestamps, ..sysctls(40000, 40009, &[]) };
         let found = describe(sysctls, (0..10).map(here).collect(), 1);
@@ -197,19 +197,19 @@ fn a_time_wait_that_can_be_taken_over_takes_no_port() {
 #[test]
 fn ports_that_may_have_been_bound_are_told_apart() {
     let sockets = || vec![open(9, 40000), open(8, 40001), open(8, 40002), open(8, 40000)];
-    let left = |openers: &Openers| {
+    let left = |past_owners: &PastOwners| {
         let open = OpenSockets::default();
-        let owners = Owners { open: &open, openers };
+        let owners = Owners { open: &open, past_owners };
         let found = census(sysctls(40000, 40009, &[]), sockets()).describe(9, owners);
         let to_nine = found.destinations.iter().find(|d| d.flow.daddr == Some(ip("10.0.0.9")));
         let one = to_nine.unwrap().clone();
         (one.left, one.left_least, found.bound.connected_ports, found.taken)
     };
     // 40001 and 40002 may be closed to others; 40000 is in use for it anyway.
-    assert_eq!(left(&Openers::default()), (9, 7, None, vec![]));
-    let mut openers = Openers::default();
+    assert_eq!(left(&PastOwners::default()), (9, 7, None, vec![]));
+    let mut past_owners = PastOwners::default();
     for (sport, origin) in [(40001, Origin::Bind), (40002, Origin::Connect)] {
-        openers.observe(&Assignment {
+        past_owners.observe(&Assignment {
             pid: Some(1),
             flow: open(8, sport).flow(Some(NETNS)),
             sport: Some(sport),
@@ -217,7 +217,7 @@ fn ports_that_may_have_been_bound_are_told_apart() {
             ..Assignment::default()
         });
     }
-    assert_eq!(left(&openers), (8, 8, Some(1), vec![40001]));
+    assert_eq!(left(&past_owners), (8, 8, Some(1), vec![40001]));
 }
 
 #[test]
@@ -234,8 +234,8 @@ fn a_pool_of_workers_is_one_holder() {
         _ => process(7, "job", None),
     };
     let open: OpenSockets = (0..30).map(|nth| (41000 + nth, owner(nth))).collect();
-    let openers = Openers::default();
-    let owners = Owners { open: &open, openers: &openers };
+    let past_owners = PastOwners::default();
+    let owners = Owners { open: &open, past_owners: &past_owners };
     let found = census(sysctls(40000, 40099, &[]), sockets).describe(1, owners);
     let one = &found.destinations[0];
     let holders: Vec<_> = one
@@ -260,9 +260,9 @@ fn process(pid: u32) -> Arc<Process> {
 
 #[test]
 fn holders_are_who_has_it_open_else_who_opened_it() {
-    let mut openers = Openers::default();
+    let mut past_owners = PastOwners::default();
     let mut opened = |ts_ns, pid, sport, origin, saw: Socket| {
-        openers.observe(&Assignment {
+        past_owners.observe(&Assignment {
             ts_ns,
             pid: Some(pid),
             comm: Some(Comm::new("gone")),
@@ -272,18 +272,18 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
             ..Assignment::default()
         });
     };
-    let closed = socket(9, 40002, State::TimeWait, 0);
+    let closed = socket(9, 40002, TcpState::TimeWait, 0);
     opened(1, 66, 40002, Origin::Connect, closed);
     // Another has this one open now: what was seen of the port is older.
     opened(1, 66, 40000, Origin::Connect, open(9, 40000));
-    opened(1, 66, 40009, Origin::Bind, bound(40009, State::Listen, 5));
-    opened(1, 66, 40004, Origin::Bind, bound(40004, State::Bound, 5));
+    opened(1, 66, 40009, Origin::Bind, bound(40009, TcpState::Listen, 5));
+    opened(1, 66, 40004, Origin::Bind, bound(40004, TcpState::Bound, 5));
     let sockets = vec![
         open(9, 40000),
         closed,
         open(9, 40004),
-        socket(9, 40006, State::TimeWait, 0),
-        bound(40009, State::Listen, 5),
+        socket(9, 40006, TcpState::TimeWait, 0),
+        bound(40009, TcpState::Listen, 5),
     ];
     let found: OpenSockets =
         [(open(9, 40000).inode, process(55)), (5, process(5))].into_iter().collect();
@@ -291,7 +291,7 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
     assert_eq!(census.inodes(1).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
     // Half of the ports are taken from who binds: all holders are wanted, whatever is shown.
     assert_eq!(census.inodes(0).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
-    let all = census.describe(1, Owners { open: &found, openers: &openers });
+    let all = census.describe(1, Owners { open: &found, past_owners: &past_owners });
     let one = &all.destinations[0];
     let holders: Vec<_> = one.holders.iter().map(|h| (h.owner.pid, h.open, h.closed)).collect();
     assert_eq!(holders, [(Some(55), 1, 0), (Some(66), 0, 1)]);
@@ -314,14 +314,14 @@ fn without_a_recording_nothing_is_said_of_how_a_port_came_about() {
 #[test]
 fn old_kernels_do_not_list_bound_sockets() {
     let listing = Listing { lists_bound: false, ..Listing::default() };
-    let (open, openers) = (OpenSockets::default(), Openers::default());
-    let census = Census::new(Place::default(), sysctls(1, 9, &[]), listing);
-    let found = census.describe(1, Owners { open: &open, openers: &openers });
+    let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
+    let census = Census::new(NetnsRef::default(), sysctls(1, 9, &[]), listing);
+    let found = census.describe(1, Owners { open: &open, past_owners: &past_owners });
     assert_eq!((found.bound.bound_only, found.others, found.fullest()), (None, None, 0.0));
 }
 
 fn any_socket() -> impl Strategy<Value = Socket> {
-    let state = (1..=13_u8).prop_filter_map("no state", State::from_kernel);
+    let state = (1..=13_u8).prop_filter_map("no state", TcpState::from_kernel);
     (1..5_u8, 39_990..40_030_u16, state, 0..40_u32).prop_map(|(last, sport, state, inode)| {
         if is_bound_only(state) {
             bound(sport, state, inode)
@@ -342,9 +342,9 @@ proptest! {
         let sysctls = sysctls(40_000, 40_019, &reserved);
         let usable = sysctls.usable();
         let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
-        let openers = Openers::default();
+        let past_owners = PastOwners::default();
         let (sysctls_again, again) = (sysctls.clone(), sockets.clone());
-        let owners = || Owners { open: &open, openers: &openers };
+        let owners = || Owners { open: &open, past_owners: &past_owners };
         let all = census(sysctls, sockets).describe(limit, owners());
         let mut cut = census(sysctls_again, again).describe(usize::MAX, owners());
         cut.cut(limit);

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     analyse::{
         charts::Charts,
-        picture::{NEAR, Picture, Steps},
+        picture::{NEAR, PlotData, StepHistogram},
         real,
     },
     model::PortRange,
@@ -65,7 +65,7 @@ struct Size {
 }
 
 /// Steps of up to 40 ports either way.
-pub(super) fn near_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
+pub(super) fn near_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
     let (same, any) = (picture.steps(), charts.any_steps());
     let sizes = same.near().zip(any.near()).map(|((step, same), (_, any))| {
         let from = f64::from(step) - 0.5;
@@ -91,7 +91,7 @@ pub(super) fn near_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
 }
 
 /// All steps over the width of the range.
-pub(super) fn far_steps(picture: &Picture, charts: &Charts) -> Option<Plot> {
+pub(super) fn far_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
     let (same, any) = (picture.steps(), charts.any_steps());
     let starts: Vec<_> = same.bins().map(|(start, _)| start).collect();
     let width = starts.last()? - starts.first()?;
@@ -140,7 +140,12 @@ impl Parts {
     }
 }
 
-fn steps(same: &Steps, any: &Steps, sizes: &[Size], chance: Option<f64>) -> Option<Parts> {
+fn steps(
+    same: &StepHistogram,
+    any: &StepHistogram,
+    sizes: &[Size],
+    chance: Option<f64>,
+) -> Option<Parts> {
     let (first, last) = (sizes.first()?, sizes.last()?);
     if same.total() + any.total() == 0 {
         return None;

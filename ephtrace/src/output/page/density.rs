@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt::Write as _, ops::Range};
 use maud::{Markup, html};
 
 use super::{
-    hues::{COLOURS, Hues},
+    hues::{COLOURS, ColorAssignment},
     plot::{Cells, Drawing, HEIGHT, WIDTH},
     scale::Scale,
 };
@@ -40,7 +40,7 @@ pub(super) struct Density<'a> {
 
 impl Density<'_> {
     /// The drawing, `behind` it what lies behind the cells.
-    pub(super) fn draw(&self, hues: &Hues, behind: &Markup) -> Drawing {
+    pub(super) fn draw(&self, hues: &ColorAssignment, behind: &Markup) -> Drawing {
         let [left, top, width, height] = self.place();
         let (columns, rows) = self.used();
         let [across, down] = [width / size(&columns), height / size(&rows)];
@@ -65,7 +65,7 @@ impl Density<'_> {
     }
 
     /// A letter at the last cell of each colour, unless there is one nearby.
-    pub(super) fn letters(&self, hues: &Hues) -> Vec<(usize, f64, f64)> {
+    pub(super) fn letters(&self, hues: &ColorAssignment) -> Vec<(usize, f64, f64)> {
         let mut last = BTreeMap::new();
         self.each(|column, row, cell| {
             let at: &mut (usize, usize) = last.entry(hues.of_cell(cell)).or_default();
@@ -112,7 +112,7 @@ impl Density<'_> {
     }
 
     /// For each colour and strength the cells that have it, neighbours drawn as one.
-    fn paths(&self, hues: &Hues) -> BTreeMap<(usize, u32), String> {
+    fn paths(&self, hues: &ColorAssignment) -> BTreeMap<(usize, u32), String> {
         let mut most = 1;
         self.each(|_, _, cell| most = most.max(cell.count));
         let mut paths = BTreeMap::<_, String>::new();
@@ -129,7 +129,7 @@ impl Density<'_> {
     }
 
     /// Dots for cells without a neighbour, by colour.
-    fn lone(&self, hues: &Hues) -> BTreeMap<usize, String> {
+    fn lone(&self, hues: &ColorAssignment) -> BTreeMap<usize, String> {
         let [left, top, width, height] = self.place();
         let (columns, rows) = self.used();
         let mut paths = BTreeMap::<_, String>::new();

@@ -15,10 +15,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     bars, failures,
-    hues::Hues,
+    hues::ColorAssignment,
     plot::Plot,
     scatter, tables,
-    text::{capital, shown},
+    text::{capital, escape_for_terminal},
 };
 use crate::analyse::{charts::Charts, findings::Finding, summary::Summary};
 
@@ -46,7 +46,7 @@ pub struct Page<'a> {
 impl Page<'_> {
     /// The whole file.
     pub fn render(&self) -> String {
-        let title = format!("Ephemeral ports: {}", shown(self.source));
+        let title = format!("Ephemeral ports: {}", escape_for_terminal(self.source));
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -59,7 +59,7 @@ impl Page<'_> {
 
     fn body(&self, title: &str) -> Markup {
         let Self { source, format, repeated, summary, charts } = *self;
-        let hues = Hues::of(charts);
+        let hues = ColorAssignment::of(charts);
         let charts = plots(summary, charts, &hues);
         html! {
             a.skip href="#verdict" { "Skip to the verdict" }
@@ -140,9 +140,9 @@ fn list(findings: &[Finding]) -> Markup {
             ul.findings {
                 @for Finding { severity, sentence, evidence, remedies, .. } in findings {
                     li class=(severity) {
-                        strong { (severity) } " " (capital(&shown(sentence)))
-                        @if !evidence.is_empty() { p { (shown(evidence)) } }
-                        @for remedy in remedies { p.remedy { (shown(remedy)) } }
+                        strong { (severity) } " " (capital(&escape_for_terminal(sentence)))
+                        @if !evidence.is_empty() { p { (escape_for_terminal(evidence)) } }
+                        @for remedy in remedies { p.remedy { (escape_for_terminal(remedy)) } }
                     }
                 }
             }
@@ -156,7 +156,7 @@ struct Plots {
     missing: Vec<&'static str>,
 }
 
-fn plots(summary: &Summary, charts: &Charts, hues: &Hues) -> Plots {
+fn plots(summary: &Summary, charts: &Charts, hues: &ColorAssignment) -> Plots {
     let picture = &summary.picture;
     let all = [
         (scatter::by_number(charts, hues), "No port was assigned, so there is none to be drawn."),

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 use rustc_hash::FxBuildHasher;
 
-use super::{scale::count, text::shown};
+use super::{scale::count, text::escape_for_terminal};
 use crate::{
     analyse::{
         charts::{Cell, Charts, Id},
-        lanes::Lane,
+        lanes::LaneKey,
     },
     output::summary::plots::hues,
 };
@@ -27,7 +27,7 @@ pub(super) const SEVERAL: Hue = COLOURS + 1;
 pub(super) type Hue = usize;
 
 /// The colours of the lanes.
-pub(super) struct Hues {
+pub(super) struct ColorAssignment {
     of: HashMap<Id, Hue, FxBuildHasher>,
     named: Vec<(String, u64)>,
     others: u64,
@@ -36,18 +36,18 @@ pub(super) struct Hues {
     dense: bool,
 }
 
-impl Hues {
+impl ColorAssignment {
     pub(super) fn of(charts: &Charts) -> Self {
-        let roster = charts.roster();
-        let busiest = roster.busiest(COLOURS);
+        let lane_ids = charts.lane_ids();
+        let busiest = lane_ids.busiest(COLOURS);
         let of = busiest.iter().enumerate().map(|(hue, &(_, id, _))| (id, hue)).collect();
-        let lanes: Vec<Lane> = busiest.iter().map(|&(lane, _, _)| lane).collect();
+        let lanes: Vec<LaneKey> = busiest.iter().map(|&(lane, _, _)| lane).collect();
         let counts = busiest.iter().map(|&(_, _, count)| count);
         let named: Vec<_> = names(&lanes).into_iter().zip(counts).collect();
         let listed: u64 = named.iter().map(|(_, count)| count).sum();
         let others = charts.events().saturating_sub(listed);
         let dense = charts.marks().is_none();
-        Self { of, dense, others, other_lanes: roster.len().saturating_sub(named.len()), named }
+        Self { of, dense, others, other_lanes: lane_ids.len().saturating_sub(named.len()), named }
     }
 
     /// The colour of lane number `id`.
@@ -105,15 +105,15 @@ fn entry(hue: Hue, name: &str, n: Option<u64>) -> Markup {
     html! {
         label class=(format!("h{hue}")) {
             input type="checkbox" checked id=(format!("show{hue}"));
-            b { (Hues::letter(hue)) }
-            span { (shown(name)) }
+            b { (ColorAssignment::letter(hue)) }
+            span { (escape_for_terminal(name)) }
             @if let Some(n) = n { small { (count(n)) } }
         }
     }
 }
 
 /// With source and namespace only where they are not told apart without.
-fn names(lanes: &[Lane]) -> Vec<String> {
+fn names(lanes: &[LaneKey]) -> Vec<String> {
     let names: Vec<String> = lanes.iter().map(hues::name).collect();
     let sourced: Vec<String> = lanes
         .iter()

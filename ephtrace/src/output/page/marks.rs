@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::{
     density,
-    hues::{COLOURS, Hues},
+    hues::{COLOURS, ColorAssignment},
     plot::{Drawing, HEIGHT, WIDTH},
     scale::{Scale, Unit, count},
-    text::shown,
+    text::escape_for_terminal,
 };
 use crate::{
     analyse::{charts::Mark, real},
@@ -27,7 +27,7 @@ pub(super) struct Dot<'a> {
 pub(super) fn draw(
     dots: &[Dot<'_>],
     (x, y): (&Scale, &Scale),
-    hues: &Hues,
+    hues: &ColorAssignment,
     behind: &Markup,
 ) -> Drawing {
     let shapes = html! {
@@ -47,7 +47,7 @@ pub(super) fn draw(
 pub(super) fn letters(
     dots: &[Dot<'_>],
     (x, y): (&Scale, &Scale),
-    hues: &Hues,
+    hues: &ColorAssignment,
 ) -> Vec<(usize, f64, f64)> {
     let last = (0..COLOURS).filter_map(|hue| {
         let dot = dots.iter().rev().find(|dot| hues.hue(dot.mark.id) == hue)?;
@@ -57,7 +57,7 @@ pub(super) fn letters(
 }
 
 /// All that is known of an event.
-fn sentence(mark: &Mark, hues: &Hues) -> String {
+fn sentence(mark: &Mark, hues: &ColorAssignment) -> String {
     let hue = hues.hue(mark.id);
     let name = if hue == COLOURS {
         crate::output::summary::plots::hues::name(&mark.lane)
@@ -78,10 +78,10 @@ fn sentence(mark: &Mark, hues: &Hues) -> String {
     let latency = mark.latency_ns.map(|ns| format!("in {}", Unit::Nanoseconds.label(real(ns))));
     let tried = mark.tried.map(|tried| format!("tried {}", count(tried.into())));
     let process = mark.pid.map(|pid| match mark.comm {
-        Some(comm) => format!("{} ({pid})", shown(comm.as_str())),
+        Some(comm) => format!("{} ({pid})", escape_for_terminal(comm.as_str())),
         None => format!("process {pid}"),
     });
-    let first = format!("#{}: {what}, {} {name}", count(mark.number), Hues::letter(hue));
+    let first = format!("#{}: {what}, {} {name}", count(mark.number), ColorAssignment::letter(hue));
     let parts = [Some(first), step, latency, tried, process];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -105,7 +105,7 @@ impl Plot {
                             span class=(format!("letter h{hue}")) aria-hidden="true"
                                 data-at=(format!("{x:.4} {:.4}", 1.0 - y))
                                 style=(format!("left:{left:.2}%;top:{top:.2}%"))
-                            { (super::hues::Hues::letter(hue)) }
+                            { (super::hues::ColorAssignment::letter(hue)) }
                         }
                     } }
                     div.axis.across aria-hidden="true" { (ticks(&x.0.ticks(TICKS_ACROSS), false)) }

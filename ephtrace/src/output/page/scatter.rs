@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::slices::Slices;
 use super::{
     density::{Density, Value},
-    hues::Hues,
+    hues::ColorAssignment,
     marks::{self, Dot},
     plot::{Drawing, HEIGHT, Plot, Shape, WIDTH},
     scale::{Scale, Unit, count},
@@ -48,7 +48,7 @@ type At = fn(&Mark, u64) -> Option<(f64, f64)>;
 struct Scatter<'a> {
     /// Events to be drawn one by one, if they are few.
     marks: Option<&'a VecDeque<Mark>>,
-    hues: &'a Hues,
+    hues: &'a ColorAssignment,
     grid: &'a Grid,
     x: Scale,
     y: Scale,
@@ -94,7 +94,7 @@ impl Scatter<'_> {
 }
 
 /// Ports in the order of their assignment.
-pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn by_number(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.by_number();
     let y = ports(charts, grid)?;
     let x = numbers(charts);
@@ -130,7 +130,7 @@ pub(super) fn by_number(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// Of very many, the last ones one by one: what the density of all can't show any more.
-pub(super) fn last(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn last(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let (None, marks) = (charts.marks(), charts.last()) else { return None };
     let mut grid = Grid::new(marks.len(), ROWS);
     for mark in marks {
@@ -165,7 +165,7 @@ pub(super) fn last(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// The same over time.
-pub(super) fn by_time(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn by_time(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.by_time();
     let y = ports(charts, grid)?;
     let (first, last) = grid.x().seen()?;
@@ -201,7 +201,7 @@ pub(super) fn by_time(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// Each port against the one before it in its lane.
-pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn returns(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.returns();
     let y = ports(charts, charts.by_number())?;
     grid.x().seen()?;
@@ -234,7 +234,7 @@ pub(super) fn returns(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// How long each search took.
-pub(super) fn latency(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn latency(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let at: At = |mark, _| Some((real(mark.number), real(mark.latency_ns?.max(1))));
     let grid = charts.latency();
     let ends = charts.latency_ends()?;
@@ -249,7 +249,7 @@ pub(super) fn latency(charts: &Charts, hues: &Hues) -> Option<Plot> {
 }
 
 /// How many candidates each search looked at.
-pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
+pub(super) fn tried(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let at: At = |mark, _| Some((real(mark.number), f64::from(mark.tried?.max(1))));
     let grid = charts.tried();
     let ends = charts.tried_ends()?;
@@ -269,7 +269,7 @@ pub(super) fn tried(charts: &Charts, hues: &Hues) -> Option<Plot> {
 
 fn searches<'a>(
     charts: &'a Charts,
-    hues: &'a Hues,
+    hues: &'a ColorAssignment,
     (grid, at): (&'a Grid, At),
     y: Scale,
 ) -> Scatter<'a> {
@@ -368,7 +368,7 @@ fn epochs(charts: &Charts, how: &str) -> Markup {
 fn reading(charts: &Charts, grid: &Grid) -> String {
     let Some((lowest, highest)) = grid.y().seen() else { return String::new() };
     let used = (0..=u16::MAX).filter(|&port| charts.occupancy().count(port) > 0).count();
-    let lanes = charts.roster().len();
+    let lanes = charts.lane_ids().len();
     let how = if charts.marks().is_some() { "each one drawn" } else { "drawn by density" };
     format!(
         "{} ports, {} different ones, from {lowest} to {highest}, of {} {}; {how}.",

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use super::{
     density::Value,
-    hues::Hues,
+    hues::ColorAssignment,
     scale::{Unit, count},
-    text::shown,
+    text::escape_for_terminal,
 };
 use crate::analyse::charts::Grid;
 
@@ -16,7 +16,7 @@ const SLICES: usize = 16;
 /// A grid and what its axes mean.
 pub(super) struct Slices<'a> {
     pub(super) grid: &'a Grid,
-    pub(super) hues: &'a Hues,
+    pub(super) hues: &'a ColorAssignment,
     pub(super) value: (Value, Value),
     pub(super) zero: u64,
     pub(super) units: (Unit, Unit),
@@ -55,7 +55,7 @@ impl Slices<'_> {
                             @if self.hues.several() {
                                 td.text {
                                     @if let Some(hue) = slice.busiest {
-                                        (shown(self.hues.name(hue)))
+                                        (escape_for_terminal(self.hues.name(hue)))
                                     }
                                 }
                             }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     scale::{Unit, count},
-    text::{capital, shown},
+    text::{capital, escape_for_terminal},
 };
 use crate::{
     analyse::{
@@ -15,8 +15,8 @@ use crate::{
     },
     model::{Origin, Protocol, errno_name, hook_name, origin_name, protocol_name},
     output::{
-        span::Span,
-        summary::words::{USUAL, percent, word},
+        human_duration::HumanDuration,
+        summary::words::{USUAL, host_word, percent, word},
     },
 };
 
@@ -48,7 +48,7 @@ pub(super) fn numbers(summary: &Summary) -> Markup {
             div {
                 dt { "Duration" }
                 dd {
-                    (Span(summary.duration_ns)) small { (format!("{:.1}/s", summary.per_second)) }
+                    (HumanDuration(summary.duration_ns)) small { (format!("{:.1}/s", summary.per_second)) }
                 }
             }
             div { dt { "Destinations" } dd { (count(*destinations_known)) } }
@@ -72,7 +72,7 @@ pub(super) fn verdict(summary: &Summary) -> Markup {
     html! {
         p.verdict { (capital(&crate::output::summary::words::whole(summary))) }
         @if !evidence.is_empty() {
-            ul.evidence { @for line in evidence { li { (shown(line)) } } }
+            ul.evidence { @for line in evidence { li { (escape_for_terminal(line)) } } }
         }
         @if summary.verdict.n > 0 {
             details {
@@ -136,7 +136,7 @@ pub(super) fn hosts(summary: &Summary) -> Markup {
                     @for one in listed {
                         tr {
                             th scope="row" { (one.name()) } td { (count(one.assignments)) }
-                            td { (count(one.failures)) } td.text { code { (word(&one.verdict)) } }
+                            td { (count(one.failures)) } td.text { code { (host_word(&one.verdict)) } }
                         }
                     }
                 }
@@ -241,7 +241,7 @@ pub(super) fn processes(summary: &Summary) -> Markup {
                     @let ProcessSummary { pid, comm, assignments, complete, failures, verdict } =
                         process;
                     tr {
-                        th scope="row" { (comm.as_deref().map_or("–".to_owned(), shown)) }
+                        th scope="row" { (comm.as_deref().map_or("–".to_owned(), escape_for_terminal)) }
                         td { (pid) }
                         td.share {
                             (meter(*assignments, most)) (at_least(*complete)) (count(*assignments))
@@ -277,7 +277,7 @@ pub(super) fn reuse(summary: &Summary) -> Markup {
                                            soonest after "
                     (count(after.min)) " assignments (median " (count(after.median)) ")"
                     @if let Some(time) = reuse.time_ns {
-                        " and after " (Span(time.min)) " (median " (Span(time.median)) ")"
+                        " and after " (HumanDuration(time.min)) " (median " (HumanDuration(time.median)) ")"
                     }
                     "."
                 }
@@ -295,7 +295,7 @@ pub(super) fn origin_of(source: &str, format: &str, repeated: u64, summary: &Sum
     let time = |ns: Option<u64>| ns.map_or("–".to_owned(), super::time::utc);
     html! {
         dl.about {
-            dt { "Recording" } dd { (shown(source)) ", " (format) }
+            dt { "Recording" } dd { (escape_for_terminal(source)) ", " (format) }
             dt { "First assignment" } dd { (time(summary.first_ns)) }
             dt { "Last assignment" } dd { (time(summary.last_ns)) }
             @if let Some(hook) = summary.hook { dt { "Seen by" } dd { (hook_name(hook)) } }

@@ -13,8 +13,8 @@ use crate::{
     analyse::{
         charts::{Charts, MAX_MARKS},
         findings::{Finding, Rule, Severity},
-        lanes::Lanes,
-        summary::{Circumstances, Summary},
+        lanes::StepTracker,
+        summary::{RunContext, Summary},
         tally::Tally,
     },
     model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, losses::Losses},
@@ -54,14 +54,14 @@ fn failure(n: u32, errno: u16) -> Assignment {
 /// What a page of these events is made of.
 fn made_of(events: impl IntoIterator<Item = Assignment>) -> (Summary, Charts) {
     let (mut tally, mut lanes, mut charts) =
-        (Tally::new(None), Lanes::default(), Charts::default());
+        (Tally::new(None), StepTracker::default(), Charts::default());
     for mut event in events {
         lanes.follow(&mut event);
         tally.observe(&event);
         charts.observe(&event);
     }
     let losses = Losses { ring_full: 3, ..Losses::default() };
-    (tally.summary(None, 100, Circumstances { losses, ..Circumstances::default() }), charts)
+    (tally.summary(None, 100, RunContext { losses, ..RunContext::default() }), charts)
 }
 
 fn page_called(source: &str, events: impl IntoIterator<Item = Assignment>) -> String {
@@ -91,22 +91,10 @@ fn part(page: &str, from: &str, to: &str) -> String {
 #[test]
 fn begins_with_policy_verdict_and_findings() {
     let page = page((0..40).map(connect).chain([failure(40, 99), failure(41, 99)]));
-    insta::assert_snapshot!(part(&page, "<!DOCTYPE", "<title>").replace(SCRIPT_HASH, "HASH"), @r##"
-    <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="\
-                                                                                                                   default-src \
-                                                                                                                   'none'; \
-                                                                                                                   img-src \
-                                                                                                                   data:; \
-                                                                                                                   style-src \
-                                                                                                                   'unsafe-inline'; \
-                                                                                                                   script-src \
-                                                                                                                   'sha256-HASH'; \
-                                                                                                                   base-uri \
-                                                                                                                   'none'; \
-                                                                                                                   form-action \
-                                                                                                                   'none'"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+    insta::assert_snapshot!(part(&page, "<!DOCTYPE", "<title>").replace(SCRIPT_HASH, "HASH"), @r#"
+    <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-HASH'; base-uri 'none'; form-action 'none'"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
     <link rel="icon" href="data:,"><title>
-    "##);
+    "#);
     insta::assert_snapshot!(part(&page, r#"<ul class="findings""#, "</ul>"), @r##"
     <ul class="findings">
     <li class="critical"><strong>critical</strong> No port is free (connect) for 10.0.0.1 -&gt; 10.0.1.1:443
@@ -144,7 +132,7 @@ fn begins_with_policy_verdict_and_findings() {
 #[test]
 fn a_chart_of_few_events() {
     let page = page((0..3).map(connect));
-    insta::assert_snapshot!(part(&page, r#"<figure class="wide" id="by-number""#, "</figure>"), @r##"
+    insta::assert_snapshot!(part(&page, r#"<figure class="wide" id="by-number""#, "</figure>"), @r#"
     <figure class="wide" id="by-number" aria-labelledby="by-number-title"><figcaption><h3 id="by-number-title">Ports in the order of their assignment</h3>
     <p>One rising line: one counter for everybody. Several lines: a counter for each destination. A cloud: chance. </p></figcaption>
     <div class="plot" data-x="1 4 linear" data-y="39989.94 40513.06 linear" data-x-unit="count" data-y-unit="port" data-x-name="number of the assignment" data-y-name="port">
@@ -158,18 +146,9 @@ fn a_chart_of_few_events() {
     <span style="top:2.50%">40500</span></div>
     <div class="frame">
     <div class="area">
-    <svg role="img" viewBox="0 0 1000 500" preserveAspectRatio="none" aria-label="Ports in the \
-                                                                                  order of their \
-                                                                                  assignment: 3 \
-                                                                                  ports, 3 \
-                                                                                  different ones, \
-                                                                                  from 40000 to \
-                                                                                  40502, of 2 \
-                                                                                  destinations; \
-                                                                                  each one drawn.">
+    <svg role="img" viewBox="0 0 1000 500" preserveAspectRatio="none" aria-label="Ports in the order of their assignment: 3 ports, 3 different ones, from 40000 to 40502, of 2 destinations; each one drawn.">
 
-    <path class="lines" d="M0.0 0V500M333.3 0V500M666.7 0V500M1000.0 0V500M0 490.4H1000M0 \
-                           394.8H1000M0 299.2H1000M0 203.6H1000M0 108.1H1000M0 12.5H1000"></path>
+    <path class="lines" d="M0.0 0V500M333.3 0V500M666.7 0V500M1000.0 0V500M0 490.4H1000M0 394.8H1000M0 299.2H1000M0 203.6H1000M0 108.1H1000M0 12.5H1000"></path>
 
     <path class="m h0" d="M0.00 490.38h0"><title>#1: port 40000, A 10.0.1.1:443, in 1 µs, tried 1, curl (181)</title></path>
 
@@ -192,7 +171,7 @@ fn a_chart_of_few_events() {
     <tr><th scope="row">1</th><td>1</td><td>40000</td><td>40001</td><td class="text">10.0.1.1:443</td></tr>
     <tr><th scope="row">2</th><td>1</td><td>40502</td><td>40502</td><td class="text">10.0.1.1:444</td></tr>
     <tr><th scope="row">3</th><td>1</td><td>40004</td><td>40005</td><td class="text">10.0.1.1:443</td></tr></tbody></table></div></details></figure>
-    "##);
+    "#);
 }
 
 #[test]

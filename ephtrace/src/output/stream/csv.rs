@@ -6,7 +6,7 @@ use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
 
 use super::{
     lines::{Lines, Target},
-    pen::Pen,
+    value_writer::ValueWriter,
 };
 use crate::output::{notices::Notices, sink::Sink};
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 pub struct CsvSink<T> {
     lines: Lines<T>,
     notices: Notices,
-    pen: Pen,
+    value_writer: ValueWriter,
     rows: Rows,
     has_header: bool,
 }
@@ -34,7 +34,7 @@ impl<T: Target> CsvSink<T> {
         Self {
             lines: Lines::new(output),
             notices,
-            pen: Pen::default(),
+            value_writer: ValueWriter::default(),
             rows: Rows(rows),
             has_header: false,
         }
@@ -102,7 +102,7 @@ impl Rows {
 impl<T: Target> Sink for CsvSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
         self.header()?;
-        let Self { lines, pen, rows, .. } = self;
+        let Self { lines, value_writer, rows, .. } = self;
         let out = lines.line();
         for (nth, column) in COLUMNS.into_iter().enumerate() {
             rows.separate(out, nth);
@@ -110,8 +110,8 @@ impl<T: Target> Sink for CsvSink<T> {
                 // Only text from outside may hold what needs quotes.
                 Value::Str(text) => rows.field(out, text),
                 value => {
-                    pen.write(out, value);
-                    pen.lift(out);
+                    value_writer.write(out, value);
+                    value_writer.flush(out);
                 }
             }
         }

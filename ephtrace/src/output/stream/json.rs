@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     lines::{Lines, Target},
-    pen::{Pen, Short},
+    value_writer::{Short, ValueWriter},
 };
 use crate::output::{
     notices::{Loss, Notices},
@@ -26,7 +26,7 @@ use crate::{
 pub struct JsonSink<T> {
     lines: Lines<T>,
     notices: Notices,
-    pen: Pen,
+    value_writer: ValueWriter,
     fields: Vec<Field>,
 }
 
@@ -42,7 +42,7 @@ impl<T: Target> JsonSink<T> {
         Self {
             lines: Lines::new(output),
             notices,
-            pen: Pen::default(),
+            value_writer: ValueWriter::default(),
             fields: COLUMNS.into_iter().map(Field::new).collect(),
         }
     }
@@ -60,8 +60,8 @@ impl<T: Target> JsonSink<T> {
 
     fn time(&mut self, ts_ns: u64) -> String {
         let mut text = Vec::new();
-        self.pen.write(&mut text, Value::Time(ts_ns));
-        self.pen.lift(&mut text);
+        self.value_writer.write(&mut text, Value::Time(ts_ns));
+        self.value_writer.flush(&mut text);
         String::from_utf8_lossy(&text).into_owned()
     }
 }
@@ -93,15 +93,15 @@ struct SummaryLine<'a> {
 
 impl<T: Target> Sink for JsonSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
-        let Self { lines, pen, fields, .. } = self;
+        let Self { lines, value_writer, fields, .. } = self;
         let out = lines.line();
         out.extend_from_slice(br#"{"type":"assignment""#);
         for Field { lead, value } in fields {
-            pen.make_room(out);
-            pen.short(lead);
-            write(out, pen, value(assignment));
+            value_writer.make_room(out);
+            value_writer.short(lead);
+            write(out, value_writer, value(assignment));
         }
-        pen.lift(out);
+        value_writer.flush(out);
         out.extend_from_slice(b"}\n");
         lines.end_line()
     }
@@ -128,27 +128,27 @@ impl<T: Target> Sink for JsonSink<T> {
     }
 }
 
-fn write(out: &mut Vec<u8>, pen: &mut Pen, value: Value<'_>) {
+fn write(out: &mut Vec<u8>, value_writer: &mut ValueWriter, value: Value<'_>) {
     match value {
-        Value::Null => pen.text(out, "null"),
-        Value::U64(n) => pen.integer(n),
-        Value::I64(_) | Value::Bool(_) => pen.write(out, value),
+        Value::Null => value_writer.text(out, "null"),
+        Value::U64(n) => value_writer.integer(n),
+        Value::I64(_) | Value::Bool(_) => value_writer.write(out, value),
         Value::Str(text) if text.bytes().any(needs_escape) => {
-            pen.lift(out);
+            value_writer.flush(out);
             // Writing to memory can't fail, and a string can always be serialized.
             let _ = serde_json::to_writer(out, text);
         }
         Value::Str(_) | Value::Name(_) | Value::Ip(_) | Value::Time(_) => {
-            pen.byte(b'"');
-            pen.write(out, value);
-            pen.byte(b'"');
+            value_writer.byte(b'"');
+            value_writer.write(out, value);
+            value_writer.byte(b'"');
         }
         Value::Range(PortRange { low, high }) => {
-            pen.byte(b'[');
-            pen.integer(low);
-            pen.byte(b',');
-            pen.integer(high);
-            pen.byte(b']');
+            value_writer.byte(b'[');
+            value_writer.integer(low);
+            value_writer.byte(b',');
+            value_writer.integer(high);
+            value_writer.byte(b']');
         }
     }
 }

@@ -5,8 +5,8 @@ mod explain;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod parquet;
-mod pen;
 pub(crate) mod text;
+mod value_writer;
 
 use std::io::Write;
 

@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{
     explain::explain,
     lines::{Lines, Target},
-    pen::{Pen, Second, split},
+    value_writer::{Second, ValueWriter, split},
 };
 use crate::output::{
     escape::printable, notices::Notices, sink::Sink, view::View, width::width_of_bytes,
@@ -56,7 +56,7 @@ enum Kind {
 }
 
 struct CellWriter {
-    pen: Pen,
+    value_writer: ValueWriter,
     started_ns: u64,
     zone: TimeZone,
     wall: Second,
@@ -66,7 +66,7 @@ impl<T: Target> TextSink<T> {
     /// Nothing yet. `started_ns`, in nanoseconds since the Unix epoch, is where TIME(s) begins.
     pub fn new(view: &View, started_ns: u64, output: T, notices: Notices) -> Self {
         let writer = CellWriter {
-            pen: Pen::default(),
+            value_writer: ValueWriter::default(),
             started_ns,
             zone: TimeZone::system(),
             wall: Second::default(),
@@ -195,8 +195,8 @@ impl CellWriter {
     }
 
     fn bare(&mut self, out: &mut Vec<u8>, value: Value<'_>) {
-        self.pen.write(out, value);
-        self.pen.lift(out);
+        self.value_writer.write(out, value);
+        self.value_writer.flush(out);
     }
 
     fn wall_clock(&mut self, out: &mut Vec<u8>, unix_ns: u64) {

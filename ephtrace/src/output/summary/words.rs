@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use super::plots;
 use crate::output::{
     escape::printable,
+    human_duration::HumanDuration,
     screen::Screen,
-    span::Span,
     tables::storm::{place, write_findings},
 };
 use crate::{
     analyse::{
         findings::{Finding, Rule},
-        pattern::{Algorithm, Pattern, Verdict},
+        pattern::{Algorithm, Pattern, Predictable, Verdict},
         reuse::Reuse,
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
@@ -68,7 +68,7 @@ pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> 
 
 fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let Summary { assignments, failures, duration_ns, per_second, .. } = summary;
-    let duration = Span(*duration_ns);
+    let duration = HumanDuration(*duration_ns);
     write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failures} failed")?;
     for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
         let lead = if n == 0 { ':' } else { ',' };
@@ -90,7 +90,8 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out, "{n} rows that repeat a connect from the same port were left out")?;
     }
     if let Some(latency) = summary.latency_ns {
-        let (p50, p99, max) = (Span(latency.p50), Span(latency.p99), Span(latency.max));
+        let (p50, p99, max) =
+            (HumanDuration(latency.p50), HumanDuration(latency.p99), HumanDuration(latency.max));
         writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
     }
     Ok(())
@@ -112,9 +113,29 @@ pub(crate) fn whole(summary: &Summary) -> String {
         return format!("each way to get a port has a rule of its own ({pattern}, {likely})");
     }
     if summary.hosts.known > 1 && pattern == Pattern::Undetermined {
-        return "undetermined over all hosts; each is judged by itself".to_owned();
+        return over_hosts(summary.verdict.predictable).to_owned();
     }
     sentence(&summary.verdict)
+}
+
+/// What is left to say over all hosts where no pattern fits them together.
+fn over_hosts(predictable: Predictable) -> &'static str {
+    match predictable {
+        Predictable::Yes => {
+            "predictable, but not by one pattern on all hosts; each is judged by itself"
+        }
+        Predictable::No | Predictable::Unknown => {
+            "undetermined over all hosts; each is judged by itself"
+        }
+    }
+}
+
+/// The word for a host: one that is only known to be predictable says so.
+pub(crate) fn host_word(verdict: &Verdict) -> &'static str {
+    match (verdict.pattern, verdict.predictable) {
+        (Pattern::Undetermined, Predictable::Yes) => "predictable",
+        _ => word(verdict),
+    }
 }
 
 /// The verdict in one sentence.
@@ -185,7 +206,7 @@ fn hosts(out: &mut impl Write, hosts: &HostsSummary) -> io::Result<()> {
     writeln!(out, "{:>9} {:>7}  {:15} HOST", "COUNT", "FAILED", "VERDICT")?;
     for one in busiest.iter().take(BUSIEST) {
         let count = at_least(one.assignments, one.complete);
-        let (failures, word) = (one.failures, word(&one.verdict));
+        let (failures, word) = (one.failures, host_word(&one.verdict));
         writeln!(out, "{count:>9} {failures:>7}  {word:15} {}", one.name())?;
     }
     Ok(())
@@ -280,7 +301,12 @@ fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
     write!(out, "reuse: {} times a port came back to the same destination, ", reuse.reuses)?;
     write!(out, "at the soonest after {min} assignments (median {median})")?;
     if let Some(time) = reuse.time_ns {
-        write!(out, " and after {} (median {})", Span(time.min), Span(time.median))?;
+        write!(
+            out,
+            " and after {} (median {})",
+            HumanDuration(time.min),
+            HumanDuration(time.median)
+        )?;
     }
     writeln!(out)?;
     match &reuse.warning {
@@ -299,10 +325,14 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out)?;
     }
     if let Some(kernel_cost) = summary.kernel_cost.filter(|cost| cost.searches > 0) {
-        writeln!(out, "cost in the kernel: {} a search", Span(kernel_cost.ns_per_search()))?;
+        writeln!(
+            out,
+            "cost in the kernel: {} a search",
+            HumanDuration(kernel_cost.ns_per_search())
+        )?;
     }
     if let Some(cpu) = summary.cpu {
-        let total = Span(cpu.user_ns + cpu.system_ns);
+        let total = HumanDuration(cpu.user_ns + cpu.system_ns);
         writeln!(out, "cost of ephtrace: {total} of processor time")?;
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::{
         storm::{Numbers, Row, error_name},
     },
     model::Origin,
-    output::{escape::shown, span::Span},
+    output::{escape::escape_for_terminal, human_duration::HumanDuration},
 };
 
 /// A quantile of fewer searches than these is a matter of a single one.
@@ -24,7 +24,7 @@ const MIN_SEARCHES: u64 = 100;
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum CheckStatus {
     /// All below their thresholds.
     Ok,
     /// One is above its first threshold.
@@ -35,7 +35,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl CheckStatus {
     /// The exit code.
     pub fn code(self) -> u8 {
         match self {
@@ -47,7 +47,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for CheckStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "OK",
@@ -68,13 +68,13 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    fn judge(self, value: f64) -> State {
+    fn judge(self, value: f64) -> CheckStatus {
         if value > self.critical {
-            State::Critical
+            CheckStatus::Critical
         } else if value > self.warning {
-            State::Warning
+            CheckStatus::Warning
         } else {
-            State::Ok
+            CheckStatus::Ok
         }
     }
 }
@@ -92,7 +92,7 @@ pub struct Limits {
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct CheckInput {
     /// Destinations with ports in use, each judged by itself.
     pub destinations: Vec<DestinationFacts>,
     /// What programs find that ask for a port without naming a destination.
@@ -111,27 +111,27 @@ pub struct Seen {
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct CheckReport {
     /// How it is.
-    pub state: State,
+    pub state: CheckStatus,
     /// The line, without its end.
     pub line: String,
 }
 
-impl Answer {
+impl CheckReport {
     /// It could not be found out.
     pub fn unknown(reason: &str) -> Self {
         let line = format!("EPHTRACE UNKNOWN: {}", one_line(reason));
-        Self { state: State::Unknown, line }
+        Self { state: CheckStatus::Unknown, line }
     }
 
     /// Out of what was seen: the worst of all that was looked at decides, and is said first.
-    pub fn new(seen: &Seen, limits: &Limits) -> Self {
+    pub fn new(seen: &CheckInput, limits: &Limits) -> Self {
         let mut parts = uses(seen, limits);
         let mut data: Vec<String> = parts.iter().map(|part| part.data(&limits.used)).collect();
         // Stable: of equals, the order stays.
         parts.sort_by_key(|part| Reverse(part.state));
-        let mut state = parts.iter().map(|part| part.state).max().unwrap_or(State::Ok);
+        let mut state = parts.iter().map(|part| part.state).max().unwrap_or(CheckStatus::Ok);
         let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
         if let Some(counted) = &seen.counted {
             let failures = Failures::worst(counted, &seen.rows, &limits.failures);
@@ -139,7 +139,7 @@ impl Answer {
             let slow = limits.p99_ns.judge(as_f64(p99_ns.unwrap_or(0)));
             state = state.max(failures.state).max(slow);
             let counted_text = counted_text(counted, &failures, p99_ns);
-            let at = if failures.state > State::Ok { 0 } else { text.len() };
+            let at = if failures.state > CheckStatus::Ok { 0 } else { text.len() };
             text.insert(at, counted_text);
             data.extend(counted_data(counted, &failures, p99_ns, limits));
         }
@@ -147,7 +147,9 @@ impl Answer {
             text.push(format!("{} more were not seen", seen.lost));
         }
         let worst = seen.findings.iter().find(|finding| finding.severity != Severity::Note);
-        text.extend(worst.filter(|_| state != State::Ok).map(|finding| finding.sentence.clone()));
+        text.extend(
+            worst.filter(|_| state != CheckStatus::Ok).map(|finding| finding.sentence.clone()),
+        );
         if !seen.unseen.is_empty() {
             text.push(format!("not seen: {}", seen.unseen.join(", ")));
         }
@@ -159,7 +161,7 @@ impl Answer {
 /// One way of asking for a port, and how much of the range it finds taken.
 struct Use {
     label: &'static str,
-    state: State,
+    state: CheckStatus,
     percent: f64,
     text: String,
 }
@@ -172,7 +174,7 @@ impl Use {
 }
 
 /// The worst destination, the worst bind, and the worst UDP socket.
-fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
+fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
     let by_share = |a: &&DestinationFacts, b: &&DestinationFacts| {
         let share = |d: &DestinationFacts| d.blocked_share().unwrap_or(0.0);
         share(a).total_cmp(&share(b))
@@ -191,7 +193,7 @@ fn uses(seen: &Seen, limits: &Limits) -> Vec<Use> {
         let firm = f64::from(worst.in_use.saturating_sub(worst.time_wait_reusable));
         let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
         // Connects go on, and nobody is known to bind.
-        let state = firm.max(limits.used.judge(percent).min(State::Warning));
+        let state = firm.max(limits.used.judge(percent).min(CheckStatus::Warning));
         uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
     }
     uses
@@ -215,13 +217,13 @@ fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
     format!("{used:.0} % of the ports in use for {one} ({})", about.join(", "))
 }
 
-fn asked_text(what: &str, worst: &AskedFacts, state: State) -> String {
+fn asked_text(what: &str, worst: &AskedFacts, state: CheckStatus) -> String {
     let AskedFacts { in_use, usable, saddr, error, .. } = worst;
     let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
-    if state > State::Ok {
+    if state > CheckStatus::Ok {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
     }
-    if worst.time_wait_reusable > 0 && state > State::Ok {
+    if worst.time_wait_reusable > 0 && state > CheckStatus::Ok {
         let count = worst.time_wait_reusable;
         let _ = write!(text, ", {count} by TIME_WAITs for up to a minute");
     }
@@ -240,7 +242,7 @@ fn percent(part: u64, all: u64) -> f64 {
 
 /// The worst failures of one program and destination.
 struct Failures {
-    state: State,
+    state: CheckStatus,
     percent: f64,
     /// Who and where, unless it is all that was counted.
     who: Option<String>,
@@ -255,7 +257,7 @@ impl Failures {
             let state = thresholds.judge(percent);
             // A port that a program names, and that another has, is no shortage.
             let is_named = row.origin == Some(Origin::Explicit) && row.flow.daddr.is_none();
-            (if is_named { state.min(State::Warning) } else { state }, row)
+            (if is_named { state.min(CheckStatus::Warning) } else { state }, row)
         });
         let worst = judged.max_by_key(|(state, row)| (*state, row.numbers.failed));
         let percent_of_all = percent(all.failed, all.assignments);
@@ -294,7 +296,7 @@ fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> 
     let errors =
         if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
     let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));
-    let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| Span(ns).to_string());
+    let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| HumanDuration(ns).to_string());
     format!(
         "{failed} of {assignments} assignments failed{errors}{worst}, search p99 {p99} (wall time)"
     )
@@ -323,7 +325,7 @@ fn counted_data(
 /// `|` begins the performance data, and a line ends the answer; names of processes may hold
 /// anything.
 fn one_line(text: &str) -> String {
-    shown(&text.replace(['\n', '|'], " "))
+    escape_for_terminal(&text.replace(['\n', '|'], " "))
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use crate::inventory::{
     Inventory,
     asked::{Ask, Asked},
     bound::{Bound, Held},
-    namespace::{DestinationUse, Mark, Namespace, Others, Settings},
+    namespace::{DestinationUse, Mark, Namespace, NetnsSettings, Others},
     socket::ByState,
 };
 use crate::model::{PortRange, origin_name};
 use crate::output::{
-    escape::shown,
+    escape::escape_for_terminal,
     width::{Left, width},
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -
         writeln!(out)?;
     }
     for one in &inventory.unreadable {
-        let name = one.name.as_deref().map(|name| format!(" ({})", shown(name)));
+        let name = one.name.as_deref().map(|name| format!(" ({})", escape_for_terminal(name)));
         let (netns, name) = (one.netns, name.unwrap_or_default());
         writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
     }
@@ -149,7 +149,7 @@ fn held_by(destination: &DestinationUse) -> String {
 }
 
 fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    let Settings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
+    let NetnsSettings { range: PortRange { low, high }, usable, half_mark, reserved, .. } =
         namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {

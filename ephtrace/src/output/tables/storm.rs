@@ -9,7 +9,7 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use crate::output::{escape::shown, span::Span};
+use crate::output::{escape::escape_for_terminal, human_duration::HumanDuration};
 use crate::{
     analyse::{
         capacity::Capacity,
@@ -19,12 +19,12 @@ use crate::{
     model::{Hook, hook_name, losses::Losses, origin_name, unseen_failures},
 };
 
-/// [`Look::kind`] of the whole time.
+/// [`IntervalReport::kind`] of the whole time.
 pub const WHOLE: &str = "storm_total";
 
 /// One look, with what follows from it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Look<'a> {
+pub struct IntervalReport<'a> {
     /// `storm`, or `storm_total` for the whole time.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -48,7 +48,7 @@ fn stages<S: serde::Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok,
     serializer.collect_map(losses.stages())
 }
 
-impl<'a> Look<'a> {
+impl<'a> IntervalReport<'a> {
     /// One interval, or all of them.
     pub fn new(
         kind: &'static str,
@@ -85,7 +85,7 @@ impl<'a> Look<'a> {
         let count = if self.is_whole() { Count::Sum } else { Count::PerSecond };
         let head = match count {
             Count::PerSecond => clock(*end_ns),
-            Count::Sum => format!("all of {}", Span(*duration_ns)),
+            Count::Sum => format!("all of {}", HumanDuration(*duration_ns)),
         };
         headline(out, &head, all, count, self.unseen_failures)?;
         if rows.is_empty() && other.is_none() {
@@ -112,10 +112,10 @@ impl<'a> Look<'a> {
 pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     let mut told = BTreeSet::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings {
-        writeln!(out, "{severity}: {} [{rule}]", shown(sentence))?;
-        writeln!(out, "  evidence: {}", shown(evidence))?;
+        writeln!(out, "{severity}: {} [{rule}]", escape_for_terminal(sentence))?;
+        writeln!(out, "  evidence: {}", escape_for_terminal(evidence))?;
         for remedy in remedies.iter().filter(|remedy| told.insert(*remedy)) {
-            writeln!(out, "  remedy:   {}", shown(remedy))?;
+            writeln!(out, "  remedy:   {}", escape_for_terminal(remedy))?;
         }
     }
     Ok(())
@@ -143,7 +143,7 @@ fn headline(
     if let (Some(p50), Some(p99), Some(max)) = latency {
         let _ =
             write!(line, ", searching at most {:.1} % of a CPU", all.search_cpus_at_most * 100.0);
-        let (p50, p99, max) = (Span(p50), Span(p99), Span(max));
+        let (p50, p99, max) = (HumanDuration(p50), HumanDuration(p99), HumanDuration(max));
         let _ = write!(line, ", wall time p50 {p50} p99 {p99} max {max}");
     } else if all.assignments > 0 {
         let _ = write!(line, ", latency unknown");
@@ -183,9 +183,13 @@ fn line(
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
 pub(crate) fn place(row: &Row) -> String {
-    let mut text = format!("{:7} {}", row.origin.map_or("-", origin_name), shown(&row.process()));
+    let mut text = format!(
+        "{:7} {}",
+        row.origin.map_or("-", origin_name),
+        escape_for_terminal(&row.process())
+    );
     if let Some(container) = &row.container {
-        let _ = write!(text, " in {}", shown(container));
+        let _ = write!(text, " in {}", escape_for_terminal(container));
     }
     let _ = write!(text, "  {}", row.flow.saddr);
     if let Some(to) = row.flow.remote() {

@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::{
     analyse::{
-        summary::{Circumstances, CpuTime, KernelCost, KernelCounts, Summary},
+        summary::{CpuTime, KernelCost, KernelCounts, RunContext, Summary},
         tally::Tally,
     },
     model::{
@@ -255,13 +255,13 @@ fn a_summary() -> Summary {
         tally.observe(assignment);
     }
     let losses = Losses { ring_full: 3, ..Losses::default() };
-    let around = Circumstances {
+    let around = RunContext {
         losses,
         kernel: Some(KernelCounts { seen: 12, filtered: 4, emitted: 5, ..KernelCounts::default() }),
         hook: Some(Hook::Fentry),
         cpu: Some(CpuTime { user_ns: 2_000_000, system_ns: 1_500_000 }),
         kernel_cost: Some(KernelCost { run_time_ns: 4_100, runs: 20, searches: 10 }),
-        ..Circumstances::default()
+        ..RunContext::default()
     };
     tally.summary(Some(START + 2_000_000_000), 10, around)
 }

@@ -8,7 +8,7 @@ use super::{
     style::{ALARM, CURSOR, STRONG, safe},
 };
 use crate::{
-    analyse::{lanes::Lane, top::Entry},
+    analyse::{heavy_hitters::Entry, lanes::LaneKey},
     output::summary::{plots::hues::colour, words},
     tui::{
         filter::{title as name, user},
@@ -65,7 +65,12 @@ fn columns(width: u16) -> Vec<Column> {
     columns
 }
 
-pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, rows: &[(&Lane, &Entry<Row>)]) {
+pub(super) fn draw(
+    area: Rect,
+    buffer: &mut Buffer,
+    state: &State,
+    rows: &[(&LaneKey, &Entry<Row>)],
+) {
     let columns = columns(area.width);
     heading(&columns, title(state.by_destination.by)).render(area, buffer);
     let room = usize::from(area.height.saturating_sub(1));
@@ -81,7 +86,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, rows: &[(&Lan
     }
 }
 
-fn cells(state: &State, lane: &Lane, entry: &Entry<Row>, columns: &[Column]) -> Vec<Cell> {
+fn cells(state: &State, lane: &LaneKey, entry: &Entry<Row>, columns: &[Column]) -> Vec<Cell> {
     let (seen, row) = (state.seen(), &entry.value);
     let mark = seen.marks.of(entry.serial);
     let letter = Cell::styled(Marks::letter(mark).to_string(), STRONG.fg(colour(mark)));

@@ -17,8 +17,8 @@ use crate::{
         pattern::{Algorithm, Pattern, Verdict},
         summary::Summary,
     },
-    output::{span::Span as Time, summary::words},
-    tui::{seen::Seen, state::State},
+    output::{human_duration::HumanDuration, summary::words},
+    tui::{state::State, view_model::ViewModel},
 };
 
 /// How many seconds the bars show.
@@ -43,7 +43,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     y
 }
 
-fn source(state: &State, seen: &Seen) -> Line<'static> {
+fn source(state: &State, seen: &ViewModel) -> Line<'static> {
     let mut line = Line::from(vec![
         Span::styled("ephtrace top", STRONG),
         Span::raw(format!("  {}", safe(&state.about.source))),
@@ -58,7 +58,7 @@ fn source(state: &State, seen: &Seen) -> Line<'static> {
 }
 
 /// What must not be overlooked, and the time.
-fn standing(state: &State, seen: &Seen) -> Line<'static> {
+fn standing(state: &State, seen: &ViewModel) -> Line<'static> {
     let mut line = Line::default();
     let mut flag = |text: &str| {
         line.push_span(Span::styled(format!(" {text} "), CURSOR));
@@ -82,7 +82,7 @@ fn standing(state: &State, seen: &Seen) -> Line<'static> {
     line
 }
 
-fn numbers(seen: &Seen) -> Line<'static> {
+fn numbers(seen: &ViewModel) -> Line<'static> {
     let rate = figures::count(seen.timeline.rate(seen.now_ns));
     let bars = figures::bars(&seen.timeline.rates(seen.now_ns, BARS));
     let mut line = Line::from(vec![
@@ -107,14 +107,15 @@ fn failed(summary: &Summary) -> Span<'static> {
     }
 }
 
-fn latency(seen: &Seen) -> Line<'static> {
+fn latency(seen: &ViewModel) -> Line<'static> {
     let latency = seen.summary.as_ref().and_then(|summary| summary.latency_ns);
-    let text =
-        latency.map_or(String::new(), |ns| format!("p50 {}, p99 {}", Time(ns.p50), Time(ns.p99)));
+    let text = latency.map_or(String::new(), |ns| {
+        format!("p50 {}, p99 {}", HumanDuration(ns.p50), HumanDuration(ns.p99))
+    });
     Line::from(text)
 }
 
-fn verdict(seen: &Seen) -> Line<'static> {
+fn verdict(seen: &ViewModel) -> Line<'static> {
     let text = match &seen.summary {
         Some(summary) if summary.assignments > 0 => in_short(&summary.verdict),
         _ => "waiting for the first assignment".to_owned(),

@@ -14,7 +14,9 @@ use super::{
     style::{STRONG, safe},
 };
 use crate::{
-    analyse::{lanes::Lane, picture::Picture, summary::DestinationSummary, top::Entry},
+    analyse::{
+        heavy_hitters::Entry, lanes::LaneKey, picture::PlotData, summary::DestinationSummary,
+    },
     model::{origin_name, protocol_name},
     output::summary::{
         plots::{self, hues::colour},
@@ -88,7 +90,7 @@ pub(super) fn plots(state: &State, width: u16) -> Vec<Piece> {
     }
 }
 
-fn picture(picture: &Picture, width: u16, state: &State) -> Vec<Piece> {
+fn picture(picture: &PlotData, width: u16, state: &State) -> Vec<Piece> {
     let rows = plots::rows(picture, width, state.about.colour, &state.seen().marked());
     if rows.is_empty() {
         return vec![text("too few assignments to draw")];
@@ -97,7 +99,7 @@ fn picture(picture: &Picture, width: u16, state: &State) -> Vec<Piece> {
 }
 
 /// All that is known of one destination.
-pub(super) fn destination(state: &State, lane: &Lane, width: u16) -> Vec<Piece> {
+pub(super) fn destination(state: &State, lane: &LaneKey, width: u16) -> Vec<Piece> {
     let seen = state.seen();
     let Some(entry) = seen.rows.get(lane) else {
         return vec![text("this destination was left out for lack of room; Esc goes back")];
@@ -126,7 +128,7 @@ pub(super) fn destination(state: &State, lane: &Lane, width: u16) -> Vec<Piece> 
     page
 }
 
-fn from(lane: &Lane) -> String {
+fn from(lane: &LaneKey) -> String {
     let protocol = lane.protocol.map_or("", protocol_name);
     let origin = lane.origin.map_or("", origin_name);
     let netns = lane.flow.netns.map_or(String::new(), |netns| format!("  netns {netns}"));

@@ -12,7 +12,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::style::{ALARM, QUIET, STRONG};
 use crate::{
-    analyse::{lanes::Lane, top::Entry},
+    analyse::{heavy_hitters::Entry, lanes::LaneKey},
     model::PortRange,
     output::summary::plots::{
         hues::{PALETTE, colour},
@@ -22,9 +22,9 @@ use crate::{
     tui::{
         marks::Marks,
         rows::Row,
-        seen::Seen,
         state::State,
         timeline::{Dot, SECONDS},
+        view_model::ViewModel,
     },
 };
 
@@ -49,7 +49,7 @@ type Serials = HashSet<u32, FxBuildHasher>;
 
 /// What is plotted: the rows that are shown, unless that is all.
 struct Plotted<'a> {
-    seen: &'a Seen,
+    seen: &'a ViewModel,
     shown: Option<Serials>,
 }
 
@@ -66,7 +66,12 @@ impl Plotted<'_> {
 }
 
 /// Draws the plots in `area`; `rows` are those that the filter keeps.
-pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, rows: &[(&Lane, &Entry<Row>)]) {
+pub(super) fn draw(
+    area: Rect,
+    buffer: &mut Buffer,
+    state: &State,
+    rows: &[(&LaneKey, &Entry<Row>)],
+) {
     let seen = state.seen();
     let is_all = rows.len() == seen.rows.len();
     let shown = (!is_all).then(|| rows.iter().map(|(_, entry)| entry.serial).collect());
@@ -119,7 +124,7 @@ fn by_time(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
     crosses(chart, buffer, seen, &scatter.y_labels);
 }
 
-fn span(seen: &Seen) -> u64 {
+fn span(seen: &ViewModel) -> u64 {
     let since_ns = seen.started_ns.map_or(0, |started_ns| seen.now_ns.saturating_sub(started_ns));
     SPANS.into_iter().find(|span| span * SECOND_NS >= since_ns).unwrap_or(SECONDS)
 }
@@ -152,7 +157,7 @@ fn letters(area: Rect, buffer: &mut Buffer, last: &[Option<u32>], shown: u32) {
 }
 
 /// A cross on the axis wherever an assignment failed.
-fn crosses(chart: Rect, buffer: &mut Buffer, seen: &Seen, labels: &[String]) {
+fn crosses(chart: Rect, buffer: &mut Buffer, seen: &ViewModel, labels: &[String]) {
     let labels = labels.iter().map(String::len).max().unwrap_or(0);
     let left = chart.x + u16::try_from(labels).unwrap_or(0) + 1;
     let width = u64::from(chart.right().saturating_sub(left)).max(1);
@@ -171,7 +176,7 @@ fn by_port_before(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
     let Some(summary) = &seen.summary else { return };
     let picture = &summary.picture;
     let before = picture.before();
-    let serial = |lane: &Lane| seen.rows.get(lane).map(|entry| entry.serial);
+    let serial = |lane: &LaneKey| seen.rows.get(lane).map(|entry| entry.serial);
     let pairs: Vec<_> = picture
         .points()
         .zip(before)

@@ -22,7 +22,7 @@ use std::{
 
 use flate2::Crc;
 
-use crate::output::files::Prepared;
+use crate::output::files::PendingFile;
 
 const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
 
@@ -44,7 +44,7 @@ pub(super) struct Rewritten {
 
 impl Rewritten {
     /// Empties the file; a journal left by an earlier one goes.
-    pub(super) fn begin(prepared: Prepared) -> io::Result<Self> {
+    pub(super) fn begin(prepared: PendingFile) -> io::Result<Self> {
         let journal = journal_path(prepared.path());
         // First: beside an emptied file it would bring back the end of the one before.
         remove(&journal)?;
@@ -97,8 +97,8 @@ impl Rewritten {
 }
 
 /// Opens the file at `path`, if a recording can be written to it; what is in it stays.
-pub(super) fn prepare(path: &Path) -> io::Result<Prepared> {
-    let prepared = Prepared::open(path)?;
+pub(super) fn prepare(path: &Path) -> io::Result<PendingFile> {
+    let prepared = PendingFile::open(path)?;
     if !prepared.file().metadata()?.is_file() {
         let why = "it is no regular file, and a recording can't be written to a pipe";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));

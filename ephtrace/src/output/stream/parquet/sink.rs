@@ -21,7 +21,7 @@ use super::{
     rows::Rows,
     schema::{self, Plan},
 };
-use crate::output::{files::Prepared, notices::Notices, sink::Sink};
+use crate::output::{files::PendingFile, notices::Notices, sink::Sink};
 use crate::{
     analyse::summary::Summary,
     model::{Assignment, losses::Losses},
@@ -100,7 +100,7 @@ struct Ages {
 pub struct PreparedRecording {
     options: Options,
     notices: Notices,
-    file: Prepared,
+    file: PendingFile,
     number: Option<u32>,
 }
 

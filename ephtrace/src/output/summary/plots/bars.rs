@@ -7,7 +7,7 @@ use ratatui::{
     widgets::{Bar, BarChart, Widget as _},
 };
 
-use crate::analyse::picture::{BINS, NEAR, Steps};
+use crate::analyse::picture::{BINS, NEAR, StepHistogram};
 
 /// Where one step of so many is small, small steps are what there is to be seen: chance makes one
 /// of 64 or fewer.
@@ -27,7 +27,7 @@ pub(crate) struct Bars {
 
 impl Bars {
     /// Each size by itself if many steps are small, else bins; and what there is to say to them.
-    pub(crate) fn of(steps: &Steps) -> (Self, String) {
+    pub(crate) fn of(steps: &StepHistogram) -> (Self, String) {
         if steps.near_total() * MANY > steps.total() { near(steps) } else { coarse(steps) }
     }
 
@@ -53,7 +53,7 @@ impl Bars {
 }
 
 /// The most frequent sizes, smallest first; those that would not be seen are only counted.
-fn near(steps: &Steps) -> (Bars, String) {
+fn near(steps: &StepHistogram) -> (Bars, String) {
     /// Of the longest bar.
     const SEEN: u64 = 100;
     let total = steps.total();
@@ -76,7 +76,7 @@ fn near(steps: &Steps) -> (Bars, String) {
 }
 
 /// All steps in [`WIDE`] bars over the width of the range.
-fn coarse(steps: &Steps) -> (Bars, String) {
+fn coarse(steps: &StepHistogram) -> (Bars, String) {
     let total = steps.total();
     let bins: Vec<_> = steps.bins().collect();
     let (first, _) = bins[0];

@@ -1,6 +1,6 @@
 //! Pictures for the terminal: what a run looks like, at a glance.
 //!
-//! [`draw`] makes text of a [`Picture`] with the widgets of ratatui, off the screen. It chooses the
+//! [`draw`] makes text of a [`PlotData`] with the widgets of ratatui, off the screen. It chooses the
 //! magnification by what is there to be seen, and says what that looks like for a counter and for
 //! chance, but gives no verdict: that is [`pattern`](crate::analyse::pattern)'s.
 //!
@@ -25,13 +25,13 @@ use super::{
     ansi,
     bars::{Bars, MANY},
     counted::counted,
-    hues::Hues,
+    hues::ColorAssignment,
     ports::Ports,
     scatter::{self, Scatter},
 };
 use crate::analyse::{
-    lanes::Lane,
-    picture::{Picture, Point},
+    lanes::LaneKey,
+    picture::{PlotData, Point},
 };
 
 /// Columns to draw in where nobody knows the width of the terminal.
@@ -71,7 +71,7 @@ enum Body {
 /// # Errors
 ///
 /// Those of `out`.
-pub fn draw(picture: &Picture, width: u16, colour: bool, out: &mut impl Write) -> fmt::Result {
+pub fn draw(picture: &PlotData, width: u16, colour: bool, out: &mut impl Write) -> fmt::Result {
     if picture.len() < FEWEST {
         return writeln!(
             out,
@@ -91,10 +91,10 @@ pub fn draw(picture: &Picture, width: u16, colour: bool, out: &mut impl Write) -
 /// The plots of `picture` in rows from top to bottom, two in each if there is room; none if there
 /// is too little to be seen. The lanes that are `marked` have the colours of their places.
 pub(crate) fn rows(
-    picture: &Picture,
+    picture: &PlotData,
     width: u16,
     colour: bool,
-    marked: &[Option<Lane>],
+    marked: &[Option<LaneKey>],
 ) -> Vec<Buffer> {
     if picture.len() < FEWEST {
         return Vec::new();
@@ -119,10 +119,10 @@ fn side_by_side(row: &[Panel], each: u16) -> Buffer {
 
 /// What all plots of one drawing share.
 struct View<'a> {
-    picture: &'a Picture,
+    picture: &'a PlotData,
     points: Vec<Point>,
     climbs: Vec<Option<i32>>,
-    hues: Hues,
+    hues: ColorAssignment,
     ports: Ports,
     /// Columns of one plot.
     width: u16,
@@ -130,9 +130,9 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(picture: &'a Picture, width: u16, colour: bool, marked: &[Option<Lane>]) -> Self {
+    fn new(picture: &'a PlotData, width: u16, colour: bool, marked: &[Option<LaneKey>]) -> Self {
         let points: Vec<Point> = picture.points().copied().collect();
-        let (hues, ports) = (Hues::of(&points, marked), Ports::of(&points));
+        let (hues, ports) = (ColorAssignment::of(&points, marked), Ports::of(&points));
         Self { picture, climbs: picture.climbs(), points, hues, ports, width, colour }
     }
 

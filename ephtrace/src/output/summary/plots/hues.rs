@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::counted::counted;
 use crate::{
-    analyse::{lanes::Lane, picture::Point},
+    analyse::{lanes::LaneKey, picture::Point},
     model::{Origin, origin_name},
 };
 
@@ -30,18 +30,18 @@ pub(crate) fn colour(hue: Hue) -> Color {
 }
 
 /// The colours of some points.
-pub(crate) struct Hues {
+pub(crate) struct ColorAssignment {
     each: Vec<Hue>,
     /// Who has which colour.
-    coloured: Vec<Option<Lane>>,
+    coloured: Vec<Option<LaneKey>>,
     /// All lanes, busiest first.
-    busiest: Vec<Lane>,
+    busiest: Vec<LaneKey>,
 }
 
-impl Hues {
+impl ColorAssignment {
     /// With colours as in `marked`, or if there are none, for the busiest.
-    pub(crate) fn of(points: &[Point], marked: &[Option<Lane>]) -> Self {
-        let mut counts = HashMap::<Lane, (usize, usize), FxBuildHasher>::default();
+    pub(crate) fn of(points: &[Point], marked: &[Option<LaneKey>]) -> Self {
+        let mut counts = HashMap::<LaneKey, (usize, usize), FxBuildHasher>::default();
         for (n, point) in points.iter().enumerate() {
             counts.entry(point.lane).or_insert((0, n)).0 += 1;
         }
@@ -97,7 +97,7 @@ impl Hues {
     /// The names of the lanes that have a colour, with their source if they are not told apart
     /// without.
     fn names(&self) -> Vec<(Hue, String)> {
-        let hue = |lane: &Lane| self.coloured.iter().position(|&other| other == Some(*lane));
+        let hue = |lane: &LaneKey| self.coloured.iter().position(|&other| other == Some(*lane));
         let lanes = || self.busiest.iter().take_while(|lane| hue(lane).is_some());
         let names: Vec<_> = lanes().map(name).collect();
         let is_twice = |name| names.iter().filter(|other| *other == name).count() > 1;
@@ -120,12 +120,12 @@ fn others(n: usize) -> String {
 const NO_DESTINATION: &str = "no destination";
 
 /// Whether there is no destination yet.
-pub(crate) fn is_without(lane: &Lane) -> bool {
+pub(crate) fn is_without(lane: &LaneKey) -> bool {
     !lane.flow.has_destination()
 }
 
 /// What a destination is called; a port without one by how it came about.
-pub(crate) fn name(lane: &Lane) -> String {
+pub(crate) fn name(lane: &LaneKey) -> String {
     let Some(to) = lane.flow.remote() else {
         return lane
             .origin

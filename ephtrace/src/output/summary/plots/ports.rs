@@ -90,13 +90,13 @@ fn widest_gap(ports: &[u16], low: u32, len: u32) -> (u32, u32) {
 mod tests {
     use super::*;
     use crate::{
-        analyse::lanes::Lane,
+        analyse::lanes::LaneKey,
         model::{Assignment, PortRange},
     };
 
     fn ports(ports: &[u16], range: Option<(u16, u16)>) -> Ports {
         let range = range.map(|(low, high)| PortRange::new(low, high));
-        let lane = Lane::of(&Assignment::default());
+        let lane = LaneKey::of(&Assignment::default());
         let points: Vec<_> =
             ports.iter().map(|&port| Point { port, lane, range, step: None }).collect();
         Ports::of(&points)

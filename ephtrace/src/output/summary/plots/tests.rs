@@ -7,15 +7,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    analyse::{lanes::Lanes, picture::Picture},
+    analyse::{lanes::StepTracker, picture::PlotData},
     model::{Assignment, FlowKey, Origin, RangeInForce},
 };
 
 const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
 /// A picture of ports, each with the port of its destination.
-fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> Picture {
-    let (mut picture, mut lanes) = (Picture::default(), Lanes::default());
+fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> PlotData {
+    let (mut picture, mut lanes) = (PlotData::default(), StepTracker::default());
     for (sport, dport) in ports {
         let mut assignment = Assignment {
             sport: Some(sport),
@@ -31,13 +31,13 @@ fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> Picture {
 }
 
 /// One counter for three destinations, which passes the end of the range.
-fn sequential() -> Picture {
+fn sequential() -> PlotData {
     let ports = (60_700..=RANGE.ports.high).chain(RANGE.ports.low..33_068);
     picture(ports.zip([80, 443, 5432].into_iter().cycle()))
 }
 
 /// A counter for each of three destinations as in Linux 5.18 and later, drawn anew in the middle.
-fn per_destination() -> Picture {
+fn per_destination() -> PlotData {
     let mut rng = Rng::with_seed(1);
     let mut counters = [0; 3];
     picture((0..900).map(|n| {
@@ -50,12 +50,12 @@ fn per_destination() -> Picture {
     }))
 }
 
-fn random() -> Picture {
+fn random() -> PlotData {
     let mut rng = Rng::with_seed(1);
     picture((0..900).map(|_| (rng.u16(RANGE.ports.low..=RANGE.ports.high), 443)))
 }
 
-fn text(picture: &Picture, width: u16, colour: bool) -> String {
+fn text(picture: &PlotData, width: u16, colour: bool) -> String {
     let mut text = String::new();
     draw(picture, width, colour, &mut text).unwrap();
     text
@@ -212,7 +212,7 @@ fn chance_is_a_cloud() {
 
 #[test]
 fn says_that_there_is_too_little() {
-    assert_eq!(text(&Picture::default(), 80, false), "0 assignments: too few for a picture\n");
+    assert_eq!(text(&PlotData::default(), 80, false), "0 assignments: too few for a picture\n");
     let once_each = picture((0..20).map(|n| (40_000 + n, n)));
     let text = text(&once_each, 80, false);
     assert_eq!(text.matches("\ntoo few to draw: 0\n").count(), 2, "{text}");
@@ -237,7 +237,7 @@ fn names_as_many_as_fit() {
 
 #[test]
 fn names_sources_where_destinations_are_the_same() {
-    let mut picture = Picture::default();
+    let mut picture = PlotData::default();
     for n in 0..20 {
         let mut assignment = Assignment { sport: Some(40_000 + n), ..Assignment::default() };
         assignment.flow.dport = Some(443);
@@ -292,7 +292,7 @@ proptest! {
         width in any::<u16>(),
         colour in any::<bool>(),
     ) {
-        let mut picture = Picture::default();
+        let mut picture = PlotData::default();
         for assignment in &assignments {
             picture.observe(assignment);
         }

@@ -14,8 +14,8 @@ const LIMITS: Limits = Limits {
     p99_ns: Thresholds { warning: 1e6, critical: 1e7 },
 };
 
-fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
-    Seen {
+fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> CheckInput {
+    CheckInput {
         destinations: vec![DestinationFacts {
             flow: FlowKey {
                 netns: None,
@@ -30,7 +30,7 @@ fn seen(in_use: u32, failed: u64, latency_p99_ns: u64) -> Seen {
         }],
         asked: vec![asked("bind", in_use), asked("udp", 3)],
         counted: Some(numbers(1000, failed, latency_p99_ns)),
-        ..Seen::default()
+        ..CheckInput::default()
     }
 }
 
@@ -86,38 +86,47 @@ fn a_destination_in_trouble_does_not_drown_among_others() {
     let state = |one| {
         let rows = vec![row(Origin::Connect, Some(443), numbers(99_900, 0, 3000)), one];
         let counted = Some(numbers(100_000, 100, 3000));
-        let seen = Seen { counted, rows, ..seen(0, 0, 0) };
-        let answer = Answer::new(&seen, &LIMITS);
+        let seen = CheckInput { counted, rows, ..seen(0, 0, 0) };
+        let answer = CheckReport::new(&seen, &LIMITS);
         assert!(answer.line.contains("100 of 100 by curl (7)"), "{}", answer.line);
         answer.state
     };
-    assert_eq!(state(row(Origin::Connect, Some(80), numbers(100, 100, 3000))), State::Critical);
-    assert_eq!(state(row(Origin::Explicit, Some(80), numbers(100, 100, 3000))), State::Critical);
+    assert_eq!(
+        state(row(Origin::Connect, Some(80), numbers(100, 100, 3000))),
+        CheckStatus::Critical
+    );
+    assert_eq!(
+        state(row(Origin::Explicit, Some(80), numbers(100, 100, 3000))),
+        CheckStatus::Critical
+    );
     // A service that can't have the port that it wants.
-    assert_eq!(state(row(Origin::Explicit, None, numbers(100, 100, 3000))), State::Warning);
+    assert_eq!(state(row(Origin::Explicit, None, numbers(100, 100, 3000))), CheckStatus::Warning);
 }
 
 #[test]
 fn one_slow_destination_is_slow_unless_it_was_asked_for_few() {
     let state = |count| {
         let rows = vec![row(Origin::Connect, Some(80), numbers(count, 0, 50_000_000))];
-        Answer::new(&Seen { rows, ..seen(0, 0, 3000) }, &LIMITS).state
+        CheckReport::new(&CheckInput { rows, ..seen(0, 0, 3000) }, &LIMITS).state
     };
-    assert_eq!([state(3), state(200)], [State::Ok, State::Critical]);
+    assert_eq!([state(3), state(200)], [CheckStatus::Ok, CheckStatus::Critical]);
 }
 
 #[test]
 fn binds_and_udp_are_judged_like_connects() {
     let answer = |bind, udp| {
         let asked = vec![asked("bind", bind), asked("udp", udp)];
-        Answer::new(&Seen { asked, ..seen(100, 0, 3000) }, &LIMITS)
+        CheckReport::new(&CheckInput { asked, ..seen(100, 0, 3000) }, &LIMITS)
     };
     let mut passing = seen(100, 0, 3000);
     passing.asked = vec![AskedFacts { time_wait_reusable: 20_000, ..asked("bind", 28_232) }];
-    assert_eq!(Answer::new(&passing, &LIMITS).state, State::Warning);
+    assert_eq!(CheckReport::new(&passing, &LIMITS).state, CheckStatus::Warning);
     let states = [answer(100, 0), answer(20_000, 0), answer(28_232, 0), answer(0, 28_232)];
     let states = states.map(|answer| answer.state);
-    assert_eq!(states, [State::Ok, State::Warning, State::Critical, State::Critical]);
+    assert_eq!(
+        states,
+        [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Critical, CheckStatus::Critical]
+    );
     assert_snapshot!(answer(28_232, 0).line, @"EPHTRACE CRITICAL: bind() to port 0: 28232 of 28232 ports taken on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); UDP: 0 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
     assert_snapshot!(answer(0, 28_232).line, @"EPHTRACE CRITICAL: UDP: 28232 of 28232 ports taken on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); bind() to port 0: 0 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=0.00%;50;90;0;100 udp=100.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
@@ -128,8 +137,8 @@ fn a_time_wait_that_can_be_taken_over_is_no_shortage() {
     seen.asked.clear();
     seen.destinations[0].left = Some(0);
     seen.destinations[0].reusable = Some(28_000);
-    let answer = Answer::new(&seen, &LIMITS);
-    assert_eq!(answer.state, State::Ok);
+    let answer = CheckReport::new(&seen, &LIMITS);
+    assert_eq!(answer.state, CheckStatus::Ok);
     assert_snapshot!(answer.line, @"EPHTRACE OK: 1 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, 28000 in TIME_WAIT that connect may take over, mostly curl (4711)); 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=0.82%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
 
@@ -139,26 +148,26 @@ fn ports_that_may_be_bound_are_a_range() {
     seen.destinations[0].left = Some(28_200);
     seen.destinations[0].unsure = Some(100);
     seen.unseen = vec!["failed binds".into(), "holders".into()];
-    assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"EPHTRACE OK: 0 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (10 of 28232, 22 more bound, 28100 to 28200 left, mostly curl (4711)); bind() to port 0: 10 of 28232 ports taken on 0.0.0.0; UDP: 3 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time); not seen: failed binds, holders | use=0.11%;50;90;0;100 bind=0.04%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE OK: 0 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (10 of 28232, 22 more bound, 28100 to 28200 left, mostly curl (4711)); bind() to port 0: 10 of 28232 ports taken on 0.0.0.0; UDP: 3 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time); not seen: failed binds, holders | use=0.11%;50;90;0;100 bind=0.04%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
 fn a_host_at_ease() {
-    let answer = Answer::new(&seen(850, 0, 3_000), &LIMITS);
+    let answer = CheckReport::new(&seen(850, 0, 3_000), &LIMITS);
     assert_eq!(answer.state.code(), 0);
     assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, mostly curl (4711)); bind() to port 0: 850 of 28232 ports taken on 0.0.0.0; UDP: 3 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=3.01%;50;90;0;100 bind=3.01%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
 fn the_worst_counts() {
-    let state = |in_use, failed, p99| Answer::new(&seen(in_use, failed, p99), &LIMITS).state;
-    assert_eq!(state(14_117, 0, 0), State::Warning);
-    assert_eq!(state(14_116, 0, 0), State::Ok, "half is not yet more than half");
-    assert_eq!(state(28_000, 0, 0), State::Critical);
-    assert_eq!(state(0, 1, 0), State::Warning);
-    assert_eq!(state(14_117, 11, 0), State::Critical);
-    assert_eq!(state(0, 0, 1_000_001), State::Warning);
-    assert_eq!(state(0, 0, 10_000_001), State::Critical);
+    let state = |in_use, failed, p99| CheckReport::new(&seen(in_use, failed, p99), &LIMITS).state;
+    assert_eq!(state(14_117, 0, 0), CheckStatus::Warning);
+    assert_eq!(state(14_116, 0, 0), CheckStatus::Ok, "half is not yet more than half");
+    assert_eq!(state(28_000, 0, 0), CheckStatus::Critical);
+    assert_eq!(state(0, 1, 0), CheckStatus::Warning);
+    assert_eq!(state(14_117, 11, 0), CheckStatus::Critical);
+    assert_eq!(state(0, 0, 1_000_001), CheckStatus::Warning);
+    assert_eq!(state(0, 0, 10_000_001), CheckStatus::Critical);
 }
 
 #[test]
@@ -172,12 +181,12 @@ fn what_is_wrong_is_said() {
         evidence: String::new(),
         remedies: Vec::new(),
     }];
-    assert_snapshot!(Answer::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms (wall time); 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, mostly curl (4711)); bind() to port 0: 28232 of 28232 ports taken on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; UDP: 3 of 28232 ports taken on 0.0.0.0; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.01%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms (wall time); 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, mostly curl (4711)); bind() to port 0: 28232 of 28232 ports taken on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; UDP: 3 of 28232 ports taken on 0.0.0.0; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.01%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
 fn nothing_in_use_and_nothing_counted() {
-    assert_snapshot!(Answer::new(&Seen::default(), &LIMITS).line, @"EPHTRACE OK: no TCP connection has a port of the range | use=0.00%;50;90;0;100");
-    assert_snapshot!(Answer::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
-    assert_snapshot!(Answer::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
+    assert_snapshot!(CheckReport::new(&CheckInput::default(), &LIMITS).line, @"EPHTRACE OK: no TCP connection has a port of the range | use=0.00%;50;90;0;100");
+    assert_snapshot!(CheckReport::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
+    assert_snapshot!(CheckReport::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
 }

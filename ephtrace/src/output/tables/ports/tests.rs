@@ -9,14 +9,14 @@ use super::*;
 use crate::{
     host::netns::EnterError,
     inventory::{
-        Openers, Unreadable,
+        PastOwners, Unreadable,
         census::{
             Census, Listing,
             tests::{bound, describe, open, socket, sysctls},
         },
-        namespace::Place,
+        namespace::NetnsRef,
         owners::{OpenSockets, Owners, Process},
-        socket::{Socket, State},
+        socket::{Socket, TcpState},
         sysctls::{Conntrack, Sysctls},
     },
     model::{Assignment, Comm, Origin},
@@ -60,18 +60,18 @@ fn the_first_line_is_of_the_fullest_whatever_is_listed() {
 /// Half of ten ports to one destination, by two processes and one that is gone.
 fn busy() -> Namespace {
     let mut sockets: Vec<Socket> = (0..4).map(|nth| open(9, 40000 + 2 * nth)).collect();
-    sockets.push(socket(9, 40008, State::TimeWait, 0));
+    sockets.push(socket(9, 40008, TcpState::TimeWait, 0));
     sockets.push(Socket {
         saddr: "2001:db8::1".parse().unwrap(),
         daddr: "2001:db8::2".parse().unwrap(),
         ..open(9, 40001)
     });
-    sockets.extend([open(7, 40004), open(6, 40004), bound(40009, State::Listen, 5)]);
-    sockets.push(bound(40003, State::Bound, 6));
-    let mut openers = Openers::default();
-    openers.observe(&Assignment {
+    sockets.extend([open(7, 40004), open(6, 40004), bound(40009, TcpState::Listen, 5)]);
+    sockets.push(bound(40003, TcpState::Bound, 6));
+    let mut past_owners = PastOwners::default();
+    past_owners.observe(&Assignment {
         pid: Some(22),
-        flow: bound(40003, State::Bound, 6).flow(Some(7)),
+        flow: bound(40003, TcpState::Bound, 6).flow(Some(7)),
         sport: Some(40003),
         origin: Some(Origin::Explicit),
         ..Assignment::default()
@@ -87,16 +87,22 @@ fn busy() -> Namespace {
     by_inode.insert(5, process(22, "nginx", None));
     let mut sysctls = sysctls(40000, 40009, &[40007]);
     sysctls.conntrack = Some(Conntrack { count: 12, max: 262_144, counts: None });
-    let place =
-        Place { netns: 7, name: Some("blue".into()), own: true, processes: Some(3), door: None };
+    let place = NetnsRef {
+        netns: 7,
+        name: Some("blue".into()),
+        own: true,
+        processes: Some(3),
+        ns_path: None,
+    };
     let listing = Listing { in_range: sockets, lists_bound: true, ..Listing::default() };
-    Census::new(place, sysctls, listing).describe(3, Owners { open: &by_inode, openers: &openers })
+    Census::new(place, sysctls, listing)
+        .describe(3, Owners { open: &by_inode, past_owners: &past_owners })
 }
 
 #[test]
 fn text_begins_with_what_matters_most() {
     let mut idle = describe(sysctls(40001, 40009, &[]), vec![], 10);
-    idle.place = Place { netns: 8, processes: Some(0), ..Place::default() };
+    idle.place = NetnsRef { netns: 8, processes: Some(0), ..NetnsRef::default() };
     idle.settings.tw_reuse = Some(0);
     idle.bound.bound_only = None;
     let mut all = inventory(vec![busy(), idle]);
@@ -159,8 +165,8 @@ fn a_range_that_is_full_is_said_to_be() {
         let all = inventory(vec![describe(sysctls, full(state), 10)]);
         text(&all).lines().next().unwrap().to_owned()
     };
-    assert_snapshot!(first_line(State::FinWait1, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
-    assert_snapshot!(first_line(State::TimeWait, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
+    assert_snapshot!(first_line(TcpState::FinWait1, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
+    assert_snapshot!(first_line(TcpState::TimeWait, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
 }
 
 #[test]

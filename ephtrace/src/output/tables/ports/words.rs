@@ -4,11 +4,11 @@ use crate::{
     inventory::{
         asked::Ask,
         bound::Held,
-        namespace::{DestinationUse, Namespace, Place, Settings},
+        namespace::{DestinationUse, Namespace, NetnsRef, NetnsSettings},
         owners::{Holder, Owner},
         socket::ByState,
     },
-    output::escape::shown,
+    output::escape::escape_for_terminal,
 };
 
 pub(super) fn asks(ask: Ask) -> &'static str {
@@ -22,7 +22,7 @@ pub(super) fn holder_ports(holder: &Holder) -> String {
     format!("{} {}", group(holder), holder.ports)
 }
 
-pub(super) fn reuse(settings: &Settings) -> &'static str {
+pub(super) fn reuse(settings: &NetnsSettings) -> &'static str {
     match (settings.tw_reuse, settings.timestamps) {
         (Some(_), Some(0)) => "tcp_timestamps 0: a TIME_WAIT keeps its port for a minute",
         (Some(0), _) => "tcp_tw_reuse 0: a TIME_WAIT keeps its port for a minute",
@@ -43,8 +43,8 @@ pub(super) fn holder(held: &Held) -> String {
 }
 
 pub(super) fn place(namespace: &Namespace) -> String {
-    let Place { netns, name, own, processes, .. } = &namespace.place;
-    let mut about: Vec<String> = name.iter().map(|name| shown(name)).collect();
+    let NetnsRef { netns, name, own, processes, .. } = &namespace.place;
+    let mut about: Vec<String> = name.iter().map(|name| escape_for_terminal(name)).collect();
     if *own {
         about.push("own".to_owned());
     }
@@ -61,10 +61,10 @@ pub(super) fn to(destination: &DestinationUse) -> String {
 
 /// `pgbouncer (181)`, and its container.
 pub(super) fn who(owner: &Owner) -> String {
-    let comm = owner.comm.as_deref().map_or("?".to_owned(), shown);
+    let comm = owner.comm.as_deref().map_or("?".to_owned(), escape_for_terminal);
     let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
     match &owner.container {
-        Some(container) => format!("{comm} ({pid}) {}", shown(container)),
+        Some(container) => format!("{comm} ({pid}) {}", escape_for_terminal(container)),
         None => format!("{comm} ({pid})"),
     }
 }
@@ -74,9 +74,11 @@ pub(super) fn group(Holder { owner, processes, .. }: &Holder) -> String {
     if *processes < 2 {
         return who(owner);
     }
-    let comm = owner.comm.as_deref().map_or("?".to_owned(), shown);
+    let comm = owner.comm.as_deref().map_or("?".to_owned(), escape_for_terminal);
     match &owner.container {
-        Some(container) => format!("{comm} ({processes} processes) {}", shown(container)),
+        Some(container) => {
+            format!("{comm} ({processes} processes) {}", escape_for_terminal(container))
+        }
         None => format!("{comm} ({processes} processes)"),
     }
 }

@@ -3,12 +3,12 @@
 use super::{
     filter::{Filter, MAX_FILTER},
     keys::Key,
-    seen::Seen,
     state::{Effect, Page, Panel, State},
+    view_model::ViewModel,
 };
 
 impl State {
-    pub(crate) fn press(&mut self, key: Key) -> Effect {
+    pub(crate) fn handle_key(&mut self, key: Key) -> Effect {
         if key == Key::Ctrl('c') {
             return Effect::Quit;
         }
@@ -57,7 +57,7 @@ impl State {
     fn reset(&mut self) {
         let (now_ns, losses) = (self.seen.now_ns, self.seen.losses);
         let in_use = std::mem::take(&mut self.seen.in_use);
-        self.seen = Seen::new(now_ns, Some(now_ns));
+        self.seen = ViewModel::new(now_ns, Some(now_ns));
         (self.seen.losses, self.seen.in_use) = (losses, in_use);
         self.frozen = None;
         self.selected = None;

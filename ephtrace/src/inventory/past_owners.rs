@@ -13,11 +13,11 @@ use crate::model::{Assignment, Comm, FlowKey, Origin, Protocol};
 
 /// How many connections are remembered: as many in `TIME_WAIT` as Linux keeps by default at most
 /// (`net.ipv4.tcp_max_tw_buckets`).
-pub const MAX_OPENERS: NonZeroUsize = NonZeroUsize::new(262_144).unwrap();
+pub const MAX_PAST_OWNERS: NonZeroUsize = NonZeroUsize::new(262_144).unwrap();
 
 /// The process that was given a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opener {
+pub struct PastOwner {
     /// When, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Its id.
@@ -32,18 +32,18 @@ pub struct Opener {
 
 /// The last opener of each connection. Fed with assignments, live or from a recording.
 #[derive(Debug)]
-pub struct Openers {
-    known: LruCache<(FlowKey, u16), Opener>,
+pub struct PastOwners {
+    known: LruCache<(FlowKey, u16), PastOwner>,
     evicted: u64,
 }
 
-impl Default for Openers {
+impl Default for PastOwners {
     fn default() -> Self {
-        Self::with_limit(MAX_OPENERS)
+        Self::with_limit(MAX_PAST_OWNERS)
     }
 }
 
-impl Openers {
+impl PastOwners {
     /// Remembers at most `limit`; beyond, the longest unheard of are forgotten and counted.
     pub fn with_limit(limit: NonZeroUsize) -> Self {
         // Not of full size from the start: without a recording it stays empty.
@@ -61,21 +61,21 @@ impl Openers {
         if self.known.peek(&key).is_some_and(|known| known.ts_ns > assignment.ts_ns) {
             return;
         }
-        let opener = Opener {
+        let past_owner = PastOwner {
             ts_ns: assignment.ts_ns,
             pid: assignment.pid,
             comm: assignment.comm,
             container: assignment.container.clone(),
             origin: assignment.origin,
         };
-        if self.known.push(key, opener).is_some_and(|(old, _)| old != key) {
+        if self.known.push(key, past_owner).is_some_and(|(old, _)| old != key) {
             self.evicted += 1;
         }
     }
 
     /// Who opened the connection from port `sport` to `flow`. What was seen without its
     /// namespace counts for each.
-    pub fn of(&self, flow: FlowKey, sport: u16) -> Option<&Opener> {
+    pub fn of(&self, flow: FlowKey, sport: u16) -> Option<&PastOwner> {
         self.known.peek(&(flow, sport)).or_else(|| {
             let anywhere = flow.in_any_netns();
             self.known.peek(&(anywhere, sport))
@@ -83,7 +83,7 @@ impl Openers {
     }
 
     /// Who bound port `sport` of address `saddr`, or listens there.
-    pub fn of_bound(&self, netns: u32, saddr: IpAddr, sport: u16) -> Option<&Opener> {
+    pub fn of_bound(&self, netns: u32, saddr: IpAddr, sport: u16) -> Option<&PastOwner> {
         self.of(FlowKey { netns: Some(netns), saddr, daddr: None, dport: None }, sport)
     }
 
@@ -121,48 +121,48 @@ mod tests {
         Assignment { ts_ns, pid: Some(pid), flow, sport: Some(sport), ..Assignment::default() }
     }
 
-    fn pid(openers: &Openers, of: &Assignment) -> Option<u32> {
-        openers.of(of.flow, of.sport?)?.pid
+    fn pid(past_owners: &PastOwners, of: &Assignment) -> Option<u32> {
+        past_owners.of(of.flow, of.sport?)?.pid
     }
 
     #[test]
     fn the_latest_counts_whatever_the_order() {
-        let mut openers = Openers::default();
+        let mut past_owners = PastOwners::default();
         for (ts_ns, pid) in [(2, 22), (3, 33), (1, 11)] {
-            openers.observe(&assignment(ts_ns, pid, 7, 40000));
+            past_owners.observe(&assignment(ts_ns, pid, 7, 40000));
         }
-        assert_eq!(pid(&openers, &assignment(0, 0, 7, 40000)), Some(33));
-        assert_eq!(pid(&openers, &assignment(0, 0, 8, 40000)), None, "another namespace");
-        assert_eq!(pid(&openers, &assignment(0, 0, 7, 40001)), None, "another port");
+        assert_eq!(pid(&past_owners, &assignment(0, 0, 7, 40000)), Some(33));
+        assert_eq!(pid(&past_owners, &assignment(0, 0, 8, 40000)), None, "another namespace");
+        assert_eq!(pid(&past_owners, &assignment(0, 0, 7, 40001)), None, "another port");
     }
 
     #[test]
     fn without_namespace_it_counts_for_each_that_is_not_known_better() {
-        let mut openers = Openers::default();
-        openers.observe(&assignment(9, 11, None, 40000));
-        openers.observe(&assignment(1, 22, 7, 40000));
-        assert_eq!(pid(&openers, &assignment(0, 0, 7, 40000)), Some(22));
-        assert_eq!(pid(&openers, &assignment(0, 0, 8, 40000)), Some(11));
+        let mut past_owners = PastOwners::default();
+        past_owners.observe(&assignment(9, 11, None, 40000));
+        past_owners.observe(&assignment(1, 22, 7, 40000));
+        assert_eq!(pid(&past_owners, &assignment(0, 0, 7, 40000)), Some(22));
+        assert_eq!(pid(&past_owners, &assignment(0, 0, 8, 40000)), Some(11));
     }
 
     #[test]
     fn udp_and_failures_are_passed_over() {
-        let mut openers = Openers::default();
+        let mut past_owners = PastOwners::default();
         let udp = Assignment { protocol: Some(Protocol::Udp), ..assignment(1, 1, 7, 40000) };
         let failed = Assignment { sport: None, ..assignment(1, 1, 7, 40000) };
-        openers.observe(&udp);
-        openers.observe(&failed);
-        assert!(openers.is_empty());
+        past_owners.observe(&udp);
+        past_owners.observe(&failed);
+        assert!(past_owners.is_empty());
     }
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let mut openers = Openers::with_limit(NonZeroUsize::new(2).unwrap());
+        let mut past_owners = PastOwners::with_limit(NonZeroUsize::new(2).unwrap());
         for sport in [40000, 40001, 40001, 40002] {
-            openers.observe(&assignment(1, 5, 7, sport));
+            past_owners.observe(&assignment(1, 5, 7, sport));
         }
-        assert_eq!(openers.evicted(), 1);
-        assert_eq!(pid(&openers, &assignment(0, 0, 7, 40000)), None);
-        assert_eq!(pid(&openers, &assignment(0, 0, 7, 40002)), Some(5));
+        assert_eq!(past_owners.evicted(), 1);
+        assert_eq!(pid(&past_owners, &assignment(0, 0, 7, 40000)), None);
+        assert_eq!(pid(&past_owners, &assignment(0, 0, 7, 40002)), Some(5));
     }
 }

@@ -30,7 +30,7 @@ impl Short {
     }
 }
 
-/// Bytes that [`Pen`] holds before it hands them on.
+/// Bytes that [`ValueWriter`] holds before it hands them on.
 const NIB: usize = 512;
 
 /// More than a column with a value of bounded size needs: its name (24), the value (an address has
@@ -42,23 +42,23 @@ const LONGEST: usize = 96;
 /// Pieces are collected in a small array of fixed size, where copying a short one is a move or
 /// two, and go to the buffer in one go.
 #[derive(Debug)]
-pub(super) struct Pen {
-    nib: [u8; NIB],
+pub(super) struct ValueWriter {
+    buffer: [u8; NIB],
     len: usize,
     utc: Second,
 }
 
-impl Default for Pen {
+impl Default for ValueWriter {
     fn default() -> Self {
-        Self { nib: [0; NIB], len: 0, utc: Second::default() }
+        Self { buffer: [0; NIB], len: 0, utc: Second::default() }
     }
 }
 
-impl Pen {
+impl ValueWriter {
     /// Makes room for one column: to be called before each.
     pub(super) fn make_room(&mut self, out: &mut Vec<u8>) {
         if self.len > NIB - LONGEST {
-            self.lift(out);
+            self.flush(out);
         }
     }
 
@@ -84,13 +84,13 @@ impl Pen {
 
     /// Appends a piece of text.
     pub(super) fn short(&mut self, short: &Short) {
-        self.nib[self.len..self.len + Short::MAX].copy_from_slice(&short.bytes);
+        self.buffer[self.len..self.len + Short::MAX].copy_from_slice(&short.bytes);
         self.len += short.len;
     }
 
     /// Appends one byte.
     pub(super) fn byte(&mut self, byte: u8) {
-        self.nib[self.len] = byte;
+        self.buffer[self.len] = byte;
         self.len += 1;
     }
 
@@ -99,20 +99,20 @@ impl Pen {
         if text.len() <= Short::MAX {
             self.bytes(text.as_bytes());
         } else {
-            self.lift(out);
+            self.flush(out);
             out.extend_from_slice(text.as_bytes());
         }
     }
 
     /// Hands on what was collected.
-    pub(super) fn lift(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.nib[..self.len]);
+    pub(super) fn flush(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.buffer[..self.len]);
         self.len = 0;
     }
 
     /// Appends at most 24 bytes.
     fn bytes(&mut self, bytes: &[u8]) {
-        let room = &mut self.nib[self.len..self.len + bytes.len()];
+        let room = &mut self.buffer[self.len..self.len + bytes.len()];
         copy(room, bytes);
         self.len += bytes.len();
     }
@@ -127,14 +127,14 @@ impl Pen {
         for octet in addr.octets() {
             // With the dot that follows, which the last one does not keep.
             let (digits, len) = OCTETS[usize::from(octet)];
-            self.nib[self.len..self.len + 4].copy_from_slice(&digits);
+            self.buffer[self.len..self.len + 4].copy_from_slice(&digits);
             self.len += len + 1;
         }
         self.len -= 1;
     }
 
     fn ipv6(&mut self, addr: Ipv6Addr) {
-        let mut room = &mut self.nib[self.len..];
+        let mut room = &mut self.buffer[self.len..];
         let before = room.len();
         // It has 39 bytes at most.
         let _ = write!(room, "{addr}");
@@ -144,13 +144,13 @@ impl Pen {
     /// RFC 3339, UTC, with nanoseconds.
     fn time(&mut self, unix_ns: u64) {
         let (seconds, ns) = split(unix_ns);
-        let Self { nib, len, utc } = self;
+        let Self { buffer, len, utc } = self;
         let text = utc.text(seconds, rfc3339_second);
-        copy(&mut nib[*len..*len + text.len()], text);
+        copy(&mut buffer[*len..*len + text.len()], text);
         *len += text.len();
         // Nine digits with leading zeros: those of 1,000,000,000 and more, less the first.
         self.integer(1_000_000_000 + ns);
-        self.nib[self.len - 10] = b'.';
+        self.buffer[self.len - 10] = b'.';
         self.byte(b'Z');
     }
 }

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::HashMap};
 use rustc_hash::FxBuildHasher;
 
 use super::Id;
-use crate::analyse::lanes::Lane;
+use crate::analyse::lanes::LaneKey;
 
 /// How many lanes get a number of their own, in 8 MiB: as many as two bytes tell apart. Later ones
 /// share [`OTHERS`].
@@ -16,15 +16,15 @@ pub const OTHERS: Id = u16::MAX;
 
 /// The lanes in the order in which they came, and how many events each has.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Roster {
-    ids: HashMap<Lane, Id, FxBuildHasher>,
+pub struct LaneIds {
+    ids: HashMap<LaneKey, Id, FxBuildHasher>,
     counts: Vec<u64>,
     others: u64,
 }
 
-impl Roster {
+impl LaneIds {
     /// The number of `lane`, whose event is counted.
-    pub fn count(&mut self, lane: Lane) -> Id {
+    pub fn count(&mut self, lane: LaneKey) -> Id {
         let next = self.counts.len();
         let id = match self.ids.get(&lane) {
             Some(&id) => id,
@@ -60,7 +60,7 @@ impl Roster {
 
     /// The `n` busiest lanes with their numbers and counts; equally busy ones in the order in which
     /// they came.
-    pub fn busiest(&self, n: usize) -> Vec<(Lane, Id, u64)> {
+    pub fn busiest(&self, n: usize) -> Vec<(LaneKey, Id, u64)> {
         let count = |id: Id| self.counts.get(usize::from(id)).copied().unwrap_or(0);
         let mut all: Vec<_> = self.ids.iter().map(|(&lane, &id)| (lane, id, count(id))).collect();
         all.sort_unstable_by_key(|&(_, id, count)| (Reverse(count), id));
@@ -74,20 +74,20 @@ mod tests {
     use super::*;
     use crate::model::{Assignment, FlowKey};
 
-    fn lane(n: u32) -> Lane {
+    fn lane(n: u32) -> LaneKey {
         let flow = FlowKey { netns: Some(n), ..FlowKey::default() };
-        Lane::of(&Assignment { flow, ..Assignment::default() })
+        LaneKey::of(&Assignment { flow, ..Assignment::default() })
     }
 
     #[test]
     fn the_busiest_come_first_and_late_ones_share_a_number() {
-        let mut roster = Roster::default();
+        let mut lane_ids = LaneIds::default();
         for n in 0..70_000 {
-            roster.count(lane(n));
+            lane_ids.count(lane(n));
         }
-        assert_eq!(roster.count(lane(65_534)), 65_534);
-        assert_eq!(roster.count(lane(65_535)), OTHERS);
-        assert_eq!((roster.len(), roster.others()), (MAX_LANES, 70_000 - 65_535 + 1));
-        assert_eq!(roster.busiest(2), [(lane(65_534), 65_534, 2), (lane(0), 0, 1)]);
+        assert_eq!(lane_ids.count(lane(65_534)), 65_534);
+        assert_eq!(lane_ids.count(lane(65_535)), OTHERS);
+        assert_eq!((lane_ids.len(), lane_ids.others()), (MAX_LANES, 70_000 - 65_535 + 1));
+        assert_eq!(lane_ids.busiest(2), [(lane(65_534), 65_534, 2), (lane(0), 0, 1)]);
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 /// A length of time in nanoseconds, written with a fitting unit.
-pub(crate) struct Span(pub(crate) u64);
+pub(crate) struct HumanDuration(pub(crate) u64);
 
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, name) = match self.0 {
             0..1_000 => return write!(f, "{} ns", self.0),

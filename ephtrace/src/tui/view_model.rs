@@ -13,10 +13,10 @@ use super::{
 use crate::{
     analyse::{
         destinations::MAX_DESTINATIONS,
-        lanes::Lane,
+        heavy_hitters::HeavyHitters,
+        lanes::LaneKey,
         number::as_f64,
         summary::{DestinationSummary, Summary},
-        top::Top,
     },
     model::{Assignment, FlowKey, losses::Losses},
 };
@@ -29,21 +29,21 @@ const MAX_FINDINGS: usize = 16;
 
 /// What the tally says, asked about once a second.
 #[derive(Clone, Debug)]
-pub struct Glance {
+pub struct TallySnapshot {
     /// When, in nanoseconds since the Unix epoch.
     pub now_ns: u64,
     /// Over all; it need not list any destination.
     pub summary: Summary,
     /// Each destination that [`State::wanted`](super::state::State::wanted) named.
-    pub destinations: Vec<(Lane, DestinationSummary)>,
+    pub destinations: Vec<(LaneKey, DestinationSummary)>,
 }
 
 /// What was seen so far.
 #[derive(Clone)]
-pub(crate) struct Seen {
+pub(crate) struct ViewModel {
     pub(crate) now_ns: u64,
     pub(crate) started_ns: Option<u64>,
-    pub(crate) rows: Top<Lane, Row>,
+    pub(crate) rows: HeavyHitters<LaneKey, Row>,
     pub(crate) timeline: Timeline,
     pub(crate) failures: Failures,
     pub(crate) marks: Marks,
@@ -59,12 +59,12 @@ pub(crate) struct Seen {
     rolled_ns: u64,
 }
 
-impl Seen {
+impl ViewModel {
     pub(crate) fn new(now_ns: u64, started_ns: Option<u64>) -> Self {
         Self {
             now_ns,
             started_ns,
-            rows: Top::with_limit(MAX_DESTINATIONS),
+            rows: HeavyHitters::with_limit(MAX_DESTINATIONS),
             timeline: Timeline::default(),
             failures: Failures::default(),
             marks: Marks::default(),
@@ -80,7 +80,7 @@ impl Seen {
     }
 
     pub(crate) fn observe(&mut self, assignment: &Assignment) {
-        let entry = self.rows.see(Lane::of(assignment));
+        let entry = self.rows.see(LaneKey::of(assignment));
         entry.value.observe(assignment);
         self.timeline.observe(assignment.ts_ns, entry.serial, assignment.sport);
         self.failures.observe(assignment);
@@ -118,8 +118,8 @@ impl Seen {
         self.timeline.set_back(back_ns);
     }
 
-    pub(crate) fn glance(&mut self, glance: Glance) {
-        let Glance { now_ns, summary, destinations } = glance;
+    pub(crate) fn glance(&mut self, glance: TallySnapshot) {
+        let TallySnapshot { now_ns, summary, destinations } = glance;
         // Where the clock was set back in between, the rates stay as they are this time.
         let elapsed_ns = now_ns.saturating_sub(self.glanced_ns);
         if let Some(before) = self.summary.as_ref().filter(|_| elapsed_ns > 0) {
@@ -150,14 +150,14 @@ impl Seen {
     }
 
     /// Who has which mark.
-    pub(crate) fn marked(&self) -> Vec<Option<Lane>> {
+    pub(crate) fn marked(&self) -> Vec<Option<LaneKey>> {
         let lane =
             |holder: u32| self.rows.iter().find(|(_, e)| e.serial == holder).map(|(l, _)| *l);
         self.marks.holders().map(|holder| holder.and_then(lane)).collect()
     }
 
     /// How much of its range is in use for a destination, if anybody told.
-    pub(crate) fn in_use(&self, lane: &Lane) -> Option<InUse> {
+    pub(crate) fn in_use(&self, lane: &LaneKey) -> Option<InUse> {
         self.in_use.get(&lane.flow).copied()
     }
 }
@@ -193,7 +193,7 @@ mod tests {
     const START_NS: u64 = 1_795_000_000 * SECOND_NS;
 
     /// Ten assignments in each of three seconds from `now_ns` on.
-    fn feed(seen: &mut Seen, now_ns: u64) {
+    fn feed(seen: &mut ViewModel, now_ns: u64) {
         for n in 0..30 {
             let ts_ns = now_ns + n * SECOND_NS / 10;
             seen.tick(ts_ns);
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_changes_no_rate() {
-        let mut seen = Seen::new(START_NS, Some(START_NS));
+        let mut seen = ViewModel::new(START_NS, Some(START_NS));
         feed(&mut seen, START_NS);
         let back_ns = START_NS - 3600 * SECOND_NS;
         feed(&mut seen, back_ns);
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_event_or_a_tick_that_is_a_little_late_sets_nothing_back() {
-        let mut seen = Seen::new(START_NS, None);
+        let mut seen = ViewModel::new(START_NS, None);
         feed(&mut seen, START_NS);
         let now_ns = START_NS + 3 * SECOND_NS;
         seen.observe(&Assignment { ts_ns: START_NS, ..Assignment::default() });

@@ -10,7 +10,7 @@ use rustc_hash::FxBuildHasher;
 
 /// The busiest keys with what is known of each.
 #[derive(Clone)]
-pub(crate) struct Top<K, V> {
+pub(crate) struct HeavyHitters<K, V> {
     kept: HashMap<K, Entry<V>, FxBuildHasher>,
     limit: usize,
     created: u32,
@@ -30,7 +30,7 @@ pub(crate) struct Entry<V> {
     pub(crate) value: V,
 }
 
-impl<K: Copy + Eq + Hash + Ord, V: Default> Top<K, V> {
+impl<K: Copy + Eq + Hash + Ord, V: Default> HeavyHitters<K, V> {
     /// Keeps at most `limit`.
     pub(crate) fn with_limit(limit: usize) -> Self {
         Self { kept: HashMap::default(), limit: limit.max(2), created: 0, evicted: 0 }
@@ -105,35 +105,35 @@ mod tests {
 
     #[test]
     fn a_busy_key_stays_whatever_passes() {
-        let mut top: Top<u32, ()> = Top::with_limit(8);
+        let mut heavy_hitters: HeavyHitters<u32, ()> = HeavyHitters::with_limit(8);
         for n in 1..1000 {
-            top.see(0);
-            top.see(n);
+            heavy_hitters.see(0);
+            heavy_hitters.see(n);
         }
-        let ranked = top.ranked();
+        let ranked = heavy_hitters.ranked();
         assert_eq!((*ranked[0].0, ranked[0].1.count, ranked[0].1.complete), (0, 999, true));
         assert!(ranked.len() <= 8);
-        assert_eq!(top.evicted() + ranked.len() as u64, 1000);
+        assert_eq!(heavy_hitters.evicted() + ranked.len() as u64, 1000);
     }
 
     #[test]
     fn a_round_over_too_many_keeps_some_whole() {
-        let mut top: Top<u32, ()> = Top::with_limit(8);
+        let mut heavy_hitters: HeavyHitters<u32, ()> = HeavyHitters::with_limit(8);
         for n in 0..200 {
-            top.see(n % 20);
+            heavy_hitters.see(n % 20);
         }
-        assert!(top.ranked().iter().filter(|(_, entry)| entry.count == 10).count() >= 3);
+        assert!(heavy_hitters.ranked().iter().filter(|(_, entry)| entry.count == 10).count() >= 3);
     }
 
     #[test]
     fn a_busy_newcomer_gets_in() {
-        let mut top: Top<u32, ()> = Top::with_limit(64);
+        let mut heavy_hitters: HeavyHitters<u32, ()> = HeavyHitters::with_limit(64);
         for n in 0..160 {
-            top.see(n % 80);
+            heavy_hitters.see(n % 80);
         }
         for n in 0..400 {
-            top.see(if n % 2 == 0 { 77 } else { 100 + n });
+            heavy_hitters.see(if n % 2 == 0 { 77 } else { 100 + n });
         }
-        assert_eq!(*top.ranked()[0].0, 77);
+        assert_eq!(*heavy_hitters.ranked()[0].0, 77);
     }
 }

@@ -1,0 +1,225 @@
+//! What a verdict must not claim: each kind of recording that looks like what it isn't.
+
+use std::collections::HashMap;
+
+use fastrand::Rng;
+
+use super::{by_lane, event, hash, port, stream, verdict};
+use crate::{
+    analyse::pattern::{
+        Algorithm, Clock, Judge, Observation, Pattern, Predictable, Stream, WHOLE, rule_of,
+    },
+    model::{Origin, RangeInForce},
+};
+
+/// 1 January 2023 and 1 January 2025, in nanoseconds since the Unix epoch.
+const YEAR_2023: u64 = 1_672_531_200_000_000_000;
+const YEAR_2025: u64 = 1_735_689_600_000_000_000;
+
+/// Algorithm 3: each lane goes on by one at its returns, and still it is nobody's sequence.
+#[test]
+fn switches_that_jump_refute_a_counter_for_everybody() {
+    // Four destinations in bursts, so that most steps are +1: three switches jump.
+    let events = (0..16_u64).map(|i| {
+        let key = i / 4;
+        event(i, key, port(hash(key) + u32::try_from(i).unwrap()))
+    });
+    let verdict = verdict(events);
+    assert_eq!(verdict.pattern, Pattern::PerDestination, "{verdict:#?}");
+    assert_eq!(verdict.algorithm, Algorithm::Undetermined, "no return: whose counter, who knows");
+    assert_eq!(verdict.predictable, Predictable::Yes);
+}
+
+/// A port scanner's source ports, whatever it scans.
+#[test]
+fn ports_that_a_program_names_are_fixed() {
+    let one = verdict((0..21).map(|i| event(i, i, 55_443)));
+    assert_eq!((one.pattern, one.algorithm), (Pattern::Fixed, Algorithm::Fixed), "{one:#?}");
+    assert_eq!(one.predictable, Predictable::Yes);
+    let sweeps = verdict((0..60).map(|i| event(i, i, [20_000, 1024, 60_001][i as usize / 20])));
+    assert_eq!(sweeps.pattern, Pattern::Fixed, "{sweeps:#?}");
+}
+
+/// Windows tries a refused connect three times from one port.
+#[test]
+fn tries_from_the_same_port_are_one_assignment() {
+    let events = (0..90_u64).map(|i| event(i, i / 3 % 4, port(u32::try_from(i / 3).unwrap())));
+    let verdict = verdict(events);
+    assert_eq!((verdict.pattern, verdict.algorithm), (Pattern::Sequential, Algorithm::SeqGlobal));
+    assert_eq!(verdict.n, 30);
+    assert!(verdict.evidence.iter().any(|s| s.starts_with("60 assignments are another try")));
+}
+
+/// One server's view of a host whose counter serves others, too.
+#[test]
+fn gaps_to_one_address_tell_no_owner_of_the_counter() {
+    let mut rng = Rng::with_seed(4);
+    let mut counter = 0;
+    let events: Vec<Observation> = (0..39)
+        .map(|i| {
+            counter += rng.u32(410..480);
+            // Another port of the same address each time.
+            Observation { peer: 1, ..event(i, 1000 + i, port(counter)) }
+        })
+        .collect();
+    let one = verdict(events.clone());
+    assert_eq!(one.predictable, Predictable::Yes, "{one:#?}");
+    assert_eq!((one.pattern, one.algorithm), (Pattern::Undetermined, Algorithm::Undetermined));
+    assert!(one.evidence.iter().any(|s| s.starts_with("only one address seen")), "{one:#?}");
+    // With as many addresses, the counter is seen to serve all of them.
+    let many = verdict(events.into_iter().map(|e| Observation { peer: e.key as u32, ..e }));
+    assert_eq!(many.pattern, Pattern::Sequential, "{many:#?}");
+}
+
+/// The same steps are of a rule of 2024 only if they were recorded since.
+#[test]
+fn a_rule_is_not_older_than_its_kernel() {
+    let range = RangeInForce::of_netns(40_000, 41_999);
+    let at = |start: u64| {
+        let mut counters = HashMap::new();
+        let mut rng = Rng::with_seed(3);
+        let events: Vec<Observation> = (0..40)
+            .map(|i| {
+                let key = rng.u64(..3);
+                let counter: &mut u16 = counters.entry(key).or_insert(300 * key as u16);
+                *counter += rng.u16(1..=8);
+                let clock = Clock::Time(start + i * 1_000_000);
+                let range = Some(range);
+                Observation { range, clock, ..event(i, key, 40_000 + *counter) }
+            })
+            .collect();
+        verdict(events)
+    };
+    assert_eq!(at(YEAR_2025).algorithm, Algorithm::LinuxLpr);
+    assert_ne!(at(YEAR_2023).algorithm, Algorithm::LinuxLpr);
+    assert_ne!(at(YEAR_2023).algorithms[0].name, Algorithm::LinuxLpr);
+}
+
+/// Rows in the order in which connections ended.
+#[test]
+fn rows_out_of_order_cost_confidence() {
+    let mut rng = Rng::with_seed(8);
+    let mut rows: Vec<(u64, Observation)> = (0..200)
+        .map(|i| {
+            let clock = Clock::Time(YEAR_2025 + i * 100_000_000);
+            let seen = Observation { clock, ..event(i, i % 7, port(u32::try_from(i).unwrap())) };
+            (i + rng.u64(0..80), seen)
+        })
+        .collect();
+    let in_order = verdict(rows.iter().map(|(_, seen)| *seen));
+    assert_eq!(in_order.pattern, Pattern::Sequential);
+    rows.sort_by_key(|(end, _)| *end);
+    let by_end = verdict(rows.into_iter().map(|(_, seen)| seen));
+    assert_eq!(by_end.pattern, Pattern::Undetermined, "{by_end:#?}");
+    assert_eq!(by_end.predictable, Predictable::Unknown);
+    assert!(by_end.evidence.iter().any(|s| s.contains("out of order")), "{by_end:#?}");
+}
+
+/// The confidence that is shown is the one that decided.
+#[test]
+fn nothing_is_withheld_at_high_confidence() {
+    let few = verdict((0..4).map(|i| event(i, i, port(hash(i)))));
+    assert_eq!(few.pattern, Pattern::Undetermined);
+    assert!(few.pattern_confidence < 0.9 && few.algorithm_confidence < 0.9, "{few:#?}");
+    assert!((few.pattern_confidence - few.patterns[0].probability).abs() < 1e-9);
+}
+
+/// Containers with ranges of their own that talk to the same servers.
+#[test]
+fn ranges_of_several_namespaces_are_told_apart() {
+    let mut rng = Rng::with_seed(6);
+    let ranges = [(20_000, 24_999), (30_000, 32_999), (32_768, 60_999)];
+    let mut counters = HashMap::new();
+    let events: Vec<Observation> = (0..300)
+        .map(|i| {
+            let (place, key) = (rng.usize(..3), rng.u64(..2));
+            let range = RangeInForce::of_netns(ranges[place].0, ranges[place].1);
+            let counter = counters.entry((place, key)).or_insert_with(|| rng.u32(..2000) * 2);
+            *counter += 2 * rng.u32(1..=8);
+            let offset = u16::try_from(*counter % (range.ports.len() & !1)).unwrap();
+            Observation {
+                netns: 1 + u32::try_from(place).unwrap(),
+                range: Some(range),
+                origin: Some(Origin::Connect),
+                clock: Clock::Epoch(7),
+                linux: true,
+                ..event(i, key, range.ports.low + offset)
+            }
+        })
+        .collect();
+    let verdict = verdict(events);
+    assert_eq!(verdict.algorithm, Algorithm::LinuxDhash64k, "{verdict:#?}");
+}
+
+/// Each origin by itself, but no verdict over all where one of them is not known.
+#[test]
+fn rules_that_nobody_knows_are_not_said_to_differ() {
+    let mut judge = Judge::new(WHOLE);
+    for i in 0..4 {
+        let seen = event(i, i, port(hash(i)));
+        judge.observe(&Observation { origin: Some(Origin::Connect), ..seen });
+        judge.observe(&Observation { origin: Some(Origin::Bind), ..seen });
+    }
+    let whole = judge.verdict();
+    assert_eq!((whole.pattern, whole.algorithm), (Pattern::Undetermined, Algorithm::Undetermined));
+    assert!(whole.pattern_confidence < 0.9 && whole.algorithm_confidence < 0.9, "{whole:#?}");
+}
+
+#[test]
+fn a_verdict_is_withheld_where_its_destinations_or_the_kernel_contradict_it() {
+    let hint = verdict({
+        let mut counter = 0;
+        stream(128, 5, |key, _| {
+            counter += 2;
+            hash(key) + counter
+        })
+    });
+    assert_eq!(hint.algorithm, Algorithm::LinuxHintEven);
+    let lane = verdict(by_lane(64, 1, |rng| 2 * rng.u32(1..=8)));
+    assert_eq!(lane.algorithm, Algorithm::LinuxDhash64k);
+
+    let mut whole = hint.clone();
+    whole.check_destinations([&hint, &hint]);
+    assert_eq!(whole, hint, "they agree");
+    whole.check_destinations([&lane, &lane, &hint]);
+    assert_eq!(whole.algorithm, Algorithm::Undetermined);
+    assert!(whole.algorithm_confidence < 0.9);
+    assert!(whole.evidence[0].starts_with("withheld: 2 of the 3 busiest"), "{whole:#?}");
+
+    let expected = rule_of("6.18.44", Stream::Connect);
+    let mut whole = hint;
+    whole.check_kernel(expected);
+    assert_eq!(whole.algorithm, Algorithm::Undetermined);
+    let mut whole = lane.clone();
+    whole.check_kernel(expected);
+    assert_eq!(whole, lane);
+}
+
+/// Connects to a destination that has more than half of its range: the search ends in its second
+/// pass, among the ports of the other parity.
+#[test]
+fn the_second_pass_is_no_second_rule() {
+    let range = RangeInForce::of_netns(40_000, 40_499);
+    let mut rng = Rng::with_seed(12);
+    let mut taken: Vec<bool> = (0..500).map(|port| port % 2 == 0).collect();
+    let mut word = 17;
+    let events: Vec<Observation> = (0..64)
+        .map(|i| {
+            // All even ports are taken: the first pass is in vain.
+            let first = word % 500 & !1;
+            let tried = (0..250).find(|n| !taken[(first + 1 + 2 * n) % 500]).unwrap();
+            let offset = (first + 1 + 2 * tried) % 500;
+            taken[offset] = true;
+            word += (2 * tried).max(2 * rng.usize(..8)) + 2;
+            let port = range.ports.low + u16::try_from(offset).unwrap();
+            Observation { range: Some(range), ..event(i, 1, port) }
+        })
+        .collect();
+    let verdict = verdict(events);
+    assert!(
+        !matches!(verdict.pattern, Pattern::Mixed | Pattern::Random),
+        "{:?} {:#?}",
+        verdict.pattern,
+        verdict.patterns
+    );
+}

@@ -1,0 +1,94 @@
+//! Programs of others that keep ephtrace's off the root cgroup: attached by flags without
+//! `BPF_F_ALLOW_MULTI`, each holds its place alone.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+    path::Path,
+};
+
+use aya::programs::loaded_programs;
+
+/// `BPF_PROG_QUERY` (linux/bpf.h), which aya has for other places only.
+const BPF_PROG_QUERY: libc::c_int = 16;
+
+/// `BPF_F_ALLOW_MULTI`: others may attach as well.
+const ALLOW_MULTI: u32 = 1 << 1;
+
+/// Places on a cgroup where ephtrace attaches (`enum bpf_attach_type`), as bpftool names them.
+const PLACES: [(u32, &str); 5] = [
+    (3, "sock_ops"),
+    (8, "cgroup_inet4_bind"),
+    (9, "cgroup_inet6_bind"),
+    (12, "cgroup_inet4_post_bind"),
+    (13, "cgroup_inet6_post_bind"),
+];
+
+/// The part of `union bpf_attr` for `BPF_PROG_QUERY`.
+#[repr(C)]
+#[expect(clippy::struct_field_names, reason = "the kernel's names")]
+struct Query {
+    target_fd: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    prog_cnt: u32,
+    reserved: u32,
+}
+
+/// A program that holds a place alone.
+struct Holder {
+    place: &'static str,
+    id: u32,
+}
+
+/// The programs that hold places of the cgroup at `path` alone, in words with what to do about it;
+/// `None` if there are none.
+pub(super) fn holders(path: &Path) -> Option<String> {
+    let cgroup = File::open(path).ok()?;
+    let held = PLACES.iter().filter_map(|&(number, place)| {
+        let id = sole(cgroup.as_fd(), number).ok().flatten()?;
+        Some(Holder { place, id })
+    });
+    let path = path.display();
+    let told: Vec<_> = held
+        .map(|Holder { place, id }| {
+            let name = name(id).unwrap_or_else(|| "without a name".to_owned());
+            format!(
+                "program {id} ({name}) holds {place} of the root cgroup for itself; attach it with \
+                 `multi`, or remove it: `bpftool cgroup detach {path} {place} id {id}`"
+            )
+        })
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// The program at a place of `cgroup`, if it lets no other attach there.
+fn sole(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Option<u32>> {
+    let mut id = 0_u32;
+    let mut query = Query {
+        target_fd: u32::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?,
+        attach_type,
+        query_flags: 0,
+        attach_flags: 0,
+        prog_ids: (&raw mut id) as u64,
+        prog_cnt: 1,
+        reserved: 0,
+    };
+    // SAFETY: the attribute is live and as large as said, and so is the room for one id.
+    let done =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_QUERY, &raw mut query, size_of::<Query>()) };
+    let error = io::Error::last_os_error();
+    // More than one program is never alone.
+    if done < 0 && error.raw_os_error() != Some(libc::ENOSPC) {
+        return Err(error);
+    }
+    Ok((query.prog_cnt == 1 && query.attach_flags & ALLOW_MULTI == 0).then_some(id))
+}
+
+fn name(id: u32) -> Option<String> {
+    let info = loaded_programs().flatten().find(|info| info.id() == id)?;
+    info.name_as_str().filter(|name| !name.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,268 @@
+//! A hook proves itself: ephtrace searches for a port, and the hook must have seen it, with the
+//! right port.
+//!
+//! Attaching without an error proves little: with `kernel.ftrace_enabled=0`, where the compiler has
+//! inlined the function or a live patch has replaced it, programs are attached and never run.
+//!
+//! The kernel half knows ephtrace's searches by the process id. They bypass the filter and end in
+//! the map `SELF_TEST`, so that no output, total or verdict has them.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddrV4},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
+    time::{Duration, Instant},
+};
+
+use aya::maps::{Array, MapData};
+use ephtrace_common::{AssignmentRecord, Hook, Origin};
+use nix::{
+    errno::Errno,
+    sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrIn, bind, connect,
+        getsockname, listen, socket,
+    },
+};
+
+use super::{
+    decode::{Machine, decode},
+    module,
+    sites::{self, Site},
+};
+use crate::model::Assignment;
+
+/// How often a hook has to prove itself. One search costs some microseconds.
+const EVERY: Duration = Duration::from_mins(1);
+
+/// A port that is rarely in use, in case that the kernel has none to reserve.
+const DISCARD: u16 = 9;
+
+/// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`).
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Outcome of one test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The search was seen, and everything that was seen of it is right.
+    Proven,
+    /// No search took place, for this reason.
+    Inconclusive(String),
+    /// A search took place and was not seen, or not as it was; for this reason.
+    Blind(String),
+}
+
+/// Tests of one attached hook.
+pub(super) struct SelfTest {
+    last: Array<MapData, [u8; size_of::<AssignmentRecord>()]>,
+    hook: Hook,
+    /// The sites that it sees, each with an origin that it is to record.
+    subjects: Vec<(Site, Origin)>,
+    due: Instant,
+}
+
+/// ephtrace's process id in the initial pid namespace; 0 if it is in another one, so that it is not
+/// known.
+pub(super) fn own_pid() -> u32 {
+    let namespace = fs::metadata("/proc/self/ns/pid").map(|meta| meta.ino());
+    if namespace.is_ok_and(|inode| inode == INITIAL_PID_NAMESPACE) { std::process::id() } else { 0 }
+}
+
+impl SelfTest {
+    /// Tests of `hook`, which sees `sites`, for `origins` (bits of `Filter::origins`). `last` is the
+    /// map `SELF_TEST`.
+    pub(super) fn new(
+        last: Array<MapData, [u8; size_of::<AssignmentRecord>()]>,
+        hook: Hook,
+        sites: &[Site],
+        origins: u32,
+    ) -> Self {
+        let subject = |&site: &Site| Some((site, sites::row(site).first_wanted(origins)?));
+        Self {
+            last,
+            hook,
+            subjects: sites.iter().filter_map(subject).collect(),
+            due: Instant::now() + EVERY,
+        }
+    }
+
+    /// The sites that `hook` sees no search of although there was one, with the reason.
+    pub(super) fn run(&mut self) -> Vec<(Site, String)> {
+        self.due = Instant::now() + EVERY;
+        let subjects = self.subjects.clone();
+        let test = |(site, origin)| match self.test(site, origin) {
+            Sight::Blind(why) => Some((site, why)),
+            Sight::Proven => None,
+            Sight::Inconclusive(why) => {
+                log::info!("{}: not tested: {why}", sites::row(site).function);
+                None
+            }
+        };
+        subjects.into_iter().filter_map(test).collect()
+    }
+
+    /// The same if it is due, each site once: it is not tested again.
+    pub(super) fn run_if_due(&mut self) -> Vec<(Site, String)> {
+        if Instant::now() < self.due {
+            return Vec::new();
+        }
+        let blind = self.run();
+        self.forget(&blind);
+        blind
+    }
+
+    /// Tests these sites no more.
+    pub(super) fn forget(&mut self, blind: &[(Site, String)]) {
+        self.subjects.retain(|(site, _)| blind.iter().all(|(other, _)| other != site));
+    }
+
+    fn test(&mut self, site: Site, origin: Origin) -> Sight {
+        if sites::row(site).module.is_some_and(|module| !module::is_loaded(module)) {
+            return Sight::Inconclusive("its module is not loaded".into());
+        }
+        let search = match Search::prepare(site, origin) {
+            Ok(search) => search,
+            Err(error) => return Sight::Inconclusive(format!("no socket: {error}")),
+        };
+        if let Err(error) = self.last.set(0, [0; size_of::<AssignmentRecord>()], 0) {
+            return Sight::Inconclusive(format!("the map SELF_TEST can't be written: {error}"));
+        }
+        let outcome = search.make();
+        let seen = self.last.get(&0, 0).ok().filter(|bytes| bytes.iter().any(|&byte| byte != 0));
+        let seen = seen.map(|bytes| decode(&bytes, &Machine { unix_offset_ns: 0 }));
+        match (outcome, seen) {
+            (_, Some(Err(error))) => Sight::Blind(format!("reads what makes no sense: {error}")),
+            (Ok(port), Some(Ok(decoded))) => compare(&decoded.assignment, site, port),
+            (Ok(port), None) => Sight::Blind(format!(
+                "has not seen this process get port {port}{}",
+                self.reason(site)
+            )),
+            // Without room in the range, bind programs see nothing.
+            (Err(_), Some(Ok(_))) => Sight::Proven,
+            (Err(errno), None) => Sight::Inconclusive(format!("no port: {errno}")),
+        }
+    }
+
+    /// What is known to blind function hooks.
+    fn reason(&self, site: Site) -> String {
+        let ftrace = fs::read_to_string("/proc/sys/kernel/ftrace_enabled").unwrap_or_default();
+        let function = sites::row(site).function;
+        match self.hook {
+            Hook::Fentry | Hook::Kprobe if ftrace.trim() == "0" => {
+                ": kernel.ftrace_enabled is 0; `sysctl kernel.ftrace_enabled=1`".into()
+            }
+            Hook::Fentry | Hook::Kprobe => {
+                format!(": {function} may be inlined, or replaced by a live patch")
+            }
+            Hook::SockOps => ": its programs are not run for this process's cgroup".into(),
+        }
+    }
+}
+
+/// Whether what was seen of a search for `port` is right.
+fn compare(seen: &Assignment, site: Site, port: u16) -> Sight {
+    if seen.sport != Some(port) {
+        let other = seen.sport.map_or("none".to_owned(), |port| port.to_string());
+        return Sight::Blind(format!("saw port {other} where the kernel assigned {port}"));
+    }
+    let own = fs::metadata("/proc/self/ns/net").ok().and_then(|m| u32::try_from(m.ino()).ok());
+    if own.is_some() && own != seen.flow.netns {
+        let netns = seen.flow.netns.map_or("unknown".to_owned(), |netns| netns.to_string());
+        return Sight::Blind(format!("saw network namespace {netns}, which is not this process's"));
+    }
+    // A ping socket gets its port before its address.
+    let has_address = site != Site::Ping;
+    if has_address && !seen.flow.saddr.is_loopback() {
+        let saddr = seen.flow.saddr;
+        return Sight::Blind(format!("saw source address {saddr} of a socket on loopback"));
+    }
+    Sight::Proven
+}
+
+/// A search that is to be made.
+struct Search {
+    socket: OwnedFd,
+    act: Act,
+    /// Holds the port that is connected to, so that nobody listens there.
+    _closed: Option<OwnedFd>,
+}
+
+/// The call by which the kernel searches.
+enum Act {
+    Bind(u16),
+    Listen,
+    Connect(u16),
+}
+
+impl Search {
+    /// Everything before the call itself.
+    fn prepare(site: Site, origin: Origin) -> nix::Result<Self> {
+        let socket = open(site)?;
+        match (site, origin) {
+            (Site::Connect, Origin::Explicit) => {
+                bind(socket.as_raw_fd(), &loopback(0))?;
+                Self::connect(socket)
+            }
+            (Site::Connect, _) => Self::connect(socket),
+            (_, Origin::Listen) => Ok(Self { socket, act: Act::Listen, _closed: None }),
+            (_, Origin::Explicit) => {
+                // A port that is free now.
+                let port = {
+                    let other = open(site)?;
+                    bind(other.as_raw_fd(), &loopback(0))?;
+                    local_port(&other)?
+                };
+                Ok(Self { socket, act: Act::Bind(port), _closed: None })
+            }
+            _ => Ok(Self { socket, act: Act::Bind(0), _closed: None }),
+        }
+    }
+
+    fn connect(socket: OwnedFd) -> nix::Result<Self> {
+        let closed = open(Site::Connect)?;
+        let port = match bind(closed.as_raw_fd(), &loopback(0)) {
+            Ok(()) => local_port(&closed)?,
+            Err(_) => DISCARD,
+        };
+        Ok(Self { socket, act: Act::Connect(port), _closed: Some(closed) })
+    }
+
+    /// Makes it, and returns the port; an error if the kernel assigned none.
+    fn make(&self) -> nix::Result<u16> {
+        let fd = self.socket.as_raw_fd();
+        match self.act {
+            Act::Bind(port) => bind(fd, &loopback(port))?,
+            Act::Listen => listen(&self.socket, Backlog::new(1)?)?,
+            Act::Connect(port) => match connect(fd, &loopback(port)) {
+                Ok(()) | Err(Errno::ECONNREFUSED | Errno::EINPROGRESS) => {}
+                Err(errno) => return Err(errno),
+            },
+        }
+        match local_port(&self.socket)? {
+            0 => Err(Errno::EADDRNOTAVAIL),
+            port => Ok(port),
+        }
+    }
+}
+
+/// A socket whose port is assigned at `site`.
+fn open(site: Site) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (kind, protocol) = match site {
+        Site::Connect | Site::Bind => (SockType::Stream, Some(SockProtocol::Tcp)),
+        Site::Udp => (SockType::Datagram, Some(SockProtocol::Udp)),
+        Site::Ping => (SockType::Datagram, Some(SockProtocol::Icmp)),
+        Site::Sctp => (SockType::Stream, Some(SockProtocol::Sctp)),
+    };
+    socket(AddressFamily::Inet, kind, flags, protocol)
+}
+
+fn loopback(port: u16) -> SockaddrIn {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn local_port(socket: &OwnedFd) -> nix::Result<u16> {
+    Ok(getsockname::<SockaddrIn>(socket.as_raw_fd())?.port())
+}

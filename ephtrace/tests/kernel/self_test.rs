@@ -1,0 +1,106 @@
+//! A hook that is attached and sees nothing must never pass for one that works: ephtrace searches
+//! for a port itself, and asks the hook.
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    setup::{self, Scratch},
+    skip::skip,
+    tracer::{self, CONNECT_ONLY, Tracer, spawn},
+};
+
+tests! {
+    each_function_hook: a_hook_that_never_runs_is_refused;
+    once: the_next_hook_is_taken_and_the_reason_told;
+    each_hook: own_searches_are_in_no_output;
+    first_hook: a_hook_that_goes_blind_is_told;
+}
+
+/// Whether the kernel calls traced functions' programs at all.
+const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
+
+/// Function tracing off, until it is dropped.
+struct FtraceOff;
+
+impl FtraceOff {
+    fn new() -> Result<Self> {
+        fs::write(FTRACE, "0").context(FTRACE)?;
+        Ok(Self)
+    }
+}
+
+impl Drop for FtraceOff {
+    fn drop(&mut self) {
+        // The next test would fail by it.
+        let _ = fs::write(FTRACE, "1");
+    }
+}
+
+fn a_hook_that_never_runs_is_refused(hook: &str) -> Result<()> {
+    if !Path::new(FTRACE).exists() {
+        return skip("this kernel has no function tracing to switch off");
+    }
+    let _off = FtraceOff::new()?;
+    let output = tracer::command(hook, &["--duration", "1s"]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(1), "{}: {said}", output.status);
+    ensure!(said.contains("kernel.ftrace_enabled is 0"), "{said}");
+    Ok(())
+}
+
+fn the_next_hook_is_taken_and_the_reason_told() -> Result<()> {
+    if !Path::new(FTRACE).exists() || setup::used_hook("auto")? == "sock_ops" {
+        return skip("no hook on functions works here anyway");
+    }
+    let _off = FtraceOff::new()?;
+    let scratch = Scratch::new()?;
+    let mut tracer = Tracer::spawn(&scratch, "auto", &["--origin", "connect", "-v"])?;
+    let line = tracer.wait_attached()?;
+    ensure!(line.contains("sock_ops"), "{line}");
+    let server = TcpListener::bind("127.0.0.1:0")?;
+    let client = TcpStream::connect(server.local_addr()?)?;
+    let trace = tracer.stop()?;
+    let port = client.local_addr()?.port();
+    ensure!(trace.events.iter().any(|event| event.sport == Some(port)), "{:?}", trace.events);
+    ensure!(trace.stderr.contains("kernel.ftrace_enabled is 0"), "{}", trace.stderr);
+    Ok(())
+}
+
+fn own_searches_are_in_no_output(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let origins = ["--origin", "connect,bind,listen,udp,explicit"];
+    let tracer = Tracer::start(&scratch, hook, &origins)?;
+    let pid = u32::try_from(tracer.pid().as_raw())?;
+    let trace = tracer.stop()?;
+    let summary = trace.complete()?;
+    let own = trace.events.iter().filter(|event| event.pid == Some(pid)).count();
+    let kernel = &summary.kernel;
+    ensure!(own == 0, "{own} events of ephtrace's own");
+    ensure!(kernel.seen == kernel.filtered + kernel.emitted, "{kernel:?}");
+    Ok(())
+}
+
+/// A hook is tested again after a minute.
+fn a_hook_that_goes_blind_is_told(hook: &str) -> Result<()> {
+    if !Path::new(FTRACE).exists() || setup::used_hook(hook)? == "sock_ops" {
+        return skip("only hooks on functions can be made blind at will");
+    }
+    let mut command = tracer::command(hook, &CONNECT_ONLY);
+    command.stdout(std::process::Stdio::null());
+    let (mut child, mut stderr) = spawn(&mut command)?;
+    let told = stderr.wait_for("ephtrace: tracing").and_then(|_| {
+        let _off = FtraceOff::new()?;
+        stderr.wait_for("ephtrace: __inet_hash_connect is no longer seen")
+    });
+    child.kill()?;
+    child.wait()?;
+    let line = told?;
+    ensure!(line.contains("kernel.ftrace_enabled is 0"), "{line}");
+    Ok(())
+}
