@@ -35,7 +35,7 @@ use crate::{
 /// Destinations that are looked at one by one.
 const LISTED: usize = 16;
 
-/// CountingOptions `check` is to do.
+/// What `check` is to do.
 #[derive(Clone, Debug)]
 pub struct CheckSettings {
     /// Thresholds.
@@ -44,7 +44,7 @@ pub struct CheckSettings {
     pub count_for: Option<Duration>,
     /// Where to look.
     pub which: Which,
-    /// CountingOptions to count: that of the same namespaces.
+    /// Which assignments to count: those of the same namespaces.
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
@@ -150,7 +150,7 @@ fn look(settings: &CheckSettings) -> Result<CheckInput> {
     Ok(CheckInput { destinations, asked, counted, rows, lost: losses, findings, unseen })
 }
 
-/// CountingOptions the inventory can't say.
+/// Sockets that the inventory does not list, in words.
 fn not_listed(inventory: &Inventory) -> Vec<String> {
     let mut unseen = Vec::new();
     let mut namespaces = inventory.namespaces.iter();
