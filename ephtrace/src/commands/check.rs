@@ -44,7 +44,7 @@ pub struct CheckSettings {
     pub count_for: Option<Duration>,
     /// Where to look.
     pub which: Which,
-    /// Assignments to count: those of the same namespaces.
+    /// Which assignments to count: those of the same namespaces.
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
@@ -150,7 +150,7 @@ fn look(settings: &CheckSettings) -> Result<CheckInput> {
     Ok(CheckInput { destinations, asked, counted, rows, lost: losses, findings, unseen })
 }
 
-/// Facts that the inventory can't know, in words.
+/// Sockets that the inventory does not list, in words.
 fn not_listed(inventory: &Inventory) -> Vec<String> {
     let mut unseen = Vec::new();
     let mut namespaces = inventory.namespaces.iter();

@@ -46,13 +46,13 @@ struct HidePid {
 
 /// The last mount on `proc` counts: it covers those before.
 fn hidepid(mounts: &[u8], proc: &Path) -> Option<HidePid> {
-    let lines = mounts.split(|&b| b == b'\n').filter_map(|line| {
+    let mut lines = mounts.rsplit(|&b| b == b'\n').filter_map(|line| {
         let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
         let separator = fields.iter().position(|field| *field == b"-")?;
         let is_here = unescape(fields.get(4)?) == proc.as_os_str().as_bytes();
         (is_here).then(|| fields.get(separator + 3).copied().unwrap_or_default())
     });
-    let options = String::from_utf8_lossy(lines.next_back()?).into_owned();
+    let options = String::from_utf8_lossy(lines.next()?).into_owned();
     let value = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
     let mode = value("hidepid=")?;
     // 0 (off) hides nothing; with 1 (noaccess), processes are listed and closed to look at.

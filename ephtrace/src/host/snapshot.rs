@@ -276,7 +276,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::inventory::{DestinationUse, namespace::HeldState};
+    use crate::inventory::{DestinationUse, bound::HeldState};
 
     #[test]
     fn a_snapshot_of_here_knows_this_connection() {

@@ -2,7 +2,7 @@
 //! 0, and a UDP socket's first use. No I/O.
 //!
 //! Such a port must be free of every socket whose local address meets the address asked for
-//! (`inet_rcv_saddr_equal`), connected ones and those in `TIME_WAIT` included, whatever their destination.
+//! (`inet_rcv_saddr_equal`), connected ones and `TIME_WAIT`s included, whatever their destination.
 //! The unspecified address meets all addresses, so that nobody finds fewer ports than who asks for
 //! it.
 
@@ -58,7 +58,7 @@ pub struct Asked {
     pub in_use: u32,
     /// `in_use` by the usable ports: 0 to 1.
     pub share: f64,
-    /// Ports of `in_use` that only sockets in `TIME_WAIT` have which connect may take over: a bind may not, and
+    /// Ports of `in_use` that only `TIME_WAIT`s have which connect may take over: a bind may not, and
     /// waits for up to a minute.
     pub time_wait_reusable: u32,
     /// Usable ports that are left.

@@ -8,7 +8,8 @@ use std::path::Path;
 use super::{
     Inventory, Namespace,
     asked::Asked,
-    namespace::{DestinationUse, HeldState, NetnsRef},
+    bound::HeldState,
+    namespace::{DestinationUse, NetnsRef},
     owners::{Holder, Owner, Program},
     sysctls::TrackerCounts,
 };

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod asked;
+pub mod bound;
 pub mod census;
 pub mod facts;
 pub mod namespace;

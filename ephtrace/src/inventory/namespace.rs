@@ -6,12 +6,13 @@ use serde::{Serialize, Serializer};
 
 use super::{
     asked::Asked,
-    owners::{Holder, Owner, Program},
+    bound::Bound,
+    owners::{Holder, Program},
     port_set::Parity,
     socket::ByState,
 };
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::{FlowKey, Origin, PortRange, names::serialize_origin};
+use crate::model::{FlowKey, PortRange};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -304,74 +305,6 @@ impl Others {
         self.odd += u64::from(one.odd);
         self.by_state.add_all(&one.by_state);
     }
-}
-
-/// Ports of the range that bind or listen took: connect leaves them out whatever the destination.
-///
-/// A socket that was bound and then connected takes its port in the same way, but the kernel does
-/// not list how a connected socket came by its port: only a recording tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Bound {
-    /// How many ports.
-    pub ports: u32,
-    /// Ports with a listener.
-    pub listening: u32,
-    /// Ports with a listener that are not reserved: a connect can take them while the listener is
-    /// away, and it can't come back.
-    pub listening_unreserved: u32,
-    /// Ports of sockets that are bound and nothing else; null where the kernel does not list them:
-    /// before Linux 6.8, and without `sock_diag`.
-    pub bound_only: Option<u32>,
-    /// Connected sockets of the range whose port was seen to come from bind, by the program or by
-    /// the kernel; not among `ports`. Null without a recording.
-    pub connected: Option<u64>,
-    /// Ports of `connected`, less those in `ports`: taken for every destination, too.
-    pub connected_ports: Option<u32>,
-    /// Each of `ports`, by port.
-    pub held: Vec<Held>,
-    /// How many more there are.
-    pub others: usize,
-}
-
-/// How a socket holds a port against every destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeldState {
-    /// It listens.
-    Listen,
-    /// It is bound and nothing else.
-    Bound,
-}
-
-impl HeldState {
-    /// As it stands in every output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Listen => "listen",
-            Self::Bound => "bound",
-        }
-    }
-}
-
-/// A port that is bound.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Held {
-    /// The port.
-    pub port: u16,
-    /// In which way.
-    pub state: HeldState,
-    /// It is in `ip_local_reserved_ports`.
-    pub reserved: bool,
-    /// The address that it is bound to.
-    pub saddr: IpAddr,
-    /// How many sockets share port and address.
-    pub sockets: usize,
-    /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if that
-    /// was not seen.
-    #[serde(serialize_with = "serialize_origin")]
-    pub origin: Option<Origin>,
-    /// Who has it open; null if that is not known.
-    pub holder: Option<Owner>,
 }
 
 /// All TCP sockets of a namespace.

@@ -27,6 +27,7 @@ mod exits;
 mod fallback;
 mod filters;
 mod hidden_table;
+mod holding;
 mod judged;
 mod modules;
 mod mounts;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         fallback::TESTS,
         filters::TESTS,
         hidden_table::TESTS,
+        holding::TESTS,
         judged::TESTS,
         mptcp::TESTS,
         patterns::TESTS,

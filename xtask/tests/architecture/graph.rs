@@ -131,7 +131,7 @@ fn lookup(modules: &Modules, id: usize, name: &str, last: bool, depth: usize) ->
     let item = module.items.contains(name).then_some(Target::Item(id));
     let own = if last { item.or(child) } else { child.or(item) };
     own.or_else(|| {
-        let named = module.imports.iter().filter(|import| !import.glob && import.name == name);
+        let mut named = module.imports.iter().filter(|import| !import.glob && import.name == name);
         named.find_map(|import| imported(modules, id, import, depth))
     })
     .or_else(|| {

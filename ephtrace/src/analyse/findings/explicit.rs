@@ -1,5 +1,6 @@
-//! Rules about ports that the program had, or named: no search was made, and more ports are no help.
-//! Sources: `tcp_v4_connect` and `__inet_check_established` (Linux 6.12), bind(2), connect(2).
+//! Rules about ports that the program had, or named: no search was made, and more ports are no
+//! help. Sources: `tcp_v4_connect` and `__inet_check_established` (Linux 6.12), bind(2),
+//! connect(2).
 
 use super::{
     facts::{DestinationFacts, Facts},
@@ -22,17 +23,23 @@ pub(super) fn tuple_taken(facts: &Facts) -> Vec<Finding> {
             rule: Rule::TupleTaken,
             severity: Severity::Warning,
             sentence: format!(
-                "{} connects bound sockets to {d}, and the port of each has such a connection already",
+                "{} connects bound sockets to {d}, and the port of each has such a connection \
+                 already",
                 who(d)
             ),
             evidence: format!(
-                "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is taken, not the range{}",
+                "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is taken, \
+                 not the range{}",
                 d.no_port,
                 taken_by(d)
             ),
             remedies: vec![
-                "another source port, or none: IP_BIND_ADDRESS_NO_PORT (SO_REUSEADDR and SO_REUSEPORT let it bind, and do not free the 4-tuple)".to_owned(),
-                "where it is in TIME_WAIT: let the other side close first, or net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides".to_owned(),
+                "another source port, or none: IP_BIND_ADDRESS_NO_PORT (SO_REUSEADDR and \
+                 SO_REUSEPORT let it bind, and do not free the 4-tuple)"
+                    .to_owned(),
+                "where it is in TIME_WAIT: let the other side close first, or \
+                 net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides"
+                    .to_owned(),
             ],
         })
         .collect()
@@ -55,10 +62,15 @@ pub(super) fn bind_refused(facts: &Facts) -> Vec<Finding> {
             severity: Severity::Warning,
             sentence: format!("{} can't have the port that it names in bind() on {d}", who(d)),
             evidence: format!(
-                "{} of {} such calls failed: another socket has the port (EADDRINUSE), or the address is not there (EADDRNOTAVAIL)",
+                "{} of {} such calls failed: another socket has the port (EADDRINUSE), or the \
+                 address is not there (EADDRNOTAVAIL)",
                 d.no_port, d.assignments
             ),
-            remedies: vec!["`ss -tanp` tells who has a port; keep it out of the range: net.ipv4.ip_local_reserved_ports".to_owned()],
+            remedies: vec![
+                "`ss -tanp` tells who has a port; keep it out of the range: \
+             net.ipv4.ip_local_reserved_ports"
+                    .to_owned(),
+            ],
         })
         .collect()
 }

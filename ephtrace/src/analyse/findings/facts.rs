@@ -142,7 +142,8 @@ pub struct AskedFacts {
     pub in_use: u32,
     /// Ports of the range that are not reserved.
     pub usable: u32,
-    /// Ports of `in_use` that only sockets in `TIME_WAIT` have which connect may take over, and a bind may not.
+    /// Ports of `in_use` that only `TIME_WAIT`s have which connect may take over, and a bind may
+    /// not.
     pub time_wait_reusable: u32,
     /// Ports that may be taken besides.
     pub unsure: u32,

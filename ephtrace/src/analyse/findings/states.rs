@@ -25,13 +25,17 @@ pub(super) enum Cause {
     PeerNotClosed,
 }
 
-pub(super) const CONNECT_TIMEOUT: &str = "a connect timeout in the program (the kernel itself gives up after two minutes: \
+pub(super) const CONNECT_TIMEOUT: &str = "\
+     a connect timeout in the program (the kernel itself gives up after two minutes: \
      net.ipv4.tcp_syn_retries), and longer waits between attempts";
-pub(super) const CLOSE: &str = "close() in the program: the peer has closed, read() returns 0, and no timeout of the \
+pub(super) const CLOSE: &str = "\
+     close() in the program: the peer has closed, read() returns 0, and no timeout of the \
      kernel ends CLOSE_WAIT";
-pub(super) const KEEPALIVE: &str = "where the program holds them: close() in place of shutdown() alone, or a read timeout; \
+pub(super) const KEEPALIVE: &str = "\
+     where the program holds them: close() in place of shutdown() alone, or a read timeout; \
      SO_KEEPALIVE finds out whether the peer is still there";
-pub(super) const FIN_TIMEOUT: &str = "where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), \
+pub(super) const FIN_TIMEOUT: &str = "\
+     where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), \
      net.ipv4.tcp_orphan_retries";
 
 /// What keeps most of the ports of `d`, if it is one of these.

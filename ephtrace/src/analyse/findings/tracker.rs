@@ -33,11 +33,22 @@ pub(super) fn dropped(facts: &Facts) -> Vec<Finding> {
         let TrackedFacts { drop, early_drop, .. } = *tracked;
         (drop + early_drop > 0).then(|| Finding {
             rule: Rule::ConntrackDrop,
-            severity: severity(tracked, if drop > 0 { Severity::Critical } else { Severity::Warning }),
+            severity: severity(
+                tracked,
+                if drop > 0 { Severity::Critical } else { Severity::Warning },
+            ),
             sentence: if drop > 0 {
-                format!("connection tracking in {} had no room for new connections: their packets were dropped", n.name)
+                format!(
+                    "connection tracking in {} had no room for new connections: their packets \
+                 were dropped",
+                    n.name
+                )
             } else {
-                format!("connection tracking in {} threw out connections to make room for new ones", n.name)
+                format!(
+                    "connection tracking in {} threw out connections to make room for new \
+                 ones",
+                    n.name
+                )
             },
             evidence: format!(
                 "nf_conntrack: drop {drop}, early_drop {early_drop}, {}",
@@ -57,7 +68,8 @@ pub(super) fn clashed(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
         let TrackedFacts { insert_failed, search_restart, .. } = *tracked;
         (insert_failed > 0).then(|| {
-            let mut evidence = format!("nf_conntrack: insert_failed {insert_failed}, {}", when(tracked));
+            let mut evidence =
+                format!("nf_conntrack: insert_failed {insert_failed}, {}", when(tracked));
             if search_restart >= MANY_RESTARTS {
                 let _ = write!(
                     evidence,
@@ -69,13 +81,18 @@ pub(super) fn clashed(facts: &Facts) -> Vec<Finding> {
                 rule: Rule::NatClash,
                 severity: severity(tracked, Severity::Warning),
                 sentence: format!(
-                    "connections in {} got the same translated address and port as others: their first packets were dropped (NAT, not the ports of this host)",
+                    "connections in {} got the same translated address and port as others: their \
+                     first packets were dropped (NAT, not the ports of this host)",
                     n.name
                 ),
                 evidence,
                 remedies: vec![
-                    "let the NAT choose ports at random: iptables --random-fully, nft masquerade fully-random".to_owned(),
-                    "more addresses or ports to translate to (SNAT --to-source FIRST-LAST, --to-ports)".to_owned(),
+                    "let the NAT choose ports at random: iptables --random-fully, nft masquerade \
+                     fully-random"
+                        .to_owned(),
+                    "more addresses or ports to translate to (SNAT --to-source FIRST-LAST, \
+                     --to-ports)"
+                        .to_owned(),
                 ],
             }
         })

@@ -54,9 +54,12 @@ pub(super) fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> Hel
     HeldPorts { named, program, others, unknown_open, unknown_closed }
 }
 
+/// Name and container; the process id where the name is not known.
+type GroupKey<'a> = (Option<&'a str>, Option<&'a str>, Option<u32>);
+
 /// By name and container, most ports first. Processes without a name stay apart.
 fn grouped(ports: &HashMap<Owner, Ports>) -> Vec<Holder> {
-    let mut groups: BTreeMap<_, Vec<(&Owner, Ports)>> = BTreeMap::new();
+    let mut groups: BTreeMap<GroupKey<'_>, Vec<(&Owner, Ports)>> = BTreeMap::new();
     for (owner, ports) in ports {
         let apart = owner.pid.filter(|_| owner.comm.is_none());
         let key = (owner.comm.as_deref(), owner.container.as_deref(), apart);

@@ -18,9 +18,8 @@ pub use self::listing::Listing;
 use self::rank::{may_reuse, rank};
 use super::{
     asked::{Ask, Asked, Taken},
-    namespace::{
-        Bound, DestinationUse, Held, HeldState, Mark, Namespace, NetnsRef, NetnsSettings, Others,
-    },
+    bound::{Bound, Held, HeldState},
+    namespace::{DestinationUse, Mark, Namespace, NetnsRef, NetnsSettings, Others},
     owners::Owners,
     port_set::{Parity, PortSet},
     socket::{ByState, Socket, TcpState},

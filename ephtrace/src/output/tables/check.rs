@@ -4,7 +4,10 @@
 //! 2 CRITICAL, 3 UNKNOWN; behind `|` the performance data `label=value[unit];warn;crit;min;max`.
 //! Pure; what is looked at is wired in `run`.
 
-use std::fmt::{self, Write as _};
+use std::{
+    cmp::Reverse,
+    fmt::{self, Write as _},
+};
 
 use crate::{
     analyse::{
@@ -127,7 +130,7 @@ impl CheckReport {
         let mut parts = uses(seen, limits);
         let mut data: Vec<String> = parts.iter().map(|part| part.data(&limits.used)).collect();
         // Stable: of equals, the order stays.
-        parts.sort_by_key(|part| std::cmp::Reverse(part.state));
+        parts.sort_by_key(|part| Reverse(part.state));
         let mut state = parts.iter().map(|part| part.state).max().unwrap_or(CheckStatus::Ok);
         let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
         if let Some(counted) = &seen.counted {
@@ -221,7 +224,8 @@ fn asked_text(what: &str, worst: &AskedFacts, state: CheckStatus) -> String {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
     }
     if worst.time_wait_reusable > 0 && state > CheckStatus::Ok {
-        let _ = write!(text, ", {} by TIME_WAITs for up to a minute", worst.time_wait_reusable);
+        let count = worst.time_wait_reusable;
+        let _ = write!(text, ", {count} by TIME_WAITs for up to a minute");
     }
     if in_use >= usable {
         let _ = write!(text, ", the next one fails with {error}");

@@ -8,7 +8,8 @@ use self::words::{asks, group, holder, holder_ports, percent, place, reuse, stat
 use crate::inventory::{
     Inventory,
     asked::{Ask, Asked},
-    namespace::{Bound, DestinationUse, Held, Mark, Namespace, NetnsSettings, Others},
+    bound::{Bound, Held},
+    namespace::{DestinationUse, Mark, Namespace, NetnsSettings, Others},
     socket::ByState,
 };
 use crate::model::{PortRange, origin_name};
@@ -96,7 +97,7 @@ fn scarce(namespace: &Namespace) -> Vec<&Asked> {
     let mut scarce: Vec<&Asked> = Vec::new();
     for asked in namespace.asked.iter().filter(|asked| asked.in_use > asked.left) {
         let is_same = |other: &&Asked| (other.ask, other.in_use) == (asked.ask, asked.in_use);
-        if !scarce.iter().any(|other| is_same(other)) {
+        if !scarce.iter().any(is_same) {
             scarce.push(asked);
         }
     }

@@ -3,7 +3,8 @@
 use crate::{
     inventory::{
         asked::Ask,
-        namespace::{DestinationUse, Held, Namespace, NetnsRef, NetnsSettings},
+        bound::Held,
+        namespace::{DestinationUse, Namespace, NetnsRef, NetnsSettings},
         owners::{Holder, Owner},
         socket::ByState,
     },

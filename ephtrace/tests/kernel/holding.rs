@@ -1,0 +1,156 @@
+//! Why ports are held, and by whom: states that last, and programs of many processes.
+
+use std::{
+    net::{Ipv4Addr, Shutdown, SocketAddr},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use socket2::{Socket, Type};
+
+use crate::all_clear::{
+    FIRST, PATIENCE, PORTS, check, connect_once, in_small_netns, ports, socket,
+};
+
+tests! {
+    once: states_are_named, a_pool_of_workers_holds_more_than_a_job;
+}
+
+/// Waits until `count` sockets to the first destination are said to be `what`.
+fn settled(what: &str, count: usize) -> Result<Value> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let said = ports(&[])?;
+        let one = &said["namespaces"][0]["destinations"][0];
+        if one.pointer(what).is_some_and(|found| *found == count) {
+            return Ok(said);
+        }
+        ensure!(Instant::now() < end, "{what} is to become {count}: {one}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn has(said: &Value, rule: &str, remedy: &str) -> Result<()> {
+    let found = said["findings"].as_array().context("no findings")?;
+    let one = found.iter().find(|finding| finding["rule"] == rule);
+    let one = one.with_context(|| format!("no {rule} in {}", said["findings"]))?;
+    ensure!(one["remedies"].to_string().contains(remedy), "{one}");
+    let pool = found.iter().any(|finding| {
+        finding["rule"] == "full" && finding["remedies"].to_string().contains("keep-alive")
+    });
+    ensure!(!pool, "keep-alive helps nobody here: {}", said["findings"]);
+    Ok(())
+}
+
+fn states_are_named() -> Result<()> {
+    // Nobody answers: the queue of the listener is full.
+    in_small_netns(|listeners| {
+        listeners[0].listen(0)?;
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into();
+        let mut clients = Vec::new();
+        for _ in 0..PORTS {
+            let client = socket(false, Type::STREAM)?;
+            client.set_nonblocking(true)?;
+            let done = client.connect(&to).map_err(|error| error.raw_os_error());
+            ensure!(matches!(done, Ok(()) | Err(Some(libc::EINPROGRESS))), "{done:?}");
+            clients.push(client);
+        }
+        // One is in the queue.
+        let said = settled("/syn_resent", PORTS - 1)?;
+        has(&said, "syn-sent", "connect timeout")
+    })
+    .context("SYN_SENT")?;
+    in_small_netns(|listeners| {
+        let mut clients = Vec::new();
+        for _ in 0..PORTS {
+            clients.push(connect_once()?);
+            drop(listeners[0].accept()?);
+        }
+        has(&settled("/by_state/close_wait", PORTS)?, "close-wait", "close()")
+    })
+    .context("CLOSE_WAIT")?;
+    in_small_netns(|listeners| {
+        let mut servers = Vec::new();
+        for nth in 0..PORTS {
+            let client = connect_once()?;
+            servers.push(listeners[0].accept()?);
+            client.shutdown(Shutdown::Write)?;
+            if nth % 2 == 0 {
+                servers.push((client, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()));
+            }
+        }
+        let said = settled("/by_state/fin_wait2", PORTS)?;
+        let one = &said["namespaces"][0]["destinations"][0];
+        ensure!(one["orphans"] == PORTS / 2 && one["by_state"]["time_wait"] == 0, "{one}");
+        has(&said, "fin-wait", "tcp_fin_timeout")
+    })
+    .context("FIN_WAIT2")
+}
+
+/// A process of its own name that holds sockets, and nothing else.
+struct Holder(libc::pid_t);
+
+impl Holder {
+    fn of(name: &std::ffi::CStr, sockets: Vec<Socket>) -> Result<Self> {
+        // SAFETY: the child calls nothing but system calls, until it is killed.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: the name ends with a NUL.
+            unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+            loop {
+                // SAFETY: takes no argument.
+                unsafe { libc::pause() };
+            }
+        }
+        ensure!(pid > 0, "fork: {}", std::io::Error::last_os_error());
+        drop(sockets);
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // SAFETY: a child of this process that nobody has waited for yet.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        // SAFETY: as above; nobody wants its status.
+        unsafe { libc::waitpid(self.0, std::ptr::null_mut(), 0) };
+    }
+}
+
+fn a_pool_of_workers_holds_more_than_a_job() -> Result<()> {
+    in_small_netns(|_listeners| {
+        let hold = |name, count| {
+            let sockets = (0..count).map(|_| connect_once()).collect::<std::io::Result<Vec<_>>>();
+            Holder::of(name, sockets?)
+        };
+        let mut holders = vec![hold(c"cron-job", 15)?];
+        for _ in 0..10 {
+            holders.push(hold(c"php-fpm", 6)?);
+        }
+        let end = Instant::now() + PATIENCE;
+        let said = loop {
+            let said = ports(&[])?;
+            let first = &said["namespaces"][0]["destinations"][0]["holders"][0];
+            if first["comm"] == "php-fpm" || Instant::now() > end {
+                break said;
+            }
+        };
+        let one = &said["namespaces"][0]["destinations"][0];
+        let holder = |nth: usize| {
+            let holder = &one["holders"][nth];
+            (holder["comm"].clone(), holder["processes"].clone(), holder["ports"].clone())
+        };
+        let is = |(name, processes, ports): (Value, Value, Value), expected: (&str, u32, u32)| {
+            name == expected.0 && processes == expected.1 && ports == expected.2
+        };
+        ensure!(is(holder(0), ("php-fpm", 10, 60)), "{one}");
+        ensure!(is(holder(1), ("cron-job", 1, 15)), "{one}");
+        let (_, line) = check()?;
+        ensure!(line.contains("mostly php-fpm (10 processes)"), "{line}");
+        ensure!(!line.contains("cron-job"), "{line}");
+        drop(holders);
+        Ok(())
+    })
+}
