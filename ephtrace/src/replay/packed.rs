@@ -272,7 +272,7 @@ mod tests {
         ) {
             let flow = FlowKey { saddr: saddr.into(), ..full().flow };
             let comm = Some(Comm::new(&name));
-            let one = Assignment { ts_ns, pid, step, sport, cookie, errno, flow, comm, ..full() };
+            let one = Assignment { ts_ns, pid, comm, flow, sport, errno, step, cookie, ..full() };
             prop_assert!(comes_back(&one));
         }
 
