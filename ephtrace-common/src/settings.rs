@@ -186,7 +186,8 @@ pub struct Filter {
     pub family: u32,
     /// 1 to keep failed assignments only.
     pub failed_only: u32,
-    /// 1 to keep of origin `Explicit` failed assignments only: a success is none of the kernel's doing.
+    /// 1 to keep of origin `Explicit` failed assignments only: a success is none of the kernel's
+    /// doing.
     pub explicit_failed_only: u32,
     /// Always 0: keeps the size a multiple of 8.
     pub padding: u32,

@@ -22,8 +22,8 @@ const FIRST_POWER: u32 = 9;
 /// Slots of [`Totals::tried`]: powers of two from 1 to 65,536.
 pub const TRIED_SLOTS: usize = 17;
 
-/// Sets of CPUs that keep a maximum apart: with more CPUs, two that raise one at the same moment may
-/// leave the lower value.
+/// Sets of CPUs that keep a maximum apart: with more CPUs, two that raise one at the same moment
+/// may leave the lower value.
 pub const LANES: usize = 8;
 
 /// Slots of [`Totals::failures`].

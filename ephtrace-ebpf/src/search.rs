@@ -143,10 +143,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     }
     let Some(slot) = in_flight::slot(task) else {
         if is_wanted && !is_own {
-            if is_quiet {
-                count(Counter::Seen);
-            }
-            count(Counter::InFlightFull);
+            count_no_room(is_quiet);
         }
         return !is_wanted;
     };
@@ -162,23 +159,54 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         return true;
     }
     fill_fixed(&mut slot.record, start, protocol, ends, owner);
-    // The totals ask for the name once for each row, and for the time not at all.
-    if setting!(totals) != mode::ONLY || !start.principal.is_null() {
-        fill_task(&mut slot.record, task, owner, start.principal);
-    } else {
-        // Read now: programs on cgroups can't at the end, up to Linux 6.1.
-        slot.record.cgroup_id = task::cgroup_id();
-    }
-    fill_netns::<TRUSTED>(&mut slot.record, net);
-    if start.has_range {
-        sock::ranges(sk, net, &raw mut slot.record);
-    }
+    fill_owner(&mut slot.record, task, owner, start.principal);
+    fill_place::<TRUSTED>(&mut slot.record, start, sk, net);
     slot.state = if start.is_tentative { state::TENTATIVE } else { state::WANTED };
     // SAFETY: takes no argument and cannot fail.
     slot.start_ns = unsafe { bpf_ktime_get_ns() };
     // Last: a change of the word before this is not part of the search.
     word::read_before(slot);
     true
+}
+
+/// A wanted search finds no slot. Where only failures are kept, it was not counted yet.
+#[inline(always)]
+fn count_no_room(is_quiet: bool) {
+    if is_quiet {
+        count(Counter::Seen);
+    }
+    count(Counter::InFlightFull);
+}
+
+/// Fills in who searches. The totals ask for the name once for each row, and for the time not at
+/// all.
+#[inline(always)]
+fn fill_owner(
+    record: &mut AssignmentRecord,
+    task: u64,
+    owner: &Owner,
+    principal: *const Principal,
+) {
+    if setting!(totals) != mode::ONLY || !principal.is_null() {
+        fill_task(record, task, owner, principal);
+    } else {
+        // Read now: programs on cgroups can't at the end, up to Linux 6.1.
+        record.cgroup_id = task::cgroup_id();
+    }
+}
+
+/// Fills in where it searches: the namespace, and the range where there is one.
+#[inline(always)]
+fn fill_place<const TRUSTED: bool>(
+    record: &mut AssignmentRecord,
+    start: Start,
+    sk: *const u8,
+    net: *const u8,
+) {
+    fill_netns::<TRUSTED>(record, net);
+    if start.has_range {
+        sock::ranges(sk, net, &raw mut *record);
+    }
 }
 
 /// Takes over the slot from the task's last search.

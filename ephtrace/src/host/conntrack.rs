@@ -1,5 +1,5 @@
-//! What connection tracking says of itself: how many entries it could not make, by processor, of the
-//! network namespace of this thread.
+//! What connection tracking says of itself: how many entries it could not make, by processor, of
+//! the network namespace of this thread.
 //!
 //! From `/proc/net/stat/nf_conntrack`, which needs no right, or where the kernel has it not
 //! (`CONFIG_NF_CONNTRACK_PROCFS`) through netlink (`IPCTNL_MSG_CT_GET_STATS_CPU`), which takes
@@ -126,9 +126,10 @@ mod tests {
 
     #[test]
     fn the_file_is_read_by_its_names() {
-        let old = "entries  searched found new invalid ignore delete delete_list insert insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart\n\
-                   00000001  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 0000001f 00000002 00000003 00000000  00000000 00000000 00000000 00000004\n\
-                   00000001  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000001 00000000 00000000 00000000  00000000 00000000 00000000 00000000\n";
+        let old = r"entries  searched found new invalid ignore delete delete_list insert insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart
+00000001  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 0000001f 00000002 00000003 00000000  00000000 00000000 00000000 00000004
+00000001  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000001 00000000 00000000 00000000  00000000 00000000 00000000 00000000
+";
         let expected =
             TrackerCounts { insert_failed: 32, drop: 2, early_drop: 3, search_restart: 4 };
         assert_eq!(parse(old), Some(expected));

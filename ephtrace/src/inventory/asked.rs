@@ -58,8 +58,8 @@ pub struct Asked {
     pub in_use: u32,
     /// `in_use` by the usable ports: 0 to 1.
     pub share: f64,
-    /// Ports of `in_use` that only `TIME_WAIT`s have which connect may take over: a bind may not, and
-    /// waits for up to a minute.
+    /// Ports of `in_use` that only `TIME_WAIT`s have which connect may take over: a bind may not,
+    /// and waits for up to a minute.
     pub time_wait_reusable: u32,
     /// Usable ports that are left.
     pub left: u32,
@@ -86,8 +86,8 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Counts a socket, in whatever state it is, and whether it is a TIME_WAIT that connect may take
-    /// over. Says whether its port is new.
+    /// Counts a socket, in whatever state it is, and whether it is a TIME_WAIT that connect may
+    /// take over. Says whether its port is new.
     pub fn add(&mut self, socket: &Socket, is_reusable: bool) -> bool {
         if !is_reusable {
             self.firm.insert(socket.sport);

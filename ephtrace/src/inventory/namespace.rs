@@ -82,7 +82,8 @@ impl Namespace {
         connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
     }
 
-    /// Ports of a [part](NetnsSettings::part) of the range that connect could still choose for `one`.
+    /// Ports of a [part](NetnsSettings::part) of the range that connect could still choose for
+    /// `one`.
     pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
         let from = self.taken.partition_point(|&port| port < part.low);
         let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);

@@ -23,8 +23,8 @@ pub struct Sysctls {
     pub tw_reuse_delay_ms: Option<u32>,
     /// `net.ipv4.tcp_timestamps`: 0 off, so that no TIME_WAIT can be taken over.
     pub timestamps: Option<u8>,
-    /// `net.ipv4.ip_autobind_reuse`: sockets with `SO_REUSEADDR` may be bound to port 0 although all
-    /// ports are taken, and share one with others like them; `None` before Linux 5.7.
+    /// `net.ipv4.ip_autobind_reuse`: sockets with `SO_REUSEADDR` may be bound to port 0 although
+    /// all ports are taken, and share one with others like them; `None` before Linux 5.7.
     pub autobind_reuse: Option<bool>,
     /// Connections that the firewall follows; `None` without connection tracking.
     pub conntrack: Option<Conntrack>,
@@ -44,8 +44,8 @@ pub struct Conntrack {
 /// What connection tracking could not do, all processors together (`struct ip_conntrack_stat`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TrackerCounts {
-    /// Entries that clashed with another: the packet was dropped. Behind a NAT, two connections were
-    /// given the same translated port.
+    /// Entries that clashed with another: the packet was dropped. Behind a NAT, two connections
+    /// were given the same translated port.
     pub insert_failed: u64,
     /// Packets that were dropped for want of an entry: the table is full.
     pub drop: u64,

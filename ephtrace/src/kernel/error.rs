@@ -125,8 +125,8 @@ fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
     let holders = support.cgroup2.as_deref().and_then(exclusive::holders);
     AttachError::NotPermitted(holders.unwrap_or_else(|| {
         format!(
-            "the kernel refuses {name} on the root cgroup, most likely as another program holds the \
-             place for itself; `bpftool cgroup tree` lists them"
+            "the kernel refuses {name} on the root cgroup, most likely as another program holds \
+             the place for itself; `bpftool cgroup tree` lists them"
         )
     }))
 }

@@ -2,9 +2,10 @@
 //!
 //! [`support`] finds out what this machine offers, [`preflight`] whether a hook can work with it.
 //! [`hooks`] and [`sites`] are the tables, out of which [`programs`] chooses what `load` loads;
-//! [`attach`] makes a [`tracer`] of it, which proves itself by a `self_test`. [`ring`] reads its records, [`totals`] its totals, [`cost`]
-//! its run time. [`btf`] and [`offsets`] answer where this kernel keeps its fields: Rust's eBPF
-//! target has no relocations for that, so the loader passes the answers on as read-only data.
+//! [`attach`] makes a [`tracer`] of it, which proves itself by a `self_test`. [`ring`] reads its
+//! records, [`totals`] its totals, [`cost`] its run time. [`btf`] and [`offsets`] answer where this
+//! kernel keeps its fields: Rust's eBPF target has no relocations for that, so the loader passes
+//! the answers on as read-only data.
 
 pub mod attach;
 pub mod btf;

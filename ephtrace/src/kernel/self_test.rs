@@ -72,8 +72,8 @@ pub(super) fn own_pid() -> u32 {
 }
 
 impl SelfTest {
-    /// Tests of `hook`, which sees `sites`, for `origins` (bits of `Filter::origins`). `last` is the
-    /// map `SELF_TEST`.
+    /// Tests of `hook`, which sees `sites`, for `origins` (bits of `Filter::origins`). `last` is
+    /// the map `SELF_TEST`.
     pub(super) fn new(
         last: Array<MapData, [u8; size_of::<AssignmentRecord>()]>,
         hook: Hook,

@@ -46,8 +46,8 @@ impl Order {
         }
     }
 
-    /// Takes the next assignment of the recording in. All that [`Order::next_with`] offers has to be
-    /// taken before.
+    /// Takes the next assignment of the recording in. All that [`Order::next_with`] offers has to
+    /// be taken before.
     pub fn push(&mut self, assignment: Assignment) {
         self.is_sorted &= self.waiting.back().is_none_or(|last| last.ts_ns <= assignment.ts_ns);
         self.waiting.push_back(assignment);

@@ -9,9 +9,9 @@ use rustc_hash::FxHasher;
 
 use crate::model::Assignment;
 
-/// Longest pause between two attempts, in nanoseconds: a SYN is sent again after up to eight seconds
-/// in its first quarter of a minute, and no system is known to give a port to the same destination
-/// again so soon while it has others.
+/// Longest pause between two attempts, in nanoseconds: a SYN is sent again after up to eight
+/// seconds in its first quarter of a minute, and no system is known to give a port to the same
+/// destination again so soon while it has others.
 pub const PAUSE_NS: u64 = 10_000_000_000;
 
 /// Connections that are remembered, in 1 MiB. Two that share a slot forget each other, so that a

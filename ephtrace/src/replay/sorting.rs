@@ -44,8 +44,8 @@ impl Sorting {
         Self { reach, sorter }
     }
 
-    /// Takes the next assignment of the recording in. All that [`Sorting::next_with`] offers has to be
-    /// taken before.
+    /// Takes the next assignment of the recording in. All that [`Sorting::next_with`] offers has to
+    /// be taken before.
     pub fn push(&mut self, assignment: Assignment) -> io::Result<()> {
         match &mut self.sorter {
             Sorter::Window(order) => {

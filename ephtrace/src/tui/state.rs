@@ -189,8 +189,8 @@ impl State {
         self.changed = false;
     }
 
-    /// The destinations that the next [`TallySnapshot`] should tell about: those on the screen, unless
-    /// nothing happened to them.
+    /// The destinations that the next [`TallySnapshot`] should tell about: those on the screen,
+    /// unless nothing happened to them.
     pub fn wanted(&self) -> Vec<LaneKey> {
         let is_old = |entry: &Entry<Row>| {
             entry.value.said.as_ref().is_none_or(|said| said.assignments != entry.count)

@@ -1,5 +1,5 @@
-//! A kernel that hides the address of `table_perturb`: a hook on functions works, but where searches
-//! began and how long they were can't be told, and that is said where the user looks.
+//! A kernel that hides the address of `table_perturb`: a hook on functions works, but where
+//! searches began and how long they were can't be told, and that is said where the user looks.
 
 use std::{fs, process::Command};
 

@@ -48,7 +48,8 @@ pub(super) fn numbers(summary: &Summary) -> Markup {
             div {
                 dt { "Duration" }
                 dd {
-                    (HumanDuration(summary.duration_ns)) small { (format!("{:.1}/s", summary.per_second)) }
+                    (HumanDuration(summary.duration_ns))
+                    small { (format!("{:.1}/s", summary.per_second)) }
                 }
             }
             div { dt { "Destinations" } dd { (count(*destinations_known)) } }
@@ -136,7 +137,8 @@ pub(super) fn hosts(summary: &Summary) -> Markup {
                     @for one in listed {
                         tr {
                             th scope="row" { (one.name()) } td { (count(one.assignments)) }
-                            td { (count(one.failures)) } td.text { code { (host_word(&one.verdict)) } }
+                            td { (count(one.failures)) }
+                            td.text { code { (host_word(&one.verdict)) } }
                         }
                     }
                 }
@@ -241,7 +243,9 @@ pub(super) fn processes(summary: &Summary) -> Markup {
                     @let ProcessSummary { pid, comm, assignments, complete, failures, verdict } =
                         process;
                     tr {
-                        th scope="row" { (comm.as_deref().map_or("–".to_owned(), escape_for_terminal)) }
+                        th scope="row" {
+                            (comm.as_deref().map_or("–".to_owned(), escape_for_terminal))
+                        }
                         td { (pid) }
                         td.share {
                             (meter(*assignments, most)) (at_least(*complete)) (count(*assignments))
@@ -277,7 +281,8 @@ pub(super) fn reuse(summary: &Summary) -> Markup {
                                            soonest after "
                     (count(after.min)) " assignments (median " (count(after.median)) ")"
                     @if let Some(time) = reuse.time_ns {
-                        " and after " (HumanDuration(time.min)) " (median " (HumanDuration(time.median)) ")"
+                        " and after " (HumanDuration(time.min))
+                        " (median " (HumanDuration(time.median)) ")"
                     }
                     "."
                 }

@@ -134,7 +134,8 @@ fn ports_that_are_bound_count_for_every_destination() {
     assert_eq!(rules(88), []);
     let bound = |count| {
         format!(
-            "12 of 100 ports in use (12 %), {count} more bound, which takes them for every destination"
+            "12 of 100 ports in use (12 %), {count} more bound, which takes them for every \
+             destination"
         )
     };
     assert_eq!(rules(0), [(Rule::Full, bound(88))]);

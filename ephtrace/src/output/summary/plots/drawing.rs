@@ -1,8 +1,8 @@
 //! Pictures for the terminal: what a run looks like, at a glance.
 //!
-//! [`draw`] makes text of a [`PlotData`] with the widgets of ratatui, off the screen. It chooses the
-//! magnification by what is there to be seen, and says what that looks like for a counter and for
-//! chance, but gives no verdict: that is [`pattern`](crate::analyse::pattern)'s.
+//! [`draw`] makes text of a [`PlotData`] with the widgets of ratatui, off the screen. It chooses
+//! the magnification by what is there to be seen, and says what that looks like for a counter and
+//! for chance, but gives no verdict: that is [`pattern`](crate::analyse::pattern)'s.
 //!
 //! | plot | shows |
 //! |---|---|
