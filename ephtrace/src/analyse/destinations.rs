@@ -118,8 +118,8 @@ impl Tracked {
 
 fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
     let LaneKey { flow, origin, .. } = *lane;
-    let Tracked { no_port, searches_known, second_pass, range, first_ns, last_ns, .. } =
-        entry.value;
+    let Tracked { no_port, failures, searches_known, second_pass, range, .. } = entry.value;
+    let Tracked { first_ns, last_ns, .. } = entry.value;
     let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
     DestinationFacts {
         flow,
@@ -129,6 +129,7 @@ fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
         assignments: entry.count,
         per_second: (seconds > 0.0).then(|| as_f64(entry.count) / seconds),
         no_port,
+        refused: if origin == Some(Origin::Explicit) { failures } else { 0 },
         searches_known,
         second_pass,
         ..DestinationFacts::default()

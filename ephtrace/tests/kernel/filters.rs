@@ -103,15 +103,19 @@ fn ports(pid: u32) -> Vec<Case> {
     let near = first..=first + 2;
     let text = format!("-P {}-{}", near.start(), near.end());
     vec![
-        case(&format!("--origin connect {text}"), move |a| near.contains(&a.dport)),
-        case("--origin connect -P 40000,1-100", |a| a.dport == 40_000),
+        case(&format!("--origin connect {text}"), move |a| {
+            a.origin == "connect" && near.contains(&a.dport)
+        }),
+        case("--origin connect -P 40000,1-100", |a| a.origin == "connect" && a.dport == 40_000),
         case("--origin connect -L 40000-40004", |a| {
             a.origin == "connect" && a.sport.is_some_and(|p| (40_000..=40_004).contains(&p))
         }),
         case("--origin connect -L 40001 -L 40003", |a| {
             a.origin == "connect" && [Some(40_001), Some(40_003)].contains(&a.sport)
         }),
-        case("--origin connect -4 -P 40000 -L 40000 -u 0", |a| a.family == 4 && a.dport == 40_000),
+        case("--origin connect -4 -P 40000 -L 40000 -u 0", |a| {
+            a.origin == "connect" && a.family == 4 && a.dport == 40_000
+        }),
     ]
 }
 

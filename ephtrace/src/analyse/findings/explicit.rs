@@ -8,7 +8,7 @@ use super::{
 };
 
 fn failing(facts: &Facts) -> impl Iterator<Item = &DestinationFacts> {
-    facts.destinations.iter().filter(|d| d.is_explicit() && d.no_port > 0)
+    facts.destinations.iter().filter(|d| d.refused > 0)
 }
 
 fn who(d: &DestinationFacts) -> &str {
@@ -30,7 +30,7 @@ pub(super) fn tuple_taken(facts: &Facts) -> Vec<Finding> {
             evidence: format!(
                 "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is taken, \
                  not the range{}",
-                d.no_port,
+                d.refused,
                 taken_by(d)
             ),
             remedies: vec![
@@ -64,7 +64,7 @@ pub(super) fn bind_refused(facts: &Facts) -> Vec<Finding> {
             evidence: format!(
                 "{} of {} such calls failed: another socket has the port (EADDRINUSE), or the \
                  address is not there (EADDRNOTAVAIL)",
-                d.no_port, d.assignments
+                d.refused, d.assignments
             ),
             remedies: vec![
                 "`ss -tanp` tells who has a port; keep it out of the range: \

@@ -96,6 +96,8 @@ pub struct DestinationFacts {
     /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
     /// free.
     pub no_port: u64,
+    /// Failed attempts for a port that the program named or had: no search was made.
+    pub refused: u64,
     /// Searches of which it is known how far they went.
     pub searches_known: u64,
     /// Of these, how many went on to the other parity.
@@ -263,6 +265,7 @@ impl DestinationFacts {
                 .filter(|(errno, _)| is_no_port(errno))
                 .map(|e| e.1)
                 .sum(),
+            refused: if row.origin == Some(Origin::Explicit) { numbers.failed } else { 0 },
             searches_known: numbers.searches_known,
             second_pass: numbers.second_pass,
             tried_p50: numbers.tried_p50,

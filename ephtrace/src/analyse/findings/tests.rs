@@ -306,3 +306,18 @@ fn two_failures_at_once_are_no_loop() {
     assert!(!is_loop(9, 9.0) && !is_loop(50, 100.0), "too few, too short");
     assert!(is_loop(10, 10.0) && is_loop(50, 10.0));
 }
+
+/// More ports are no help: no search was made.
+#[test]
+fn attempts_of_sockets_that_had_their_port_are_no_shortage() {
+    let refused = DestinationFacts {
+        origin: Some(Origin::Explicit),
+        assignments: 29,
+        refused: 29,
+        ..destination()
+    };
+    let found = findings(&Facts { destinations: vec![refused], ..Facts::default() });
+    let rules: Vec<Rule> = found.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, [Rule::TupleTaken]);
+    assert!(found[0].evidence.starts_with("29 connects"), "{}", found[0].evidence);
+}
