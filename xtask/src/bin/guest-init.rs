@@ -29,10 +29,11 @@ use nix::{
 };
 
 /// What a program finds on an ordinary host: kind, place, and whether to do without is an error.
-const MOUNTS: [(&str, &str, bool); 9] = [
+const MOUNTS: [(&str, &str, bool); 10] = [
     ("proc", "/proc", true),
     ("sysfs", "/sys", true),
     ("devtmpfs", "/dev", true),
+    ("devpts", "/dev/pts", false),
     ("tmpfs", "/tmp", true),
     ("tmpfs", "/run", true),
     ("cgroup2", "/sys/fs/cgroup", true),
