@@ -11,6 +11,8 @@ use std::{
     process::{Command, ExitCode},
 };
 
+use object::{build::elf, elf::SHT_STRTAB};
+
 type Result<T> = std::result::Result<T, Problem>;
 
 /// The eBPF half.
@@ -69,8 +71,8 @@ fn build() -> Result<()> {
     let built = compile(&root, &out, &linker, &compiler)?;
     for name in [OBJECT, FLOOR] {
         let built = built.join(name);
-        fs::copy(&built, out.join(name))
-            .map_err(|e| format!("can't copy {}: {e}", built.display()))?;
+        without_dwarf(&built, &out.join(name))
+            .map_err(|e| Problem::Broken(format!("{}: {e}", built.display())))?;
     }
     Ok(())
 }
@@ -183,6 +185,25 @@ fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Resul
     let rustc = compiler.rustc.display();
     let said = String::from_utf8_lossy(&done.stderr);
     Err(Problem::Broken(format!("the eBPF half does not build with {rustc}:\n{said}")))
+}
+
+/// Copies an object without DWARF, which is three quarters of it: bpf-linker has made BTF of it,
+/// and nobody reads it at run time.
+fn without_dwarf(from: &Path, to: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let bytes = fs::read(from)?;
+    let mut object = elf::Builder::read(&*bytes)?;
+    for section in &mut object.sections {
+        let name = section.name.as_slice();
+        section.delete = name.starts_with(b".debug_") || name.starts_with(b".rel.debug_");
+    }
+    // LLVM keeps the names of sections with those of symbols, `object` apart.
+    let names = object.sections.add();
+    names.name = b".shstrtab"[..].into();
+    names.sh_type = SHT_STRTAB;
+    names.data = elf::SectionData::SectionString;
+    let mut rest = Vec::new();
+    object.write(&mut rest)?;
+    Ok(fs::write(to, rest)?)
 }
 
 fn flags(root: &Path) -> Result<String> {
