@@ -120,7 +120,10 @@ pub fn examine(support: &Support) -> Report {
         lockdown_known: support.lockdown.is_ok(),
         btf: btf.as_ref().ok().and(support.btf.as_ref().ok()).map(|p| p.display().to_string()),
         btf_problem: btf.err(),
-        cgroup2: support.cgroup2.as_ref().map(|path| path.display().to_string()),
+        cgroup2: support
+            .cgroup2
+            .as_ref()
+            .and_then(|root| Some(root.mount_point.as_ref()?.display().to_string())),
         hooks,
         auto,
     }
@@ -227,7 +230,7 @@ impl Report {
         writeln!(out, "{:<10} {}", "lockdown", self.lockdown_text())?;
         let btf = self.btf.as_ref().or(self.btf_problem.as_ref());
         writeln!(out, "{:<10} {}", "BTF", btf.map_or("none", String::as_str))?;
-        writeln!(out, "{:<10} {}", "cgroup v2", self.cgroup2.as_deref().unwrap_or("not mounted"))?;
+        writeln!(out, "{:<10} {}", "cgroup v2", self.cgroup2.as_deref().unwrap_or("not mounted here"))?;
         writeln!(out)?;
         writeln!(out, "{:<10} {:<8} ATTACHES", "HOOK", "WORKS")?;
         for hook in &self.hooks {

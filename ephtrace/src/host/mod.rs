@@ -1,5 +1,6 @@
 //! What this host says of itself: everything that is read from /proc, /sys and netlink.
 
+pub mod cgroup2;
 pub mod clock;
 pub mod conntrack;
 pub mod containers;
@@ -8,6 +9,7 @@ pub mod hidden;
 pub mod holders;
 pub(crate) mod mounts;
 pub mod netns;
+pub mod ns_file;
 pub mod proc_net;
 pub mod processors;
 pub mod snapshot;

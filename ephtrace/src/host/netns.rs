@@ -9,7 +9,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io,
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     thread,
 };
@@ -20,7 +20,7 @@ use nix::{
 };
 use thiserror::Error;
 
-use super::mounts::unescape;
+use super::{mounts::unescape, ns_file::NsFile};
 
 /// The namespace of this thread.
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -41,7 +41,7 @@ pub struct Found {
     /// Processes whose first thread is in it, as far as they may be looked at.
     pub processes: u32,
     /// Files that stand for it, at most a few.
-    pub doors: Vec<PathBuf>,
+    pub doors: Vec<NsFile>,
 }
 
 /// All namespaces that can be found.
@@ -57,7 +57,7 @@ pub struct Namespaces {
 #[derive(Debug, Error)]
 pub enum EnterError {
     /// It is gone.
-    #[error("it is gone: nothing stands for it any more")]
+    #[error("nothing stands for it any more: it is gone, or something else lies over it")]
     Gone,
     /// No right to open what stands for it.
     #[error("may not open {0}; run as root, or as the user whose process it is")]
@@ -85,7 +85,7 @@ pub fn name_of(netns: u32) -> Option<String> {
 /// Looks at all processes and mounts below `proc`.
 pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
     let mut all = Namespaces::default();
-    all.add_mounts(&proc.join("thread-self"), Path::new(""));
+    all.add_mounts(&proc.join("thread-self"), None);
     let mut mount_namespaces: HashSet<PathBuf> =
         fs::read_link(proc.join("thread-self/ns/mnt")).into_iter().collect();
     for process in processes(proc)? {
@@ -94,7 +94,7 @@ pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
             Ok(netns) => {
                 let found = all.at(netns);
                 found.processes += 1;
-                found.add_door(ns_path);
+                found.add_door(NsFile::new(ns_path));
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 all.hidden_processes += 1;
@@ -105,7 +105,7 @@ pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
         if let Ok(mount_namespace) = fs::read_link(process.join("ns/mnt"))
             && mount_namespaces.insert(mount_namespace)
         {
-            all.add_mounts(&process, &process.join("root"));
+            all.add_mounts(&process, Some(&process.join("root")));
         }
     }
     Ok(all)
@@ -116,38 +116,41 @@ impl Namespaces {
         self.found.entry(netns).or_insert_with(|| Found { netns, ..Found::default() })
     }
 
-    /// Namespaces that are mounted where `process` sees them; its root is `root` from here.
-    fn add_mounts(&mut self, process: &Path, root: &Path) {
+    /// Namespaces that are mounted where `process` sees them; its root is `root`, unless that is
+    /// this process's own.
+    fn add_mounts(&mut self, process: &Path, root: Option<&Path>) {
         let Ok(mounts) = fs::read(process.join("mountinfo")) else { return };
         for (netns, path) in mounted(&mounts) {
             let found = self.at(netns);
             found.name.get_or_insert_with(|| name(&path));
-            let mut ns_path = root.as_os_str().to_owned();
-            ns_path.push(path.as_os_str());
-            found.add_door(ns_path.into());
+            found.add_door(match root {
+                Some(root) => NsFile::below(root.to_owned(), path),
+                None => NsFile::new(path),
+            });
         }
     }
 }
 
 impl Found {
-    fn add_door(&mut self, ns_path: PathBuf) {
+    fn add_door(&mut self, door: NsFile) {
         if self.doors.len() < MAX_DOORS {
-            self.doors.push(ns_path);
+            self.doors.push(door);
         }
     }
 
     fn open(&self) -> Result<File, EnterError> {
         let mut problem = EnterError::Gone;
-        for ns_path in &self.doors {
-            match File::open(ns_path) {
-                // Another file may be mounted over it, or another process have its id.
-                Ok(file) if file.metadata().is_ok_and(|m| m.ino() == u64::from(self.netns)) => {
-                    return Ok(file);
-                }
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    problem = EnterError::Open(ns_path.display().to_string());
-                }
-                _ => {}
+        for door in &self.doors {
+            match door.open(self.netns) {
+                Ok(file) => return Ok(file),
+                Err(error) => match error.kind() {
+                    // Another file is mounted over it, or another process has its id.
+                    io::ErrorKind::NotFound => {}
+                    io::ErrorKind::PermissionDenied => {
+                        problem = EnterError::Open(door.path().display().to_string());
+                    }
+                    _ => problem = EnterError::Failed(error),
+                },
             }
         }
         Err(problem)
@@ -238,9 +241,8 @@ mod tests {
     #[test]
     fn what_is_gone_is_not_entered() {
         let own = own().unwrap();
-        let ns_path = PathBuf::from("/proc/self/ns/net");
-        let stale =
-            Found { netns: own + 1, doors: vec![ns_path, "/no/such".into()], ..Found::default() };
+        let doors = ["/proc/self/ns/net", "/no/such"].map(|path| NsFile::new(path.into()));
+        let stale = Found { netns: own + 1, doors: doors.into(), ..Found::default() };
         assert!(matches!(stale.inside(|| ()), Err(EnterError::Gone)));
     }
 }

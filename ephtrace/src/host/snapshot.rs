@@ -16,6 +16,7 @@ use super::{
     hidden,
     holders::{self, Holders, Wanted},
     netns::{self, EnterError, Found},
+    ns_file::NsFile,
     proc_net,
     sock_diag::{self, DiagError, Transport},
     sysctl::{self, PROC_SYS_NET, SysctlError},
@@ -166,7 +167,7 @@ impl Looked {
                 name: found.name.clone(),
                 own: found.netns == own,
                 processes: Some(found.processes),
-                ns_path: found.doors.first().cloned(),
+                ns_path: found.doors.first().map(NsFile::path),
             };
             let reason = match enter(found, place) {
                 Ok(Ok(census)) => {
@@ -191,7 +192,7 @@ impl Looked {
                     netns: named.netns,
                     name: netns::name_of(named.netns),
                     processes: 0,
-                    doors: vec![path.clone()],
+                    doors: vec![NsFile::new(path.clone())],
                 },
                 None if named.netns == own => Found { netns: own, ..Found::default() },
                 None => netns::find_all(Path::new(PROC))
@@ -202,7 +203,7 @@ impl Looked {
             };
             let own = named.netns == own;
             let name = found.name.clone();
-            let ns_path = found.doors.first().cloned();
+            let ns_path = found.doors.first().map(NsFile::path);
             let place = NetnsRef { netns: named.netns, name, own, processes: None, ns_path };
             let census = enter(&found, place)
                 .map_err(|cause| InventoryError::Enter { text: text.clone(), cause })?;

@@ -122,7 +122,7 @@ fn is_on_cgroup(program: &Program) -> bool {
 
 /// With all rights, a cgroup refuses a program because of another one.
 fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
-    let holders = support.cgroup2.as_deref().and_then(exclusive::holders);
+    let holders = support.cgroup2.as_ref().and_then(|root| exclusive::holders(&root.folder()));
     AttachError::NotPermitted(holders.unwrap_or_else(|| {
         format!(
             "the kernel refuses {name} on the root cgroup, most likely as another program holds \

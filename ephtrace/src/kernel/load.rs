@@ -1,6 +1,6 @@
 //! Loads the eBPF object, and loads, attaches and detaches its programs one by one.
 
-use std::{cell::OnceCell, fs::File, io, path::Path};
+use std::{cell::OnceCell, fs::File, io};
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel,
@@ -118,7 +118,8 @@ fn no_program(name: &str) -> AttachError {
 }
 
 fn root_cgroup(support: &Support) -> io::Result<File> {
-    File::open(support.cgroup2.as_deref().unwrap_or(Path::new("/sys/fs/cgroup")))
+    let root = support.cgroup2.as_ref().ok_or(io::ErrorKind::NotFound)?;
+    root.root().try_clone()
 }
 
 fn load_and_attach(

@@ -26,10 +26,16 @@ pub fn check_hook(hook: Hook, support: &Support) -> Result<(), AttachError> {
             "this kernel has no kprobes; one built with CONFIG_KPROBES and CONFIG_PERF_EVENTS has"
                 .into(),
         ),
-        Hook::SockOps if support.cgroup2.is_none() => unsupported(
-            "cgroup v2 is not mounted; `mount -t cgroup2 none /sys/fs/cgroup/unified`".into(),
-        ),
-        Hook::Fentry | Hook::Kprobe | Hook::SockOps => Ok(()),
+        Hook::SockOps => match &support.cgroup2 {
+            Some(root) if root.is_whole => Ok(()),
+            Some(_) => unsupported(
+                "this is a cgroup namespace, from which the hook would see one cgroup of the host; \
+                 run ephtrace outside of it (docker run --cgroupns=host, nsenter -t 1 -C)"
+                    .into(),
+            ),
+            None => unsupported("no cgroup v2 is mounted, and it can't be; run as root".into()),
+        },
+        Hook::Fentry | Hook::Kprobe => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{btf::Btf, config};
-use crate::host::mounts::cgroup2_mount;
+use crate::host::cgroup2::Cgroup2;
 
 /// The running kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -29,8 +29,8 @@ pub struct Support {
     pub has_kprobes: bool,
     /// The kernel may preempt a task in the middle of a program, as far as can be told.
     pub is_preemptible: bool,
-    /// Mount point of the cgroup v2 hierarchy.
-    pub cgroup2: Option<PathBuf>,
+    /// The root of the cgroup v2 hierarchy.
+    pub cgroup2: Option<Cgroup2>,
 }
 
 /// The lockdown mode can't be read: securityfs is not mounted, or hidden.
@@ -67,7 +67,7 @@ impl Support {
             btf: usable,
             has_kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
             is_preemptible: config::is_preemptible(),
-            cgroup2: fs::read("/proc/self/mounts").ok().and_then(|mounts| cgroup2_mount(&mounts)),
+            cgroup2: Cgroup2::find(),
         }
     }
 

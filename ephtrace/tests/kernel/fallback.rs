@@ -1,17 +1,24 @@
 //! `--hook auto`: where a hook can't be attached, the next one is.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sched::{CloneFlags, unshare};
 
 use crate::{
-    mounts::{hide, on_a_thread, own_mounts, unmount_all},
+    mounts::{hide, mount_points, on_a_thread, own_mounts, unmount_all},
     setup::{self, Scratch},
+    skip::skip,
     tracer::{Trace, Tracer},
 };
 
 tests! {
-    once: auto_takes_the_next_hook_where_one_can_not_be_attached;
+    once: auto_takes_the_next_hook_where_one_can_not_be_attached,
+        cgroups_that_are_not_mounted_are_used;
 }
 
 /// Hooks in the order of `auto`.
@@ -23,8 +30,46 @@ fn take_away(hook: &str) -> Result<()> {
         // aya reads the kernel's types there; the other hooks take a copy of them.
         "fentry" => hide("/sys/kernel/btf"),
         "kprobe" => hide("/sys/bus/event_source/devices"),
-        _ => unmount_all("cgroup2"),
+        _ => hide_the_root_cgroup(),
     }
+}
+
+/// Lets this thread see one cgroup alone, as in a container.
+fn hide_the_root_cgroup() -> Result<()> {
+    let root = mount_points("cgroup2")?.into_iter().next().context("no cgroup v2")?;
+    let cgroup = root.join(format!("ephtrace-test-{}", std::process::id()));
+    fs::create_dir(&cgroup)?;
+    // 0 is the process that writes.
+    fs::write(cgroup.join("cgroup.procs"), "0")?;
+    let alone = unshare(CloneFlags::CLONE_NEWCGROUP);
+    fs::write(root.join("cgroup.procs"), "0")?;
+    fs::remove_dir(&cgroup)?;
+    alone.context("making a cgroup namespace")?;
+    unmount_all("cgroup2")?;
+    // Whose mounts ephtrace would use.
+    hide("/proc/1")
+}
+
+/// `ip netns exec` mounts /sys anew, without them.
+fn cgroups_that_are_not_mounted_are_used() -> Result<()> {
+    if !setup::working_hooks()?.iter().any(|hook| hook == "sock_ops") {
+        return skip("hook sock_ops does not work here anyway");
+    }
+    let scratch = Scratch::new()?;
+    on_a_thread(|| {
+        own_mounts()?;
+        unmount_all("cgroup2")?;
+        // Only a mount of ephtrace's own is left.
+        hide("/proc/1")?;
+        let tracer = Tracer::start(&scratch, "sock_ops", &["--origin", "connect"])?;
+        let server = TcpListener::bind("127.0.0.1:0")?;
+        let client = TcpStream::connect(server.local_addr()?)?;
+        let trace = tracer.stop()?;
+        let port = client.local_addr()?.port();
+        trace.complete()?;
+        ensure!(trace.events.iter().any(|e| e.sport == Some(port)), "{port} was not seen");
+        Ok(())
+    })
 }
 
 fn auto_takes_the_next_hook_where_one_can_not_be_attached() -> Result<()> {

@@ -88,11 +88,13 @@ fn own_searches_are_in_no_output(hook: &str) -> Result<()> {
 
 /// The test's own socket is another one for each origin.
 fn each_origin_alone_is_proven(hook: &str) -> Result<()> {
-    for origin in ["connect", "bind", "listen", "udp", "ping", "explicit"] {
+    // Hook sock_ops does not see ping at all.
+    let ping = if setup::used_hook(hook)? == "sock_ops" { None } else { Some("ping") };
+    for origin in ["connect", "bind", "listen", "udp", "explicit"].into_iter().chain(ping) {
         let output = tracer::command(hook, &["--duration", "1ms", "--origin", origin]).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "--origin {origin}: {}: {said}", output.status);
-        ensure!(!said.contains("not seen"), "--origin {origin}: {said}");
+        ensure!(!said.contains("is not seen"), "--origin {origin}: {said}");
     }
     Ok(())
 }

@@ -120,13 +120,13 @@ fn nothing_works() {
     (report.btf, report.btf_problem) = (None, Some("no such file".to_owned()));
     report.cgroup2 = None;
     assert!(!report.can_trace());
-    assert_snapshot!(text(&report, false), @r"
+    assert_snapshot!(text(&report, false), @"
     ephtrace 1.2.3 on Linux 6.12.0
 
     rights     all (root)
     lockdown   confidentiality
     BTF        no such file
-    cgroup v2  not mounted
+    cgroup v2  not mounted here
 
     HOOK       WORKS    ATTACHES
     fentry     no       a function

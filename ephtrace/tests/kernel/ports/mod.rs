@@ -16,7 +16,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use nix::mount::{MsFlags, mount};
+use nix::{
+    mount::{MsFlags, mount},
+    sys::stat::Mode,
+    unistd::mkfifo,
+};
 use serde_json::Value;
 
 use self::books::{Books, RANGE, RESERVED, in_new_netns};
@@ -32,7 +36,7 @@ tests! {
     once: figures_are_those_of_the_books, figures_are_those_of_ss,
         a_recording_tells_who_opened_what_is_closed, a_namespace_without_processes_is_looked_at,
         without_rights_a_namespace_is_listed_with_the_reason,
-        the_namespace_of_another_user_is_looked_at;
+        the_namespace_of_another_user_is_looked_at, what_lies_over_a_namespace_is_not_opened;
 }
 
 /// Somebody without rights.
@@ -302,6 +306,29 @@ fn a_namespace_without_processes_is_looked_at() -> Result<()> {
         same("own", &found["own"], false)?;
         let by_number = settled(&books, &["--netns", &netns.to_string()])?;
         same("by number", &by_number["sockets"], found["sockets"].clone())
+    })
+}
+
+/// Opening a FIFO would wait for good.
+fn what_lies_over_a_namespace_is_not_opened() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let (file, fifo) = (scratch.file("netns"), scratch.file("fifo"));
+    mkfifo(&fifo, Mode::S_IRUSR)?;
+    on_a_thread(|| {
+        own_mounts()?;
+        let (netns, _books) = namespace_without_process(&file)?;
+        let nothing: Option<&str> = None;
+        mount(Some(&fifo), &file, nothing, MsFlags::MS_BIND, nothing).context("mounting")?;
+        let mut command = Command::new(setup::ephtrace());
+        command.args(["ports", "--json", "--netns", "all"]);
+        let written = scratch.file("inventory");
+        let mut child = command.stdout(fs::File::create(&written)?).spawn()?;
+        ensure!(wait::exit(&mut child)?.success(), "it failed");
+        let inventory: Value = serde_json::from_slice(&fs::read(&written)?)?;
+        let found = find(&inventory, "unreadable", netns)?;
+        let reason = found["reason"].as_str().unwrap_or_default();
+        ensure!(reason.contains("something else lies over it"), "{found}");
+        Ok(())
     })
 }
 

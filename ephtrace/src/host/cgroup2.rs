@@ -1,0 +1,131 @@
+//! The root of the cgroup v2 hierarchy, whether or not it is mounted where this process sees it.
+//!
+//! `ip netns exec` mounts /sys anew, without the cgroups below it, and `unshare -m` or a container
+//! may have none; then a mount of ephtrace's own, which nobody else sees, takes its place. In a
+//! cgroup namespace, a container's default, each mount shows that cgroup alone.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::{Path, PathBuf},
+    ptr,
+    sync::Arc,
+};
+
+use nix::errno::Errno;
+
+use super::mounts::cgroup2_mount;
+
+/// Inode number of the hierarchy's root; kernfs numbers from there.
+const WHOLE: u64 = 1;
+
+/// `FSOPEN_CLOEXEC`, `FSCONFIG_CMD_CREATE` and `FSMOUNT_CLOEXEC` of `linux/mount.h`.
+const CLOEXEC: libc::c_uint = 1;
+const CREATE: libc::c_uint = 6;
+
+/// An open root of cgroup v2.
+#[derive(Clone, Debug)]
+pub struct Cgroup2 {
+    /// Where it is mounted; none if only ephtrace has it.
+    pub mount_point: Option<PathBuf>,
+    /// It is the root of all cgroups, and not that of a cgroup namespace.
+    pub is_whole: bool,
+    root: Arc<File>,
+}
+
+impl Cgroup2 {
+    /// The best there is: all cgroups from a mount of this process, else from one of process 1's,
+    /// else from a new one; else those of this cgroup namespace. `None` if the kernel has none, or
+    /// a new mount takes rights that this process lacks.
+    pub fn find() -> Option<Self> {
+        let mut part = None;
+        let places: [fn() -> Option<Self>; 3] = [Self::mounted, Self::of_process_1, Self::detached];
+        for place in places {
+            match place() {
+                Some(found) if found.is_whole => return Some(found),
+                found => part = part.or(found),
+            }
+        }
+        part
+    }
+
+    /// Its folder, for as long as this value lives.
+    pub fn folder(&self) -> PathBuf {
+        let open = || format!("/proc/self/fd/{}", self.root.as_raw_fd()).into();
+        self.mount_point.clone().unwrap_or_else(open)
+    }
+
+    /// The root itself.
+    pub fn root(&self) -> &File {
+        &self.root
+    }
+
+    fn mounted() -> Option<Self> {
+        let mount_point = cgroup2_mount(&fs::read("/proc/self/mounts").ok()?)?;
+        Self::open(File::open(&mount_point).ok()?, Some(mount_point))
+    }
+
+    /// As process 1 sees it, which is the host's where the process ids are.
+    fn of_process_1() -> Option<Self> {
+        let mount_point = cgroup2_mount(&fs::read("/proc/1/mounts").ok()?)?;
+        let below = mount_point.strip_prefix("/").ok()?;
+        let folder = Path::new("/proc/1/root").join(below);
+        Self::open(File::open(&folder).ok()?, Some(folder))
+    }
+
+    fn detached() -> Option<Self> {
+        let mount = mount_detached().ok()?;
+        let folder = format!("/proc/self/fd/{}", mount.as_raw_fd());
+        Self::open(File::open(folder).ok()?, None)
+    }
+
+    fn open(root: File, mount_point: Option<PathBuf>) -> Option<Self> {
+        let is_whole = root.metadata().ok()?.ino() == WHOLE;
+        Some(Self { mount_point, is_whole, root: Arc::new(root) })
+    }
+}
+
+/// Mounts cgroup v2 nowhere (Linux 5.2). The mount is gone once nothing has it open.
+fn mount_detached() -> io::Result<OwnedFd> {
+    // SAFETY: takes a text that ends in 0, and a number.
+    let context = unsafe { libc::syscall(libc::SYS_fsopen, c"cgroup2".as_ptr(), CLOEXEC) };
+    let context = owned(context)?;
+    let no_text: *const libc::c_char = ptr::null();
+    // SAFETY: takes numbers, and no texts for this command.
+    let made = unsafe {
+        libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), CREATE, no_text, no_text, 0)
+    };
+    Errno::result(made)?;
+    // SAFETY: takes numbers.
+    let mount = unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), CLOEXEC, 0) };
+    owned(mount)
+}
+
+/// A descriptor that the kernel has just returned, or its error.
+fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = libc::c_int::try_from(Errno::result(result)?).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_of_our_own_shows_the_same_root() {
+        // It takes root, and a kernel with cgroup v2.
+        let Some(detached) = Cgroup2::detached() else { return };
+        let procs = detached.folder().join("cgroup.procs");
+        assert!(fs::read(&procs).is_ok(), "{}", procs.display());
+        if let Some(mounted) = Cgroup2::mounted() {
+            let inode = |found: &Cgroup2| found.root().metadata().unwrap().ino();
+            assert_eq!(inode(&detached), inode(&mounted));
+            assert_eq!(detached.is_whole, mounted.is_whole);
+        }
+    }
+}
