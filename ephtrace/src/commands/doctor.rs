@@ -230,7 +230,12 @@ impl Report {
         writeln!(out, "{:<10} {}", "lockdown", self.lockdown_text())?;
         let btf = self.btf.as_ref().or(self.btf_problem.as_ref());
         writeln!(out, "{:<10} {}", "BTF", btf.map_or("none", String::as_str))?;
-        writeln!(out, "{:<10} {}", "cgroup v2", self.cgroup2.as_deref().unwrap_or("not mounted here"))?;
+        writeln!(
+            out,
+            "{:<10} {}",
+            "cgroup v2",
+            self.cgroup2.as_deref().unwrap_or("not mounted here")
+        )?;
         writeln!(out)?;
         writeln!(out, "{:<10} {:<8} ATTACHES", "HOOK", "WORKS")?;
         for hook in &self.hooks {

@@ -10,7 +10,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd, AsRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
         unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
@@ -150,10 +150,9 @@ mod tests {
         let fifo = scratch("fifo");
         mkfifo(&fifo, Mode::S_IRUSR).unwrap();
         let start = Instant::now();
-        for file in [
-            NsFile::new(fifo.clone()),
-            NsFile::below("/proc/self/root".into(), fifo.clone()),
-        ] {
+        for file in
+            [NsFile::new(fifo.clone()), NsFile::below("/proc/self/root".into(), fifo.clone())]
+        {
             assert_eq!(file.open(own().1).unwrap_err().kind(), io::ErrorKind::NotFound);
         }
         assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
