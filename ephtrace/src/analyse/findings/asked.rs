@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 
 use super::{
     facts::{AskedFacts, Facts},
-    finding::{Finding, Rule, Severity},
+    finding::{Check, Finding, Rule, Severity},
 };
+
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[asked];
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
@@ -16,7 +19,7 @@ pub(super) fn is_scarce(asked: &AskedFacts) -> bool {
     f64::from(asked.in_use) >= NEARLY_FULL * f64::from(asked.usable.max(1))
 }
 
-pub(super) fn asked(facts: &Facts) -> Vec<Finding> {
+fn asked(facts: &Facts) -> Vec<Finding> {
     let scarce = facts.asked.iter().filter(|asked| is_scarce(asked));
     // An IPv6 socket meets IPv4 ones, too: where IPv4 alone is full, that is what is said.
     let is_said = |asked: &&AskedFacts| {

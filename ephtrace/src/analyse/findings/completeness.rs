@@ -3,12 +3,15 @@
 
 use super::{
     facts::{Completeness, Facts},
-    finding::{Finding, Rule, Severity},
+    finding::{Check, Finding, Rule, Severity},
 };
 use crate::model::errno_name;
 
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[failures, losses, disorder, no_room];
+
 /// Failures that no rule explains.
-pub(super) fn failures(facts: &Facts) -> Vec<Finding> {
+fn failures(facts: &Facts) -> Vec<Finding> {
     let Completeness { assignments, failures, ref errors, .. } = facts.completeness;
     let is_explained = facts.destinations.iter().any(|d| d.no_port > 0);
     if failures == 0 || is_explained {
@@ -35,7 +38,7 @@ fn error(&(errno, n): &(Option<u16>, u64)) -> String {
 }
 
 /// Events that are missing.
-pub(super) fn losses(facts: &Facts) -> Vec<Finding> {
+fn losses(facts: &Facts) -> Vec<Finding> {
     let losses = &facts.completeness.losses;
     if losses.total() == 0 {
         return Vec::new();
@@ -53,7 +56,7 @@ pub(super) fn losses(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Assignments of a recording that could not be put in order.
-pub(super) fn disorder(facts: &Facts) -> Vec<Finding> {
+fn disorder(facts: &Facts) -> Vec<Finding> {
     let Completeness { assignments, disordered, .. } = facts.completeness;
     if disordered == 0 {
         return Vec::new();
@@ -71,7 +74,7 @@ pub(super) fn disorder(facts: &Facts) -> Vec<Finding> {
 }
 
 /// What was left out to keep memory bounded.
-pub(super) fn no_room(facts: &Facts) -> Vec<Finding> {
+fn no_room(facts: &Facts) -> Vec<Finding> {
     let all = &facts.completeness;
     let left_out = [
         (all.destinations_evicted, "times a quieter destination"),

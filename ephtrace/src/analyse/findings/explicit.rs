@@ -4,8 +4,11 @@
 
 use super::{
     facts::{DestinationFacts, Facts},
-    finding::{Finding, Rule, Severity},
+    finding::{Check, Finding, Rule, Severity},
 };
+
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[tuple_taken, bind_refused];
 
 fn failing(facts: &Facts) -> impl Iterator<Item = &DestinationFacts> {
     facts.destinations.iter().filter(|d| d.refused > 0)
@@ -16,7 +19,7 @@ fn who(d: &DestinationFacts) -> &str {
 }
 
 /// A bound socket connects where another with the same port has a connection already.
-pub(super) fn tuple_taken(facts: &Facts) -> Vec<Finding> {
+fn tuple_taken(facts: &Facts) -> Vec<Finding> {
     let failing = failing(facts).filter(|d| d.flow.has_destination());
     failing
         .map(|d| Finding {
@@ -54,7 +57,7 @@ fn taken_by(d: &DestinationFacts) -> String {
 }
 
 /// A service wants a port that another has.
-pub(super) fn bind_refused(facts: &Facts) -> Vec<Finding> {
+fn bind_refused(facts: &Facts) -> Vec<Finding> {
     let failing = failing(facts).filter(|d| !d.flow.has_destination());
     failing
         .map(|d| Finding {

@@ -4,11 +4,27 @@
 
 use std::fmt::Write as _;
 
-use super::{DestinationFacts, Facts, Finding, Rule, Severity, asked::is_scarce, remedies::POOL};
+use super::{
+    DestinationFacts, Facts, Finding, Rule, Severity, asked::is_scarce, finding::Check,
+    remedies::POOL,
+};
 use crate::{
     analyse::{number::as_f64, reuse::Reuse},
     model::{Origin, origin_name},
 };
+
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[
+    exhausted,
+    full,
+    runs_out,
+    half_mark,
+    retry_loop,
+    storm,
+    bind_zero,
+    self_connect,
+    short_reuse,
+];
 
 /// From this share of the usable ports on, few are left.
 const NEARLY_FULL: f64 = 0.9;
@@ -32,7 +48,7 @@ const MIN_RETRIES: u64 = 10;
 /// A shorter time gives no rate, in seconds: a second, and looks come a little early at times.
 const RETRIES_FOR_S: f64 = 0.95;
 
-pub(super) fn exhausted(facts: &Facts) -> Vec<Finding> {
+fn exhausted(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| d.no_port > 0 && !d.is_explicit());
     failing.map(|d| exhausted_one(facts, d)).collect()
 }
@@ -59,7 +75,7 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
 }
 
 /// Nobody has tried yet.
-pub(super) fn full(facts: &Facts) -> Vec<Finding> {
+fn full(facts: &Facts) -> Vec<Finding> {
     let full =
         facts.destinations.iter().filter(|d| d.no_port == 0 && !d.is_explicit() && is_full(d));
     full.map(|d| Finding {
@@ -78,7 +94,7 @@ fn is_full(d: &DestinationFacts) -> bool {
     left == Some(0) && d.reusable_now.or(d.reusable).unwrap_or(0) == 0
 }
 
-pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
+fn runs_out(facts: &Facts) -> Vec<Finding> {
     let ending = facts.destinations.iter().filter_map(|d| {
         let capacity = d.capacity.filter(|_| d.no_port == 0)?;
         let seconds = capacity.full_in_s.filter(|&s| s > 0.0 && s <= SOON_S)?;
@@ -102,7 +118,7 @@ pub(super) fn runs_out(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-pub(super) fn half_mark(facts: &Facts) -> Vec<Finding> {
+fn half_mark(facts: &Facts) -> Vec<Finding> {
     let is_past = |d: &&DestinationFacts| {
         d.no_port == 0 && !d.is_explicit() && is_past_half(d) && !is_full(d)
     };
@@ -173,7 +189,7 @@ fn held_by(d: &DestinationFacts) -> String {
     d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"))
 }
 
-pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
+fn retry_loop(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| !d.is_explicit());
     let failing = failing.filter_map(|d| {
         let per_second = d.per_second.filter(|_| d.assignments > 0)?;
@@ -201,7 +217,7 @@ pub(super) fn retry_loop(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
+fn storm(facts: &Facts) -> Vec<Finding> {
     let Some(storm) = &facts.storm else { return Vec::new() };
     let who = storm.initiator.as_ref().map_or_else(String::new, |(who, share)| {
         format!("; {who} is behind {:.0} % of the rise", share * 100.0)
@@ -229,7 +245,7 @@ pub(super) fn storm(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
+fn bind_zero(facts: &Facts) -> Vec<Finding> {
     let is_short = |d: &DestinationFacts| d.no_port > 0 || is_past_half(d);
     let shortage = facts.destinations.iter().any(is_short) || facts.asked.iter().any(is_scarce);
     let binds =
@@ -252,7 +268,7 @@ pub(super) fn bind_zero(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-pub(super) fn self_connect(facts: &Facts) -> Vec<Finding> {
+fn self_connect(facts: &Facts) -> Vec<Finding> {
     let Some(found) = facts.self_connects.as_ref() else { return Vec::new() };
     let sentence = found.explanation.clone().or_else(|| found.risk.clone());
     let Some(sentence) = sentence else { return Vec::new() };
@@ -270,7 +286,7 @@ pub(super) fn self_connect(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-pub(super) fn short_reuse(facts: &Facts) -> Vec<Finding> {
+fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(reuse) = facts.reuse.as_ref() else { return Vec::new() };
     let Some(warning) = &reuse.warning else { return Vec::new() };
     let evidence = match reuse.time_ns {

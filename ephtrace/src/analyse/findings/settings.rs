@@ -1,8 +1,21 @@
 //! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a
 //! setting does, the kernel's `ip-sysctl` for each remedy.
 
-use super::{DestinationFacts, Facts, Finding, NetnsFacts, Rule, Severity, Tracker, load::HALF};
+use super::{
+    DestinationFacts, Facts, Finding, NetnsFacts, Rule, Severity, Tracker, finding::Check,
+    load::HALF,
+};
 use crate::{analyse::number::as_f64, model::PortRange};
+
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[
+    reserved_block,
+    time_wait_not_reusable,
+    conntrack,
+    listener_inside,
+    equal_parity,
+    other_range,
+];
 
 /// A tracker that is fuller than this share is near its limit.
 const TRACKER_FULL: f64 = 0.8;
@@ -13,7 +26,7 @@ const LONG_BLOCK: u32 = 1000;
 /// Up to this share of the usable ports may be given up to be rid of a reserved block.
 const GIVEN_UP: f64 = 0.1;
 
-pub(super) fn reserved_block(facts: &Facts) -> Vec<Finding> {
+fn reserved_block(facts: &Facts) -> Vec<Finding> {
     let blocks = facts.namespaces.iter().filter_map(|n| {
         let range = n.range?;
         let inside = n.reserved.iter().map(|run| run.intersection(range));
@@ -66,7 +79,7 @@ fn usable(n: &NetnsFacts, range: PortRange) -> u32 {
     range.len_outside(n.reserved.iter().copied())
 }
 
-pub(super) fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
+fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
     let waiting = facts.destinations.iter().filter(|d| !d.is_explicit()).filter_map(|d| {
         let (time_wait, usable) = d.time_wait.zip(d.usable)?;
         let to = d.flow.remote()?;
@@ -112,7 +125,7 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
     }
 }
 
-pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
+fn conntrack(facts: &Facts) -> Vec<Finding> {
     let Some(tracker) = facts.conntrack.filter(|tracker| tracker.max > 0) else {
         return Vec::new();
     };
@@ -139,7 +152,7 @@ pub(super) fn conntrack(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-pub(super) fn listener_inside(facts: &Facts) -> Vec<Finding> {
+fn listener_inside(facts: &Facts) -> Vec<Finding> {
     let namespaces = facts.namespaces.iter().filter(|n| !n.listeners.is_empty());
     namespaces
         .map(|n| {
@@ -177,7 +190,7 @@ fn also_reserved(n: &NetnsFacts) -> String {
     reserved.chain(ports).collect::<Vec<_>>().join(",")
 }
 
-pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
+fn equal_parity(facts: &Facts) -> Vec<Finding> {
     let equal = facts.namespaces.iter().filter_map(|n| Some((n, n.range?)));
     equal
         .filter(|(_, PortRange { low, high })| low < high && low % 2 == high % 2)
@@ -201,7 +214,7 @@ pub(super) fn equal_parity(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-pub(super) fn other_range(facts: &Facts) -> Vec<Finding> {
+fn other_range(facts: &Facts) -> Vec<Finding> {
     let host = facts.namespaces.iter().find(|n| n.is_host).and_then(|n| n.range);
     let Some(host) = host else { return Vec::new() };
     let others = facts.namespaces.iter().filter(|n| !n.is_host);

@@ -4,9 +4,12 @@
 
 use super::{
     facts::{DestinationFacts, Facts, StateFacts},
-    finding::{Finding, Rule, Severity},
+    finding::{Check, Finding, Rule, Severity},
 };
 use crate::analyse::number::as_f64;
+
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[syn_sent, close_wait, fin_wait2];
 
 /// Fewer sockets in a state are of a moment.
 const MIN_SOCKETS: u64 = 10;
@@ -82,7 +85,7 @@ fn held_by(d: &DestinationFacts) -> String {
     d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"))
 }
 
-pub(super) fn syn_sent(facts: &Facts) -> Vec<Finding> {
+fn syn_sent(facts: &Facts) -> Vec<Finding> {
     each(facts, |d, states| {
         // A SYN that was not sent again may be answered in a moment.
         let count = states.syn_resent;
@@ -109,7 +112,7 @@ pub(super) fn syn_sent(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-pub(super) fn close_wait(facts: &Facts) -> Vec<Finding> {
+fn close_wait(facts: &Facts) -> Vec<Finding> {
     each(facts, |d, states| {
         let count = states.close_wait;
         is_notable(d, states, count).then(|| Finding {
@@ -129,7 +132,7 @@ pub(super) fn close_wait(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-pub(super) fn fin_wait2(facts: &Facts) -> Vec<Finding> {
+fn fin_wait2(facts: &Facts) -> Vec<Finding> {
     each(facts, |d, states| {
         let StateFacts { fin_wait2, orphans, all, .. } = *states;
         let count = fin_wait2.max(orphans);

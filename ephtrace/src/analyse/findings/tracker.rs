@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 
 use super::{
     facts::{Facts, NetnsFacts, TrackedFacts},
-    finding::{Finding, Rule, Severity},
+    finding::{Check, Finding, Rule, Severity},
 };
+
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[dropped, clashed];
 
 /// Fewer look-ups that began again cost nobody anything.
 const MANY_RESTARTS: u64 = 10_000;
@@ -28,7 +31,7 @@ fn when(tracked: &TrackedFacts) -> &'static str {
 }
 
 /// The table was full.
-pub(super) fn dropped(facts: &Facts) -> Vec<Finding> {
+fn dropped(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
         let TrackedFacts { drop, early_drop, .. } = *tracked;
         (drop + early_drop > 0).then(|| Finding {
@@ -64,7 +67,7 @@ pub(super) fn dropped(facts: &Facts) -> Vec<Finding> {
 }
 
 /// The NAT, not the ports of this host.
-pub(super) fn clashed(facts: &Facts) -> Vec<Finding> {
+fn clashed(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
         let TrackedFacts { insert_failed, search_restart, .. } = *tracked;
         (insert_failed > 0).then(|| {
