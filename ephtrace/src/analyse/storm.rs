@@ -17,7 +17,6 @@ use super::{capacity::Capacity, self_connect::SelfConnect};
 use crate::model::{
     Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
     names::{serialize_origin, serialize_protocol},
-    origin_name,
 };
 
 /// A time that was looked at, and the machine that it passed on.
@@ -165,7 +164,7 @@ impl Interval {
                 Reverse((row.numbers.search_ns, row.numbers.assignments)),
                 row.comm.clone(),
                 row.flow,
-                row.origin.map(origin_name),
+                row.origin.map(Origin::name),
                 row.container.clone(),
             )
         });

@@ -15,7 +15,7 @@ use super::{
     storm::Interval,
 };
 use crate::model::{
-    FlowKey, Hook, Origin, PortRange, Protocol, hook_name,
+    FlowKey, Hook, Origin, PortRange, Protocol,
     losses::Losses,
     names::{serialize_origin, serialize_protocol},
 };
@@ -330,5 +330,5 @@ fn losses<S: Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Err
 // The signature is serde's.
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
 fn hook<S: Serializer>(hook: &Option<Hook>, serializer: S) -> Result<S::Ok, S::Error> {
-    hook.map(hook_name).serialize(serializer)
+    hook.map(Hook::name).serialize(serializer)
 }

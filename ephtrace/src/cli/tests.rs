@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use clap::ValueEnum as _;
 
 use super::*;
-use crate::model::{Origin, origin_name};
+use crate::model::Origin;
 
 fn typed(line: &str) -> Result<Command, clap::Error> {
     Cli::try_parse_from(line.split(' ')).map(Cli::into_command)
@@ -79,7 +79,7 @@ fn origins_are_spelled_as_in_the_output() {
         .iter()
         .map(|arg| arg.to_possible_value().unwrap().get_name().to_owned())
         .collect();
-    let mut shown: Vec<&str> = Origin::ALL.iter().map(|&o| origin_name(o)).collect();
+    let mut shown: Vec<&str> = Origin::ALL.iter().map(|&o| o.name()).collect();
     typed.sort_unstable();
     shown.sort_unstable();
     assert_eq!(typed, shown);

@@ -26,7 +26,7 @@ use crate::{
         support::Support,
         symbols::NoTable,
     },
-    model::{Filter, Hook, Origin, hook_name, origin_name},
+    model::{Filter, Hook, Origin},
 };
 
 /// A trial needs no room for events: one page.
@@ -149,7 +149,7 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
         None => gives.to_owned(),
     };
     let origins = origins(hook, available, support, btf, &limits.unseen);
-    let hook = hook_name(hook);
+    let hook = hook.name();
     HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
 }
 
@@ -173,7 +173,7 @@ fn origins(
         let absent = row.module.and_then(|module| module::absence(module, &support.release));
         for &origin in row.origins.iter().filter(|&&origin| origin != Origin::Explicit) {
             reports.push(OriginReport {
-                origin: origin_name(origin),
+                origin: origin.name(),
                 seen: if found.is_err() { Some(false) } else { works },
                 reason: found
                     .clone()

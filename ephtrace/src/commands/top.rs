@@ -17,7 +17,6 @@ use crate::{
         options::{Options, TotalsMode},
         support::Support,
     },
-    model::hook_name,
     output::Notices,
     pipeline::{
         announce::{about_blinded, about_module, announce},
@@ -60,7 +59,7 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
     };
     let tracer = attach::attach(settings.hook, &support, &options)?;
     let about = About {
-        source: format!("hook {}", hook_name(tracer.hook)),
+        source: format!("hook {}", tracer.hook.name()),
         host: host(),
         started_ns: None,
         now_ns: 0,

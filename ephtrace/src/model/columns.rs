@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 
+use ephtrace_common::{Hook, Origin, Protocol};
+
 use super::{
     assignment::Assignment,
     errno::errno_name,
-    names::{hook_name, origin_name, protocol_name},
     port_range::PortRange,
     search::{Pass, Unknown},
 };
@@ -98,9 +99,9 @@ pub const CONTAINER: Column =
 /// 4 or 6; an IPv4-mapped destination is 4.
 pub const FAMILY: Column = column("family", "IP", |a| Value::U64(a.flow.family().number().into()));
 /// Transport protocol.
-pub const PROTOCOL: Column = column("protocol", "PROTO", |a| name(a.protocol.map(protocol_name)));
+pub const PROTOCOL: Column = column("protocol", "PROTO", |a| name(a.protocol.map(Protocol::name)));
 /// How the assignment came about.
-pub const ORIGIN: Column = column("origin", "ORIGIN", |a| name(a.origin.map(origin_name)));
+pub const ORIGIN: Column = column("origin", "ORIGIN", |a| name(a.origin.map(Origin::name)));
 /// Source address.
 pub const SADDR: Column = column("saddr", "SADDR", |a| Value::Ip(a.flow.saddr));
 /// The assigned port; null for a failed assignment.
@@ -142,7 +143,7 @@ pub const SELF_CONNECT: Column =
 /// Socket cookie.
 pub const COOKIE: Column = column("cookie", "COOKIE", |a| number(a.cookie));
 /// How it was seen.
-pub const HOOK: Column = column("hook", "HOOK", |a| name(a.hook.map(hook_name)));
+pub const HOOK: Column = column("hook", "HOOK", |a| name(a.hook.map(Hook::name)));
 
 /// All of them, in the order in which JSON and CSV have them.
 pub const COLUMNS: [Column; 30] = [

@@ -22,7 +22,7 @@ pub use self::{
     errno::{errno_name, is_no_port},
     filter::Filter,
     flow::{Family, FlowKey},
-    names::{hook_name, origin_name, protocol_name, unseen_failures},
+    names::unseen_failures,
     port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},
 };

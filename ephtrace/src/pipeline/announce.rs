@@ -9,7 +9,7 @@ use crate::{
         sites::{self, Site},
         tracer::Tracer,
     },
-    model::{Origin, hook_name, origin_name},
+    model::Origin,
 };
 
 /// Origins that were asked for and can't be seen.
@@ -22,7 +22,7 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     }
     let origins = tracer.unseen.iter().flat_map(|(site, _)| sites::row(*site).origins);
     let chosen = origins.filter(|&&origin| origin != Origin::Explicit);
-    let mut names: Vec<&str> = chosen.map(|&origin| origin_name(origin)).collect();
+    let mut names: Vec<&str> = chosen.map(|&origin| origin.name()).collect();
     if tracer.seen_in_part.iter().any(|(site, _)| *site == Site::Udp) {
         names.push("udp without bind");
     }
@@ -62,7 +62,7 @@ pub(crate) fn about_blinded(blinded: &[(Site, String)]) -> impl Iterator<Item = 
 /// One line: the hook, and what it can't see.
 pub(crate) fn announce(tracer: &Tracer) {
     let row = hooks::row(tracer.hook);
-    let mut line = format!("ephtrace: tracing with hook {}", hook_name(tracer.hook));
+    let mut line = format!("ephtrace: tracing with hook {}", tracer.hook.name());
     let unseen = unseen(tracer);
     if !unseen.is_empty() {
         line = format!("{line} (not seen here: {})", unseen.join(", "));
@@ -74,7 +74,7 @@ pub(crate) fn announce(tracer: &Tracer) {
         line = format!("{line}; TRIED is unknown: {why}");
     }
     for (better, why) in &tracer.passed_over {
-        log::info!("hook {} can't be used: {why}", hook_name(*better));
+        log::info!("hook {} can't be used: {why}", better.name());
     }
     if !tracer.passed_over.is_empty() {
         line += "; `ephtrace doctor` says why no better hook";

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Map, Value};
 
 use crate::{
-    model::{Hook, hook_name},
+    model::Hook,
     output::stream::parquet::{Fact, KEY_HOOK},
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn gather(hook: Hook, started_ns: u64) -> Vec<Fact> {
     let sysctls: Map<String, Value> = SYSCTLS.into_iter().map(sysctl).collect();
     let known = [
         ("ephtrace.started_ns", Some(started_ns.to_string())),
-        (KEY_HOOK, Some(hook_name(hook).to_owned())),
+        (KEY_HOOK, Some(hook.name().to_owned())),
         ("ephtrace.kernel", read("/proc/sys/kernel/osrelease")),
         ("ephtrace.hostname", read("/proc/sys/kernel/hostname")),
         ("ephtrace.boot_id", read("/proc/sys/kernel/random/boot_id")),

@@ -7,7 +7,7 @@ use std::{
 
 use crate::model::{
     FlowKey, Hook, Origin, Pass, PortRange, Protocol, RangeInForce, RangeSource, Unknown,
-    hook_name, losses::Losses, origin_name, protocol_name,
+    losses::Losses,
 };
 
 /// A flow as a recording tells it. Namespace 0, and an unspecified address with port 0 or without a
@@ -53,15 +53,15 @@ pub(super) fn range_source(name: &str) -> RangeSource {
 }
 
 pub(super) fn protocol(name: &str) -> Option<Protocol> {
-    Protocol::ALL.iter().copied().find(|&p| protocol_name(p) == name)
+    Protocol::ALL.iter().copied().find(|&p| p.name() == name)
 }
 
 pub(super) fn origin(name: &str) -> Option<Origin> {
-    Origin::ALL.iter().copied().find(|&o| origin_name(o) == name)
+    Origin::ALL.iter().copied().find(|&o| o.name() == name)
 }
 
 pub(super) fn hook(name: &str) -> Option<Hook> {
-    Hook::ALL.iter().copied().find(|&h| hook_name(h) == name)
+    Hook::ALL.iter().copied().find(|&h| h.name() == name)
 }
 
 pub(super) fn pass(name: &str) -> Option<Pass> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     analyse::{number::as_f64, reuse::Reuse},
-    model::{Origin, origin_name},
+    model::Origin,
 };
 
 /// The checks of this file.
@@ -54,7 +54,7 @@ fn exhausted(facts: &Facts) -> Vec<Finding> {
 }
 
 fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
-    let origin = d.origin.map_or("connect", origin_name);
+    let origin = d.origin.map_or("connect", Origin::name);
     let mut evidence =
         format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
     evidence += &used(d);

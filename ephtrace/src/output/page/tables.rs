@@ -13,7 +13,7 @@ use crate::{
         real,
         summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
-    model::{Origin, Protocol, errno_name, hook_name, origin_name, protocol_name},
+    model::{Origin, Protocol, errno_name},
     output::{
         human_duration::HumanDuration,
         summary::words::{USUAL, host_word, percent, word},
@@ -200,8 +200,8 @@ fn busiest(listed: usize, known: u64, evicted: u64) -> String {
 }
 
 fn destination(one: &DestinationSummary, netns: bool) -> Markup {
-    let origin = one.origin.map(origin_name);
-    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(protocol_name);
+    let origin = one.origin.map(Origin::name);
+    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(Protocol::name);
     let protocol = protocol.filter(|&protocol| origin != Some(protocol));
     let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     html! {
@@ -303,7 +303,7 @@ pub(super) fn origin_of(source: &str, format: &str, repeated: u64, summary: &Sum
             dt { "Recording" } dd { (escape_for_terminal(source)) ", " (format) }
             dt { "First assignment" } dd { (time(summary.first_ns)) }
             dt { "Last assignment" } dd { (time(summary.last_ns)) }
-            @if let Some(hook) = summary.hook { dt { "Seen by" } dd { (hook_name(hook)) } }
+            @if let Some(hook) = summary.hook { dt { "Seen by" } dd { (hook.name()) } }
             @if summary.explicit > 0 {
                 dt { "Ports named by the program" }
                 dd { (count(summary.explicit)) ", on which no verdict is given" }

@@ -18,7 +18,7 @@ use crate::{
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
     },
-    model::{Origin, Protocol, hook_name, origin_name, protocol_name, unseen_failures},
+    model::{Origin, Protocol, unseen_failures},
 };
 
 /// How many processes are listed.
@@ -252,8 +252,8 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
         Some(to) => write!(out, "{} -> {to}", one.flow.saddr)?,
         None => write!(out, "{}", one.flow.saddr)?,
     }
-    let origin = one.origin.map(origin_name);
-    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(protocol_name);
+    let origin = one.origin.map(Origin::name);
+    let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(Protocol::name);
     let protocol = protocol.filter(|&protocol| origin != Some(protocol));
     let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     for word in protocol.into_iter().chain(origin) {
@@ -317,7 +317,7 @@ fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
 
 fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     if let Some(hook) = summary.hook {
-        write!(out, "seen by {}", hook_name(hook))?;
+        write!(out, "seen by {}", hook.name())?;
         if let Some(kernel) = summary.kernel {
             write!(out, ": {} searches, {} filtered", kernel.seen, kernel.filtered)?;
             write!(out, ", {} connects of bound sockets", kernel.already_bound)?;

@@ -12,7 +12,7 @@ use crate::inventory::{
     namespace::{DestinationUse, Mark, Namespace, NetnsSettings, Others},
     socket::ByState,
 };
-use crate::model::{PortRange, origin_name};
+use crate::model::{Origin, PortRange};
 use crate::output::{
     escape::escape_for_terminal,
     width::{Left, width},
@@ -317,7 +317,7 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     for held in listed {
         let Held { port, state, reserved, saddr, origin, sockets, .. } = held;
         let reserved = if *reserved { "yes" } else { "no" };
-        let (origin, holder) = (origin.map_or("-", origin_name), holder(held));
+        let (origin, holder) = (origin.map_or("-", Origin::name), holder(held));
         let holder = Left(&holder, columns);
         write!(out, "{port:>7} {:6} {reserved:8} {origin:8} {holder} {saddr}", state.as_str())?;
         if *sockets > 1 {

@@ -16,7 +16,7 @@ use crate::{
         findings::Finding,
         storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, hook_name, losses::Losses, origin_name, unseen_failures},
+    model::{Hook, Origin, losses::Losses, unseen_failures},
 };
 
 /// [`IntervalReport::kind`] of the whole time.
@@ -61,7 +61,7 @@ impl<'a> IntervalReport<'a> {
         Self {
             kind,
             ts,
-            hook: hook_name(hook),
+            hook: hook.name(),
             unseen_failures: unseen_failures(hook),
             interval,
             findings,
@@ -185,7 +185,7 @@ fn line(
 pub(crate) fn place(row: &Row) -> String {
     let mut text = format!(
         "{:7} {}",
-        row.origin.map_or("-", origin_name),
+        row.origin.map_or("-", Origin::name),
         escape_for_terminal(&row.process())
     );
     if let Some(container) = &row.container {

@@ -17,7 +17,7 @@ use crate::{
     analyse::{
         heavy_hitters::Entry, lanes::LaneKey, picture::PlotData, summary::DestinationSummary,
     },
-    model::{origin_name, protocol_name},
+    model::{Origin, Protocol},
     output::summary::{
         plots::{self, hues::colour},
         words,
@@ -129,8 +129,8 @@ pub(super) fn destination(state: &State, lane: &LaneKey, width: u16) -> Vec<Piec
 }
 
 fn from(lane: &LaneKey) -> String {
-    let protocol = lane.protocol.map_or("", protocol_name);
-    let origin = lane.origin.map_or("", origin_name);
+    let protocol = lane.protocol.map_or("", Protocol::name);
+    let origin = lane.origin.map_or("", Origin::name);
     let netns = lane.flow.netns.map_or(String::new(), |netns| format!("  netns {netns}"));
     format!("  from {}  {protocol} {origin}{netns}", lane.flow.saddr)
 }

@@ -14,7 +14,7 @@ use rustc_hash::FxBuildHasher;
 use super::counted::counted;
 use crate::{
     analyse::{lanes::LaneKey, picture::Point},
-    model::{Origin, origin_name},
+    model::Origin,
 };
 
 /// The colours that are easy to tell apart, on black as on white.
@@ -127,12 +127,10 @@ pub(crate) fn is_without(lane: &LaneKey) -> bool {
 /// What a destination is called; a port without one by how it came about.
 pub(crate) fn name(lane: &LaneKey) -> String {
     let Some(to) = lane.flow.remote() else {
-        return lane
-            .origin
-            .map_or_else(|| NO_DESTINATION.to_owned(), |o| origin_name(o).to_owned());
+        return lane.origin.map_or_else(|| NO_DESTINATION.to_owned(), |o| o.name().to_owned());
     };
     match lane.origin {
         None | Some(Origin::Connect) => to.to_string(),
-        Some(origin) => format!("{} {to}", origin_name(origin)),
+        Some(origin) => format!("{} {to}", origin.name()),
     }
 }
