@@ -4,7 +4,7 @@ use std::{fs, io, process::ExitCode};
 
 use anyhow::Result;
 use jiff::tz::TimeZone;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::settings::UsageError;
 use crate::{
@@ -12,20 +12,16 @@ use crate::{
     cli::{TopArgs, TraceArgs},
     host::netns,
     inventory::facts,
-    kernel::{
-        attach,
-        options::{Options, TotalsMode},
-        support::Support,
-    },
     output::Notices,
     pipeline::{
-        announce::{about_blinded, about_module, announce},
+        announce::{about_blinded, about_module},
+        attach,
         live::Pipeline,
         occupancy::InventoryPoller,
         playback::play,
         settings::TraceSettings,
         signals::ShutdownSignals,
-        timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
+        timing::{DRAIN_EVERY, LOOK_EVERY, at, block_on},
         view::{self, View},
     },
     tui::{About, Effect, InUse, Input, LiveSink, TallySnapshot, terminal::Terminal},
@@ -50,14 +46,7 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
 
 async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
     let mut ends = ShutdownSignals::of_terminal()?;
-    let support = Support::gather(settings.btf.as_deref());
-    let options = Options {
-        filter: &settings.filter,
-        ring_bytes: settings.ring_bytes,
-        totals: TotalsMode::Fallback,
-        log_level,
-    };
-    let tracer = attach::attach(settings.hook, &support, &options)?;
+    let tracer = attach::attach(settings, log_level)?;
     let about = About {
         source: format!("hook {}", tracer.hook.name()),
         host: host(),
@@ -74,19 +63,12 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
             Notices::new(io::stderr(), settings.view.quiet).with_plots(settings.view.plot);
         Ok(Box::new(LiveSink::new(shared.clone(), notices)))
     })?;
-    // What was in flight while the hook was attached half ends now, and is none of ours.
-    sleep(SETTLE).await;
-    pipeline.settle()?;
-    if !settings.view.quiet {
-        announce(pipeline.tracer());
-    }
+    attach::settle(&mut pipeline, settings).await?;
     if let Some(state) = state {
         let view = View::open(state)?;
         show(&mut pipeline, view, &mut ends, settings).await?;
     }
-    pipeline.detach_start();
-    sleep(GRACE).await;
-    pipeline.finish()
+    attach::finish(pipeline).await
 }
 
 /// Shows until the end. The terminal is as before when this returns, with an error, too.
@@ -97,7 +79,7 @@ async fn show(
     settings: &TraceSettings,
 ) -> Result<()> {
     let end = settings.duration.map(|duration| Instant::now() + duration);
-    let mut looker = InventoryPoller::new(LOOK_EVERY);
+    let mut poller = InventoryPoller::new(LOOK_EVERY);
     let mut drain = interval(DRAIN_EVERY);
     drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = interval_at(Instant::now(), LOOK_EVERY);
@@ -109,9 +91,9 @@ async fn show(
             () = at(end) => break,
             _ = look.tick() => {
                 pipeline.look()?;
-                let glance = pipeline.glance(&view.wanted())?;
-                tell_use(&view, &mut looker, &glance, pipeline.facts());
-                view.tell(Input::TallySnapshot(glance));
+                let snapshot = pipeline.snapshot(&view.wanted())?;
+                tell_use(&view, &mut poller, &snapshot, pipeline.facts());
+                view.tell(Input::TallySnapshot(snapshot));
                 for line in about_blinded(&pipeline.blinded()) {
                     view.tell(Input::Finding(line));
                 }
@@ -129,7 +111,7 @@ async fn show(
                     Effect::Quit => break,
                     Effect::Reset => {
                         pipeline.reset()?;
-                        view.tell(Input::TallySnapshot(pipeline.glance(&[])?));
+                        view.tell(Input::TallySnapshot(pipeline.snapshot(&[])?));
                     }
                 }
             }
@@ -142,14 +124,14 @@ async fn show(
 /// that it does not show, too.
 fn tell_use(
     view: &View,
-    looker: &mut InventoryPoller,
-    glance: &TallySnapshot,
+    poller: &mut InventoryPoller,
+    snapshot: &TallySnapshot,
     destinations: Vec<DestinationFacts>,
 ) {
-    let shown = &glance.destinations;
+    let shown = &snapshot.destinations;
     let mut facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
     let places = shown.iter().filter_map(|(lane, _)| Some((lane.flow.netns?, None)));
-    let inventories = looker.look(places);
+    let inventories = poller.look(places);
     let mut in_use = Vec::new();
     for inventory in &inventories {
         facts::add_inventory(&mut facts, inventory);

@@ -1,7 +1,7 @@
 //! The kernel half adding up, and what it has added up taken from it.
 //!
 //! ```text
-//! totals (per CPU) ─ switch, wait, take ─→ Whole
+//! totals (per CPU) ─ switch, wait, take ─→ CumulativeTotals
 //! ```
 
 use std::{

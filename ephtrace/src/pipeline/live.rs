@@ -180,7 +180,7 @@ impl Pipeline {
     }
 
     /// What a live view is to show of the run so far, with the destinations that it wants.
-    pub(crate) fn glance(&self, wanted: &[LaneKey]) -> Result<TallySnapshot> {
+    pub(crate) fn snapshot(&self, wanted: &[LaneKey]) -> Result<TallySnapshot> {
         let Self { tracer, reading, stages, .. } = self;
         let counts = tracer.counts()?;
         let around = RunContext {
@@ -190,7 +190,7 @@ impl Pipeline {
             cpu: cpu_time(),
             ..RunContext::default()
         };
-        Ok(view::glance(stages, self.now_ns()?, wanted, around))
+        Ok(view::snapshot(stages, self.now_ns()?, wanted, around))
     }
 
     /// What findings are made from, of all destinations that are known.

@@ -5,6 +5,7 @@
 //! in flight end, detach the rest, drain, sum up.
 
 pub(crate) mod announce;
+pub(crate) mod attach;
 pub(crate) mod counting;
 mod counts;
 pub(crate) mod input;

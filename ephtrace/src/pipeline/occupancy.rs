@@ -76,7 +76,7 @@ fn list_sockets(netns: u32, pid: Option<u32>) -> Option<Inventory> {
 
 /// Follows destinations.
 pub(crate) struct Occupancy {
-    looker: InventoryPoller,
+    poller: InventoryPoller,
     followed: HashMap<FlowKey, Followed>,
     tracked: Tracked,
 }
@@ -111,7 +111,7 @@ struct Followed {
 impl Occupancy {
     pub(crate) fn new(interval: Duration) -> Self {
         Self {
-            looker: InventoryPoller::new(interval),
+            poller: InventoryPoller::new(interval),
             followed: HashMap::new(),
             tracked: Tracked::default(),
         }
@@ -121,7 +121,7 @@ impl Occupancy {
     pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
         self.count(&interval.rows);
         let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, Some(row.pid))));
-        for inventory in self.looker.look(places) {
+        for inventory in self.poller.look(places) {
             self.note(&inventory);
             facts::add_inventory(facts, &inventory);
         }

@@ -82,7 +82,7 @@ async fn show(player: &mut Player) -> Result<()> {
         player.ticked_ns = player.ticked_ns.max(player.now_ns());
         let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
         if (is_due && !was_over) || is_over != was_over || (is_due && !view.wanted().is_empty()) {
-            player.glance(&view);
+            player.snapshot(&view);
             looked = Some(Instant::now());
         }
         if is_over && !was_over {
@@ -93,7 +93,7 @@ async fn show(player: &mut Player) -> Result<()> {
             Effect::Quit => return Ok(()),
             Effect::Reset => {
                 player.stages.reset(player.now_ns());
-                player.glance(&view);
+                player.snapshot(&view);
             }
         }
     }
@@ -199,10 +199,10 @@ impl Player {
     }
 
     /// Tells the view what the tally says.
-    fn glance(&self, view: &View) {
+    fn snapshot(&self, view: &View) {
         let (wanted, now_ns) = (view.wanted(), self.now_ns());
         let around = self.replay.circumstances();
-        view.tell(Input::TallySnapshot(view::glance(&self.stages, now_ns, &wanted, around)));
+        view.tell(Input::TallySnapshot(view::snapshot(&self.stages, now_ns, &wanted, around)));
     }
 }
 

@@ -1,23 +1,18 @@
 //! The live trace into an output, or a recording in its place.
 
 use anyhow::Result;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::{
-    announce::{announce, tell_blinded, tell_module},
+    announce::{tell_blinded, tell_module},
+    attach,
     live::Pipeline,
     output,
     settings::TraceSettings,
     signals::ShutdownSignals,
-    timing::{DRAIN_EVERY, GRACE, LOOK_EVERY, SETTLE, at, block_on},
+    timing::{DRAIN_EVERY, LOOK_EVERY, at, block_on},
     trace_recording::trace_recording,
 };
-use crate::kernel::{
-    attach,
-    options::{Options, TotalsMode},
-    support::Support,
-};
-
 /// Traces until a signal, the end that was asked for, or an error; or plays a recording.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
@@ -33,22 +28,10 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
     // stays until it is known that there will be another.
     let output = output::open(settings)?;
     let mut ends = ShutdownSignals::new()?;
-    let support = Support::gather(settings.btf.as_deref());
-    let options = Options {
-        filter: &settings.filter,
-        ring_bytes: settings.ring_bytes,
-        totals: TotalsMode::Fallback,
-        log_level,
-    };
-    let tracer = attach::attach(settings.hook, &support, &options)?;
+    let tracer = attach::attach(settings, log_level)?;
     let mut pipeline = Pipeline::new(settings, tracer, output)?;
-    // What was in flight while the hook was attached half ends now, and is none of ours.
-    sleep(SETTLE).await;
-    pipeline.settle()?;
+    attach::settle(&mut pipeline, settings).await?;
     pipeline.look()?;
-    if !settings.view.quiet {
-        announce(pipeline.tracer());
-    }
     let end = settings.duration.map(|duration| Instant::now() + duration);
     let mut drain = interval(DRAIN_EVERY);
     drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +52,5 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
             }
         }
     }
-    pipeline.detach_start();
-    sleep(GRACE).await;
-    pipeline.finish()
+    attach::finish(pipeline).await
 }

@@ -61,7 +61,7 @@ impl View {
         self.state.borrow_mut().apply(input);
     }
 
-    /// What the next glance should tell about.
+    /// What the next snapshot should tell about.
     pub(crate) fn wanted(&self) -> Vec<LaneKey> {
         self.state.borrow().wanted()
     }
@@ -73,7 +73,7 @@ pub(crate) fn shared(about: About) -> Shared {
 }
 
 /// A snapshot of the run so far, with the destinations that are `wanted`.
-pub(crate) fn glance<S: Sink>(
+pub(crate) fn snapshot<S: Sink>(
     stages: &Stages<S>,
     now_ns: u64,
     wanted: &[LaneKey],

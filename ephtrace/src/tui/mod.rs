@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! event, losses ─ LiveSink ─┐
-//! key, tick, glance ────────┴→ State::apply ─→ draw(frame, &State) ─→ terminal
+//! key, tick, snapshot ──────┴→ State::apply ─→ draw(frame, &State) ─→ terminal
 //! ```
 //!
 //! [`State`] is pure: time, keys and results are arguments, so that tests drive it with scripted

@@ -61,7 +61,7 @@ pub(crate) struct Row {
     pub(crate) pid: Option<u32>,
     /// Its name.
     pub(crate) comm: Option<Comm>,
-    /// What the tally says of it, as of the last glance that included it.
+    /// What the tally says of it, as of the last snapshot that included it.
     pub(crate) said: Option<Box<DestinationSummary>>,
     steps: [i32; STEPS],
     step_count: usize,

@@ -157,7 +157,7 @@ impl State {
                 self.seen.losses = losses;
                 return Effect::None;
             }
-            Input::TallySnapshot(glance) => self.seen.glance(glance),
+            Input::TallySnapshot(snapshot) => self.seen.snapshot(snapshot),
             Input::InUse(in_use) => self.seen.in_use = in_use.into_iter().collect(),
             Input::Finding(finding) => self.seen.find(finding),
             Input::Tick(now_ns) => {

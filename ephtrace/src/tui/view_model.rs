@@ -118,8 +118,8 @@ impl ViewModel {
         self.timeline.set_back(back_ns);
     }
 
-    pub(crate) fn glance(&mut self, glance: TallySnapshot) {
-        let TallySnapshot { now_ns, summary, destinations } = glance;
+    pub(crate) fn snapshot(&mut self, snapshot: TallySnapshot) {
+        let TallySnapshot { now_ns, summary, destinations } = snapshot;
         // Where the clock was set back in between, the rates stay as they are this time.
         let elapsed_ns = now_ns.saturating_sub(self.glanced_ns);
         if let Some(before) = self.summary.as_ref().filter(|_| elapsed_ns > 0) {

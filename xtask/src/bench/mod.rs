@@ -24,14 +24,14 @@ use crate::process;
 pub(crate) struct Args {
     /// What is measured; the storm, if nothing is named
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<Benchmark>,
     #[command(flatten)]
     storm: storm::StormArgs,
 }
 
 /// What can be measured.
 #[derive(clap::Subcommand)]
-enum What {
+enum Benchmark {
     /// A storm of connects, untraced, traced, and traced by other tools
     Storm(storm::StormArgs),
     /// What one connect costs, to the instruction: guests whose clock counts them
@@ -54,15 +54,15 @@ enum What {
 /// Measures. Nobody else may build with cargo meanwhile: it is the processor that is measured.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     match &args.what {
-        Some(What::Instructions(args)) => return instructions::main(args),
-        Some(What::Callgrind(args)) => callgrind::main(args)?,
-        Some(What::Build(args)) => ratchets::main(args)?,
-        Some(What::Rows) => rows::main()?,
+        Some(Benchmark::Instructions(args)) => return instructions::main(args),
+        Some(Benchmark::Callgrind(args)) => callgrind::main(args)?,
+        Some(Benchmark::Build(args)) => ratchets::main(args)?,
+        Some(Benchmark::Rows) => rows::main()?,
         None => storm::compare(&args.storm)?,
-        Some(What::Storm(args)) => storm::compare(args)?,
-        Some(What::Patterns(args)) => patterns::evaluate(args)?,
-        Some(What::Report) => process::run(&mut bench("report", ["--noplot"]))?,
-        Some(What::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
+        Some(Benchmark::Storm(args)) => storm::compare(args)?,
+        Some(Benchmark::Patterns(args)) => patterns::evaluate(args)?,
+        Some(Benchmark::Report) => process::run(&mut bench("report", ["--noplot"]))?,
+        Some(Benchmark::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
     }
     Ok(ExitCode::SUCCESS)
 }

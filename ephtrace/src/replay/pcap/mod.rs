@@ -41,7 +41,7 @@ const MAX_SEEN: usize = 65_536;
 pub struct Reader<R: Read> {
     blocks: Blocks<R>,
     interfaces: Vec<Interface>,
-    seen: Seen,
+    seen: RecentSyns,
     packets: u64,
     repeated: u64,
     unreadable: u64,
@@ -49,8 +49,8 @@ pub struct Reader<R: Read> {
 }
 
 enum Blocks<R: Read> {
-    Pcap(LegacyPcapReader<Whole<R>>),
-    Pcapng(PcapNGReader<Whole<R>>),
+    Pcap(LegacyPcapReader<FullReads<R>>),
+    Pcapng(PcapNGReader<FullReads<R>>),
 }
 
 /// What is to be known of an interface to understand its packets.
@@ -71,9 +71,9 @@ struct Clock {
 }
 
 /// Fills whatever it is asked to fill, which the crate takes for granted at the beginning.
-struct Whole<R>(R);
+struct FullReads<R>(R);
 
-impl<R: Read> Read for Whole<R> {
+impl<R: Read> Read for FullReads<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -101,7 +101,7 @@ enum Found {
 impl<R: Read> Reader<R> {
     /// From the beginning of a capture; `None` if that is no header of one.
     pub fn new(input: R, is_pcapng: bool) -> Option<Self> {
-        let input = Whole(input);
+        let input = FullReads(input);
         let blocks = if is_pcapng {
             Blocks::Pcapng(PcapNGReader::new(BUFFER_BYTES, input).ok()?)
         } else {
@@ -110,7 +110,7 @@ impl<R: Read> Reader<R> {
         Some(Self {
             blocks,
             interfaces: Vec::new(),
-            seen: Seen::default(),
+            seen: RecentSyns::default(),
             packets: 0,
             repeated: 0,
             unreadable: 0,
@@ -326,12 +326,12 @@ impl Clock {
 
 /// The connections of late: two generations, as in `analyse::lanes`.
 #[derive(Default)]
-struct Seen {
+struct RecentSyns {
     young: HashSet<Syn, FxBuildHasher>,
     old: HashSet<Syn, FxBuildHasher>,
 }
 
-impl Seen {
+impl RecentSyns {
     fn is_new(&mut self, syn: Syn) -> bool {
         if self.young.contains(&syn) || self.old.contains(&syn) {
             return false;

@@ -10,9 +10,9 @@ use ratatui::{
 };
 
 /// How a cell looks: number of the colour in SGR, and whether it is bold.
-type Look = (Option<u8>, bool);
+type Attributes = (Option<u8>, bool);
 
-const PLAIN: Look = (None, false);
+const PLAIN: Attributes = (None, false);
 
 /// Writes each row of `buffer` as a line, without the blanks at its end.
 pub(crate) fn write(buffer: &Buffer, colour: bool, out: &mut impl Write) -> fmt::Result {
@@ -37,7 +37,7 @@ fn write_row(row: &[Cell], colour: bool, out: &mut impl Write) -> fmt::Result {
     if now == PLAIN { Ok(()) } else { out.write_str("\x1b[0m") }
 }
 
-fn change(from: Look, (colour, bold): Look, out: &mut impl Write) -> fmt::Result {
+fn change(from: Attributes, (colour, bold): Attributes, out: &mut impl Write) -> fmt::Result {
     if from != PLAIN {
         out.write_str("\x1b[0m")?;
     }
@@ -52,7 +52,7 @@ fn is_blank(cell: &Cell) -> bool {
     cell.symbol() == " "
 }
 
-fn look(cell: &Cell) -> Look {
+fn look(cell: &Cell) -> Attributes {
     let number = match cell.fg {
         Color::Red => Some(31),
         Color::Green => Some(32),

@@ -1,0 +1,49 @@
+//! How a live trace begins and ends, whatever shows it.
+
+use anyhow::Result;
+use tokio::time::sleep;
+
+use super::{
+    announce::announce,
+    live::Pipeline,
+    settings::TraceSettings,
+    timing::{GRACE, SETTLE},
+};
+use crate::kernel::{
+    attach,
+    options::{Options, TotalsMode},
+    support::Support,
+    tracer::Tracer,
+};
+
+/// Attaches the kernel half as `settings` ask for it.
+///
+/// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
+pub(crate) fn attach(settings: &TraceSettings, log_level: u8) -> Result<Tracer> {
+    let support = Support::gather(settings.btf.as_deref());
+    let options = Options {
+        filter: &settings.filter,
+        ring_bytes: settings.ring_bytes,
+        totals: TotalsMode::Fallback,
+        log_level,
+    };
+    Ok(attach::attach(settings.hook, &support, &options)?)
+}
+
+/// Discards the searches that were in flight during the attachment, which lack a start, and says
+/// what is traced.
+pub(crate) async fn settle(pipeline: &mut Pipeline, settings: &TraceSettings) -> Result<()> {
+    sleep(SETTLE).await;
+    pipeline.settle()?;
+    if !settings.view.quiet {
+        announce(pipeline.tracer());
+    }
+    Ok(())
+}
+
+/// Sees no search begin any more, lets those in flight end, and sums up.
+pub(crate) async fn finish(mut pipeline: Pipeline) -> Result<()> {
+    pipeline.detach_start();
+    sleep(GRACE).await;
+    pipeline.finish()
+}
