@@ -6,6 +6,7 @@
 pub mod assignment;
 pub mod columns;
 pub mod comm;
+pub mod draft;
 pub mod errno;
 pub mod filter;
 pub mod flow;
@@ -19,6 +20,7 @@ pub use ephtrace_common::{Hook, Origin, Protocol};
 pub use self::{
     assignment::Assignment,
     comm::Comm,
+    draft::Draft,
     errno::{errno_name, is_no_port},
     filter::Filter,
     flow::{Family, FlowKey},

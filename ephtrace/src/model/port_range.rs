@@ -91,6 +91,11 @@ impl RangeSource {
             Self::Socket => "socket",
         }
     }
+
+    /// The source called `name`, if any.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Netns, Self::Socket].into_iter().find(|source| source.as_str() == name)
+    }
 }
 
 /// The ephemeral ports that a search may choose from, and who narrowed them last.

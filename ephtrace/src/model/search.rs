@@ -44,6 +44,11 @@ impl Pass {
             Self::Second => "second",
         }
     }
+
+    /// The pass called `name`, if any.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::First, Self::Second].into_iter().find(|pass| pass.as_str() == name)
+    }
 }
 
 /// Why a search can't be worked out; see `analyse::selection`.
@@ -92,6 +97,11 @@ impl Unknown {
             Self::RandomSteps => "random_steps",
             Self::RandomStart => "random_start",
         }
+    }
+
+    /// The reason called `name`, if any.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 
     /// In words, for a sentence.

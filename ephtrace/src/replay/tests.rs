@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     model::{
         Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        columns::{COLUMNS, Column, Read, Value},
         losses::Losses,
     },
     output::{JsonSink, Notices, Sink as _},
@@ -57,7 +58,7 @@ fn full() -> Assignment {
         range: Some(RangeInForce::of_socket(32_768, 60_999)),
         salt_epoch: Some(429_496),
         first_candidate: Some(40_000),
-        tried: None,
+        tried: Some(7),
         pass: Some(Pass::Second),
         search_unknown: Some(Unknown::RandomSteps),
         step: Some(-8),
@@ -88,6 +89,36 @@ fn what_was_written_is_read_back() {
     let (read, broken, losses) = read(lines(&all));
     assert_eq!(read, all);
     assert!(broken.is_empty() && losses == Losses::default());
+}
+
+#[test]
+fn each_column_is_read_back_or_follows_from_others() {
+    let is_derived = |column: &&Column| matches!(column.read, Read::Derived);
+    let (derived, read): (Vec<&Column>, Vec<&Column>) = COLUMNS.iter().partition(is_derived);
+    let derived: Vec<&str> = derived.iter().map(|column| column.name).collect();
+    assert_eq!(derived, ["ts", "family", "error", "self_connect"]);
+    // What is not known here would come back as it went whether it is read or not.
+    let all = full();
+    let unknown = read.iter().filter(|column| (column.value)(&all) == Value::Null);
+    assert_eq!(unknown.map(|column| column.name).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn keys_in_any_order_are_read_and_none_twice() {
+    let text =
+        r#"{"range_source":"socket","hook":"fentry","dport":80,"range":[7,9],"note":{"a":[1]},
+        "saddr":"10.0.0.1","daddr":"10.0.0.2","sport":8,"ts_ns":7}"#
+            .replace('\n', "");
+    let (all, broken, _) = read(text.clone());
+    assert!(broken.is_empty(), "{broken:?}");
+    assert_eq!(all[0].range, Some(RangeInForce::of_socket(7, 9)));
+    assert_eq!((all[0].hook, all[0].sport), (Some(Hook::Fentry), Some(8)));
+    // Nothing of a line comes back in the next one.
+    let bare = r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80}"#;
+    let (all, ..) = read(format!("{text}\n{bare}"));
+    assert_eq!((all[1].range, all[1].hook), (None, None));
+    let (_, broken, _) = read(text.replace(r#""ts_ns":7"#, r#""ts_ns":7,"sport":9"#));
+    assert!(broken[0].starts_with("line 1: duplicate field `sport`, column "), "{broken:?}");
 }
 
 #[test]
@@ -137,7 +168,7 @@ fn broken_lines_are_named_and_the_rest_is_used() {
     line 5: 'ten' is no IP address, column 24
     line 6: invalid value: integer `70000`, expected 0 to 65535, column 43
     line 7: no port (`sport`), but no error (`errno`) either
-    line 8: invalid type: integer `1`, expected a string, column 2
+    line 8: invalid type: sequence, expected an object
     line 10: missing field `saddr`, column 31
     "##);
 }

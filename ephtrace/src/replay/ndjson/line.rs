@@ -1,123 +1,90 @@
-//! One line as serde reads it, and what it means.
+//! One line, walked key by key along the table of columns.
 
-use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Visitor},
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor},
 };
 
 use crate::{
-    model::{Assignment, Comm, RangeSource},
+    model::{
+        Draft,
+        columns::{COLUMNS, NEEDED, Read},
+    },
     replay::names,
 };
 
-/// The keys that are read. What has a `deserialize_with` must be there, if only as null.
-#[derive(Deserialize)]
-pub(super) struct Line<'a> {
-    #[serde(borrow, default)]
-    r#type: Option<Text<'a>>,
-    ts_ns: u64,
-    #[serde(default)]
-    pid: Option<u32>,
-    #[serde(default)]
-    tid: Option<u32>,
-    #[serde(borrow, default)]
-    comm: Option<Text<'a>>,
-    #[serde(default)]
-    uid: Option<u32>,
-    #[serde(default)]
-    netns: Option<u32>,
-    #[serde(default)]
-    cgroup_id: Option<u64>,
-    #[serde(borrow, default)]
-    container: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    protocol: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    origin: Option<Text<'a>>,
-    #[serde(deserialize_with = "Option::deserialize")]
-    saddr: Option<Address>,
-    #[serde(deserialize_with = "Option::deserialize")]
-    sport: Option<u16>,
-    #[serde(deserialize_with = "Option::deserialize")]
-    daddr: Option<Address>,
-    #[serde(deserialize_with = "Option::deserialize")]
-    dport: Option<u16>,
-    #[serde(default)]
-    errno: Option<u16>,
-    #[serde(default)]
-    latency_ns: Option<u64>,
-    #[serde(default)]
-    range: Option<(u16, u16)>,
-    #[serde(borrow, default)]
-    range_source: Option<Text<'a>>,
-    #[serde(default)]
-    salt_epoch: Option<u64>,
-    #[serde(default)]
-    first_candidate: Option<u16>,
-    #[serde(default)]
-    tried: Option<u32>,
-    #[serde(borrow, default)]
-    pass: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    search_unknown: Option<Text<'a>>,
-    #[serde(default)]
-    step: Option<i32>,
-    #[serde(default)]
-    cookie: Option<u64>,
-    #[serde(borrow, default)]
-    hook: Option<Text<'a>>,
+/// Puts the values of a line into a draft, and says whether they are an assignment's: the line may
+/// have a type, and that may be another.
+pub(super) struct Line<'d>(pub(super) &'d mut Draft);
+
+impl<'de> DeserializeSeed<'de> for Line<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(self)
+    }
 }
 
-impl Line<'_> {
-    /// It has a type, and that is not `assignment`.
-    pub(super) fn is_other(&self) -> bool {
-        self.r#type.as_ref().is_some_and(|kind| kind.as_str() != "assignment")
+impl<'de> Visitor<'de> for Line<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
     }
 
-    /// What it means, or what is wrong with it.
-    pub(super) fn assignment(self, last: &mut Option<Arc<str>>) -> Result<Assignment, String> {
-        // Nobody is given port 0.
-        let sport = self.sport.filter(|&port| port != 0);
-        if sport.is_none() && self.errno == Some(0) {
-            return Err("no port (`sport`), but no error (`errno`) either".into());
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let Self(draft) = self;
+        draft.clear();
+        let mut is_assignment = true;
+        let mut seen = [false; COLUMNS.len()];
+        let mut next = 0;
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            let key = key.as_str();
+            if let Some(at) = position(key, next) {
+                if std::mem::replace(&mut seen[at], true) {
+                    return Err(A::Error::duplicate_field(COLUMNS[at].name));
+                }
+                next = at + 1;
+                set(draft, COLUMNS[at].read, &mut map)?;
+            } else if key == "type" {
+                let kind = map.next_value::<Option<Text<'de>>>()?;
+                is_assignment = kind.is_none_or(|kind| kind.as_str() == "assignment");
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
         }
-        let source =
-            self.range_source.map_or(RangeSource::Netns, |name| names::range_source(name.as_str()));
-        let container = self.container.map(|name| names::shared(name.as_str(), last));
-        Ok(Assignment {
-            ts_ns: self.ts_ns,
-            pid: self.pid,
-            tid: self.tid,
-            comm: self.comm.map(|comm| Comm::new(comm.as_str())),
-            uid: self.uid,
-            cgroup_id: self.cgroup_id,
-            container,
-            flow: names::flow(
-                self.netns,
-                self.saddr.map(|a| a.0),
-                self.daddr.map(|a| a.0),
-                self.dport,
-            ),
-            protocol: self.protocol.and_then(|text| names::protocol(text.as_str())),
-            origin: self.origin.and_then(|text| names::origin(text.as_str())),
-            sport,
-            errno: self.errno,
-            latency_ns: self.latency_ns,
-            range: self.range.and_then(|ends| names::range(ends, source)),
-            word_step: None,
-            salt_epoch: self.salt_epoch,
-            first_candidate: self.first_candidate,
-            tried: self.tried,
-            pass: self.pass.and_then(|text| names::pass(text.as_str())),
-            search_unknown: self.search_unknown.and_then(|text| names::unknown(text.as_str())),
-            step: self.step,
-            resalted: None,
-            cookie: self.cookie,
-            hook: self.hook.and_then(|text| names::hook(text.as_str())),
-        })
+        let is_missing = |name: &&str| !COLUMNS.iter().zip(seen).any(|(c, s)| s && c.name == *name);
+        match NEEDED.into_iter().find(is_missing) {
+            Some(name) => Err(A::Error::missing_field(name)),
+            None => Ok(is_assignment),
+        }
     }
+}
+
+/// The column called `key`, most likely the one at `next`: ephtrace itself writes them in order.
+fn position(key: &str, next: usize) -> Option<usize> {
+    let is_next = COLUMNS.get(next).is_some_and(|column| column.name == key);
+    if is_next { Some(next) } else { COLUMNS.iter().position(|column| column.name == key) }
+}
+
+fn set<'de, A: MapAccess<'de>>(draft: &mut Draft, read: Read, map: &mut A) -> Result<(), A::Error> {
+    match read {
+        Read::Derived => {
+            map.next_value::<IgnoredAny>()?;
+        }
+        Read::U64(set) => set(draft, map.next_value()?),
+        Read::U32(set) => set(draft, map.next_value()?),
+        Read::U16(set) | Read::Port(set) => set(draft, map.next_value()?),
+        Read::I32(set) => set(draft, map.next_value()?),
+        Read::Range(set) => set(draft, map.next_value()?),
+        Read::Address(set) => set(draft, map.next_value::<Option<Address>>()?.map(|a| a.0)),
+        Read::Text(set) => {
+            set(draft, map.next_value::<Option<Text<'de>>>()?.as_ref().map(Text::as_str));
+        }
+    }
+    Ok(())
 }
 
 /// Text that is borrowed from the line unless it has escapes; serde alone would copy it.

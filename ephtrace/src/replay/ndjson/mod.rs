@@ -9,17 +9,16 @@ mod line;
 use std::{
     io::{self, BufRead, Read as _},
     str::Utf8Error,
-    sync::Arc,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeSeed as _};
 
 use self::line::Line;
 use super::{
     item::{Broken, Item},
     names,
 };
-use crate::model::{Assignment, losses::Losses};
+use crate::model::{Assignment, Draft, losses::Losses};
 
 /// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
 pub const MAX_LINE_BYTES: u64 = 64 << 10;
@@ -30,8 +29,7 @@ pub struct Reader<R> {
     line: Vec<u8>,
     number: u64,
     losses: Losses,
-    /// Of the last assignment: neighbours often share it.
-    container: Option<Arc<str>>,
+    draft: Draft,
 }
 
 /// A line that is no assignment.
@@ -48,7 +46,13 @@ struct Other<'a> {
 impl<R: BufRead> Reader<R> {
     /// From the beginning of `input`.
     pub fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0, losses: Losses::default(), container: None }
+        Self {
+            input,
+            line: Vec::new(),
+            number: 0,
+            losses: Losses::default(),
+            draft: Draft::default(),
+        }
     }
 
     /// What is missing so far: what `loss` lines say, and what can't be read.
@@ -80,7 +84,7 @@ impl<R: BufRead> Reader<R> {
         if text.trim_ascii().is_empty() {
             return None;
         }
-        let reason = match parse(text, &mut self.container) {
+        let reason = match parse(text, &mut self.draft) {
             Ok(Some(assignment)) => return Some(Item::Assignment(assignment)),
             Ok(None) => None,
             Err(reason) => Some(reason),
@@ -125,11 +129,13 @@ impl<R: BufRead> Iterator for Reader<R> {
 }
 
 /// `None` for a line of another type.
-fn parse(text: &[u8], container: &mut Option<Arc<str>>) -> Result<Option<Assignment>, String> {
+fn parse(text: &[u8], draft: &mut Draft) -> Result<Option<Assignment>, String> {
     // Checked once, not for each string in it.
     let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
-    let line: Line<'_> = serde_json::from_str(text).map_err(|e| in_words(&e))?;
-    if line.is_other() { Ok(None) } else { line.assignment(container).map(Some) }
+    let mut json = serde_json::Deserializer::from_str(text);
+    let is_assignment = Line(draft).deserialize(&mut json).map_err(|e| in_words(&e))?;
+    json.end().map_err(|e| in_words(&e))?;
+    if is_assignment { draft.assignment().map(Some) } else { Ok(None) }
 }
 
 /// For a line of another type: the stage of the loss that it tells of, and how many were lost.

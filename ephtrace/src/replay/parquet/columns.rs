@@ -9,93 +9,26 @@ use parquet::{
     schema::types::{ColumnDescriptor, SchemaDescriptor},
 };
 
+use crate::{
+    model::columns::{Column as Named, NEEDED, Read},
+    output::stream::parquet::columns,
+};
+
 /// Rows that are taken from a row group at once.
 pub(super) const BATCH_ROWS: usize = 4096;
 
-/// Columns of numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Number {
-    TsNs,
-    Pid,
-    Tid,
-    Uid,
-    Netns,
-    CgroupId,
-    Sport,
-    Dport,
-    Errno,
-    LatencyNs,
-    RangeLow,
-    RangeHigh,
-    SaltEpoch,
-    FirstCandidate,
-    Tried,
-    Step,
-    Cookie,
-}
-
-/// Their names, in the order of [`Number`].
-const NUMBERS: [&str; 17] = [
-    "ts_ns",
-    "pid",
-    "tid",
-    "uid",
-    "netns",
-    "cgroup_id",
-    "sport",
-    "dport",
-    "errno",
-    "latency_ns",
-    "range_low",
-    "range_high",
-    "salt_epoch",
-    "first_candidate",
-    "tried",
-    "step",
-    "cookie",
-];
-
-/// Columns of text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Text {
-    Saddr,
-    Daddr,
-    Comm,
-    Container,
-    Protocol,
-    Origin,
-    RangeSource,
-    Pass,
-    SearchUnknown,
-    Hook,
-}
-
-/// Their names, in the order of [`Text`].
-const TEXTS: [&str; 10] = [
-    "saddr",
-    "daddr",
-    "comm",
-    "container",
-    "protocol",
-    "origin",
-    "range_source",
-    "pass",
-    "search_unknown",
-    "hook",
-];
-
-/// Without these it is no recording.
-const NEEDED: [&str; 5] = ["ts_ns", "saddr", "sport", "daddr", "dport"];
-
-/// Which leaf of the schema each column is, if it is there.
+/// The columns of the schema that are read.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    numbers: [Option<Leaf>; NUMBERS.len()],
-    texts: [Option<Leaf>; TEXTS.len()],
+    numbers: Vec<Leaf>,
+    texts: Vec<Leaf>,
 }
 
+/// A column, and which leaf of the schema it is.
 #[derive(Clone, Copy, Debug)]
 struct Leaf {
+    name: &'static str,
+    read: Read,
     index: usize,
     can_be_null: bool,
     scale: Scale,
@@ -120,12 +53,18 @@ impl Layout {
             let plural = if missing.len() == 1 { "" } else { "s" };
             return Err(format!("without the column{plural} {}", missing.join(", ")));
         }
-        let mut layout = Self { numbers: [None; NUMBERS.len()], texts: [None; TEXTS.len()] };
-        for (leaf, name) in layout.numbers.iter_mut().zip(NUMBERS) {
-            *leaf = typed(schema, name, "a number", is_number)?;
-        }
-        for (leaf, name) in layout.texts.iter_mut().zip(TEXTS) {
-            *leaf = typed(schema, name, "text", |kind| kind == Type::BYTE_ARRAY)?;
+        let mut layout = Self { numbers: Vec::new(), texts: Vec::new() };
+        for column in columns() {
+            match column.read {
+                Read::Derived | Read::Range(_) => {}
+                Read::Address(_) | Read::Text(_) => {
+                    let leaf = typed(schema, column, "text", |kind| kind == Type::BYTE_ARRAY)?;
+                    layout.texts.extend(leaf);
+                }
+                Read::U64(_) | Read::U32(_) | Read::U16(_) | Read::I32(_) | Read::Port(_) => {
+                    layout.numbers.extend(typed(schema, column, "a number", is_number)?);
+                }
+            }
         }
         Ok(layout)
     }
@@ -149,7 +88,7 @@ fn find(schema: &SchemaDescriptor, name: &str) -> Option<usize> {
 
 fn typed(
     schema: &SchemaDescriptor,
-    name: &str,
+    Named { name, read, .. }: Named,
     wanted: &str,
     fits: fn(Type) -> bool,
 ) -> std::result::Result<Option<Leaf>, String> {
@@ -158,7 +97,7 @@ fn typed(
     let kind = column.physical_type();
     if fits(kind) {
         let can_be_null = column.max_def_level() > 0;
-        return Ok(Some(Leaf { index, can_be_null, scale: scale(&column) }));
+        return Ok(Some(Leaf { name, read, index, can_be_null, scale: scale(&column) }));
     }
     // What a column of nulls only is written as by some.
     if NEEDED.contains(&name) {
@@ -188,11 +127,12 @@ fn scale(column: &ColumnDescriptor) -> Scale {
 
 /// The columns of one row group, and the rows that were taken last.
 pub(super) struct Columns {
-    numbers: Vec<Option<Column<i64>>>,
-    texts: Vec<Option<Column<ByteArray>>>,
+    pub(super) numbers: Vec<Column<i64>>,
+    pub(super) texts: Vec<Column<ByteArray>>,
 }
 
-struct Column<V> {
+/// One column and its values.
+pub(super) struct Column<V> {
     reader: ColumnReader,
     leaf: Leaf,
     values: Vec<Option<V>>,
@@ -207,34 +147,36 @@ impl Columns {
     /// Takes the next rows and says how many; 0 at the end.
     pub(super) fn next_batch(&mut self) -> Result<usize> {
         let mut rows = None;
-        for column in self.numbers.iter_mut().flatten() {
+        for column in &mut self.numbers {
             column.read()?;
             same(&mut rows, column.values.len())?;
         }
-        for column in self.texts.iter_mut().flatten() {
+        for column in &mut self.texts {
             column.read()?;
             same(&mut rows, column.values.len())?;
         }
         Ok(rows.unwrap_or(0))
     }
+}
 
-    pub(super) fn number(&self, number: Number, row: usize) -> Option<i64> {
-        *self.numbers.get(number as usize)?.as_ref()?.values.get(row)?
+impl<V> Column<V> {
+    pub(super) fn name(&self) -> &'static str {
+        self.leaf.name
     }
 
-    pub(super) fn text(&self, text: Text, row: usize) -> Option<&[u8]> {
-        let value = self.texts.get(text as usize)?.as_ref()?.values.get(row)?;
-        value.as_ref().map(ByteArray::data)
+    pub(super) fn how_to_read(&self) -> Read {
+        self.leaf.read
+    }
+
+    pub(super) fn value(&self, row: usize) -> Option<&V> {
+        self.values.get(row)?.as_ref()
     }
 }
 
-fn open<V>(group: &dyn RowGroupReader, leaves: &[Option<Leaf>]) -> Result<Vec<Option<Column<V>>>> {
-    let column = |leaf: &Option<Leaf>| match *leaf {
-        Some(leaf) => {
-            let reader = group.get_column_reader(leaf.index)?;
-            Ok(Some(Column { reader, leaf, values: Vec::new() }))
-        }
-        None => Ok(None),
+fn open<V>(group: &dyn RowGroupReader, leaves: &[Leaf]) -> Result<Vec<Column<V>>> {
+    let column = |&leaf: &Leaf| {
+        let reader = group.get_column_reader(leaf.index)?;
+        Ok(Column { reader, leaf, values: Vec::new() })
     };
     leaves.iter().map(column).collect()
 }

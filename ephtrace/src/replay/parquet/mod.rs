@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use self::{
     columns::{Columns, Layout},
     guard::guarded,
-    row::Words,
+    row::Row,
     source::Source,
 };
 use super::{
@@ -39,7 +39,7 @@ pub const MAGIC: [u8; 4] = *b"PAR1";
 pub struct Reader {
     file: SerializedFileReader<Source>,
     layout: Layout,
-    words: Words,
+    row: Row,
     losses: Losses,
     /// The next row group.
     group: usize,
@@ -102,8 +102,7 @@ impl Reader {
         let layout = guarded(|| Layout::of(metadata.schema_descr()))
             .map_err(|what| ReplayError::Columns { file: name.to_owned(), what })?;
         let losses = losses(&file);
-        let words = Words::default();
-        Ok(Self { file, layout, words, losses, group: 0, open: None, rows: 0 })
+        Ok(Self { file, layout, row: Row::default(), losses, group: 0, open: None, rows: 0 })
     }
 
     /// What is missing so far: what the recording says was lost, and what can't be read.
@@ -116,7 +115,7 @@ impl Reader {
         let row = open.next;
         open.next += 1;
         self.rows += 1;
-        Some(match row::assignment(&open.columns, row, &mut self.words) {
+        Some(match self.row.read(&open.columns, row) {
             Ok(assignment) => Item::Assignment(assignment),
             Err(reason) => {
                 self.losses.unreadable = self.losses.unreadable.saturating_add(1);

@@ -1,135 +1,107 @@
-//! One row, and what it means: the same as a line of NDJSON.
+//! One row, walked column by column along the table of columns: the same as a line of NDJSON.
 
-use std::{net::IpAddr, sync::Arc};
+use parquet::data_type::ByteArray;
 
-use super::columns::{Columns, Number, Text};
+use super::columns::{Column, Columns};
 use crate::{
-    model::{Assignment, Comm, Hook, Origin, Pass, Protocol, RangeSource, Unknown},
+    model::{Assignment, Draft, columns::Read},
     replay::names,
 };
 
-/// What the texts of the last row mean: neighbours often share them.
+/// A row while it is read.
 #[derive(Default)]
-pub(super) struct Words {
-    saddr: Memo<Option<IpAddr>>,
-    daddr: Memo<Option<IpAddr>>,
-    comm: Memo<Option<Comm>>,
-    protocol: Memo<Option<Protocol>>,
-    origin: Memo<Option<Origin>>,
-    range_source: Memo<Option<RangeSource>>,
-    pass: Memo<Option<Pass>>,
-    unknown: Memo<Option<Unknown>>,
-    hook: Memo<Option<Hook>>,
-    container: Option<Arc<str>>,
+pub(super) struct Row {
+    draft: Draft,
+    /// What each column of text had in the last row: neighbours often share it.
+    last: Vec<Last>,
 }
 
-/// The last text and what it means.
-#[derive(Default)]
-struct Memo<T> {
+/// What a column of text had; at first empty text, which no row is taken to share.
+struct Last {
+    is_null: bool,
     text: Vec<u8>,
-    meaning: T,
 }
 
-impl<T: Copy + Default> Memo<T> {
-    /// What `text` means; nothing if there is none.
-    fn of(&mut self, text: Option<&[u8]>, parse: impl FnOnce(&str) -> T) -> T {
-        let Some(text) = text else { return T::default() };
-        if self.text != text || text.is_empty() {
-            self.meaning = std::str::from_utf8(text).map(parse).unwrap_or_default();
-            self.text.clear();
-            self.text.extend_from_slice(text);
+impl Last {
+    const NOTHING: Self = Self { is_null: false, text: Vec::new() };
+
+    fn is(&self, text: Option<&[u8]>) -> bool {
+        match text {
+            Some(text) => !self.is_null && self.text == text && !text.is_empty(),
+            None => self.is_null,
         }
-        self.meaning
+    }
+
+    fn replace(&mut self, text: Option<&[u8]>) {
+        self.is_null = text.is_none();
+        self.text.clear();
+        self.text.extend_from_slice(text.unwrap_or_default());
     }
 }
 
-/// The assignment of a row, or what is wrong with it.
-pub(super) fn assignment(
-    columns: &Columns,
-    row: usize,
-    words: &mut Words,
-) -> Result<Assignment, String> {
-    let cells = Cells { columns, row };
-    let sport = cells.port("sport", Number::Sport)?.filter(|&port| port != 0);
-    let errno = cells.small(Number::Errno);
-    if sport.is_none() && errno == Some(0) {
-        return Err("no port (`sport`), but no error (`errno`) either".to_owned());
+impl Row {
+    /// The assignment of a row, or what is wrong with it.
+    pub(super) fn read(&mut self, columns: &Columns, row: usize) -> Result<Assignment, String> {
+        let Self { draft, last } = self;
+        for column in &columns.numbers {
+            set_number(draft, column, row)?;
+        }
+        last.resize_with(columns.texts.len(), || Last::NOTHING);
+        for (column, last) in columns.texts.iter().zip(last) {
+            let text = column.value(row).map(ByteArray::data);
+            if !last.is(text) {
+                // What can't be read is not shared by the next row.
+                last.replace(Some(&[]));
+                set_text(draft, column, text)?;
+                last.replace(text);
+            }
+        }
+        draft.assignment()
     }
-    let saddr = cells.address("saddr", Text::Saddr, &mut words.saddr)?;
-    let daddr = cells.address("daddr", Text::Daddr, &mut words.daddr)?;
-    let dport = cells.port("dport", Number::Dport)?;
-    let source = words
-        .range_source
-        .of(cells.text(Text::RangeSource), |text| Some(names::range_source(text)))
-        .unwrap_or(RangeSource::Netns);
-    let range = cells.small(Number::RangeLow).zip(cells.small(Number::RangeHigh));
-    let container = cells.text(Text::Container).and_then(|text| std::str::from_utf8(text).ok());
-    Ok(Assignment {
-        ts_ns: cells.bits(Number::TsNs).ok_or("no time (`ts_ns`)")?,
-        pid: cells.small(Number::Pid),
-        tid: cells.small(Number::Tid),
-        comm: words.comm.of(cells.text(Text::Comm), |text| Some(Comm::new(text))),
-        uid: cells.small(Number::Uid),
-        cgroup_id: cells.bits(Number::CgroupId),
-        container: container.map(|name| names::shared(name, &mut words.container)),
-        flow: names::flow(cells.small(Number::Netns), saddr, daddr, dport),
-        protocol: words.protocol.of(cells.text(Text::Protocol), names::protocol),
-        origin: words.origin.of(cells.text(Text::Origin), names::origin),
-        sport,
-        errno,
-        latency_ns: cells.bits(Number::LatencyNs),
-        range: range.and_then(|ends| names::range(ends, source)),
-        word_step: None,
-        salt_epoch: cells.bits(Number::SaltEpoch),
-        first_candidate: cells.small(Number::FirstCandidate),
-        tried: cells.small(Number::Tried),
-        pass: words.pass.of(cells.text(Text::Pass), names::pass),
-        search_unknown: words.unknown.of(cells.text(Text::SearchUnknown), names::unknown),
-        step: cells.small(Number::Step),
-        resalted: None,
-        cookie: cells.bits(Number::Cookie),
-        hook: words.hook.of(cells.text(Text::Hook), names::hook),
-    })
 }
 
-/// The values of one row.
-#[derive(Clone, Copy)]
-struct Cells<'a> {
-    columns: &'a Columns,
-    row: usize,
+/// Sets what a column of numbers has; nothing where it is larger than it can be.
+fn set_number(draft: &mut Draft, column: &Column<i64>, row: usize) -> Result<(), String> {
+    let value = column.value(row).copied();
+    match column.how_to_read() {
+        Read::U64(set) => set(draft, value.map(i64::cast_unsigned)),
+        Read::U32(set) => set(draft, value.and_then(|n| n.try_into().ok())),
+        Read::U16(set) => set(draft, value.and_then(|n| n.try_into().ok())),
+        Read::I32(set) => set(draft, value.and_then(|n| n.try_into().ok())),
+        Read::Port(set) => {
+            let port = value.map(u16::try_from).transpose();
+            set(draft, port.map_err(|_| format!("`{}` is not from 0 to 65535", column.name()))?);
+        }
+        Read::Derived | Read::Address(_) | Read::Text(_) | Read::Range(_) => {}
+    }
+    Ok(())
 }
 
-impl<'a> Cells<'a> {
-    fn text(self, text: Text) -> Option<&'a [u8]> {
-        self.columns.text(text, self.row)
+/// Sets what a column of text has; nothing where it is no UTF-8.
+fn set_text(
+    draft: &mut Draft,
+    column: &Column<ByteArray>,
+    bytes: Option<&[u8]>,
+) -> Result<(), String> {
+    let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    match column.how_to_read() {
+        Read::Text(set) => set(draft, text),
+        Read::Address(set) => {
+            let address = text.and_then(names::address);
+            set(draft, address);
+            if let (Some(bytes), None) = (bytes, address) {
+                let text: String = String::from_utf8_lossy(bytes).chars().take(60).collect();
+                let name = column.name();
+                return Err(format!("`{name}` '{}' is no IP address", text.escape_debug()));
+            }
+        }
+        Read::Derived
+        | Read::U64(_)
+        | Read::U32(_)
+        | Read::U16(_)
+        | Read::I32(_)
+        | Read::Port(_)
+        | Read::Range(_) => {}
     }
-
-    /// 64 bits without a sign.
-    fn bits(self, number: Number) -> Option<u64> {
-        self.columns.number(number, self.row).map(i64::cast_unsigned)
-    }
-
-    /// Nothing if it is larger than it can be.
-    fn small<T: TryFrom<i64>>(self, number: Number) -> Option<T> {
-        self.columns.number(number, self.row).and_then(|n| T::try_from(n).ok())
-    }
-
-    fn port(self, name: &str, number: Number) -> Result<Option<u16>, String> {
-        let port = self.columns.number(number, self.row).map(u16::try_from).transpose();
-        port.map_err(|_| format!("`{name}` is not from 0 to 65535"))
-    }
-
-    fn address(
-        self,
-        name: &str,
-        text: Text,
-        memo: &mut Memo<Option<IpAddr>>,
-    ) -> Result<Option<IpAddr>, String> {
-        let Some(bytes) = self.text(text) else { return Ok(None) };
-        let wrong = || {
-            let text: String = String::from_utf8_lossy(bytes).chars().take(60).collect();
-            format!("`{name}` '{}' is no IP address", text.escape_debug())
-        };
-        memo.of(Some(bytes), names::address).map(Some).ok_or_else(wrong)
-    }
+    Ok(())
 }

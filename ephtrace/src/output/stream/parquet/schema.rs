@@ -15,8 +15,8 @@ use parquet::{
 use serde::Serialize;
 
 use crate::model::{
-    Assignment,
-    columns::{self, Column, Unit, Value},
+    Assignment, Draft,
+    columns::{self, Column, Read, Unit, Value},
 };
 
 /// Rows of one row group. To write it stops the reading of the ring for some 50 ms, in which the
@@ -77,19 +77,27 @@ const fn required(field: Field) -> Field {
     Field { is_optional: false, ..field }
 }
 
-const fn end_of_range(name: &'static str, value: fn(&Assignment) -> Value<'_>) -> Column {
-    Column { name, header: name, unit: Unit::None, value }
+const fn end_of_range(
+    name: &'static str,
+    value: fn(&Assignment) -> Value<'_>,
+    set: fn(&mut Draft, Option<u16>),
+) -> Column {
+    Column { name, header: name, unit: Unit::None, value, read: Read::U16(set) }
 }
 
 /// Lowest port of the range in force: two numbers are easier to query than a list.
-const RANGE_LOW: Column = end_of_range("range_low", |a| {
-    a.ports().map_or(Value::Null, |range| Value::U64(range.low.into()))
-});
+const RANGE_LOW: Column = end_of_range(
+    "range_low",
+    |a| a.ports().map_or(Value::Null, |range| Value::U64(range.low.into())),
+    Draft::set_low,
+);
 
 /// Highest port of the range in force.
-const RANGE_HIGH: Column = end_of_range("range_high", |a| {
-    a.ports().map_or(Value::Null, |range| Value::U64(range.high.into()))
-});
+const RANGE_HIGH: Column = end_of_range(
+    "range_high",
+    |a| a.ports().map_or(Value::Null, |range| Value::U64(range.high.into())),
+    Draft::set_high,
+);
 
 use Packing::{Delta, Dictionary, Plain};
 use Storage::{Bool, Id64, Int32, Int64, Text};
@@ -127,6 +135,11 @@ pub(super) const FIELDS: [Field; 30] = [
     field(columns::COOKIE, Id64, Delta, "socket cookie"),
     field(columns::HOOK, Text, Dictionary, "how it was seen"),
 ];
+
+/// The columns that a file has, for its reader.
+pub fn columns() -> impl Iterator<Item = Column> {
+    FIELDS.into_iter().map(|field| field.column)
+}
 
 /// What is said of a column in the file's metadata.
 #[derive(Serialize)]

@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     model::{
         Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
+        columns::{Read, Value},
         losses::Losses,
     },
     output::{Notices, Sink as _},
@@ -119,6 +120,16 @@ fn what_was_recorded_is_read_back() {
     sink.finish().unwrap();
     assert_eq!(read(&scratch.path()), (all.to_vec(), lost));
     assert_eq!(scratch.names(), ["ports.parquet"]);
+}
+
+/// What is not known in `full` would come back as it went whether it is read or not.
+#[test]
+fn each_column_is_known_in_what_is_read_back() {
+    let all = full();
+    let unknown = schema::FIELDS.iter().filter(|field| {
+        !matches!(field.column.read, Read::Derived) && (field.column.value)(&all) == Value::Null
+    });
+    assert_eq!(unknown.map(|field| field.column.name).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

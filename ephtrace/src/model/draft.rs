@@ -1,0 +1,82 @@
+//! An assignment while it is read from a recording, column by column.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use super::{
+    assignment::Assignment,
+    flow::FlowKey,
+    port_range::{PortRange, RangeInForce, RangeSource},
+};
+
+/// The columns of a row, in any order, until all of them are there.
+///
+/// A column that is not set keeps what it had in the row before, unless [`Draft::clear`] forgets it:
+/// a reader need not set again what neighbours share.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// What needs nothing but its own column.
+    pub(super) row: Assignment,
+    pub(super) ts_ns: Option<u64>,
+    pub(super) low: Option<u16>,
+    pub(super) high: Option<u16>,
+    pub(super) range_source: Option<RangeSource>,
+    /// The last one that there was: neighbours often share it.
+    container: Option<Arc<str>>,
+}
+
+impl Draft {
+    /// Nothing is known of the next row.
+    pub fn clear(&mut self) {
+        let container = self.container.take();
+        *self = Self { container, ..Self::default() };
+    }
+
+    /// Lowest port of the range in force, for a recording that has it in a column of its own.
+    pub fn set_low(&mut self, low: Option<u16>) {
+        self.low = low;
+    }
+
+    /// Highest port of the range in force.
+    pub fn set_high(&mut self, high: Option<u16>) {
+        self.high = high;
+    }
+
+    pub(super) fn set_source(&mut self, saddr: Option<IpAddr>) {
+        self.row.flow.saddr = saddr.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    }
+
+    pub(super) fn set_container(&mut self, name: Option<&str>) {
+        let shared = |name: &str| match &self.container {
+            Some(known) if **known == *name => Arc::clone(known),
+            _ => Arc::clone(self.container.insert(Arc::from(name))),
+        };
+        self.row.container = name.map(shared);
+    }
+
+    /// The assignment of this row, or what is wrong with it.
+    pub fn assignment(&self) -> Result<Assignment, String> {
+        if self.row.sport.is_none() && self.row.errno == Some(0) {
+            return Err("no port (`sport`), but no error (`errno`) either".to_owned());
+        }
+        let ts_ns = self.ts_ns.ok_or("no time (`ts_ns`)")?;
+        let ports = self.low.zip(self.high).map(|(low, high)| PortRange::new(low, high));
+        // The namespace set it unless the recording says otherwise.
+        let source = self.range_source.unwrap_or(RangeSource::Netns);
+        let range = ports.filter(|ports| !ports.is_empty());
+        Ok(Assignment {
+            ts_ns,
+            flow: known(self.row.flow),
+            range: range.map(|ports| RangeInForce { ports, source }),
+            ..self.row.clone()
+        })
+    }
+}
+
+/// An unspecified address with port 0 or without a port stands for no destination.
+fn known(flow: FlowKey) -> FlowKey {
+    let is_known = flow.dport.unwrap_or(0) != 0 || flow.daddr.is_some_and(|a| !a.is_unspecified());
+    if is_known { flow } else { FlowKey { daddr: None, dport: None, ..flow } }
+}
