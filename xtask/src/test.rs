@@ -70,6 +70,10 @@ fn host() -> Result<Tally> {
         // Those tests are skipped.
         Err(error) => say(format_args!("no other readers of recordings: {error:#}")),
     }
+    match setup::bpftool::ensure() {
+        Ok(bpftool) => drop(cargo.env("EPHTRACE_BPFTOOL", bpftool)),
+        Err(error) => say(format_args!("no other reader of the kernel's types: {error:#}")),
+    }
     follow(cargo.args(["--exclude", "ephtrace-ebpf"]))
 }
 

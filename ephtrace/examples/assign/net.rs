@@ -4,13 +4,17 @@ use std::{
     io, mem,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     os::fd::{AsRawFd as _, RawFd},
-    time::Duration,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, bail};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::skip;
+use crate::{netns, skip};
 
 /// Where servers look for a free port: below every usual ephemeral range, so that no client of
 /// ours is given the port of a server, or connects to itself.
@@ -104,12 +108,33 @@ impl Closed {
     }
 }
 
+/// A bind to a port that somebody had: an attempt, too, which the log takes over.
+pub(crate) struct Refused {
+    pub(crate) addr: SocketAddr,
+    pub(crate) tid: i32,
+    pub(crate) netns: u64,
+    pub(crate) range: (u16, u16),
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+}
+
+/// Those that the log does not have yet.
+static REFUSED: Mutex<Vec<Refused>> = Mutex::new(Vec::new());
+
+/// What was refused since this was last asked.
+pub(crate) fn take_refused() -> Vec<Refused> {
+    mem::take(&mut *REFUSED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// A socket bound to some free port outside the ephemeral range.
 pub(crate) fn bound(ip: IpAddr) -> Result<(Socket, SocketAddr)> {
-    // Processes that run at once begin at different ports.
-    let skip = std::process::id() % u32::from(SERVER_PORTS);
-    for i in 0..u32::from(SERVER_PORTS) {
-        let port = u16::try_from((skip + i) % u32::from(SERVER_PORTS))? + FIRST_SERVER_PORT;
+    /// How many ports were looked at: what was taken before is not tried again at once.
+    static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at once have neighbouring numbers, and begin far from each other.
+    let first = std::process::id().wrapping_mul(2_654_435_761) >> 16;
+    for _ in 0..SERVER_PORTS {
+        let nth = first + LOOKED_AT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(nth % u32::from(SERVER_PORTS))? + FIRST_SERVER_PORT;
         let found = try_bind(SocketAddr::new(ip, port));
         if let Some(found) = found.with_context(|| format!("binding to {ip}"))? {
             return Ok(found);
@@ -118,14 +143,27 @@ pub(crate) fn bound(ip: IpAddr) -> Result<(Socket, SocketAddr)> {
     bail!("no free port for a server on {ip}")
 }
 
-/// `None` if somebody has the port.
-fn try_bind(addr: SocketAddr) -> io::Result<Option<(Socket, SocketAddr)>> {
+/// `None`, and a note for the log, if somebody has the port.
+fn try_bind(addr: SocketAddr) -> Result<Option<(Socket, SocketAddr)>> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    let start_ns = now_ns();
     match socket.bind(&SockAddr::from(addr)) {
         Ok(()) => Ok(Some((socket, addr))),
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Ok(None),
-        Err(e) => Err(e),
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+            let end_ns = now_ns();
+            let (tid, netns) = (nix::unistd::gettid().as_raw(), netns::inode()?);
+            let refused = Refused { addr, tid, netns, range: netns::range()?, start_ns, end_ns };
+            REFUSED.lock().unwrap_or_else(PoisonError::into_inner).push(refused);
+            Ok(None)
+        }
+        Err(e) => Err(e.into()),
     }
+}
+
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(0)
 }
 
 /// An error of kind `Skip` where the kernel has no IPv6, or where it is switched off.

@@ -17,10 +17,10 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::{
     exhaust::parse_range,
     gate::Gate,
-    net::{self, Server},
+    net::{self, Server, now_ns},
     netns,
     skip::Skip,
-    truth::{Probe, Truth, now_ns},
+    truth::{Probe, Truth},
 };
 
 /// What `assign pattern` takes.

@@ -10,7 +10,6 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -18,7 +17,11 @@ pub(crate) use ephtrace_common::Origin;
 use serde::{Serialize, Serializer};
 use socket2::{SockAddr, Socket};
 
-use crate::{calls::Calls, net, netns};
+use crate::{
+    calls::Calls,
+    net::{self, now_ns},
+    netns,
+};
 
 /// As ephtrace names origins; `none` for an attempt that ended before a port was looked for.
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -118,9 +121,18 @@ impl Truth {
         is_asked && net::cookie(socket.as_raw_fd()).is_ok()
     }
 
-    /// Appends one attempt.
+    /// Appends one attempt, after those that were refused on the way to it.
     pub(crate) fn attempt(&self, attempt: &Attempt) -> Result<()> {
+        self.refused()?;
         self.line(&serde_json::to_string(attempt)?)
+    }
+
+    /// Appends what [`net::bound`] tried in vain.
+    fn refused(&self) -> Result<()> {
+        for refused in net::take_refused() {
+            self.line(&serde_json::to_string(&Attempt::refused(&refused)?)?)?;
+        }
+        Ok(())
     }
 
     /// Notes that a way could not be gone.
@@ -136,6 +148,7 @@ impl Truth {
 
     /// Makes everything visible to the reader.
     pub(crate) fn flush(&self) -> Result<()> {
+        self.refused()?;
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         out.flush().context("writing the log")
     }
@@ -285,6 +298,26 @@ fn timed(act: impl FnOnce() -> io::Result<()>) -> Result<(i32, u64, u64)> {
 }
 
 impl Attempt {
+    fn refused(refused: &net::Refused) -> Result<Self> {
+        let net::Refused { addr, tid, netns, range, start_ns, end_ns } = *refused;
+        let is_ipv4 = addr.is_ipv4();
+        Ok(Self {
+            way: "bound".to_owned(),
+            family: if is_ipv4 { 4 } else { 6 },
+            saddr: addr.ip(),
+            daddr: if is_ipv4 { ANY.0 } else { ANY.1 },
+            errno: libc::EADDRINUSE,
+            connect_errno: libc::EADDRINUSE,
+            tid,
+            origin: Some(Origin::Explicit),
+            netns,
+            range: Some(range),
+            start_ns,
+            end_ns,
+            ..Self::of_this_thread()?
+        })
+    }
+
     /// Who we are; the rest is empty.
     pub(crate) fn of_this_thread() -> Result<Self> {
         Ok(Self {
@@ -322,10 +355,4 @@ fn source(local: IpAddr, daddr: IpAddr) -> IpAddr {
         _ if daddr.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
         _ => Ipv6Addr::LOCALHOST.into(),
     }
-}
-
-/// Nanoseconds since the Unix epoch.
-pub(crate) fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -15,8 +15,9 @@
 use super::recent::Recent;
 use crate::model::{Assignment, FlowKey, Origin, PortRange, Protocol};
 
-/// How many lanes are kept: more destinations than a host talks to in a minute, in 8 MiB at most.
-/// What was not used for the longest time makes room, and is counted.
+/// How many lanes are kept: more destinations than a host talks to in a minute, in 10.2 MiB at most
+/// (two tables of 65,536 slots, of which a table fills seven in eight). What was not used for the
+/// longest time makes room, and is counted.
 pub const MAX_LANES: usize = 65_536;
 
 /// What makes two assignments neighbours: the kernel keeps a search apart by each of these.
@@ -96,5 +97,20 @@ pub fn step(previous: u16, port: u16, range: Option<PortRange>) -> i32 {
         plain + len
     } else {
         plain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `MAX_LANES` says of memory.
+    #[test]
+    fn all_lanes_take_10_mebibytes() {
+        // A slot of a table has a byte that says what is in it.
+        let slot = size_of::<(LaneKey, Last)>() + 1;
+        let slots = (MAX_LANES / 2 * 8 / 7).next_power_of_two();
+        let tenths = (2 * slots * slot * 10).div_ceil(1 << 20);
+        assert_eq!((slots, tenths), (65_536, 102), "{slot} bytes a slot");
     }
 }

@@ -3,13 +3,15 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Cursor, Read as _},
     net::IpAddr,
     os::fd::AsFd as _,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     thread,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,6 +21,7 @@ use serde_json::Value;
 use crate::{
     notes::say,
     setup::{self, Scratch},
+    wait,
 };
 
 /// One attempt to connect, as `assign` logged it; see its `truth::Attempt`.
@@ -64,6 +67,24 @@ pub(crate) struct StormReport {
     pub(crate) connects: u64,
     pub(crate) failures: u64,
     pub(crate) rate: f64,
+}
+
+/// When the attempts of a program began that goes on, in nanoseconds since the Unix epoch.
+#[derive(Default)]
+pub(crate) struct Starts(Arc<Mutex<Vec<u64>>>);
+
+impl Starts {
+    /// Those between two times. The program tells of several at once, so it waits for a later one.
+    pub(crate) fn between(&self, from: SystemTime, to: SystemTime) -> Result<Vec<u64>> {
+        let ns = |time: SystemTime| time.duration_since(UNIX_EPOCH).map(|since| since.as_nanos());
+        let (from, to) = (ns(from)?, ns(to)?);
+        wait::until("an attempt after the end", || {
+            let starts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_told = starts.last().is_some_and(|&last| u128::from(last) > to);
+            let inside = |&&start: &&u64| (from..=to).contains(&start.into());
+            Ok(is_told.then(|| starts.iter().filter(inside).copied().collect()))
+        })
+    }
 }
 
 /// A running `assign`.
@@ -146,6 +167,25 @@ impl Assign {
         // Ends with the process.
         thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
         Ok(())
+    }
+
+    /// Reads what it says from now on and keeps when its attempts began. It is to run for longer
+    /// than the test, which ends it.
+    pub(crate) fn follow(&mut self) -> Result<Starts> {
+        let begun = self.stdout.buffer().to_vec();
+        self.stdout.consume(begun.len());
+        let stdout = self.stdout.get_ref().as_fd().try_clone_to_owned().map(File::from)?;
+        let starts = Starts::default();
+        let seen = Arc::clone(&starts.0);
+        // Ends with the process.
+        thread::spawn(move || {
+            let lines = BufReader::new(Cursor::new(begun).chain(stdout)).lines();
+            for line in lines.map_while(Result::ok) {
+                let Ok(attempt) = serde_json::from_str::<Attempt>(&line) else { continue };
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(attempt.start_ns);
+            }
+        });
+        Ok(starts)
     }
 
     /// The next line of its output.

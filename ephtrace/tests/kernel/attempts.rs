@@ -12,7 +12,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::{
-    assign::Assign,
+    assign::{Assign, Attempt},
     mounts::mount_points,
     ports::books::{RANGE, in_new_netns},
     setup::{self, Scratch},
@@ -46,7 +46,8 @@ fn failures_of_bound_sockets_are_told(hook: &str) -> Result<()> {
     let args = ["ways", "--times", &times.to_string(), "--only", "bind_explicit_conflict"];
     let assign = Assign::start(&scratch, &args)?;
     let name = assign.name().to_owned();
-    let failed = assign.truth()?.iter().filter(|attempt| attempt.errno != 0).count();
+    let is_failed = |attempt: &&Attempt| attempt.errno == libc::EADDRNOTAVAIL;
+    let failed = assign.truth()?.iter().filter(is_failed).count();
     ensure!(failed as u64 == times, "{failed} connects failed in {times} times");
     let trace = trace.stop()?;
     let told = trace.events.iter().filter(|event| {

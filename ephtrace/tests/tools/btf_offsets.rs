@@ -1,6 +1,6 @@
 //! Where the kernel keeps its fields: ephtrace's reader of BTF beside bpftool's.
 
-use std::{fs, io::ErrorKind, process::Command};
+use std::{env, fs, io::ErrorKind, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use ephtrace::kernel::{btf::Btf, offsets};
@@ -17,7 +17,8 @@ pub(crate) fn are_those_of_bpftool() -> Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => return skip(format!("no {VMLINUX}")),
         data => data.context(VMLINUX)?,
     };
-    let dump = match Command::new("bpftool")
+    let bpftool = env::var_os("EPHTRACE_BPFTOOL").unwrap_or_else(|| "bpftool".into());
+    let dump = match Command::new(bpftool)
         .args(["btf", "dump", "file", VMLINUX, "format", "raw"])
         .output()
     {

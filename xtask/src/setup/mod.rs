@@ -4,6 +4,7 @@
 //! on an LLVM that is not older than that compiler's. What is here is taken; what is missing comes
 //! from the machine's packages, or from rustup. A second run finds everything and changes nothing.
 
+pub(crate) mod bpftool;
 pub(crate) mod compiler;
 mod linker;
 pub(crate) mod python;
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Also what checking the eBPF half with clippy needs
     #[arg(long)]
     lint: bool,
+    /// Also the programs that tests compare with: bpftool, DuckDB, Polars and pyarrow
+    #[arg(long)]
+    tests: bool,
 }
 
 /// `cargo xtask setup`.
@@ -35,6 +39,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     say(format_args!("linker for eBPF: {linker}"));
     if args.lint {
         compiler::install_clippy(&compiler)?;
+    }
+    if args.tests {
+        say(format_args!("other reader of types: {}", bpftool::ensure()?.display()));
+        say(format_args!("other readers of recordings: {}", python::ensure()?.display()));
     }
     say("everything is here: cargo build --release");
     Ok(ExitCode::SUCCESS)

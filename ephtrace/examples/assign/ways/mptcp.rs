@@ -17,9 +17,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::{
     context::Context,
+    net::now_ns,
     netns,
     skip::{self, NO_SUCH_SOCKET},
-    truth::{Attempt, Origin, now_ns},
+    truth::{Attempt, Origin},
 };
 
 /// `IPPROTO_MPTCP` (linux/in.h).

@@ -29,7 +29,7 @@ pub struct Reader<R> {
     line: Vec<u8>,
     number: u64,
     losses: Losses,
-    draft: Draft,
+    draft: Box<Draft>,
 }
 
 /// A line that is no assignment.
@@ -51,7 +51,7 @@ impl<R: BufRead> Reader<R> {
             line: Vec::new(),
             number: 0,
             losses: Losses::default(),
-            draft: Draft::default(),
+            draft: Box::default(),
         }
     }
 
