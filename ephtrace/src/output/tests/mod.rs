@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use clap::ValueEnum as _;
 use jiff::tz::TimeZone;
 
 use super::*;
@@ -316,7 +317,7 @@ fn the_summary_in_words() {
 
 #[test]
 fn quiet_says_only_what_was_lost() {
-    for format in [Format::Text, Format::Json, Format::Csv] {
+    for &format in Format::value_variants() {
         let said = Said::default();
         let view = View { quiet: true, ..View::default() };
         let mut sink = build(format, &view, START, Vec::new(), said.clone());
