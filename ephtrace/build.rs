@@ -99,7 +99,7 @@ fn first_there<T>(places: Vec<(PathBuf, T)>) -> Option<(PathBuf, T)> {
 /// A compiler that can build for the eBPF target.
 struct Compiler {
     rustc: PathBuf,
-    /// It has the core library as source only.
+    /// The compiler has the core library as source only.
     build_std: bool,
 }
 

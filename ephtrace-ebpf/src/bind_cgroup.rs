@@ -36,7 +36,7 @@ pub(crate) fn eph_cbind6(ctx: SockAddrContext) -> i32 {
     GO_ON
 }
 
-/// It has one. Minimum kernel 4.17.
+/// The socket has a port. Minimum kernel 4.17.
 #[cgroup_sock(post_bind4)]
 pub(crate) fn eph_cbound4(ctx: SockContext) -> i32 {
     ended(ctx.sock as u64);

@@ -32,7 +32,7 @@ pub(crate) fn eph_ksctp(ctx: ProbeContext) {
     }
 }
 
-/// It ends.
+/// The search ends.
 #[kretprobe(function = "sctp_get_port_local")]
 pub(crate) fn eph_ksctp_x(ctx: RetProbeContext) {
     end::end_probed(Site::Sctp, ctx.ret(), Failure::InUseOrAgain);

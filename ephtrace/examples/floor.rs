@@ -37,11 +37,11 @@ struct Args {
 enum Hook {
     /// The beginning of the search for a port.
     Fentry,
-    /// Its end.
+    /// The search's end.
     Fexit,
-    /// Its beginning, by a probe.
+    /// The search's beginning, by a probe.
     Kprobe,
-    /// Its end, by a probe.
+    /// The search's end, by a probe.
     Kretprobe,
     /// Each change of a socket's state, by a tracepoint with types.
     Tracepoint,

@@ -1,8 +1,8 @@
 //! `cargo xtask assets`: man pages and completions, kept in `assets/` so that whoever packages
 //! ephtrace needs no build for them. `cargo xtask lint` tells when they are not current.
 //!
-//! They come out of the definition of the command line (`ephtrace/examples/assets.rs`), so a new
-//! command has its page and its completions without a word here.
+//! The files come out of the definition of the command line (`ephtrace/examples/assets.rs`), so a
+//! new command has its page and its completions without a word here.
 
 use std::{
     collections::BTreeMap,

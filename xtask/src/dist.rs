@@ -33,7 +33,7 @@ pub(crate) fn main() -> Result<std::process::ExitCode> {
     Ok(std::process::ExitCode::SUCCESS)
 }
 
-/// It must run, in an empty environment.
+/// The binary must run, in an empty environment.
 fn describe(program: &Path, size: usize) -> Result<String> {
     let version = process::output(Command::new(program).arg("--version").env_clear())?;
     Ok(format!("{}, static, {} KiB", version.trim(), size >> 10))

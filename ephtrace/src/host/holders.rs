@@ -48,7 +48,7 @@ pub fn find(proc: &Path, mut wanted: Wanted) -> io::Result<Holders> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 holders.hidden_processes += 1;
             }
-            // It has ended.
+            // The process has ended.
             Err(_) => {}
         }
         if wanted.is_empty() {

@@ -38,9 +38,9 @@ pub struct Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeldState {
-    /// It listens.
+    /// The socket listens.
     Listen,
-    /// It is bound and nothing else.
+    /// The socket is bound and nothing else.
     Bound,
 }
 
@@ -61,7 +61,7 @@ pub struct Held {
     pub port: u16,
     /// In which way.
     pub state: HeldState,
-    /// It is in `ip_local_reserved_ports`.
+    /// The port is in `ip_local_reserved_ports`.
     pub reserved: bool,
     /// The address that it is bound to.
     pub saddr: IpAddr,

@@ -44,7 +44,7 @@ pub struct Inventory {
     pub hidden_holders: Option<u32>,
     /// Why processes may be there that `/proc` does not even list; null if it lists all.
     pub processes_hidden_by: Option<String>,
-    /// It was told who opened connections, so that a TIME_WAIT can have a holder.
+    /// The inventory was told who opened connections, so that a TIME_WAIT can have a holder.
     pub openers_known: bool,
     /// Connections that were forgotten, of those that it was told of, for lack of room.
     pub openers_forgotten: u64,

@@ -21,7 +21,7 @@ pub struct NetnsRef {
     pub netns: u32,
     /// Its name in the manner of `ip netns`: that of the file that it is mounted on.
     pub name: Option<String>,
-    /// It is the one that ephtrace runs in.
+    /// Whether ephtrace runs in this namespace.
     pub own: bool,
     /// Processes in it, as far as they may be looked at; null if nobody looked.
     pub processes: Option<u32>,

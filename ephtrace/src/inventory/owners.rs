@@ -83,7 +83,7 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owned {
     pub(super) by: Owner,
-    /// It has the socket open now, and did not only open the connection once.
+    /// The process has the socket open now, and did not only open the connection once.
     pub(super) is_open: bool,
 }
 

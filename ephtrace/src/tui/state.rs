@@ -182,7 +182,7 @@ impl State {
         self.changed
     }
 
-    /// It was drawn.
+    /// The screen was drawn.
     pub fn set_drawn(&mut self, drawn: Drawn) {
         self.scroll = self.scroll.min(drawn.last);
         self.drawn = drawn;

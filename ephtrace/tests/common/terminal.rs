@@ -90,7 +90,7 @@ impl OnTerminal {
 /// Nothing stays behind where a test fails.
 impl Drop for OnTerminal {
     fn drop(&mut self) {
-        // It has ended unless the test failed.
+        // The program has ended unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

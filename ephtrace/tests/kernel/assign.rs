@@ -226,7 +226,7 @@ impl Assign {
 
 impl Drop for Assign {
     fn drop(&mut self) {
-        // It has ended unless the test failed.
+        // The program has ended unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

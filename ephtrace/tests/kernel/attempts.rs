@@ -127,7 +127,7 @@ impl Drop for Containers {
 fn each_container_has_a_row(hook: &str) -> Result<()> {
     let containers = Containers::new()?;
     let scratch = Scratch::new()?;
-    // It looks while they run: a process that has ended is in no container any more.
+    // ephtrace looks while they run: a process that has ended is in no container any more.
     let storm = Tracer::start_storm(&scratch, hook, &["0.1"])?;
     let mut truth = Vec::new();
     for (path, times, pace) in [(&containers.0[0], "20", "20"), (&containers.0[1], "3", "3")] {

@@ -44,7 +44,7 @@ fn named(held: u64, mark: &str, code: i32, rule: &str) -> Result<()> {
     let attempts = held.to_string();
     let args = ["exhaust", "--hold", "--range", SMALL_RANGE, "--attempts", &attempts];
     let mut assign = Assign::start(&scratch, &args)?;
-    // It holds them all once it has told of them all.
+    // The program holds all ports once it has told of them all.
     let attempts = assign.next(held)?;
     let tid = attempts.first().context("no attempt")?.tid;
     let (pid, name) = (assign.pid(), assign.name().to_owned());

@@ -276,7 +276,7 @@ impl Tracer {
 /// Nothing stays behind where a test fails.
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // It may have ended long ago.
+        // ephtrace may have ended long ago.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.output);

@@ -22,7 +22,7 @@ pub(crate) struct Tracer {
     pub(crate) name: &'static str,
     program: PathBuf,
     args: Vec<String>,
-    /// It says on stderr when it is attached, and ends with a summary.
+    /// The program says on stderr when it is attached, and ends with a summary.
     is_ours: bool,
     /// The signal that ends it well.
     end_by: &'static str,
@@ -68,7 +68,7 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
             program: "sleep".into(),
             args: vec!["infinity".into()],
             is_ours: false,
-            // It may have inherited that SIGINT is ignored, and handles none.
+            // The tracer may have inherited that SIGINT is ignored, and handles none.
             end_by: "-TERM",
         },
     ];

@@ -34,7 +34,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// It ended by itself, and the kernel had nothing to say.
+    /// The guest ended by itself, and the kernel had nothing to say.
     pub(crate) fn is_uneventful(&self) -> bool {
         matches!(self.verdict, Verdict::Exited(_)) && self.warnings.is_empty()
     }

@@ -49,7 +49,7 @@ fn a_parent_that_uses_what_its_child_takes_from_it() {
     let root = ("lib.rs", "mod a;");
     let uses = ("a/mod.rs", "mod b; use self::b::B; pub struct A; fn f(_: B) {}");
     assert_eq!(circles(&[root, uses, child]), 1);
-    // It hands on, and uses nothing of it.
+    // This `mod.rs` hands on, and uses nothing of it.
     let hands_on = ("a/mod.rs", "mod b; pub use self::b::B; pub struct A;");
     assert_eq!(circles(&[root, hands_on, child]), 0);
 }

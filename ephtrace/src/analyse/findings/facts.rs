@@ -162,7 +162,7 @@ pub struct NetnsFacts {
     pub netns: u32,
     /// How to call it.
     pub name: String,
-    /// It is the host's own.
+    /// Whether the namespace is the host's own.
     pub is_host: bool,
     /// What to type before a command so that it runs in there, if that is known.
     pub enter: Option<String>,

@@ -121,8 +121,8 @@ impl fmt::Display for Rule {
     }
 }
 
-/// How a rule, or a few that belong together, finds what it is about. A file of checks lists its own
-/// in `CHECKS`.
+/// How a rule, or a few that belong together, finds what it is about. Each file lists its own in
+/// `CHECKS`.
 pub(super) type Check = fn(&Facts) -> Vec<Finding>;
 
 /// One finding.

@@ -20,7 +20,7 @@ const BEGINS: f64 = 4.0;
 /// … and at least so much more, in assignments a second: from two to nine a second is no storm.
 const LEAST_RISE: f64 = 200.0;
 
-/// It has ended at so many times what was usual before.
+/// A storm has ended at so many times what was usual before.
 const ENDS: f64 = 2.0;
 
 /// Follows the rate of assignments from interval to interval.

@@ -1,7 +1,7 @@
 //! Arguments checked: numbers for names, limits kept, nothing left to fail later that can be known
 //! now.
 //!
-//! It reads `/etc/passwd`, namespaces and cgroups, but changes nothing and does not touch the
+//! This reads `/etc/passwd`, namespaces and cgroups, but changes nothing and does not touch the
 //! kernel half.
 
 mod error;

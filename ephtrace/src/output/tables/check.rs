@@ -31,7 +31,7 @@ pub enum CheckStatus {
     Warning,
     /// One is above its second threshold.
     Critical,
-    /// It could not be found out.
+    /// The answer could not be found out.
     Unknown,
 }
 
@@ -119,7 +119,7 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// It could not be found out.
+    /// The answer could not be found out.
     pub fn unknown(reason: &str) -> Self {
         let line = format!("EPHTRACE UNKNOWN: {}", one_line(reason));
         Self { state: CheckStatus::Unknown, line }

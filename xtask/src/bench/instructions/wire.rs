@@ -25,7 +25,7 @@ pub(crate) struct Run {
     pub(crate) load: String,
     /// What traces, as tables name it.
     pub(crate) tracer: String,
-    /// Its command; nothing traces if that is empty.
+    /// The tracer's command; nothing traces if that is empty.
     pub(crate) command: Vec<String>,
     /// How it is known that it traces.
     pub(crate) ready: Ready,
@@ -40,9 +40,9 @@ pub(crate) struct Run {
 /// How it is known that a tracer traces.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Ready {
-    /// It writes a line to stderr.
+    /// The tracer writes a line to stderr.
     Says,
-    /// It does not say; it is given so many seconds.
+    /// The tracer does not say; it is given so many seconds.
     After(u64),
 }
 
