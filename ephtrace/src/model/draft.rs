@@ -13,8 +13,8 @@ use super::{
 
 /// The columns of a row, in any order, until all of them are there.
 ///
-/// A column that is not set keeps what it had in the row before, unless [`Draft::clear`] forgets it:
-/// a reader need not set again what neighbours share.
+/// A column that is not set keeps what it had in the row before: a reader need not set again what
+/// neighbours share, and sets to `None` what is missing.
 #[derive(Debug, Default)]
 pub struct Draft {
     /// What needs nothing but its own column.
@@ -28,12 +28,6 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Nothing is known of the next row.
-    pub fn clear(&mut self) {
-        let container = self.container.take();
-        *self = Self { container, ..Self::default() };
-    }
-
     /// Lowest port of the range in force, for a recording that has it in a column of its own.
     pub fn set_low(&mut self, low: Option<u16>) {
         self.low = low;

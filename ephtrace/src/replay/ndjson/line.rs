@@ -36,40 +36,101 @@ impl<'de> Visitor<'de> for Line<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let Self(draft) = self;
-        draft.clear();
         let mut is_assignment = true;
-        let mut seen = [false; COLUMNS.len()];
-        let mut next = 0;
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            let key = key.as_str();
-            if let Some(at) = position(key, next) {
-                if std::mem::replace(&mut seen[at], true) {
-                    return Err(A::Error::duplicate_field(COLUMNS[at].name));
+        let (mut seen, mut next) = (0_u64, 0);
+        while let Some(key) = map.next_key_seed(Keys { next })? {
+            match key {
+                Key::Column(at) => {
+                    let Some(column) = COLUMNS.get(at) else { continue };
+                    if seen & (1 << at) != 0 {
+                        return Err(A::Error::duplicate_field(column.name));
+                    }
+                    seen |= 1 << at;
+                    next = at + 1;
+                    set(draft, &column.read, &mut map)?;
                 }
-                next = at + 1;
-                set(draft, COLUMNS[at].read, &mut map)?;
-            } else if key == "type" {
-                let kind = map.next_value::<Option<Text<'de>>>()?;
-                is_assignment = kind.is_none_or(|kind| kind.as_str() == "assignment");
-            } else {
-                map.next_value::<IgnoredAny>()?;
+                Key::Type => {
+                    let kind = map.next_value::<Option<Text<'de>>>()?;
+                    is_assignment = kind.is_none_or(|kind| kind.as_str() == "assignment");
+                }
+                Key::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        let is_missing = |name: &&str| !COLUMNS.iter().zip(seen).any(|(c, s)| s && c.name == *name);
-        match NEEDED.into_iter().find(is_missing) {
-            Some(name) => Err(A::Error::missing_field(name)),
-            None => Ok(is_assignment),
+        if seen != ALL {
+            let unseen = COLUMNS.iter().enumerate().filter(|(at, _)| seen & (1 << at) == 0);
+            for (_, column) in unseen {
+                if NEEDED.contains(&column.name) {
+                    return Err(A::Error::missing_field(column.name));
+                }
+                forget(draft, &column.read);
+            }
         }
+        Ok(is_assignment)
     }
 }
 
-/// The column called `key`, most likely the one at `next`: ephtrace itself writes them in order.
-fn position(key: &str, next: usize) -> Option<usize> {
-    let is_next = COLUMNS.get(next).is_some_and(|column| column.name == key);
-    if is_next { Some(next) } else { COLUMNS.iter().position(|column| column.name == key) }
+/// A bit for each column.
+const ALL: u64 = (1 << COLUMNS.len()) - 1;
+
+/// What a key stands for.
+enum Key {
+    Column(usize),
+    Type,
+    Other,
 }
 
-fn set<'de, A: MapAccess<'de>>(draft: &mut Draft, read: Read, map: &mut A) -> Result<(), A::Error> {
+/// Finds out what a key stands for: most likely the column at `next`, as ephtrace itself writes them
+/// in order.
+struct Keys {
+    next: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Keys {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Keys {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
+        if COLUMNS.get(self.next).is_some_and(|column| column.name == key) {
+            return Ok(Key::Column(self.next));
+        }
+        if key == "type" {
+            return Ok(Key::Type);
+        }
+        let at = COLUMNS.iter().position(|column| column.name == key);
+        Ok(at.map_or(Key::Other, Key::Column))
+    }
+}
+
+/// Nothing is known of a column.
+fn forget(draft: &mut Draft, read: &Read) {
+    match read {
+        Read::Derived => {}
+        Read::U64(set) => set(draft, None),
+        Read::U32(set) => set(draft, None),
+        Read::U16(set) | Read::Port(set) => set(draft, None),
+        Read::I32(set) => set(draft, None),
+        Read::Range(set) => set(draft, None),
+        Read::Address(set) => set(draft, None),
+        Read::Text(set) => set(draft, None),
+    }
+}
+
+fn set<'de, A: MapAccess<'de>>(
+    draft: &mut Draft,
+    read: &Read,
+    map: &mut A,
+) -> Result<(), A::Error> {
     match read {
         Read::Derived => {
             map.next_value::<IgnoredAny>()?;

@@ -152,7 +152,7 @@ fn other(text: &[u8]) -> Option<(Option<String>, u64)> {
 fn in_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let reason = text.rsplit_once(" at line ").map_or(&*text, |(reason, _)| reason);
-    // It quotes what it found, which can be long.
+    // serde quotes what it found, which can be long.
     let reason = reason.replace("expected u16", "expected 0 to 65535");
     let visible = |c: char| if c.is_control() { '?' } else { c };
     let reason: String = reason.chars().take(200).map(visible).collect();
