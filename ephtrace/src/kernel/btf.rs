@@ -81,7 +81,7 @@ pub struct Member {
 pub struct Function {
     /// Size of each parameter in bytes.
     pub params: Vec<u32>,
-    /// It returns nothing.
+    /// The function returns nothing.
     pub returns_void: bool,
 }
 

@@ -22,8 +22,7 @@ use ephtrace_common::{AssignmentRecord, Hook, Origin};
 use nix::{
     errno::Errno,
     sys::socket::{
-        AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrIn, bind, connect,
-        getsockname, listen, socket,
+        AddressFamily, Backlog, SockFlag, SockaddrIn, bind, connect, getsockname, listen, socket,
     },
 };
 
@@ -260,13 +259,8 @@ impl Search {
 /// A socket whose port is assigned at `site`.
 fn open(site: Site) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let (kind, protocol) = match site {
-        Site::Connect | Site::Bind => (SockType::Stream, Some(SockProtocol::Tcp)),
-        Site::Udp => (SockType::Datagram, Some(SockProtocol::Udp)),
-        Site::Ping => (SockType::Datagram, Some(SockProtocol::Icmp)),
-        Site::Sctp => (SockType::Stream, Some(SockProtocol::Sctp)),
-    };
-    socket(AddressFamily::Inet, kind, flags, protocol)
+    let (kind, protocol) = sites::row(site).socket;
+    socket(AddressFamily::Inet, kind, flags, Some(protocol))
 }
 
 fn loopback(port: u16) -> SockaddrIn {

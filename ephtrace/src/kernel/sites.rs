@@ -6,6 +6,8 @@
 pub use ephtrace_common::Site;
 use ephtrace_common::{Hook, Origin};
 
+use nix::sys::socket::{SockProtocol, SockType};
+
 use super::filter::origin_bit;
 
 /// A function that searches for a port, with the programs that see it begin and end.
@@ -15,6 +17,8 @@ pub struct SiteRow {
     pub site: Site,
     /// Name of the function.
     pub function: &'static str,
+    /// The socket that the self-test opens, for which the function searches.
+    pub socket: (SockType, SockProtocol),
     /// Numbers of arguments that it may take.
     pub arguments: &'static [usize],
     /// Origins of the ports that it assigns.
@@ -126,6 +130,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
     SiteRow {
         site: Site::Connect,
         function: "__inet_hash_connect",
+        socket: (SockType::Stream, SockProtocol::Tcp),
         arguments: &[4, 5],
         origins: &[Origin::Connect, Origin::Explicit],
         module: None,
@@ -146,6 +151,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
     SiteRow {
         site: Site::Bind,
         function: "inet_csk_get_port",
+        socket: (SockType::Stream, SockProtocol::Tcp),
         arguments: &[2],
         origins: &[Origin::Bind, Origin::Listen, Origin::Explicit],
         module: None,
@@ -165,6 +171,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
     SiteRow {
         site: Site::Udp,
         function: "udp_lib_get_port",
+        socket: (SockType::Datagram, SockProtocol::Udp),
         arguments: &[3],
         origins: &[Origin::Udp, Origin::Explicit],
         module: None,
@@ -184,6 +191,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
     SiteRow {
         site: Site::Ping,
         function: "ping_get_port",
+        socket: (SockType::Datagram, SockProtocol::Icmp),
         arguments: &[2],
         origins: &[Origin::Ping, Origin::Explicit],
         module: None,
@@ -203,6 +211,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
     SiteRow {
         site: Site::Sctp,
         function: "sctp_get_port_local",
+        socket: (SockType::Stream, SockProtocol::Sctp),
         arguments: &[2],
         origins: &[Origin::Sctp, Origin::Explicit],
         module: Some(Module { name: "sctp" }),

@@ -25,7 +25,7 @@ pub enum NoTable {
     /// Not in the list.
     #[error("this kernel lists no table_perturb; one built with CONFIG_KALLSYMS_ALL does")]
     Absent,
-    /// It is of another kind.
+    /// The symbol is of another kind.
     #[error("table_perturb is an array in this kernel (Linux 5.12 to 5.17), which is not read")]
     Array,
 }
