@@ -79,8 +79,8 @@ enum Key {
     Other,
 }
 
-/// Finds out what a key stands for: most likely the column at `next`, as ephtrace itself writes them
-/// in order.
+/// Finds out what a key stands for: most likely the column at `next`, as ephtrace itself writes
+/// them in order.
 struct Keys {
     next: usize,
 }
