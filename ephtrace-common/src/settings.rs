@@ -108,6 +108,22 @@ pub struct Offsets {
     pub defer_connect: u32,
     /// The flag's bit in that byte.
     pub defer_connect_mask: u32,
+    /// `task_struct.files`.
+    pub task_files: u32,
+    /// `files_struct.fdt`.
+    pub files_fdt: u32,
+    /// `fdtable.max_fds`.
+    pub fdtable_max_fds: u32,
+    /// `fdtable.fd`.
+    pub fdtable_fd: u32,
+    /// `file.private_data`.
+    pub file_private_data: u32,
+    /// `socket.file`.
+    pub socket_file: u32,
+    /// `socket.sk`.
+    pub socket_sk: u32,
+    /// The register of `pt_regs` that keeps the first argument of a system call.
+    pub pt_regs_first: u32,
 }
 
 impl Offsets {
@@ -134,6 +150,10 @@ pub struct Features {
     pub attach_twice: u32,
     /// `IP_LOCAL_PORT_RANGE` makes the search walk both parities at once (Linux 6.8).
     pub own_range_by_one: u32,
+    /// Programs see `bind()` return, failed or not.
+    pub bind_exit: u32,
+    /// The arguments of a system call can be read as it returns (`bpf_task_pt_regs`, Linux 5.15).
+    pub call_arguments: u32,
 }
 
 /// Which assignments to keep. An empty list keeps all.

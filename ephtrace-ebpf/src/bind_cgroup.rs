@@ -1,8 +1,8 @@
 //! `bind()` where no function can be hooked: TCP and UDP, as programs on the root cgroup see it.
 //!
 //! `inet_bind` and `inet6_bind` run `bind4` or `bind6` programs before the search and `post_bind4`
-//! or `post_bind6` after it, unless it failed: a failure is not seen, so that nothing is counted
-//! before the end. With `IP_BIND_ADDRESS_NO_PORT` there is no search, and no `post_bind`.
+//! or `post_bind6` after it, unless it failed: nothing is counted before the end, and a failure is
+//! seen as the call returns (see [`crate::failed_call`]), if at all. With `IP_BIND_ADDRESS_NO_PORT` there is no search, and no `post_bind`.
 
 use aya_ebpf::{
     helpers::generated::bpf_get_current_uid_gid,
@@ -13,6 +13,7 @@ use ephtrace_common::{Hook, Origin, Protocol, Site};
 
 use crate::{
     end, filter,
+    globals::setting,
     in_flight::{self, state},
     search::{self, Start},
     sock::{self, Endpoints},
@@ -64,8 +65,9 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
         (_, false, false) => return,
         _ => Origin::Explicit,
     };
-    // A failure is not seen here.
-    if !filter::keep_origin(origin) || filter::keeps_failures_only(origin as u8) {
+    let sees_failures = setting!(features.bind_exit) != 0;
+    let is_vain = filter::keeps_failures_only(origin as u8) && !sees_failures;
+    if !filter::keep_origin(origin) || is_vain {
         return;
     }
     let Some(slot) = in_flight::slot(task::current()) else { return };
@@ -88,7 +90,7 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
 
 /// The task's last bind, if it has failed or needed no port, must not pass for this one.
 #[inline(always)]
-fn forget_last() {
+pub(crate) fn forget_last() {
     let Some(slot) = in_flight::existing_slot() else { return };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };

@@ -51,11 +51,13 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
         return;
     }
     let is_quiet = slot.is_own == 0 && filter::keeps_failures_only(slot.record.origin);
-    if was == state::WANTED && is_quiet {
+    if is_quiet {
         if outcome.errno == 0 {
             return;
         }
-        count(Counter::Seen);
+        if was == state::WANTED {
+            count(Counter::Seen);
+        }
     }
     let record = &mut slot.record;
     record.end_ns = now;

@@ -26,7 +26,7 @@ pub(crate) mod state {
     pub(crate) const UNWANTED: u32 = 2;
     /// No search; one of two copies of a program has seen the last one end.
     pub(crate) const ENDED: u32 = 3;
-    /// A search that may never begin, and whose failure is not seen: counted once it succeeds.
+    /// A search that may never begin, and whose failure may not be seen: counted at its end.
     pub(crate) const TENTATIVE: u32 = 4;
 }
 

@@ -1,7 +1,7 @@
 //! The kernel half: sees the search for a port begin and end, and emits one record for each.
 //!
 //! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`],
-//! [`bind_cgroup`]) call [`search`] at the start, which asks [`filter`] first and keeps the state
+//! [`bind_cgroup`], [`failed_call`]) call [`search`] at the start, which asks [`filter`] first and keeps the state
 //! of the search [`in_flight`], and [`end`], which hands the finished record to [`emit`]: to the
 //! ring buffer, or to the [`totals`]. All reads of kernel memory go through [`read`], at offsets
 //! that the loader took from the running kernel's BTF ([`globals`]).
@@ -34,6 +34,7 @@ mod bind_cgroup;
 mod connect;
 mod emit;
 mod end;
+mod failed_call;
 mod filter;
 mod globals;
 mod in_flight;

@@ -39,7 +39,7 @@ pub(crate) struct Start {
     pub(crate) has_destination: bool,
     /// Whether the port comes out of the ephemeral range.
     pub(crate) has_range: bool,
-    /// Whether the search may never take place, so that it counts only once it has succeeded.
+    /// Whether the search may never take place, so that it counts only once its end is seen.
     pub(crate) is_tentative: bool,
     /// Process that a kernel thread searches for; null if the current task searches for itself.
     pub(crate) principal: *const Principal,

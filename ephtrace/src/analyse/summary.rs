@@ -32,6 +32,9 @@ pub struct RunContext {
     pub kernel: Option<KernelCounts>,
     /// How assignments were seen.
     pub hook: Option<Hook>,
+    /// Attempts that fail without being seen, in words; `None` if there are none, or for a
+    /// recording, which does not tell.
+    pub unseen_failures: Option<String>,
     /// Processor time of this process.
     pub cpu: Option<CpuTime>,
     /// Cost of the programs in the kernel; `None` where it was not measured.
@@ -106,6 +109,9 @@ pub struct Summary {
     /// How assignments were seen.
     #[serde(serialize_with = "hook")]
     pub hook: Option<Hook>,
+    /// Attempts that fail without being seen, in words; `None` if there are none, or for a
+    /// recording, which does not tell.
+    pub unseen_failures: Option<String>,
     /// Processor time of this process.
     pub cpu: Option<CpuTime>,
     /// Cost of the programs in the kernel; `None` where it was not measured.

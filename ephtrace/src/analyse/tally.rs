@@ -114,7 +114,16 @@ impl Tally {
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
-        let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
+        let RunContext {
+            losses,
+            kernel,
+            hook,
+            unseen_failures,
+            cpu,
+            kernel_cost,
+            lanes_evicted,
+            ..
+        } = around;
         let RunContext { overflow, own_netns, disordered, retried, .. } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
@@ -163,6 +172,7 @@ impl Tally {
             retried,
             kernel,
             hook,
+            unseen_failures,
             cpu,
             kernel_cost,
             lanes_evicted,

@@ -24,7 +24,7 @@ use crate::{
         snapshot::{self, Which},
     },
     inventory::{Inventory, PastOwners, facts},
-    model::{Filter, Hook, unseen_failures},
+    model::{Filter, Hook},
     output::tables::check::{CheckInput, CheckReport, CheckStatus, Limits, Thresholds},
     pipeline::{
         counting::{Counting, CountingOptions, CumulativeTotals},
@@ -191,7 +191,7 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         whole.add(taken);
     }
     let interval = whole.interval(0, now_ns, &mut Containers::new("/proc"));
-    let unseen = unseen_failures(counting.tracer.hook).map(str::to_owned).into_iter().collect();
+    let unseen = counting.tracer.unseen_failures().into_iter().collect();
     Ok((interval, losses.total(), unseen))
 }
 

@@ -22,7 +22,7 @@ use crate::{
         module,
         options::{Options, TotalsMode},
         preflight,
-        sites::{SITES, Unseen},
+        sites::{self, SITES, Site, Unseen},
         support::Support,
         symbols::NoTable,
     },
@@ -148,23 +148,23 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
         Some(why) => format!("{gives}, but no first candidate and no tried: {why}"),
         None => gives.to_owned(),
     };
-    let origins = origins(hook, available, support, btf, &limits.unseen);
+    let origins = origins(hook, available, support, btf, &limits);
     let hook = hook.name();
     HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
 }
 
-/// `unseen` is what a trial of a hook that works could not attach to.
+/// `limits` is what a trial of a hook that works could not attach to.
 fn origins(
     hook: Hook,
     works: Option<bool>,
     support: &Support,
     btf: Result<&Btf, &String>,
-    unseen: &Unseen,
+    limits: &Limits,
 ) -> Vec<OriginReport> {
     let mut reports = Vec::new();
     for row in &SITES {
         let site = row.site;
-        let found = match unseen.iter().find(|(one, _)| *one == site) {
+        let found = match limits.unseen.iter().find(|(one, _)| *one == site) {
             Some((_, why)) => Err(why.clone()),
             None => btf
                 .map_err(Clone::clone)
@@ -179,7 +179,7 @@ fn origins(
                     .clone()
                     .err()
                     .or_else(|| absent.clone())
-                    .or_else(|| row.misses(hook).map(str::to_owned))
+                    .or_else(|| limits.missed(hook, site))
                     // listen() is seen by other means than bind().
                     .filter(|_| found.is_err() || origin != Origin::Listen),
             });
@@ -192,7 +192,18 @@ fn origins(
 #[derive(Default)]
 struct Limits {
     unseen: Unseen,
+    seen_in_part: Option<Vec<(Site, String)>>,
     no_table: Option<NoTable>,
+}
+
+impl Limits {
+    /// What `hook` misses at `site` although it sees others: as a trial showed, if there was one.
+    fn missed(&self, hook: Hook, site: Site) -> Option<String> {
+        let Some(in_part) = &self.seen_in_part else {
+            return sites::row(site).misses(hook).map(str::to_owned);
+        };
+        in_part.iter().find(|(one, _)| *one == site).map(|(_, what)| what.clone())
+    }
 }
 
 /// Tries a hook. An error comes with whether it is certain.
@@ -213,7 +224,8 @@ fn try_hook(
         log_level: 0,
     };
     let tracer = attach::attach_one(row.hook, support, btf, &options).map_err(no)?;
-    Ok(Limits { no_table: tracer.no_table, unseen: tracer.unseen })
+    let seen_in_part = Some(tracer.seen_in_part);
+    Ok(Limits { no_table: tracer.no_table, unseen: tracer.unseen, seen_in_part })
 }
 
 impl Report {

@@ -175,7 +175,8 @@ impl<'a> Storm<'a> {
         let losses = self.counting.losses()?;
         let tracer = &mut self.counting.tracer;
         tracer.flush_log();
-        let look = IntervalReport::new("storm", tracer.hook, &interval, &found, losses);
+        let seen = (tracer.hook, tracer.unseen_failures());
+        let look = IntervalReport::new("storm", seen, &interval, &found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;
@@ -213,7 +214,9 @@ impl<'a> Storm<'a> {
     }
 
     fn show_whole(&self, interval: &Interval, found: &[Finding], losses: Losses) -> Result<()> {
-        let look = IntervalReport::new(WHOLE, self.counting.tracer.hook, interval, found, losses);
+        let tracer = &self.counting.tracer;
+        let seen = (tracer.hook, tracer.unseen_failures());
+        let look = IntervalReport::new(WHOLE, seen, interval, found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;

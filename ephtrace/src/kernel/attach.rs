@@ -15,6 +15,7 @@ use super::{
     btf::Btf,
     config,
     error::AttachError,
+    failed_calls::{self, FailedCalls},
     filter::to_wire,
     hooks,
     load::load_and_attach_all,
@@ -70,20 +71,29 @@ pub fn attach_one(
     let table = (hook != Hook::SockOps).then(symbols::table_perturb);
     let address = table.and_then(Result::ok);
     let mut settings = settings(hook, support, btf, &filter, options, address)?;
+    let mut failed_calls = failed_calls::offered(hook, btf, &settings.offsets);
     let (programs, ebpf) = loop {
-        let programs = programs::programs(hook, &sites, fit(&settings));
+        failed_calls::set(&mut settings.features, failed_calls);
+        let programs = programs::programs(hook, &sites, fit(&settings, failed_calls));
         let asks_cookie = settings.features.cookie_in_tracing != 0;
         match load_and_attach_all(&programs, &settings, support, options) {
             Ok(ebpf) => break (programs, ebpf),
             Err((_, AttachError::Refused { .. })) if asks_cookie => {
                 settings.features.cookie_in_tracing = 0;
             }
-            Err((to, error)) => unseen.push(give_up(&mut sites, to, error)?),
+            Err((to, error)) => match failed_calls::without(failed_calls, to) {
+                Some(rest) => {
+                    log::info!("{to}: {error}");
+                    failed_calls = rest;
+                }
+                None => unseen.push(give_up(&mut sites, to, error)?),
+            },
         }
     };
     let mut tracer = tracer(hook, &sites, programs, ebpf, &filter, options)?;
     tracer.own_range_steps_by_one = settings.features.own_range_by_one != 0;
     tracer.unseen = unseen;
+    tracer.failed_calls = failed_calls;
     tracer.no_table = table.and_then(Result::err);
     for site in sites.clone() {
         if sites::row(site).module.is_some()
@@ -93,7 +103,7 @@ pub fn attach_one(
         }
     }
     prove(&mut tracer, &mut sites)?;
-    let seen_in_part = |site| Some((site, sites::row(site).misses(hook)?));
+    let seen_in_part = |site| Some((site, failed_calls::misses(hook, site, failed_calls)?));
     tracer.seen_in_part = sites.into_iter().filter_map(seen_in_part).collect();
     Ok(tracer)
 }
@@ -133,6 +143,7 @@ fn tracer(
         no_table: None,
         unseen: Vec::new(),
         seen_in_part: Vec::new(),
+        failed_calls: FailedCalls::ALL,
         programs,
         logger: if options.log_level > 0 { EbpfLogger::init(&mut ebpf).ok() } else { None },
         ebpf,
@@ -156,12 +167,13 @@ fn give_up(
     }
 }
 
-fn fit(settings: &Settings) -> Fit {
+fn fit(settings: &Settings, failed_calls: FailedCalls) -> Fit {
     Fit {
         arguments: settings.features.hash_connect_args,
         is_typed: Path::new(VMLINUX).exists(),
         attach_twice: settings.features.attach_twice != 0,
         has_mptcp: settings.offsets.subflow_conn != Offsets::ABSENT,
+        failed_calls,
     }
 }
 

@@ -11,6 +11,7 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     error::{AttachError, chain, errno, explain},
+    failed_calls,
     map_sizes::map_sizes,
     object,
     options::Options,
@@ -149,6 +150,10 @@ fn load_and_attach(
             program.load()?;
             program.attach(to).map(drop)
         }
+        Program::TracePoint(program) => {
+            program.load()?;
+            program.attach(failed_calls::CATEGORY, to).map(drop)
+        }
         // A link of its own each, beside which others may attach theirs.
         Program::SockOps(program) => {
             program.load()?;
@@ -175,6 +180,7 @@ pub(super) fn unload(ebpf: &mut Ebpf, name: &str) {
         Program::KProbe(program) => program.unload(),
         Program::BtfTracePoint(program) => program.unload(),
         Program::RawTracePoint(program) => program.unload(),
+        Program::TracePoint(program) => program.unload(),
         Program::SockOps(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
         Program::CgroupSock(program) => program.unload(),

@@ -14,6 +14,7 @@ pub mod cost;
 pub mod decode;
 pub mod error;
 mod exclusive;
+mod failed_calls;
 pub mod filter;
 pub mod hooks;
 mod jiffies;

@@ -57,7 +57,37 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         subflow_conn: optional("mptcp_subflow_context", "conn"),
         defer_connect: defer_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
         defer_connect_mask: defer_connect.map_or(0, |bit| 1 << (bit % 8)),
+        task_files: optional("task_struct", "files"),
+        files_fdt: optional("files_struct", "fdt"),
+        fdtable_max_fds: optional("fdtable", "max_fds"),
+        fdtable_fd: optional("fdtable", "fd"),
+        file_private_data: optional("file", "private_data"),
+        socket_file: optional("socket", "file"),
+        socket_sk: optional("socket", "sk"),
+        pt_regs_first: FIRST_ARGUMENT
+            .iter()
+            .find_map(|&register| btf.member("pt_regs", register))
+            .map_or(Offsets::ABSENT, |member| member.offset),
     })
+}
+
+/// Registers that keep the first argument of a system call until it returns: of x86-64, arm64 and
+/// RISC-V.
+const FIRST_ARGUMENT: [&str; 3] = ["di", "orig_x0", "orig_a0"];
+
+/// Whether programs can find the socket that a system call is about, if the helper is there.
+pub(super) fn leads_to_socket(offsets: &Offsets) -> bool {
+    let steps = [
+        offsets.task_files,
+        offsets.files_fdt,
+        offsets.fdtable_max_fds,
+        offsets.fdtable_fd,
+        offsets.file_private_data,
+        offsets.socket_file,
+        offsets.socket_sk,
+        offsets.pt_regs_first,
+    ];
+    !steps.contains(&Offsets::ABSENT)
 }
 
 /// The bit of `inet_sock` that is set while the SYN waits for the first write (TCP Fast Open): a
@@ -83,6 +113,8 @@ pub fn features(btf: &Btf) -> Features {
         ancestor_cgroup: 0,
         attach_twice: 0,
         own_range_by_one: u32::from(own_range_steps_by_one(btf)),
+        bind_exit: 0,
+        call_arguments: 0,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use ephtrace_common::Hook;
 
-use super::sites::{self, Companion, Kernels, Site, SiteRow, Traced};
+use super::{
+    failed_calls::{self, FailedCalls},
+    sites::{self, Companion, Kernels, Site, SiteRow, Traced},
+};
 
 /// A program of the kernel half, and its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct Fit {
     pub attach_twice: bool,
     /// The kernel has MPTCP.
     pub has_mptcp: bool,
+    /// Calls of which the hook `sock_ops` is to see how they failed.
+    pub failed_calls: FailedCalls,
 }
 
 /// The tracepoint of the hook `sock_ops`.
@@ -103,6 +108,9 @@ impl Programs {
         if rows.iter().any(|row| row.sock_ops.by_bind) {
             self.add(&["eph_cbound4"], &["eph_cbind4"], "");
             self.add(&["eph_cbound6"], &["eph_cbind6"], "");
+            for (program, to) in failed_calls::programs(rows, fit.failed_calls) {
+                self.add(&[program], &[], to);
+            }
         }
     }
 
@@ -150,7 +158,8 @@ mod tests {
     use crate::kernel::object;
 
     fn fit(arguments: u32, is_typed: bool) -> Fit {
-        Fit { arguments, is_typed, attach_twice: true, has_mptcp: true }
+        let failed_calls = FailedCalls::ALL;
+        Fit { arguments, is_typed, attach_twice: true, has_mptcp: true, failed_calls }
     }
 
     /// All programs that any hook attaches to any kernel.

@@ -17,6 +17,7 @@ use log::Log;
 use super::{
     cost::Cost,
     error::AttachError,
+    failed_calls::FailedCalls,
     hooks::Hook,
     load::{start_late, unload},
     module::{self, Change},
@@ -41,7 +42,9 @@ pub struct Tracer {
     /// Sites that the hook was asked to see and can't, with the reason.
     pub unseen: Unseen,
     /// Sites of which it sees only a part, with the assignments that it misses.
-    pub seen_in_part: Vec<(Site, &'static str)>,
+    pub seen_in_part: Vec<(Site, String)>,
+    /// Calls that it sees fail.
+    pub failed_calls: FailedCalls,
     pub(super) programs: Programs,
     pub(super) ebpf: Ebpf,
     /// Sites whose programs wait for a module.
@@ -136,6 +139,11 @@ impl Tracer {
             _ => None,
         });
         misses.sum()
+    }
+
+    /// Attempts that fail without being seen, in words.
+    pub fn unseen_failures(&self) -> Option<String> {
+        self.failed_calls.unseen(self.hook)
     }
 
     /// Searches that began so far.

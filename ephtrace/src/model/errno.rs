@@ -12,9 +12,13 @@ const EADDRINUSE: u16 = 98;
 const EADDRNOTAVAIL: u16 = 99;
 
 /// Whether a search failed because no port was free. A port that the program named is taken, not
-/// used up.
+/// used up; and `bind()` says EADDRNOTAVAIL of an address that is not there.
 pub fn is_no_port(origin: Option<Origin>, errno: u16) -> bool {
-    origin != Some(Origin::Explicit) && matches!(errno, EAGAIN | EADDRINUSE | EADDRNOTAVAIL)
+    match origin {
+        Some(Origin::Explicit) => false,
+        Some(Origin::Bind | Origin::Udp) => matches!(errno, EAGAIN | EADDRINUSE),
+        _ => matches!(errno, EAGAIN | EADDRINUSE | EADDRNOTAVAIL),
+    }
 }
 
 /// The name of an errno that a search for a port can end with, in every output.

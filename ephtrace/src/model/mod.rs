@@ -8,6 +8,7 @@ pub mod columns;
 pub mod comm;
 pub mod draft;
 pub mod errno;
+pub mod failed_calls;
 pub mod filter;
 pub mod flow;
 pub mod losses;
@@ -22,9 +23,9 @@ pub use self::{
     comm::Comm,
     draft::Draft,
     errno::{errno_name, is_no_port},
+    failed_calls::FailedCalls,
     filter::Filter,
     flow::{Family, FlowKey},
-    names::unseen_failures,
     port_range::{PortRange, RangeInForce, RangeSource},
     search::{Pass, Search, Unknown},
 };

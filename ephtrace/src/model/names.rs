@@ -18,11 +18,3 @@ pub fn serialize_protocol<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     protocol.map(Protocol::name).serialize(serializer)
 }
-
-/// Attempts that fail without `hook` seeing it, so that its zero says nothing of them.
-pub fn unseen_failures(hook: Hook) -> Option<&'static str> {
-    match hook {
-        Hook::SockOps => Some("failed binds and UDP sends (hook sock_ops)"),
-        _ => None,
-    }
-}

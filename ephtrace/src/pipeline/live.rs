@@ -187,6 +187,7 @@ impl Pipeline {
             losses: reading.losses(&counts),
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
+            unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
             ..RunContext::default()
         };
@@ -236,6 +237,7 @@ impl Pipeline {
             losses,
             kernel: Some(kernel_counts(&counts)),
             hook: Some(tracer.hook),
+            unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
             kernel_cost: meter.total().map(|cost| KernelCost {
                 run_time_ns: cost.run_time_ns,

@@ -103,7 +103,7 @@ pub(crate) fn socket(is_ipv6: bool, kind: Type) -> Result<Socket> {
     Ok(Socket::new(if is_ipv6 { Domain::IPV6 } else { Domain::IPV4 }, kind, None)?)
 }
 
-fn set_no_port(socket: &Socket) -> Result<()> {
+pub(crate) fn set_no_port(socket: &Socket) -> Result<()> {
     let on: libc::c_int = 1;
     let size = libc::socklen_t::try_from(size_of_val(&on))?;
     // SAFETY: the option takes an integer, which outlives the call.

@@ -158,9 +158,10 @@ fn in_time(attempt: &Attempt, event: &Event) -> bool {
     let from = attempt.start_ns.saturating_sub(CLOCK_TOLERANCE_NS);
     let to = attempt.end_ns + CLOCK_TOLERANCE_NS;
     let took = attempt.end_ns.saturating_sub(attempt.start_ns);
-    // A hook on the sending of the SYN waits for the first write, and can't tell how long that is.
-    let is_late =
-        event.hook.as_deref() == Some("sock_ops") && LATE_WAYS.contains(&attempt.way.as_str());
+    // A hook on the sending of the SYN waits for the first write, and can't tell how long that is;
+    // nor can one on the end of a call.
+    let is_late = event.hook.as_deref() == Some("sock_ops")
+        && (LATE_WAYS.contains(&attempt.way.as_str()) || attempt.errno == libc::EAGAIN);
     (from..=to).contains(&event.ts_ns)
         && event.latency_ns.map(|ns| ns > 0 && ns <= took) == (!is_late).then_some(true)
 }

@@ -24,6 +24,7 @@ mod cost;
 mod doctor;
 mod exclusive;
 mod exits;
+mod failed_calls;
 mod fallback;
 mod filters;
 mod hidden_table;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         doctor::TESTS,
         exclusive::TESTS,
         exits::TESTS,
+        failed_calls::TESTS,
         fallback::TESTS,
         filters::TESTS,
         hidden_table::TESTS,

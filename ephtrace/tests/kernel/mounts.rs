@@ -33,6 +33,24 @@ pub(crate) fn hide(folder: &str) -> Result<()> {
         .with_context(|| format!("hiding {folder}"))
 }
 
+/// Runs `work` where tracefs is mounted, which the tracepoints of system calls are found by.
+pub(crate) fn with_tracefs<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    on_a_thread(|| {
+        if mount_points("tracefs")?.is_empty() {
+            own_mounts()?;
+            mount(
+                Some("tracefs"),
+                "/sys/kernel/tracing",
+                Some("tracefs"),
+                MsFlags::empty(),
+                NOTHING,
+            )
+            .context("mounting tracefs")?;
+        }
+        work()
+    })
+}
+
 /// Where file systems of a kind are mounted.
 pub(crate) fn mount_points(kind: &str) -> Result<Vec<PathBuf>> {
     let mounts = fs::read_to_string("/proc/thread-self/mounts")?;

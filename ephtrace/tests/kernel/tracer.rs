@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::{
     assign::Attempt,
+    failed_calls::{self, Call},
     setup::{self, Scratch},
     wait::{self, PATIENCE},
 };
@@ -79,6 +80,7 @@ pub(crate) struct Summary {
     pub(crate) kernel: KernelCounts,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) hook: Option<String>,
+    pub(crate) unseen_failures: Option<String>,
     pub(crate) kernel_cost: Option<Cost>,
 }
 
@@ -172,12 +174,18 @@ impl Trace {
     pub(crate) fn sees(&self, attempt: &Attempt) -> bool {
         let hook = self.summary.as_ref().and_then(|summary| summary.hook.as_deref());
         let is_bind = attempt.way.contains("bind");
+        let failed = self.summary.as_ref().and_then(|summary| summary.unseen_failures.as_deref());
         hook != Some("sock_ops")
             || match (attempt.origin.as_str(), attempt.errno) {
                 ("bind", 0) | ("connect" | "listen", _) => true,
                 // A connect of a bound socket.
                 ("explicit", _) => attempt.dport != 0,
                 ("udp", 0) => is_bind,
+                ("bind", _) | ("udp", libc::EADDRINUSE) => failed_calls::sees(failed, Call::Bind),
+                ("udp", _) if attempt.way.contains("send") => {
+                    failed_calls::sees(failed, Call::Send)
+                }
+                ("udp", _) => failed_calls::sees(failed, Call::Connect),
                 _ => false,
             }
     }

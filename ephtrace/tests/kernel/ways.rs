@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     assign::{self, Assign, Attempt},
     compare::{compare, compare_events},
+    mounts::with_tracefs,
     setup::{self, Scratch},
     skip::skip,
     tracer::{Event, Tracer},
@@ -21,6 +22,10 @@ tests! {
 }
 
 fn every_way_is_reported_once(hook: &str) -> Result<()> {
+    with_tracefs(|| each_once(hook))
+}
+
+fn each_once(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, hook, &[])?;
     let truth = assign::ways(&scratch, setup::times()?)?;

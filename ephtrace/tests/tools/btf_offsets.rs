@@ -40,7 +40,7 @@ pub(crate) fn are_those_of_bpftool() -> Result<()> {
 }
 
 /// Each field that the kernel half reads, and where ephtrace found it.
-fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 29] {
+fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 37] {
     [
         ("sock_common", "skc_daddr", found.skc_daddr),
         ("sock_common", "skc_rcv_saddr", found.skc_rcv_saddr),
@@ -54,6 +54,14 @@ fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 29] {
         ("sock_common", "skc_cookie", found.skc_cookie),
         ("sock", "sk_protocol", found.sk_protocol),
         ("sock", "sk_socket", found.sk_socket),
+        ("socket", "file", found.socket_file),
+        ("socket", "sk", found.socket_sk),
+        ("task_struct", "files", found.task_files),
+        ("files_struct", "fdt", found.files_fdt),
+        ("fdtable", "max_fds", found.fdtable_max_fds),
+        ("fdtable", "fd", found.fdtable_fd),
+        ("file", "private_data", found.file_private_data),
+        ("pt_regs", "di", found.pt_regs_first),
         ("inet_sock", "inet_sport", found.inet_sport),
         ("inet_sock", "local_port_range", found.local_port_range),
         ("net", "ns.inum", found.net_inum),

@@ -89,6 +89,7 @@ const WAYS: &[Way] = &[
     ("ping_sockets", unconnected::ping_sockets),
     ("exhausted_bind", unconnected::exhausted_bind),
     ("exhausted_udp", unconnected::exhausted_udp),
+    ("exhausted_send", unconnected::exhausted_send),
     ("bind_two_threads", unconnected::two_threads),
 ];
 

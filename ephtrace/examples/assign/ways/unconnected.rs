@@ -157,6 +157,10 @@ fn connect(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
     socket.connect(&SockAddr::from(to))
 }
 
+fn send(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
+    socket.send_to(b"x", &SockAddr::from(to)).map(drop)
+}
+
 fn send_twice(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
     socket.send_to(b"x", &SockAddr::from(to))?;
     // Nobody listens, which the second one may be told.
@@ -212,6 +216,11 @@ pub(super) fn exhausted_bind(context: &Context<'_>) -> Result<()> {
 /// The same by `connect()` of UDP sockets.
 pub(super) fn exhausted_udp(context: &Context<'_>) -> Result<()> {
     use_up(libc::EAGAIN, UDP, V4, |socket| autobind_once(context, UDP, V4, socket, connect))
+}
+
+/// The same by their first send.
+pub(super) fn exhausted_send(context: &Context<'_>) -> Result<()> {
+    use_up(libc::EAGAIN, UDP, V4, |socket| autobind_once(context, UDP, V4, socket, send))
 }
 
 /// Gets a port for more sockets than a narrow range has ports: for the last ones that ends with

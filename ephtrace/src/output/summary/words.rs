@@ -18,7 +18,7 @@ use crate::{
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
     },
-    model::{Origin, Protocol, unseen_failures},
+    model::{Origin, Protocol},
 };
 
 /// How many processes are listed.
@@ -78,7 +78,7 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             (None, None) => write!(out, "{lead} {count} without errno")?,
         }
     }
-    if let Some(unseen) = summary.hook.and_then(unseen_failures) {
+    if let Some(unseen) = &summary.unseen_failures {
         write!(out, " (not seen: {unseen})")?;
     }
     if summary.explicit > 0 {

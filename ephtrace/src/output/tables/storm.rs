@@ -16,7 +16,7 @@ use crate::{
         findings::Finding,
         storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, Origin, losses::Losses, unseen_failures},
+    model::{Hook, Origin, losses::Losses},
 };
 
 /// [`IntervalReport::kind`] of the whole time.
@@ -33,7 +33,7 @@ pub struct IntervalReport<'a> {
     /// How assignments are seen.
     pub hook: &'static str,
     /// Attempts that fail without this hook seeing it; null if it sees them all.
-    pub unseen_failures: Option<&'static str>,
+    pub unseen_failures: Option<String>,
     /// The numbers.
     #[serde(flatten)]
     pub interval: &'a Interval,
@@ -52,21 +52,13 @@ impl<'a> IntervalReport<'a> {
     /// One interval, or all of them.
     pub fn new(
         kind: &'static str,
-        hook: Hook,
+        (hook, unseen_failures): (Hook, Option<String>),
         interval: &'a Interval,
         findings: &'a [Finding],
         losses: Losses,
     ) -> Self {
         let ts = timestamp(interval.end_ns).map_or_else(String::new, |ts| format!("{ts:.9}"));
-        Self {
-            kind,
-            ts,
-            hook: hook.name(),
-            unseen_failures: unseen_failures(hook),
-            interval,
-            findings,
-            losses,
-        }
+    model::{Hook, Origin, losses::Losses},
     }
 
     fn is_whole(&self) -> bool {
@@ -87,7 +79,7 @@ impl<'a> IntervalReport<'a> {
             Count::PerSecond => clock(*end_ns),
             Count::Sum => format!("all of {}", HumanDuration(*duration_ns)),
         };
-        headline(out, &head, all, count, self.unseen_failures)?;
+        headline(out, &head, all, count, self.unseen_failures.as_deref())?;
         if rows.is_empty() && other.is_none() {
             return Ok(());
         }

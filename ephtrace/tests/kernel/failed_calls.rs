@@ -1,0 +1,240 @@
+//! Calls that fail for want of a port are told, each once, and none that fails for another reason;
+//! or it is told that they are not seen.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{ErrorKind, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::{
+    all_clear::{PORTS, in_small_netns, set_no_port},
+    mounts::{hide, mount_points, on_a_thread, own_mounts, with_tracefs},
+    setup::{self, Scratch},
+    tracer::{Trace, Tracer},
+};
+
+tests! {
+    each_hook: failed_calls_are_told_once;
+    once: without_tracepoints_failures_are_said_to_be_unseen;
+}
+
+/// A call that asks for a port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call {
+    Bind,
+    Connect,
+    Send,
+}
+
+/// Whether `call` is seen to fail, where ephtrace says `unseen` of the failures that it does not
+/// see. What it says must be what this kernel offers.
+pub(crate) fn sees(unseen: Option<&str>, call: Call) -> bool {
+    let Some(unseen) = unseen else { return true };
+    // The part about io_uring names calls that are seen.
+    let (kind, all) = match call {
+        Call::Bind => ("binds", unseen),
+        Call::Connect => ("UDP connects", unseen),
+        Call::Send => ("UDP sends", unseen),
+    };
+    let wholly = all.split("; ").find(|part| !part.contains("io_uring")).unwrap_or_default();
+    !wholly.contains(kind)
+}
+
+/// Whether this kernel has what it takes to see `call` fail with hook `sock_ops`.
+fn is_offered(call: Call) -> Result<bool> {
+    let has = |name: &str| {
+        let roots = mount_points("tracefs")?;
+        Ok(roots.iter().any(|root| root.join("events/syscalls").join(name).exists()))
+    };
+    let since = |version| Ok::<bool, anyhow::Error>(setup::kernel()? >= version);
+    match call {
+        Call::Bind => has("sys_exit_bind"),
+        Call::Connect => Ok(has("sys_exit_connect")? && since((5, 15))?),
+        Call::Send => since((6, 3)),
+    }
+}
+
+/// Failures by origin and errno.
+type Failures = BTreeMap<(String, i32), usize>;
+
+/// The program's own books of what failed.
+#[derive(Default)]
+struct Books(Failures);
+
+impl Books {
+    fn enter<T>(&mut self, origin: &str, call: Call, done: std::io::Result<T>) -> Result<()> {
+        let Err(error) = done else { return Ok(()) };
+        let errno = error.raw_os_error().with_context(|| format!("{call:?}: {error}"))?;
+        *self.0.entry((origin.to_owned(), errno)).or_default() += 1;
+        Ok(())
+    }
+}
+
+const SOME: usize = 7;
+
+fn any() -> SockAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()
+}
+
+fn udp() -> Result<Socket> {
+    Ok(Socket::new(Domain::IPV4, Type::DGRAM, None)?)
+}
+
+fn tcp() -> Result<Socket> {
+    Ok(Socket::new(Domain::IPV4, Type::STREAM, None)?)
+}
+
+/// Takes all ports for TCP and UDP, and then asks for more.
+fn ask_in_vain(seen: &[Call], taken: &SocketAddr) -> Result<Failures> {
+    let mut books = Books::default();
+    let mut held = Vec::new();
+    for make in [tcp, udp] {
+        for _ in 0..PORTS {
+            let socket = make()?;
+            socket.bind(&any()).context("a range of its own is full already")?;
+            held.push(socket);
+        }
+    }
+    let to: SockAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 53)).into();
+    let nowhere: SockAddr = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 77), 0)).into();
+    for _ in 0..SOME {
+        if seen.iter().any(|call| matches!(call, Call::Bind)) {
+            books.enter("bind", Call::Bind, tcp()?.bind(&any()))?;
+            books.enter("udp", Call::Bind, udp()?.bind(&any()))?;
+            books.enter("explicit", Call::Bind, tcp()?.bind(&(*taken).into()))?;
+        } else {
+            let _ = tcp()?.bind(&any());
+        }
+        if seen.iter().any(|call| matches!(call, Call::Connect)) {
+            books.enter("udp", Call::Connect, udp()?.connect(&to))?;
+        }
+        if seen.iter().any(|call| matches!(call, Call::Send)) {
+            books.enter("udp", Call::Send, udp()?.send_to(b"x", &to))?;
+        }
+        // The address is not there: seen where the call is, not where the search is.
+        let _ = tcp()?.bind(&nowhere);
+    }
+    Ok(books.0)
+}
+
+/// Calls that fail with the same errno for a reason that has nothing to do with ports.
+fn decoys(folder: &Path) -> Result<()> {
+    let path = folder.join("unix");
+    let listener = UnixListener::bind(&path)?;
+    for _ in 0..SOME {
+        // Leaves the kernel half with a bind that needed no port.
+        let socket = tcp()?;
+        set_no_port(&socket)?;
+        socket.bind(&any())?;
+        let again = UnixListener::bind(&path).err().map(|error| error.kind());
+        ensure!(again == Some(ErrorKind::AddrInUse), "{again:?}");
+    }
+    // EAGAIN of a connect: the queue of whom nobody accepts is full.
+    let mut waiting = Vec::new();
+    let socket = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(socket)
+    };
+    loop {
+        let one = socket()?;
+        match one.connect(&SockAddr::unix(&path)?) {
+            Ok(()) => waiting.push(one),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error.into()),
+        }
+        ensure!(waiting.len() < 100_000, "the queue is never full");
+    }
+    drop(listener);
+    // EAGAIN of a send: the buffer is full.
+    let (mut full, _other) = UnixStream::pair()?;
+    full.set_nonblocking(true)?;
+    while full.write(&[0; 4096]).is_ok() {}
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 8001))?;
+    let bound = tcp()?;
+    bound.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 8002)).into())?;
+    bound.connect(&listener.local_addr()?.into())?;
+    let mut stream: TcpStream = bound.into();
+    stream.set_nonblocking(true)?;
+    while stream.write(&[0; 4096]).is_ok() {}
+    Ok(())
+}
+
+fn told(trace: &Trace) -> Failures {
+    let own = std::process::id();
+    let mut told = Failures::new();
+    for event in trace.events.iter().filter(|event| event.pid == Some(own)) {
+        let origin = event.origin.clone().unwrap_or_default();
+        *told.entry((origin, event.errno.unwrap_or(0))).or_default() += 1;
+    }
+    told
+}
+
+fn failed_calls_are_told_once(hook: &str) -> Result<()> {
+    with_tracefs(|| {
+        let scratch = Scratch::new()?;
+        let used = setup::used_hook(hook)?;
+        let mut seen = vec![Call::Bind, Call::Connect, Call::Send];
+        if used == "sock_ops" {
+            let offered: Vec<bool> = seen.iter().map(|&c| is_offered(c)).collect::<Result<_>>()?;
+            let mut offered = offered.into_iter();
+            seen.retain(|_| offered.next() == Some(true));
+        }
+        let pid = std::process::id().to_string();
+        let tracer = Tracer::start(&scratch, hook, &["--failed", "-p", &pid])?;
+        let mut books = Failures::new();
+        in_small_netns(|listeners| {
+            let taken = listeners[0].local_addr()?.as_socket().context("no address")?;
+            decoys(scratch.path())?;
+            books = ask_in_vain(&seen, &taken)?;
+            Ok(())
+        })?;
+        if used == "sock_ops" && is_offered(Call::Bind)? {
+            books.insert(("bind".into(), libc::EADDRNOTAVAIL), SOME);
+        }
+        let trace = tracer.stop()?;
+        trace.complete()?;
+        ensure!(told(&trace) == books, "told {:?}, in the books {books:?}", told(&trace));
+        ensure!(!books.is_empty(), "nothing failed");
+        let unseen = trace.summary.as_ref().and_then(|s| s.unseen_failures.as_deref());
+        for call in [Call::Bind, Call::Connect, Call::Send] {
+            let is_seen = used != "sock_ops" || is_offered(call)?;
+            ensure!(sees(unseen, call) == is_seen, "{call:?}: said to be unseen: {unseen:?}");
+        }
+        Ok(())
+    })
+}
+
+fn without_tracepoints_failures_are_said_to_be_unseen() -> Result<()> {
+    if !setup::working_hooks()?.iter().any(|hook| hook == "sock_ops") {
+        return crate::skip::skip("hook sock_ops does not work here");
+    }
+    on_a_thread(|| {
+        own_mounts()?;
+        for folder in ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] {
+            if fs::metadata(folder).is_ok() {
+                hide(folder)?;
+            }
+        }
+        let scratch = Scratch::new()?;
+        let tracer = Tracer::start(&scratch, "sock_ops", &["--failed"])?;
+        let trace = tracer.stop()?;
+        let summary = trace.complete()?;
+        let unseen = summary.unseen_failures.as_deref().context("all is seen")?;
+        ensure!(unseen.starts_with("failed binds and UDP connects"), "{unseen}");
+        let mut words = Command::new(setup::ephtrace());
+        words.args(["--hook", "sock_ops", "--failed", "--duration", "100ms"]);
+        let words = String::from_utf8(words.output()?.stderr)?;
+        let beside = format!("0 failed (not seen: {unseen})");
+        ensure!(words.contains(&beside), "no {beside:?} in {words}");
+        Ok(())
+    })
+}
