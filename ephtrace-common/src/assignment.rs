@@ -69,7 +69,9 @@ pub struct AssignmentRecord {
     /// A [`crate::Hook`].
     pub hook: u8,
     /// Always zero: keeps the size a multiple of eight.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
+    /// Origin `Explicit`: the port that the program named, or that its socket had; else 0.
+    pub named_port: u16,
 }
 
 /// Bits of [`AssignmentRecord::known`].

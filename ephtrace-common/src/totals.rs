@@ -91,8 +91,10 @@ pub struct Totals {
     pub tried: [u32; TRIED_SLOTS],
     /// Searches by the time that they took, see [`latency_slot`].
     pub latency: [u32; LATENCY_SLOTS],
-    /// Always zero: keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// The port that the program named, or that its socket had, of the latest failure; 0 for none.
+    pub refused_port: u16,
+    /// 1 if another failure was about another such port.
+    pub refused_ports_differ: u16,
 }
 
 impl Totals {
@@ -138,6 +140,12 @@ impl Totals {
         }
         if self.range == [0, 0] {
             self.range = other.range;
+        }
+        let both = [self.refused_port, other.refused_port];
+        let differ = both[0] != both[1] && !both.contains(&0);
+        self.refused_ports_differ |= other.refused_ports_differ | u16::from(differ);
+        if other.refused_port != 0 {
+            self.refused_port = other.refused_port;
         }
         for (mine, more) in self.failures.iter_mut().zip(other.failures) {
             *mine += more;

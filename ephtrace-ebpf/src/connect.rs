@@ -104,11 +104,13 @@ fn begin<const TRUSTED: bool, const SECOND: bool>(
         8 => Some(hash_offset),
         _ => None,
     };
-    if sock::num::<TRUSTED>(sk) != Some(0) {
+    let port = sock::num::<TRUSTED>(sk);
+    if port != Some(0) {
         if !SECOND {
             count(Counter::AlreadyBound);
         }
         start.origin = Origin::Explicit;
+        start.named_port = port.unwrap_or(0);
         hash_offset = None;
     }
     if !filter::keep_origin(start.origin) {

@@ -63,6 +63,9 @@ macro_rules! programs {
             let protocol = crate::sock::protocol::<TRUSTED>(sk).unwrap_or(0);
             let mut start = crate::search::Start::new(hook, origin, ephtrace_common::Site::$site);
             start.has_range = $has_range;
+            if matches!(origin, ephtrace_common::Origin::Explicit) {
+                start.named_port = snum as u16;
+            }
             if SECOND {
                 start.copy = crate::in_flight::copy::SECOND;
             }

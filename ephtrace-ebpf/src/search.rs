@@ -33,6 +33,8 @@ pub(crate) struct Start {
     pub(crate) origin: Origin,
     /// The function that searches.
     pub(crate) site: Site,
+    /// The port that the program named, or that its socket had; 0 if the kernel chooses.
+    pub(crate) named_port: u16,
     /// One of [`in_flight::copy`]: the copy of the program that sees it.
     pub(crate) copy: u32,
     /// Whether the socket has its destination already.
@@ -54,6 +56,7 @@ impl Start {
             hook,
             origin,
             site,
+            named_port: 0,
             copy: in_flight::copy::FIRST,
             has_destination: false,
             has_range: true,
@@ -231,6 +234,7 @@ fn fill_fixed(
 ) {
     record.hook = start.hook as u8;
     record.origin = start.origin as u8;
+    record.named_port = start.named_port;
     record.protocol = protocol;
     record.pid = owner.pid;
     record.tid = owner.tid;

@@ -111,11 +111,13 @@ fn started<const TRUSTED: bool, const SECOND: bool>(
     if SECOND {
         start.copy = copy::SECOND;
     }
-    if sock::num::<TRUSTED>(sk) != Some(0) {
+    let port = sock::num::<TRUSTED>(sk);
+    if port != Some(0) {
         if is_connect && !SECOND {
             count(Counter::AlreadyBound);
         }
         start.origin = Origin::Explicit;
+        start.named_port = port.unwrap_or(0);
     }
     // A listening socket that had its port is assigned none.
     let is_assigned = is_connect || start.origin == Origin::Listen;

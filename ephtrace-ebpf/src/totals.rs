@@ -142,6 +142,13 @@ unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
         if record.errno != 0 {
             let slot = errno_slot(record.errno);
             bump((&raw mut (*row).failures).cast::<u64>().add(slot), 1);
+            if record.named_port != 0 {
+                let before = (*row).refused_port;
+                if before != 0 && before != record.named_port {
+                    (*row).refused_ports_differ = 1;
+                }
+                (*row).refused_port = record.named_port;
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! are kept, with all that is said of them.
 
 use super::{
-    findings::DestinationFacts,
+    findings::{DestinationFacts, is_bind},
     heavy_hitters::{Entry, HeavyHitters},
     lanes::LaneKey,
     number::as_f64,
@@ -14,7 +14,10 @@ use super::{
     steps::StepCounts,
     summary::{DestinationSummary, UsualStep},
 };
-use crate::model::{Assignment, Origin, Pass, PortRange, RangeInForce, is_no_port};
+use crate::model::{
+    Assignment, Origin, Pass, PortRange, RangeInForce,
+    errno::{is_no_address, is_no_port},
+};
 
 /// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports.
 /// Once there are more, the quieter ones make room, and are counted.
@@ -31,6 +34,9 @@ pub(super) struct Destinations {
 struct Tracked {
     failures: u64,
     no_port: u64,
+    no_address: u64,
+    refused_port: Option<u16>,
+    refused_ports_differ: bool,
     searches_known: u64,
     second_pass: u64,
     steps: StepCounts,
@@ -106,6 +112,13 @@ impl Tracked {
         self.second_pass += u64::from(assignment.pass == Some(Pass::Second));
         let is_no_port = assignment.errno.is_some_and(|errno| is_no_port(assignment.origin, errno));
         self.no_port += u64::from(is_no_port);
+        let is_bind = is_bind(&assignment.flow, assignment.origin);
+        let is_no_address = is_bind && assignment.errno.is_some_and(is_no_address);
+        self.no_address += u64::from(is_no_address);
+        if let Some(port) = assignment.first_candidate.filter(|_| is_refused(assignment)) {
+            self.refused_ports_differ |= self.refused_port.is_some_and(|before| before != port);
+            self.refused_port = Some(port);
+        }
         match event {
             Some(event) => {
                 self.ports.insert(event.port);
@@ -114,6 +127,11 @@ impl Tracked {
             None => self.failures += 1,
         }
     }
+}
+
+/// Whether a port was refused that the program named, or had.
+fn is_refused(assignment: &Assignment) -> bool {
+    assignment.origin == Some(Origin::Explicit) && assignment.is_failed()
 }
 
 fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
@@ -130,6 +148,9 @@ fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
         per_second: (seconds > 0.0).then(|| as_f64(entry.count) / seconds),
         no_port,
         refused: if origin == Some(Origin::Explicit) { failures } else { 0 },
+        no_address: entry.value.no_address,
+        refused_port: entry.value.refused_port,
+        refused_ports_differ: entry.value.refused_ports_differ,
         searches_known,
         second_pass,
         ..DestinationFacts::default()

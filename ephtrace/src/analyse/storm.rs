@@ -122,6 +122,10 @@ pub struct Numbers {
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
     pub range: Option<PortRange>,
+    /// Origin `explicit`: the port of the latest failure.
+    pub refused_port: Option<u16>,
+    /// Failures were about more ports than that one.
+    pub refused_ports_differ: bool,
 }
 
 /// Name of an errno slot that holds all others.
@@ -280,6 +284,8 @@ impl Numbers {
             second_pass: totals.second_pass,
             range: (totals.range != [0, 0])
                 .then(|| PortRange::new(totals.range[0], totals.range[1])),
+            refused_port: (totals.refused_port != 0).then_some(totals.refused_port),
+            refused_ports_differ: totals.refused_ports_differ != 0,
         }
     }
 }

@@ -242,6 +242,7 @@ fn a_summary_counts() {
     retried: 0
     reuse: {"assignments":{"median":2,"min":2},"forgotten":0,"reuses":1,"soonest":"10.0.0.1:443","time_ns":{"median":0,"min":0},"warning":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one"}
     self_connects: {"at_risk":0,"count":0,"explanation":null,"risk":null}
+    unseen_failures: null
     verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination","predictable":"yes"}
     "##);
 }

@@ -22,6 +22,7 @@ use crate::{
         containers::Containers,
         netns,
         snapshot::{self, Which},
+        taken_by,
     },
     inventory::{Inventory, PastOwners, facts},
     model::{Filter, Hook},
@@ -144,6 +145,7 @@ fn look(settings: &CheckSettings) -> Result<CheckInput> {
     let own_netns = netns::own().ok();
     let mut facts = Facts { destinations, own_netns, self_connects, ..Facts::default() };
     facts::add_inventory(&mut facts, &inventory);
+    taken_by::add(&mut facts.destinations);
     let Facts { destinations, asked, .. } = facts::of_inventory(&inventory);
     let counted = interval.map(|interval| interval.all);
     let findings = findings(&facts);

@@ -15,3 +15,4 @@ pub mod processors;
 pub mod snapshot;
 pub mod sock_diag;
 pub mod sysctl;
+pub mod taken_by;

@@ -78,7 +78,8 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
         }),
         salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(record)).flatten(),
         word_step: None,
-        first_candidate: None,
+        // The named port is the only one that is looked at.
+        first_candidate: (!has_port && record.named_port != 0).then_some(record.named_port),
         tried: None,
         pass: None,
         search_unknown: None,
@@ -185,6 +186,15 @@ mod tests {
         let assignment = decode(record.as_bytes(), &MACHINE).unwrap().assignment;
         assert!(assignment.is_failed());
         assert_eq!(assignment.errno, Some(99));
+    }
+
+    #[test]
+    fn a_failure_tells_the_port_that_was_named() {
+        let named = |errno| {
+            let record = AssignmentRecord { errno, named_port: 443, ..record() };
+            decode(record.as_bytes(), &MACHINE).unwrap().assignment.first_candidate
+        };
+        assert_eq!((named(98), named(0)), (Some(443), None));
     }
 
     #[test]

@@ -21,6 +21,11 @@ pub fn is_no_port(origin: Option<Origin>, errno: u16) -> bool {
     }
 }
 
+/// Whether `bind()` failed as the address is none of this machine's: it never came to the port.
+pub fn is_no_address(errno: u16) -> bool {
+    errno == EADDRNOTAVAIL
+}
+
 /// The name of an errno that a search for a port can end with, in every output.
 pub fn errno_name(errno: u16) -> Option<&'static str> {
     Some(match errno {

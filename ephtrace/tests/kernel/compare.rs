@@ -168,6 +168,11 @@ fn in_time(attempt: &Attempt, event: &Event) -> bool {
 
 /// What is said of the search agrees with the port and the range.
 fn search_is_possible(event: &Event) -> bool {
+    // The port that the program named may be any, and is told of each failure.
+    if event.origin.as_deref() == Some("explicit") {
+        let is_failed = event.errno != Some(0);
+        return event.first_candidate.is_some_and(|port| port > 0) == is_failed;
+    }
     let Some((low, high)) = event.range else { return true };
     let ports = u32::from(high) + 1 - u32::from(low);
     let first = event.first_candidate.is_none_or(|first| (low..=high).contains(&first));

@@ -20,6 +20,7 @@ mod attempts;
 mod bpf;
 mod check;
 mod compare;
+mod conntrack;
 mod cost;
 mod doctor;
 mod exclusive;
@@ -53,6 +54,7 @@ mod terminal;
 mod top;
 mod totals;
 mod tracer;
+mod unseen;
 #[path = "../common/wait.rs"]
 mod wait;
 mod ways;
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         all_clear::TESTS,
         attempts::TESTS,
         check::TESTS,
+        conntrack::TESTS,
         cost::TESTS,
         doctor::TESTS,
         exclusive::TESTS,

@@ -2,7 +2,7 @@
 //! what was left out to keep memory bounded.
 
 use super::{
-    facts::{Completeness, Facts},
+    facts::{Completeness, DestinationFacts, Facts},
     finding::{Check, Finding, Rule, Severity},
 };
 use crate::model::errno_name;
@@ -13,6 +13,11 @@ pub(super) const CHECKS: &[Check] = &[failures, losses, disorder, no_room];
 /// Failures that no rule explains.
 fn failures(facts: &Facts) -> Vec<Finding> {
     let Completeness { assignments, failures, ref errors, .. } = facts.completeness;
+    // Of the ports that were named, and of addresses that are not there, other rules say why.
+    let of_the_named =
+        |d: &DestinationFacts| if d.is_explicit() { d.refused } else { d.no_address };
+    let explained: u64 = facts.destinations.iter().map(of_the_named).sum();
+    let failures = failures.saturating_sub(explained);
     let is_explained = facts.destinations.iter().any(|d| d.no_port > 0);
     if failures == 0 || is_explained {
         return Vec::new();

@@ -1,26 +1,40 @@
-//! Rules about ports that the program had, or named: no search was made, and more ports are no
-//! help. Sources: `tcp_v4_connect` and `__inet_check_established` (Linux 6.12), bind(2),
-//! connect(2).
+//! Rules about ports that the program had, or named, and about addresses that are not there: no
+//! search was made, and more ports are no help. Sources: `__inet_bind`, `tcp_v4_connect` and
+//! `__inet_check_established` (Linux 6.12), bind(2), connect(2), bindresvport(3), mount.nfs(8).
 
 use super::{
-    facts::{DestinationFacts, Facts},
+    facts::{DestinationFacts, Facts, TakenBy},
     finding::{Check, Finding, Rule, Severity},
 };
+use crate::model::Origin;
 
 /// The checks of this file.
-pub(super) const CHECKS: &[Check] = &[tuple_taken, bind_refused];
+pub(super) const CHECKS: &[Check] = &[tuple_taken, bind_refused, no_address, privileged];
 
-fn failing(facts: &Facts) -> impl Iterator<Item = &DestinationFacts> {
-    facts.destinations.iter().filter(|d| d.refused > 0)
-}
+/// Ports below are for privileged programs; `bindresvport` goes through the upper half of them.
+const PRIVILEGED: u16 = 1024;
+
+/// As many privileged ports that were taken are no service that names its own.
+const MIN_TRIES: u64 = 10;
 
 fn who(d: &DestinationFacts) -> &str {
     d.process.as_deref().unwrap_or("a process")
 }
 
+/// Failures of `bind()` to a port with a name, that of the address left out.
+fn port_refused(d: &DestinationFacts) -> u64 {
+    if d.flow.has_destination() { 0 } else { d.refused.saturating_sub(d.no_address) }
+}
+
+/// Whether one port below 1024 after another was tried.
+fn tries_privileged(d: &DestinationFacts) -> bool {
+    let is_below = d.refused_port.is_some_and(|port| port < PRIVILEGED);
+    is_below && d.refused_ports_differ && port_refused(d) >= MIN_TRIES
+}
+
 /// A bound socket connects where another with the same port has a connection already.
 fn tuple_taken(facts: &Facts) -> Vec<Finding> {
-    let failing = failing(facts).filter(|d| d.flow.has_destination());
+    let failing = facts.destinations.iter().filter(|d| d.refused > 0 && d.flow.has_destination());
     failing
         .map(|d| Finding {
             rule: Rule::TupleTaken,
@@ -32,9 +46,10 @@ fn tuple_taken(facts: &Facts) -> Vec<Finding> {
             ),
             evidence: format!(
                 "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is taken, \
-                 not the range{}",
+                 not the range{}{}",
                 d.refused,
-                taken_by(d)
+                port(d),
+                there_now(d)
             ),
             remedies: vec![
                 "another source port, or none: IP_BIND_ADDRESS_NO_PORT (SO_REUSEADDR and \
@@ -48,8 +63,22 @@ fn tuple_taken(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// What has the 4-tuples, as far as it is known.
-fn taken_by(d: &DestinationFacts) -> String {
+/// `; port 33445, now in TIME-WAIT`, as far as it is known.
+fn port(d: &DestinationFacts) -> String {
+    let Some(port) = d.refused_port else { return String::new() };
+    let which = if d.refused_ports_differ { "of several ports the last" } else { "port" };
+    let now = match &d.taken_by {
+        Some(TakenBy { state, who: Some(who) }) => format!(", which {who} has, in {state}"),
+        Some(TakenBy { state, who: None }) => {
+            format!(", which is in {state}, and no process is known to have it open")
+        }
+        None => String::new(),
+    };
+    format!("; {which} {port}{now}")
+}
+
+/// What has connections to the destination, as far as it is known.
+fn there_now(d: &DestinationFacts) -> String {
     let Some(in_use) = d.in_use else { return String::new() };
     let waiting = d.time_wait.unwrap_or(0);
     let held = d.held_by.as_ref().map_or_else(String::new, |who| format!(", {who}"));
@@ -58,20 +87,82 @@ fn taken_by(d: &DestinationFacts) -> String {
 
 /// A service wants a port that another has.
 fn bind_refused(facts: &Facts) -> Vec<Finding> {
-    let failing = failing(facts).filter(|d| !d.flow.has_destination());
+    let failing = facts.destinations.iter().filter(|d| port_refused(d) > 0);
     failing
+        .filter(|d| !tries_privileged(d))
         .map(|d| Finding {
             rule: Rule::BindRefused,
             severity: Severity::Warning,
             sentence: format!("{} can't have the port that it names in bind() on {d}", who(d)),
             evidence: format!(
-                "{} of {} such calls failed: another socket has the port (EADDRINUSE), or the \
-                 address is not there (EADDRNOTAVAIL)",
-                d.refused, d.assignments
+                "{} such calls failed with EADDRINUSE: another socket has the port{}",
+                port_refused(d),
+                port(d)
             ),
             remedies: vec![
                 "`ss -tanp` tells who has a port; keep it out of the range: \
-             net.ipv4.ip_local_reserved_ports"
+                 net.ipv4.ip_local_reserved_ports"
+                    .to_owned(),
+            ],
+        })
+        .collect()
+}
+
+/// The address is the trouble, not the ports.
+fn no_address(facts: &Facts) -> Vec<Finding> {
+    let failing = facts.destinations.iter().filter(|d| d.no_address > 0);
+    failing
+        .map(|d| Finding {
+            rule: Rule::NoAddress,
+            severity: Severity::Warning,
+            sentence: format!(
+                "{} binds to {}, which is no address of this network namespace: it is the \
+                 address, not the ports",
+                who(d),
+                d.flow.saddr
+            ),
+            evidence: format!(
+                "{} bind() calls failed with EADDRNOTAVAIL before a port was looked for",
+                d.no_address
+            ),
+            remedies: vec![
+                format!("ip address show to {}", d.flow.saddr),
+                match (d.flow.saddr.is_ipv4(), d.origin) {
+                    (true, Some(Origin::Explicit)) => {
+                        "for a service on an address that moves: net.ipv4.ip_nonlocal_bind=1"
+                            .to_owned()
+                    }
+                    _ => "bind to an address that is there, or to none".to_owned(),
+                },
+            ],
+        })
+        .collect()
+}
+
+/// NFS and rsh ask for a port below 1024 by naming one after another.
+fn privileged(facts: &Facts) -> Vec<Finding> {
+    let failing = facts.destinations.iter().filter(|d| tries_privileged(d));
+    failing
+        .map(|d| Finding {
+            rule: Rule::PrivilegedTaken,
+            severity: Severity::Warning,
+            sentence: format!(
+                "{} names one port below {PRIVILEGED} after another, as bindresvport does for NFS \
+                 and rsh, and finds many taken on {d}",
+                who(d)
+            ),
+            evidence: format!(
+                "{} such calls failed with EADDRINUSE{}; there are 512 of these ports at most, \
+                 whatever the ephemeral range",
+                port_refused(d),
+                port(d)
+            ),
+            remedies: vec![
+                "NFS: mount with noresvport where the server takes it (option `insecure` of its \
+                 export)"
+                    .to_owned(),
+                "`ss -tan 'sport < 1024'` tells what has them; many in TIME-WAIT come from short \
+                 connections"
                     .to_owned(),
             ],
         })

@@ -4,7 +4,11 @@ use std::{fmt, net::IpAddr};
 
 use crate::{
     analyse::{capacity::Capacity, reuse::Reuse, self_connect::SelfConnect, storm::Row},
-    model::{FlowKey, Origin, PortRange, is_no_port, losses::Losses},
+    model::{
+        FlowKey, Origin, PortRange,
+        errno::{is_no_address, is_no_port},
+        losses::Losses,
+    },
 };
 
 /// What is known of a host, as far as it is.
@@ -98,6 +102,14 @@ pub struct DestinationFacts {
     pub no_port: u64,
     /// Failed attempts for a port that the program named or had: no search was made.
     pub refused: u64,
+    /// Those of a `bind()` to an address that is not there, whatever the port.
+    pub no_address: u64,
+    /// The port of the latest of `refused`.
+    pub refused_port: Option<u16>,
+    /// They were about more ports than that one.
+    pub refused_ports_differ: bool,
+    /// Who has that port, or the connection that was asked for, if somebody looked and found it.
+    pub taken_by: Option<TakenBy>,
     /// Searches of which it is known how far they went.
     pub searches_known: u64,
     /// Of these, how many went on to the other parity.
@@ -110,6 +122,15 @@ pub struct DestinationFacts {
     pub latency_p99_ns: Option<u64>,
     /// How many processors searches kept busy at most: their time includes waiting for a processor.
     pub search_cpus_at_most: Option<f64>,
+}
+
+/// A socket that is in the way of another with the same port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenBy {
+    /// Its state, as `ss` spells it.
+    pub state: &'static str,
+    /// Who has it open, such as `curl (4711)`; `None` if nobody has, or nobody may know.
+    pub who: Option<String>,
 }
 
 /// Sockets of one destination by the states that say what is wrong.
@@ -246,6 +267,13 @@ pub struct Storm {
     pub initiator: Option<(String, f64)>,
 }
 
+/// Whether an attempt was a `bind()`: one without a destination. `connect()` has the same errno for
+/// another reason.
+pub(in crate::analyse) fn is_bind(flow: &FlowKey, origin: Option<Origin>) -> bool {
+    let binds = [Origin::Bind, Origin::Udp, Origin::Explicit];
+    !flow.has_destination() && origin.is_some_and(|origin| binds.contains(&origin))
+}
+
 impl DestinationFacts {
     /// As a totals row tells it.
     pub fn of_row(row: &Row) -> Self {
@@ -266,6 +294,13 @@ impl DestinationFacts {
                 .map(|e| e.1)
                 .sum(),
             refused: if row.origin == Some(Origin::Explicit) { numbers.failed } else { 0 },
+            no_address: if is_bind(&row.flow, row.origin) {
+                numbers.errors.iter().filter(|e| e.0.is_some_and(is_no_address)).map(|e| e.1).sum()
+            } else {
+                0
+            },
+            refused_port: numbers.refused_port,
+            refused_ports_differ: numbers.refused_ports_differ,
             searches_known: numbers.searches_known,
             second_pass: numbers.second_pass,
             tried_p50: numbers.tried_p50,

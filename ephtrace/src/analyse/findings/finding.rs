@@ -62,6 +62,10 @@ rules! {
         TupleTaken = "tuple-taken";
         /// A port that a program named was taken.
         BindRefused = "bind-refused";
+        /// `bind()` names an address that is not there.
+        NoAddress = "no-address";
+        /// `bindresvport` finds many ports below 1024 taken.
+        PrivilegedTaken = "privileged-taken";
         /// Connections are not answered.
         SynSent = "syn-sent";
         /// Connections that the peer closed are not closed here.

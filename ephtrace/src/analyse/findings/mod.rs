@@ -16,10 +16,11 @@ mod settings;
 mod states;
 mod tracker;
 
+pub(super) use self::facts::is_bind;
 pub use self::{
     facts::{
         AskedFacts, Completeness, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, Storm,
-        TrackedFacts, Tracker,
+        TakenBy, TrackedFacts, Tracker,
     },
     finding::{Finding, Rule, Severity},
     rules::findings,

@@ -316,8 +316,84 @@ fn attempts_of_sockets_that_had_their_port_are_no_shortage() {
         refused: 29,
         ..destination()
     };
-    let found = findings(&Facts { destinations: vec![refused], ..Facts::default() });
+    // A summary has nothing to add.
+    let completeness = Completeness { assignments: 29, failures: 29, ..Completeness::default() };
+    let facts = Facts { destinations: vec![refused], completeness, ..Facts::default() };
+    let found = findings(&facts);
     let rules: Vec<Rule> = found.iter().map(|finding| finding.rule).collect();
     assert_eq!(rules, [Rule::TupleTaken]);
     assert!(found[0].evidence.starts_with("29 connects"), "{}", found[0].evidence);
+}
+
+/// Binds that name a port, on 0.0.0.0.
+fn binds(refused: u64) -> DestinationFacts {
+    let saddr = [0, 0, 0, 0].into();
+    DestinationFacts {
+        flow: FlowKey { saddr, daddr: None, dport: None, ..destination().flow },
+        origin: Some(Origin::Explicit),
+        assignments: refused,
+        refused,
+        refused_port: Some(8080),
+        ..destination()
+    }
+}
+
+#[test]
+fn a_refusal_tells_its_cause() {
+    let listener = TakenBy { state: "LISTEN", who: Some("nginx (7)".into()) };
+    let waits = TakenBy { state: "TIME-WAIT", who: None };
+    let tuple = DestinationFacts {
+        origin: Some(Origin::Explicit),
+        refused: 29,
+        refused_port: Some(33_445),
+        taken_by: Some(waits),
+        ..destination()
+    };
+    let privileged = DestinationFacts {
+        refused_port: Some(997),
+        refused_ports_differ: true,
+        process: Some("mount.nfs (9)".into()),
+        ..binds(424)
+    };
+    let gone = DestinationFacts {
+        flow: FlowKey { saddr: [10, 9, 9, 9].into(), ..binds(0).flow },
+        no_address: 3,
+        ..binds(3)
+    };
+    let service = DestinationFacts { taken_by: Some(listener), ..binds(2) };
+    let destinations = vec![tuple, service, gone, privileged];
+    assert_snapshot!(text(&Facts { destinations, ..Facts::default() }), @r##"
+    warning [tuple-taken] curl (4711) connects bound sockets to 10.0.0.1 -> 10.0.0.2:443, and the port of each has such a connection already
+      29 connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is taken, not the range; port 33445, which is in TIME-WAIT, and no process is known to have it open
+      -> another source port, or none: IP_BIND_ADDRESS_NO_PORT (SO_REUSEADDR and SO_REUSEPORT let it bind, and do not free the 4-tuple)
+      -> where it is in TIME_WAIT: let the other side close first, or net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides
+    warning [bind-refused] curl (4711) can't have the port that it names in bind() on 0.0.0.0
+      2 such calls failed with EADDRINUSE: another socket has the port; port 8080, which nginx (7) has, in LISTEN
+      -> `ss -tanp` tells who has a port; keep it out of the range: net.ipv4.ip_local_reserved_ports
+    warning [no-address] curl (4711) binds to 10.9.9.9, which is no address of this network namespace: it is the address, not the ports
+      3 bind() calls failed with EADDRNOTAVAIL before a port was looked for
+      -> ip address show to 10.9.9.9
+      -> for a service on an address that moves: net.ipv4.ip_nonlocal_bind=1
+    warning [privileged-taken] mount.nfs (9) names one port below 1024 after another, as bindresvport does for NFS and rsh, and finds many taken on 0.0.0.0
+      424 such calls failed with EADDRINUSE; of several ports the last 997; there are 512 of these ports at most, whatever the ephemeral range
+      -> NFS: mount with noresvport where the server takes it (option `insecure` of its export)
+      -> `ss -tan 'sport < 1024'` tells what has them; many in TIME-WAIT come from short connections
+    "##);
+}
+
+#[test]
+fn a_missing_address_is_no_shortage() {
+    for origin in [Origin::Bind, Origin::Udp, Origin::Explicit] {
+        let gone = DestinationFacts {
+            origin: Some(origin),
+            refused: if origin == Origin::Explicit { 5 } else { 0 },
+            no_address: 5,
+            assignments: 5,
+            ..binds(0)
+        };
+        let found = findings(&Facts { destinations: vec![gone], ..Facts::default() });
+        let rules: Vec<Rule> = found.iter().map(|finding| finding.rule).collect();
+        let about_binds = if origin == Origin::Bind { &[Rule::BindZero][..] } else { &[] };
+        assert_eq!(rules, [&[Rule::NoAddress], about_binds].concat(), "{origin:?}");
+    }
 }

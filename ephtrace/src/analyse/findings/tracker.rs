@@ -33,7 +33,9 @@ fn when(tracked: &TrackedFacts) -> &'static str {
 /// The table was full.
 fn dropped(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
-        let TrackedFacts { drop, early_drop, .. } = *tracked;
+        let TrackedFacts { drop, early_drop, insert_failed, .. } = *tracked;
+        // An entry that clashes counts as dropped, too, unless the kernel could resolve that.
+        let drop = drop.saturating_sub(insert_failed);
         (drop + early_drop > 0).then(|| Finding {
             rule: Rule::ConntrackDrop,
             severity: severity(
@@ -54,7 +56,8 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
                 )
             },
             evidence: format!(
-                "nf_conntrack: drop {drop}, early_drop {early_drop}, {}",
+                "nf_conntrack: drop {drop}{}, early_drop {early_drop}, {}",
+                if insert_failed > 0 { " at least, clashes left out" } else { "" },
                 when(tracked)
             ),
             // The limit is that of the whole host, and can be set only there.
@@ -69,7 +72,7 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
 /// The NAT, not the ports of this host.
 fn clashed(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
-        let TrackedFacts { insert_failed, search_restart, .. } = *tracked;
+        let TrackedFacts { insert_failed, drop, search_restart, .. } = *tracked;
         (insert_failed > 0).then(|| {
             let mut evidence =
                 format!("nf_conntrack: insert_failed {insert_failed}, {}", when(tracked));
@@ -82,11 +85,20 @@ fn clashed(facts: &Facts) -> Vec<Finding> {
             }
             Finding {
                 rule: Rule::NatClash,
-                severity: severity(tracked, Severity::Warning),
+                severity: if drop > 0 {
+                    severity(tracked, Severity::Warning)
+                } else {
+                    Severity::Note
+                },
                 sentence: format!(
-                    "connections in {} got the same translated address and port as others: their \
-                     first packets were dropped (NAT, not the ports of this host)",
-                    n.name
+                    "connections in {} got the same translated address and port as others{} (NAT, \
+                     not the ports of this host)",
+                    n.name,
+                    if drop > 0 {
+                        ": first packets of them were dropped"
+                    } else {
+                        ", and no packet was dropped"
+                    }
                 ),
                 evidence,
                 remedies: vec![

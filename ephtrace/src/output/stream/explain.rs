@@ -17,7 +17,10 @@ pub(super) fn explain(out: &mut Vec<u8>, assignment: &Assignment) {
         Some(Search::Counted) => {
             "an identifier, counted up from the last one of anybody".to_owned()
         }
-        Some(Search::Named) => "named by the program, or its own from before".to_owned(),
+        Some(Search::Named) => {
+            let port = assignment.first_candidate.map_or(String::new(), |port| format!("{port} "));
+            format!("{port}named by the program, or its own from before")
+        }
         Some(Search::Keyed) | None => search(assignment),
     });
     if assignment.is_self_connect() {

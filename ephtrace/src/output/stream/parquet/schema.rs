@@ -126,7 +126,13 @@ pub(super) const FIELDS: [Field; 30] = [
     field(RANGE_HIGH, Int32, Dictionary, "last port of the range in force"),
     field(columns::RANGE_SOURCE, Text, Dictionary, "who set the range: netns or socket"),
     field(columns::SALT_EPOCH, Int64, Dictionary, "epoch of the kernel's hash secret"),
-    field(columns::FIRST_CANDIDATE, Int32, Delta, "port at which the search began"),
+    field(
+        columns::FIRST_CANDIDATE,
+        Int32,
+        Delta,
+        "port at which the search began, or that the program named where it failed (origin \
+         `explicit`)",
+    ),
     field(columns::TRIED, Int64, Dictionary, "candidates that the search looked at"),
     field(columns::PASS, Text, Dictionary, "half of the search: first or second"),
     field(columns::SEARCH_UNKNOWN, Text, Dictionary, "why the search is not known"),
