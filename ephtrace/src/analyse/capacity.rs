@@ -27,8 +27,24 @@ pub struct Series {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     at_ns: u64,
-    in_use: u32,
+    taken: Taken,
     assigned: u64,
+}
+
+/// Ports that one destination can't have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Those in use for it.
+    pub in_use: u32,
+    /// Others, which are taken whatever the destination: bound, or bound and connected.
+    pub bound: u32,
+}
+
+impl Taken {
+    /// All of them.
+    pub fn all(self) -> u32 {
+        self.in_use + self.bound
+    }
 }
 
 /// What a series tells at its end.
@@ -36,7 +52,7 @@ struct Sample {
 pub struct Capacity {
     /// When it was looked at, in nanoseconds since the Unix epoch.
     pub at_ns: u64,
-    /// Ports in use now.
+    /// Ports that are taken now: in use for it, or bound for every destination.
     pub in_use: u32,
     /// Ports that can be used: the range less the reserved ones.
     pub usable: u32,
@@ -62,12 +78,12 @@ pub struct Capacity {
 }
 
 impl Series {
-    /// Takes note of what is in use at `at_ns`, and of all that was assigned so far.
-    pub fn push(&mut self, at_ns: u64, in_use: u32, assigned: u64) {
+    /// Takes note of what is taken at `at_ns`, and of all that was assigned so far.
+    pub fn push(&mut self, at_ns: u64, taken: Taken, assigned: u64) {
         if self.samples.len() == MAX_SAMPLES {
             self.samples.pop_front();
         }
-        self.samples.push_back(Sample { at_ns, in_use, assigned });
+        self.samples.push_back(Sample { at_ns, taken, assigned });
     }
 
     /// What the series tells, with so many usable ports; `None` before the first look.
@@ -76,26 +92,29 @@ impl Series {
         let seconds = seconds(first.at_ns, last.at_ns);
         let growth = self.growth();
         let assigned = (seconds > 0.0).then(|| as_f64(last.assigned - first.assigned) / seconds);
-        let grown = f64::from(last.in_use) - f64::from(first.in_use);
+        // What is bound is neither assigned nor released for this destination.
+        let in_use = |sample: &Sample| f64::from(sample.taken.in_use);
+        let grown = in_use(last) - in_use(first);
         let released =
             assigned.map(|rate| (rate - grown / seconds).max(0.0)).filter(|rate| rate.is_finite());
-        let mean = self.samples.iter().map(|s| f64::from(s.in_use)).sum::<f64>()
-            / as_f64(self.samples.len() as u64);
+        let mean = self.samples.iter().map(in_use).sum::<f64>() / as_f64(self.samples.len() as u64);
         let least = assigned.unwrap_or(0.0) * NOISE;
         let hold_s = released.filter(|&rate| rate > least).map(|rate| mean / rate);
-        let until = |mark: f64| until(f64::from(last.in_use), mark, self.trend());
+        let taken = last.taken.all();
+        let until = |mark: f64| until(f64::from(taken), mark, self.trend());
+        let to_go_round = f64::from(usable.saturating_sub(last.taken.bound));
         Some(Capacity {
             at_ns: last.at_ns,
-            in_use: last.in_use,
+            in_use: taken,
             usable,
-            share: f64::from(last.in_use) / f64::from(usable.max(1)),
+            share: f64::from(taken) / f64::from(usable.max(1)),
             assigned_per_second: assigned,
             released_per_second: released,
             growth_per_second: growth,
             hold_s,
             sustainable_per_second: hold_s
                 .filter(|&hold| hold > 0.0)
-                .map(|hold| f64::from(usable) / hold),
+                .map(|hold| to_go_round / hold),
             half_in_s: until(f64::from(usable) / 2.0),
             full_in_s: until(f64::from(usable)),
         })
@@ -104,7 +123,8 @@ impl Series {
     /// What a forecast goes by: the growth, unless it has ended.
     fn trend(&self) -> Option<f64> {
         let recent = self.samples.len().saturating_sub(MIN_SAMPLES);
-        let grows = self.samples.iter().skip(recent).is_sorted_by(|a, b| a.in_use < b.in_use);
+        let grows =
+            self.samples.iter().skip(recent).is_sorted_by(|a, b| a.taken.all() < b.taken.all());
         self.growth().filter(|_| grows)
     }
 
@@ -117,7 +137,7 @@ impl Series {
         let mut slopes = Vec::with_capacity(MAX_SAMPLES * MAX_SAMPLES / 2);
         for (n, a) in self.samples.iter().enumerate() {
             for b in self.samples.iter().skip(n + 1).filter(|b| b.at_ns > a.at_ns) {
-                let grown = f64::from(b.in_use) - f64::from(a.in_use);
+                let grown = f64::from(b.taken.all()) - f64::from(a.taken.all());
                 slopes.push(grown / seconds(a.at_ns, b.at_ns));
             }
         }

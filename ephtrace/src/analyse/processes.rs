@@ -1,5 +1,7 @@
 //! Each process, and how its ports are handed out.
 
+use std::sync::Arc;
+
 use super::{
     heavy_hitters::{Entry, HeavyHitters},
     pattern::{Judge, Observation, Verdict, WHOLE},
@@ -26,6 +28,7 @@ struct Name(Option<Comm>);
 #[derive(Default)]
 struct Known {
     failures: u64,
+    container: Option<Arc<str>>,
     waiting: Vec<Observation>,
     judge: Option<Judge>,
 }
@@ -57,6 +60,9 @@ impl Processes {
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
         let Some(pid) = assignment.pid else { return };
         let known = &mut self.known.see((pid, Name(assignment.comm))).value;
+        if known.container.is_none() {
+            known.container.clone_from(&assignment.container);
+        }
         match event {
             Some(event) => known.observe(event),
             None => known.failures += 1,
@@ -72,6 +78,7 @@ impl Processes {
         let summary = |((pid, name), entry): (&(u32, Name), &Entry<Known>)| ProcessSummary {
             pid: *pid,
             comm: name.text().map(str::to_owned),
+            container: entry.value.container.as_deref().map(str::to_owned),
             assignments: entry.count,
             complete: entry.complete,
             failures: entry.value.failures,

@@ -224,6 +224,8 @@ pub struct ProcessSummary {
     pub pid: u32,
     /// Its name, where known.
     pub comm: Option<String>,
+    /// Short id of its container, where it is in one.
+    pub container: Option<String>,
     /// Assignments, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; else it is a lower bound.

@@ -114,17 +114,8 @@ impl Tally {
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
-        let RunContext {
-            losses,
-            kernel,
-            hook,
-            unseen_failures,
-            cpu,
-            kernel_cost,
-            lanes_evicted,
-            ..
-        } = around;
-        let RunContext { overflow, own_netns, disordered, retried, .. } = around;
+        let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
+        let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));

@@ -11,7 +11,7 @@ use crate::{
     analyse::findings::{DestinationFacts, Facts, Severity, findings},
     cli::{TopArgs, TraceArgs},
     host::netns,
-    inventory::facts,
+    inventory::{PastOwners, facts},
     output::Notices,
     pipeline::{
         announce::{about_blinded, about_module},
@@ -19,6 +19,7 @@ use crate::{
         live::Pipeline,
         occupancy::InventoryPoller,
         playback::play,
+        remembering::{Remembering, Seen},
         settings::TraceSettings,
         signals::ShutdownSignals,
         timing::{DRAIN_EVERY, LOOK_EVERY, at, block_on},
@@ -55,18 +56,19 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
         zone: TimeZone::system(),
         colour: Terminal::has_colour(),
     };
-    let mut state = None;
+    let (mut state, seen) = (None, Seen::default());
     let mut pipeline = Pipeline::with_sink(settings, tracer, |started_ns| {
         let about = About { started_ns: Some(started_ns), now_ns: started_ns, ..about };
         let shared = state.insert(view::shared(about));
         let notices =
             Notices::new(io::stderr(), settings.view.quiet).with_plots(settings.view.plot);
-        Ok(Box::new(LiveSink::new(shared.clone(), notices)))
+        let sink = LiveSink::new(shared.clone(), notices);
+        Ok(Box::new(Remembering { sink, seen: seen.clone() }))
     })?;
     attach::settle(&mut pipeline, settings).await?;
     if let Some(state) = state {
         let view = View::open(state)?;
-        show(&mut pipeline, view, &mut ends, settings).await?;
+        show(&mut pipeline, view, (&mut ends, settings), &seen).await?;
     }
     attach::finish(pipeline).await
 }
@@ -75,8 +77,8 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
 async fn show(
     pipeline: &mut Pipeline,
     mut view: View,
-    ends: &mut ShutdownSignals,
-    settings: &TraceSettings,
+    (ends, settings): (&mut ShutdownSignals, &TraceSettings),
+    seen: &Seen,
 ) -> Result<()> {
     let end = settings.duration.map(|duration| Instant::now() + duration);
     let mut poller = InventoryPoller::new(LOOK_EVERY);
@@ -92,7 +94,8 @@ async fn show(
             _ = look.tick() => {
                 pipeline.look()?;
                 let snapshot = pipeline.snapshot(&view.wanted())?;
-                tell_use(&view, &mut poller, &snapshot, pipeline.facts());
+                let facts = pipeline.facts();
+                tell_use(&view, (&mut poller, &seen.borrow()), &snapshot, facts);
                 view.tell(Input::TallySnapshot(snapshot));
                 for line in about_blinded(&pipeline.blinded()) {
                     view.tell(Input::Finding(line));
@@ -124,14 +127,14 @@ async fn show(
 /// that it does not show, too.
 fn tell_use(
     view: &View,
-    poller: &mut InventoryPoller,
+    (poller, past_owners): (&mut InventoryPoller, &PastOwners),
     snapshot: &TallySnapshot,
     destinations: Vec<DestinationFacts>,
 ) {
     let shown = &snapshot.destinations;
     let mut facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
     let places = shown.iter().filter_map(|(lane, _)| Some((lane.flow.netns?, None)));
-    let inventories = poller.look(places);
+    let inventories = poller.look(places, past_owners);
     let mut in_use = Vec::new();
     for inventory in &inventories {
         facts::add_inventory(&mut facts, inventory);
@@ -140,8 +143,9 @@ fn tell_use(
                 let range = shown.iter().find(|(lane, _)| lane.flow == one.flow);
                 let range = range.and_then(|(_, one)| one.range);
                 let part = namespace.settings.part(range);
-                let (ports, _) = one.in_use_in(part);
-                (one.flow, InUse { ports, of: namespace.settings.usable_in(part) })
+                let of = namespace.settings.usable_in(part);
+                let ports = of.saturating_sub(namespace.left_in(one, part));
+                (one.flow, InUse { ports, of })
             }));
         }
     }

@@ -104,9 +104,13 @@ pub fn snapshot(
     Ok(looked.describe(limit, &holders, past_owners))
 }
 
-/// As [`snapshot`], without owners: for a caller that looks again and again.
-pub fn snapshot_without_owners(which: &Which, limit: usize) -> Result<Inventory, InventoryError> {
-    Ok(Looked::at(which)?.describe(limit, &Holders::default(), &PastOwners::default()))
+/// As [`snapshot`], without those who have sockets open: for a caller that looks again and again.
+pub fn snapshot_without_holders(
+    which: &Which,
+    limit: usize,
+    past_owners: &PastOwners,
+) -> Result<Inventory, InventoryError> {
+    Ok(Looked::at(which)?.describe(limit, &Holders::default(), past_owners))
 }
 
 /// Namespaces that were looked at.

@@ -93,6 +93,13 @@ impl Namespace {
         self.settings.usable_in(part).saturating_sub(taken)
     }
 
+    /// The same for a destination that has nothing in use.
+    pub fn left_for_others(&self, part: PortRange) -> u32 {
+        let taken = self.taken.iter().filter(|port| part.contains(**port)).count();
+        let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+        self.settings.usable_in(part).saturating_sub(taken)
+    }
+
     /// Leaves the fullest `limit` destinations; those behind go to the others.
     pub fn cut(&mut self, limit: usize) {
         for one in self.destinations.drain(limit.min(self.destinations.len())..) {

@@ -15,6 +15,7 @@ mod output;
 pub(crate) mod playback;
 mod reader;
 mod recording_metadata;
+pub(crate) mod remembering;
 pub(crate) mod replay;
 pub mod settings;
 pub(crate) mod signals;

@@ -11,12 +11,15 @@ use std::{
 
 use crate::{
     analyse::{
-        capacity::{Capacity, Series},
+        capacity::{Capacity, Series, Taken},
         findings::{Facts, NetnsFacts, TrackedFacts},
         storm::{Interval, Row},
     },
-    host::snapshot::{self, Named, Which},
-    inventory::{DestinationUse, Inventory, facts},
+    host::{
+        snapshot::{self, Named, Which},
+        taken_by,
+    },
+    inventory::{DestinationUse, Inventory, Namespace, PastOwners, facts},
     model::{FlowKey, Origin, PortRange},
 };
 
@@ -53,6 +56,7 @@ impl InventoryPoller {
     pub(crate) fn look(
         &mut self,
         places: impl Iterator<Item = (u32, Option<u32>)>,
+        past_owners: &PastOwners,
     ) -> Vec<Inventory> {
         if self.rest > 0 {
             self.rest -= 1;
@@ -61,16 +65,18 @@ impl InventoryPoller {
         let began = Instant::now();
         let mut seen = BTreeSet::new();
         let places = places.filter(|&(netns, _)| seen.insert(netns)).take(MAX_NAMESPACES);
-        let inventories = places.filter_map(|(netns, pid)| list_sockets(netns, pid)).collect();
+        let list = |(netns, pid)| list_sockets(netns, pid, past_owners);
+        let inventories = places.filter_map(list).collect();
         self.rest = rest(began.elapsed(), self.interval);
         inventories
     }
 }
 
-fn list_sockets(netns: u32, pid: Option<u32>) -> Option<Inventory> {
+fn list_sockets(netns: u32, pid: Option<u32>, past_owners: &PastOwners) -> Option<Inventory> {
     let path = pid.and_then(|pid| ns_path(pid, netns));
     let these = vec![Named { text: netns.to_string(), netns, path }];
-    let list_sockets = snapshot::snapshot_without_owners(&Which::These(these), LISTED);
+    let list_sockets =
+        snapshot::snapshot_without_holders(&Which::These(these), LISTED, past_owners);
     list_sockets.inspect_err(|error| log::info!("use not known: {error}")).ok()
 }
 
@@ -121,9 +127,13 @@ impl Occupancy {
     pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
         self.count(&interval.rows);
         let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, Some(row.pid))));
-        for inventory in self.poller.look(places) {
-            self.note(&inventory);
-            facts::add_inventory(facts, &inventory);
+        let inventories = self.poller.look(places, &PastOwners::default());
+        for inventory in &inventories {
+            self.note(inventory);
+            facts::add_inventory(facts, inventory);
+        }
+        if !inventories.is_empty() {
+            taken_by::add(&mut facts.destinations);
         }
         self.tracked.since_last(&mut facts.namespaces);
         for row in &mut interval.rows {
@@ -168,12 +178,21 @@ impl Occupancy {
             for (key, followed) in here {
                 let part = namespace.settings.part(followed.range);
                 followed.range = followed.range.map(|_| part);
-                let count = in_use.get(key).map_or(0, |one| one.in_use_in(part).0);
-                followed.series.push(inventory.ts_ns, count, followed.assigned);
+                let taken = taken(namespace, in_use.get(key).copied(), part);
+                followed.series.push(inventory.ts_ns, taken, followed.assigned);
                 followed.capacity = followed.series.capacity(namespace.settings.usable_in(part));
             }
         }
     }
+}
+
+/// Ports of a part of the range that a destination can't have, listed or not.
+fn taken(namespace: &Namespace, one: Option<&DestinationUse>, part: PortRange) -> Taken {
+    let in_use = one.map_or(0, |one| one.in_use_in(part).0);
+    let usable = namespace.settings.usable_in(part);
+    let left =
+        one.map_or_else(|| namespace.left_for_others(part), |one| namespace.left_in(one, part));
+    Taken { in_use, bound: usable.saturating_sub(left + in_use) }
 }
 
 /// From the lowest to the highest port of both.
@@ -220,7 +239,7 @@ mod tests {
         let mut followed =
             Followed { range: Some(PortRange::new(40_000, 40_099)), ..Followed::default() };
         followed.range = hull(Some(PortRange::new(32_768, 60_999)), followed.range);
-        followed.series.push(0, 5010, 0);
+        followed.series.push(0, Taken { in_use: 5000, bound: 10 }, 0);
         followed.capacity = followed.series.capacity(28_232);
         occupancy.followed.insert(key, followed);
         assert_eq!(occupancy.capacity(&key, Some(PortRange::new(40_000, 40_099))), None);

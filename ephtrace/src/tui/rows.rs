@@ -1,5 +1,7 @@
 //! One row for each destination: what it did in the last second, and what is known of it.
 
+use std::sync::Arc;
+
 use crate::{
     analyse::{number::as_f64, summary::DestinationSummary},
     model::{Assignment, Comm, PortRange},
@@ -11,7 +13,7 @@ const STEPS: usize = 16;
 /// How much of its range a destination has in use now, as the kernel's tables say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InUse {
-    /// Ports that can't be given to this destination, for they are in use for it.
+    /// Ports that can't be given to this destination: in use for it, or bound for every one.
     pub ports: u32,
     /// Ports that the range has.
     pub of: u32,
@@ -61,6 +63,8 @@ pub(crate) struct Row {
     pub(crate) pid: Option<u32>,
     /// Its name.
     pub(crate) comm: Option<Comm>,
+    /// Short id of its container.
+    pub(crate) container: Option<Arc<str>>,
     /// What the tally says of it, as of the last snapshot that included it.
     pub(crate) said: Option<Box<DestinationSummary>>,
     steps: [i32; STEPS],
@@ -105,6 +109,7 @@ impl Row {
         self.range = assignment.ports().or(self.range);
         if assignment.pid.is_some() {
             (self.pid, self.comm) = (assignment.pid, assignment.comm);
+            self.container.clone_from(&assignment.container);
         }
         // A step over a change of the hash secret is none of the counter's.
         if let Some(step) = assignment.step.filter(|_| assignment.resalted != Some(true)) {

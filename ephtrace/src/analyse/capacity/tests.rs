@@ -4,14 +4,38 @@ use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 
+/// In use for the destination, and nothing bound.
+fn used(in_use: u32) -> Taken {
+    Taken { in_use, bound: 0 }
+}
+
 /// A leak of `rate` ports a second, looked at each second.
 fn leak(rate: u32, looks: u64, burst: impl Fn(u64) -> u32) -> Series {
     let mut series = Series::default();
     for n in 0..looks {
         let in_use = rate * u32::try_from(n).unwrap() + burst(n);
-        series.push(n * SECOND, in_use, u64::from(in_use));
+        series.push(n * SECOND, used(in_use), u64::from(in_use));
     }
     series
+}
+
+/// Half of the range bound: a leak ends there, and the rest goes round.
+#[test]
+fn what_is_bound_is_none_of_what_is_left() {
+    let mut series = Series::default();
+    for n in 0..11_u32 {
+        let taken = Taken { in_use: 100 * n, bound: 500 };
+        series.push(u64::from(n) * SECOND, taken, u64::from(100 * n));
+    }
+    let capacity = series.capacity(2000).unwrap();
+    assert_eq!((capacity.in_use, capacity.share), (1500, 0.75));
+    assert_eq!((capacity.half_in_s, capacity.full_in_s), (Some(0.0), Some(5.0)));
+    let mut steady = Series::default();
+    for n in 0..11 {
+        steady.push(n * SECOND, Taken { in_use: 100, bound: 1000 }, n * 100);
+    }
+    let capacity = steady.capacity(2000).unwrap();
+    assert_eq!((capacity.hold_s, capacity.sustainable_per_second), (Some(1.0), Some(1000.0)));
 }
 
 #[test]
@@ -32,7 +56,7 @@ fn one_burst_does_not_move_the_trend() {
 fn a_steady_load_has_a_ceiling_and_no_end() {
     let mut series = Series::default();
     for n in 0..10 {
-        series.push(n * SECOND, 6000, n * 100);
+        series.push(n * SECOND, used(6000), n * 100);
     }
     let capacity = series.capacity(28_232).unwrap();
     assert_eq!((capacity.hold_s, capacity.full_in_s), (Some(60.0), None));
@@ -42,7 +66,7 @@ fn a_steady_load_has_a_ceiling_and_no_end() {
 #[test]
 fn a_load_that_has_ended_has_no_end() {
     let mut series = leak(100, 11, |_| 0);
-    series.push(11 * SECOND, 1000, 1000);
+    series.push(11 * SECOND, used(1000), 1000);
     let capacity = series.capacity(2000).unwrap();
     assert_eq!((capacity.full_in_s, capacity.hold_s), (None, None));
     assert!(capacity.growth_per_second.unwrap() > 50.0);

@@ -240,7 +240,8 @@ pub(super) fn processes(summary: &Summary) -> Markup {
             } }
             tbody {
                 @for process in listed {
-                    @let ProcessSummary { pid, comm, assignments, complete, failures, verdict } =
+                    @let ProcessSummary { pid, comm, assignments, complete, .. } = process;
+                    @let ProcessSummary { failures, verdict, .. } =
                         process;
                     tr {
                         th scope="row" {

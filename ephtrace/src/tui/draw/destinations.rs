@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
     figures::{self, UNKNOWN, cut_middle, known},
-    grid::{Cell, Column, heading, line},
+    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, heading, line},
     style::{ALARM, CURSOR, STRONG, safe},
 };
 use crate::{
@@ -25,6 +25,9 @@ const WITH_COUNT: u16 = 100;
 /// From this width on there is one for the last process.
 const WITH_PROCESS: u16 = 110;
 
+/// From this width on there is one for the container, where there is any.
+const WITH_CONTAINER: u16 = 124;
+
 /// Room for number and name of a process.
 const PROCESS: u16 = 18;
 
@@ -42,7 +45,7 @@ pub(super) fn title(by: ByDestination) -> &'static str {
     }
 }
 
-fn columns(width: u16) -> Vec<Column> {
+fn columns(width: u16, has_containers: bool) -> Vec<Column> {
     let mut columns = vec![
         Column::left("", 1),
         Column::left("DESTINATION", 0),
@@ -60,6 +63,9 @@ fn columns(width: u16) -> Vec<Column> {
     if width >= WITH_PROCESS {
         columns.push(Column::left("LAST PROCESS", PROCESS));
     }
+    if has_containers && width >= WITH_CONTAINER {
+        columns.push(Column::left(CONTAINER, CONTAINER_WIDTH));
+    }
     let taken: u16 = columns.iter().map(|column| column.width + 1).sum();
     columns[1].width = (width + 1).saturating_sub(taken);
     columns
@@ -71,7 +77,8 @@ pub(super) fn draw(
     state: &State,
     rows: &[(&LaneKey, &Entry<Row>)],
 ) {
-    let columns = columns(area.width);
+    let has_containers = rows.iter().any(|(_, entry)| entry.value.container.is_some());
+    let columns = columns(area.width, has_containers);
     heading(&columns, title(state.by_destination.by)).render(area, buffer);
     let room = usize::from(area.height.saturating_sub(1));
     let cursor = state.cursor_in(rows);
@@ -107,6 +114,7 @@ fn cells(state: &State, lane: &LaneKey, entry: &Entry<Row>, columns: &[Column]) 
         cells.insert(3, words::at_least(entry.count, entry.complete).into());
     }
     cells.push(safe(&user(row.pid, row.comm.as_ref())).into());
+    cells.push(safe(&known(row.container.as_deref(), str::to_owned)).into());
     cells
 }
 

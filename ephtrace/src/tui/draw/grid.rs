@@ -8,6 +8,12 @@ use ratatui::{
 use super::{figures::cut, style::STRONG};
 use crate::output::width::{Left, Right};
 
+/// The column of containers, which is there where there is any.
+pub(super) const CONTAINER: &str = "CONTAINER";
+
+/// Room for the short id of one.
+pub(super) const CONTAINER_WIDTH: u16 = 12;
+
 /// One column.
 #[derive(Clone, Copy)]
 pub(super) struct Column {

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
     figures::{self, known},
-    grid::{Cell, Column, heading, line},
+    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, heading, line},
     style::{ALARM, CURSOR, safe},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn title(by: ByProcess) -> &'static str {
 }
 
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
-    let columns = [
+    let mut columns = vec![
         Column::right("PID", 8),
         Column::left("COMM", 16),
         Column::right("RATE/s", 6),
@@ -41,8 +41,11 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
         Column::left("VERDICT", 15),
         Column::left("CONFIDENCE", 10),
     ];
-    heading(&columns, title(state.by_process.by)).render(area, buffer);
     let processes = state.processes();
+    if processes.iter().any(|one| one.container.is_some()) {
+        columns.push(Column::left(CONTAINER, CONTAINER_WIDTH));
+    }
+    heading(&columns, title(state.by_process.by)).render(area, buffer);
     let cursor = state.cursor_of(processes.len());
     let room = usize::from(area.height.saturating_sub(1));
     for (n, y) in window(cursor, processes.len(), room).zip(area.y + 1..area.bottom()) {
@@ -74,5 +77,6 @@ fn cells(state: &State, one: &ProcessSummary) -> Vec<Cell> {
         Cell::styled(figures::count(one.failures), failed_style),
         words::word(&one.verdict).to_owned().into(),
         confidence(&one.verdict).into(),
+        safe(&known(one.container.as_deref(), str::to_owned)).into(),
     ]
 }
