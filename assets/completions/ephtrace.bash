@@ -83,7 +83,7 @@ _ephtrace() {
 
     case "${cmd}" in
         ephtrace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --ring-size --verbose --quiet --help --version trace storm check whatif top doctor ports record report help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --ring-size --verbose --quiet --help --version trace storm check whatif top doctor ports record report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -146,6 +146,10 @@ _ephtrace() {
                     return 0
                     ;;
                 --cgroup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -445,7 +449,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__record)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --ring-size --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --ring-size --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -515,6 +519,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
                     return 0
@@ -551,7 +559,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__report)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --json --html --plot --pid --uid --comm --port --lport --dst --src --netns --cgroup --ipv4 --ipv6 --origin --failed --min-latency --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --json --html --plot --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -625,6 +633,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
                     return 0
@@ -641,7 +653,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__storm)
-            opts="-n -p -u -c -P -L -4 -6 -x -v -q -h --limit --json --rows --pid --uid --comm --port --lport --dst --src --netns --cgroup --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --ring-size --verbose --quiet --help"
+            opts="-n -p -u -c -P -L -4 -6 -x -v -q -h --limit --json --rows --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --ring-size --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -715,6 +727,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
                     return 0
@@ -743,7 +759,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__top)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --ring-size --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --ring-size --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -813,6 +829,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
                     return 0
@@ -849,7 +869,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__trace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --ring-size --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --ring-size --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -912,6 +932,10 @@ _ephtrace() {
                     return 0
                     ;;
                 --cgroup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= ring-size= v/verbose q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= ring-size= v/verbose q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -34,6 +34,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -l dst -d 'Only destinat
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
@@ -88,6 +89,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l dst -d 'Only
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
@@ -132,6 +134,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l dst -d 'Only
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
@@ -191,6 +194,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l dst -d 'Only d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
@@ -236,6 +240,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l dst -d 'Onl
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
@@ -273,6 +278,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l dst -d 'Onl
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'

@@ -51,6 +51,11 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
+    /// Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its
+    /// beginning; name of LXC or systemd-nspawn
+    #[arg(long, value_name = "CONTAINER", value_delimiter = ',', conflicts_with = "cgroup")]
+    pub container: Vec<String>,
+
     /// Only IPv4
     #[arg(short = '4', long)]
     pub ipv4: bool,

@@ -35,6 +35,8 @@ struct Cast {
     netns: u64,
     /// That cgroup's parent.
     cgroup: String,
+    /// The container that it looks like.
+    container: String,
 }
 
 /// A filter: arguments, and what they keep.
@@ -65,7 +67,8 @@ fn of_origin(((mut args, keeps), nth): (Case, usize)) -> Case {
 
 fn owners(cast: &Cast) -> Vec<Case> {
     let &Cast { plain, apart, netns, .. } = cast;
-    let (name, cgroup) = (cast.name.clone(), cast.cgroup.clone());
+    let Cast { name, cgroup, container, .. } = cast;
+    let name = name.clone();
     let renamed = "assign (new) \u{e9}";
     vec![
         case(&format!("-p {plain}"), move |a| a.pid == plain),
@@ -77,6 +80,7 @@ fn owners(cast: &Cast) -> Vec<Case> {
         case(&format!("--netns {netns}"), move |a| a.netns == netns),
         case(&format!("--netns /proc/{apart}/ns/net"), move |a| a.netns == netns),
         case(&format!("--cgroup {cgroup}"), move |a| [a.pid, a.ppid].contains(&apart)),
+        case(&format!("--container {container}"), move |a| [a.pid, a.ppid].contains(&apart)),
     ]
 }
 
@@ -130,9 +134,10 @@ fn outcomes() -> Vec<Case> {
 fn origins() -> Vec<Case> {
     vec![
         case("--origin ping,listen", |a| ["ping", "listen"].contains(&a.origin.as_str())),
-        // Not connect: where the SYN waits for a write, hook sock_ops knows no latency.
-        case("--origin bind,udp --min-latency 1ns", |a| {
-            ["bind", "udp"].contains(&a.origin.as_str())
+        // Not connect and udp: where the SYN waits for a write, or a send fails, hook sock_ops
+        // knows no latency.
+        case("--origin bind,listen --min-latency 1ns", |a| {
+            ["bind", "listen"].contains(&a.origin.as_str())
         }),
         case("--origin udp -4", |a| a.origin == "udp" && a.family == 4),
     ]
@@ -163,6 +168,7 @@ fn run(hook: &str, begin: usize, (hooks, index): (usize, usize)) -> Result<bool>
         apart: apart.pid(),
         netns: apart.own_netns()?,
         cgroup: cgroup.outer.display().to_string(),
+        container: cgroup.container.clone(),
     };
     let all = cases(&cast);
     let all: Vec<&Case> = all.iter().skip(index).step_by(hooks).collect();
@@ -204,18 +210,21 @@ fn judge(truth: &[Attempt], trace: &Trace, keeps: &dyn Fn(&Attempt) -> bool) -> 
 /// A cgroup in a cgroup, gone at the end of the test.
 struct Cgroup {
     outer: PathBuf,
+    /// Its short id.
+    container: String,
     inner_id: u64,
 }
 
 impl Cgroup {
     fn new() -> Result<Self> {
         let root = mount_points("cgroup2")?.into_iter().next().context("no cgroup v2")?;
-        let name = format!("ephtrace-test-{}-{}", std::process::id(), setup::next());
-        let outer = root.join(name);
+        // As container runtimes call theirs.
+        let container = format!("{:06x}{:06x}", std::process::id() & 0xff_ffff, setup::next());
+        let outer = root.join(format!("docker-{container}{:052}.scope", 0));
         let inner = outer.join("inner");
         fs::create_dir_all(&inner).with_context(|| format!("making {}", inner.display()))?;
         let inner_id = fs::metadata(&inner)?.ino();
-        Ok(Self { outer, inner_id })
+        Ok(Self { outer, container, inner_id })
     }
 
     fn inner(&self) -> PathBuf {

@@ -34,6 +34,8 @@ const NONSENSE: &[(&[&str], &str)] = &[
     (&["--netns", "no-such-netns"], "no-such-netns"),
     (&["--netns", "/proc/self/stat"], "/proc/self/stat"),
     (&["--cgroup", "no/such/cgroup"], "no/such/cgroup"),
+    (&["--container", "no-such-container"], "no-such-container"),
+    (&["--container", "abcd", "--cgroup", "/"], "--cgroup"),
     (&["--ring-size", "big"], "big"),
     (&["-x", "-L", "1"], "--failed"),
     (&["-p", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"], "--pid"),

@@ -9,7 +9,7 @@ use crate::{
     cli::{FilterArgs, HookArg},
     host::snapshot::{Named, Which},
     kernel::filter::to_wire,
-    model::{Family, Filter, Hook, Origin},
+    model::{Family, Filter, Hook, Origin, filter::ContainerName},
 };
 
 pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
@@ -36,6 +36,7 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
         src: networks("--src", &args.src)?,
         netns: each(&args.netns, |name| lookup::netns(name))?,
         cgroups: each(&args.cgroup, |path| lookup::cgroup(path))?,
+        containers: Vec::new(),
         explicit_failed_only: origins.is_empty(),
         origins: if origins.is_empty() { all_origins() } else { origins },
         family: match (args.ipv4, args.ipv6) {
@@ -54,7 +55,11 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
 
 /// The filter of a live trace: the kernel half has to have room for all values.
 pub(in crate::commands) fn build_live_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
-    let filter = build_filter(args)?;
+    let mut filter = build_filter(args)?;
+    // All that the kernel half compares, each in any of them.
+    for name in &args.container {
+        filter.cgroups.extend(lookup::container(name)?);
+    }
     to_wire(&filter)?;
     Ok(filter)
 }
@@ -81,6 +86,7 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
         filter.origins.clear();
         filter.explicit_failed_only = false;
     }
+    filter.containers = args.container.iter().map(ContainerName::new).collect();
     args.cgroup.first().map_or(Ok(filter), |path| {
         Err(UsageError::Value {
             flag: "--cgroup",

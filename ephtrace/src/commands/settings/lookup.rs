@@ -1,6 +1,7 @@
 //! From name to number, where the system has to be asked: users, network namespaces, cgroups.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -9,8 +10,9 @@ use std::{
 use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
 
 use super::error::UsageError;
+use crate::host::containers::cgroups_of;
 pub(super) use crate::host::mounts::cgroup2_mount;
-use crate::model::filter::Cgroup;
+use crate::model::filter::{Cgroup, ContainerName};
 
 /// Where users are listed.
 const USERS: &str = "/etc/passwd";
@@ -101,6 +103,26 @@ pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
     }
     let id = inode(&full)?;
     u32::try_from(level).map(|level| Cgroup { id, level }).map_err(|_| fail("too deep".to_owned()))
+}
+
+/// The cgroups of a container that runs now, from its id, the beginning of that, or its name.
+pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
+    let advice = "ids are those of `docker ps`, `crictl ps` or `podman ps`, and `docker inspect -f \
+                  {{.Id}} NAME` tells the one of a name; names are those of LXC and systemd-nspawn";
+    let fail = |reason| unknown("--container", text, reason, advice);
+    let mount = fs::read("/proc/self/mounts").ok().and_then(|mounts| cgroup2_mount(&mounts));
+    let mount = mount.ok_or_else(|| fail("no cgroup v2 is mounted here".to_owned()))?;
+    let found = cgroups_of(&mount, &ContainerName::new(text))
+        .map_err(|error| fail(no_path(&mount, &error)))?;
+    let names: BTreeSet<&str> = found.iter().map(|(_, name)| &**name).collect();
+    match names.len() {
+        0 => Err(fail("no container that runs now has that id or name".to_owned())),
+        1 => found.iter().map(|(path, _)| cgroup(path)).collect(),
+        _ => {
+            let names: Vec<&str> = names.into_iter().collect();
+            Err(fail(format!("it may be any of {}", names.join(", "))))
+        }
+    }
 }
 
 /// Where `path` is meant to be: below the mount, unless it names something that is elsewhere.

@@ -11,6 +11,7 @@ use std::{
 use lru::LruCache;
 
 use super::mounts::cgroup2_mount;
+use crate::model::filter::ContainerName;
 
 /// How many cgroups and processes are remembered: a big host runs some hundred containers.
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -118,6 +119,37 @@ impl Found {
             Key::Pid(..) => now_ns.saturating_sub(self.at_ns) < PID_STANDS_NS,
         }
     }
+}
+
+/// At most so many folders are looked at for a container: ten times what a large host has.
+const MAX_FOLDERS: usize = 1 << 16;
+
+/// The cgroups of the containers that `name` may mean, and what these are called: the outermost
+/// folder of each, below `mount`, where cgroup v2 is mounted.
+pub fn cgroups_of(mount: &Path, name: &ContainerName) -> io::Result<Vec<(PathBuf, Arc<str>)>> {
+    let (mut found, mut left) = (Vec::new(), vec![mount.to_owned()]);
+    let mut looked = 0;
+    while let Some(folder) = left.pop() {
+        looked += 1;
+        if looked > MAX_FOLDERS {
+            return Err(io::Error::other(format!("more than {MAX_FOLDERS} cgroups")));
+        }
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if folder == mount => return Err(error),
+            // It is gone.
+            Err(_) => continue,
+            Ok(entries) => entries,
+        };
+        for entry in entries.flatten().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir())) {
+            let path = entry.path();
+            let below = path.strip_prefix(mount).unwrap_or(&path).to_string_lossy();
+            match container_of(&below).filter(|known| name.means(known)) {
+                Some(known) => found.push((path, known)),
+                None => left.push(path),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The container that a cgroup's path belongs to, the innermost if they are nested: the first 12

@@ -178,3 +178,29 @@ fn where_all_are_in_the_root_processes_are_told_apart() {
     assert!(containers.container(1, None, PID_STANDS_NS - 1).is_some());
     assert_eq!(containers.container(1, None, PID_STANDS_NS), None);
 }
+
+#[test]
+fn a_container_is_found_below_the_mount() {
+    let mount = std::env::temp_dir().join(format!("ephtrace-cgroups-{}", std::process::id()));
+    let id = |digit: &str| digit.repeat(64);
+    let pod = mount.join("kubepods.slice/kubepods-pod1.slice");
+    let outer = pod.join(format!("cri-containerd-{}.scope", id("a")));
+    let folders = [
+        outer.join("inner"),
+        outer.join(format!("docker-{}.scope", id("c"))),
+        mount.join(format!("system.slice/docker-{}.scope", id("b"))),
+        mount.join("lxc/web"),
+    ];
+    for folder in &folders {
+        fs::create_dir_all(folder).unwrap();
+    }
+    let found = |text: &str| {
+        let mut found = cgroups_of(&mount, &ContainerName::new(text)).unwrap();
+        found.sort();
+        found.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+    };
+    let of = [found("aaaa"), found(&id("c")), found("bbbbbbbbbbbb"), found("web"), found("we")];
+    fs::remove_dir_all(&mount).unwrap();
+    let [_, inside, other, named] = folders;
+    assert_eq!(of, [vec![outer], vec![inside], vec![other], vec![named], vec![]]);
+}
