@@ -2,7 +2,8 @@
 //!
 //! `inet_bind` and `inet6_bind` run `bind4` or `bind6` programs before the search and `post_bind4`
 //! or `post_bind6` after it, unless it failed: nothing is counted before the end, and a failure is
-//! seen as the call returns (see [`crate::failed_call`]), if at all. With `IP_BIND_ADDRESS_NO_PORT` there is no search, and no `post_bind`.
+//! seen as the call returns (see [`crate::failed_call`]), if at all. With `IP_BIND_ADDRESS_NO_PORT`
+//! there is no search, and no `post_bind`.
 
 use aya_ebpf::{
     helpers::generated::bpf_get_current_uid_gid,
@@ -85,6 +86,8 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     // No return probe looks for the site.
     let mut start = Start::new(Hook::SockOps, origin, Site::Bind);
     start.is_tentative = true;
+    // In the order of the network, 0 either way round.
+    start.named_port = u16::from_be(port as u16);
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Tracepoints show how a call ended: `sys_exit_bind` and `sys_exit_connect`, which have all
 //! system calls of all tasks take the slow way out, and `sock_send_length` (Linux 6.3), which does
-//! not. A call through io_uring or of a 32-bit program passes none of the former two.
+//! not. A call through `io_uring` or of a 32-bit program passes none of the former two.
 
 use aya_ebpf::{
     EbpfContext,
@@ -49,8 +49,8 @@ pub(crate) fn eph_bind_exit(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// `connect()` returns. EAGAIN is what it returns of a UDP socket for which no port was free, and of
-/// sockets of other families for other reasons.
+/// `connect()` returns. EAGAIN is what it returns of a UDP socket for which no port was free, and
+/// of sockets of other families for other reasons.
 #[tracepoint(category = "syscalls", name = "sys_exit_connect")]
 pub(crate) fn eph_conn_exit(ctx: TracePointContext) -> u32 {
     if returned(&ctx) == -EAGAIN

@@ -93,7 +93,7 @@ pub struct SockOps {
     /// Programs before and after `bind()`.
     pub by_bind: bool,
     /// Assignments that it misses although it sees others; failures are told apart, see
-    /// [`super::failed_calls`].
+    /// `failed_calls`.
     pub misses: Option<&'static str>,
     /// Why it sees none; `None` if it sees some.
     pub blind: Option<&'static str>,

@@ -19,33 +19,12 @@ use crate::{
     mounts::{hide, mount_points, on_a_thread, own_mounts, with_tracefs},
     setup::{self, Scratch},
     tracer::{Trace, Tracer},
+    unseen::{Call, sees},
 };
 
 tests! {
     each_hook: failed_calls_are_told_once;
     once: without_tracepoints_failures_are_said_to_be_unseen;
-}
-
-/// A call that asks for a port.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Call {
-    Bind,
-    Connect,
-    Send,
-}
-
-/// Whether `call` is seen to fail, where ephtrace says `unseen` of the failures that it does not
-/// see. What it says must be what this kernel offers.
-pub(crate) fn sees(unseen: Option<&str>, call: Call) -> bool {
-    let Some(unseen) = unseen else { return true };
-    // The part about io_uring names calls that are seen.
-    let (kind, all) = match call {
-        Call::Bind => ("binds", unseen),
-        Call::Connect => ("UDP connects", unseen),
-        Call::Send => ("UDP sends", unseen),
-    };
-    let wholly = all.split("; ").find(|part| !part.contains("io_uring")).unwrap_or_default();
-    !wholly.contains(kind)
 }
 
 /// Whether this kernel has what it takes to see `call` fail with hook `sock_ops`.

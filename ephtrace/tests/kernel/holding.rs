@@ -1,17 +1,14 @@
 //! Why ports are held, and by whom: states that last, and programs of many processes.
 
-use std::{
-    net::{Ipv4Addr, Shutdown, SocketAddr},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use socket2::{Socket, Type};
 
-use crate::all_clear::{
-    FIRST, PATIENCE, PORTS, check, connect_once, in_small_netns, ports, socket,
+use crate::{
+    all_clear::{FIRST, PORTS, check, connect_once, in_small_netns, ports, socket},
+    wait,
 };
 
 tests! {
@@ -20,16 +17,12 @@ tests! {
 
 /// Waits until `count` sockets to the first destination are said to be `what`.
 fn settled(what: &str, count: usize) -> Result<Value> {
-    let end = Instant::now() + PATIENCE;
-    loop {
+    wait::until(&format!("{what} is to become {count}"), || {
         let said = ports(&[])?;
         let one = &said["namespaces"][0]["destinations"][0];
-        if one.pointer(what).is_some_and(|found| *found == count) {
-            return Ok(said);
-        }
-        ensure!(Instant::now() < end, "{what} is to become {count}: {one}");
-        thread::sleep(Duration::from_millis(50));
-    }
+        let is_settled = one.pointer(what).is_some_and(|found| *found == count);
+        Ok(is_settled.then_some(said))
+    })
 }
 
 fn has(said: &Value, rule: &str, remedy: &str) -> Result<()> {
@@ -129,14 +122,11 @@ fn a_pool_of_workers_holds_more_than_a_job() -> Result<()> {
         for _ in 0..10 {
             holders.push(hold(c"php-fpm", 6)?);
         }
-        let end = Instant::now() + PATIENCE;
-        let said = loop {
+        let said = wait::until("php-fpm is to hold most", || {
             let said = ports(&[])?;
             let first = &said["namespaces"][0]["destinations"][0]["holders"][0];
-            if first["comm"] == "php-fpm" || Instant::now() > end {
-                break said;
-            }
-        };
+            Ok((first["comm"] == "php-fpm").then_some(said))
+        })?;
         let one = &said["namespaces"][0]["destinations"][0];
         let holder = |nth: usize| {
             let holder = &one["holders"][nth];

@@ -22,8 +22,8 @@ use serde_json::Value;
 
 use crate::{
     assign::Attempt,
-    failed_calls::{self, Call},
     setup::{self, Scratch},
+    unseen::{self, Call},
     wait::{self, PATIENCE},
 };
 
@@ -181,11 +181,9 @@ impl Trace {
                 // A connect of a bound socket.
                 ("explicit", _) => attempt.dport != 0,
                 ("udp", 0) => is_bind,
-                ("bind", _) | ("udp", libc::EADDRINUSE) => failed_calls::sees(failed, Call::Bind),
-                ("udp", _) if attempt.way.contains("send") => {
-                    failed_calls::sees(failed, Call::Send)
-                }
-                ("udp", _) => failed_calls::sees(failed, Call::Connect),
+                ("bind", _) | ("udp", libc::EADDRINUSE) => unseen::sees(failed, Call::Bind),
+                ("udp", _) if attempt.way.contains("send") => unseen::sees(failed, Call::Send),
+                ("udp", _) => unseen::sees(failed, Call::Connect),
                 _ => false,
             }
     }
