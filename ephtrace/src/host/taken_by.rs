@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{
     holders::{self, Wanted},
     netns::{self, Found},
+    ns_file::NsFile,
     sock_diag::{self, Transport},
 };
 use crate::{
@@ -35,7 +36,11 @@ fn inside<T: Send>(one: &DestinationFacts, look: impl FnOnce() -> T + Send) -> O
         return Some(look());
     }
     let by_process = one.pid.map(|pid| PathBuf::from(format!("{PROC}/{pid}/ns/net")));
-    let mut found = Found { netns, doors: by_process.into_iter().collect(), ..Found::default() };
+    let mut found = Found {
+        netns,
+        doors: by_process.map(NsFile::new).into_iter().collect(),
+        ..Found::default()
+    };
     if let Ok(all) = netns::find_all(Path::new(PROC))
         && let Some(other) = all.found.get(&netns)
     {
