@@ -35,14 +35,14 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
         let TrackedFacts { drop, early_drop, insert_failed, .. } = *tracked;
         // An entry that clashes counts as dropped, too, unless the kernel could resolve that.
-        let drop = drop.saturating_sub(insert_failed);
-        (drop + early_drop > 0).then(|| Finding {
+        let by_full = drop.saturating_sub(insert_failed);
+        (by_full + early_drop > 0).then(|| Finding {
             rule: Rule::ConntrackDrop,
             severity: severity(
                 tracked,
-                if drop > 0 { Severity::Critical } else { Severity::Warning },
+                if by_full > 0 { Severity::Critical } else { Severity::Warning },
             ),
-            sentence: if drop > 0 {
+            sentence: if by_full > 0 {
                 format!(
                     "connection tracking in {} had no room for new connections: their packets \
                  were dropped",
@@ -57,7 +57,11 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
             },
             evidence: format!(
                 "nf_conntrack: drop {drop}{}, early_drop {early_drop}, {}",
-                if insert_failed > 0 { " at least, clashes left out" } else { "" },
+                if insert_failed > 0 {
+                    format!(" (clashes too: insert_failed {insert_failed})")
+                } else {
+                    String::new()
+                },
                 when(tracked)
             ),
             // The limit is that of the whole host, and can be set only there.
@@ -95,7 +99,7 @@ fn clashed(facts: &Facts) -> Vec<Finding> {
                      not the ports of this host)",
                     n.name,
                     if drop > 0 {
-                        ": first packets of them were dropped"
+                        ": the kernel drops their first packets unless it can resolve that"
                     } else {
                         ", and no packet was dropped"
                     }
