@@ -2,7 +2,6 @@
 
 use ephtrace_common::Hook;
 
-
 /// Calls of which it is seen that they failed for want of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailedCalls {

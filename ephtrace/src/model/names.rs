@@ -1,6 +1,6 @@
 //! Names in every output and on the command line.
 
-use ephtrace_common::{Hook, Origin, Protocol};
+use ephtrace_common::{Origin, Protocol};
 use serde::{Serialize as _, Serializer};
 
 /// An origin as data has it: its name, or null.

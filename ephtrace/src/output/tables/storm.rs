@@ -58,7 +58,7 @@ impl<'a> IntervalReport<'a> {
         losses: Losses,
     ) -> Self {
         let ts = timestamp(interval.end_ns).map_or_else(String::new, |ts| format!("{ts:.9}"));
-    model::{Hook, Origin, losses::Losses},
+        Self { kind, ts, hook: hook.name(), unseen_failures, interval, findings, losses }
     }
 
     fn is_whole(&self) -> bool {
