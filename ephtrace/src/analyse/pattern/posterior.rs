@@ -33,7 +33,7 @@ const FOR_GOOD: f64 = 1.5;
 /// What it costs to find the ends of an unknown range.
 const FOUND: f64 = 2.0;
 /// Evidence that a mixture must win by, per event.
-const MIXED_MARGIN: f64 = 0.1;
+const MIXED_MARGIN: f64 = 0.075;
 /// … after so many …
 const MIXED_FREE: f64 = 36.0;
 /// … and altogether.

@@ -214,3 +214,23 @@ fn the_second_pass_is_no_second_rule() {
         verdict.patterns
     );
 }
+/// One counter by two that skips an occupied port now and again, and counters by two with one step
+/// in 16 by four, look the same where a search is likely to meet occupied ports.
+#[test]
+fn a_narrow_range_does_not_tell_how_many_counters_there_are() {
+    let named = |ports: u16| {
+        let range = RangeInForce::of_netns(40_000, 40_000 + ports - 1);
+        let mut rng = Rng::with_seed(21);
+        let events = (0..96).map(|i| {
+            let key = rng.u64(0..4);
+            // The shared counter has moved by two for each.
+            let offset = (hash(key) + 2 * i) % u32::from(ports);
+            let port = range.ports.low + (offset as u16 & !1);
+            Observation { range: Some(range), ..event(i.into(), key, port) }
+        });
+        let verdict = verdict(events.collect::<Vec<_>>());
+        (verdict.pattern, verdict.algorithm)
+    };
+    assert_eq!(named(20_000), (Pattern::PerDestination, Algorithm::LinuxHintEven));
+    assert_eq!(named(600), (Pattern::PerDestination, Algorithm::Undetermined));
+}
