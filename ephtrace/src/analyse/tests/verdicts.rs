@@ -115,27 +115,6 @@ fn what_the_kernel_confirms_stays() {
     assert!(all_of(&known).iter().all(|one| one.algorithm == Algorithm::LinuxDhash64k));
 }
 
-/// Counters of the kernel are common to all namespaces: here others move them, too, unseen.
-#[test]
-fn what_is_known_beforehand_decides_where_the_ports_alone_do_not() {
-    let mut linux = Linux { rng: Rng::with_seed(4), ..Linux::default() };
-    let assignments: Vec<Assignment> = (0..300)
-        .map(|nth| {
-            let to = nth * 7 % 3;
-            for _ in 0..linux.rng.u32(0..4) {
-                linux.connect(nth, to, NETNS);
-            }
-            linux.connect(nth, to, NETNS)
-        })
-        .collect();
-    let alone = summary(Tally::new(None), &assignments);
-    assert_eq!(alone.verdict.algorithm, Algorithm::Undetermined, "{:#?}", alone.verdict);
-    let known = summary(Tally::new(None).knowing(of_release("6.18.44")), &assignments);
-    let Verdict { pattern, algorithm, evidence, .. } = &known.verdict;
-    assert_eq!((*pattern, *algorithm), (Pattern::PerDestination, Algorithm::LinuxDhash64k));
-    assert!(evidence.iter().any(|said| said.starts_with("known beforehand")), "{evidence:#?}");
-}
-
 #[test]
 fn the_last_destination_that_was_asked_for_is_checked_too() {
     let lane = destination(3);
