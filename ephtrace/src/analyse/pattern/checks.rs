@@ -58,8 +58,8 @@ impl Verdict {
         by_pattern || by_algorithm && !is_shared
     }
 
-    /// Takes so much of the certainty that nothing is left to answer with, not even whether the next
-    /// port can be predicted if that is `doubted`, too.
+    /// Takes so much of the certainty that nothing is left to answer with, not even whether the
+    /// next port can be predicted if that is `doubted`, too.
     pub(super) fn withhold(&mut self, why: String, doubted: bool) {
         // Most of the patterns can be predicted, so that certainty shared out among all adds to it.
         let sure = if doubted { 0.7 * CONFIDENT } else { 0.9 * CONFIDENT };

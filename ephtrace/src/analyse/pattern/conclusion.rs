@@ -16,7 +16,7 @@ const DISORDER: f64 = 3.0;
 
 /// Share of skips that hides the law.
 const MANY_SKIPS: f64 = 0.2;
-/// In a range of fewer ports than this, a search that had to skip occupied ones is as likely as not.
+/// In a range of fewer ports than this, a search is as likely as not to skip occupied ones.
 const NARROW: f64 = 1024.0;
 
 /// The verdict on what the models have seen so far; `known` is the rule by which the kernel gives

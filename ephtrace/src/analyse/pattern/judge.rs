@@ -118,8 +118,8 @@ impl StreamJudge {
         self.classifier.observe(event);
     }
 
-    /// Where the ports alone don't decide, the rule that is `known` does, if they fit it; where they
-    /// contradict it, nothing is said.
+    /// Where the ports alone don't decide, the rule that is `known` does, if they fit it; where
+    /// they contradict it, nothing is said.
     fn said(&self, known: Option<Algorithm>) -> StreamVerdict {
         let mut verdict = self.classifier.verdict();
         if let Some(known) = known {
