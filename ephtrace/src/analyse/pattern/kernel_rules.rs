@@ -33,9 +33,9 @@ impl KernelRules {
     /// Of a kernel that ephtrace's own hooks traced.
     ///
     /// What is seen of the kernel itself goes first: distributions backport rules, so that a
-    /// release bounds them from one side only. All from 5.18 on have its rule of connect, and all from 6.8
-    /// on its rule of sockets with a range of their own; older ones may. Commits ca7af0402550,
-    /// 207184853dbd.
+    /// release bounds them from one side only. All from 5.18 on have its rule of connect, and all
+    /// from 6.8 on its rule of sockets with a range of their own; older ones may. Commits
+    /// ca7af0402550, 207184853dbd.
     pub fn new(facts: &KernelFacts<'_>) -> Self {
         let is_since = |version| facts.release.and_then(version_of) >= Some(version);
         let connect =
