@@ -41,6 +41,15 @@ pub(crate) struct Args {
     /// Connect with `IP_LOCAL_PORT_RANGE`
     #[arg(long, value_parser = parse_range, value_name = "LOW-HIGH")]
     socket_range: Option<(u16, u16)>,
+    /// The address that servers listen at: counters of the kernel are common to all namespaces
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST)]
+    at: Ipv4Addr,
+    /// Do it in a network namespace of its own, with these ports
+    #[arg(long, value_parser = parse_range, value_name = "LOW-HIGH")]
+    netns_range: Option<(u16, u16)>,
+    /// What else assigns a port after each connect; `connect` is by a plain socket
+    #[arg(long, value_enum, value_delimiter = ',')]
+    beside: Vec<By>,
     #[command(flatten)]
     gate: Gate,
 }
@@ -55,6 +64,9 @@ enum By {
     /// `connect()` of UDP sockets.
     Udp,
 }
+
+/// Nothing is sent there.
+const NAMESERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
 /// A line that `ephtrace report` reads.
 #[derive(Serialize)]
@@ -75,19 +87,23 @@ struct Assignment {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let truth = Truth::stdout();
     args.gate.wait()?;
-    let done = match args.by {
-        By::Connect => connect(args, &truth),
-        By::Bind => paced(args, |_| bind(&truth)),
-        By::Udp => {
-            let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
-            paced(args, |_| udp(&truth, to))
-        }
+    let done = match args.netns_range {
+        Some(range) => netns::in_new(Some(range), || assign(args, &truth)),
+        None => assign(args, &truth),
     };
     match done {
         Err(e) if e.is::<Skip>() => truth.skipped("pattern", &e)?,
         done => done?,
     }
     truth.flush()
+}
+
+fn assign(args: &Args, truth: &Truth) -> Result<()> {
+    match args.by {
+        By::Connect => connect(args, truth),
+        By::Bind => paced(args, |_| bind(truth)),
+        By::Udp => paced(args, |_| udp(truth, NAMESERVER)),
+    }
 }
 
 /// Does `act` as often as it was asked for, at even intervals.
@@ -102,20 +118,28 @@ fn paced(args: &Args, act: impl Fn(usize) -> Result<()>) -> Result<()> {
 }
 
 fn connect(args: &Args, truth: &Truth) -> Result<()> {
-    let servers = (0..args.destinations.max(1))
-        .map(|_| Server::new(Ipv4Addr::LOCALHOST))
-        .collect::<Result<Vec<_>>>()?;
+    let servers =
+        (0..args.destinations.max(1)).map(|_| Server::new(args.at)).collect::<Result<Vec<_>>>()?;
     paced(args, |nth| {
         let server = &servers[nth % servers.len()];
-        let probe = Probe::new(truth, "pattern", server.addr);
-        let (client, probe) = match args.socket_range {
-            Some(range) => (net::ranged_client(server.addr, range)?, probe.range(range)),
-            None => (net::client(server.addr)?, probe),
-        };
-        probe.connect(&client)?;
-        drop(client);
-        server.drain()
+        connect_to(truth, server, args.socket_range)?;
+        args.beside.iter().try_for_each(|by| match by {
+            By::Connect => connect_to(truth, server, None),
+            By::Bind => bind(truth),
+            By::Udp => udp(truth, NAMESERVER),
+        })
     })
+}
+
+fn connect_to(truth: &Truth, server: &Server, range: Option<(u16, u16)>) -> Result<()> {
+    let probe = Probe::new(truth, "pattern", server.addr);
+    let (client, probe) = match range {
+        Some(range) => (net::ranged_client(server.addr, range)?, probe.range(range)),
+        None => (net::client(server.addr)?, probe),
+    };
+    probe.connect(&client)?;
+    drop(client);
+    server.drain()
 }
 
 fn bind(truth: &Truth) -> Result<()> {

@@ -8,8 +8,9 @@ use super::{
     heavy_hitters::{Entry, HeavyHitters},
     lanes::LaneKey,
     number::as_f64,
-    pattern::{History, Observation},
+    pattern::{History, KernelRules, Observation, Verdict},
     ports::Ports,
+    ranges,
     reuse::{Reuse, Used, Uses},
     steps::StepCounts,
     summary::{DestinationSummary, UsualStep},
@@ -81,14 +82,14 @@ impl Destinations {
     }
 
     /// What is said of `lane`, if it is known.
-    pub(super) fn one(&self, lane: &LaneKey) -> Option<DestinationSummary> {
-        self.known.get(lane).map(|entry| summary(lane, entry))
+    pub(super) fn one(&self, lane: &LaneKey, rules: KernelRules) -> Option<DestinationSummary> {
+        self.known.get(lane).map(|entry| summary(lane, entry, rules))
     }
 
-    /// The `limit` busiest, busiest first.
-    pub(super) fn summaries(&self, limit: usize) -> Vec<DestinationSummary> {
+    /// The `limit` busiest, busiest first, where the kernel is known to have these `rules`.
+    pub(super) fn summaries(&self, limit: usize, rules: KernelRules) -> Vec<DestinationSummary> {
         let ranked = self.known.ranked().into_iter().take(limit);
-        ranked.map(|(lane, entry)| summary(lane, entry)).collect()
+        ranked.map(|(lane, entry)| summary(lane, entry, rules)).collect()
     }
 
     /// What findings are made from, of all that are known, busiest first: the one in trouble need
@@ -157,7 +158,7 @@ fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
     }
 }
 
-fn summary(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationSummary {
+fn summary(lane: &LaneKey, entry: &Entry<Tracked>, rules: KernelRules) -> DestinationSummary {
     let LaneKey { flow, protocol, origin } = *lane;
     let Tracked { failures, no_port, searches_known, second_pass, .. } = entry.value;
     let Tracked { steps, ports, range, first_ns, last_ns, history, .. } = &entry.value;
@@ -178,6 +179,16 @@ fn summary(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationSummary {
         distinct_ports: ports.count(range.unwrap_or(PortRange::ALL)),
         first_ns: first_ns.unwrap_or(*last_ns),
         last_ns: *last_ns,
-        verdict: history.verdict(),
+        verdict: verdict(history, rules),
     }
+}
+
+/// Of the assignments that are kept.
+fn verdict(history: &History, rules: KernelRules) -> Verdict {
+    let mut verdict = ranges::of(history.kept(), rules).verdict;
+    let (kept, total) = (history.kept().count() as u64, history.total());
+    if total > kept {
+        verdict.evidence.push(format!("judged by the last {kept} of {total}"));
+    }
+    verdict
 }

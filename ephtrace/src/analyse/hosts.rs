@@ -10,28 +10,24 @@ use std::{fmt, net::IpAddr};
 use super::{
     agreement::{self, Share},
     heavy_hitters::{Entry, HeavyHitters},
-    pattern::{Judge, Observation, Stream, StreamVerdict, Verdict, WHOLE},
+    pattern::{KernelRules, Observation, Stream, StreamVerdict, Verdict, WHOLE},
+    ranges::{Judges, Ranges, Said, list},
     summary::{HostSummary, HostsSummary, OriginSummary, PatternCount},
 };
-use crate::model::{Assignment, RangeInForce};
+use crate::model::Assignment;
 
 /// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones
 /// make room, and are counted.
 pub const MAX_HOSTS: usize = 512;
 
 /// Judges that follow a host to its end; each takes about 1 MiB if the host talks to thousands of
-/// destinations. Hosts without one are judged by their first `MAX_WAITING` assignments.
+/// destinations. A range of a host without one is judged by its first
+/// assignments.
 pub const MAX_JUDGES: usize = 16;
 
 /// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond,
 /// and a live view asks every second.
 pub const MAX_JUDGED: usize = 256;
-
-/// Ranges of one host that are told apart; assignments in more are counted, not judged.
-pub const MAX_RANGES: usize = 4;
-
-/// Assignments of a host that wait for a judge: most of those that a server sees make only a few.
-const MAX_WAITING: usize = 64;
 
 /// Fewer assignments make fewer than three pairs, which carry no verdict.
 const FEWEST: u64 = 4;
@@ -41,7 +37,7 @@ pub(super) struct Hosts {
     known: HeavyHitters<Host, Known>,
     assignments: u64,
     explicit: u64,
-    judges: usize,
+    judges: Judges,
 }
 
 /// A host, by what the source tells of it.
@@ -56,19 +52,7 @@ pub(super) enum Host {
 #[derive(Default)]
 struct Known {
     failures: u64,
-    parts: Vec<Part>,
-    /// The part of the last assignment.
-    last: usize,
-    /// Assignments in ranges beyond [`MAX_RANGES`].
-    unjudged: u64,
-}
-
-/// Assignments of one host in one range.
-struct Part {
-    range: Option<RangeInForce>,
-    assignments: u64,
-    waiting: Vec<Observation>,
-    judge: Option<Box<Judge>>,
+    ranges: Ranges<WHOLE>,
 }
 
 /// What is said of all hosts.
@@ -99,7 +83,12 @@ impl fmt::Display for Host {
 
 impl Hosts {
     pub(super) fn new() -> Self {
-        Self { known: HeavyHitters::with_limit(MAX_HOSTS), assignments: 0, explicit: 0, judges: 0 }
+        Self {
+            known: HeavyHitters::with_limit(MAX_HOSTS),
+            assignments: 0,
+            explicit: 0,
+            judges: Judges::with_limit(MAX_JUDGES),
+        }
     }
 
     /// Takes note of one assignment; `event` is `None` for a failed one.
@@ -114,13 +103,12 @@ impl Hosts {
             return;
         }
         self.assignments += 1;
-        let has_judge_left = self.judges < MAX_JUDGES;
         let known = &mut self.known.see(Host::of(assignment)).value;
-        if known.observe(event, has_judge_left) {
-            // Those of hosts that made room are free again.
-            let judges = self.known.iter().flat_map(|(_, entry)| &entry.value.parts);
-            self.judges = judges.filter(|part| part.judge.is_some()).count();
+        if known.ranges.observe(event, self.judges.is_one_left()) {
+            self.judges.appoint();
         }
+        let at_work = || self.known.iter().map(|(_, entry)| entry.value.ranges.judges()).sum();
+        self.judges.recount(self.known.evicted(), at_work);
     }
 
     /// Ports that programs named: seen, and left out.
@@ -133,13 +121,14 @@ impl Hosts {
         self.known.evicted()
     }
 
-    /// The verdict on each host, by origin, and over all.
-    pub(super) fn verdicts(&self) -> HostVerdicts {
+    /// The verdict on each host, by origin, and over all, where the kernel is known to have these
+    /// `rules`.
+    pub(super) fn verdicts(&self, rules: KernelRules) -> HostVerdicts {
         let ranked = self.known.ranked();
         let judged: Vec<Judged> = ranked
             .iter()
             .take(MAX_JUDGED)
-            .map(|(host, entry)| Judged::new(**host, entry))
+            .map(|(host, entry)| Judged::new(**host, entry, rules))
             .collect();
         let shares: Vec<Share<'_>> = judged
             .iter()
@@ -173,86 +162,6 @@ fn sentence(known: u64, counts: &[PatternCount], only_predictable: u64) -> Strin
     format!("{known} hosts, {judged} judged{}", list(counts, only_predictable))
 }
 
-/// `: 24 sequential, 7 random`; nothing for nothing.
-fn list(counts: &[PatternCount], only_predictable: u64) -> String {
-    let words = counts.iter().map(|one| format!("{} {}", one.hosts, one.pattern));
-    let only = (only_predictable > 0)
-        .then(|| format!("{only_predictable} predictable by a pattern that can't be told"));
-    let words: Vec<String> = words.chain(only).collect();
-    if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
-}
-
-impl Known {
-    /// Returns whether a judge was appointed.
-    fn observe(&mut self, event: &Observation, has_judge_left: bool) -> bool {
-        let Some(part) = self.part(event.range) else {
-            self.unjudged += 1;
-            return false;
-        };
-        part.observe(event, has_judge_left)
-    }
-
-    /// The part of a range; for an unknown range, that of the assignment before.
-    fn part(&mut self, range: Option<RangeInForce>) -> Option<&mut Part> {
-        let is_same = |part: &Part| range.is_none() || part.range == range;
-        if !self.parts.get(self.last).is_some_and(is_same) {
-            self.last = match self.parts.iter().position(|part| part.range == range) {
-                Some(index) => index,
-                None if self.parts.len() < MAX_RANGES => {
-                    self.parts.push(Part::new(range));
-                    self.parts.len() - 1
-                }
-                None => return None,
-            };
-        }
-        self.parts.get_mut(self.last)
-    }
-}
-
-impl Part {
-    fn new(range: Option<RangeInForce>) -> Self {
-        Self { range, assignments: 0, waiting: Vec::new(), judge: None }
-    }
-
-    fn observe(&mut self, event: &Observation, has_judge_left: bool) -> bool {
-        self.assignments += 1;
-        if let Some(judge) = &mut self.judge {
-            judge.observe(event);
-        } else if self.waiting.len() < MAX_WAITING {
-            self.waiting.push(*event);
-        } else if has_judge_left && self.assignments == MAX_WAITING as u64 + 1 {
-            let mut judge = judged(&std::mem::take(&mut self.waiting));
-            judge.observe(event);
-            self.judge = Some(Box::new(judge));
-            return true;
-        }
-        false
-    }
-
-    fn by_origin(&self) -> Vec<StreamVerdict> {
-        if let Some(judge) = &self.judge {
-            return judge.by_origin();
-        }
-        let mut verdicts = judged(&self.waiting).by_origin();
-        let kept = self.waiting.len() as u64;
-        if kept < self.assignments {
-            for one in &mut verdicts {
-                let said = format!("judged by the first {kept} of {}", self.assignments);
-                one.verdict.evidence.push(said);
-            }
-        }
-        verdicts
-    }
-}
-
-fn judged(events: &[Observation]) -> Judge {
-    let mut judge = Judge::new(WHOLE);
-    for event in events {
-        judge.observe(event);
-    }
-    judge
-}
-
 /// One host, judged.
 struct Judged {
     host: Host,
@@ -264,32 +173,15 @@ struct Judged {
 }
 
 impl Judged {
-    fn new(host: Host, entry: &Entry<Known>) -> Self {
-        let Known { failures, parts, unjudged, .. } = &entry.value;
-        let by_part: Vec<_> =
-            parts.iter().map(|part| (part.assignments, part.by_origin())).collect();
-        let verdicts: Vec<(u64, Verdict)> =
-            by_part.iter().map(|(n, streams)| (*n, Judge::whole(streams))).collect();
-        let verdict = match verdicts.as_slice() {
-            [] => Judge::whole(&[]),
-            [(_, only)] if *unjudged == 0 => only.clone(),
-            several => {
-                let total = several.iter().map(|(n, _)| n).sum::<u64>() + unjudged;
-                let share = |(n, verdict)| Share { assignments: n, verdict };
-                let shares: Vec<_> = several.iter().map(|(n, v)| share((*n, v))).collect();
-                let ranges = several.len();
-                let said = |counts: &[PatternCount], only: u64| {
-                    ranges_sentence(ranges, *unjudged, counts, only)
-                };
-                agreement::agreed(total, &shares, said)
-            }
-        };
+    fn new(host: Host, entry: &Entry<Known>, rules: KernelRules) -> Self {
+        let Known { failures, ranges } = &entry.value;
+        let Said { streams, verdict } = ranges.said(rules);
         Self {
             host,
             assignments: entry.count.saturating_sub(*failures),
             complete: entry.complete,
             failures: *failures,
-            streams: by_part.into_iter().flat_map(|(_, streams)| streams).collect(),
+            streams,
             verdict,
         }
     }
@@ -303,19 +195,6 @@ impl Judged {
         let assignments = assignments + failures;
         HostSummary { netns, saddr, assignments, complete, failures, verdict }
     }
-}
-
-fn ranges_sentence(
-    ranges: usize,
-    unjudged: u64,
-    counts: &[PatternCount],
-    only_predictable: u64,
-) -> String {
-    let more = match unjudged {
-        0 => String::new(),
-        n => format!("; {n} assignments in further ranges are not judged"),
-    };
-    format!("{ranges} ranges of ports{}{more}", list(counts, only_predictable))
 }
 
 /// The verdicts by origin, over all hosts.

@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod picture;
 mod ports;
 pub mod processes;
+pub mod ranges;
 mod recent;
 pub mod reuse;
 pub mod selection;

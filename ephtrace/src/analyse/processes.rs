@@ -4,21 +4,28 @@ use std::sync::Arc;
 
 use super::{
     heavy_hitters::{Entry, HeavyHitters},
-    pattern::{Judge, Observation, Verdict, WHOLE},
+    pattern::{KernelRules, Observation, Stream},
+    ranges::{Judges, Ranges},
     summary::ProcessSummary,
 };
 use crate::model::{Assignment, Comm};
 
-/// How many processes are told apart; each takes about 1 MiB if it talks to thousands of
-/// destinations. Once there are more, the quieter ones make room, and are counted.
+/// How many processes are told apart; each judge of one takes about 1 MiB if it talks to thousands
+/// of destinations. Once there are more, the quieter ones make room, and are counted.
 pub const MAX_PROCESSES: usize = 16;
 
-/// Assignments that wait before a process gets a judge: many live for one connect only.
-const MAX_WAITING: usize = 32;
+/// Of each process, so many are all judged: less than of a host, for what a process is given, its
+/// host is given, too, so that each is judged twice.
+const FIRST: u64 = 1 << 11;
+
+/// Judges that follow a process to its end, one for each range of ports; ranges without one are
+/// judged by their first assignments.
+const MAX_JUDGES: usize = 24;
 
 /// The busiest processes.
 pub(super) struct Processes {
     known: HeavyHitters<(u32, Name), Known>,
+    judges: Judges,
 }
 
 /// Sorts by the text.
@@ -29,8 +36,7 @@ struct Name(Option<Comm>);
 struct Known {
     failures: u64,
     container: Option<Arc<str>>,
-    waiting: Vec<Observation>,
-    judge: Option<Judge>,
+    ranges: Ranges<FIRST>,
 }
 
 impl PartialOrd for Name {
@@ -53,7 +59,10 @@ impl Name {
 
 impl Processes {
     pub(super) fn new() -> Self {
-        Self { known: HeavyHitters::with_limit(MAX_PROCESSES) }
+        Self {
+            known: HeavyHitters::with_limit(MAX_PROCESSES),
+            judges: Judges::with_limit(MAX_JUDGES),
+        }
     }
 
     /// Takes note of one assignment; `event` is `None` for a failed one.
@@ -63,18 +72,27 @@ impl Processes {
         if known.container.is_none() {
             known.container.clone_from(&assignment.container);
         }
-        match event {
-            Some(event) => known.observe(event),
-            None => known.failures += 1,
+        let Some(event) = event else {
+            known.failures += 1;
+            return;
+        };
+        // The program named the port: no rule shows in it.
+        if Stream::of(event).is_none() {
+            return;
         }
+        if known.ranges.observe(event, self.judges.is_one_left()) {
+            self.judges.appoint();
+        }
+        let at_work = || self.known.iter().map(|(_, entry)| entry.value.ranges.judges()).sum();
+        self.judges.recount(self.known.evicted(), at_work);
     }
 
     pub(super) fn evicted(&self) -> u64 {
         self.known.evicted()
     }
 
-    /// Busiest first.
-    pub(super) fn summaries(&self) -> Vec<ProcessSummary> {
+    /// Busiest first, where the kernel is known to have these `rules`.
+    pub(super) fn summaries(&self, rules: KernelRules) -> Vec<ProcessSummary> {
         let summary = |((pid, name), entry): (&(u32, Name), &Entry<Known>)| ProcessSummary {
             pid: *pid,
             comm: name.text().map(str::to_owned),
@@ -82,36 +100,8 @@ impl Processes {
             assignments: entry.count,
             complete: entry.complete,
             failures: entry.value.failures,
-            verdict: entry.value.verdict(),
+            verdict: entry.value.ranges.said(rules).verdict,
         };
         self.known.ranked().into_iter().map(summary).collect()
     }
-}
-
-impl Known {
-    fn observe(&mut self, event: &Observation) {
-        if let Some(judge) = &mut self.judge {
-            judge.observe(event);
-            return;
-        }
-        self.waiting.push(*event);
-        if self.waiting.len() == MAX_WAITING {
-            self.judge = Some(judged(&std::mem::take(&mut self.waiting)));
-        }
-    }
-
-    fn verdict(&self) -> Verdict {
-        match &self.judge {
-            Some(judge) => judge.verdict(),
-            None => judged(&self.waiting).verdict(),
-        }
-    }
-}
-
-fn judged(events: &[Observation]) -> Judge {
-    let mut judge = Judge::new(WHOLE);
-    for event in events {
-        judge.observe(event);
-    }
-    judge
 }

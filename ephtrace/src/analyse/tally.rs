@@ -20,7 +20,7 @@ use super::{
     hosts::{HostVerdicts, Hosts},
     lanes::LaneKey,
     number::as_f64,
-    pattern::{Observation, Verdict},
+    pattern::{KernelRules, Observation, Verdict},
     picture::PlotData,
     processes::Processes,
     self_connect::SelfConnects,
@@ -33,6 +33,7 @@ const MAX_LATENCY_NS: u64 = 60_000_000_000;
 
 /// Collects what a [`Summary`] says, in constant time per assignment and bounded memory.
 pub struct Tally {
+    rules: KernelRules,
     started_ns: Option<u64>,
     assignments: u64,
     failures: u64,
@@ -53,6 +54,7 @@ impl Tally {
     /// first assignment.
     pub fn new(started_ns: Option<u64>) -> Self {
         Self {
+            rules: KernelRules::default(),
             started_ns,
             assignments: 0,
             failures: 0,
@@ -67,6 +69,12 @@ impl Tally {
             self_connects: SelfConnects::default(),
             picture: PlotData::default(),
         }
+    }
+
+    /// What is known of the kernel that gives the ports: verdicts that it contradicts are withheld.
+    #[must_use]
+    pub fn knowing(self, rules: KernelRules) -> Self {
+        Self { rules, ..self }
     }
 
     /// Takes note of one assignment, its `step` set.
@@ -103,7 +111,7 @@ impl Tally {
     /// What is said of one destination; `None` if it is not known, or was left out for lack of
     /// room.
     pub fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
-        self.destinations.one(lane)
+        self.destinations.one(lane, self.rules)
     }
 
     /// What findings are made from, of all destinations that are known.
@@ -119,8 +127,8 @@ impl Tally {
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
-        let destinations = self.destinations.summaries(busiest);
-        let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts();
+        let destinations = self.destinations.summaries(busiest, self.rules);
+        let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts(self.rules);
         // Where there are several hosts, each of them was asked.
         if hosts.known < 2 {
             let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
@@ -149,7 +157,7 @@ impl Tally {
             origins,
             hosts,
             explicit: self.hosts.explicit(),
-            processes: self.processes.summaries(),
+            processes: self.processes.summaries(self.rules),
             processes_evicted: self.processes.evicted(),
             destinations,
             destinations_known: self.destinations.known(),

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+mod verdicts;
+
 use proptest::prelude::*;
 use serde_json::Value;
 

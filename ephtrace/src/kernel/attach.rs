@@ -91,7 +91,8 @@ pub fn attach_one(
         }
     };
     let mut tracer = tracer(hook, &sites, programs, ebpf, &filter, options)?;
-    tracer.own_range_steps_by_one = settings.features.own_range_by_one != 0;
+    tracer.own_range_steps_by_one = offsets::own_range_steps_by_one(btf);
+    tracer.has_large_table = address.is_some();
     tracer.unseen = unseen;
     tracer.failed_calls = failed_calls;
     tracer.no_table = table.and_then(Result::err);
@@ -139,7 +140,8 @@ fn tracer(
     Ok(Tracer {
         hook,
         passed_over: Vec::new(),
-        own_range_steps_by_one: false,
+        own_range_steps_by_one: None,
+        has_large_table: false,
         no_table: None,
         unseen: Vec::new(),
         seen_in_part: Vec::new(),

@@ -112,17 +112,18 @@ pub fn features(btf: &Btf) -> Features {
         cookie_in_tracing: 0,
         ancestor_cgroup: 0,
         attach_twice: 0,
-        own_range_by_one: u32::from(own_range_steps_by_one(btf)),
+        own_range_by_one: u32::from(own_range_steps_by_one(btf) == Some(true)),
         bind_exit: 0,
         call_arguments: 0,
     }
 }
 
-/// Whether `IP_LOCAL_PORT_RANGE` makes the search step by one and walk both parities (Linux 6.8).
+/// Whether `IP_LOCAL_PORT_RANGE` makes the search step by one and walk both parities (Linux 6.8);
+/// `None` where the kernel's types have no such function.
 ///
 /// `inet_sk_get_local_port_range` tells its caller so since then, and returned nothing before.
-fn own_range_steps_by_one(btf: &Btf) -> bool {
-    btf.function("inet_sk_get_local_port_range").is_some_and(|f| !f.returns_void)
+pub fn own_range_steps_by_one(btf: &Btf) -> Option<bool> {
+    btf.function("inet_sk_get_local_port_range").map(|f| !f.returns_void)
 }
 
 #[cfg(test)]

@@ -35,8 +35,11 @@ pub struct Tracer {
     pub hook: Hook,
     /// Hooks that would have been better, with the reason why each can't be used.
     pub passed_over: Vec<(Hook, String)>,
-    /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel.
-    pub own_range_steps_by_one: bool,
+    /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel; `None` where its types
+    /// don't tell.
+    pub own_range_steps_by_one: Option<bool>,
+    /// The kernel has a table of 65,536 counters; false where that can't be seen.
+    pub has_large_table: bool,
     /// Why candidates are not known although the hook sees the search; `None` if they are.
     pub no_table: Option<NoTable>,
     /// Sites that the hook was asked to see and can't, with the reason.

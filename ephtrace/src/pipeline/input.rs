@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
-use super::reader::{Next, Reader};
+use super::reader::{Next, Reader, rules_of};
 use crate::{
+    analyse::pattern::KernelRules,
     model::losses::Losses,
     replay::{Format, Recording},
 };
@@ -41,6 +42,14 @@ impl Input {
         match self {
             Self::Direct(recording) => recording.name(),
             Self::Aside(reader) => reader.name(),
+        }
+    }
+
+    /// By which rules the kernel that was traced gives ports.
+    pub(crate) fn kernel_rules(&self) -> KernelRules {
+        match self {
+            Self::Direct(recording) => rules_of(recording),
+            Self::Aside(reader) => reader.kernel_rules(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     analyse::{
         findings::DestinationFacts,
         lanes::LaneKey,
+        pattern::{KernelFacts, KernelRules},
         selection::{self, Rules},
         storm::Interval,
         summary::{BUSIEST, CpuTime, KernelCost, KernelCounts, RunContext},
@@ -94,10 +95,11 @@ impl Pipeline {
             clock,
             machine: machine(clock),
             enricher: Enricher::default(),
-            rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one },
+            rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one == Some(true) },
             undecodable: 0,
         };
-        let stages = Stages::new(Some(started_ns), None, make(started_ns)?);
+        let rules = kernel_rules(&tracer);
+        let stages = Stages::new(Some(started_ns), None, make(started_ns)?).knowing(rules);
         let failure = not_written(settings);
         let (ring, meter) = (Ring::new(ring), Meter::default());
         Ok(Self {
@@ -282,6 +284,16 @@ fn overflow(mut totals: TotalsReader, now_ns: u64) -> Result<Option<Interval>> {
     let mut containers = Containers::new("/proc");
     let interval = || counting::interval(now_ns, 0, &rows, other.as_ref(), &mut containers);
     Ok((!is_empty).then(interval))
+}
+
+/// By which rules this kernel gives ports.
+fn kernel_rules(tracer: &Tracer) -> KernelRules {
+    let release = recording_metadata::kernel_release();
+    KernelRules::new(&KernelFacts {
+        release: release.as_deref(),
+        has_large_table: tracer.has_large_table,
+        own_range_steps_by_one: tracer.own_range_steps_by_one,
+    })
 }
 
 fn kernel_counts(counts: &Counts) -> KernelCounts {

@@ -55,7 +55,8 @@ pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
     let plot = if quiet { Plot::Never } else { Plot::Auto };
     let notices = Notices::new(io::stderr(), quiet).with_plots(plot);
     let sink = LiveSink::new(state.clone(), notices);
-    let mut player = block_on(Player::begin(reader, Stages::new(None, None, sink), state, speed))?;
+    let stages = Stages::new(None, None, sink).knowing(reader.kernel_rules());
+    let mut player = block_on(Player::begin(reader, stages, state, speed))?;
     block_on(show(&mut player))?;
     let summary = player.stages.summary(None, BUSIEST, player.replay.circumstances());
     Ok(player.stages.finish(player.last_ns, &summary)?)

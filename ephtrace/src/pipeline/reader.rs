@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
+    analyse::pattern::{KernelFacts, KernelRules},
     model::losses::Losses,
     replay::{Format, Item, Recording, ReplayError},
 };
@@ -38,6 +39,7 @@ pub(crate) struct Reader {
     name: String,
     format: Format,
     is_stream: bool,
+    rules: KernelRules,
     queue: Arc<Queue>,
     /// What was taken out of the queue.
     taken: vec::IntoIter<Read>,
@@ -114,7 +116,7 @@ impl Reader {
         let run = move || match Recording::open(&path) {
             Ok(recording) => {
                 let name = recording.name().to_owned();
-                let about = (name, recording.format(), recording.is_stream());
+                let about = (name, recording.format(), recording.is_stream(), rules_of(&recording));
                 if opened.send(Ok(about)).is_ok() {
                     read(recording, &over.0);
                 }
@@ -126,9 +128,10 @@ impl Reader {
             .name("recording".to_owned())
             .spawn(run)
             .context("can't start a thread that reads the recording")?;
-        let (name, format, is_stream) = is_open.await.context("the recording can't be read")??;
+        let (name, format, is_stream, rules) =
+            is_open.await.context("the recording can't be read")??;
         let (taken, losses) = (Vec::new().into_iter(), Losses::default());
-        Ok(Self { name, format, is_stream, queue, taken, losses, repeated: 0 })
+        Ok(Self { name, format, is_stream, rules, queue, taken, losses, repeated: 0 })
     }
 
     /// What it is called in messages.
@@ -144,6 +147,11 @@ impl Reader {
     /// Whether it may still be written to while it is read.
     pub(crate) fn is_stream(&self) -> bool {
         self.is_stream
+    }
+
+    /// By which rules the kernel that was traced gives ports.
+    pub(crate) fn kernel_rules(&self) -> KernelRules {
+        self.rules
     }
 
     /// Packets of a capture that were left out because they were sent again.
@@ -181,6 +189,12 @@ impl Reader {
     pub(crate) async fn news(&self) {
         self.queue.news.notified().await;
     }
+}
+
+/// By which rules the kernel gives ports that was traced, as far as the recording tells.
+pub(super) fn rules_of(recording: &Recording) -> KernelRules {
+    let Some(release) = recording.kernel_release() else { return KernelRules::default() };
+    KernelRules::new(&KernelFacts { release: Some(release), ..KernelFacts::default() })
 }
 
 /// Reads all of it, until nobody listens any more.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     model::Hook,
-    output::stream::parquet::{Fact, KEY_HOOK},
+    output::stream::parquet::{Fact, KEY_HOOK, KEY_KERNEL},
 };
 
 /// What decides how ports are handed out, below `/proc/sys/net/ipv4`.
@@ -31,12 +31,17 @@ pub(crate) fn gather(hook: Hook, started_ns: u64) -> Vec<Fact> {
     let known = [
         ("ephtrace.started_ns", Some(started_ns.to_string())),
         (KEY_HOOK, Some(hook.name().to_owned())),
-        ("ephtrace.kernel", read("/proc/sys/kernel/osrelease")),
+        (KEY_KERNEL, kernel_release()),
         ("ephtrace.hostname", read("/proc/sys/kernel/hostname")),
         ("ephtrace.boot_id", read("/proc/sys/kernel/random/boot_id")),
         ("ephtrace.sysctls", Some(Value::Object(sysctls).to_string())),
     ];
     known.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// As `uname -r` has it.
+pub(crate) fn kernel_release() -> Option<String> {
+    read("/proc/sys/kernel/osrelease")
 }
 
 fn read(path: &str) -> Option<String> {

@@ -10,6 +10,7 @@ use crate::{
     analyse::{
         findings::DestinationFacts,
         lanes::{LaneKey, StepTracker},
+        pattern::KernelRules,
         summary::{DestinationSummary, RunContext, Summary},
         tally::Tally,
     },
@@ -20,6 +21,7 @@ use crate::{
 
 /// Steps, filter, tally and sink, in their order.
 pub(crate) struct Stages<S> {
+    rules: KernelRules,
     /// The filter of a recording. A live trace has none: the kernel half has applied it.
     filter: Option<Filter>,
     steps: StepTracker,
@@ -32,7 +34,14 @@ impl<S: Sink> Stages<S> {
     /// if `None`, with its first assignment.
     pub(crate) fn new(started_ns: Option<u64>, filter: Option<Filter>, sink: S) -> Self {
         let (steps, tally) = (StepTracker::default(), Tally::new(started_ns));
-        Self { filter, steps, tally, sink }
+        Self { rules: KernelRules::default(), filter, steps, tally, sink }
+    }
+
+    /// What is known of the kernel that gives the ports.
+    #[must_use]
+    pub(crate) fn knowing(self, rules: KernelRules) -> Self {
+        let tally = self.tally.knowing(rules);
+        Self { rules, tally, ..self }
     }
 
     /// Takes one assignment through all stages. Returns whether the filter kept it.
@@ -76,7 +85,7 @@ impl<S: Sink> Stages<S> {
 
     /// Starts a new tally at `now_ns`; steps go on.
     pub(crate) fn reset(&mut self, now_ns: u64) {
-        self.tally = Tally::new(Some(now_ns));
+        self.tally = Tally::new(Some(now_ns)).knowing(self.rules);
     }
 
     /// Hands on what the sink has in its buffer.

@@ -24,7 +24,7 @@ use super::{
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
 };
 use crate::{
-    analyse::summary::BUSIEST,
+    analyse::{pattern::KernelRules, summary::BUSIEST},
     model::Assignment,
     output::Sink,
     replay::{self, sorting::Reach},
@@ -92,6 +92,7 @@ impl<'a> Player<'a> {
         let writing = Writing {
             settings,
             source,
+            rules: reader.kernel_rules(),
             output: Some(output),
             begun: None,
             failure: output::not_written(settings),
@@ -145,6 +146,7 @@ impl<'a> Player<'a> {
 struct Writing<'a> {
     settings: &'a TraceSettings,
     source: String,
+    rules: KernelRules,
     /// Until something can be read, so that what is no recording empties no file.
     output: Option<Output>,
     begun: Option<Begun>,
@@ -186,7 +188,8 @@ impl Writing<'_> {
         let output = self.output.take().context("the output was begun twice")?;
         let source = self.source.clone();
         let sink = output.begin(self.settings, started_ns, || vec![(KEY_SOURCE, source)])?;
-        let stages = Stages::new(None, Some(self.settings.filter.clone()), sink);
+        let filter = Some(self.settings.filter.clone());
+        let stages = Stages::new(None, filter, sink).knowing(self.rules);
         self.begun = Some(Begun { stages, started_ns, last_ns: started_ns, taken: None });
         Ok(())
     }

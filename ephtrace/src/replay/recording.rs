@@ -155,6 +155,15 @@ impl Recording {
         }
     }
 
+    /// The release of the kernel that was traced, where the recording tells: a Parquet file that
+    /// ephtrace recorded.
+    pub fn kernel_release(&self) -> Option<&str> {
+        match &self.source {
+            Source::Parquet(reader) => reader.kernel_release(),
+            Source::Ndjson(_) | Source::Pcap(_) => None,
+        }
+    }
+
     /// What is missing so far: what the recording itself says was lost, and what can't be read.
     pub fn losses(&self) -> Losses {
         match &self.source {

@@ -14,7 +14,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -85,6 +85,16 @@ impl Starts {
             Ok(is_told.then(|| starts.iter().filter(inside).copied().collect()))
         })
     }
+}
+
+/// What processes say until they end, read from all at once lest one waits for its reader.
+pub(crate) fn outputs(processes: Vec<Assign>) -> Result<Vec<String>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            processes.into_iter().map(|process| scope.spawn(|| process.output())).collect();
+        let join = |t: thread::ScopedJoinHandle<'_, _>| t.join().map_err(|_| anyhow!("a panic"))?;
+        threads.into_iter().map(join).collect()
+    })
 }
 
 /// A running `assign`.

@@ -31,6 +31,7 @@ mod filters;
 mod hidden_table;
 mod holding;
 mod judged;
+mod live_verdicts;
 mod modules;
 mod mounts;
 mod mptcp;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         hidden_table::TESTS,
         holding::TESTS,
         judged::TESTS,
+        live_verdicts::TESTS,
         mptcp::TESTS,
         patterns::TESTS,
         ports::TESTS,

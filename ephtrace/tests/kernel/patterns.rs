@@ -3,9 +3,9 @@
 //! What each manner must be called is docs/patterns.md. The recordings can be kept
 //! (`EPHTRACE_KEEP`, see [`setup`]).
 
-use std::{collections::BTreeSet, fs, process::Command, thread};
+use std::{collections::BTreeSet, fs, process::Command};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -117,7 +117,7 @@ fn connects_are_called_what_they_are(hook: &str) -> Result<()> {
     // process that another thread starts meanwhile would inherit.
     let running = CASES.iter().map(|case| start(&scratch, case, seconds));
     let running = running.collect::<Result<Vec<_>>>()?;
-    let mut logs = outputs(running.into_iter().flatten().collect())?.into_iter();
+    let mut logs = assign::outputs(running.into_iter().flatten().collect())?.into_iter();
     let logs_of = |case: &Case| logs.by_ref().take(case.processes.len()).collect::<Vec<_>>();
     let truths = CASES.iter().map(logs_of).map(|logs| truth(&logs));
     let truths = truths.collect::<Result<Vec<_>>>()?;
@@ -162,16 +162,6 @@ fn start(scratch: &Scratch, case: &Case, seconds: &str) -> Result<Vec<Assign>> {
         Assign::start(scratch, &args)
     };
     case.processes.iter().map(start).collect()
-}
-
-/// What processes say until they end, read from all at once lest one waits for its reader.
-fn outputs(processes: Vec<Assign>) -> Result<Vec<String>> {
-    thread::scope(|scope| {
-        let threads: Vec<_> =
-            processes.into_iter().map(|process| scope.spawn(|| process.output())).collect();
-        let join = |t: thread::ScopedJoinHandle<'_, _>| t.join().map_err(|_| anyhow!("a panic"))?;
-        threads.into_iter().map(join).collect()
-    })
 }
 
 /// What the processes of one recording did; nothing, where this kernel does not offer it.

@@ -80,6 +80,11 @@ pub(crate) fn times() -> Result<u64> {
     number("EPHTRACE_TIMES", 10)
 }
 
+/// How many seconds verdicts are looked at live: `EPHTRACE_LIVE_SECONDS`; 600 by hand.
+pub(crate) fn live_seconds() -> Result<u32> {
+    number("EPHTRACE_LIVE_SECONDS", 20)
+}
+
 fn number<T: FromStr>(name: &str, default: T) -> Result<T> {
     match env::var(name) {
         Ok(text) => text.parse().map_err(|_| anyhow!("{name} is {text:?}, not a number")),

@@ -1,9 +1,9 @@
-//! What a verdict over all is checked against: the verdicts on its busiest destinations, and what
-//! the running kernel is known to do. Where they contradict it, it is withheld, and says so.
+//! What a verdict over all is checked against: the verdicts on its busiest destinations. Where they
+//! contradict it, it is withheld, and says so. For what its kernel is known to do, see
+//! `kernel_rules`.
 
 use super::{
-    judge::Stream,
-    names::{Algorithm, Pattern},
+    names::{Algorithm, Pattern, Predictable},
     verdict::{CONFIDENT, Verdict, hedged},
 };
 
@@ -31,7 +31,10 @@ impl Verdict {
             given.len(),
             first.algorithm
         );
-        self.withhold(said);
+        let doubted = against.iter().any(|one| {
+            one.predictable != Predictable::Unknown && one.predictable != self.predictable
+        });
+        self.withhold(said, doubted);
     }
 
     fn is_contradicted_by(&self, one: &Self) -> bool {
@@ -55,63 +58,16 @@ impl Verdict {
         by_pattern || by_algorithm && !is_shared
     }
 
-    /// Withholds an algorithm that the running kernel does not have; `expected` is the one it has.
-    pub fn check_kernel(&mut self, expected: Option<Algorithm>) {
-        let Some(expected) = expected else { return };
-        if matches!(self.algorithm, Algorithm::Undetermined | Algorithm::Mixed | Algorithm::Fixed)
-            || self.algorithm == expected
-        {
-            return;
-        }
-        self.withhold(format!(
-            "withheld: the running kernel gives ports by {expected}, and {} was found",
-            self.algorithm
-        ));
-    }
-
-    /// Takes so much of the certainty that nothing is left to answer with.
-    fn withhold(&mut self, why: String) {
-        let sure = 0.9 * CONFIDENT;
+    /// Takes so much of the certainty that nothing is left to answer with, not even whether the
+    /// next port can be predicted if that is `doubted`, too.
+    pub(super) fn withhold(&mut self, why: String, doubted: bool) {
+        // Most of the patterns can be predicted, so that certainty shared out among all adds to it.
+        let sure = if doubted { 0.7 * CONFIDENT } else { 0.9 * CONFIDENT };
         self.patterns = hedged(std::mem::take(&mut self.patterns), sure);
         self.algorithms = hedged(std::mem::take(&mut self.algorithms), sure);
         self.decide();
         self.next_port_bits = None;
         self.evidence.retain(|sentence| !sentence.starts_with("predictable"));
         self.evidence.insert(0, why);
-    }
-}
-
-/// The rule by which a kernel gives the ports of `stream`; `None` where its release does not tell.
-///
-/// `release` is as `uname -r` has it. Distributions backport the rule of 5.18, so that an older
-/// release tells nothing about connect. Sources: commits 07f4c90062f8, ca7af0402550, 207184853dbd.
-pub fn rule_of(release: &str, stream: Stream) -> Option<Algorithm> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    match stream {
-        Stream::ConnectSocketRange if version >= (6, 8) => Some(Algorithm::LinuxLpr),
-        Stream::Connect | Stream::ConnectSocketRange if version >= (5, 18) => {
-            Some(Algorithm::LinuxDhash64k)
-        }
-        Stream::Bind => Some(Algorithm::RandomOdd),
-        Stream::Udp => Some(Algorithm::RandomUniform),
-        Stream::Ping => Some(Algorithm::SeqGlobal),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_release_tells_the_rule_of_connect() {
-        let connect = |release| rule_of(release, Stream::Connect);
-        assert_eq!(connect("6.18.44"), Some(Algorithm::LinuxDhash64k));
-        assert_eq!(connect("5.18.0-rc7+"), Some(Algorithm::LinuxDhash64k));
-        assert_eq!(connect("5.10.0-30-amd64"), None, "either of three");
-        assert_eq!(connect("next"), None);
-        assert_eq!(rule_of("6.1.0-18", Stream::ConnectSocketRange), Some(Algorithm::LinuxDhash64k));
-        assert_eq!(rule_of("6.8.0", Stream::ConnectSocketRange), Some(Algorithm::LinuxLpr));
     }
 }

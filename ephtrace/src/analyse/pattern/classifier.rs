@@ -1,7 +1,8 @@
 //! Judges one stream of ports of a single origin.
 
 use super::{
-    attention, conclusion, ensemble::Ensemble, observation::Observation, verdict::Verdict,
+    attention, conclusion, ensemble::Ensemble, names::Algorithm, observation::Observation,
+    verdict::Verdict,
 };
 
 /// Judges one stream of ports of a single origin, in constant time per event and bounded memory.
@@ -34,7 +35,12 @@ impl Classifier {
 
     /// The verdict on what was seen so far.
     pub fn verdict(&self) -> Verdict {
-        conclusion::verdict(&self.ensemble)
+        conclusion::verdict(&self.ensemble, None)
+    }
+
+    /// The same where the ports are known to be given by the rule `known`.
+    pub(super) fn verdict_knowing(&self, known: Algorithm) -> Verdict {
+        conclusion::verdict(&self.ensemble, Some(known))
     }
 
     /// Number of events.

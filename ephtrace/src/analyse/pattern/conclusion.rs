@@ -16,10 +16,16 @@ const DISORDER: f64 = 3.0;
 
 /// Share of skips that hides the law.
 const MANY_SKIPS: f64 = 0.2;
+/// In a range of fewer ports than this, a search is as likely as not to skip occupied ones.
+const NARROW: f64 = 1024.0;
 
-/// The verdict on what the models have seen so far.
-pub(super) fn verdict(c: &Ensemble) -> Verdict {
-    let members = posterior::members(c);
+/// The verdict on what the models have seen so far; `known` is the rule by which the kernel gives
+/// the ports, where that is known beforehand.
+pub(super) fn verdict(c: &Ensemble, known: Option<Algorithm>) -> Verdict {
+    let mut members = posterior::members(c);
+    if let Some(known) = known {
+        posterior::inform(&mut members, known);
+    }
     let probabilities = posterior::probabilities(&members, as_f64(c.counts.events));
     let sum = |test: &dyn Fn(&Member) -> bool| -> f64 {
         members.iter().zip(&probabilities).filter(|(m, _)| test(m)).map(|(_, p)| p).sum()
@@ -28,7 +34,9 @@ pub(super) fn verdict(c: &Ensemble) -> Verdict {
     let algorithms = ranked(&Algorithm::ALL, |algorithm| sum(&|m| m.algorithm == algorithm));
     let pairs = informative_pairs(c, patterns[0].name, algorithms[0].name);
     let sure = certainty(c, pairs);
-    let legible = legibility(c, algorithms[0].name);
+    // A law that is known need not be read from the ports.
+    let is_known = known == Some(algorithms[0].name);
+    let legible = if is_known { 1.0 } else { legibility(c, algorithms[0].name) };
     let mut verdict = Verdict {
         predictable: Predictable::Unknown,
         predictable_confidence: 0.0,
@@ -68,9 +76,11 @@ fn legibility(c: &Ensemble, algorithm: Algorithm) -> f64 {
             let own = c.namespaces.as_ref().map(|own| own.hashes[1].skips());
             own.unwrap_or(1.0).min(c.hashes[1].skips())
         }
-        _ => 0.0,
+        // What others took of the same counter looks like skips, too, and hides no random step.
+        _ => return 1.0,
     };
-    if skips > MANY_SKIPS { 0.85 } else { 1.0 }
+    let is_hidden = skips > MANY_SKIPS || c.counts.mean_size() < NARROW;
+    if is_hidden { 0.85 } else { 1.0 }
 }
 
 fn confirmed(c: &Ensemble, verdict: &Verdict) -> Option<bool> {

@@ -3,11 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{
-    judge::{Judge, WHOLE},
-    observation::{Clock, Observation, Search},
-    verdict::Verdict,
-};
+use super::observation::{Clock, Observation, Search};
 use crate::model::{Origin, Protocol, RangeInForce};
 
 /// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
@@ -68,18 +64,9 @@ impl History {
         self.total
     }
 
-    /// The verdict on those that are kept.
-    pub fn verdict(&self) -> Verdict {
-        let mut judge = Judge::new(WHOLE);
-        for kept in &self.kept {
-            judge.observe(&kept.observation());
-        }
-        let mut verdict = judge.verdict();
-        if self.total > verdict.n {
-            let said = format!("judged by the last {} of {}", verdict.n, self.total);
-            verdict.evidence.push(said);
-        }
-        verdict
+    /// Those that are kept, oldest first.
+    pub fn kept(&self) -> impl Iterator<Item = Observation> + '_ {
+        self.kept.iter().map(|kept| kept.observation())
     }
 }
 

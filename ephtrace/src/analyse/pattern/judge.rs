@@ -5,65 +5,14 @@ use std::fmt::Display;
 
 use super::{
     classifier::Classifier,
+    kernel_rules::KernelRules,
     names::{Algorithm, Pattern, Predictable},
     observation::Observation,
     sampling::{Decision, SamplingSchedule},
+    stream::Stream,
     verdict::{CONFIDENT, Named, Verdict, hedged},
 };
 use crate::analyse::number::as_f64;
-use crate::model::{Origin, Protocol, RangeInForce};
-
-/// Assignments that one rule of the kernel makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stream {
-    /// `connect` (`inet_hash_connect`).
-    Connect,
-    /// The same by a socket with `IP_LOCAL_PORT_RANGE`, which Linux 6.8 and later search by one.
-    ConnectSocketRange,
-    /// `bind` to port 0 and `listen` on an unbound socket (`inet_csk_get_port`).
-    Bind,
-    /// UDP, however it came about (`udp_lib_get_port`).
-    Udp,
-    /// Ping sockets (`ping_get_port`).
-    Ping,
-    /// SCTP, however it came about (`sctp_get_port_local`).
-    Sctp,
-    /// The source does not tell.
-    Unknown,
-}
-
-impl Stream {
-    /// The stream of an event; `None` for a port that the program named.
-    pub fn of(event: &Observation) -> Option<Self> {
-        match (event.origin, event.protocol) {
-            (Some(Origin::Explicit), _) => None,
-            (Some(Origin::Ping), _) => Some(Self::Ping),
-            (Some(Origin::Sctp), _) | (_, Some(Protocol::Sctp)) => Some(Self::Sctp),
-            (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
-                Some(Self::Udp)
-            }
-            (Some(Origin::Connect), _) if event.range.is_some_and(RangeInForce::is_by_socket) => {
-                Some(Self::ConnectSocketRange)
-            }
-            (Some(Origin::Connect), _) => Some(Self::Connect),
-            (Some(Origin::Bind | Origin::Listen), _) => Some(Self::Bind),
-            (None, _) => Some(Self::Unknown),
-        }
-    }
-
-    /// As it stands in a sentence.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::ConnectSocketRange => "connect, socket range",
-            Self::Bind => "bind",
-            Self::Udp => "udp",
-            Self::Ping => "ping",
-            Self::Sctp => "sctp",
-            Self::Unknown => "unknown origin",
-        }
-    }
-}
 
 /// What is said of one stream.
 #[derive(Clone, Debug)]
@@ -128,7 +77,12 @@ impl Judge {
 
     /// The verdict on each origin.
     pub fn by_origin(&self) -> Vec<StreamVerdict> {
-        self.streams.iter().map(StreamJudge::said).collect()
+        self.by_origin_knowing(KernelRules::default())
+    }
+
+    /// The same where the kernel that gave the ports is known to have these `rules`.
+    pub fn by_origin_knowing(&self, rules: KernelRules) -> Vec<StreamVerdict> {
+        self.streams.iter().map(|judged| judged.said(rules.of(judged.stream))).collect()
     }
 
     /// The verdict on the whole, out of those on each origin: theirs if they agree, else `mixed`.
@@ -164,8 +118,20 @@ impl StreamJudge {
         self.classifier.observe(event);
     }
 
-    fn said(&self) -> StreamVerdict {
+    /// Where the ports alone don't decide, the rule that is `known` does, if they fit it; where
+    /// they contradict it, nothing is said.
+    fn said(&self, known: Option<Algorithm>) -> StreamVerdict {
         let mut verdict = self.classifier.verdict();
+        if let Some(known) = known {
+            if verdict.algorithm == Algorithm::Undetermined {
+                let informed = self.classifier.verdict_knowing(known);
+                if informed.algorithm == known {
+                    verdict = informed;
+                    verdict.add_known();
+                }
+            }
+            verdict.check_kernel(known);
+        }
         verdict.evidence.extend(self.schedule.sentence());
         StreamVerdict { stream: self.stream, assignments: self.schedule.seen(), verdict }
     }

@@ -33,6 +33,7 @@ mod frame;
 mod history;
 mod judge;
 mod kernel;
+mod kernel_rules;
 mod laws;
 mod learned;
 mod mixture;
@@ -45,16 +46,18 @@ mod sampling;
 mod score;
 mod secret_epoch;
 mod simple_hash;
+mod stream;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use checks::rule_of;
 pub use classifier::Classifier;
 pub use ensemble::{MAX_DESTINATIONS, MAX_NAMESPACES};
 pub use history::{History, MAX_HISTORY};
-pub use judge::{Judge, Stream, StreamVerdict, WHOLE};
+pub use judge::{Judge, StreamVerdict, WHOLE};
+pub use kernel_rules::{KernelFacts, KernelRules};
 pub use names::{Algorithm, Pattern, Predictable};
 pub use observation::{Clock, Observation, Search};
+pub use stream::Stream;
 pub use verdict::{CONFIDENT, FEWEST_PAIRS, Named, Verdict};

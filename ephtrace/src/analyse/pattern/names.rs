@@ -145,6 +145,23 @@ impl Algorithm {
         }
     }
 
+    /// The pattern that it makes; of what is none of the known policies, it can't be told.
+    pub fn pattern(self) -> Pattern {
+        match self {
+            Self::SeqGlobal | Self::Alg5RandInc => Pattern::Sequential,
+            Self::RandomUniform | Self::RandomOdd => Pattern::Random,
+            Self::Mixed => Pattern::Mixed,
+            Self::Fixed => Pattern::Fixed,
+            Self::Other | Self::Undetermined => Pattern::Undetermined,
+            Self::Alg3Hash
+            | Self::LinuxHintEven
+            | Self::Alg4Dhash
+            | Self::LinuxDhash256
+            | Self::LinuxDhash64k
+            | Self::LinuxLpr => Pattern::PerDestination,
+        }
+    }
+
     /// In words, for a sentence.
     pub fn in_words(self) -> &'static str {
         match self {

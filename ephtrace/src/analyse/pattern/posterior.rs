@@ -33,9 +33,9 @@ const FOR_GOOD: f64 = 1.5;
 /// What it costs to find the ends of an unknown range.
 const FOUND: f64 = 2.0;
 /// Evidence that a mixture must win by, per event.
-const MIXED_MARGIN: f64 = 0.05;
+const MIXED_MARGIN: f64 = 0.075;
 /// … after so many …
-const MIXED_FREE: f64 = 20.0;
+const MIXED_FREE: f64 = 36.0;
 /// … and altogether.
 const MIXED_LEAST: f64 = 1.0;
 /// … and if one part is random increments.
@@ -119,6 +119,13 @@ fn foreign(c: &Ensemble, members: &mut [Member]) {
             member.prior *= FOREIGN;
         }
     }
+}
+
+/// The kernel is known to give the ports by the rule `known`: others are as good as excluded. A
+/// range of one port is fixed by any rule.
+pub(super) fn inform(members: &mut [Member], known: Algorithm) {
+    let others = members.iter_mut().filter(|m| m.algorithm != known);
+    others.filter(|m| m.algorithm != Algorithm::Fixed).for_each(|m| m.prior *= FOREIGN);
 }
 
 /// Where no switch between destinations tells whose a counter is, the name of a counter for
@@ -280,13 +287,14 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
     let logs: Vec<f64> =
         all.enumerate().map(|(index, mixture)| mixture.evidence(n) - weak(index)).collect();
     // Several counters alike are not two policies.
-    let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n) - MIXED_SEVERAL);
+    let several = MIXED_SEVERAL + MIXED_MARGIN * n;
+    let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n) - several);
     let log = log_sum_exp(logs.into_iter().chain(counters));
     Member {
         algorithm: Algorithm::Mixed,
         pattern: Pattern::Mixed,
         log: log - MIXED_LEAST - MIXED_MARGIN * (n - MIXED_FREE).max(0.0),
-        prior: prior(Algorithm::Mixed) * (c.counts.mean_size() / WIDE).min(1.0).powi(2),
+        prior: prior(Algorithm::Mixed) * (c.counts.mean_size() / WIDE).min(1.0).powi(3),
     }
 }
 
@@ -305,7 +313,7 @@ fn open(c: &Ensemble, n: f64) -> Vec<Member> {
     let falling = log_sum_exp(scopes().map(|m| m.random_down.log(n)));
     vec![
         open(Pattern::Sequential, stride, LEARNED),
-        open(Pattern::Sequential, c.host.many.evidence(n), FITTED),
+        open(Pattern::Sequential, c.host.many.evidence(n), LEARNED),
         open(Pattern::Sequential, falling, FITTED),
         open(Pattern::PerDestination, c.lanes.stride.unknown(n), LEARNED),
         open(Pattern::PerDestination, c.lanes.random_up.log(n), FITTED),
@@ -322,7 +330,7 @@ fn open(c: &Ensemble, n: f64) -> Vec<Member> {
 /// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
 /// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
 pub(super) fn temper(n: f64) -> f64 {
-    (1.8 / n.max(1.0).sqrt()).clamp(0.1, 1.0)
+    (1.8 / n.max(1.0).sqrt()).clamp(0.02, 1.0)
 }
 
 /// Probability of each member.

@@ -68,7 +68,8 @@ pub(super) fn read_with(
     watch: impl FnMut(&Assignment),
 ) -> Result<Report> {
     let mut replay = Replay::new(Input::Direct(recording), reach, notices);
-    let mut stages = Stages::new(None, filter, Watch(watch));
+    let rules = replay.input().kernel_rules();
+    let mut stages = Stages::new(None, filter, Watch(watch)).knowing(rules);
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         stages.take(assignment)?;
         Ok(true)

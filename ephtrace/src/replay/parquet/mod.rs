@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     model::losses::Losses,
-    output::stream::parquet::{Journal, KEY_LOSSES},
+    output::stream::parquet::{Journal, KEY_KERNEL, KEY_LOSSES},
 };
 
 /// The first bytes of a Parquet file.
@@ -110,6 +110,11 @@ impl Reader {
         self.losses
     }
 
+    /// The release of the kernel that was traced, where the recording tells.
+    pub fn kernel_release(&self) -> Option<&str> {
+        told(&self.file, KEY_KERNEL)
+    }
+
     fn item(&mut self) -> Option<Item> {
         let open = self.open.as_mut().filter(|open| open.next < open.taken)?;
         let row = open.next;
@@ -188,13 +193,17 @@ impl Iterator for Reader {
 /// What the recording itself says was lost.
 fn losses(file: &SerializedFileReader<Source>) -> Losses {
     let mut losses = Losses::default();
-    let pairs = file.metadata().file_metadata().key_value_metadata();
-    let text = pairs.into_iter().flatten().find(|pair| pair.key == KEY_LOSSES);
-    let text = text.and_then(|pair| pair.value.as_deref()).unwrap_or_default();
+    let text = told(file, KEY_LOSSES).unwrap_or_default();
     for (stage, lost) in serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default() {
         names::add_loss(&mut losses, &stage, lost.as_u64().unwrap_or(0));
     }
     losses
+}
+
+/// What the recording says of itself under `key`; the last one counts.
+fn told<'a>(file: &'a SerializedFileReader<Source>, key: &str) -> Option<&'a str> {
+    let pairs = file.metadata().file_metadata().key_value_metadata();
+    pairs.into_iter().flatten().find(|pair| pair.key == key)?.value.as_deref()
 }
 
 fn damaged(name: &str, source: &Source, reason: &str) -> ReplayError {

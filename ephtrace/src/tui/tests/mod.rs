@@ -159,10 +159,10 @@ fn recording() -> Scene {
 
 #[test]
 fn the_first_screen() {
-    insta::assert_snapshot!(recording().text(80, 24), @r##"
+    insta::assert_snapshot!(recording().text(80, 24), @"
     ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
-    verdict per_destination, linux_dhash64k >99.9 %           p50 6.9 us, p99 7.8 us
+    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
     port by time
     60999│                                 ⢀               ⡀     ⠄       ⠂
          │                              ⠄⠄⡀                  ⡀    ⡀
@@ -184,15 +184,15 @@ fn the_first_screen() {
     d 10.0.0.9:873             1.0      0     –   +754   1.0     2.4 mixed
 
     q quit ? help / filter f failed s sort Tab list Enter open Space freeze r reset
-    "##);
+    ");
 }
 
 #[test]
 fn with_more_room_more_is_shown() {
-    insta::assert_snapshot!(recording().text(120, 40), @r##"
+    insta::assert_snapshot!(recording().text(120, 40), @"
     ephtrace top  hook fentry  web1                                                                3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
-    verdict per_destination, linux_dhash64k >99.9 %                                                   p50 6.9 us, p99 7.8 us
+    verdict per_destination, linux_dhash64k 99.9 %                                                    p50 6.9 us, p99 7.8 us
     port by time                                                                    port by the one before  a line: counter
     60999│                                                             ⢀            60999│                ⢀
          │                                ⢀              ⢀     ⠐                         │           ⡀             ⠂ ⢀
@@ -230,7 +230,7 @@ fn with_more_room_more_is_shown() {
 
 
     q quit  ? help  / filter  f failed  s sort  Tab list  Enter open  Space freeze  r reset
-    "##);
+    ");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn one_destination() {
     insta::assert_snapshot!(scene.text(80, 24), @"
     ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
-    verdict per_destination, linux_dhash64k >99.9 %           p50 6.9 us, p99 7.8 us
+    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
     c 10.0.0.3:443  from 10.0.0.1  tcp connect  netns 4026531840
     403 assignments, 8.0/s now, 0 failed; 403 of 28232 ports were given so far
     mean choice 1.9 us, candidates tried 1.0, middle step +8; in use now: unknown

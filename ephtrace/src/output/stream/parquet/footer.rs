@@ -22,6 +22,8 @@ pub const KEY_LOSSES: &str = "ephtrace.losses";
 
 /// Key of the hook.
 pub const KEY_HOOK: &str = "ephtrace.hook";
+/// The release of the kernel that was traced, as `uname -r` has it.
+pub const KEY_KERNEL: &str = "ephtrace.kernel";
 
 /// A key of the metadata and its value: text, or JSON.
 pub type Fact = (&'static str, String);

@@ -1,0 +1,56 @@
+//! The rules of the kernel that are told apart by how an assignment came about.
+
+use super::observation::Observation;
+use crate::model::{Origin, Protocol, RangeInForce};
+
+/// Assignments that one rule of the kernel makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// `connect` (`inet_hash_connect`).
+    Connect,
+    /// The same by a socket with `IP_LOCAL_PORT_RANGE`, which Linux 6.8 and later search by one.
+    ConnectSocketRange,
+    /// `bind` to port 0 and `listen` on an unbound socket (`inet_csk_get_port`).
+    Bind,
+    /// UDP, however it came about (`udp_lib_get_port`).
+    Udp,
+    /// Ping sockets (`ping_get_port`).
+    Ping,
+    /// SCTP, however it came about (`sctp_get_port_local`).
+    Sctp,
+    /// The source does not tell.
+    Unknown,
+}
+
+impl Stream {
+    /// The stream of an event; `None` for a port that the program named.
+    pub fn of(event: &Observation) -> Option<Self> {
+        match (event.origin, event.protocol) {
+            (Some(Origin::Explicit), _) => None,
+            (Some(Origin::Ping), _) => Some(Self::Ping),
+            (Some(Origin::Sctp), _) | (_, Some(Protocol::Sctp)) => Some(Self::Sctp),
+            (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
+                Some(Self::Udp)
+            }
+            (Some(Origin::Connect), _) if event.range.is_some_and(RangeInForce::is_by_socket) => {
+                Some(Self::ConnectSocketRange)
+            }
+            (Some(Origin::Connect), _) => Some(Self::Connect),
+            (Some(Origin::Bind | Origin::Listen), _) => Some(Self::Bind),
+            (None, _) => Some(Self::Unknown),
+        }
+    }
+
+    /// As it stands in a sentence.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectSocketRange => "connect, socket range",
+            Self::Bind => "bind",
+            Self::Udp => "udp",
+            Self::Ping => "ping",
+            Self::Sctp => "sctp",
+            Self::Unknown => "unknown origin",
+        }
+    }
+}

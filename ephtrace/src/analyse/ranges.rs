@@ -1,0 +1,220 @@
+//! Assignments by the range of ports that they came from, each range with a judge of its own: a
+//! socket with a range of its own is searched for in another way, and what one counter makes of
+//! several ranges can't be compared.
+
+use super::{
+    agreement::{self, Share},
+    pattern::{Judge, KernelRules, Observation, Stream, StreamVerdict, Verdict, WHOLE},
+    summary::PatternCount,
+};
+use crate::model::RangeInForce;
+
+/// Ranges that are told apart; assignments in more are counted, not judged.
+pub const MAX_RANGES: usize = 4;
+
+/// Assignments in a range that wait for a judge: most hosts that a server sees make only a few, and
+/// many processes live for one connect.
+pub(super) const MAX_WAITING: usize = 64;
+
+/// What one host or process was given, by range. Of each rule, the first `FIRST` are all judged.
+#[derive(Default)]
+pub(super) struct Ranges<const FIRST: u64> {
+    parts: Vec<Part>,
+    /// The part of the last assignment.
+    last: usize,
+    /// Assignments in ranges beyond [`MAX_RANGES`].
+    unjudged: u64,
+}
+
+/// Assignments in one range.
+struct Part {
+    range: Option<RangeInForce>,
+    assignments: u64,
+    waiting: Vec<Observation>,
+    judge: Option<Box<Judge>>,
+}
+
+/// What is said of one host, process or destination.
+pub(super) struct Said {
+    /// By range and rule.
+    pub(super) streams: Vec<StreamVerdict>,
+    /// Over all.
+    pub(super) verdict: Verdict,
+}
+
+impl<const FIRST: u64> Ranges<FIRST> {
+    /// Takes note of an assignment. Returns whether a judge was appointed, which happens only if
+    /// there `is_judge_left`.
+    pub(super) fn observe(&mut self, event: &Observation, is_judge_left: bool) -> bool {
+        let Some(part) = self.part(event.range) else {
+            self.unjudged += 1;
+            return false;
+        };
+        part.observe(event, is_judge_left, FIRST)
+    }
+
+    /// How many judges follow it.
+    pub(super) fn judges(&self) -> usize {
+        self.parts.iter().filter(|part| part.judge.is_some()).count()
+    }
+
+    /// What is said of it where the kernel is known to have these `rules`.
+    pub(super) fn said(&self, rules: KernelRules) -> Said {
+        let judged = |part: &Part| (part.assignments, part.by_origin(rules));
+        let by_range: Vec<_> = self.parts.iter().map(judged).collect();
+        over(by_range, self.unjudged)
+    }
+
+    /// The part of a range; for an unknown range, that of the assignment before.
+    fn part(&mut self, range: Option<RangeInForce>) -> Option<&mut Part> {
+        let is_same = |part: &Part| range.is_none() || part.range == range;
+        if !self.parts.get(self.last).is_some_and(is_same) {
+            self.last = match self.parts.iter().position(|part| part.range == range) {
+                Some(index) => index,
+                None if self.parts.len() < MAX_RANGES => {
+                    self.parts.push(Part::new(range));
+                    self.parts.len() - 1
+                }
+                None => return None,
+            };
+        }
+        self.parts.get_mut(self.last)
+    }
+}
+
+impl Part {
+    fn new(range: Option<RangeInForce>) -> Self {
+        Self { range, assignments: 0, waiting: Vec::new(), judge: None }
+    }
+
+    fn observe(&mut self, event: &Observation, is_judge_left: bool, first: u64) -> bool {
+        self.assignments += 1;
+        if let Some(judge) = &mut self.judge {
+            judge.observe(event);
+        } else if self.waiting.len() < MAX_WAITING {
+            self.waiting.push(*event);
+        } else if is_judge_left && self.assignments == MAX_WAITING as u64 + 1 {
+            let mut judge = judged(&std::mem::take(&mut self.waiting), first);
+            judge.observe(event);
+            self.judge = Some(Box::new(judge));
+            return true;
+        }
+        false
+    }
+
+    fn by_origin(&self, rules: KernelRules) -> Vec<StreamVerdict> {
+        if let Some(judge) = &self.judge {
+            return judge.by_origin_knowing(rules);
+        }
+        let mut verdicts = judged(&self.waiting, WHOLE).by_origin_knowing(rules);
+        let kept = self.waiting.len() as u64;
+        if kept < self.assignments {
+            for one in &mut verdicts {
+                let said = format!("judged by the first {kept} of {}", self.assignments);
+                one.verdict.evidence.push(said);
+            }
+        }
+        verdicts
+    }
+}
+
+fn judged(events: &[Observation], first: u64) -> Judge {
+    let mut judge = Judge::new(first);
+    for event in events {
+        judge.observe(event);
+    }
+    judge
+}
+
+/// The same of assignments that were kept, oldest first.
+pub(super) fn of(events: impl Iterator<Item = Observation>, rules: KernelRules) -> Said {
+    let mut by_range: Vec<(Option<RangeInForce>, Vec<Observation>)> = Vec::new();
+    let mut unjudged = 0;
+    for event in events.filter(|event| Stream::of(event).is_some()) {
+        let known = by_range.len();
+        match by_range.iter_mut().find(|(range, _)| *range == event.range) {
+            Some((_, of_range)) => of_range.push(event),
+            None if known < MAX_RANGES => by_range.push((event.range, vec![event])),
+            None => unjudged += 1,
+        }
+    }
+    let judged = |(_, events): &(_, Vec<Observation>)| {
+        (events.len() as u64, judged(events, WHOLE).by_origin_knowing(rules))
+    };
+    over(by_range.iter().map(judged).collect(), unjudged)
+}
+
+/// Over all ranges: the verdict on the only one, or what they agree on.
+fn over(by_range: Vec<(u64, Vec<StreamVerdict>)>, unjudged: u64) -> Said {
+    let verdicts: Vec<(u64, Verdict)> =
+        by_range.iter().map(|(n, streams)| (*n, Judge::whole(streams))).collect();
+    let verdict = match verdicts.as_slice() {
+        [] => Judge::whole(&[]),
+        [(_, only)] if unjudged == 0 => only.clone(),
+        several => {
+            let total = several.iter().map(|(n, _)| n).sum::<u64>() + unjudged;
+            let shares: Vec<_> =
+                several.iter().map(|(n, verdict)| Share { assignments: *n, verdict }).collect();
+            agreement::agreed(total, &shares, |counts, only| {
+                sentence(several.len(), unjudged, counts, only)
+            })
+        }
+    };
+    Said { streams: by_range.into_iter().flat_map(|(_, streams)| streams).collect(), verdict }
+}
+
+/// `2 ranges of ports: 2 per_destination`.
+fn sentence(
+    ranges: usize,
+    unjudged: u64,
+    counts: &[PatternCount],
+    only_predictable: u64,
+) -> String {
+    let more = match unjudged {
+        0 => String::new(),
+        n => format!("; {n} assignments in further ranges are not judged"),
+    };
+    format!("{ranges} ranges of ports{}{more}", list(counts, only_predictable))
+}
+
+/// `: 24 sequential, 7 random`; nothing for nothing.
+pub(super) fn list(counts: &[PatternCount], only_predictable: u64) -> String {
+    let words = counts.iter().map(|one| format!("{} {}", one.hosts, one.pattern));
+    let only = (only_predictable > 0)
+        .then(|| format!("{only_predictable} predictable by a pattern that can't be told"));
+    let words: Vec<String> = words.chain(only).collect();
+    if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
+}
+
+/// Judges at work, of a bounded number: those of hosts or processes that made room are free again.
+pub(super) struct Judges {
+    limit: usize,
+    at_work: usize,
+    /// How many hosts or processes had made room when they were last counted.
+    evicted: u64,
+}
+
+impl Judges {
+    /// At most `limit`.
+    pub(super) fn with_limit(limit: usize) -> Self {
+        Self { limit, at_work: 0, evicted: 0 }
+    }
+
+    /// Whether there is one left.
+    pub(super) fn is_one_left(&self) -> bool {
+        self.at_work < self.limit
+    }
+
+    /// One was appointed.
+    pub(super) fn appoint(&mut self) {
+        self.at_work += 1;
+    }
+
+    /// Counts those `at_work` again once more hosts or processes have made room: `evicted` of them
+    /// so far.
+    pub(super) fn recount(&mut self, evicted: u64, at_work: impl FnOnce() -> usize) {
+        if self.evicted != evicted {
+            (self.evicted, self.at_work) = (evicted, at_work());
+        }
+    }
+}
