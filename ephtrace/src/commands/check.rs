@@ -192,7 +192,7 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
     for taken in &rest {
         whole.add(taken);
     }
-    let interval = whole.interval(0, now_ns, &mut Containers::new("/proc"));
+    let interval = whole.interval(0, now_ns, &mut Containers::of_traced());
     let unseen = counting.tracer.unseen_failures().into_iter().collect();
     Ok((interval, losses.total(), unseen))
 }

@@ -154,7 +154,7 @@ impl<'a> Storm<'a> {
             settings,
             whole: CumulativeTotals::since(counting.since_ns),
             counting,
-            containers: Containers::new("/proc"),
+            containers: Containers::of_traced(),
             detector: Detector::default(),
             occupancy: Occupancy::new(settings.interval),
             told: BTreeSet::new(),

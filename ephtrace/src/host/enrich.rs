@@ -1,10 +1,14 @@
 //! What the kernel half does not tell: wall-clock time, container, a missing name.
 
-use std::{fs, num::NonZeroUsize, path::PathBuf};
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use lru::LruCache;
 
-use super::containers::Containers;
+use super::{containers::Containers, pid_namespace};
 use crate::model::{Assignment, Comm};
 
 /// How many names are remembered; only hooks that can't tell the name need them.
@@ -17,14 +21,21 @@ const NAME_STANDS_NS: u64 = 1_000_000_000;
 /// cgroup and each nameless process.
 #[derive(Debug)]
 pub struct Enricher {
-    proc: PathBuf,
+    /// Where processes are looked up; nowhere if their ids mean others there.
+    proc: Option<PathBuf>,
     containers: Containers,
     names: LruCache<u32, (Option<Comm>, u64)>,
 }
 
 impl Default for Enricher {
     fn default() -> Self {
-        Self::new("/proc")
+        let proc = Path::new("/proc");
+        let known = pid_namespace::notice(proc).is_none();
+        Self {
+            proc: known.then(|| proc.to_owned()),
+            containers: Containers::of_traced(),
+            names: LruCache::new(MAX_NAMES),
+        }
     }
 }
 
@@ -33,7 +44,7 @@ impl Enricher {
     pub fn new(proc: impl Into<PathBuf>) -> Self {
         let proc = proc.into();
         let containers = Containers::new(proc.clone());
-        Self { proc, containers, names: LruCache::new(MAX_NAMES) }
+        Self { proc: Some(proc), containers, names: LruCache::new(MAX_NAMES) }
     }
 
     /// Sets container and name where they are unknown and can be found out.
@@ -52,7 +63,7 @@ impl Enricher {
         match self.names.get(&pid) {
             Some((name, at_ns)) if now_ns.saturating_sub(*at_ns) < NAME_STANDS_NS => *name,
             _ => {
-                let text = fs::read(self.proc.join(pid.to_string()).join("comm"));
+                let text = fs::read(self.proc.as_ref()?.join(pid.to_string()).join("comm"));
                 let name = text.ok().map(|t| Comm::new(String::from_utf8_lossy(&t).trim_end()));
                 self.names.put(pid, (name, now_ns));
                 name

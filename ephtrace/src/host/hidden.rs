@@ -2,10 +2,7 @@
 
 use std::{fs, os::unix::ffi::OsStrExt as _, path::Path};
 
-use super::mounts::unescape;
-
-/// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`).
-const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+use super::{mounts::unescape, pid_namespace};
 
 /// `CAP_SYS_PTRACE` in the sets of `/proc/PID/status`.
 const SYS_PTRACE: u64 = 1 << 19;
@@ -26,8 +23,8 @@ pub fn reason(proc: &Path) -> Option<String> {
             option.text
         ));
     }
-    let namespace = fs::read_link(proc.join("self/ns/pid")).ok()?;
-    (namespace.as_os_str() != INITIAL_PID_NAMESPACE).then(|| {
+    let is_initial = pid_namespace::is_initial(proc).ok()?;
+    (!is_initial).then(|| {
         "this PID namespace shows its own processes alone: run it where the host's are seen"
             .to_owned()
     })

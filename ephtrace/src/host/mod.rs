@@ -10,6 +10,7 @@ pub mod holders;
 pub(crate) mod mounts;
 pub mod netns;
 pub mod ns_file;
+pub mod pid_namespace;
 pub mod proc_net;
 pub mod processors;
 pub mod snapshot;

@@ -37,6 +37,7 @@ pub fn attach(
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     preflight::check_rights(support)?;
+    preflight::check_pids(options.filter)?;
     let btf = support.load_btf().map_err(AttachError::Unsupported)?;
     if let Some(hook) = wanted {
         return attach_one(hook, support, &btf, options);

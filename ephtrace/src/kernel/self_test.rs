@@ -14,6 +14,7 @@ use std::{
         fd::{AsRawFd as _, OwnedFd},
         unix::fs::MetadataExt as _,
     },
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -32,16 +33,13 @@ use super::{
     module,
     sites::{self, Site},
 };
-use crate::model::Assignment;
+use crate::{host::pid_namespace, model::Assignment};
 
 /// How often a hook has to prove itself. One search costs some microseconds.
 const EVERY: Duration = Duration::from_mins(1);
 
 /// A port that is rarely in use, in case that the kernel has none to reserve.
 const DISCARD: u16 = 9;
-
-/// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`).
-const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 /// Outcome of one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +64,8 @@ pub(super) struct SelfTest {
 /// ephtrace's process id in the initial pid namespace; 0 if it is in another one, so that it is not
 /// known.
 pub(super) fn own_pid() -> u32 {
-    let namespace = fs::metadata("/proc/self/ns/pid").map(|meta| meta.ino());
-    if namespace.is_ok_and(|inode| inode == INITIAL_PID_NAMESPACE) { std::process::id() } else { 0 }
+    let is_initial = pid_namespace::is_initial(Path::new("/proc"));
+    if is_initial.is_ok_and(|is| is) { std::process::id() } else { 0 }
 }
 
 impl SelfTest {

@@ -1,8 +1,12 @@
 //! What is said on standard error about the hook: which one, what it can't see, what joined later.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use crate::{
+    host::pid_namespace,
     kernel::{
         hooks::{self, Hook},
         module::Change,
@@ -82,4 +86,7 @@ pub(crate) fn announce(tracer: &Tracer) {
     log::info!("attached: {}", row.attaches());
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(io::stderr(), "{line}");
+    if let Some(notice) = pid_namespace::notice(Path::new("/proc")) {
+        let _ = writeln!(io::stderr(), "ephtrace: {notice}");
+    }
 }

@@ -281,7 +281,7 @@ fn overflow(mut totals: TotalsReader, now_ns: u64) -> Result<Option<Interval>> {
     totals.switch()?;
     let Taken { rows, other } = totals.take()?;
     let is_empty = rows.is_empty() && other.is_none();
-    let mut containers = Containers::new("/proc");
+    let mut containers = Containers::of_traced();
     let interval = || counting::interval(now_ns, 0, &rows, other.as_ref(), &mut containers);
     Ok((!is_empty).then(interval))
 }

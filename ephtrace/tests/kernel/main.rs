@@ -37,6 +37,7 @@ mod mounts;
 mod mptcp;
 mod notes;
 mod patterns;
+mod pid_namespace;
 mod ports;
 mod record;
 mod refusals;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         live_verdicts::TESTS,
         mptcp::TESTS,
         patterns::TESTS,
+        pid_namespace::TESTS,
         ports::TESTS,
         record::TESTS,
         refusals::TESTS,

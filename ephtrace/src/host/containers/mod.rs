@@ -10,7 +10,7 @@ use std::{
 
 use lru::LruCache;
 
-use super::mounts::cgroup2_mount;
+use super::{mounts::cgroup2_mount, pid_namespace};
 use crate::model::filter::ContainerName;
 
 /// How many cgroups and processes are remembered: a big host runs some hundred containers.
@@ -31,7 +31,8 @@ const SHORT_ID: usize = 12;
 /// Finds containers, and remembers what it found and where there is none.
 #[derive(Debug)]
 pub struct Containers {
-    proc: PathBuf,
+    /// Where processes are looked up; nowhere if their ids mean others there.
+    proc: Option<PathBuf>,
     /// Where cgroup v2 is mounted.
     cgroup2: Option<PathBuf>,
     remembered: LruCache<Key, Found>,
@@ -64,7 +65,15 @@ impl Containers {
         let proc = proc.into();
         let mounts = fs::read(proc.join("self/mounts"));
         let cgroup2 = mounts.ok().and_then(|mounts| cgroup2_mount(&mounts));
-        Self { proc, cgroup2, remembered: LruCache::new(MAX_REMEMBERED) }
+        Self { proc: Some(proc), cgroup2, remembered: LruCache::new(MAX_REMEMBERED) }
+    }
+
+    /// Those of processes that the kernel half names: none is found in a pid namespace.
+    pub fn of_traced() -> Self {
+        let proc = Path::new("/proc");
+        let mut containers = Self::new(proc);
+        containers.proc = containers.proc.filter(|_| pid_namespace::notice(proc).is_none());
+        containers
     }
 
     /// Short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
@@ -90,7 +99,8 @@ impl Containers {
 
     /// The container of a process, and whether it is that of all in the cgroup.
     fn read(&self, pid: u32, cgroup_id: Option<u64>) -> io::Result<(Option<Arc<str>>, bool)> {
-        let text = fs::read(self.proc.join(pid.to_string()).join("cgroup"))?;
+        let proc = self.proc.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let text = fs::read(proc.join(pid.to_string()).join("cgroup"))?;
         let text = String::from_utf8_lossy(&text);
         let paths = || text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
         let own = text.lines().find_map(|line| line.strip_prefix("0::"));
