@@ -18,7 +18,6 @@ use crate::{
     },
     cli::{CheckArgs, FilterArgs},
     host::{
-        clock::monotonic_ns,
         containers::Containers,
         netns,
         snapshot::{self, Which},
@@ -184,17 +183,16 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
     let end = Instant::now() + settings.count_for.unwrap_or_default();
     let mut modules = interval(DRAIN_EVERY);
     while modules.tick().await < end {
-        // CountingOptions can't be attached is none of the answer.
+        // What can't be attached is none of the answer.
         let _ = counting.tracer.follow_module();
     }
-    let now_ns = monotonic_ns()?;
-    let (rest, losses) = counting.finish().await?;
-    for taken in &rest {
+    let rest = counting.finish().await?;
+    for taken in &rest.taken {
         whole.add(taken);
     }
-    let interval = whole.interval(0, now_ns, &mut Containers::of_traced());
+    let interval = whole.interval(0, rest.stopped_ns, &mut Containers::of_traced());
     let unseen = counting.tracer.unseen_failures().into_iter().collect();
-    Ok((interval, losses.total(), unseen))
+    Ok((interval, rest.losses.total(), unseen))
 }
 
 #[cfg(test)]

@@ -201,16 +201,16 @@ impl<'a> Storm<'a> {
 
     /// Detaches, takes the rest, and shows the whole.
     async fn finish(mut self) -> Result<()> {
-        let (rest, losses) = self.counting.finish().await?;
-        for taken in &rest {
+        let rest = self.counting.finish().await?;
+        for taken in &rest.taken {
             self.whole.add(taken);
         }
-        let now_ns = self.counting.since_ns;
-        let mut interval = self.whole.interval(unix_ns(now_ns)?, now_ns, &mut self.containers);
+        let end_ns = unix_ns(rest.stopped_ns)?;
+        let mut interval = self.whole.interval(end_ns, rest.stopped_ns, &mut self.containers);
         let mut facts = facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
-        self.show_whole(&interval, &found, losses)
+        self.show_whole(&interval, &found, rest.losses)
     }
 
     fn show_whole(&self, interval: &Interval, found: &[Finding], losses: Losses) -> Result<()> {

@@ -45,6 +45,16 @@ pub(crate) struct Counting {
     pub(crate) since_ns: u64,
 }
 
+/// What is there once nothing is counted any more.
+pub(crate) struct Rest {
+    /// What was added up last, and what came late to the maps before.
+    pub(crate) taken: [Taken; 2],
+    /// All that was lost.
+    pub(crate) losses: Losses,
+    /// From when on no search that began was counted, on the clock of [`Counting::since_ns`].
+    pub(crate) stopped_ns: u64,
+}
+
 /// What to count.
 pub(crate) struct CountingOptions<'a> {
     pub(crate) hook: Option<Hook>,
@@ -68,7 +78,11 @@ impl Counting {
         let reader = tracer.take_totals().context("the eBPF object has no totals")?;
         sleep(SETTLE).await;
         tracer.settle()?;
-        Ok(Self { tracer, reader, since_ns: monotonic_ns()? })
+        let mut counting = Self { tracer, reader, since_ns: 0 };
+        // Attaching takes seconds where a kernel is slow, and what was counted meanwhile belongs to
+        // no time that is known.
+        drop(counting.take().await?);
+        Ok(counting)
     }
 
     /// What was added up since the last time, and how long that is, in nanoseconds.
@@ -86,17 +100,17 @@ impl Counting {
         Ok(counts::losses(&self.tracer.counts()?))
     }
 
-    /// Detaches, and returns the rest: what was added up last, and what came late to the maps
-    /// before.
-    pub(crate) async fn finish(&mut self) -> Result<([Taken; 2], Losses)> {
+    /// Detaches, and returns the rest.
+    pub(crate) async fn finish(&mut self) -> Result<Rest> {
         self.tracer.detach_start();
+        let stopped_ns = monotonic_ns()?;
         sleep(GRACE).await;
         self.tracer.detach_end();
-        let rest = [self.take().await?.0, self.take().await?.0];
+        let taken = [self.take().await?.0, self.take().await?.0];
         let counts = self.tracer.counts()?;
         let mut losses = counts::losses(&counts);
         losses.return_missed += counts::never_ended(&counts);
-        Ok((rest, losses))
+        Ok(Rest { taken, losses, stopped_ns })
     }
 }
 
