@@ -62,7 +62,8 @@ fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
     // The socket's own address is set once it has its port.
     let ends = sock::named_by(addr);
     let protocol = sock::protocol::<false>(sk).unwrap_or(0);
-    let start = search::Start::new(Hook::Kprobe, origin, Site::Sctp);
+    let mut start = search::Start::new(Hook::Kprobe, origin, Site::Sctp);
+    start.named_port = u16::from_be(port);
     search::begin_for::<false>(start, &owner, &ends, sk, protocol, None);
     autobind::unless_asked(sk, addr);
 }
