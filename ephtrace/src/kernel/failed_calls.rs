@@ -84,7 +84,7 @@ pub(super) fn misses(hook: Hook, site: Site, calls: FailedCalls) -> Option<Strin
             "one that fails is not seen, for want of the tracepoint sys_exit_bind (`mount -t \
              tracefs tracefs /sys/kernel/tracing`)"
         }
-        (Site::Udp, _) => return Some(format!("{}; {}", missed?, calls.unseen(hook)?)),
+        (Site::Udp, _) => return Some(format!("{}; nor {}", missed?, calls.unseen(hook)?)),
         _ => return missed,
     };
     Some(failures.to_owned())

@@ -177,7 +177,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
         sock_ops: SockOps {
             by_state: false,
             by_bind: true,
-            misses: Some("of connect and send on an unbound socket none that succeeds"),
+            misses: Some("not seen: connects and sends that succeed on an unbound socket"),
             blind: None,
         },
     },

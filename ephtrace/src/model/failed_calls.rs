@@ -31,13 +31,21 @@ impl FailedCalls {
         let (unseen, by_call) = (list(false, &kinds), list(true, &kinds[..2]));
         let mut parts = Vec::new();
         if !unseen.is_empty() {
-            parts.push(format!("failed {}", unseen.join(" and ")));
+            parts.push(format!("failed {}", in_words(&unseen)));
         }
         if !by_call.is_empty() {
-            let kinds = by_call.join(" and ");
+            let kinds = in_words(&by_call);
             parts.push(format!("failed {kinds} through io_uring or of 32-bit programs"));
         }
         Some(format!("{} (hook {})", parts.join("; "), hook.name()))
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn in_words(kinds: &[&str]) -> String {
+    match kinds {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        one => one.concat(),
     }
 }
 
@@ -54,7 +62,7 @@ mod tests {
         assert_eq!(FailedCalls::ALL.unseen(Hook::Fentry), None);
         assert_eq!(
             unseen(false, false, false),
-            "failed binds and UDP connects and UDP sends (hook sock_ops)"
+            "failed binds, UDP connects and UDP sends (hook sock_ops)"
         );
         assert_eq!(
             unseen(true, false, true),
