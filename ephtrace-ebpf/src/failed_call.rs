@@ -26,7 +26,7 @@ const EAGAIN: i32 = 11;
 const EADDRINUSE: i32 = 98;
 const EADDRNOTAVAIL: i32 = 99;
 
-/// Where a record of `sys_exit_*` has what the call returned, on every kernel and machine.
+/// Offset of the call's result in a record of `sys_exit_*`, on every kernel and machine.
 const RETURNED: usize = 16;
 
 /// `bind()` returns. What began in `bind4` or `bind6` ends here unless `post_bind` has seen it.

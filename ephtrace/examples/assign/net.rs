@@ -121,7 +121,7 @@ pub(crate) struct Refused {
 /// Those that the log does not have yet.
 static REFUSED: Mutex<Vec<Refused>> = Mutex::new(Vec::new());
 
-/// What was refused since this was last asked.
+/// Takes the binds that were refused since the last call.
 pub(crate) fn take_refused() -> Vec<Refused> {
     mem::take(&mut *REFUSED.lock().unwrap_or_else(PoisonError::into_inner))
 }

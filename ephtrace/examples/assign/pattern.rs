@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Do it in a network namespace of its own, with these ports
     #[arg(long, value_parser = parse_range, value_name = "LOW-HIGH")]
     netns_range: Option<(u16, u16)>,
-    /// What else assigns a port after each connect; `connect` is by a plain socket
+    /// Other ways to get a port, each after each connect; `connect` is by a plain socket
     #[arg(long, value_enum, value_delimiter = ',')]
     beside: Vec<By>,
     #[command(flatten)]

@@ -104,7 +104,7 @@ pub fn step(previous: u16, port: u16, range: Option<PortRange>) -> i32 {
 mod tests {
     use super::*;
 
-    /// What `MAX_LANES` says of memory.
+    /// The memory that `MAX_LANES` names is that of the tables.
     #[test]
     fn all_lanes_take_10_mebibytes() {
         // A slot of a table has a byte that says what is in it.

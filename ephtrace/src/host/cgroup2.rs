@@ -20,8 +20,8 @@ use nix::errno::Errno;
 
 use super::mounts::cgroup2_mount;
 
-/// Inode number of the hierarchy's root; kernfs numbers from there.
-const WHOLE: u64 = 1;
+/// Id of the hierarchy's root, the inode number of its folder; kernfs numbers from there.
+pub(crate) const ROOT_ID: u64 = 1;
 
 /// `FSOPEN_CLOEXEC`, `FSCONFIG_CMD_CREATE` and `FSMOUNT_CLOEXEC` of `linux/mount.h`.
 const CLOEXEC: libc::c_uint = 1;
@@ -84,7 +84,7 @@ impl Cgroup2 {
     }
 
     fn open(root: File, mount_point: Option<PathBuf>) -> Option<Self> {
-        let is_whole = root.metadata().ok()?.ino() == WHOLE;
+        let is_whole = root.metadata().ok()?.ino() == ROOT_ID;
         Some(Self { mount_point, is_whole, root: Arc::new(root) })
     }
 }

@@ -1,10 +1,6 @@
 //! What the kernel half does not tell: wall-clock time, container, a missing name.
 
-use std::{
-    fs,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-};
+use std::{fs, num::NonZeroUsize, path::PathBuf};
 
 use lru::LruCache;
 
@@ -29,10 +25,8 @@ pub struct Enricher {
 
 impl Default for Enricher {
     fn default() -> Self {
-        let proc = Path::new("/proc");
-        let known = pid_namespace::notice(proc).is_none();
         Self {
-            proc: known.then(|| proc.to_owned()),
+            proc: pid_namespace::proc_of_traced(),
             containers: Containers::of_traced(),
             names: LruCache::new(MAX_NAMES),
         }

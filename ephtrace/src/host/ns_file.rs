@@ -22,11 +22,8 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
-    sys::statfs::{FsType, fstatfs},
+    sys::statfs::{NSFS_MAGIC, fstatfs},
 };
-
-/// `NSFS_MAGIC` of `linux/magic.h`: the file system of namespaces.
-const NSFS: FsType = FsType(0x6e73_6673);
 
 /// How long looking up a path may take. One on a local disk takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -78,7 +75,7 @@ impl NsFile {
 
     fn open_now(&self, inode: u32) -> io::Result<File> {
         let found = self.find()?;
-        let is_namespace = fstatfs(&found)?.filesystem_type() == NSFS;
+        let is_namespace = fstatfs(&found)?.filesystem_type() == NSFS_MAGIC;
         let found = File::from(found);
         if !is_namespace || found.metadata()?.ino() != u64::from(inode) {
             return Err(io::ErrorKind::NotFound.into());

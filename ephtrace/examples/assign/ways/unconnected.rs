@@ -218,7 +218,7 @@ pub(super) fn exhausted_udp(context: &Context<'_>) -> Result<()> {
     use_up(libc::EAGAIN, UDP, V4, |socket| autobind_once(context, UDP, V4, socket, connect))
 }
 
-/// The same by their first send.
+/// UDP sockets get EAGAIN on their first send, for want of a port.
 pub(super) fn exhausted_send(context: &Context<'_>) -> Result<()> {
     use_up(libc::EAGAIN, UDP, V4, |socket| autobind_once(context, UDP, V4, socket, send))
 }

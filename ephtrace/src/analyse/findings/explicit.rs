@@ -77,7 +77,7 @@ fn port(d: &DestinationFacts) -> String {
     format!("; {which} {port}{now}")
 }
 
-/// What has connections to the destination, as far as it is known.
+/// Connections that there are to the destination, as far as they are known.
 fn there_now(d: &DestinationFacts) -> String {
     let Some(in_use) = d.in_use else { return String::new() };
     let waiting = d.time_wait.unwrap_or(0);

@@ -1,6 +1,5 @@
-//! What a verdict over all is checked against: the verdicts on its busiest destinations. Where they
-//! contradict it, it is withheld, and says so. For what its kernel is known to do, see
-//! `kernel_rules`.
+//! A verdict over all is checked against the verdicts on its busiest destinations. Where they
+//! contradict it, it is withheld, and says so. `kernel_rules` has what its kernel is known to do.
 
 use super::{
     names::{Algorithm, Pattern, Predictable},

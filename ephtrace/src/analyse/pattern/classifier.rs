@@ -38,7 +38,7 @@ impl Classifier {
         conclusion::verdict(&self.ensemble, None)
     }
 
-    /// The same where the ports are known to be given by the rule `known`.
+    /// The verdict where the ports are known to be given by the rule `known`.
     pub(super) fn verdict_knowing(&self, known: Algorithm) -> Verdict {
         conclusion::verdict(&self.ensemble, Some(known))
     }

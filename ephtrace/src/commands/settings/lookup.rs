@@ -10,8 +10,8 @@ use std::{
 use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
 
 use super::error::UsageError;
-use crate::host::containers::cgroups_of;
 pub(super) use crate::host::mounts::cgroup2_mount;
+use crate::host::{cgroup2::ROOT_ID, containers::cgroups_of};
 use crate::model::filter::{Cgroup, ContainerName};
 
 /// Where users are listed.
@@ -19,9 +19,6 @@ const USERS: &str = "/etc/passwd";
 
 /// Where `ip netns` keeps its namespaces.
 const NAMED_NETNS: &str = "/run/netns";
-
-/// Inode number of the root of the cgroup v2 hierarchy.
-const CGROUP_ROOT: u64 = 1;
 
 /// Number of a user, from number or name.
 pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
@@ -93,7 +90,7 @@ pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
     };
     let inode =
         |path: &Path| fs::metadata(path).map(|m| m.ino()).map_err(|e| fail(no_path(path, &e)));
-    if inode(&mount)? != CGROUP_ROOT {
+    if inode(&mount)? != ROOT_ID {
         return Err(unknown(
             "--cgroup",
             &shown,

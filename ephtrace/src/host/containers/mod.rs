@@ -10,7 +10,7 @@ use std::{
 
 use lru::LruCache;
 
-use super::{mounts::cgroup2_mount, pid_namespace};
+use super::{cgroup2::ROOT_ID, mounts::cgroup2_mount, pid_namespace};
 use crate::model::filter::ContainerName;
 
 /// How many cgroups and processes are remembered: a big host runs some hundred containers.
@@ -18,9 +18,6 @@ const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// How long a look at a process stands, in nanoseconds: its id may be another's after that.
 const PID_STANDS_NS: u64 = 10_000_000_000;
-
-/// cgroup v2 id of the root, where all tasks are on hosts whose controllers are on cgroup v1.
-const ROOT_CGROUP: u64 = 1;
 
 /// Hexadecimal digits of an id.
 const FULL_ID: usize = 64;
@@ -70,10 +67,7 @@ impl Containers {
 
     /// Those of processes that the kernel half names: none is found in a pid namespace.
     pub fn of_traced() -> Self {
-        let proc = Path::new("/proc");
-        let mut containers = Self::new(proc);
-        containers.proc = containers.proc.filter(|_| pid_namespace::notice(proc).is_none());
-        containers
+        Self { proc: pid_namespace::proc_of_traced(), ..Self::default() }
     }
 
     /// Short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
@@ -82,7 +76,8 @@ impl Containers {
     /// tasks are in the root, cgroup v1 tells the container, or the process has moved meanwhile:
     /// once for each process.
     pub fn container(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Option<Arc<str>> {
-        let cgroup_id = cgroup_id.filter(|id| *id > ROOT_CGROUP);
+        // All tasks are in the root on hosts whose controllers are on cgroup v1.
+        let cgroup_id = cgroup_id.filter(|id| *id > ROOT_ID);
         let of_cgroup = cgroup_id.map(Key::Cgroup);
         let of_process = Key::Pid(pid, cgroup_id);
         for key in of_cgroup.into_iter().chain([of_process]) {

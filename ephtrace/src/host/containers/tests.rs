@@ -169,7 +169,7 @@ fn where_all_are_in_the_root_processes_are_told_apart() {
     let mut containers = Containers::new(&proc.0);
     proc.put(1, &format!("4:memory:/docker/{ID}\n1:name=systemd:/docker/{ID}\n0::/\n"));
     proc.put(2, "4:memory:/\n0::/\n");
-    for cgroup in [Some(ROOT_CGROUP), None] {
+    for cgroup in [Some(ROOT_ID), None] {
         assert_eq!(containers.container(1, cgroup, 0).as_deref(), Some("0123456789ab"));
         assert_eq!(containers.container(2, cgroup, 0), None);
     }
