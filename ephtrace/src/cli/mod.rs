@@ -6,6 +6,7 @@
 
 mod check;
 mod doctor;
+mod explain;
 mod filter;
 mod options;
 mod ports;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 pub use self::{
     check::CheckArgs,
     doctor::DoctorArgs,
+    explain::ExplainArgs,
     filter::{FilterArgs, OriginArg},
     options::{HookArg, KernelArgs, PlotArg, StopArgs, Verbosity, ViewArgs},
     ports::PortsArgs,
@@ -47,6 +49,7 @@ Examples:
   sudo ephtrace -v                     with a sentence on each: where the search began
   sudo ephtrace storm                  connects are slow or fail: who, where to, why
   sudo ephtrace ports                  what is in use now, and who holds it
+  ephtrace explain 10.0.0.5:5432       would a connect find a port now, and why not
   ephtrace doctor                      what this kernel and user allow, and why not
   sudo ephtrace record ports.parquet   for report, DuckDB, Polars and Spark
   ephtrace report ports.parquet        how the ports of a recording were handed out";
@@ -99,6 +102,9 @@ pub enum Command {
     /// end
     #[command(after_help = ports::EXAMPLES)]
     Ports(PortsArgs),
+    /// Answer one question: is a destination, a connection or a port free now, who has it, and why
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(ExplainArgs),
     /// Record into a Parquet file, for `report`, DuckDB, Polars and Spark
     #[command(after_help = record::EXAMPLES)]
     Record(RecordArgs),
@@ -119,6 +125,7 @@ impl Command {
             Self::Top(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,
             Self::Ports(args) => args.verbosity,
+            Self::Explain(args) => args.verbosity,
             Self::Record(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
         }

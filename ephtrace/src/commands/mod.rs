@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod doctor;
+pub mod explain;
 pub mod ports;
 pub mod record;
 pub mod report;
@@ -28,6 +29,7 @@ pub fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         Command::Whatif(args) => whatif::run(&args),
         Command::Top(args) => top::run(args, log_level),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Record(args) => record::run(args, log_level),
         Command::Report(args) => report::run(&args),

@@ -68,7 +68,7 @@ struct PortsReport<'a> {
 
 /// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and
 /// said on standard error.
-fn read_openers(path: &Path) -> Result<PastOwners> {
+pub(super) fn read_openers(path: &Path) -> Result<PastOwners> {
     let mut past_owners = PastOwners::default();
     let mut replay = Replay::new(Input::Direct(Recording::open(path)?), Reach::Window, io::sink());
     let mut assignments = 0_u64;

@@ -191,30 +191,38 @@ impl Looked {
         let own = netns::own().map_err(InventoryError::Proc)?;
         for named in these {
             let text = &named.text;
+            let is_own = named.netns == own;
             let found = match &named.path {
-                Some(path) => Found {
-                    netns: named.netns,
-                    name: netns::name_of(named.netns),
-                    processes: 0,
-                    doors: vec![NsFile::new(path.clone())],
-                },
-                None if named.netns == own => Found { netns: own, ..Found::default() },
-                None => netns::find_all(Path::new(PROC))
-                    .map_err(InventoryError::Proc)?
-                    .found
-                    .remove(&named.netns)
-                    .ok_or_else(|| InventoryError::NotFound(text.clone()))?,
+                None if is_own => Found { netns: own, ..Found::default() },
+                _ => find(named)?,
             };
-            let own = named.netns == own;
-            let name = found.name.clone();
-            let ns_path = found.doors.first().map(NsFile::path);
-            let place = NetnsRef { netns: named.netns, name, own, processes: None, ns_path };
-            let census = enter(&found, place)
+            let census = enter(&found, place(&found, is_own))
                 .map_err(|cause| InventoryError::Enter { text: text.clone(), cause })?;
             self.censuses.push(census?);
         }
         Ok(())
     }
+}
+
+/// Finds a namespace that was named.
+pub(super) fn find(named: &Named) -> Result<Found, InventoryError> {
+    let Some(path) = &named.path else {
+        let mut all = netns::find_all(Path::new(PROC)).map_err(InventoryError::Proc)?;
+        let found = all.found.remove(&named.netns);
+        return found.ok_or_else(|| InventoryError::NotFound(named.text.clone()));
+    };
+    Ok(Found {
+        netns: named.netns,
+        name: netns::name_of(named.netns),
+        processes: 0,
+        doors: vec![NsFile::new(path.clone())],
+    })
+}
+
+/// A namespace that was named, as outputs tell it.
+pub(super) fn place(found: &Found, own: bool) -> NetnsRef {
+    let ns_path = found.doors.first().map(NsFile::path);
+    NetnsRef { netns: found.netns, name: found.name.clone(), own, processes: None, ns_path }
 }
 
 /// Looks at a namespace from inside.
@@ -230,7 +238,7 @@ fn take(place: NetnsRef) -> Result<Census, InventoryError> {
 }
 
 /// By `sock_diag`, or by `/proc/net` where the kernel has none or a sandbox forbids to ask.
-fn list(sysctls: &Sysctls) -> Result<Listing, InventoryError> {
+pub(super) fn list(sysctls: &Sysctls) -> Result<Listing, InventoryError> {
     let mut listing = match list_by_diag(sysctls) {
         Err(DiagError::Missing { .. } | DiagError::Open(_)) => {
             list_by_proc(sysctls).map_err(InventoryError::Proc)?

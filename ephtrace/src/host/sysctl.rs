@@ -3,7 +3,11 @@
 //! [`read`] reads the files of `/proc/sys/net`, which show the namespace of the thread that
 //! opens them; what the texts mean needs no I/O.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
 
 use thiserror::Error;
 
@@ -68,9 +72,21 @@ pub fn read(root: &Path) -> Result<Sysctls, SysctlError> {
 
 fn required<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<T, SysctlError> {
     let file = || path.display().to_string();
-    let text =
-        fs::read_to_string(path).map_err(|cause| SysctlError::Read { file: file(), cause })?;
+    let text = read_at_once(path).map_err(|cause| SysctlError::Read { file: file(), cause })?;
     parse(text.trim()).ok_or_else(|| SysctlError::Text { file: file(), text })
+}
+
+/// More than the longest sysctl has: every other port, with a comma each.
+const MAX_BYTES: usize = 256 << 10;
+
+/// Reads a file of `/proc/sys` by one call: the kernel gives a list of ports to the first read and
+/// nothing to the second, however short the first one was (`proc_do_large_bitmap`).
+/// `fs::read_to_string` begins with 32 bytes.
+fn read_at_once(path: &Path) -> io::Result<String> {
+    let mut bytes = vec![0; MAX_BYTES];
+    let read = File::open(path)?.read(&mut bytes)?;
+    bytes.truncate(read);
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 /// Two numbers with white space between.
@@ -85,7 +101,12 @@ fn parse_reserved(text: &str) -> Option<PortSet> {
     let mut set = PortSet::default();
     for span in text.split(',').map(str::trim).filter(|span| !span.is_empty()) {
         let (low, high) = span.split_once('-').unwrap_or((span, span));
-        set.extend(low.parse().ok()?..=high.parse().ok()?);
+        let (low, high): (u16, u16) = (low.parse().ok()?, high.parse().ok()?);
+        // A list that was cut short must not pass for a shorter list.
+        if low > high {
+            return None;
+        }
+        set.extend(low..=high);
     }
     Some(set)
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     analyse::findings::{DestinationFacts, TakenBy},
-    inventory::socket::{Socket, TcpState},
+    inventory::socket::Socket,
     model::FlowKey,
 };
 
@@ -59,7 +59,7 @@ fn find(flow: &FlowKey, port: u16) -> Option<TakenBy> {
         let name = process.comm.as_ref().map_or("a process", |comm| comm.as_str());
         format!("{name} ({})", process.pid)
     });
-    Some(TakenBy { state: name(socket.state), who })
+    Some(TakenBy { state: socket.state.ss_name(), who })
 }
 
 fn find_by(transport: Transport, flow: &FlowKey, port: u16) -> Option<Socket> {
@@ -85,24 +85,6 @@ fn is_in_the_way(socket: &Socket, flow: &FlowKey, port: u16) -> bool {
     }
     let is_same = socket.saddr == flow.saddr;
     is_same || socket.saddr.is_unspecified() || flow.saddr.is_unspecified()
-}
-
-/// As `ss` spells it.
-fn name(state: TcpState) -> &'static str {
-    match state {
-        TcpState::Established => "ESTAB",
-        TcpState::SynSent => "SYN-SENT",
-        TcpState::SynRecv => "SYN-RECV",
-        TcpState::FinWait1 => "FIN-WAIT-1",
-        TcpState::FinWait2 => "FIN-WAIT-2",
-        TcpState::TimeWait => "TIME-WAIT",
-        TcpState::Close => "UNCONN",
-        TcpState::CloseWait => "CLOSE-WAIT",
-        TcpState::LastAck => "LAST-ACK",
-        TcpState::Listen => "LISTEN",
-        TcpState::Closing => "CLOSING",
-        TcpState::Bound => "BOUND",
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 pub mod asked;
 pub mod bound;
 pub mod census;
+pub mod explain;
 pub mod facts;
 pub mod namespace;
 pub mod owners;
@@ -51,6 +52,21 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// Of one namespace, looked at by who does not keep the time.
+    pub fn of(namespace: Namespace, hidden_holders: u32) -> Self {
+        Self {
+            r#type: "inventory",
+            ts_ns: 0,
+            namespaces: vec![namespace],
+            unreadable: Vec::new(),
+            hidden_processes: None,
+            hidden_holders: Some(hidden_holders),
+            processes_hidden_by: None,
+            openers_known: false,
+            openers_forgotten: 0,
+        }
+    }
+
     /// The destination with the largest share of its range, and its namespace.
     pub fn fullest(&self) -> Option<(&Namespace, &DestinationUse)> {
         let first = self.namespaces.first()?;

@@ -120,6 +120,12 @@ impl Owners<'_> {
         past_owner.origin.filter(|origin| OF_BOUND.contains(origin))
     }
 
+    /// How a socket came by its port, where that was seen.
+    pub(super) fn origin_of(&self, netns: u32, socket: &Socket) -> Option<Origin> {
+        let connected = || self.past_owners.of(socket.flow(Some(netns)), socket.sport)?.origin;
+        self.origin(netns, socket).or_else(connected)
+    }
+
     /// Whether a connected socket was bound before; `None` if nobody saw it.
     pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
         if self.past_owners.is_empty() {

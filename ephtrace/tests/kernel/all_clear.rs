@@ -110,7 +110,7 @@ pub(crate) fn set_no_port(socket: &Socket) -> Result<()> {
     Ok(())
 }
 
-fn set(name: &str, value: &str) -> Result<()> {
+pub(crate) fn set(name: &str, value: &str) -> Result<()> {
     let path = format!("/proc/sys/net/ipv4/{name}");
     fs::write(&path, value).with_context(|| format!("writing {value:?} to {path}"))
 }

@@ -25,6 +25,7 @@ mod cost;
 mod doctor;
 mod exclusive;
 mod exits;
+mod explain;
 mod failed_calls;
 mod fallback;
 mod filters;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         doctor::TESTS,
         exclusive::TESTS,
         exits::TESTS,
+        explain::TESTS,
         failed_calls::TESTS,
         fallback::TESTS,
         filters::TESTS,

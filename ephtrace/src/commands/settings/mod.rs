@@ -8,8 +8,10 @@ mod error;
 mod filter;
 mod lookup;
 pub(super) mod parse;
+mod question;
 
 pub(super) use self::filter::{build_live_filter, build_recorded_filter, named_hook, which};
+pub(super) use self::question::{Asked, question};
 pub use self::{
     error::UsageError,
     filter::{all_origins, namespace},

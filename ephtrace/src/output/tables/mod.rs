@@ -1,5 +1,6 @@
-//! Answers as tables or single lines: `storm`, `ports`, `check`.
+//! Answers as tables or single lines: `storm`, `ports`, `check`, `explain`.
 
 pub mod check;
+pub(crate) mod explain;
 pub(crate) mod ports;
 pub mod storm;

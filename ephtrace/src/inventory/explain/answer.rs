@@ -1,0 +1,254 @@
+//! The answer to a question, as data: the keys of `ephtrace explain --json`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::Serialize;
+
+use super::{
+    Attempt, Question, Seen, Transport, Verdict, Way, connect, meets, port, probe,
+    search::{self, Outcome, PortState, Walk},
+    words,
+};
+use crate::inventory::{
+    owners::{Owner, Owners},
+    socket::Socket,
+};
+use crate::model::{FlowKey, Origin, names::serialize_origin};
+
+/// How many sockets are listed; the others are counted.
+const LISTED: usize = 20;
+
+/// What was asked, and what can be said.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// Always `explain`.
+    pub r#type: &'static str,
+    /// What was asked, as the command takes it.
+    pub question: String,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// The verdict on what was asked: of several ways the worst.
+    pub verdict: Verdict,
+    /// Each way to get a port that belongs to the question.
+    pub attempts: Vec<Attempt>,
+    /// Sockets that the question is about: those of the port, of the 4-tuple or of the destination.
+    pub sockets: Vec<Holding>,
+    /// How many more there are.
+    pub more_sockets: usize,
+    /// Ports below it take CAP_NET_BIND_SERVICE to bind, and the port in question is one; null if
+    /// it is none.
+    pub privileged_below: Option<u16>,
+    /// The port in question is an ephemeral one: a connect can take it while nobody has it.
+    pub is_ephemeral: Option<bool>,
+    /// Of an error: what else ends so, and is not to be seen in lists of sockets.
+    pub elsewhere: Vec<&'static str>,
+}
+
+impl Answer {
+    /// Nothing yet.
+    pub(super) fn empty() -> Self {
+        Self {
+            r#type: "explain",
+            question: String::new(),
+            netns: 0,
+            verdict: Verdict::Unknown,
+            attempts: Vec::new(),
+            sockets: Vec::new(),
+            more_sockets: 0,
+            privileged_below: None,
+            is_ephemeral: None,
+            elsewhere: Vec::new(),
+        }
+    }
+}
+
+/// A socket, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holding {
+    /// Its transport protocol.
+    pub protocol: Transport,
+    /// Local address.
+    pub saddr: IpAddr,
+    /// Local port.
+    pub sport: u16,
+    /// Remote address; null if there is none.
+    pub daddr: Option<IpAddr>,
+    /// Remote port; null if there is none.
+    pub dport: Option<u16>,
+    /// Its state, as `ss` spells it.
+    pub state: &'static str,
+    /// How long it stays in TIME_WAIT, in milliseconds; null in other states.
+    pub time_wait_left_ms: Option<u16>,
+    /// Who has it open, or opened it once; null if that is not known.
+    pub owner: Option<Owner>,
+    /// The owner has it open now.
+    pub is_open: bool,
+    /// How it came by its port; null if that was not seen.
+    #[serde(serialize_with = "serialize_origin")]
+    pub origin: Option<Origin>,
+}
+
+/// Answers `question` by what was `seen`, with whose sockets are.
+pub fn answer(question: &Question, seen: &Seen, owners: Owners<'_>) -> Answer {
+    let ports = connect::Ports::new(seen, owners.past_owners);
+    let mut attempts = match question {
+        Question::Destination(to) => {
+            vec![connect_to(*to, seen, &ports), any(Way::BindAny, seen), any(Way::UdpAny, seen)]
+        }
+        Question::Tuple { from, to } => vec![connect_from(*from, *to, seen, &ports)],
+        Question::Port { port, transport } => {
+            let ways = [(Transport::Tcp, Way::BindPort), (Transport::Udp, Way::UdpPort)];
+            let wanted = ways.into_iter().filter(|(one, _)| transport.is_none_or(|it| it == *one));
+            wanted.map(|(_, way)| bind_port(way, *port, seen)).collect()
+        }
+    };
+    for attempt in &mut attempts {
+        probe::apply(attempt, &seen.probed);
+    }
+    let judged = match question {
+        Question::Port { .. } => &attempts[..],
+        Question::Destination(_) | Question::Tuple { .. } => &attempts[..1],
+    };
+    let verdict = judged.iter().map(|attempt| attempt.verdict).max().unwrap_or(Verdict::Unknown);
+    let (sockets, more_sockets) = holdings(question, seen, owners);
+    let port = question.port();
+    Answer {
+        question: question.to_string(),
+        netns: seen.netns,
+        verdict,
+        attempts,
+        sockets,
+        more_sockets,
+        privileged_below: port
+            .filter(|&port| port < seen.privileged_below)
+            .map(|_| seen.privileged_below),
+        is_ephemeral: port.map(|port| seen.sysctls.is_usable(port)),
+        ..Answer::empty()
+    }
+}
+
+fn connect_to(to: SocketAddr, seen: &Seen, ports: &connect::Ports<'_>) -> Attempt {
+    let saddr = match seen.source {
+        Some(Ok(saddr)) => saddr,
+        Some(Err(errno)) => return words::no_route(Way::Connect, to, errno),
+        None => return words::no_source(Way::Connect, to),
+    };
+    let flow = flow(seen, saddr, to);
+    let outcome =
+        search::search(&seen.sysctls, Walk::Connect, seen.hidden, |port| ports.state(&flow, port));
+    chosen(Way::Connect, "EADDRNOTAVAIL", &outcome, seen)
+}
+
+/// A socket without `SO_REUSEADDR` that is bound to port 0 of every IPv4 address.
+fn any(way: Way, seen: &Seen) -> Attempt {
+    let (walk, sockets, hidden, error) = match way {
+        Way::UdpAny => (Walk::Udp, &seen.udp, super::Hidden::default(), "EADDRINUSE"),
+        _ => (Walk::Bind, &seen.tcp, seen.hidden, "EADDRINUSE"),
+    };
+    let mut by_port: Vec<&Socket> = sockets.iter().collect();
+    by_port.sort_unstable_by_key(|socket| socket.sport);
+    let outcome = search::search(&seen.sysctls, walk, hidden, |port| {
+        let from = by_port.partition_point(|socket| socket.sport < port);
+        let at = by_port[from..].iter().copied().take_while(|socket| socket.sport == port);
+        port::state(Ipv4Addr::UNSPECIFIED.into(), &mut { at })
+    });
+    chosen(way, error, &outcome, seen)
+}
+
+fn chosen(way: Way, error: &'static str, outcome: &Outcome, seen: &Seen) -> Attempt {
+    Attempt {
+        error: (outcome.verdict == Verdict::NotFree).then_some(error),
+        ports: Some(outcome.ports),
+        candidates: outcome.candidates,
+        chance_ends: outcome.chance_ends.clone(),
+        ..Attempt::new(way, outcome.verdict, words::chosen(way, outcome, seen))
+    }
+}
+
+/// A socket without `SO_REUSEADDR` that is bound to `from` and connected to `to`.
+fn connect_from(
+    from: SocketAddr,
+    to: SocketAddr,
+    seen: &Seen,
+    ports: &connect::Ports<'_>,
+) -> Attempt {
+    if seen.is_local == Some(false) {
+        return words::not_local(from.ip());
+    }
+    let tuple = ports.unique(&flow(seen, from.ip(), to), from.port());
+    let bind = port::state(from.ip(), &mut ports.at(from.port()));
+    let others = ports.at(from.port()).filter(|s| meets::meets(from.ip(), s) != Some(false));
+    named(Way::ConnectFrom, bind, seen, words::tuple(tuple, bind, others.count()))
+}
+
+/// A socket without `SO_REUSEADDR` that is bound to `port` of every address.
+fn bind_port(way: Way, port: u16, seen: &Seen) -> Attempt {
+    let sockets = if way == Way::UdpPort { &seen.udp } else { &seen.tcp };
+    let at = || sockets.iter().filter(|socket| socket.sport == port);
+    let state = port::state(Ipv4Addr::UNSPECIFIED.into(), &mut at());
+    named(way, state, seen, words::taken(at().count()))
+}
+
+/// What bind says of one port: `taken` says why it is.
+fn named(way: Way, state: PortState, seen: &Seen, taken: String) -> Attempt {
+    let is_hidden = way != Way::UdpPort && seen.hidden.sockets > 0;
+    let (verdict, because) = match state {
+        PortState::Taken => (Verdict::NotFree, taken),
+        PortState::Unsure(why) => (Verdict::Unknown, words::unsure(why)),
+        PortState::Free if is_hidden => (Verdict::Unknown, words::hidden(seen.hidden)),
+        PortState::Free => (Verdict::Free, "no socket has the port".to_owned()),
+    };
+    let error = (verdict == Verdict::NotFree).then_some("EADDRINUSE");
+    Attempt { error, ..Attempt::new(way, verdict, because) }
+}
+
+fn flow(seen: &Seen, saddr: IpAddr, to: SocketAddr) -> FlowKey {
+    FlowKey {
+        netns: Some(seen.netns),
+        saddr,
+        daddr: Some(to.ip().to_canonical()),
+        dport: Some(to.port()),
+    }
+}
+
+/// The sockets that the question is about, and how many more there are.
+fn holdings(question: &Question, seen: &Seen, owners: Owners<'_>) -> (Vec<Holding>, usize) {
+    let is_meant = |protocol: Transport, socket: &Socket| match *question {
+        Question::Destination(to) => {
+            protocol == Transport::Tcp && socket.flow(None).remote() == Some(to)
+        }
+        Question::Tuple { from, .. } => protocol == Transport::Tcp && socket.sport == from.port(),
+        Question::Port { port, transport } => {
+            socket.sport == port && transport.is_none_or(|it| it == protocol)
+        }
+    };
+    let of = |protocol, sockets: &[Socket]| {
+        let meant = sockets.iter().filter(|socket| is_meant(protocol, socket));
+        meant.map(|socket| (protocol, *socket)).collect::<Vec<_>>()
+    };
+    let mut all = of(Transport::Tcp, &seen.tcp);
+    all.extend(of(Transport::Udp, &seen.udp));
+    let more = all.len().saturating_sub(LISTED);
+    let listed = all.into_iter().take(LISTED);
+    (
+        listed.map(|(protocol, socket)| holding(protocol, &socket, seen.netns, owners)).collect(),
+        more,
+    )
+}
+
+fn holding(protocol: Transport, socket: &Socket, netns: u32, owners: Owners<'_>) -> Holding {
+    let owned = owners.of(netns, socket);
+    let flow = socket.flow(Some(netns));
+    Holding {
+        protocol,
+        saddr: socket.saddr,
+        sport: socket.sport,
+        daddr: flow.daddr,
+        dport: flow.dport,
+        state: socket.state.ss_name(),
+        time_wait_left_ms: socket.time_wait_left_ms,
+        is_open: owned.as_ref().is_some_and(|owned| owned.is_open),
+        owner: owned.map(|owned| owned.by),
+        origin: owners.origin_of(netns, socket),
+    }
+}

@@ -1,0 +1,140 @@
+//! What connect meets at a port (`__inet_hash_connect`, `__inet_check_established`).
+
+use std::{collections::HashMap, net::IpAddr};
+
+use super::{
+    Seen,
+    search::{PortState, Unsure},
+};
+use crate::inventory::{
+    owners::{OpenSockets, Owners},
+    past_owners::PastOwners,
+    socket::{Socket, TcpState},
+    sysctls::Sysctls,
+};
+use crate::model::FlowKey;
+
+/// How old a TIME_WAIT must be where no sysctl says, in milliseconds: older kernels compare full
+/// seconds (`tcp_twsk_unique`).
+const DELAY_MS: u32 = 1000;
+
+/// How exactly the age of a TIME_WAIT is known, in milliseconds: the timer that tells it counts
+/// jiffies, and the answer takes a moment.
+const AGE_ERROR_MS: u32 = 100;
+
+/// Sockets by port, to be asked about one destination.
+pub(super) struct Ports<'a> {
+    by_port: HashMap<u16, Vec<&'a Socket>>,
+    seen: &'a Seen,
+    history: &'a PastOwners,
+}
+
+impl<'a> Ports<'a> {
+    pub(super) fn new(seen: &'a Seen, history: &'a PastOwners) -> Self {
+        let mut by_port: HashMap<u16, Vec<&Socket>> = HashMap::new();
+        for socket in &seen.tcp {
+            by_port.entry(socket.sport).or_default().push(socket);
+        }
+        Self { by_port, seen, history }
+    }
+
+    /// What a connect from `saddr` to `flow` meets at `port`, if the kernel chooses the port.
+    pub(super) fn state(&self, flow: &FlowKey, port: u16) -> PortState {
+        let Some(sockets) = self.by_port.get(&port) else { return PortState::Free };
+        // The port is bound: connect leaves it out whatever the destination.
+        if sockets.iter().any(|socket| is_unconnected(socket)) {
+            return PortState::Taken;
+        }
+        let open = OpenSockets::default();
+        let owners = Owners { open: &open, past_owners: self.history };
+        let bound = |socket: &&&Socket| owners.is_bound(self.seen.netns, socket);
+        if sockets.iter().any(|socket| bound(&socket) == Some(true)) {
+            return PortState::Taken;
+        }
+        match self.unique(flow, port) {
+            PortState::Taken => PortState::Taken,
+            _ if sockets.iter().any(|socket| bound(&socket).is_none()) => {
+                PortState::Unsure(Unsure::BindHistory)
+            }
+            unique => unique,
+        }
+    }
+
+    /// Whether the 4-tuple of `flow` and `port` can be had by who has the port.
+    pub(super) fn unique(&self, flow: &FlowKey, port: u16) -> PortState {
+        let sockets = self.by_port.get(&port).into_iter().flatten();
+        let same = |socket: &&&Socket| {
+            !is_unconnected(socket) && socket.flow(flow.netns).remote() == flow.remote()
+        };
+        let mut state = PortState::Free;
+        for socket in sockets.filter(same).filter(|socket| socket.saddr == flow.saddr) {
+            match takeover(&self.seen.sysctls, socket) {
+                Takeover::Yes => {}
+                Takeover::No => return PortState::Taken,
+                Takeover::Unsure => state = PortState::Unsure(Unsure::TimeWait),
+            }
+        }
+        state
+    }
+
+    /// Sockets with `port`.
+    pub(super) fn at(&self, port: u16) -> impl Iterator<Item = &'a Socket> + use<'_, 'a> {
+        self.by_port.get(&port).into_iter().flatten().copied()
+    }
+}
+
+fn is_unconnected(socket: &Socket) -> bool {
+    !socket.is_connected()
+}
+
+/// Whether a connect may take over the 4-tuple of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takeover {
+    Yes,
+    No,
+    Unsure,
+}
+
+/// Whether connect takes over `socket` (`tcp_twsk_unique`).
+fn takeover(sysctls: &Sysctls, socket: &Socket) -> Takeover {
+    // Up to Linux 6.8 or so a FIN_WAIT2 that no program has any more counts as a TIME_WAIT.
+    let is_fin_wait2 = socket.state == TcpState::FinWait2 && socket.inode == 0;
+    if socket.state != TcpState::TimeWait && !is_fin_wait2 {
+        return Takeover::No;
+    }
+    let is_loopback = is_loopback(socket.saddr) || is_loopback(socket.daddr);
+    let is_allowed = match sysctls.tw_reuse {
+        Some(0) => return Takeover::No,
+        Some(1) => true,
+        Some(2) if !is_loopback => return Takeover::No,
+        Some(2) => true,
+        _ => false,
+    };
+    // The peer's side of a loopback connection follows the same sysctl; others may do as they like.
+    let has_timestamps = match sysctls.timestamps {
+        Some(0) => return Takeover::No,
+        Some(_) => is_loopback,
+        None => false,
+    };
+    match is_old(sysctls, socket) {
+        Some(false) => Takeover::No,
+        Some(true) if is_allowed && has_timestamps && !is_fin_wait2 => Takeover::Yes,
+        _ => Takeover::Unsure,
+    }
+}
+
+/// Whether a TIME_WAIT is old enough; `None` if that is too close to tell.
+fn is_old(sysctls: &Sysctls, socket: &Socket) -> Option<bool> {
+    let age_ms = u32::from(socket.time_wait_age_ms()?);
+    let delay_ms = sysctls.tw_reuse_delay_ms.unwrap_or(DELAY_MS);
+    if age_ms > delay_ms.saturating_add(AGE_ERROR_MS) {
+        return Some(true);
+    }
+    // Full seconds are compared where there is no delay: the next one may begin at any time.
+    let is_exact = sysctls.tw_reuse_delay_ms.is_some();
+    (is_exact && age_ms.saturating_add(AGE_ERROR_MS) < delay_ms).then_some(false)
+}
+
+fn is_loopback(addr: IpAddr) -> bool {
+    addr.to_canonical().is_loopback()
+}

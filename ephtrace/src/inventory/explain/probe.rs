@@ -1,0 +1,40 @@
+//! What the kernel said when it was asked takes the place of what its lists let one think.
+
+use super::{Attempt, Probed, Verdict};
+use crate::model::errno::errno_name;
+
+/// Puts what the kernel said of the same way into `attempt`.
+pub(super) fn apply(attempt: &mut Attempt, probed: &[Probed]) {
+    let Some(probe) = probed.iter().find(|probe| probe.way == attempt.way) else { return };
+    let number = u16::try_from(probe.errno).unwrap_or(u16::MAX);
+    attempt.probed = true;
+    let thought = attempt.verdict;
+    let is_by_chance = match probe.port {
+        Some(port) => attempt.chance_ends.contains(&port),
+        None => !attempt.chance_ends.is_empty(),
+    };
+    if thought == Verdict::Unknown && is_by_chance {
+        let ends: Vec<String> = attempt.chance_ends.iter().map(u16::to_string).collect();
+        let found = if probe.errno == 0 { "found a port" } else { "found none" };
+        attempt.because = format!(
+            "{}; a search of ephtrace's own {found}, but the range has an odd number of ports, and \
+             one search finds its end ({}) where the next one leaves it out",
+            attempt.because,
+            ends.join(", ")
+        );
+        return;
+    }
+    (attempt.verdict, attempt.error) = match probe.errno {
+        0 => (Verdict::Free, None),
+        _ => (Verdict::NotFree, errno_name(number).or(Some("another error"))),
+    };
+    let said = match attempt.error {
+        None => "the kernel gave a socket of ephtrace's own the port".to_owned(),
+        Some(error) => format!("the kernel refused a socket of ephtrace's own: {error}"),
+    };
+    attempt.because = match thought {
+        // The reason of the lists is still the reason.
+        same if same == attempt.verdict => format!("{}; {said}", attempt.because),
+        _ => said,
+    };
+}

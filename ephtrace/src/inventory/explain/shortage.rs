@@ -1,0 +1,127 @@
+//! Where an error comes from, as far as looking at sockets tells.
+
+use super::{Answer, Attempt, PortCount, Verdict, Way};
+use crate::inventory::{
+    DestinationUse, Inventory, Mark, Namespace,
+    asked::{Ask, Asked},
+};
+
+/// An error that a search for a port ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// `EADDRNOTAVAIL`: no port was free for a connect.
+    NotAvailable,
+    /// `EADDRINUSE`: no port was free for a bind.
+    InUse,
+    /// `EAGAIN`: no port was free for an unbound UDP socket.
+    Again,
+}
+
+impl Shortage {
+    const ALL: [Self; 3] = [Self::NotAvailable, Self::InUse, Self::Again];
+
+    /// The error's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotAvailable => "EADDRNOTAVAIL",
+            Self::InUse => "EADDRINUSE",
+            Self::Again => "EAGAIN",
+        }
+    }
+
+    /// From its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|error| error.name() == name)
+    }
+
+    /// What else ends so, and is not to be seen in lists of sockets.
+    fn elsewhere(self) -> &'static [&'static str] {
+        match self {
+            Self::NotAvailable => &[
+                "connect() of a socket that is bound already, whose 4-tuple is taken: `ephtrace -x` \
+                 shows it when it happens, with who has it; `ephtrace explain FROM TO` asks now",
+                "bind() to an address that this machine does not have: `ephtrace -x` shows it; \
+                 `ip address` lists the addresses",
+            ],
+            Self::InUse => &[
+                "bind() to a port that the program names: `ephtrace explain :PORT` tells who has it",
+                "listen() on a port that another socket listens on",
+            ],
+            Self::Again => {
+                &["a UDP send or receive that would block, which has nothing to do with ports"]
+            }
+        }
+    }
+}
+
+/// What is short now, of what ends with `error`. Nothing that is short proves nothing: the error
+/// may have another cause, or may have passed.
+pub fn shortage(error: Shortage, inventory: &Inventory) -> Answer {
+    let mut attempts: Vec<Attempt> = Vec::new();
+    for namespace in &inventory.namespaces {
+        match error {
+            Shortage::NotAvailable => attempts.extend(connects(namespace)),
+            Shortage::InUse => attempts.extend(asks(namespace, Ask::Bind)),
+            Shortage::Again => attempts.extend(asks(namespace, Ask::Udp)),
+        }
+    }
+    let is_short = attempts.iter().any(|attempt| attempt.verdict == Verdict::NotFree);
+    Answer {
+        question: error.name().to_owned(),
+        netns: inventory.namespaces.first().map_or(0, |namespace| namespace.place.netns),
+        verdict: if is_short { Verdict::NotFree } else { Verdict::Unknown },
+        attempts,
+        elsewhere: error.elsewhere().to_vec(),
+        ..Answer::empty()
+    }
+}
+
+/// The destinations of a namespace, the fullest first.
+fn connects(namespace: &Namespace) -> Vec<Attempt> {
+    let usable = namespace.settings.usable;
+    let attempt = |one: &DestinationUse| {
+        let reusable = one.time_wait_reusable.unwrap_or(0);
+        let to = one.flow.remote().map_or_else(String::new, |to| to.to_string());
+        let (verdict, because) = match (one.mark, one.left_least) {
+            (Mark::Full, _) if one.left + reusable == 0 => {
+                (Verdict::NotFree, format!("{to}: all {usable} usable ports are taken"))
+            }
+            (_, 0) => (
+                Verdict::Unknown,
+                format!("{to}: no port is surely free; `ephtrace explain {to}` says more"),
+            ),
+            (_, left) => {
+                (Verdict::Free, format!("{to}: {left} of {usable} ports at least are left"))
+            }
+        };
+        Attempt {
+            error: (verdict == Verdict::NotFree).then_some(Shortage::NotAvailable.name()),
+            ports: Some(PortCount {
+                usable,
+                free: one.left_least,
+                unsure: one.left - one.left_least,
+            }),
+            ..Attempt::new(Way::Connect, verdict, because)
+        }
+    };
+    namespace.destinations.iter().map(attempt).collect()
+}
+
+fn asks(namespace: &Namespace, ask: Ask) -> Vec<Attempt> {
+    let usable = namespace.settings.usable;
+    let way = if ask == Ask::Bind { Way::BindAny } else { Way::UdpAny };
+    let attempt = |asked: &Asked| {
+        let Asked { saddr, left, unsure, in_use, .. } = asked;
+        let verdict = match left.saturating_sub(*unsure) {
+            _ if *left == 0 => Verdict::NotFree,
+            0 => Verdict::Unknown,
+            _ => Verdict::Free,
+        };
+        Attempt {
+            error: (verdict == Verdict::NotFree).then_some(ask.error()),
+            ports: Some(PortCount { usable, free: left - unsure, unsure: *unsure }),
+            ..Attempt::new(way, verdict, format!("{saddr}: {in_use} of {usable} ports are taken"))
+        }
+    };
+    namespace.asked.iter().filter(|asked| asked.ask == ask).map(attempt).collect()
+}

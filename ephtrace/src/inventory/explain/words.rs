@@ -1,0 +1,116 @@
+//! Why a port can be had or not, in words.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{
+    Attempt, Hidden, HiddenWhy, Seen, Verdict, Way,
+    search::{Outcome, PortCount, PortState, Unknown, Unsure},
+};
+use crate::model::errno::errno_name;
+
+/// Where the kernel chooses the port.
+pub(super) fn chosen(way: Way, outcome: &Outcome, seen: &Seen) -> String {
+    let PortCount { usable, free, unsure } = outcome.ports;
+    let range = seen.sysctls.range;
+    let whose = if way == Way::Connect { "for this destination" } else { "for who binds" };
+    match outcome.unknown {
+        Some(Unknown::End(port)) => format!(
+            "port {port} alone is free {whose}, and it is an end of a range of {} ports: each \
+             search over an odd number leaves out one end",
+            range.len()
+        ),
+        Some(Unknown::Hidden) => {
+            format!("{free} ports look free {whose}, but {}", hidden(seen.hidden))
+        }
+        Some(Unknown::Unsure(why)) => {
+            format!("no port is surely free {whose}; {unsure} may be: {}", self::unsure(why))
+        }
+        None if usable == 0 => format!("all {} ports of the range are reserved", range.len()),
+        None if free == 0 => format!("all {usable} usable ports of {range} are taken {whose}"),
+        None => format!("{free} of {usable} usable ports are free {whose}"),
+    }
+}
+
+pub(super) fn unsure(why: Unsure) -> String {
+    match why {
+        Unsure::BindHistory => {
+            "connect shares a port with other destinations, unless a socket on it was bound \
+             before it connected, which the kernel does not list (`--probe` asks it; a \
+             recording, `--from`, remembers)"
+        }
+        Unsure::TimeWait => {
+            "connect takes over a TIME_WAIT if the peer sent timestamps, which the kernel does \
+             not list, and once it is old enough (`--probe` asks the kernel)"
+        }
+        Unsure::Ipv6History => {
+            "an IPv6 socket keeps IPv4 from its port, unless it was bound to an address before it \
+             connected, which the kernel does not list (`--probe` asks it)"
+        }
+    }
+    .to_owned()
+}
+
+pub(super) fn hidden(hidden: Hidden) -> String {
+    let Hidden { sockets, why } = hidden;
+    let how_many = match sockets {
+        u32::MAX => "sockets".to_owned(),
+        1 => "one socket".to_owned(),
+        _ => format!("up to {sockets} sockets"),
+    };
+    match why {
+        HiddenWhy::TooMany => format!("{how_many} were too many to keep"),
+        HiddenWhy::BoundOnly | HiddenWhy::None => format!(
+            "{how_many} of this machine may be bound without being listed (Linux lists them from \
+             6.8 on; `--probe` asks the kernel)"
+        ),
+    }
+}
+
+/// Why a port that the program names is taken.
+pub(super) fn taken(sockets: usize) -> String {
+    match sockets {
+        1 => "a socket has the port".to_owned(),
+        _ => format!("{sockets} sockets have the port"),
+    }
+}
+
+/// Why a port can't be bound to for a 4-tuple.
+pub(super) fn tuple(tuple: PortState, bind: PortState, sockets: usize) -> String {
+    match (tuple, bind) {
+        (PortState::Taken, _) => {
+            "the 4-tuple is taken: a connect fails with EADDRNOTAVAIL, and so \
+                                  does one that shares the port by SO_REUSEADDR"
+                .to_owned()
+        }
+        _ => format!(
+            "{} of that address, but not the 4-tuple: a socket that shares the port (SO_REUSEADDR \
+             on all of them) can connect",
+            taken(sockets)
+        ),
+    }
+}
+
+/// There is no way to the destination, whatever the port.
+pub(super) fn no_route(way: Way, to: SocketAddr, errno: i32) -> Attempt {
+    let name = u16::try_from(errno).ok().and_then(errno_name).unwrap_or("another error");
+    let because = format!("there is no route to {}: it is the route, not the ports", to.ip());
+    Attempt { error: Some(name), ..Attempt::new(way, Verdict::NotFree, because) }
+}
+
+/// Nobody told from which address a connect is made.
+pub(super) fn no_source(way: Way, to: SocketAddr) -> Attempt {
+    let because = format!(
+        "the source address for {} is not known: it takes a UDP port to ask, and none is free",
+        to.ip()
+    );
+    Attempt { error: None, ..Attempt::new(way, Verdict::Unknown, because) }
+}
+
+/// The source address is none of this machine's.
+pub(super) fn not_local(addr: IpAddr) -> Attempt {
+    let because = format!("{addr} is no address of this machine: it is the address, not the port");
+    Attempt {
+        error: Some("EADDRNOTAVAIL"),
+        ..Attempt::new(Way::ConnectFrom, Verdict::NotFree, because)
+    }
+}
