@@ -22,6 +22,9 @@ _ephtrace() {
             ephtrace,doctor)
                 cmd="ephtrace__subcmd__doctor"
                 ;;
+            ephtrace,explain)
+                cmd="ephtrace__subcmd__explain"
+                ;;
             ephtrace,help)
                 cmd="ephtrace__subcmd__help"
                 ;;
@@ -51,6 +54,9 @@ _ephtrace() {
                 ;;
             ephtrace__subcmd__help,doctor)
                 cmd="ephtrace__subcmd__help__subcmd__doctor"
+                ;;
+            ephtrace__subcmd__help,explain)
+                cmd="ephtrace__subcmd__help__subcmd__explain"
                 ;;
             ephtrace__subcmd__help,help)
                 cmd="ephtrace__subcmd__help__subcmd__help"
@@ -83,7 +89,7 @@ _ephtrace() {
 
     case "${cmd}" in
         ephtrace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --ring-size --verbose --quiet --help --version trace storm check whatif top doctor ports record report help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --ring-size --verbose --quiet --help --version trace storm check whatif top doctor ports explain record report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -268,8 +274,30 @@ _ephtrace() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ephtrace__subcmd__explain)
+            opts="-v -q -h --netns --probe --from --json --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ephtrace__subcmd__help)
-            opts="trace storm check whatif top doctor ports record report help"
+            opts="trace storm check whatif top doctor ports explain record report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,6 +325,20 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ephtrace__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -17,7 +17,7 @@ use super::{
     settings::{self, Asked},
 };
 use crate::{
-    analyse::findings::{Finding, findings},
+    analyse::findings::{Finding, Rule, findings},
     cli::ExplainArgs,
     host::{
         explain,
@@ -25,7 +25,7 @@ use crate::{
         snapshot::{self, InventoryError, Which},
     },
     inventory::{
-        Inventory, PastOwners,
+        DestinationUse, Inventory, PastOwners,
         explain::{Answer, Question, Shortage, Verdict, answer, shortage},
         facts,
         owners::Owners,
@@ -48,23 +48,26 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         Some(path) => read_openers(path)?,
         None => PastOwners::default(),
     };
-    let (answer, found) = match asked {
+    let (answer, in_use, found) = match asked {
         Asked::About(question) => of_question(&question, &which, args.probe, &history)?,
         Asked::Why(error) => of_error(error, &which, &history)?,
     };
     let verdict = answer.verdict;
-    let explained = Explained { answer: &answer, findings: &found };
+    let explained = Explained { answer: &answer, in_use: in_use.as_ref(), findings: &found };
     let mut text = Vec::new();
     if args.json {
-        write_json(&mut text, &explained)?
+        write_json(&mut text, &explained)?;
     } else {
-        write(&mut text, &explained)?
+        write(&mut text, &explained)?;
     }
     let mut out = io::stdout().lock();
     out.write_all(&text)?;
     out.flush()?;
     Ok(ExitCode::from(exit_code(verdict)))
 }
+
+/// An answer, what is in use for the destination that it is about, and what is wrong.
+type Explanation = (Answer, Option<DestinationUse>, Vec<Finding>);
 
 /// 2 is a mistake on the command line.
 fn exit_code(verdict: Verdict) -> u8 {
@@ -80,37 +83,46 @@ fn of_question(
     which: &Which,
     probe: bool,
     history: &PastOwners,
-) -> Result<(Answer, Vec<Finding>), InventoryError> {
+) -> Result<Explanation, InventoryError> {
     let named = match which {
         Which::These(these) => these.first(),
         Which::Own | Which::All => None,
     };
     let looked = explain::look(named, question, probe)?;
-    let wanted: Wanted = looked.inodes().collect();
+    let wanted: Wanted = looked.inodes(question).collect();
     let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
     let owners = Owners { open: &holders.open, past_owners: history };
     let (mut namespace, seen) = looked.describe(owners);
     let answer = answer(question, &seen, owners);
-    // What is wrong with this destination; a port is no destination.
-    namespace.destinations.retain(|one| match question {
-        Question::Destination(to) => one.flow.remote() == Some(*to),
-        Question::Tuple { .. } | Question::Port { .. } => false,
-    });
-    namespace.asked.retain(|_| matches!(question, Question::Destination(_)));
-    let inventory = Inventory::of(namespace, holders.hidden_processes);
-    let found = match question {
-        Question::Destination(_) => findings(&facts::of_inventory(&inventory)),
-        Question::Tuple { .. } | Question::Port { .. } => Vec::new(),
+    let Question::Destination(to) = question else { return Ok((answer, None, Vec::new())) };
+    // Of this destination alone.
+    let is_meant = |one: &DestinationUse| {
+        one.flow.remote() == Some(*to) && answer.saddr.is_none_or(|saddr| saddr == one.flow.saddr)
     };
-    Ok((answer, found))
+    namespace.destinations.retain(is_meant);
+    let in_use = namespace.destinations.first().cloned();
+    let inventory = Inventory::of(namespace, holders.hidden_processes);
+    Ok((answer, in_use, findings(&facts::of_inventory(&inventory))))
 }
 
 fn of_error(
     error: Shortage,
     which: &Which,
     history: &PastOwners,
-) -> Result<(Answer, Vec<Finding>), InventoryError> {
+) -> Result<Explanation, InventoryError> {
     let inventory = snapshot::snapshot(which, LOOKED_AT, history)?;
-    let found = findings(&facts::of_inventory(&inventory));
-    Ok((shortage(error, &inventory), found))
+    let mut found = findings(&facts::of_inventory(&inventory));
+    found.retain(|finding| is_about(error, finding.rule));
+    Ok((shortage(error, &inventory), None, found))
+}
+
+/// Whether a finding has to do with an error: shortages that end otherwise have not.
+fn is_about(error: Shortage, rule: Rule) -> bool {
+    let of = match rule {
+        Rule::Exhausted | Rule::Full | Rule::HalfMark => Shortage::NotAvailable,
+        Rule::BindFull => Shortage::InUse,
+        Rule::UdpFull => Shortage::Again,
+        _ => return true,
+    };
+    of == error
 }

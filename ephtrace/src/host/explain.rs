@@ -19,6 +19,7 @@ use crate::inventory::{
     explain::{Hidden, HiddenWhy, Question, Seen},
     namespace::NetnsRef,
     owners::Owners,
+    socket::Socket,
     sysctls::Sysctls,
 };
 use crate::model::PortRange;
@@ -34,9 +35,16 @@ pub struct Looked {
 }
 
 impl Looked {
-    /// Inode numbers of the sockets whose holders are wanted.
-    pub fn inodes(&self) -> impl Iterator<Item = u32> {
-        let sockets = self.seen.tcp.iter().chain(&self.seen.udp);
+    /// Inode numbers of the sockets whose holders the answer to `question` tells.
+    pub fn inodes(&self, question: &Question) -> impl Iterator<Item = u32> {
+        let to = match question {
+            Question::Destination(to) => Some(*to),
+            Question::Tuple { .. } | Question::Port { .. } => None,
+        };
+        let is_meant = move |socket: &&Socket| {
+            to.is_none() || socket.flow(None).remote() == to || !socket.is_connected()
+        };
+        let sockets = self.seen.tcp.iter().filter(is_meant).chain(&self.seen.udp);
         sockets.map(|socket| socket.inode).filter(|inode| *inode != 0)
     }
 

@@ -80,18 +80,13 @@ fn open(kind: SockType, addr: SocketAddr) -> nix::Result<OwnedFd> {
 
 /// Has the SYN wait for data that never come. Where the kernel refuses, it is sent.
 fn put_off(socket: &OwnedFd) {
+    const SIZE: libc::socklen_t = 4;
+    let on: [u8; SIZE as usize] = 1_i32.to_ne_bytes();
     for option in [libc::TCP_FASTOPEN_NO_COOKIE, libc::TCP_FASTOPEN_CONNECT] {
-        let on: libc::c_int = 1;
+        let fd = socket.as_raw_fd();
         // SAFETY: the descriptor is open, and the kernel reads as many bytes as `on` has.
-        let refused = unsafe {
-            libc::setsockopt(
-                socket.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                option,
-                (&raw const on).cast(),
-                size_of_val(&on) as libc::socklen_t,
-            )
-        };
+        let refused =
+            unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, on.as_ptr().cast(), SIZE) };
         if refused != 0 {
             log::info!("a SYN is sent: {}", Errno::last());
         }

@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
@@ -159,13 +160,13 @@ impl<'a> World<'a> {
         {
             let value = random.u8(0..values);
             set(name, &value.to_string())?;
-            settings += &format!(", {name} {value}");
+            write!(settings, ", {name} {value}")?;
         }
         let width = "/proc/sys/net/ipv4/ip_local_port_step_width";
         if fs::exists(width)? {
             let value = if random.bool() { 0 } else { random.u16(1..ports.max(2)) };
             fs::write(width, value.to_string())?;
-            settings += &format!(", step width {value}");
+            write!(settings, ", step width {value}")?;
         }
         let (sockets, accepted) = (Vec::new(), Vec::new());
         Ok(Self { random, low, ports, servers, sockets, accepted, settings })
@@ -278,7 +279,7 @@ impl<'a> World<'a> {
                 };
                 let probed = (attempt.verdict == Verdict::Unknown).then(probed).transpose()?;
                 let real = self.try_it(attempt.way, &question);
-                self.compare(tally, &question, &attempt, probed.as_ref(), real);
+                self.compare(tally, &question, &attempt, probed.as_ref(), &real);
             }
         }
         Ok(())
@@ -298,9 +299,9 @@ impl<'a> World<'a> {
         question: &Question,
         attempt: &Attempt,
         probed: Option<&Attempt>,
-        real: std::io::Result<()>,
+        real: &std::io::Result<()>,
     ) {
-        let judge = |said: &Attempt| match (said.verdict, &real) {
+        let judge = |said: &Attempt| match (said.verdict, real) {
             (Verdict::Free, Err(_)) | (Verdict::NotFree, Ok(())) => Some(format!("{said:?}")),
             (Verdict::NotFree, Err(error)) => {
                 let name = error.raw_os_error().and_then(|errno| u16::try_from(errno).ok());

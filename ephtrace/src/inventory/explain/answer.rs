@@ -5,13 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::Serialize;
 
 use super::{
-    Attempt, Question, Seen, Transport, Verdict, Way, connect, meets, port, probe,
+    attempt::{Attempt, Verdict, Way},
+    connect, meets, port, probe,
+    question::{Question, Transport},
     search::{self, Outcome, PortState, Walk},
+    seen::{Hidden, Seen},
     words,
 };
 use crate::inventory::{
     owners::{Owner, Owners},
-    socket::Socket,
+    socket::{Socket, TcpState},
 };
 use crate::model::{FlowKey, Origin, names::serialize_origin};
 
@@ -27,19 +30,30 @@ pub struct Answer {
     pub question: String,
     /// Inode number of the network namespace.
     pub netns: u32,
+    /// The address that a connect is made from, as routing chooses it; null if that is not known,
+    /// or if nothing is connected.
+    pub saddr: Option<IpAddr>,
+    /// Lowest ephemeral port; null if several namespaces were looked at.
+    pub range_low: Option<u16>,
+    /// Highest ephemeral port; likewise.
+    pub range_high: Option<u16>,
     /// The verdict on what was asked: of several ways the worst.
     pub verdict: Verdict,
     /// Each way to get a port that belongs to the question.
     pub attempts: Vec<Attempt>,
-    /// Sockets that the question is about: those of the port, of the 4-tuple or of the destination.
+    /// Sockets that have the port in question, those that listen first.
     pub sockets: Vec<Holding>,
     /// How many more there are.
     pub more_sockets: usize,
-    /// Ports below it take CAP_NET_BIND_SERVICE to bind, and the port in question is one; null if
+    /// Ports below it take `CAP_NET_BIND_SERVICE` to bind, and the port in question is one; null if
     /// it is none.
     pub privileged_below: Option<u16>,
     /// The port in question is an ephemeral one: a connect can take it while nobody has it.
     pub is_ephemeral: Option<bool>,
+    /// A connect to the destination may be given the destination's own port, and so reach itself:
+    /// that is an ephemeral port of the same address, and nobody listens there. Null if no
+    /// destination is asked about, or if the source address is not known.
+    pub may_self_connect: Option<bool>,
     /// Of an error: what else ends so, and is not to be seen in lists of sockets.
     pub elsewhere: Vec<&'static str>,
 }
@@ -51,12 +65,16 @@ impl Answer {
             r#type: "explain",
             question: String::new(),
             netns: 0,
+            saddr: None,
+            range_low: None,
+            range_high: None,
             verdict: Verdict::Unknown,
             attempts: Vec::new(),
             sockets: Vec::new(),
             more_sockets: 0,
             privileged_below: None,
             is_ephemeral: None,
+            may_self_connect: None,
             elsewhere: Vec::new(),
         }
     }
@@ -115,6 +133,13 @@ pub fn answer(question: &Question, seen: &Seen, owners: Owners<'_>) -> Answer {
     Answer {
         question: question.to_string(),
         netns: seen.netns,
+        saddr: match question {
+            Question::Destination(_) => seen.source.and_then(Result::ok),
+            Question::Tuple { from, .. } => Some(from.ip()),
+            Question::Port { .. } => None,
+        },
+        range_low: Some(seen.sysctls.range.low),
+        range_high: Some(seen.sysctls.range.high),
         verdict,
         attempts,
         sockets,
@@ -123,6 +148,10 @@ pub fn answer(question: &Question, seen: &Seen, owners: Owners<'_>) -> Answer {
             .filter(|&port| port < seen.privileged_below)
             .map(|_| seen.privileged_below),
         is_ephemeral: port.map(|port| seen.sysctls.is_usable(port)),
+        may_self_connect: match question {
+            Question::Destination(to) => may_self_connect(*to, seen),
+            Question::Tuple { .. } | Question::Port { .. } => None,
+        },
         ..Answer::empty()
     }
 }
@@ -142,7 +171,7 @@ fn connect_to(to: SocketAddr, seen: &Seen, ports: &connect::Ports<'_>) -> Attemp
 /// A socket without `SO_REUSEADDR` that is bound to port 0 of every IPv4 address.
 fn any(way: Way, seen: &Seen) -> Attempt {
     let (walk, sockets, hidden, error) = match way {
-        Way::UdpAny => (Walk::Udp, &seen.udp, super::Hidden::default(), "EADDRINUSE"),
+        Way::UdpAny => (Walk::Udp, &seen.udp, Hidden::default(), "EADDRINUSE"),
         _ => (Walk::Bind, &seen.tcp, seen.hidden, "EADDRINUSE"),
     };
     let mut by_port: Vec<&Socket> = sockets.iter().collect();
@@ -175,10 +204,12 @@ fn connect_from(
     if seen.is_local == Some(false) {
         return words::not_local(from.ip());
     }
-    let tuple = ports.unique(&flow(seen, from.ip(), to), from.port());
+    let flow = flow(seen, from.ip(), to);
     let bind = port::state(from.ip(), &mut ports.at(from.port()));
     let others = ports.at(from.port()).filter(|s| meets::meets(from.ip(), s) != Some(false));
-    named(Way::ConnectFrom, bind, seen, words::tuple(tuple, bind, others.count()))
+    let is_there = ports.at(from.port()).any(|socket| socket.flow(flow.netns) == flow);
+    let tuple = is_there.then(|| ports.unique(&flow, from.port()));
+    named(Way::ConnectFrom, bind, seen, words::tuple(tuple, others.count()))
 }
 
 /// A socket without `SO_REUSEADDR` that is bound to `port` of every address.
@@ -211,12 +242,18 @@ fn flow(seen: &Seen, saddr: IpAddr, to: SocketAddr) -> FlowKey {
     }
 }
 
+fn may_self_connect(to: SocketAddr, seen: &Seen) -> Option<bool> {
+    let saddr = seen.source?.ok()?;
+    let is_own = saddr == to.ip() && seen.sysctls.is_usable(to.port());
+    let is_taken = |socket: &Socket| socket.sport == to.port() && !socket.is_connected();
+    Some(is_own && !seen.tcp.iter().any(is_taken))
+}
+
 /// The sockets that the question is about, and how many more there are.
 fn holdings(question: &Question, seen: &Seen, owners: Owners<'_>) -> (Vec<Holding>, usize) {
     let is_meant = |protocol: Transport, socket: &Socket| match *question {
-        Question::Destination(to) => {
-            protocol == Transport::Tcp && socket.flow(None).remote() == Some(to)
-        }
+        // They may be thousands: the census tells whose they are.
+        Question::Destination(_) => false,
         Question::Tuple { from, .. } => protocol == Transport::Tcp && socket.sport == from.port(),
         Question::Port { port, transport } => {
             socket.sport == port && transport.is_none_or(|it| it == protocol)
@@ -228,6 +265,7 @@ fn holdings(question: &Question, seen: &Seen, owners: Owners<'_>) -> (Vec<Holdin
     };
     let mut all = of(Transport::Tcp, &seen.tcp);
     all.extend(of(Transport::Udp, &seen.udp));
+    all.sort_by_key(|(_, socket)| (socket.state != TcpState::Listen, socket.inode == 0));
     let more = all.len().saturating_sub(LISTED);
     let listed = all.into_iter().take(LISTED);
     (

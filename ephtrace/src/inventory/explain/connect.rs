@@ -3,8 +3,8 @@
 use std::{collections::HashMap, net::IpAddr};
 
 use super::{
-    Seen,
     search::{PortState, Unsure},
+    seen::Seen,
 };
 use crate::inventory::{
     owners::{OpenSockets, Owners},
@@ -105,9 +105,8 @@ fn takeover(sysctls: &Sysctls, socket: &Socket) -> Takeover {
     let is_loopback = is_loopback(socket.saddr) || is_loopback(socket.daddr);
     let is_allowed = match sysctls.tw_reuse {
         Some(0) => return Takeover::No,
-        Some(1) => true,
         Some(2) if !is_loopback => return Takeover::No,
-        Some(2) => true,
+        Some(1 | 2) => true,
         _ => false,
     };
     // The peer's side of a loopback connection follows the same sysctl; others may do as they like.

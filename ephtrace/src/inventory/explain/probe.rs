@@ -1,6 +1,9 @@
 //! What the kernel said when it was asked takes the place of what its lists let one think.
 
-use super::{Attempt, Probed, Verdict};
+use super::{
+    attempt::{Attempt, Verdict},
+    seen::Probed,
+};
 use crate::model::errno::errno_name;
 
 /// Puts what the kernel said of the same way into `attempt`.

@@ -1,8 +1,39 @@
-//! A question in words, as it is typed and shown.
+//! What can be asked.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
-use super::{Question, Transport};
+use serde::Serialize;
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Can an unbound socket connect to it?
+    Destination(SocketAddr),
+    /// Can a socket connect from here to there?
+    Tuple {
+        /// From where.
+        from: SocketAddr,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Can a socket be bound to this port of every address?
+    Port {
+        /// Which.
+        port: u16,
+        /// One transport protocol alone; both if `None`.
+        transport: Option<Transport>,
+    },
+}
+
+/// A transport protocol with ports of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
 
 impl Question {
     /// The one port that it is about, if it is about one.

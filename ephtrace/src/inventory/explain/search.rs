@@ -1,8 +1,9 @@
 //! Whether a search for a port finds one.
 
-use serde::Serialize;
-
-use super::{Hidden, Verdict};
+use super::{
+    attempt::{PortCount, Verdict},
+    seen::Hidden,
+};
 use crate::inventory::sysctls::Sysctls;
 
 /// What a search meets at one port.
@@ -28,17 +29,6 @@ pub(super) enum Unsure {
     /// The port has a connected IPv6 socket, which keeps IPv4 from the port unless it was bound to
     /// its address before it connected.
     Ipv6History,
-}
-
-/// Ports of the range as one way of asking finds them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PortCount {
-    /// Ports that can be used: the range less what is reserved.
-    pub usable: u32,
-    /// Ports that can be had.
-    pub free: u32,
-    /// Ports of which that can't be told.
-    pub unsure: u32,
 }
 
 /// What a search over a range ends with.

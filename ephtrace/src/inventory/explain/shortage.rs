@@ -1,6 +1,9 @@
 //! Where an error comes from, as far as looking at sockets tells.
 
-use super::{Answer, Attempt, PortCount, Verdict, Way};
+use super::{
+    answer::Answer,
+    attempt::{Attempt, PortCount, Verdict, Way},
+};
 use crate::inventory::{
     DestinationUse, Inventory, Mark, Namespace,
     asked::{Ask, Asked},
@@ -38,13 +41,15 @@ impl Shortage {
     fn elsewhere(self) -> &'static [&'static str] {
         match self {
             Self::NotAvailable => &[
-                "connect() of a socket that is bound already, whose 4-tuple is taken: `ephtrace -x` \
-                 shows it when it happens, with who has it; `ephtrace explain FROM TO` asks now",
+                "connect() of a socket that is bound already, whose 4-tuple is taken: \
+                 `ephtrace -x` shows it when it happens, with who has it; \
+                 `ephtrace explain FROM TO` asks now",
                 "bind() to an address that this machine does not have: `ephtrace -x` shows it; \
                  `ip address` lists the addresses",
             ],
             Self::InUse => &[
-                "bind() to a port that the program names: `ephtrace explain :PORT` tells who has it",
+                "bind() to a port that the program names: `ephtrace explain :PORT` tells who has \
+                 it",
                 "listen() on a port that another socket listens on",
             ],
             Self::Again => {
@@ -120,7 +125,11 @@ fn asks(namespace: &Namespace, ask: Ask) -> Vec<Attempt> {
         Attempt {
             error: (verdict == Verdict::NotFree).then_some(ask.error()),
             ports: Some(PortCount { usable, free: left - unsure, unsure: *unsure }),
-            ..Attempt::new(way, verdict, format!("{saddr}: {in_use} of {usable} ports are taken"))
+            ..Attempt::new(
+                way,
+                verdict,
+                format!("{in_use} of {usable} ports are taken, asked on {saddr}"),
+            )
         }
     };
     namespace.asked.iter().filter(|asked| asked.ask == ask).map(attempt).collect()

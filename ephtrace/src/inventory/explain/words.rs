@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Attempt, Hidden, HiddenWhy, Seen, Verdict, Way,
-    search::{Outcome, PortCount, PortState, Unknown, Unsure},
+    attempt::{Attempt, PortCount, Verdict, Way},
+    search::{Outcome, PortState, Unknown, Unsure},
+    seen::{Hidden, HiddenWhy, Seen},
 };
 use crate::model::errno::errno_name;
 
@@ -74,15 +75,19 @@ pub(super) fn taken(sockets: usize) -> String {
     }
 }
 
-/// Why a port can't be bound to for a 4-tuple.
-pub(super) fn tuple(tuple: PortState, bind: PortState, sockets: usize) -> String {
-    match (tuple, bind) {
-        (PortState::Taken, _) => {
-            "the 4-tuple is taken: a connect fails with EADDRNOTAVAIL, and so \
-                                  does one that shares the port by SO_REUSEADDR"
+/// Why a port can't be bound to for a 4-tuple: what is known of the 4-tuple, if a socket has it.
+pub(super) fn tuple(tuple: Option<PortState>, sockets: usize) -> String {
+    match tuple {
+        Some(PortState::Taken) => "the 4-tuple is taken: a connect of a socket that shares the \
+                                   port (SO_REUSEADDR) fails, too, with EADDRNOTAVAIL"
+            .to_owned(),
+        Some(PortState::Free) => {
+            "the 4-tuple is in TIME_WAIT, which only a socket that shares the \
+                                  port (SO_REUSEADDR on both) takes over"
                 .to_owned()
         }
-        _ => format!(
+        Some(PortState::Unsure(why)) => format!("the 4-tuple is in TIME_WAIT: {}", unsure(why)),
+        None => format!(
             "{} of that address, but not the 4-tuple: a socket that shares the port (SO_REUSEADDR \
              on all of them) can connect",
             taken(sockets)

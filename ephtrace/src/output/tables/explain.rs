@@ -1,25 +1,36 @@
 //! An answer for people and for programs.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
 
 use serde::Serialize;
 
-use super::storm::write_findings;
+use super::{
+    ports::{
+        held_by,
+        words::{states, who},
+    },
+    storm::write_findings,
+};
 use crate::{
     analyse::findings::Finding,
     inventory::{
-        explain::{Answer, Attempt, Holding, Verdict},
-        owners::Owner,
+        DestinationUse,
+        explain::{Answer, Attempt, Holding, Transport, Verdict},
     },
-    output::escape::escape_for_terminal,
 };
 
-/// An answer, and what is wrong with what it is about.
+/// An answer, what is in use for the destination, and what is wrong with it.
 #[derive(Serialize)]
 pub(crate) struct Explained<'a> {
     /// The answer.
     #[serde(flatten)]
     pub(crate) answer: &'a Answer,
+    /// What is in use for the destination in question; null if nothing is, or if none was asked
+    /// about.
+    pub(crate) in_use: Option<&'a DestinationUse>,
     /// What is wrong, why, and what to do, worst first.
     pub(crate) findings: &'a [Finding],
 }
@@ -32,9 +43,17 @@ pub(crate) fn write_json(out: &mut impl Write, explained: &Explained<'_>) -> io:
 
 /// Writes it in words. The first line is the answer.
 pub(crate) fn write(out: &mut impl Write, explained: &Explained<'_>) -> io::Result<()> {
-    let Explained { answer, findings } = explained;
+    let Explained { answer, in_use, findings } = explained;
     headline(out, answer)?;
     writeln!(out)?;
+    if let (Some(low), Some(high)) = (answer.range_low, answer.range_high) {
+        let from = answer.saddr.map(|saddr| format!(", from {saddr}")).unwrap_or_default();
+        writeln!(out, "{:<17} {low}-{high}{from}", "range")?;
+    }
+    if let Some(one) = in_use {
+        let states = states(&one.by_state);
+        writeln!(out, "{:<17} {} ports{states}; {}", "in use", one.in_use, held_by(one))?;
+    }
     for attempt in &answer.attempts {
         let Attempt { way, verdict, because, candidates, .. } = attempt;
         write!(out, "{:<17} {}: {because}", way.label(), verdict.as_str())?;
@@ -70,43 +89,42 @@ fn headline(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     }
     let worst = attempts.iter().find(|attempt| attempt.verdict == *verdict);
     write!(out, "{question}: {}", verdict.as_str())?;
-    match worst.and_then(|attempt| attempt.error) {
-        Some(error) => writeln!(out, ", {error}"),
+    if let Some(error) = worst.and_then(|attempt| attempt.error) {
+        write!(out, ", {error}")?;
+    }
+    match answer.sockets.first() {
+        Some(first) => writeln!(out, ": {}", owned(first)),
         None => writeln!(out),
+    }
+}
+
+/// `LISTEN by nginx (181)`
+fn owned(socket: &Holding) -> String {
+    match (&socket.owner, socket.is_open) {
+        (Some(owner), true) => format!("{} by {}", socket.state, who(owner)),
+        (Some(owner), false) => format!("{}, left by {}", socket.state, who(owner)),
+        (None, _) => format!("{}, whose is not known", socket.state),
     }
 }
 
 fn holding(out: &mut impl Write, socket: &Holding) -> io::Result<()> {
-    let Holding { protocol, saddr, sport, state, .. } = socket;
+    let Holding { protocol, saddr, sport, .. } = socket;
     let protocol = match protocol {
-        crate::inventory::explain::Transport::Tcp => "tcp",
-        crate::inventory::explain::Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
     };
-    let from = std::net::SocketAddr::new(*saddr, *sport);
-    write!(out, "  {protocol} {state:<10} {from}")?;
+    let from = SocketAddr::new(*saddr, *sport);
+    write!(out, "  {protocol} {from}")?;
     if let (Some(daddr), Some(dport)) = (socket.daddr, socket.dport) {
-        write!(out, " -> {}", std::net::SocketAddr::new(daddr, dport))?;
+        write!(out, " -> {}", SocketAddr::new(daddr, dport))?;
     }
+    write!(out, ": {}", owned(socket))?;
     if let Some(left_ms) = socket.time_wait_left_ms {
         write!(out, ", {:.0} s left", f64::from(left_ms) / 1000.0)?;
-    }
-    match (&socket.owner, socket.is_open) {
-        (Some(owner), true) => write!(out, ", {}", who(owner))?,
-        (Some(owner), false) => write!(out, ", left by {}", who(owner))?,
-        (None, _) => write!(out, ", whose is not known")?,
     }
     match socket.origin {
         Some(origin) => writeln!(out, ", port by {}", origin.name()),
         None => writeln!(out),
-    }
-}
-
-fn who(owner: &Owner) -> String {
-    let name = owner.comm.as_deref().map_or("a process".to_owned(), escape_for_terminal);
-    let pid = owner.pid.map(|pid| format!(" ({pid})")).unwrap_or_default();
-    match &owner.container {
-        Some(container) => format!("{name}{pid} in {}", escape_for_terminal(container)),
-        None => format!("{name}{pid}"),
     }
 }
 
@@ -121,6 +139,13 @@ fn notes(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
              ip_local_reserved_ports keeps it."
         )?;
     }
+    if answer.may_self_connect == Some(true) {
+        writeln!(
+            out,
+            "\nNobody listens there, and the port is an ephemeral one: a connect that is given \
+             that very port reaches itself (self-connect)."
+        )?;
+    }
     if !answer.elsewhere.is_empty() {
         writeln!(out, "\nwhat else ends with {}, and is not to be seen here:", answer.question)?;
     }
@@ -129,3 +154,6 @@ fn notes(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

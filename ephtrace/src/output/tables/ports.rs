@@ -1,6 +1,6 @@
 //! An inventory for people. The first line says what matters most; then each namespace.
 
-mod words;
+pub(super) mod words;
 
 use std::io::{self, Write};
 
@@ -127,7 +127,7 @@ fn scarce_line(
 }
 
 /// Who holds the ports of a destination, in words.
-fn held_by(destination: &DestinationUse) -> String {
+pub(super) fn held_by(destination: &DestinationUse) -> String {
     let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
     let named = holders.iter().take(NAMED_HOLDERS);
     let mut named: Vec<String> = named.map(holder_ports).collect();

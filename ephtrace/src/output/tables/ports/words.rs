@@ -32,7 +32,7 @@ pub(super) fn reuse(settings: &NetnsSettings) -> &'static str {
     }
 }
 
-pub(super) fn states(by_state: &ByState) -> String {
+pub(in crate::output::tables) fn states(by_state: &ByState) -> String {
     let some = by_state.named().into_iter().filter(|(_, n)| *n > 0);
     let parts: Vec<String> = some.map(|(state, n)| format!("{n} {state}")).collect();
     if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
@@ -60,7 +60,7 @@ pub(super) fn to(destination: &DestinationUse) -> String {
 }
 
 /// `pgbouncer (181)`, and its container.
-pub(super) fn who(owner: &Owner) -> String {
+pub(in crate::output::tables) fn who(owner: &Owner) -> String {
     let comm = owner.comm.as_deref().map_or("?".to_owned(), escape_for_terminal);
     let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
     match &owner.container {

@@ -1,0 +1,107 @@
+//! What one way to get a port meets.
+
+use serde::Serialize;
+
+/// Ports of the range as one way of asking finds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PortCount {
+    /// Ports that can be used: the range less what is reserved.
+    pub usable: u32,
+    /// Ports that can be had.
+    pub free: u32,
+    /// Ports of which that can't be told.
+    pub unsure: u32,
+}
+
+/// A way to get a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// `connect()` on an unbound TCP socket.
+    Connect,
+    /// `connect()` on a TCP socket that is bound to the port of the 4-tuple.
+    ConnectFrom,
+    /// TCP `bind()` to port 0 of every IPv4 address.
+    BindAny,
+    /// TCP `bind()` to the port in question.
+    BindPort,
+    /// UDP `bind()` to port 0 of every IPv4 address, and the first use of an unbound socket.
+    UdpAny,
+    /// UDP `bind()` to the port in question.
+    UdpPort,
+}
+
+impl Way {
+    /// As it stands in text.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectFrom => "bind and connect",
+            Self::BindAny => "bind to port 0",
+            Self::BindPort => "TCP bind",
+            Self::UdpAny => "UDP, any port",
+            Self::UdpPort => "UDP bind",
+        }
+    }
+}
+
+/// What the kernel will say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The call succeeds.
+    Free,
+    /// That depends on what the kernel does not list.
+    Unknown,
+    /// The call fails.
+    NotFree,
+}
+
+impl Verdict {
+    /// As it stands in text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Unknown => "not known",
+            Self::NotFree => "not free",
+        }
+    }
+}
+
+/// What one way to get a port meets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attempt {
+    /// Which way.
+    pub way: Way,
+    /// What the kernel will say, as far as its lists tell; what it said, if it was asked.
+    pub verdict: Verdict,
+    /// The error that the call ends with, if it is not free.
+    pub error: Option<&'static str>,
+    /// Why, in words.
+    pub because: String,
+    /// Ports of the range, where the kernel chooses.
+    pub ports: Option<PortCount>,
+    /// Ports that the search looks at, on average; null where it is not known.
+    pub candidates: Option<u32>,
+    /// The kernel was asked, by a socket of ephtrace's own.
+    pub probed: bool,
+    /// Ends of the range that one search finds and the next one leaves out.
+    #[serde(skip)]
+    pub(super) chance_ends: Vec<u16>,
+}
+
+impl Attempt {
+    /// Without the error, and without ports to count.
+    pub(super) fn new(way: Way, verdict: Verdict, because: String) -> Self {
+        Self {
+            way,
+            verdict,
+            error: None,
+            because,
+            ports: None,
+            candidates: None,
+            probed: false,
+            chance_ends: Vec::new(),
+        }
+    }
+}
