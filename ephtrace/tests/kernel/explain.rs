@@ -29,14 +29,12 @@ use crate::{
     all_clear::{ports, set, set_no_port},
     notes,
     ports::books::in_new_netns,
+    setup,
 };
 
 tests! {
     once: no_answer_is_wrong, a_long_list_of_reserved_ports_is_read_whole;
 }
-
-/// Populations on a machine; a guest is slower by far.
-const POPULATIONS: u64 = 1000;
 
 /// Populations that share a namespace, each with a range of its own: a TIME_WAIT stays for a
 /// minute.
@@ -58,10 +56,7 @@ const SERVERS: [SocketAddr; 4] = [
 ];
 
 fn no_answer_is_wrong() -> Result<()> {
-    let populations = match std::env::var("EPHTRACE_POPULATIONS") {
-        Ok(text) => text.parse().context("EPHTRACE_POPULATIONS")?,
-        Err(_) => POPULATIONS,
-    };
+    let populations = setup::populations()?;
     let mut tally = Tally::default();
     for first in (0..populations).step_by(usize::from(PER_NAMESPACE)) {
         let last = (first + u64::from(PER_NAMESPACE)).min(populations);

@@ -80,6 +80,11 @@ pub(crate) fn times() -> Result<u64> {
     number("EPHTRACE_TIMES", 10)
 }
 
+/// How many populations of sockets answers are compared on: `EPHTRACE_POPULATIONS`.
+pub(crate) fn populations() -> Result<u64> {
+    number("EPHTRACE_POPULATIONS", 1000)
+}
+
 /// How many seconds verdicts are looked at live: `EPHTRACE_LIVE_SECONDS`; 600 by hand.
 pub(crate) fn live_seconds() -> Result<u32> {
     number("EPHTRACE_LIVE_SECONDS", 20)

@@ -26,7 +26,8 @@ use crate::{artifacts, say::result, tally::Tally};
 
 /// An emulated processor makes about 3000 connects a second: what takes a host a moment would take
 /// it minutes.
-const TEST_SIZES: [&str; 2] = ["EPHTRACE_STORM=3000", "EPHTRACE_TIMES=3"];
+const TEST_SIZES: [&str; 3] =
+    ["EPHTRACE_STORM=3000", "EPHTRACE_TIMES=3", "EPHTRACE_POPULATIONS=100"];
 
 /// Boot other kernels, and run the kernel tests or one command there.
 #[derive(clap::Args)]
