@@ -179,8 +179,10 @@ pub struct Setup {
     pub requests_per_second: Option<f64>,
     /// Requests that one connection carries: 1 without keep-alive.
     pub requests_per_connection: f64,
-    /// Ports that a NAT on the way has for one destination; `None` without one.
+    /// Ports that a NAT on the way has for one destination and address; `None` without one.
     pub nat_ports: Option<u32>,
+    /// Addresses that the NAT translates to.
+    pub nat_addresses: u32,
     /// How long the NAT keeps a port behind a connection, whoever closed first, in seconds.
     pub nat_wait_s: f64,
 }
@@ -246,9 +248,9 @@ impl Pool {
 
 impl Setup {
     /// `ports × sources × destinations ÷ (lifetime + closes_first × time_wait)`, or what the NAT
-    /// carries if that is less: `ports × destinations ÷ (lifetime + wait)`.
+    /// carries if that is less: `ports × addresses × destinations ÷ (lifetime + wait)`.
     ///
-    /// A NAT has one source address and so its ports for each destination once, whatever the number
+    /// A NAT has its ports for each destination once for each of its addresses, whatever the number
     /// of hosts behind it. It sees who closes first, but waits all the same, and knows nothing of
     /// the host's `tcp_tw_reuse`.
     pub fn ceiling(&self) -> Ceiling {
@@ -283,7 +285,9 @@ impl Setup {
 
     fn nat(&self) -> Option<Pool> {
         Some(Pool {
-            ports: u64::from(self.nat_ports?) * u64::from(self.destinations),
+            ports: u64::from(self.nat_ports?)
+                * u64::from(self.nat_addresses)
+                * u64::from(self.destinations),
             lifetime_s: self.lifetime_s,
             waiting: 1.0,
             wait_s: self.nat_wait_s,

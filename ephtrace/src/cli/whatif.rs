@@ -11,6 +11,7 @@ Examples:
   ephtrace whatif --range 10240-65535 --sources 4
   ephtrace whatif --rate 800 --requests 50     keep-alive: 50 requests a connection
   ephtrace whatif --nat aws --rate 2000        behind an AWS NAT gateway
+  ephtrace whatif --nat aws --nat-addresses 3 --rate 2000
   ephtrace whatif --tw-reuse --json";
 
 /// Arguments of `whatif`.
@@ -55,9 +56,19 @@ pub struct WhatifArgs {
     #[arg(long)]
     pub tw_reuse: bool,
 
-    /// A NAT on the way: aws, azure, gcp, or how many ports it has for one destination
+    /// net.ipv4.tcp_tw_reuse_delay: after so many milliseconds (Linux 6.14 and later)
+    #[arg(long, value_name = "MS", requires = "tw_reuse", default_value_t = 1000)]
+    pub tw_reuse_delay: u32,
+
+    /// A NAT on the way: aws, azure-nat, azure-lb, gcp, or how many ports it has for one
+    /// destination and address
     #[arg(long, value_name = "NAT")]
     pub nat: Option<Nat>,
+
+    /// How many addresses the NAT translates to
+    #[arg(long, value_name = "N", requires = "nat", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub nat_addresses: u32,
 
     /// Print data (one JSON object), not text
     #[arg(long)]
@@ -82,8 +93,11 @@ pub enum Nat {
 pub enum Preset {
     /// AWS NAT gateway: 55,000 for one destination and address
     Aws,
-    /// Azure load balancer, outbound rules: 1,024 for an instance by default
-    Azure,
+    /// Azure NAT gateway: 50,000 for one destination and address
+    AzureNat,
+    /// Azure load balancer: 1,024 for an instance by default
+    #[value(alias = "azure")]
+    AzureLb,
     /// GCP Cloud NAT: 64 for an instance by default
     Gcp,
 }
@@ -97,7 +111,8 @@ impl std::str::FromStr for Nat {
         }
         match text.parse() {
             Ok(ports @ 1..=65_535) => Ok(Self::Ports(ports)),
-            _ => Err("it takes aws, azure, gcp or a number of ports up to 65535".to_owned()),
+            _ => Err("it takes aws, azure-nat, azure-lb, gcp or a number of ports up to 65535"
+                .to_owned()),
         }
     }
 }

@@ -24,25 +24,52 @@ use crate::{
 /// How long Linux keeps a port in `TIME_WAIT`: `TCP_TIMEWAIT_LEN`, fixed.
 const TIME_WAIT_S: f64 = 60.0;
 
-/// How long with `tcp_tw_reuse=1`: the timestamp has to be a second older.
-const REUSED_S: f64 = 1.0;
-
-/// How long a NAT keeps a port behind a connection that was closed: Linux 120 s
-/// (`nf_conntrack_tcp_timeout_time_wait`), clouds from 30 s to 240 s; this is the peer's
-/// `TIME_WAIT`, which a NAT has to wait for.
+/// How long a NAT keeps a port behind a connection that was closed, where its documentation does
+/// not say: the peer's `TIME_WAIT`, which a NAT has to wait for. Linux keeps it for 120 s
+/// (`nf_conntrack_tcp_timeout_time_wait`).
 const NAT_WAIT_S: f64 = 60.0;
 
-/// Ports that an AWS NAT gateway has for one destination
-/// (`docs.aws.amazon.com/vpc`, NAT gateway basics).
-const AWS_PORTS: u32 = 55_000;
+/// A NAT, by its defaults.
+struct NatDefaults {
+    /// Ports for one destination and address.
+    ports: u32,
+    /// How long a port waits behind a connection, in seconds.
+    wait_s: f64,
+    /// How many addresses it takes at most; `None` where the ports are an instance's, whatever the
+    /// number of addresses.
+    most_addresses: Option<u32>,
+    /// Where this is from, or what is not known.
+    source: &'static str,
+}
 
-/// Ports that an Azure load balancer gives an instance by default
-/// (`learn.microsoft.com`, outbound connections, default port allocation for up to 50 instances).
-const AZURE_PORTS: u32 = 1_024;
-
-/// Ports that GCP's Cloud NAT gives an instance by default
-/// (`cloud.google.com/nat/docs`, minimum ports per VM).
-const GCP_PORTS: u32 = 64;
+/// What is documented.
+fn nat_defaults(nat: Nat) -> NatDefaults {
+    let (ports, wait_s, most_addresses, source) = match nat {
+        Nat::Ports(ports) => {
+            (ports, NAT_WAIT_S, Some(256), "others wait from 30 s to four minutes")
+        }
+        Nat::Preset(Preset::Aws) => {
+            (55_000, NAT_WAIT_S, Some(8), "AWS documents 55,000 for an address, and no time")
+        }
+        Nat::Preset(Preset::AzureNat) => (
+            50_000,
+            65.0,
+            Some(16),
+            "Azure documents 50,000 for an address and destination, and 65 s behind a FIN",
+        ),
+        Nat::Preset(Preset::AzureLb) => {
+            (1_024, NAT_WAIT_S, None, "Azure gives an instance 1,024 in pools of up to 50")
+        }
+        Nat::Preset(Preset::Gcp) => (
+            64,
+            120.0,
+            None,
+            "Cloud NAT gives an instance 64, and waits 120 s; gateways made since September 2026 \
+             wait 30 s",
+        ),
+    };
+    NatDefaults { ports, wait_s, most_addresses, source }
+}
 
 /// The answer, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,6 +115,7 @@ impl Here {
 
 fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Estimate, UsageError> {
     check(args)?;
+    let nat = args.nat.map(nat_defaults);
     let mut assumptions = Vec::new();
     let all = range(args, here, &mut assumptions)?.len();
     let of_here = here.filter(|_| args.range.is_none()).map(|here| here.reserved);
@@ -98,14 +126,19 @@ fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Estimate, UsageError>
         destinations: args.destinations,
         lifetime_s: args.lifetime,
         closes_first: args.closes_first,
-        time_wait_s: if args.tw_reuse { REUSED_S } else { TIME_WAIT_S },
+        time_wait_s: if args.tw_reuse {
+            f64::from(args.tw_reuse_delay) / 1000.0
+        } else {
+            TIME_WAIT_S
+        },
         requests_per_second: args.rate,
         requests_per_connection: args.requests,
-        nat_ports: args.nat.map(nat_ports),
-        nat_wait_s: NAT_WAIT_S,
+        nat_ports: nat.as_ref().map(|nat| nat.ports),
+        nat_addresses: args.nat_addresses,
+        nat_wait_s: nat.as_ref().map_or(NAT_WAIT_S, |nat| nat.wait_s),
     };
     assumptions.push(format!("{reserved} ports of the range are reserved"));
-    assumptions.extend(assume(args, &setup));
+    assumptions.extend(assume(args, &setup, nat.as_ref()));
     let ceiling = setup.ceiling();
     let verdict = verdict(&setup, &ceiling);
     Ok(Estimate { setup, ceiling, assumptions, verdict })
@@ -126,6 +159,18 @@ fn check(args: &WhatifArgs) -> Result<(), UsageError> {
     }
     if !(args.requests >= 1.0 && args.requests.is_finite()) {
         return wrong("--requests", args.requests, "a connection carries one at least");
+    }
+    if let Some(nat) = args.nat
+        && let addresses @ 2.. = args.nat_addresses
+        && nat_defaults(nat).most_addresses.is_none_or(|most| addresses > most)
+    {
+        let reason = match nat_defaults(nat).most_addresses {
+            Some(most) => format!("this NAT takes {most} addresses at most"),
+            None => "this NAT gives ports to an instance, whatever the number of addresses; give \
+                     that number as --nat"
+                .to_owned(),
+        };
+        return wrong("--nat-addresses", addresses.into(), &reason);
     }
     match args.rate {
         Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
@@ -162,17 +207,8 @@ fn range(
     Ok(range)
 }
 
-fn nat_ports(nat: Nat) -> u32 {
-    match nat {
-        Nat::Ports(ports) => ports,
-        Nat::Preset(Preset::Aws) => AWS_PORTS,
-        Nat::Preset(Preset::Azure) => AZURE_PORTS,
-        Nat::Preset(Preset::Gcp) => GCP_PORTS,
-    }
-}
-
 /// What the answer rests on, beside the range.
-fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
+fn assume(args: &WhatifArgs, setup: &Setup, nat: Option<&NatDefaults>) -> Vec<String> {
     let mut all = vec![format!(
         "a connection lives {} s; in {} of 100 this side closes first, and the port waits {} s \
          more",
@@ -189,12 +225,14 @@ fn assume(args: &WhatifArgs, setup: &Setup) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if let Some(ports) = setup.nat_ports {
+    if let Some(NatDefaults { ports, wait_s, source, .. }) = nat {
+        let addresses = match setup.nat_addresses {
+            1 => String::new(),
+            n => format!(" on each of {n} addresses"),
+        };
         all.push(format!(
-            "the NAT has {ports} ports for one destination, used by this host alone, and keeps \
-             each for {} s behind its connection, whoever closed first (some for 30 s, some up to \
-             four minutes)",
-            setup.nat_wait_s
+            "the NAT has {ports} ports for one destination{addresses}, used by this host alone, \
+             and keeps each for {wait_s} s behind its connection, whoever closed first ({source})"
         ));
     }
     all.push("the load is even: no bursts, no ports bound by others".to_owned());
@@ -290,7 +328,7 @@ mod tests {
 
     #[test]
     fn behind_a_nat() {
-        assert_snapshot!(text("--rate 800 --requests 10 --nat azure --sources 4"), @r##"
+        assert_snapshot!(text("--rate 800 --requests 10 --nat azure --sources 4"), @"
         no: 4808 ports would be in use, and there are 1024; the NAT's ports run out after about 13 s
 
         ports for all destinations together            1024
@@ -304,9 +342,22 @@ mod tests {
           232 ports of the range are reserved
           a connection lives 0.1 s; in 100 of 100 this side closes first, and the port waits 60 s more
           each source address is used equally, by bind() with IP_BIND_ADDRESS_NO_PORT
-          the NAT has 1024 ports for one destination, used by this host alone, and keeps each for 60 s behind its connection, whoever closed first (some for 30 s, some up to four minutes)
+          the NAT has 1024 ports for one destination, used by this host alone, and keeps each for 60 s behind its connection, whoever closed first (Azure gives an instance 1,024 in pools of up to 50)
           the load is even: no bursts, no ports bound by others
-        "##);
+        ");
+    }
+
+    #[test]
+    fn addresses_and_waits_of_a_nat_count() {
+        let per_second = |line| ask(line).unwrap().ceiling.connections_per_second;
+        let one = per_second("--lifetime 0 --tw-reuse --nat aws");
+        let three = per_second("--lifetime 0 --tw-reuse --nat aws --nat-addresses 3");
+        assert!((one - 55_000.0 / 60.0).abs() < 1e-9, "{one}");
+        assert!((three - 3.0 * one).abs() < 1e-9, "{three}");
+        let gcp = per_second("--lifetime 0 --nat gcp");
+        assert!((gcp - 64.0 / 120.0).abs() < 1e-9, "{gcp}");
+        let quick = per_second("--lifetime 0 --tw-reuse --tw-reuse-delay 100");
+        assert!((quick - 28_000.0 / 0.1).abs() < 1e-6, "{quick}");
     }
 
     #[test]
@@ -316,16 +367,23 @@ mod tests {
         assert_snapshot!(verdict("--lifetime 0 --rate 400"), @"yes, but slowly: 24000 of 28000 ports in use (86 %), beyond the half mark each connect searches through half of the range");
         assert_snapshot!(verdict("--lifetime 0 --rate 700"), @"no: 42000 ports would be in use, and there are 28000; the ports run out after about 40 s");
         assert_snapshot!(verdict("--lifetime 0 --rate 700 --tw-reuse"), @"yes: 700 of 28000 ports in use (2 %)");
-        assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
-        assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 3005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
+        assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 6005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
+        assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 6005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
         assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate \
                                   1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
     }
 
     #[test]
     fn what_can_t_be_meant_is_refused() {
-        for line in ["--closes-first 2", "--lifetime=-1", "--requests 0", "--rate 0", "--range 9-1"]
-        {
+        for line in [
+            "--closes-first 2",
+            "--lifetime=-1",
+            "--requests 0",
+            "--rate 0",
+            "--range 9-1",
+            "--nat aws --nat-addresses 9",
+            "--nat gcp --nat-addresses 2",
+        ] {
             assert!(ask(line).is_err(), "{line}");
         }
         assert!(ask("--lifetime 0 --closes-first 0").is_err());

@@ -90,6 +90,7 @@ fn setup() -> Setup {
         requests_per_second: Some(1000.0),
         requests_per_connection: 10.0,
         nat_ports: None,
+        nat_addresses: 1,
         nat_wait_s: 60.0,
     }
 }
