@@ -214,7 +214,7 @@ fn a_summary_counts() {
     };
     let lines: Vec<String> =
         fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    insta::assert_snapshot!(lines.join("\n"), @r##"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
     assignments: 9
     cpu: null
     destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","predictable":"yes","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","predictable":"unknown","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
@@ -225,7 +225,7 @@ fn a_summary_counts() {
     errors: [{"count":2,"errno":99,"error":"EADDRNOTAVAIL"},{"count":1,"errno":null,"error":null},{"count":1,"errno":12,"error":"ENOMEM"}]
     explicit: 0
     failures: 4
-    findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
+    findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=\"10240 65535\"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: \"10240 65535\"}]}","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
     first_ns: 1000000000
     hook: null
     hosts: {"busiest":[{"algorithm":"undetermined","assignments":9,"complete":true,"confirmed_by_kernel":null,"failures":4,"informative_pairs":3,"n":5,"netns":1,"next_port_bits":null,"pattern":"per_destination","predictable":"yes","saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0}
@@ -246,7 +246,7 @@ fn a_summary_counts() {
     self_connects: {"at_risk":0,"count":0,"explanation":null,"risk":null}
     unseen_failures: null
     verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination","predictable":"yes"}
-    "##);
+    "#);
 }
 
 #[test]

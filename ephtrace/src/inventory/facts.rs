@@ -191,6 +191,8 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
         timestamps: settings.timestamps,
         tracked: settings.conntrack.and_then(|conntrack| conntrack.counts).map(tracked),
         listeners,
+        listening: namespace.listening.clone(),
+        step_width: settings.step_width,
         bound: Some(namespace.bound.ports),
     }
 }

@@ -73,6 +73,9 @@ pub struct Namespace {
     /// and those that were seen to be bound before they connected.
     #[serde(skip)]
     pub taken: Vec<u16>,
+    /// Ports of all listeners, inside the range or not, in order.
+    #[serde(skip)]
+    pub listening: Vec<u16>,
 }
 
 impl Namespace {

@@ -199,6 +199,10 @@ pub struct NetnsFacts {
     pub tracked: Option<TrackedFacts>,
     /// Listeners inside the range whose port is not reserved.
     pub listeners: Vec<Listener>,
+    /// Ports of all listeners, inside the range or not, in order.
+    pub listening: Vec<u16>,
+    /// `ip_local_port_step_width`; `None` where the kernel has none, or if it is not known.
+    pub step_width: Option<u32>,
     /// Ports inside the range that a bind without a destination holds against everybody.
     pub bound: Option<u32>,
 }

@@ -8,7 +8,10 @@ use super::{
 use crate::model::{FlowKey, Origin, PortRange};
 
 /// The widest range that leaves well-known and most registered ports alone.
-const WIDE_RANGE: &str = "net.ipv4.ip_local_port_range=\"10240 65535\"";
+const WIDE_RANGE: PortRange = PortRange::new(10_240, 65_535);
+
+/// Where Kubernetes has its services: rules of the firewall, of which no list of sockets tells.
+const NODE_PORTS: PortRange = PortRange::new(30_000, 32_767);
 
 /// A range of so many ports gains little by [`WIDE_RANGE`], or would shrink.
 const WIDE: u32 = 50_000;
@@ -16,6 +19,17 @@ const WIDE: u32 = 50_000;
 pub(super) const POOL: &str = "keep connections and use them again: a pool, HTTP keep-alive";
 
 impl NetnsFacts {
+    /// A list for `ip_local_reserved_ports`: what is in it already, for the kernel replaces it,
+    /// and `ports`.
+    pub(super) fn reserved_with(&self, ports: &[u16]) -> String {
+        let run = |run: &PortRange| match run.len() {
+            1 => run.low.to_string(),
+            _ => run.to_string(),
+        };
+        let more = ports.iter().map(u16::to_string);
+        self.reserved.iter().map(run).chain(more).collect::<Vec<_>>().join(",")
+    }
+
     /// Sets `setting` in it.
     pub(super) fn sysctl(&self, setting: &str) -> String {
         match &self.enter {
@@ -56,7 +70,7 @@ impl Facts {
             None => {}
         }
         let mut remedies = vec![POOL.to_owned()];
-        remedies.extend(self.wider(d));
+        remedies.extend(self.wider_for_good(d));
         match d.origin {
             Some(Origin::Bind) => remedies.push(
                 "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is \
@@ -80,20 +94,31 @@ impl Facts {
         if d.range_ports().is_some_and(|ports| ports >= WIDE) {
             return None;
         }
-        let Some(PortRange { low, high }) = d.range.filter(|_| self.has_own_range(d)) else {
-            return Some(self.sysctl(d, WIDE_RANGE));
-        };
-        Some(format!(
-            "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, \
-             IP_LOCAL_PORT_RANGE, …)"
-        ))
+        if let Some(PortRange { low, high }) = d.range.filter(|_| self.has_own_range(d)) {
+            return Some(format!(
+                "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, \
+                 IP_LOCAL_PORT_RANGE, …)"
+            ));
+        }
+        let keep = self.namespace(d.flow.netns).map(kept_in_wide_range).unwrap_or_default();
+        let PortRange { low, high } = WIDE_RANGE;
+        Some(self.sysctl(d, &format!("{keep}net.ipv4.ip_local_port_range=\"{low} {high}\"")))
     }
 
-    /// A wider range of a namespace, unless it is wide.
-    pub(super) fn wider_in(&self, netns: u32) -> Option<String> {
+    /// The same, and how it outlives the machine or the container.
+    pub(super) fn wider_for_good(&self, d: &DestinationFacts) -> Vec<String> {
+        let is_here = d.flow.netns.is_none() || d.flow.netns == self.own_netns;
+        let wider = self.wider(d);
+        let is_sysctl = wider.as_ref().is_some_and(|wider| wider.contains("sysctl -w"));
+        let stays = is_sysctl.then(|| if is_here { stays_here() } else { stays_there() });
+        wider.into_iter().chain(stays).collect()
+    }
+
+    /// A wider range of a namespace for good, unless it is wide.
+    pub(super) fn wider_in(&self, netns: u32) -> Vec<String> {
         let range = self.namespace(Some(netns)).and_then(|n| n.range);
         let flow = FlowKey { netns: Some(netns), ..FlowKey::default() };
-        self.wider(&DestinationFacts { flow, range, ..DestinationFacts::default() })
+        self.wider_for_good(&DestinationFacts { flow, range, ..DestinationFacts::default() })
     }
 
     /// Whether a socket option narrows the range: the sysctl does not reach it then.
@@ -104,4 +129,35 @@ impl Facts {
             .is_some_and(|(netns, own)| netns.intersection(own) == own && own.len() < netns.len());
         d.by_socket || is_narrower
     }
+}
+
+/// Reserves what listens where the wide range begins to reach, or a connect would take such a port
+/// while its listener is away; with what is reserved already, for the kernel replaces the list.
+fn kept_in_wide_range(n: &NetnsFacts) -> String {
+    let is_reserved = |port: u16| n.reserved.iter().any(|run| run.contains(port));
+    let is_new = |port: &&u16| WIDE_RANGE.contains(**port) && !is_reserved(**port);
+    let ports: Vec<u16> = n.listening.iter().filter(is_new).copied().collect();
+    if ports.is_empty() {
+        return String::new();
+    }
+    format!("net.ipv4.ip_local_reserved_ports={} ", n.reserved_with(&ports))
+}
+
+/// How a range outlives a boot of the machine.
+fn stays_here() -> String {
+    let PortRange { low, high } = NODE_PORTS;
+    format!(
+        "so that it stays: the same settings in /etc/sysctl.d/90-ports.conf; on a Kubernetes node, \
+         reserve {low}-{high}, too"
+    )
+}
+
+/// How a range outlives a container.
+fn stays_there() -> String {
+    let PortRange { low, high } = WIDE_RANGE;
+    format!(
+        "so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=\"{low} {high}\"; in a \
+         pod, securityContext: {{sysctls: [{{name: net.ipv4.ip_local_port_range, value: \"{low} \
+         {high}\"}}]}}"
+    )
 }

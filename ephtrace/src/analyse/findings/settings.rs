@@ -31,7 +31,9 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
         let range = n.range?;
         let inside = n.reserved.iter().map(|run| run.intersection(range));
         let longest = inside.max_by_key(|run| run.len())?;
-        (longest.len() >= LONG_BLOCK).then_some((n, range, longest))
+        // Steps that are longer than the block spread the ports behind it.
+        let is_stepped_over = n.step_width.is_some_and(|width| width > longest.len());
+        (longest.len() >= LONG_BLOCK && !is_stepped_over).then_some((n, range, longest))
     });
     blocks
         .map(|(n, range, block)| Finding {
@@ -50,13 +52,25 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
             ),
             remedies: beside_block(n, range, block)
                 .into_iter()
-                .chain([format!(
-                    "Linux 7.1 and later: {}",
-                    n.sysctl("net.ipv4.ip_local_port_step_width=64")
-                )])
+                .chain([step_over(n, range, block)])
                 .collect(),
         })
         .collect()
+}
+
+/// Random steps. The kernel's own text wants more than the longest block, three or four times as
+/// much for a large one, and warns of the search near exhaustion (`ip_local_port_step_width`).
+fn step_over(n: &NetnsFacts, range: PortRange, block: PortRange) -> String {
+    if n.step_width.is_none() {
+        return "Linux 7.1 and later step over it at random, if asked to \
+                (net.ipv4.ip_local_port_step_width)"
+            .to_owned();
+    }
+    let width = block.len().saturating_mul(4).min(range.len());
+    format!(
+        "steps at random: {} (above the longest block; may cost near exhaustion)",
+        n.sysctl(&format!("net.ipv4.ip_local_port_step_width={width}"))
+    )
 }
 
 /// The part of the range at one side of the block, where nearly all ports are there: to give up
@@ -160,6 +174,7 @@ fn listener_inside(facts: &Facts) -> Vec<Finding> {
                 Some(process) => format!("{} ({process})", listener.port),
                 None => listener.port.to_string(),
             });
+            let ports: Vec<u16> = n.listeners.iter().map(|listener| listener.port).collect();
             Finding {
                 rule: Rule::ListenerInside,
                 severity: Severity::Note,
@@ -172,22 +187,13 @@ fn listener_inside(facts: &Facts) -> Vec<Finding> {
                     "listening and not reserved: {}",
                     named.collect::<Vec<_>>().join(", ")
                 ),
-                remedies: vec![
-                    n.sysctl(&format!("net.ipv4.ip_local_reserved_ports={}", also_reserved(n))),
-                ],
+                remedies: vec![n.sysctl(&format!(
+                    "net.ipv4.ip_local_reserved_ports={}",
+                    n.reserved_with(&ports)
+                ))],
             }
         })
         .collect()
-}
-
-/// What is reserved already, for the kernel replaces the list, and the listeners.
-fn also_reserved(n: &NetnsFacts) -> String {
-    let reserved = n
-        .reserved
-        .iter()
-        .map(|run| if run.len() == 1 { run.low.to_string() } else { run.to_string() });
-    let ports = n.listeners.iter().map(|listener| listener.port.to_string());
-    reserved.chain(ports).collect::<Vec<_>>().join(",")
 }
 
 fn equal_parity(facts: &Facts) -> Vec<Finding> {

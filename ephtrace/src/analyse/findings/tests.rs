@@ -94,16 +94,18 @@ fn of_a_shortage() {
     };
     let destinations = vec![failing, past_half, binds];
     let namespaces = vec![host()];
-    assert_snapshot!(text(&Facts { destinations, namespaces, ..Facts::default() }), @r##"
+    assert_snapshot!(text(&Facts { destinations, namespaces, ..Facts::default() }), @r#"
     critical [exhausted] curl (4711) finds no free port (connect) for 10.0.0.1 -> 10.0.0.2:443
       800 of 1000 assignments failed for want of a port; 28232 of 28232 ports in use (100 %), 28000 of them in TIME_WAIT; searching takes at most 140 % of a CPU
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect searches through half of the range first
       900 of 1000 searches went through all ports of the preferred parity first; half of them looked at 14500 candidates or more; one in a hundred took 2500 us or more; 17000 of 28232 ports in use (60 %)
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     warning [retry-loop] curl (4711) goes on trying although no port is free
       800 failed attempts a second for 10.0.0.1 -> 10.0.0.2:443, each a search through the whole range
@@ -115,7 +117,7 @@ fn of_a_shortage() {
       28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 2 in the host (2 holds for loopback only)
       -> sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)
       -> let the other side close first
-    "##);
+    "#);
 }
 
 #[test]
@@ -148,7 +150,7 @@ fn of_settings() {
         }),
         ..Facts::default()
     };
-    assert_snapshot!(text(&facts), @r##"
+    assert_snapshot!(text(&facts), @r#"
     warning [conntrack] the connection tracker is nearly full: beyond its limit new connections are dropped
       250000 of 262144 entries (95 %)
       -> sysctl -w net.netfilter.nf_conntrack_max=524288
@@ -158,7 +160,7 @@ fn of_settings() {
       -> look at what the initiator does: a deployment, a restart, a cache that is empty, retries
     note [reserved-block] a block of reserved ports inside the range makes connects in the host slow now and then
       5001 ports from 45000 to 50000 are reserved: a search that begins among them walks to their end, and the port behind them is used far too often
-      -> Linux 7.1 and later: sysctl -w net.ipv4.ip_local_port_step_width=64
+      -> Linux 7.1 and later step over it at random, if asked to (net.ipv4.ip_local_port_step_width)
     note [self-connect] a risk
       0 sockets connected to themselves
       -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is replaced)
@@ -174,7 +176,7 @@ fn of_settings() {
     note [other-range] container web has another range than the host: sysctl on the host does not reach it
       40000 to 50000 there, 32768 to 60998 on the host
       -> set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)
-    "##);
+    "#);
 }
 
 #[test]
@@ -254,6 +256,53 @@ fn a_sysctl_is_set_inside_of_its_namespace() {
     assert_snapshot!(told(away(), named), @r##"ip netns exec web sysctl -w R="10240 65535""##);
     let unknown = DestinationFacts { flow: destination().flow.in_any_netns(), ..destination() };
     assert_snapshot!(told(unknown, here), @r##"sysctl -w R="10240 65535""##);
+}
+
+#[test]
+fn what_listens_is_reserved_before_the_range_reaches_it() {
+    let n = NetnsFacts {
+        range: Some(PortRange::new(32_768, 60_999)),
+        reserved: vec![PortRange::new(11_000, 11_009)],
+        listening: vec![22, 8080, 11_001, 15_432, 40_000],
+        ..host()
+    };
+    let facts = Facts { namespaces: vec![n], own_netns: Some(1), ..Facts::default() };
+    assert_snapshot!(facts.wider_for_good(&destination()).join("\n"), @r#"
+    sysctl -w net.ipv4.ip_local_reserved_ports=11000-11009,15432,40000 net.ipv4.ip_local_port_range="10240 65535"
+    so that it stays: the same settings in /etc/sysctl.d/90-ports.conf; on a Kubernetes node, reserve 30000-32767, too
+    "#);
+    let away = DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
+    assert_snapshot!(facts.wider_for_good(&away).join("\n"), @r#"
+    inside netns 7: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+    so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+    "#);
+}
+
+#[test]
+fn a_block_is_stepped_over_where_the_kernel_can() {
+    let told = |step_width| {
+        let n = NetnsFacts {
+            range: Some(PortRange::new(32_768, 60_999)),
+            reserved: vec![PortRange::new(40_000, 42_999)],
+            step_width,
+            ..host()
+        };
+        of_rule(&Facts { namespaces: vec![n], ..Facts::default() }, Rule::ReservedBlock)
+    };
+    assert_snapshot!(told(None).join("\n"), @"Linux 7.1 and later step over it at random, if asked to (net.ipv4.ip_local_port_step_width)");
+    assert_snapshot!(told(Some(0)).join("\n"), @"steps at random: sysctl -w net.ipv4.ip_local_port_step_width=12000 (above the longest block; may cost near exhaustion)");
+}
+
+#[test]
+fn a_block_that_is_stepped_over_is_no_trouble() {
+    let n = NetnsFacts {
+        range: Some(PortRange::new(32_768, 60_999)),
+        reserved: vec![PortRange::new(40_000, 42_999)],
+        step_width: Some(3001),
+        ..host()
+    };
+    let found = findings(&Facts { namespaces: vec![n], ..Facts::default() });
+    assert!(found.iter().all(|finding| finding.rule != Rule::ReservedBlock), "{found:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::inventory::{
     asked::Taken,
     namespace::{Source, TcpTotals, UdpTotals},
+    port_set::PortSet,
     socket::{Socket, TcpState},
     sysctls::Sysctls,
 };
@@ -20,6 +21,8 @@ pub struct Listing {
     pub udp_in_range: Vec<Socket>,
     /// Ports that UDP sockets take from each other.
     pub udp_taken: Taken,
+    /// Ports of all TCP listeners, inside the range or not.
+    pub listening: PortSet,
     /// All TCP sockets, counted.
     pub tcp: TcpTotals,
     /// All UDP sockets, counted.
@@ -49,7 +52,10 @@ impl Listing {
     pub fn add_tcp(&mut self, socket: Socket, sysctls: &Sysctls) {
         self.tcp.sockets += 1;
         match socket.state {
-            TcpState::Listen => self.tcp.listening += 1,
+            TcpState::Listen => {
+                self.tcp.listening += 1;
+                self.listening.insert(socket.sport);
+            }
             TcpState::Bound | TcpState::Close => self.tcp.bound_only += 1,
             state => self.tcp.connected.add(state),
         }

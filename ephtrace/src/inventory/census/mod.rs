@@ -25,6 +25,7 @@ use super::{
     socket::{ByState, Socket, TcpState},
     sysctls::Sysctls,
 };
+use crate::model::PortRange;
 
 /// How many bound ports are named; the others are counted. One host has some dozen.
 pub const MAX_HELD: usize = 1024;
@@ -157,6 +158,7 @@ impl Census {
                 .iter(self.sysctls.range)
                 .filter(|&port| self.sysctls.is_usable(port))
                 .collect(),
+            listening: self.listing.listening.iter(PortRange::ALL).collect(),
             place: self.place,
         }
     }

@@ -273,13 +273,14 @@ fn the_summary_in_words() {
     let view = View { plot: Plot::Never, ..View::default() };
     let mut sink = build(Format::Text, &view, START, Vec::new(), said.clone());
     sink.summary(START, &a_summary()).unwrap();
-    insta::assert_snapshot!(said.text(), @r##"
+    insta::assert_snapshot!(said.text(), @r#"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
     time to choose: p50 1.8 us, p99 1.2 ms, max 1.2 ms
     critical: no port is free (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
       evidence: 1 of 3 assignments failed for want of a port; the range has 28232 ports
       remedy:   keep connections and use them again: a pool, HTTP keep-alive
       remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      remedy:   so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       remedy:   more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     critical: 3 events are missing: all counts here are that much too low [losses]
       evidence: 3 ring_full
@@ -312,7 +313,7 @@ fn the_summary_in_words() {
     cost in the kernel: 410 ns a search
     cost of ephtrace: 3.5 ms of processor time
     lost 3 events: 3 ring_full
-    "##);
+    "#);
 }
 
 #[test]

@@ -105,16 +105,18 @@ fn binds_and_udp_that_find_no_port() {
         asked("udp", "::", 95),
     ];
     let facts = Facts { asked: all, namespaces: vec![host()], ..Facts::default() };
-    assert_snapshot!(text(&facts), @r##"
+    assert_snapshot!(text(&facts), @r#"
     critical [bind-full] no port is left for bind() to port 0 (TCP) on 0.0.0.0: the next one fails with EADDRINUSE
       TCP sockets have 100 of 100 ports of the range; mostly app (7)
       -> where a program binds before it connects: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared between destinations
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
     warning [udp-full] few ports are left for a UDP socket on ::
       UDP sockets have 95 of 100 ports of the range; mostly app (7)
       -> one socket for many peers (an unconnected UDP socket), and close() what is no longer used
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-    "##);
+      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+    "#);
     let facts = Facts { asked: vec![asked("bind", "0.0.0.0", 89)], ..Facts::default() };
     assert_eq!(findings(&facts), []);
 }
@@ -153,18 +155,19 @@ fn without_timestamps_no_time_wait_is_taken_over() {
     };
     let n = NetnsFacts { tw_reuse: Some(1), timestamps: Some(0), ..host() };
     let facts = Facts { destinations: vec![d], namespaces: vec![n], ..Facts::default() };
-    assert_snapshot!(text(&facts), @r##"
+    assert_snapshot!(text(&facts), @r#"
     warning [half-mark] nearly all ports for 10.0.0.1 -> 10.0.0.2:443 are in use
       28000 of 28232 ports in use (99 %), 28000 of them in TIME_WAIT
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be used again for 60 seconds
       28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 1 in the host (which takes timestamps, and net.ipv4.tcp_timestamps = 0)
       -> sysctl -w net.ipv4.tcp_timestamps=1
       -> sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)
       -> let the other side close first
-    "##);
+    "#);
 }
 
 #[test]
