@@ -66,7 +66,7 @@ pub struct Summary {
     /// Assignments a second, over the whole run.
     pub per_second: f64,
     /// Time that the kernel spent choosing.
-    pub latency_ns: Option<Latency>,
+    pub latency: Option<Latency>,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: Option<u64>,
     /// Time of the last one, in nanoseconds since the Unix epoch.
@@ -141,11 +141,11 @@ pub struct ErrorCount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Latency {
     /// Half of the searches took at most so long.
-    pub p50: u64,
+    pub p50_ns: u64,
     /// 99 of 100 took at most so long.
-    pub p99: u64,
+    pub p99_ns: u64,
     /// The longest.
-    pub max: u64,
+    pub max_ns: u64,
 }
 
 /// What is said of one origin.

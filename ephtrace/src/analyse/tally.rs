@@ -150,7 +150,7 @@ impl Tally {
             failures: self.failures,
             errors: self.errors(),
             per_second: per_second(self.assignments, duration_ns),
-            latency_ns: self.latency(),
+            latency: self.latency(),
             first_ns: self.first_ns,
             last_ns: self.last_ns,
             verdict,
@@ -211,7 +211,7 @@ impl Tally {
         let histogram = self.latency.as_ref().filter(|h| !h.is_empty())?;
         // The histogram rounds up, to two digits.
         let quantile = |q| histogram.value_at_quantile(q).min(self.longest_ns);
-        Some(Latency { p50: quantile(0.5), p99: quantile(0.99), max: self.longest_ns })
+        Some(Latency { p50_ns: quantile(0.5), p99_ns: quantile(0.99), max_ns: self.longest_ns })
     }
 }
 

@@ -172,7 +172,7 @@ fn summarised(assignments: &[Assignment]) -> super::summary::Summary {
 fn nothing_gives_an_empty_summary() {
     let summary = summarised(&[]);
     assert_eq!((summary.assignments, summary.failures, summary.destinations_known), (0, 0, 0));
-    assert_eq!(summary.latency_ns, None);
+    assert_eq!(summary.latency, None);
     assert!(summary.destinations.is_empty() && summary.destinations_evicted == 0);
     let at_once = Tally::new(Some(5)).summary(Some(5), 2, RunContext::default());
     assert!(at_once.per_second.abs() < f64::EPSILON);
@@ -233,7 +233,7 @@ fn a_summary_counts() {
     kernel_cost: null
     lanes_evicted: 0
     last_ns: 2000000000
-    latency_ns: {"max":1000000,"p50":2007,"p99":1000000}
+    latency: {"max_ns":1000000,"p50_ns":2007,"p99_ns":1000000}
     losses: {"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":0,"undecodable":0,"unreadable":0}
     origins: [{"algorithm":"undetermined","assignments":5,"confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"origin":"connect","pattern":"per_destination","predictable":"yes"}]
     other_assignments: 1

@@ -13,7 +13,7 @@ use super::{
     comm::Comm,
     draft::Draft,
     errno::errno_name,
-    port_range::{PortRange, RangeSource},
+    port_range::RangeSource,
     search::{Pass, Unknown},
 };
 
@@ -36,8 +36,6 @@ pub enum Value<'a> {
     Ip(IpAddr),
     /// A point in time, in nanoseconds since the Unix epoch.
     Time(u64),
-    /// A run of ports.
-    Range(PortRange),
 }
 
 /// What a number means.
@@ -75,8 +73,6 @@ pub enum Read {
     Address(Set<IpAddr>),
     /// Text. What is no word of ours is not known.
     Text(fn(&mut Draft, Option<&str>)),
-    /// Both ends of a range.
-    Range(Set<(u16, u16)>),
 }
 
 /// One column.
@@ -204,12 +200,19 @@ pub const LATENCY_NS: Column = with_unit(
     ),
     Unit::Ns,
 );
-/// The range in force.
-pub const RANGE: Column = column(
-    "range",
-    "RANGE",
-    |a| a.ports().map_or(Value::Null, Value::Range),
-    Read::Range(|d, ends| (d.low, d.high) = ends.unzip()),
+/// Lowest port of the range in force: two numbers are easier to query than a list.
+pub const RANGE_LOW: Column = column(
+    "range_low",
+    "RANGE LOW",
+    |a| number(a.ports().map(|range| range.low)),
+    Read::U16(|d, port| d.low = port),
+);
+/// Highest port of the range in force.
+pub const RANGE_HIGH: Column = column(
+    "range_high",
+    "RANGE HIGH",
+    |a| number(a.ports().map(|range| range.high)),
+    Read::U16(|d, port| d.high = port),
 );
 /// Who set the range: the namespace (sysctl) or the socket (`IP_LOCAL_PORT_RANGE`).
 pub const RANGE_SOURCE: Column = column(
@@ -274,7 +277,7 @@ pub const HOOK: Column = column(
 pub const NEEDED: [&str; 5] = [TS_NS.name, SADDR.name, SPORT.name, DADDR.name, DPORT.name];
 
 /// All of them, in the order in which JSON and CSV have them.
-pub static COLUMNS: [Column; 30] = [
+pub static COLUMNS: [Column; 31] = [
     TS,
     TS_NS,
     PID,
@@ -294,7 +297,8 @@ pub static COLUMNS: [Column; 30] = [
     ERRNO,
     ERROR,
     LATENCY_NS,
-    RANGE,
+    RANGE_LOW,
+    RANGE_HIGH,
     RANGE_SOURCE,
     SALT_EPOCH,
     FIRST_CANDIDATE,

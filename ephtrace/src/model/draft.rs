@@ -28,14 +28,9 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Lowest port of the range in force, for a recording that has it in a column of its own.
-    pub fn set_low(&mut self, low: Option<u16>) {
-        self.low = low;
-    }
-
-    /// Highest port of the range in force.
-    pub fn set_high(&mut self, high: Option<u16>) {
-        self.high = high;
+    /// Both ends of the range in force, for a recording that has them in one value.
+    pub fn set_range(&mut self, low: Option<u16>, high: Option<u16>) {
+        (self.low, self.high) = (low, high);
     }
 
     pub(super) fn set_source(&mut self, saddr: Option<IpAddr>) {

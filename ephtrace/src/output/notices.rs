@@ -39,6 +39,11 @@ impl Notices {
         Self { plot, ..self }
     }
 
+    /// Whether the summary is left out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Says what was lost since the last call, and returns it.
     pub(crate) fn losses(&mut self, losses: &Losses) -> Vec<Loss> {
         let before = self.told.stages();

@@ -114,7 +114,7 @@ fn differences(attempt: &Attempt, event: &Event) -> Option<String> {
         field("error", &failed, &event.error),
         field("protocol", &Some(&attempt.protocol), &event.protocol.as_ref()),
         field("origin", &Some(&attempt.origin), &event.origin.as_ref()),
-        field("range", &attempt.range, &event.range),
+        field("range", &attempt.range, &event.range()),
         field("self_connect", &is_self, &event.self_connect),
         cookie_difference(attempt, event),
         field("ts_ns", &true, &in_time(attempt, event)),
@@ -173,7 +173,7 @@ fn search_is_possible(event: &Event) -> bool {
         let is_failed = event.errno != Some(0);
         return event.first_candidate.is_some_and(|port| port > 0) == is_failed;
     }
-    let Some((low, high)) = event.range else { return true };
+    let Some((low, high)) = event.range() else { return true };
     let ports = u32::from(high) + 1 - u32::from(low);
     let first = event.first_candidate.is_none_or(|first| (low..=high).contains(&first));
     let tried = event.tried.is_none_or(|tried| (1..=ports).contains(&tried));

@@ -21,7 +21,7 @@ const TRUTH: &str = r#"{"way":"ipv4","family":4,"protocol":"tcp","saddr":"127.0.
 const EVENT: &str = r#"{"ts_ns":1000004000,"pid":7,"tid":8,"comm":"as","uid":0,"netns":3,
     "cgroup_id":1,"family":4,"protocol":"tcp","origin":"connect","saddr":"127.0.0.1",
     "sport":40000,"daddr":"127.0.0.1","dport":20000,"errno":0,"error":null,"latency_ns":900,
-    "range":[40000,40009],"first_candidate":null,"tried":null,"pass":null,
+    "range_low":40000,"range_high":40009,"first_candidate":null,"tried":null,"pass":null,
     "self_connect":false,"cookie":5,"hook":"sock_ops"}"#;
 
 fn judge(truth: &[(&str, &str)], events: &[Event]) -> Result<()> {
@@ -74,7 +74,7 @@ fn a_wrong_field_is_noticed() -> Result<()> {
         (r#""netns":3"#, r#""netns":null"#),
         (r#""comm":"as""#, r#""comm":"thread""#),
         (r#""uid":0"#, r#""uid":null"#),
-        (r#""range":[40000,40009]"#, r#""range":[32768,60999]"#),
+        (r#""range_low":40000"#, r#""range_low":32768"#),
         (r#""errno":0"#, r#""errno":99"#),
         (r#""error":null"#, r#""error":"EADDRNOTAVAIL""#),
         (r#""cookie":5"#, r#""cookie":6"#),

@@ -35,7 +35,7 @@ const ALIKE: [&str; 12] = [
     "/assignments",
     "/failures",
     "/errors",
-    "/latency_ns",
+    "/latency",
     "/losses",
     "/verdict/pattern",
     "/verdict/algorithm",

@@ -54,7 +54,8 @@ pub(crate) struct Event {
     pub(crate) errno: Option<i32>,
     pub(crate) error: Option<String>,
     pub(crate) latency_ns: Option<u64>,
-    pub(crate) range: Option<(u16, u16)>,
+    pub(crate) range_low: Option<u16>,
+    pub(crate) range_high: Option<u16>,
     pub(crate) first_candidate: Option<u16>,
     pub(crate) tried: Option<u32>,
     pub(crate) pass: Option<String>,
@@ -62,6 +63,12 @@ pub(crate) struct Event {
     pub(crate) self_connect: bool,
     pub(crate) cookie: Option<u64>,
     pub(crate) hook: Option<String>,
+}
+
+impl Event {
+    pub(crate) fn range(&self) -> Option<(u16, u16)> {
+        self.range_low.zip(self.range_high)
+    }
 }
 
 /// One line `"type":"loss"`.

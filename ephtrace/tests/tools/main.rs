@@ -3,6 +3,7 @@
 mod btf_dump;
 mod btf_offsets;
 mod full_disk;
+mod ndjson_readers;
 mod parquet_readers;
 #[path = "../common/recording.rs"]
 mod recording;
@@ -23,6 +24,8 @@ fn main() -> ExitCode {
         trial("a_full_disk_ends_the_recording", full_disk::ends_the_recording),
         trial("duckdb_reads_a_recording", parquet_readers::duckdb_reads_it),
         trial("polars_reads_a_recording", parquet_readers::polars_reads_it),
+        trial("duckdb_reads_a_stream", ndjson_readers::duckdb_reads_a_stream),
+        trial("polars_reads_a_stream", ndjson_readers::polars_reads_a_stream),
         trial("arrow_reads_a_recording", parquet_readers::arrow_reads_it),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

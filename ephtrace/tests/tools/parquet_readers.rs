@@ -63,7 +63,7 @@ fn recording(path: &Path) -> Result<()> {
 }
 
 /// Runs `query`, which prints what is compared; a skip where `module` is not installed.
-fn python(module: &str, query: &str, path: &Path) -> Result<String> {
+pub(crate) fn python(module: &str, query: &str, path: &Path) -> Result<String> {
     let python = std::env::var("EPHTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has_module = Command::new(&python).args(["-c", &format!("import {module}")]).output();
     if !has_module.is_ok_and(|output| output.status.success()) {
@@ -75,7 +75,7 @@ fn python(module: &str, query: &str, path: &Path) -> Result<String> {
     String::from_utf8(output.stdout).context("no UTF-8")
 }
 
-fn folder(name: &str) -> Result<PathBuf> {
+pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     Ok(folder)

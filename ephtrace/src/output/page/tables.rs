@@ -53,12 +53,12 @@ pub(super) fn numbers(summary: &Summary) -> Markup {
                 }
             }
             div { dt { "Destinations" } dd { (count(*destinations_known)) } }
-            @if let Some(latency) = summary.latency_ns {
+            @if let Some(latency) = summary.latency {
                 div {
                     dt { "Time to choose" }
                     dd {
-                        (ns(latency.p50))
-                        small { "p99 " (ns(latency.p99)) ", max " (ns(latency.max)) }
+                        (ns(latency.p50_ns))
+                        small { "p99 " (ns(latency.p99_ns)) ", max " (ns(latency.max_ns)) }
                     }
                 }
             }

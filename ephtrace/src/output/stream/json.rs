@@ -15,14 +15,14 @@ use crate::output::{
 use crate::{
     analyse::summary::Summary,
     model::{
-        Assignment, PortRange,
+        Assignment,
         columns::{COLUMNS, Column, Value},
         losses::Losses,
     },
 };
 
 /// Writes each assignment as a line `{"type":"assignment",…}`, each loss as `{"type":"loss",…}`,
-/// the summary as `{"type":"summary",…}`.
+/// the summary, unless it is to be quiet, as `{"type":"summary",…}`.
 pub struct JsonSink<T> {
     lines: Lines<T>,
     notices: Notices,
@@ -115,6 +115,9 @@ impl<T: Target> Sink for JsonSink<T> {
     }
 
     fn summary(&mut self, ts_ns: u64, summary: &Summary) -> io::Result<()> {
+        if self.notices.is_quiet() {
+            return Ok(());
+        }
         let ts = self.time(ts_ns);
         self.object(&SummaryLine { r#type: "summary", ts, ts_ns, summary })
     }
@@ -142,13 +145,6 @@ fn write(out: &mut Vec<u8>, value_writer: &mut ValueWriter, value: Value<'_>) {
             value_writer.byte(b'"');
             value_writer.write(out, value);
             value_writer.byte(b'"');
-        }
-        Value::Range(PortRange { low, high }) => {
-            value_writer.byte(b'[');
-            value_writer.integer(low);
-            value_writer.byte(b',');
-            value_writer.integer(high);
-            value_writer.byte(b']');
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::model::{PortRange, columns::Value};
+use crate::model::columns::Value;
 
 /// A piece of text of at most 24 bytes, copied in one go.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +74,6 @@ impl ValueWriter {
             Value::Ip(IpAddr::V4(addr)) => self.ipv4(addr),
             Value::Ip(IpAddr::V6(addr)) => self.ipv6(addr),
             Value::Time(ns) => self.time(ns),
-            Value::Range(PortRange { low, high }) => {
-                self.integer(low);
-                self.byte(b'-');
-                self.integer(high);
-            }
         }
     }
 

@@ -89,9 +89,12 @@ fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         let n = summary.retried;
         writeln!(out, "{n} rows that repeat a connect from the same port were left out")?;
     }
-    if let Some(latency) = summary.latency_ns {
-        let (p50, p99, max) =
-            (HumanDuration(latency.p50), HumanDuration(latency.p99), HumanDuration(latency.max));
+    if let Some(latency) = summary.latency {
+        let (p50, p99, max) = (
+            HumanDuration(latency.p50_ns),
+            HumanDuration(latency.p99_ns),
+            HumanDuration(latency.max_ns),
+        );
         writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
     }
     Ok(())

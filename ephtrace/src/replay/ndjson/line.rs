@@ -10,7 +10,7 @@ use serde::{
 use crate::{
     model::{
         Draft,
-        columns::{COLUMNS, NEEDED, Read},
+        columns::{COLUMNS, NEEDED, RANGE_HIGH, RANGE_LOW, Read},
     },
     replay::names,
 };
@@ -53,6 +53,12 @@ impl<'de> Visitor<'de> for Line<'_> {
                     let kind = map.next_value::<Option<Text<'de>>>()?;
                     is_assignment = kind.is_none_or(|kind| kind.as_str() == "assignment");
                 }
+                Key::Range => {
+                    let range: Option<(u16, u16)> = map.next_value()?;
+                    let (low, high) = range.unzip();
+                    draft.set_range(low, high);
+                    seen |= ends();
+                }
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -72,10 +78,19 @@ impl<'de> Visitor<'de> for Line<'_> {
 /// A bit for each column.
 const ALL: u64 = (1 << COLUMNS.len()) - 1;
 
+/// The bits of both ends of the range.
+fn ends() -> u64 {
+    let names = [RANGE_LOW.name, RANGE_HIGH.name];
+    let at = COLUMNS.iter().enumerate().filter(|(_, column)| names.contains(&column.name));
+    at.fold(0, |bits, (at, _)| bits | 1 << at)
+}
+
 /// What a key stands for.
 enum Key {
     Column(usize),
     Type,
+    /// `[low, high]`, as recordings had it before each end got a column of its own.
+    Range,
     Other,
 }
 
@@ -104,8 +119,10 @@ impl Visitor<'_> for Keys {
         if COLUMNS.get(self.next).is_some_and(|column| column.name == key) {
             return Ok(Key::Column(self.next));
         }
-        if key == "type" {
-            return Ok(Key::Type);
+        match key {
+            "type" => return Ok(Key::Type),
+            "range" => return Ok(Key::Range),
+            _ => {}
         }
         let at = COLUMNS.iter().position(|column| column.name == key);
         Ok(at.map_or(Key::Other, Key::Column))
@@ -120,7 +137,6 @@ fn forget(draft: &mut Draft, read: &Read) {
         Read::U32(set) => set(draft, None),
         Read::U16(set) | Read::Port(set) => set(draft, None),
         Read::I32(set) => set(draft, None),
-        Read::Range(set) => set(draft, None),
         Read::Address(set) => set(draft, None),
         Read::Text(set) => set(draft, None),
     }
@@ -139,7 +155,6 @@ fn set<'de, A: MapAccess<'de>>(
         Read::U32(set) => set(draft, map.next_value()?),
         Read::U16(set) | Read::Port(set) => set(draft, map.next_value()?),
         Read::I32(set) => set(draft, map.next_value()?),
-        Read::Range(set) => set(draft, map.next_value()?),
         Read::Address(set) => set(draft, map.next_value::<Option<Address>>()?.map(|a| a.0)),
         Read::Text(set) => {
             set(draft, map.next_value::<Option<Text<'de>>>()?.as_ref().map(Text::as_str));

@@ -56,7 +56,7 @@ impl Layout {
         let mut layout = Self { numbers: Vec::new(), texts: Vec::new() };
         for column in columns() {
             match column.read {
-                Read::Derived | Read::Range(_) => {}
+                Read::Derived => {}
                 Read::Address(_) | Read::Text(_) => {
                     let leaf = typed(schema, column, "text", |kind| kind == Type::BYTE_ARRAY)?;
                     layout.texts.extend(leaf);

@@ -72,7 +72,7 @@ fn set_number(draft: &mut Draft, column: &Column<i64>, row: usize) -> Result<(),
             let port = value.map(u16::try_from).transpose();
             set(draft, port.map_err(|_| format!("`{}` is not from 0 to 65535", column.name()))?);
         }
-        Read::Derived | Read::Address(_) | Read::Text(_) | Read::Range(_) => {}
+        Read::Derived | Read::Address(_) | Read::Text(_) => {}
     }
     Ok(())
 }
@@ -100,8 +100,7 @@ fn set_text(
         | Read::U32(_)
         | Read::U16(_)
         | Read::I32(_)
-        | Read::Port(_)
-        | Read::Range(_) => {}
+        | Read::Port(_) => {}
     }
     Ok(())
 }

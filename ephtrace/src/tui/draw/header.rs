@@ -108,9 +108,9 @@ fn failed(summary: &Summary) -> Span<'static> {
 }
 
 fn latency(seen: &ViewModel) -> Line<'static> {
-    let latency = seen.summary.as_ref().and_then(|summary| summary.latency_ns);
+    let latency = seen.summary.as_ref().and_then(|summary| summary.latency);
     let text = latency.map_or(String::new(), |ns| {
-        format!("p50 {}, p99 {}", HumanDuration(ns.p50), HumanDuration(ns.p99))
+        format!("p50 {}, p99 {}", HumanDuration(ns.p50_ns), HumanDuration(ns.p99_ns))
     });
     Line::from(text)
 }

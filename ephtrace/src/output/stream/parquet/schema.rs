@@ -14,10 +14,7 @@ use parquet::{
 };
 use serde::Serialize;
 
-use crate::model::{
-    Assignment, Draft,
-    columns::{self, Column, Read, Unit, Value},
-};
+use crate::model::columns::{self, Column, Unit};
 
 /// Rows of one row group. To write it stops the reading of the ring for some 50 ms, in which the
 /// fastest storm fills a fifth of it; larger groups would be no smaller by the row.
@@ -77,28 +74,6 @@ const fn required(field: Field) -> Field {
     Field { is_optional: false, ..field }
 }
 
-const fn end_of_range(
-    name: &'static str,
-    value: fn(&Assignment) -> Value<'_>,
-    set: fn(&mut Draft, Option<u16>),
-) -> Column {
-    Column { name, header: name, unit: Unit::None, value, read: Read::U16(set) }
-}
-
-/// Lowest port of the range in force: two numbers are easier to query than a list.
-const RANGE_LOW: Column = end_of_range(
-    "range_low",
-    |a| a.ports().map_or(Value::Null, |range| Value::U64(range.low.into())),
-    Draft::set_low,
-);
-
-/// Highest port of the range in force.
-const RANGE_HIGH: Column = end_of_range(
-    "range_high",
-    |a| a.ports().map_or(Value::Null, |range| Value::U64(range.high.into())),
-    Draft::set_high,
-);
-
 use Packing::{Delta, Dictionary, Plain};
 use Storage::{Bool, Id64, Int32, Int64, Text};
 
@@ -122,8 +97,8 @@ pub(super) const FIELDS: [Field; 30] = [
     field(columns::ERRNO, Int32, Dictionary, "0, or the error"),
     field(columns::ERROR, Text, Dictionary, "name of the error; null: none"),
     field(columns::LATENCY_NS, Int64, Plain, "time that the kernel spent choosing"),
-    field(RANGE_LOW, Int32, Dictionary, "first port of the range in force"),
-    field(RANGE_HIGH, Int32, Dictionary, "last port of the range in force"),
+    field(columns::RANGE_LOW, Int32, Dictionary, "first port of the range in force"),
+    field(columns::RANGE_HIGH, Int32, Dictionary, "last port of the range in force"),
     field(columns::RANGE_SOURCE, Text, Dictionary, "who set the range: netns or socket"),
     field(columns::SALT_EPOCH, Int64, Dictionary, "epoch of the kernel's hash secret"),
     field(
@@ -267,6 +242,6 @@ mod tests {
         let names = FIELDS.map(|field| field.column.name);
         let absent = columns::COLUMNS.map(|column| column.name).into_iter();
         let absent: Vec<&str> = absent.filter(|name| !names.contains(name)).collect();
-        assert_eq!(absent, ["ts", "range"]);
+        assert_eq!(absent, ["ts"]);
     }
 }
