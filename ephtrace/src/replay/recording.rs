@@ -263,6 +263,10 @@ fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
         [0x1f, 0x8b, ..] => Some(("compressed", "use `gzip -dc FILE | ephtrace report -`")),
         [0x28, 0xb5, 0x2f, 0xfd] => Some(("compressed", "use `zstd -dc FILE | ephtrace report -`")),
         [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
+        [0x34, 0xcd, 0xb2, 0xa1] | [0xa1, 0xb2, 0xcd, 0x34] => Some((
+            "a capture in the modified format of old versions of Linux's tcpdump",
+            "use `tcpdump -r FILE -w - | ephtrace report -`",
+        )),
         magic if magic == parquet::MAGIC => Some((
             "a Parquet file, which is read from its end",
             "name the file: a pipe can't be read backwards",

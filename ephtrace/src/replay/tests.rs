@@ -201,11 +201,32 @@ fn a_mark_and_carriage_returns_do_no_harm() {
 }
 
 #[test]
+fn what_others_have_under_our_keys_is_skipped() {
+    let needed = r#""ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80"#;
+    for foreign in [
+        r#""uid":"CHhAvVGS1DHFjwGM9""#,
+        r#""protocol":6"#,
+        r#""pid":"123","range":"all""#,
+        r#""container":{"id":1},"netns":-1"#,
+    ] {
+        let (read, broken, _) = read(format!("{{{needed},{foreign},\"tid\":5}}"));
+        assert!(broken.is_empty(), "{broken:?}");
+        assert_eq!((read[0].sport, read[0].tid), (Some(40000), Some(5)), "{foreign}");
+        assert_eq!((read[0].uid, read[0].pid, read[0].protocol), (None, None, None));
+    }
+    for wrong in [r#""errno":"no""#, r#""pid":1,"pid":2"#, r#""pid":"#] {
+        let (read, broken, _) = read(format!("{{{needed},{wrong}}}"));
+        assert_eq!((read.len(), broken.len()), (0, 1), "{wrong}");
+    }
+}
+
+#[test]
 fn what_is_no_recording_is_refused_with_advice() {
     let refused = |bytes: &[u8]| {
         let refusal = Recording::from_reader("f", Cursor::new(bytes.to_vec())).err();
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
+    insta::assert_snapshot!(refused(&[0x34, 0xcd, 0xb2, 0xa1, 2, 0]), @"f is a capture in the modified format of old versions of Linux's tcpdump; use `tcpdump -r FILE -w - | ephtrace report -`");
     insta::assert_snapshot!(refused(&[0x1f, 0x8b, 8, 0, 0]), @"f is compressed; use `gzip -dc FILE | ephtrace report -`");
     insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which is read from its end; name the file: a pipe can't be read backwards");
     let missing = Recording::open(Path::new("/nonexistent/f")).err().unwrap().to_string();

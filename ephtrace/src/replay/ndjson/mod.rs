@@ -1,9 +1,11 @@
 //! NDJSON: the lines of `ephtrace -o json`, and of anybody who writes the five keys `ts_ns`,
 //! `saddr`, `sport`, `daddr`, `dport`.
 //!
-//! Unknown keys are skipped, other keys may be missing or null. Lines of another `type` are no
-//! assignments: `loss` is added to the losses, everything else is left out.
+//! Unknown keys are skipped, other keys may be missing or null. What other tools have under a key
+//! of ours with another type (the `uid` of Zeek is text) is skipped, too. Lines of another `type`
+//! are no assignments: `loss` is added to the losses, everything else is left out.
 
+mod foreign;
 mod line;
 
 use std::{
@@ -132,10 +134,21 @@ impl<R: BufRead> Iterator for Reader<R> {
 fn parse(text: &[u8], draft: &mut Draft) -> Result<Option<Assignment>, String> {
     // Checked once, not for each string in it.
     let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let is_assignment = Line(draft).deserialize(&mut json).map_err(|e| in_words(&e))?;
-    json.end().map_err(|e| in_words(&e))?;
+    let is_assignment = match draft_of(text, draft) {
+        Ok(is_assignment) => is_assignment,
+        Err(error) => foreign::without_foreign(text)
+            .and_then(|rest| draft_of(&rest, draft).ok())
+            .ok_or_else(|| in_words(&error))?,
+    };
     if is_assignment { draft.assignment().map(Some) } else { Ok(None) }
+}
+
+/// Puts a line into the draft, and says whether it is an assignment's.
+fn draft_of(text: &str, draft: &mut Draft) -> serde_json::Result<bool> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let is_assignment = Line(draft).deserialize(&mut json)?;
+    json.end()?;
+    Ok(is_assignment)
 }
 
 /// For a line of another type: the stage of the loss that it tells of, and how many were lost.

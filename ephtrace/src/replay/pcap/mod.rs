@@ -1,14 +1,19 @@
-//! Captures of packets, pcap and pcapng: each connection that a host began, by its first SYN.
+//! Captures of packets, pcap and pcapng: each connection that a host began, by its first SYN, and
+//! each flow of UDP to a service.
 //!
 //! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether
 //! the kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN
 //! that was sent again, or captured on a second interface, has the sequence number of the first one
-//! and counts once.
+//! and counts once. UDP has no first packet: what goes from port 1024 or above to one below is a
+//! client's, and one assignment until the flow was quiet for two minutes. Packets in VXLAN and
+//! Geneve are those of the hosts of the virtual network.
 
 mod packet;
+mod tunnel;
+mod wireless;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io::{self, Read},
     mem,
 };
@@ -19,7 +24,7 @@ use pcap_parser::{
 };
 use rustc_hash::FxBuildHasher;
 
-use self::packet::{Link, Syn};
+use self::packet::{Link, Sent};
 use super::item::{Broken, Item};
 use crate::model::{Assignment, FlowKey, Protocol, losses::Losses};
 
@@ -37,11 +42,16 @@ const MAX_INTERFACES: usize = 65_536;
 /// SYN again for two minutes (`tcp_syn_retries`).
 const MAX_SEEN: usize = 65_536;
 
+/// A flow of UDP that was quiet for longer is over, in nanoseconds: NAT forgets it then (RFC 4787,
+/// section 4.3).
+const QUIET_NS: u64 = 120_000_000_000;
+
 /// Reads assignments from a capture.
 pub struct Reader<R: Read> {
     blocks: Blocks<R>,
     interfaces: Vec<Interface>,
     seen: RecentSyns,
+    flows: RecentFlows,
     packets: u64,
     repeated: u64,
     unreadable: u64,
@@ -95,7 +105,7 @@ enum Found {
     Nothing,
     Section,
     Interface(Interface),
-    Packet { ts_ns: u64, syn: Result<Option<Syn>, String> },
+    Packet { ts_ns: u64, sent: Result<Option<Sent>, String> },
 }
 
 impl<R: Read> Reader<R> {
@@ -111,6 +121,7 @@ impl<R: Read> Reader<R> {
             blocks,
             interfaces: Vec::new(),
             seen: RecentSyns::default(),
+            flows: RecentFlows::default(),
             packets: 0,
             repeated: 0,
             unreadable: 0,
@@ -171,26 +182,34 @@ impl<R: Read> Reader<R> {
                 }
                 None
             }
-            Found::Packet { ts_ns, syn } => {
+            Found::Packet { ts_ns, sent } => {
                 self.packets += 1;
-                match syn {
-                    Ok(syn) => self.assignment(ts_ns, syn?),
+                match sent {
+                    Ok(sent) => self.assignment(ts_ns, sent?),
                     Err(reason) => Some(self.broken(self.packets, reason)),
                 }
             }
         }
     }
 
-    fn assignment(&mut self, ts_ns: u64, syn: Syn) -> Option<Item> {
-        if !self.seen.is_new(syn) {
-            self.repeated += 1;
-            return None;
-        }
-        let Syn { saddr, sport, daddr, dport, .. } = syn;
+    fn assignment(&mut self, ts_ns: u64, sent: Sent) -> Option<Item> {
+        let protocol = if sent.sequence.is_some() {
+            if !self.seen.is_new(sent) {
+                self.repeated += 1;
+                return None;
+            }
+            Protocol::Tcp
+        } else {
+            if !self.flows.is_new(sent, ts_ns) {
+                return None;
+            }
+            Protocol::Udp
+        };
+        let Sent { saddr, sport, daddr, dport, .. } = sent;
         Some(Item::Assignment(Assignment {
             ts_ns,
             flow: FlowKey { netns: None, saddr, daddr: Some(daddr), dport: Some(dport) },
-            protocol: Some(Protocol::Tcp),
+            protocol: Some(protocol),
             sport: Some(sport),
             ..Assignment::default()
         }))
@@ -268,7 +287,7 @@ fn found(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Found {
             let unit = interfaces.first().map_or(1, |one| 1_000_000_000 / one.clock.per_second);
             let seconds = u64::from(packet.ts_sec) * 1_000_000_000;
             let ts_ns = seconds + u64::from(packet.ts_usec) * unit;
-            Found::Packet { ts_ns, syn: syn(interfaces, 0, packet.data) }
+            Found::Packet { ts_ns, sent: sent(interfaces, 0, packet.data) }
         }
         PcapBlockOwned::NG(Block::SectionHeader(_)) => Found::Section,
         PcapBlockOwned::NG(Block::InterfaceDescription(one)) => {
@@ -279,21 +298,21 @@ fn found(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Found {
             let index = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
             let units = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
             let ts_ns = interfaces.get(index).map_or(0, |one| one.clock.unix_ns(units));
-            Found::Packet { ts_ns, syn: syn(interfaces, index, packet.packet_data()) }
+            Found::Packet { ts_ns, sent: sent(interfaces, index, packet.packet_data()) }
         }
         PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
-            Found::Packet { ts_ns: 0, syn: syn(interfaces, 0, packet.packet_data()) }
+            Found::Packet { ts_ns: 0, sent: sent(interfaces, 0, packet.packet_data()) }
         }
         PcapBlockOwned::NG(_) => Found::Nothing,
     }
 }
 
-fn syn(interfaces: &[Interface], index: usize, data: &[u8]) -> Result<Option<Syn>, String> {
+fn sent(interfaces: &[Interface], index: usize, data: &[u8]) -> Result<Option<Sent>, String> {
     let Some(Interface { link, number, .. }) = interfaces.get(index) else {
         return Err("of an interface that the capture does not describe".into());
     };
     match link {
-        Some(link) => packet::syn(*link, data).map_err(str::to_owned),
+        Some(link) => packet::sent(*link, data).map_err(str::to_owned),
         None => Err(format!("link type {number} is not known")),
     }
 }
@@ -327,12 +346,12 @@ impl Clock {
 /// The connections of late: two generations, as in `analyse::lanes`.
 #[derive(Default)]
 struct RecentSyns {
-    young: HashSet<Syn, FxBuildHasher>,
-    old: HashSet<Syn, FxBuildHasher>,
+    young: HashSet<Sent, FxBuildHasher>,
+    old: HashSet<Sent, FxBuildHasher>,
 }
 
 impl RecentSyns {
-    fn is_new(&mut self, syn: Syn) -> bool {
+    fn is_new(&mut self, syn: Sent) -> bool {
         if self.young.contains(&syn) || self.old.contains(&syn) {
             return false;
         }
@@ -341,6 +360,25 @@ impl RecentSyns {
             self.young.clear();
         }
         self.young.insert(syn)
+    }
+}
+
+/// The flows of UDP of late, likewise, with the time of their last packet.
+#[derive(Default)]
+struct RecentFlows {
+    young: HashMap<Sent, u64, FxBuildHasher>,
+    old: HashMap<Sent, u64, FxBuildHasher>,
+}
+
+impl RecentFlows {
+    fn is_new(&mut self, flow: Sent, ts_ns: u64) -> bool {
+        let last = self.young.get(&flow).or_else(|| self.old.get(&flow)).copied();
+        if self.young.len() == MAX_SEEN / 2 && !self.young.contains_key(&flow) {
+            mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        self.young.insert(flow, ts_ns);
+        last.is_none_or(|last| ts_ns.saturating_sub(last) > QUIET_NS)
     }
 }
 

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod beyond_syns;
+
 const SEQUENCE: u32 = 77;
 
 /// From the IP header on.
@@ -201,7 +203,7 @@ proptest! {
     #[test]
     fn damaged_captures_do_not_panic(
         newer: bool,
-        link in prop::sample::select(vec![0_u16, 1, 101, 113, 276]),
+        link in prop::sample::select(vec![0_u16, 1, 101, 105, 113, 127, 276]),
         at in prop::collection::vec((0_usize..400, any::<u8>()), 0..12),
         cut in 24_usize..500,
     ) {
@@ -236,7 +238,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..120),
     ) {
         if let Some(link) = Link::from_number(number) {
-            let _ = packet::syn(link, &bytes);
+            let _ = packet::sent(link, &bytes);
         }
     }
 }
