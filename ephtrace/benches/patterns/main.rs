@@ -1,9 +1,9 @@
 //! How well verdicts do: generated traces of every policy, with the troubles that real ones have.
 //!
 //! `cargo xtask bench patterns` prints the tables of `docs/patterns.md`. With arguments
-//! (`tune|final [seeds] [n,n,…] [norange|nonetns|notime|origin] [clean|hard] [wrong] [kinds]
-//! [Class:seed]`) it prints a part, for tuning: `tune` and `final` draw from different seeds; the
-//! tables draw from yet others, which nothing was fitted on.
+//! (`tune|final [seeds] [n,n,…] [norange|nonetns|notime|origin] [clean|hard] [wrong] [withheld]
+//! [kinds] [Class:seed]`) it prints a part, for tuning: `tune` and `final` draw from different
+//! seeds; the tables draw from yet others, which nothing was fitted on.
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -27,7 +27,7 @@ use std::io::{self, Write as _};
 
 use crate::{
     kinds::{Kind, cases},
-    measure::{Outcome, judge, run, run_kind},
+    measure::{Outcome, judge, judge_live, run, run_kind},
     rules::Class,
     trace::{PORTS_ONLY, Row, Shown, generate},
     truth::Right,
@@ -39,6 +39,7 @@ struct Arguments {
     lengths: Vec<usize>,
     shown: Shown,
     wrong: bool,
+    withheld: bool,
     kinds: bool,
     level: f64,
     one: Option<(String, u64)>,
@@ -51,6 +52,7 @@ fn arguments() -> Arguments {
         lengths: vec![16, 64, 256],
         shown: PORTS_ONLY,
         wrong: false,
+        withheld: false,
         kinds: false,
         level: 1.0,
         one: None,
@@ -66,6 +68,7 @@ fn arguments() -> Arguments {
             "clean" => arguments.level = 0.0,
             "hard" => arguments.level = 2.0,
             "wrong" => arguments.wrong = true,
+            "withheld" => arguments.withheld = true,
             "kinds" => arguments.kinds = true,
             other if other.contains(':') => {
                 let (class, seed) = other.split_once(':').unwrap_or((other, "0"));
@@ -101,9 +104,7 @@ fn main() -> io::Result<()> {
             Kind::ALL.iter().flat_map(|k| arguments.lengths.iter().map(move |n| (k, n)))
         {
             let outcomes = run_kind(*kind, base, seeds, n);
-            if arguments.wrong {
-                wrong(&mut out, &outcomes)?;
-            }
+            list(&mut out, &arguments, &outcomes)?;
             rows.push((kind.as_str(), n, outcomes));
         }
         return writeln!(out, "{}", tables::kinds(&rows));
@@ -113,23 +114,24 @@ fn main() -> io::Result<()> {
         let outcomes = run(base, seeds, n, shown, level);
         writeln!(out, "## n = {n}\n\n{}", tables::confusion(&outcomes))?;
         writeln!(out, "Open set, confidently wrong: {:.3?}\n", tables::open(&outcomes))?;
-        if arguments.wrong {
-            wrong(&mut out, &outcomes)?;
-        }
+        list(&mut out, &arguments, &outcomes)?;
         columns.push((format!("n = {n}"), outcomes));
     }
     writeln!(out, "## Figures\n\n{}", tables::figures(&columns))?;
     report::speed(&mut out)
 }
 
-/// Lists the wrong guesses; capitals for those that were given as an answer.
-fn wrong(out: &mut impl io::Write, outcomes: &[Outcome]) -> io::Result<()> {
+/// Lists what was asked for: the wrong guesses, in capitals those that were given as an answer, and
+/// the patterns that were withheld though there is one right answer (`-`).
+fn list(out: &mut impl io::Write, arguments: &Arguments, outcomes: &[Outcome]) -> io::Result<()> {
     for o in outcomes {
         let of_kind = o.class == Class::Open;
         let fine = |right: bool, wrong: bool| if of_kind { !wrong } else { right };
         let pattern_fine = fine(o.pattern_right(), o.pattern_wrong());
         let algorithm_fine = fine(o.algorithm_right(), o.algorithm_wrong());
-        if pattern_fine && algorithm_fine && !o.predictable_wrong() {
+        let is_wrong = !pattern_fine || !algorithm_fine || o.predictable_wrong();
+        let is_withheld = !o.pattern_answered() && o.right.patterns.len() == 1;
+        if !(arguments.wrong && is_wrong || arguments.withheld && is_withheld) {
             continue;
         }
         let mark = |fine: bool, wrong: bool, mark: char| match (fine, wrong) {
@@ -137,38 +139,35 @@ fn wrong(out: &mut impl io::Write, outcomes: &[Outcome]) -> io::Result<()> {
             (_, true) => mark.to_ascii_uppercase(),
             _ => mark,
         };
-        let names = |list: Vec<String>| list.join(", ");
-        writeln!(
+        let withheld = if is_withheld { '-' } else { ' ' };
+        write!(
             out,
-            "{}{} {:?} {} seed {} n {}: {} | {}; right {:?} {:?} pairs {}",
+            "{}{}{withheld} ",
             mark(pattern_fine, o.pattern_wrong(), 'p'),
             mark(algorithm_fine, o.algorithm_wrong(), 'a'),
-            o.class,
-            o.what,
-            o.seed,
-            o.n,
-            names(
-                o.verdict
-                    .patterns
-                    .iter()
-                    .take(2)
-                    .map(|p| format!("{} {:.3}", p.name, p.probability))
-                    .collect()
-            ),
-            names(
-                o.verdict
-                    .algorithms
-                    .iter()
-                    .take(2)
-                    .map(|p| format!("{} {:.3}", p.name, p.probability))
-                    .collect()
-            ),
-            o.right.patterns,
-            o.right.algorithms,
-            o.verdict.informative_pairs,
         )?;
+        line(out, o)?;
     }
     Ok(())
+}
+
+/// One trace with its two best guesses.
+fn line(out: &mut impl io::Write, o: &Outcome) -> io::Result<()> {
+    let two = |list: Vec<String>| list.into_iter().take(2).collect::<Vec<_>>().join(", ");
+    let (patterns, algorithms) = (o.verdict.patterns.iter(), o.verdict.algorithms.iter());
+    writeln!(
+        out,
+        "{:?} {} seed {} n {}: {} | {}; right {:?} {:?} pairs {}",
+        o.class,
+        o.what,
+        o.seed,
+        o.n,
+        two(patterns.map(|p| format!("{} {:.3}", p.name, p.probability)).collect()),
+        two(algorithms.map(|p| format!("{} {:.3}", p.name, p.probability)).collect()),
+        o.right.patterns,
+        o.right.algorithms,
+        o.verdict.informative_pairs,
+    )
 }
 
 /// Prints one trace (or one recording of a kind) and its verdict.
@@ -177,9 +176,10 @@ fn one(out: &mut impl io::Write, arguments: &Arguments, name: &str, seed: u64) -
     let class = Class::KNOWN.into_iter().find(|class| format!("{class:?}") == name);
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| format!("{kind:?}") == name) {
         for case in cases(kind, n, seed) {
-            let shown = Shown { origin: case.live, ..PORTS_ONLY };
             rows(out, &case.rows)?;
-            writeln!(out, "{:?}\n{:#?}", case.right, judge(&case.rows, shown))?;
+            let verdict =
+                if case.live { judge_live(&case.rows) } else { judge(&case.rows, PORTS_ONLY) };
+            writeln!(out, "{:?}\n{verdict:#?}", case.right)?;
         }
         return Ok(());
     }
