@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+mod known;
 mod verdicts;
 
 use proptest::prelude::*;

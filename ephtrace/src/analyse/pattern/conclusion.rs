@@ -14,6 +14,9 @@ const ORDERLY: f64 = 0.02;
 /// What each further share of them costs.
 const DISORDER: f64 = 3.0;
 
+/// Certainty that is left where a counter is known to be behind ports that look random.
+const HIDDEN: f64 = 0.7;
+
 /// Share of skips that hides the law.
 const MANY_SKIPS: f64 = 0.2;
 /// In a range of fewer ports than this, a search is as likely as not to skip occupied ones.
@@ -24,7 +27,7 @@ const NARROW: f64 = 1024.0;
 pub(super) fn verdict(c: &Ensemble, known: Option<Algorithm>) -> Verdict {
     let mut members = posterior::members(c);
     if let Some(known) = known {
-        posterior::inform(&mut members, known);
+        posterior::inform(c, &mut members, known);
     }
     let probabilities = posterior::probabilities(&members, as_f64(c.counts.events));
     let sum = |test: &dyn Fn(&Member) -> bool| -> f64 {
@@ -33,7 +36,8 @@ pub(super) fn verdict(c: &Ensemble, known: Option<Algorithm>) -> Verdict {
     let patterns = ranked(&Pattern::ALL, |pattern| sum(&|m| m.pattern == pattern));
     let algorithms = ranked(&Algorithm::ALL, |algorithm| sum(&|m| m.algorithm == algorithm));
     let pairs = informative_pairs(c, patterns[0].name, algorithms[0].name);
-    let sure = certainty(c, pairs);
+    let is_hidden = posterior::is_hidden(c, &members);
+    let sure = certainty(c, pairs) * if is_hidden { HIDDEN } else { 1.0 };
     // A law that is known need not be read from the ports.
     let is_known = known == Some(algorithms[0].name);
     let legible = if is_known { 1.0 } else { legibility(c, algorithms[0].name) };
@@ -56,6 +60,9 @@ pub(super) fn verdict(c: &Ensemble, known: Option<Algorithm>) -> Verdict {
     verdict.confirmed_by_kernel = confirmed(c, &verdict);
     verdict.next_port_bits = entropy::next_port(c, &verdict);
     verdict.evidence = evidence::sentences(c, &verdict);
+    if is_hidden {
+        verdict.evidence.push(evidence::HIDDEN.into());
+    }
     verdict
 }
 
@@ -79,7 +86,8 @@ fn legibility(c: &Ensemble, algorithm: Algorithm) -> f64 {
         // What others took of the same counter looks like skips, too, and hides no random step.
         _ => return 1.0,
     };
-    let is_hidden = skips > MANY_SKIPS || c.counts.mean_size() < NARROW;
+    // Without returns after other destinations, one counter and several are the same.
+    let is_hidden = skips > MANY_SKIPS || c.counts.mean_size() < NARROW || c.counts.crossings == 0;
     if is_hidden { 0.85 } else { 1.0 }
 }
 

@@ -23,6 +23,10 @@ pub(super) struct Counts {
     pub(super) returns: u64,
     /// Returns with assignments to others in between.
     pub(super) interleaved: u64,
+    /// … to other destinations, not only to the same one from another range.
+    pub(super) crossings: u64,
+    /// Assignments to another destination than the last one, whatever the namespace.
+    pub(super) changes: u64,
     /// Returns that moved by 1 to [`NEAR`].
     pub(super) near_returns: u64,
     /// How many of the returns would be near by chance.
@@ -79,6 +83,10 @@ pub(super) struct Counts {
     pub(super) pings: u64,
     /// Assignments since the last one to the same destination, this event's.
     pub(super) gap: Option<u64>,
+    /// Whether it went elsewhere in between, this event's.
+    pub(super) crossed: bool,
+    /// The destination of the last assignment.
+    last_key: Option<u64>,
     /// Residuals of Algorithm 3, this event's.
     pub(super) residuals: [Option<i32>; 2],
 }
@@ -135,9 +143,15 @@ impl Counts {
         self.latest_ns = self.latest_ns.max(ns);
     }
 
+    /// Takes note of the destination of an event, before its lane is looked at.
+    pub(super) fn observe_key(&mut self, key: u64) {
+        self.changes += u64::from(self.last_key.replace(key).is_some_and(|last| last != key));
+    }
+
     fn count_return(&mut self, frame: &Frame, lane: &LaneDensities) {
         let interleaved = u64::from(self.gap.is_some_and(|gap| gap > 0));
         self.interleaved += interleaved;
+        self.crossings += u64::from(self.crossed);
         if lane.same < 0.5 {
             self.resalted += 1;
             self.resalted_far += u64::from(!is_near(lane.near));
@@ -166,6 +180,16 @@ impl Counts {
     /// to.
     pub(super) fn chance_of_return(&self) -> f64 {
         self.near_by_chance / as_f64(self.returns.max(1))
+    }
+
+    /// Whether our own hooks saw all of them: Linux 5.10 or later.
+    pub(super) fn is_linux(&self) -> bool {
+        self.linux > 0 && self.linux == self.events
+    }
+
+    /// … and all are of connect.
+    pub(super) fn is_linux_connect(&self) -> bool {
+        self.is_linux() && self.connects == self.events
     }
 
     /// Number of ports in the range, on average.

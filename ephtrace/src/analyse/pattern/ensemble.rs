@@ -194,7 +194,10 @@ impl Ensemble {
             self.known.pop_lru();
             self.forgotten += 1;
         }
+        self.counts.observe_key(event.key);
         let lane = self.known.get_or_insert_mut(key, Lane::new);
+        self.counts.crossed = lane.last > 0 && lane.changes != self.counts.changes;
+        lane.changes = self.counts.changes;
         self.counts.gap = self.counts.events.checked_sub(lane.last).filter(|_| lane.last > 0);
         lane.last = self.counts.events + 1;
         let seen = self.lanes.observe(lane, frame, event.clock, self.resting.lanes);

@@ -6,13 +6,19 @@ use super::{
     ensemble::Ensemble,
     models::NEAR,
     names::{Algorithm, Pattern, Predictable},
-    posterior::TELLING,
-    verdict::{FEWEST_PAIRS, Verdict},
+    posterior,
+    verdict::{CONFIDENT, FEWEST_PAIRS, Verdict},
 };
 use crate::analyse::number::as_f64;
 
 /// Share from which on a parity is worth a word.
 const NEARLY_ALL: f64 = 0.95;
+
+/// Why a verdict is withheld that the ports don't show.
+pub(super) const HIDDEN: &str = concat!(
+    "the ports look random, which the connect of this kernel is not: ",
+    "occupied ports or events that are missing hide its counter"
+);
 
 /// All sentences, the weightiest first.
 pub(super) fn sentences(c: &Ensemble, verdict: &Verdict) -> Vec<String> {
@@ -45,6 +51,9 @@ fn predictable(verdict: &Verdict) -> String {
         (Predictable::Yes, Pattern::Fixed) => {
             format!("predictable: yes ({sure}), the program names the port itself")
         }
+        (Predictable::Yes, Pattern::Undetermined) if verdict.patterns[0].name == Pattern::Fixed => {
+            format!("predictable: yes ({sure}), few ports come again and again")
+        }
         (Predictable::Yes, Pattern::Undetermined) => {
             format!(
                 "predictable: yes ({sure}), a counter is behind the ports; whose, can't be told"
@@ -61,9 +70,14 @@ fn predictable(verdict: &Verdict) -> String {
     }
 }
 
-/// A probability as a percentage that never claims to be certain.
-fn percent(probability: f64) -> String {
-    if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
+/// A probability as a percentage that never claims to be certain, nor what would have decided.
+pub fn percent(probability: f64) -> String {
+    let withheld = (0.8995..CONFIDENT).contains(&probability);
+    match probability {
+        0.9995.. => ">99.9 %".into(),
+        _ if withheld => "89.9 %".into(),
+        _ => format!("{:.1} %", 100.0 * probability),
+    }
 }
 
 /// "21 assignments to 21 destinations have 1 port: …".
@@ -108,6 +122,7 @@ fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
         parts.push(steps);
     }
     if sequential {
+        parts.extend(several(counts));
         parts.extend(returns(counts));
     }
     parts.extend(parity(counts));
@@ -116,6 +131,14 @@ fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
         algorithm => format!(": {}", algorithm.in_words()),
     };
     (!parts.is_empty()).then(|| format!("{}{name}", parts.join("; ")))
+}
+
+/// Counters that take turns: hardly a port follows the last one, but most follow one of several.
+fn several(counts: &Counts) -> Option<String> {
+    let (near, all) = (counts.near_switches, counts.switches);
+    (4 * counts.near_pairs < counts.pairs && 2 * near > all).then(|| {
+        format!("{near} of {all} switches between destinations follow one of several counters")
+    })
 }
 
 fn returns(counts: &Counts) -> Option<String> {
@@ -201,7 +224,7 @@ fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
         if counts.switches == 0 {
             return Some(one_destination(counts));
         }
-        if counts.peer_switches < TELLING && counts.near_switches * 2 < counts.switches {
+        if posterior::is_untold(counts) && counts.near_switches * 2 < counts.switches {
             return Some(
                 "only one address seen, and ports are missing in between: they may have gone to \
                  others by the same counter; assignments to other addresses would tell"
@@ -242,6 +265,8 @@ fn decider(one: Algorithm, two: Algorithm) -> &'static str {
     let either = |test: fn(A) -> bool| test(one) || test(two);
     if either(|a| a == A::Mixed) {
         "the origin of each assignment (connect, bind), or more of them,"
+    } else if either(|a| a == A::Alg5RandInc) {
+        "more assignments, or some to other addresses,"
     } else if either(|a| matches!(a, A::RandomUniform | A::RandomOdd)) {
         "more returns to a destination within ten seconds"
     } else if either(|a| matches!(a, A::Other | A::Fixed)) {

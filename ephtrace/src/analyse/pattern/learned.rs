@@ -40,10 +40,10 @@ impl StepHistogram {
         }
     }
 
-    /// The same unless the step is that of a known policy: by one, or by two.
+    /// The same unless the step is that of a known policy: by one, up or down, or up by two.
     pub(super) fn unknown(&self, n: f64) -> f64 {
         match self.commonest() {
-            Some((step, _)) if step.abs() <= 2 => f64::NEG_INFINITY,
+            Some((-1..=2, _)) => f64::NEG_INFINITY,
             _ => self.evidence(n),
         }
     }

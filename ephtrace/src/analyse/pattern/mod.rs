@@ -54,6 +54,7 @@ mod tests;
 
 pub use classifier::Classifier;
 pub use ensemble::{MAX_DESTINATIONS, MAX_NAMESPACES};
+pub use evidence::percent;
 pub use history::{History, MAX_HISTORY};
 pub use judge::{Judge, StreamVerdict, WHOLE};
 pub use kernel_rules::{KernelFacts, KernelRules};

@@ -153,6 +153,8 @@ pub(super) struct Lane {
     pub(super) hash_offsets: [HashOffset; 2],
     /// Number of the last event to this destination.
     pub(super) last: u64,
+    /// How many changes of the destination there had been by then.
+    pub(super) changes: u64,
     /// How many times in a row the last port came again.
     pub(super) tries: u32,
     /// Its search, where it was seen.
@@ -166,6 +168,7 @@ impl Lane {
             recent: Recent::new(),
             hash_offsets: [HashOffset::default(); 2],
             last: 0,
+            changes: 0,
             tries: 0,
             search_start: None,
         }

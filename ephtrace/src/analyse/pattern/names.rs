@@ -71,6 +71,11 @@ impl Pattern {
             Self::Undetermined => "undetermined",
         }
     }
+
+    /// Whether a counter stands behind the ports.
+    pub(super) fn is_of_a_counter(self) -> bool {
+        matches!(self, Self::Sequential | Self::PerDestination)
+    }
 }
 
 /// The rule that best explains a sequence of ports, as fine as ports can tell.

@@ -1,6 +1,7 @@
 //! From log-likelihoods to probabilities: priors, guards, tempering.
 
 use super::{
+    counts::Counts,
     ensemble::Ensemble,
     names::{Algorithm, Pattern},
     score::log_sum_exp,
@@ -52,12 +53,19 @@ const FOLLOWING: f64 = 0.85;
 /// What a policy that ephtrace's own kernels don't have, or that is younger than the recording, is
 /// still worth: a clock may be wrong.
 const FOREIGN: f64 = 1e-4;
+/// What chance must explain the ports better by than a rule that is known beforehand to refute it.
+const BETTER: f64 = 2.0;
+/// … and for each event: troubles are not the same in all models.
+const BETTER_EACH: f64 = 0.02;
 /// Prior of a counter that others use, too, unseen; where switches to other addresses were seen,
 /// much of it is.
 const UNSEEN_REST: f64 = 0.5;
 const UNSEEN_REST_OF_MANY: f64 = 0.05;
 /// Switches to other addresses that tell whose a counter with gaps is.
-pub(super) const TELLING: u64 = 2;
+const TELLING: u64 = 2;
+/// Returns to a destination after another port of its address was used, from which on a counter
+/// with gaps that both move is everybody's: none by address alone is known.
+const RETURNING: u64 = 8;
 /// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
 const FOR_EVERYBODY: f64 = 0.8;
 /// … and the share that stays with Algorithm 5, which looks like any counter seen in part.
@@ -107,48 +115,82 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
 /// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and
 /// ping sockets take the next port that is free (`ping_get_port`).
 fn foreign(c: &Ensemble, members: &mut [Member]) {
-    if c.counts.linux == 0 || c.counts.linux != c.counts.events {
+    if !c.counts.is_linux() {
         return;
     }
-    let connects = c.counts.connects == c.counts.events;
     let pings = c.counts.pings == c.counts.events;
     for member in members {
         let is_ping = pings && member.algorithm == Algorithm::SeqGlobal;
-        let is_random = connects && member.pattern == Pattern::Random;
+        let is_random = c.counts.is_linux_connect() && member.pattern == Pattern::Random;
         if is_random || !on_linux(member.algorithm) && !is_ping {
             member.prior *= FOREIGN;
         }
     }
 }
 
-/// The kernel is known to give the ports by the rule `known`: others are as good as excluded. A
-/// range of one port is fixed by any rule.
-pub(super) fn inform(members: &mut [Member], known: Algorithm) {
-    let others = members.iter_mut().filter(|m| m.algorithm != known);
+/// The kernel is known to give the ports by the rule `known`: others are as good as excluded,
+/// unless chance explains the ports better than the rule does. A range of one port is fixed by any
+/// rule.
+pub(super) fn inform(c: &Ensemble, members: &mut [Member], known: Algorithm) {
+    let refuted =
+        known.pattern() != Pattern::Random && is_chance(c, best(members, |m| m.algorithm == known));
+    let others = members.iter_mut().filter(|m| m.algorithm != known && !refuted);
     others.filter(|m| m.algorithm != Algorithm::Fixed).for_each(|m| m.prior *= FOREIGN);
+}
+
+/// Whether connects that our own hooks saw look as random as no kernel makes them: a counter is
+/// behind them that does not show.
+pub(super) fn is_hidden(c: &Ensemble, members: &[Member]) -> bool {
+    let is_counter = |m: &Member| on_linux(m.algorithm) && m.pattern.is_of_a_counter();
+    c.counts.is_linux_connect() && is_chance(c, best(members, is_counter))
+}
+
+/// Whether chance explains the ports better than a rule with this evidence does.
+fn is_chance(c: &Ensemble, rule: f64) -> bool {
+    let n = as_f64(c.counts.events);
+    // Ports of the one parity that connect prefers are by chance, too, where none follows another.
+    let chance = c.random.uniform(n).max(c.random.odd(n)).max(c.random.low_parity.log(n));
+    rule + BETTER + BETTER_EACH * n < chance
+}
+
+/// The best evidence of some members.
+fn best(members: &[Member], test: impl Fn(&Member) -> bool) -> f64 {
+    let evidence = members.iter().filter(|m| test(m)).map(|m| m.log);
+    evidence.fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// Where no switch between destinations tells whose a counter is, the name of a counter for
 /// everybody stands for one of the destination, too; and a regular one with gaps, for any that
 /// others use unseen.
 fn told_apart(c: &Ensemble, members: Vec<Member>) -> Vec<Member> {
-    let one_peer = c.counts.peer_switches < TELLING;
-    let no_switch = c.counts.switches == 0;
-    members.into_iter().flat_map(|member| shared_out(member, no_switch, one_peer)).collect()
+    members.into_iter().flat_map(|member| shared_out(c, member)).collect()
+}
+
+/// Whether nothing tells whose a counter with gaps is: one address only, and no destinations there
+/// that take turns.
+pub(super) fn is_untold(counts: &Counts) -> bool {
+    counts.peer_switches < TELLING && counts.interleaved < RETURNING
 }
 
 /// The prior of a member, among the names that it may stand for.
-fn shared_out(member: Member, no_switch: bool, one_peer: bool) -> Vec<Member> {
+fn shared_out(c: &Ensemble, member: Member) -> Vec<Member> {
+    let one_peer = c.counts.peer_switches < TELLING;
+    let untold = is_untold(&c.counts);
+    let no_switch = c.counts.switches == 0;
     let as_if = |algorithm, pattern, share: f64| Member {
         algorithm,
         pattern,
         prior: member.prior * share,
         ..member
     };
-    let is_regular = matches!(member.pattern, Pattern::Sequential | Pattern::PerDestination);
+    let is_regular = member.pattern.is_of_a_counter();
     let (everybody, lane) = (Pattern::Sequential, Pattern::PerDestination);
     match member.algorithm {
-        Algorithm::Alg5RandInc if one_peer => vec![
+        Algorithm::Alg5RandInc if one_peer && !untold => vec![
+            as_if(Algorithm::Alg5RandInc, everybody, FOR_ITSELF),
+            as_if(Algorithm::SeqGlobal, everybody, 1.0 - FOR_ITSELF),
+        ],
+        Algorithm::Alg5RandInc if untold => vec![
             as_if(Algorithm::Alg5RandInc, everybody, FOR_ITSELF),
             as_if(Algorithm::SeqGlobal, everybody, FOR_EVERYBODY - FOR_ITSELF),
             as_if(Algorithm::Alg3Hash, lane, 1.0 - FOR_EVERYBODY),
@@ -255,6 +297,9 @@ fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     let rest = |algorithm, pattern, log, prior| Member { algorithm, pattern, log, prior };
     if c.counts.peer_switches >= TELLING {
         return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST_OF_MANY)];
+    }
+    if !is_untold(&c.counts) {
+        return vec![rest(Algorithm::SeqGlobal, Pattern::Sequential, log, UNSEEN_REST)];
     }
     let (most, half) = (UNSEEN_REST * 0.8, UNSEEN_REST * 0.2);
     let mut members = vec![

@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// The range of the namespace, and two that sockets set.
-const NETNS: RangeInForce = RangeInForce::of_netns(32768, 60999);
-const SOCKET: RangeInForce = RangeInForce::of_socket(45_000, 46_999);
+pub(super) const NETNS: RangeInForce = RangeInForce::of_netns(32768, 60999);
+pub(super) const SOCKET: RangeInForce = RangeInForce::of_socket(45_000, 46_999);
 const SHIFTED: RangeInForce = RangeInForce::of_socket(52_000, 57_999);
 
 /// The rule of Linux 6.8 and later: a counter for each destination, by 2 to 16 on the parity of
@@ -46,7 +46,7 @@ impl Linux {
     }
 }
 
-fn summary(tally: Tally, assignments: &[Assignment]) -> Summary {
+pub(super) fn summary(tally: Tally, assignments: &[Assignment]) -> Summary {
     let mut tally = tally;
     for assignment in assignments {
         tally.observe(assignment);
@@ -60,7 +60,7 @@ fn all_of(summary: &Summary) -> Vec<&Verdict> {
     [&summary.verdict].into_iter().chain(destinations).chain(processes).collect()
 }
 
-fn of_release(release: &str) -> KernelRules {
+pub(super) fn of_release(release: &str) -> KernelRules {
     KernelRules::new(&KernelFacts { release: Some(release), ..KernelFacts::default() })
 }
 

@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     analyse::{
-        pattern::Verdict,
+        pattern::{Verdict, percent},
         real,
         summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
     model::{Origin, Protocol, errno_name},
     output::{
         human_duration::HumanDuration,
-        summary::words::{USUAL, host_word, percent, word},
+        summary::words::{USUAL, host_word, word},
     },
 };
 

@@ -13,7 +13,7 @@ use crate::output::{
 use crate::{
     analyse::{
         findings::{Finding, Rule},
-        pattern::{Algorithm, Pattern, Predictable, Verdict},
+        pattern::{Algorithm, Pattern, Predictable, Verdict, percent},
         reuse::Reuse,
         storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
@@ -170,11 +170,6 @@ fn undetermined(verdict: &Verdict) -> String {
         }
         _ => "undetermined, for there are no ports to judge by".to_owned(),
     }
-}
-
-/// Never claims to be certain.
-pub(crate) fn percent(probability: f64) -> String {
-    if probability >= 0.9995 { ">99.9 %".into() } else { format!("{:.1} %", 100.0 * probability) }
 }
 
 /// The finest word that a verdict allows, for a column.

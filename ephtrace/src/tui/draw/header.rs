@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     analyse::{
-        pattern::{Algorithm, Pattern, Verdict},
+        pattern::{Algorithm, Pattern, Verdict, percent},
         summary::Summary,
     },
-    output::{human_duration::HumanDuration, summary::words},
+    output::human_duration::HumanDuration,
     tui::{state::State, view_model::ViewModel},
 };
 
@@ -126,7 +126,7 @@ fn verdict(seen: &ViewModel) -> Line<'static> {
 /// Pattern and algorithm, and how sure both are.
 fn in_short(verdict: &Verdict) -> String {
     let Verdict { pattern, pattern_confidence, algorithm, algorithm_confidence, .. } = verdict;
-    let sure = |confidence: f64| words::percent(confidence);
+    let sure = |confidence: f64| percent(confidence);
     match (pattern, algorithm, verdict.patterns.first()) {
         (Pattern::Undetermined, Algorithm::Undetermined, Some(likeliest)) if verdict.n > 0 => {
             format!("undetermined, likeliest {} {}", likeliest.name, sure(likeliest.probability))

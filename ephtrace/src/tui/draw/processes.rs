@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     analyse::{
-        pattern::{Algorithm, Pattern, Verdict},
+        pattern::{Algorithm, Pattern, Verdict, percent},
         summary::ProcessSummary,
     },
     output::summary::words,
@@ -62,8 +62,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
 fn confidence(verdict: &Verdict) -> String {
     match (verdict.algorithm, verdict.pattern) {
         (Algorithm::Undetermined, Pattern::Undetermined) => figures::UNKNOWN.to_owned(),
-        (Algorithm::Undetermined, _) => words::percent(verdict.pattern_confidence),
-        _ => words::percent(verdict.algorithm_confidence),
+        (Algorithm::Undetermined, _) => percent(verdict.pattern_confidence),
+        _ => percent(verdict.algorithm_confidence),
     }
 }
 

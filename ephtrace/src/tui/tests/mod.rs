@@ -181,7 +181,7 @@ fn the_first_screen() {
     a 10.0.0.2:5432             16      0     –    +10   1.0     6.9 linux_dhash64k
     b 10.0.0.4:6379            9.0     15     –    +10   1.0     7.9 linux_dhash64k
     c 10.0.0.3:443             8.0      0     –     +8   1.0     1.9 linux_dhash64k
-    d 10.0.0.9:873             1.0      0     –   +754   1.0     2.4 mixed
+    d 10.0.0.9:873             1.0      0     –   +754   1.0     2.4 undetermined
 
     q quit ? help / filter f failed s sort Tab list Enter open Space freeze r reset
     ");
@@ -225,7 +225,7 @@ fn with_more_room_more_is_shown() {
     a 10.0.0.2:5432                         16      608      0     –    +10   1.0     6.9 linux_dhash64k  182 app
     b 10.0.0.4:6379                        9.0      204     15     –    +10   1.0     7.9 linux_dhash64k  184 app
     c 10.0.0.3:443                         8.0      403      0     –     +8   1.0     1.9 linux_dhash64k  183 app
-    d 10.0.0.9:873                         1.0       40      0     –   +754   1.0     2.4 mixed           189 backup
+    d 10.0.0.9:873                         1.0       40      0     –   +754   1.0     2.4 undetermined    189 backup
 
 
 

@@ -70,6 +70,30 @@ fn gaps_to_one_address_tell_no_owner_of_the_counter() {
     assert_eq!(many.pattern, Pattern::Sequential, "{many:#?}");
 }
 
+/// … but two services of that address that take turns tell: their counters would not follow each
+/// other.
+#[test]
+fn destinations_of_one_address_that_take_turns_share_a_counter() {
+    let mut rng = Rng::with_seed(4);
+    let mut counter = 0;
+    let events: Vec<Observation> = (0..64)
+        .map(|i| {
+            counter += rng.u32(1..=40);
+            Observation { peer: 1, ..event(i, rng.u64(0..2), port(counter)) }
+        })
+        .collect();
+    let shared = verdict(events.clone());
+    assert_eq!(shared.pattern, Pattern::Sequential, "{shared:#?}");
+    // Whether it has gaps or random increments does not show.
+    assert_eq!(shared.algorithm, Algorithm::Undetermined);
+    assert!(!shared.evidence.iter().any(|s| s.contains("would tell")), "{shared:#?}");
+    let apart = events.into_iter().map(|seen| {
+        let offset = u32::from(seen.port) + hash(seen.key);
+        Observation { port: port(offset), ..seen }
+    });
+    assert_ne!(verdict(apart).pattern, Pattern::Sequential);
+}
+
 /// The same steps are of a rule of 2024 only if they were recorded since.
 #[test]
 fn a_rule_is_not_older_than_its_kernel() {
@@ -233,4 +257,56 @@ fn a_narrow_range_does_not_tell_how_many_counters_there_are() {
     };
     assert_eq!(named(20_000), (Pattern::PerDestination, Algorithm::LinuxHintEven));
     assert_eq!(named(600), (Pattern::PerDestination, Algorithm::Undetermined));
+}
+
+/// Namespaces with ranges of their own that talk to one server move one counter, whatever the rule.
+#[test]
+fn one_destination_from_several_ranges_tells_no_number_of_counters() {
+    let ranges = [(20_000, 29_999), (40_000, 44_999)].map(|(l, h)| RangeInForce::of_netns(l, h));
+    let named = |servers: u64| {
+        let mut rng = Rng::with_seed(5);
+        let events: Vec<Observation> = (0..24)
+            .map(|i| {
+                let (place, key) = (rng.usize(..2), rng.u64(..servers));
+                let ports = ranges[place].ports;
+                let offset = (hash(key) + 2 * i as u32) % ports.len();
+                let (netns, range) = (1 + place as u32, Some(ranges[place]));
+                Observation { netns, range, ..event(i, key, ports.low + (offset as u16 & !1)) }
+            })
+            .collect();
+        let verdict = verdict(events);
+        (verdict.pattern, verdict.algorithm)
+    };
+    assert_eq!(named(3), (Pattern::PerDestination, Algorithm::LinuxHintEven));
+    assert_eq!(named(1).1, Algorithm::Undetermined);
+}
+
+/// No known system goes down by two.
+#[test]
+fn a_counter_that_falls_by_two_is_none_of_the_known_ones() {
+    let falling = |by: u32| verdict((0..40).map(|i| event(i, i % 5, port(20_000 - by * i as u32))));
+    assert_eq!(falling(1).algorithm, Algorithm::SeqGlobal);
+    let by_two = falling(2);
+    assert_eq!((by_two.pattern, by_two.algorithm), (Pattern::Sequential, Algorithm::Other));
+}
+
+/// Two machines behind one address, in turn.
+#[test]
+fn counters_that_take_turns_are_said_to() {
+    let starts = [8_000, 20_000];
+    let turns = verdict((0..60).map(|i| {
+        let counter = starts[(i % 2) as usize] + i as u32 / 2;
+        event(i, i % 5, port(counter))
+    }));
+    assert_eq!(turns.pattern, Pattern::Sequential, "{turns:#?}");
+    assert!(turns.evidence[1].contains("follow one of several counters"), "{turns:#?}");
+}
+
+/// A few ports that come again and again have no counter.
+#[test]
+fn few_ports_are_not_said_to_have_a_counter() {
+    let mut rng = Rng::with_seed(11);
+    let few = verdict((0..54).map(|i| event(i, i % 5, port(7_000 + rng.u32(..4)))));
+    assert_eq!(few.patterns[0].name, Pattern::Fixed, "{few:#?}");
+    assert!(!few.evidence[0].contains("a counter is behind"), "{few:#?}");
 }
