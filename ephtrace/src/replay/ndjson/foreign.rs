@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::line::OLD_RANGE;
 use crate::model::columns::{COLUMNS, Column, ERRNO, NEEDED, Read};
 
 /// The line without what other tools have under keys of ours; `None` where that isn't what is wrong
@@ -11,13 +12,19 @@ pub(super) fn without_foreign(text: &str) -> Option<String> {
     let before = line.len();
     line.retain(|key, value| {
         let column = COLUMNS.iter().find(|column| column.name == key);
-        column.is_none_or(|column| is_needed(column) || fits(&column.read, value))
+        let fits_column = |column| is_needed(column) || fits(&column.read, value);
+        column.map_or_else(|| key != OLD_RANGE || is_range(value), fits_column)
     });
     (line.len() < before).then(|| Value::Object(line).to_string())
 }
 
 fn is_needed(column: &Column) -> bool {
     column.name == ERRNO.name || NEEDED.contains(&column.name)
+}
+
+/// Whether the value is what ephtrace once had under [`OLD_RANGE`].
+fn is_range(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(|ends| ends.iter().all(Value::is_u64))
 }
 
 /// Whether the value is of the type that the column has.
@@ -30,7 +37,6 @@ fn fits(read: &Read, value: &Value) -> bool {
             Read::U32(_) => below(u32::MAX.into()),
             Read::U16(_) | Read::Port(_) => below(u16::MAX.into()),
             Read::I32(_) => value.is_i64(),
-            Read::Range(_) => value.is_array(),
             Read::Address(_) | Read::Text(_) => value.is_string(),
         }
 }

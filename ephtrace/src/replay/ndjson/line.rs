@@ -78,6 +78,9 @@ impl<'de> Visitor<'de> for Line<'_> {
 /// A bit for each column.
 const ALL: u64 = (1 << COLUMNS.len()) - 1;
 
+/// Both ends of the range in one value, as recordings had it before each got a column of its own.
+pub(super) const OLD_RANGE: &str = "range";
+
 /// The bits of both ends of the range.
 fn ends() -> u64 {
     let names = [RANGE_LOW.name, RANGE_HIGH.name];
@@ -89,7 +92,7 @@ fn ends() -> u64 {
 enum Key {
     Column(usize),
     Type,
-    /// `[low, high]`, as recordings had it before each end got a column of its own.
+    /// [`OLD_RANGE`]: `[low, high]`.
     Range,
     Other,
 }
@@ -121,7 +124,7 @@ impl Visitor<'_> for Keys {
         }
         match key {
             "type" => return Ok(Key::Type),
-            "range" => return Ok(Key::Range),
+            OLD_RANGE => return Ok(Key::Range),
             _ => {}
         }
         let at = COLUMNS.iter().position(|column| column.name == key);
