@@ -16,7 +16,11 @@ use std::{
     sync::Arc,
 };
 
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, open, openat},
+    sys::stat::Mode,
+};
 
 use super::mounts::cgroup2_mount;
 
@@ -26,6 +30,12 @@ pub(crate) const ROOT_ID: u64 = 1;
 /// `FSOPEN_CLOEXEC`, `FSCONFIG_CMD_CREATE` and `FSMOUNT_CLOEXEC` of `linux/mount.h`.
 const CLOEXEC: libc::c_uint = 1;
 const CREATE: libc::c_uint = 6;
+
+/// Leads to the file systems that process 1 sees.
+const ROOT_OF_PROCESS_1: &str = "/proc/1/root";
+
+/// No folder is deeper: each takes two characters of a path, which has at most 4096.
+const MAX_LEVEL: u32 = 2048;
 
 /// An open root of cgroup v2.
 #[derive(Clone, Debug)]
@@ -59,6 +69,57 @@ impl Cgroup2 {
         self.mount_point.clone().unwrap_or_else(open)
     }
 
+    /// What it is called where one is told of it.
+    pub fn name(&self) -> String {
+        self.mount_point.as_ref().map_or("cgroup v2".into(), |path| path.display().to_string())
+    }
+
+    /// Where the cgroup is that somebody calls `path`: as `/proc/PID/cgroup` writes it, or as it is
+    /// mounted, here or for process 1.
+    pub fn locate(&self, path: &Path) -> PathBuf {
+        let folder = self.folder();
+        if path.starts_with(&folder) {
+            return path.to_owned();
+        }
+        let below = folder.join(path.strip_prefix("/").unwrap_or(path));
+        if below.exists() {
+            return below;
+        }
+        let of_process_1 = mount_point_of_process_1();
+        match of_process_1.as_ref().and_then(|mount| path.strip_prefix(mount).ok()) {
+            Some(rest) => folder.join(rest),
+            None if path.is_absolute() && path.exists() => path.to_owned(),
+            None => below,
+        }
+    }
+
+    /// What to call the place `full` of a cgroup where one is told of it.
+    pub fn shown(&self, full: &Path) -> String {
+        match (&self.mount_point, full.strip_prefix(self.folder())) {
+            (None, Ok(below)) => format!("cgroup /{}", below.display()),
+            _ => full.display().to_string(),
+        }
+    }
+
+    /// Id of the cgroup at `full`, and how deep it is below the root; `None` if it is not there.
+    pub fn id_and_level(&self, full: &Path) -> io::Result<Option<(u64, u32)>> {
+        let root = self.root.metadata()?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut folder: File = open(full, flags, Mode::empty())?.into();
+        let id = folder.metadata()?.ino();
+        for level in 0..=MAX_LEVEL {
+            let found = folder.metadata()?;
+            if found.dev() != root.dev() {
+                break;
+            }
+            if found.ino() == root.ino() {
+                return Ok(Some((id, level)));
+            }
+            folder = openat(&folder, "..", flags, Mode::empty())?.into();
+        }
+        Ok(None)
+    }
+
     /// The root itself.
     pub fn root(&self) -> &File {
         &self.root
@@ -71,9 +132,9 @@ impl Cgroup2 {
 
     /// As process 1 sees it, which is the host's where the process ids are.
     fn of_process_1() -> Option<Self> {
-        let mount_point = cgroup2_mount(&fs::read("/proc/1/mounts").ok()?)?;
+        let mount_point = mount_point_of_process_1()?;
         let below = mount_point.strip_prefix("/").ok()?;
-        let folder = Path::new("/proc/1/root").join(below);
+        let folder = Path::new(ROOT_OF_PROCESS_1).join(below);
         Self::open(File::open(&folder).ok()?, Some(folder))
     }
 
@@ -87,6 +148,11 @@ impl Cgroup2 {
         let is_whole = root.metadata().ok()?.ino() == ROOT_ID;
         Some(Self { mount_point, is_whole, root: Arc::new(root) })
     }
+}
+
+/// Its list of mounts may be read where its root may not be looked at.
+fn mount_point_of_process_1() -> Option<PathBuf> {
+    cgroup2_mount(&fs::read("/proc/1/mounts").ok()?)
 }
 
 /// Mounts cgroup v2 nowhere (Linux 5.2). The mount is gone once nothing has it open.

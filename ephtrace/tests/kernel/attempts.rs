@@ -2,7 +2,6 @@
 //! and a trace of failures say is what the program's own books say.
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{
     assign::{Assign, Attempt},
-    mounts::mount_points,
+    cgroups::Containers,
     ports::books::{RANGE, in_new_netns},
     setup::{self, Scratch},
     tracer::Tracer,
@@ -96,32 +95,6 @@ fn self_connects_are_counted(hook: &str) -> Result<()> {
     let told = finding(&whole, "self-connect")?;
     ensure!(told["evidence"].to_string().contains(&format!("{count} sockets")), "{told}");
     Ok(())
-}
-
-/// Two cgroups that are called as container runtimes call theirs, gone at the end of the test.
-struct Containers([std::path::PathBuf; 2]);
-
-impl Containers {
-    fn new() -> Result<Self> {
-        let root = mount_points("cgroup2")?.into_iter().next().context("no cgroup v2")?;
-        let paths = ["a", "b"].map(|digit| {
-            let id = format!("{}{:052}", digit.repeat(12), std::process::id());
-            root.join(format!("docker-{id}.scope"))
-        });
-        for path in &paths {
-            fs::create_dir(path).with_context(|| format!("making {}", path.display()))?;
-        }
-        Ok(Self(paths))
-    }
-}
-
-impl Drop for Containers {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // Left over, empty, at worst.
-            let _ = fs::remove_dir(path);
-        }
-    }
 }
 
 fn each_container_has_a_row(hook: &str) -> Result<()> {

@@ -18,6 +18,7 @@ mod all_clear;
 mod assign;
 mod attempts;
 mod bpf;
+mod cgroups;
 mod check;
 mod compare;
 mod conntrack;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     let tests = [
         all_clear::TESTS,
         attempts::TESTS,
+        cgroups::TESTS,
         check::TESTS,
         conntrack::TESTS,
         cost::TESTS,

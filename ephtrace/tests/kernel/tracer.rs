@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -44,6 +44,7 @@ pub(crate) struct Event {
     pub(crate) uid: Option<u32>,
     pub(crate) netns: Option<u64>,
     pub(crate) cgroup_id: Option<u64>,
+    pub(crate) container: Option<String>,
     pub(crate) family: u8,
     pub(crate) protocol: Option<String>,
     pub(crate) origin: Option<String>,
@@ -249,6 +250,11 @@ impl Tracer {
     /// Its process id.
     pub(crate) fn pid(&self) -> Pid {
         pid(&self.child)
+    }
+
+    /// Where its output is written to.
+    pub(crate) fn output(&self) -> &Path {
+        &self.output
     }
 
     /// Sends it a signal.

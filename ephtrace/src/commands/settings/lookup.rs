@@ -7,11 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, NSFS_MAGIC};
+use nix::sys::statfs::{self, NSFS_MAGIC};
 
 use super::error::UsageError;
-pub(super) use crate::host::mounts::cgroup2_mount;
-use crate::host::{cgroup2::ROOT_ID, containers::cgroups_of};
+use crate::host::{cgroup2::Cgroup2, containers::cgroups_of};
 use crate::model::filter::{Cgroup, ContainerName};
 
 /// Where users are listed.
@@ -27,7 +26,7 @@ pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
     }
     let advice = "`id -u NAME` tells the number of any user; give that";
     let users = fs::read_to_string(USERS)
-        .map_err(|e| unknown("--uid", text, no_path(Path::new(USERS), &e), advice))?;
+        .map_err(|e| unknown("--uid", text, no_path(USERS, &e), advice))?;
     user_id(&users, text).ok_or_else(|| unknown("--uid", text, format!("not in {USERS}"), advice))
 }
 
@@ -52,7 +51,7 @@ pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
         "a path such as /proc/PID/ns/net or /run/netns/NAME does"
     };
     let fail = |reason| unknown("--netns", text, reason, advice);
-    let inode = fs::metadata(&path).map_err(|e| fail(no_path(&path, &e)))?.ino();
+    let inode = fs::metadata(&path).map_err(|e| fail(no_path(&path.to_string_lossy(), &e)))?.ino();
     match statfs::statfs(&path) {
         Ok(stat) if stat.filesystem_type() == NSFS_MAGIC => {}
         _ => return Err(fail(format!("{} is no namespace", path.display()))),
@@ -70,36 +69,39 @@ pub(super) fn netns_file(text: &str) -> PathBuf {
 /// `/system.slice` works too, as `/proc/PID/cgroup` writes it.
 pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
     let shown = path.display().to_string();
+    match Cgroup2::find() {
+        Some(root) => cgroup_below(&root, path),
+        None => Err(no_cgroup2("--cgroup", &shown)),
+    }
+}
+
+fn cgroup_below(root: &Cgroup2, path: &Path) -> Result<Cgroup, UsageError> {
+    let shown = path.display().to_string();
     let advice = "`systemd-cgls`, or the line 0:: in /proc/PID/cgroup, shows the paths";
     let fail = |reason| unknown("--cgroup", &shown, reason, advice);
-    let mounts = fs::read("/proc/self/mounts")
-        .map_err(|e| fail(no_path(Path::new("/proc/self/mounts"), &e)))?;
-    let Some(mount) = cgroup2_mount(&mounts) else {
+    let full = root.locate(path);
+    let found = root.id_and_level(&full).map_err(|e| fail(no_path(&root.shown(&full), &e)))?;
+    let Some((id, level)) = found else {
+        return Err(fail(format!("{} is not inside {}", full.display(), root.name())));
+    };
+    if !root.is_whole {
         return Err(unknown(
             "--cgroup",
             &shown,
-            "no cgroup v2 is mounted here".to_owned(),
-            "`mount -t cgroup2 none DIR` mounts it",
-        ));
-    };
-    let full = inside(&mount, path);
-    let full = full.canonicalize().map_err(|e| fail(no_path(&full, &e)))?;
-    let depth = full.strip_prefix(&mount).map(|rest| rest.components().count());
-    let (Ok(level), true) = (depth, is_cgroup2(&full)) else {
-        return Err(fail(format!("{} is not inside {}", full.display(), mount.display())));
-    };
-    let inode =
-        |path: &Path| fs::metadata(path).map(|m| m.ino()).map_err(|e| fail(no_path(path, &e)));
-    if inode(&mount)? != ROOT_ID {
-        return Err(unknown(
-            "--cgroup",
-            &shown,
-            format!("{} is not the root of the hierarchy", mount.display()),
+            format!("{} is not the root of the hierarchy", root.name()),
             "run ephtrace outside of the cgroup namespace (docker run --cgroupns=host)",
         ));
     }
-    let id = inode(&full)?;
-    u32::try_from(level).map(|level| Cgroup { id, level }).map_err(|_| fail("too deep".to_owned()))
+    Ok(Cgroup { id, level })
+}
+
+fn no_cgroup2(flag: &'static str, name: &str) -> UsageError {
+    unknown(
+        flag,
+        name,
+        "no cgroup v2 is mounted here, and it can't be".to_owned(),
+        "run ephtrace as root, or `mount -t cgroup2 none DIR`",
+    )
 }
 
 /// The cgroups of a container that runs now, from its id, the beginning of that, or its name.
@@ -107,14 +109,13 @@ pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
     let advice = "ids are those of `docker ps`, `crictl ps` or `podman ps`, and `docker inspect -f \
                   {{.Id}} NAME` tells the one of a name; names are those of LXC and systemd-nspawn";
     let fail = |reason| unknown("--container", text, reason, advice);
-    let mount = fs::read("/proc/self/mounts").ok().and_then(|mounts| cgroup2_mount(&mounts));
-    let mount = mount.ok_or_else(|| fail("no cgroup v2 is mounted here".to_owned()))?;
-    let found = cgroups_of(&mount, &ContainerName::new(text))
-        .map_err(|error| fail(no_path(&mount, &error)))?;
+    let root = Cgroup2::find().ok_or_else(|| no_cgroup2("--container", text))?;
+    let found = cgroups_of(&root.folder(), &ContainerName::new(text))
+        .map_err(|error| fail(no_path(&root.name(), &error)))?;
     let names: BTreeSet<&str> = found.iter().map(|(_, name)| &**name).collect();
     match names.len() {
         0 => Err(fail("no container that runs now has that id or name".to_owned())),
-        1 => found.iter().map(|(path, _)| cgroup(path)).collect(),
+        1 => found.iter().map(|(path, _)| cgroup_below(&root, path)).collect(),
         _ => {
             let names: Vec<&str> = names.into_iter().collect();
             Err(fail(format!("it may be any of {}", names.join(", "))))
@@ -122,22 +123,11 @@ pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
     }
 }
 
-/// Where `path` is meant to be: below the mount, unless it names something that is elsewhere.
-fn inside(mount: &Path, path: &Path) -> PathBuf {
-    let below = mount.join(path.strip_prefix("/").unwrap_or(path));
-    let is_elsewhere = path.is_absolute() && path.exists() && !below.exists();
-    if path.starts_with(mount) || is_elsewhere { path.to_owned() } else { below }
-}
-
-fn is_cgroup2(path: &Path) -> bool {
-    statfs::statfs(path).is_ok_and(|stat| stat.filesystem_type() == CGROUP2_SUPER_MAGIC)
-}
-
-fn no_path(path: &Path, error: &io::Error) -> String {
+fn no_path(path: &str, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => format!("no {}", path.display()),
-        io::ErrorKind::PermissionDenied => format!("may not look at {}", path.display()),
-        _ => format!("can't look at {} ({error})", path.display()),
+        io::ErrorKind::NotFound => format!("no {path}"),
+        io::ErrorKind::PermissionDenied => format!("may not look at {path}"),
+        _ => format!("can't look at {path} ({error})"),
     }
 }
 

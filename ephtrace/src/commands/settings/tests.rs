@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::{lookup, parse, *};
 use crate::{
     cli::{Cli, Command},
+    host::mounts::cgroup2_mount,
     model::{
         Assignment, Comm, Family, Filter, FlowKey, Origin, PortRange,
         filter::{Cgroup, Network},
@@ -107,7 +108,7 @@ proptest! {
         let _ = parse::comm("-c", &text);
         let _ = parse::duration("--duration", &text);
         let _ = parse::ring_bytes("--ring-size", &text);
-        let _ = lookup::cgroup2_mount(text.as_bytes());
+        let _ = cgroup2_mount(text.as_bytes());
     }
 
     #[test]
@@ -253,7 +254,7 @@ fn users_by_name() {
 fn cgroups_by_path() {
     let mounts = fs::read("/proc/self/mounts").unwrap();
     // Only where this test may look at the whole hierarchy.
-    let Some(mount) = lookup::cgroup2_mount(&mounts) else { return };
+    let Some(mount) = cgroup2_mount(&mounts) else { return };
     if fs::metadata(&mount).unwrap().ino() != 1 {
         return;
     }

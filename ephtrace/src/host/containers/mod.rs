@@ -10,7 +10,10 @@ use std::{
 
 use lru::LruCache;
 
-use super::{cgroup2::ROOT_ID, mounts::cgroup2_mount, pid_namespace};
+use super::{
+    cgroup2::{Cgroup2, ROOT_ID},
+    pid_namespace,
+};
 use crate::model::filter::ContainerName;
 
 /// How many cgroups and processes are remembered: a big host runs some hundred containers.
@@ -30,8 +33,10 @@ const SHORT_ID: usize = 12;
 pub struct Containers {
     /// Where processes are looked up; nowhere if their ids mean others there.
     proc: Option<PathBuf>,
-    /// Where cgroup v2 is mounted.
+    /// The folder that is the root of cgroup v2.
     cgroup2: Option<PathBuf>,
+    /// What has it open, if it is mounted nowhere.
+    _root: Option<Cgroup2>,
     remembered: LruCache<Key, Found>,
 }
 
@@ -59,10 +64,14 @@ impl Default for Containers {
 impl Containers {
     /// Looks at processes below `proc`.
     pub fn new(proc: impl Into<PathBuf>) -> Self {
-        let proc = proc.into();
-        let mounts = fs::read(proc.join("self/mounts"));
-        let cgroup2 = mounts.ok().and_then(|mounts| cgroup2_mount(&mounts));
-        Self { proc: Some(proc), cgroup2, remembered: LruCache::new(MAX_REMEMBERED) }
+        let root = Cgroup2::find();
+        let cgroup2 = root.as_ref().map(Cgroup2::folder);
+        Self { _root: root, ..Self::below(proc.into(), cgroup2) }
+    }
+
+    fn below(proc: PathBuf, cgroup2: Option<PathBuf>) -> Self {
+        let remembered = LruCache::new(MAX_REMEMBERED);
+        Self { proc: Some(proc), cgroup2, _root: None, remembered }
     }
 
     /// Those of processes that the kernel half names: none is found in a pid namespace.
@@ -130,7 +139,7 @@ impl Found {
 const MAX_FOLDERS: usize = 1 << 16;
 
 /// The cgroups of the containers that `name` may mean, and what these are called: the outermost
-/// folder of each, below `mount`, where cgroup v2 is mounted.
+/// folder of each, below `mount`, the root of cgroup v2.
 pub fn cgroups_of(mount: &Path, name: &ContainerName) -> io::Result<Vec<(PathBuf, Arc<str>)>> {
     let (mut found, mut left) = (Vec::new(), vec![mount.to_owned()]);
     let mut looked = 0;

@@ -78,10 +78,12 @@ struct Proc(PathBuf);
 impl Proc {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
-        fs::create_dir_all(path.join("self")).unwrap();
-        let mounts = format!("cgroup2 {}/cgroup cgroup2 rw 0 0\n", path.display());
-        fs::write(path.join("self/mounts"), mounts).unwrap();
+        fs::create_dir_all(path.join("cgroup")).unwrap();
         Self(path)
+    }
+
+    fn containers(&self) -> Containers {
+        Containers::below(self.0.clone(), Some(self.0.join("cgroup")))
     }
 
     /// A cgroup; its id.
@@ -109,7 +111,7 @@ fn a_cgroup_is_looked_at_once() {
     let proc = Proc::new("once");
     let (docker, ssh) = (format!("/docker/{ID}"), "/system.slice/ssh.service");
     let (in_docker, in_ssh) = (proc.make(&docker), proc.make(ssh));
-    let mut containers = Containers::new(&proc.0);
+    let mut containers = proc.containers();
     proc.put(1, &format!("0::{docker}\n"));
     proc.put(2, &format!("0::{ssh}\n"));
     assert_eq!(containers.container(1, Some(in_docker), 0).as_deref(), Some("0123456789ab"));
@@ -126,7 +128,7 @@ fn a_process_that_is_gone_is_no_answer_for_its_cgroup() {
     let proc = Proc::new("gone");
     let docker = format!("/docker/{ID}");
     let id = proc.make(&docker);
-    let mut containers = Containers::new(&proc.0);
+    let mut containers = proc.containers();
     for pid in 10..20 {
         assert_eq!(containers.container(pid, Some(id), 0), None);
     }
@@ -140,7 +142,7 @@ fn a_process_that_has_moved_is_no_answer_for_its_cgroup() {
     let proc = Proc::new("moved");
     let (docker, ssh) = (format!("/docker/{ID}"), "/system.slice/ssh.service");
     let (_, in_ssh) = (proc.make(&docker), proc.make(ssh));
-    let mut containers = Containers::new(&proc.0);
+    let mut containers = proc.containers();
     proc.put(1, &format!("0::{docker}\n"));
     proc.put(2, &format!("0::{ssh}\n"));
     containers.container(1, Some(in_ssh), 0);
@@ -152,7 +154,7 @@ fn where_cgroup_v1_tells_processes_of_one_cgroup_are_told_apart() {
     let proc = Proc::new("hybrid");
     let id = proc.make("/system.slice/containerd.service");
     let other = ID.replace("0123", "feed");
-    let mut containers = Containers::new(&proc.0);
+    let mut containers = proc.containers();
     proc.put(1, &format!("4:memory:/docker/{ID}\n0::/system.slice/containerd.service\n"));
     proc.put(2, &format!("4:memory:/docker/{other}\n0::/system.slice/containerd.service\n"));
     proc.put(3, "4:memory:/system.slice\n0::/system.slice/containerd.service\n");
@@ -166,7 +168,7 @@ fn where_cgroup_v1_tells_processes_of_one_cgroup_are_told_apart() {
 #[test]
 fn where_all_are_in_the_root_processes_are_told_apart() {
     let proc = Proc::new("root");
-    let mut containers = Containers::new(&proc.0);
+    let mut containers = proc.containers();
     proc.put(1, &format!("4:memory:/docker/{ID}\n1:name=systemd:/docker/{ID}\n0::/\n"));
     proc.put(2, "4:memory:/\n0::/\n");
     for cgroup in [Some(ROOT_ID), None] {
