@@ -58,14 +58,9 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     // SAFETY: fields of the context, which the verifier turns into loads of the call's arguments.
     let (port, protocol) =
         unsafe { ((*ctx.sock_addr).user_port, (*ctx.sock_addr).protocol as u16) };
-    let is_udp = protocol == Protocol::Udp.to_wire() || protocol == Protocol::UdpLite.to_wire();
-    let is_tcp = protocol == Protocol::Tcp.to_wire() || protocol == Protocol::Dccp.to_wire();
-    let origin = match (port, is_tcp, is_udp) {
-        (0, true, _) => Origin::Bind,
-        (0, _, true) => Origin::Udp,
-        (_, false, false) => return,
-        _ => Origin::Explicit,
-    };
+    // In the order of the network.
+    let port = u16::from_be(port as u16);
+    let Some(origin) = origin(port, protocol) else { return };
     let sees_failures = setting!(features.bind_exit) != 0;
     let is_vain = filter::keeps_failures_only(origin as u8) && !sees_failures;
     if !filter::keep_origin(origin) || is_vain {
@@ -86,9 +81,21 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     // No return probe looks for the site.
     let mut start = Start::new(Hook::SockOps, origin, Site::Bind);
     start.is_tentative = true;
-    // In the order of the network, 0 either way round.
-    start.named_port = u16::from_be(port as u16);
+    start.named_port = port;
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);
+}
+
+/// How a bind to `port` comes about; `None` for sockets that are not followed here.
+#[inline(always)]
+pub(crate) fn origin(port: u16, protocol: u16) -> Option<Origin> {
+    let is_udp = protocol == Protocol::Udp.to_wire() || protocol == Protocol::UdpLite.to_wire();
+    let is_tcp = protocol == Protocol::Tcp.to_wire() || protocol == Protocol::Dccp.to_wire();
+    match (port, is_tcp, is_udp) {
+        (0, true, _) => Some(Origin::Bind),
+        (0, _, true) => Some(Origin::Udp),
+        (_, false, false) => None,
+        _ => Some(Origin::Explicit),
+    }
 }
 
 /// The task's last bind, if it has failed or needed no port, must not pass for this one.

@@ -103,16 +103,22 @@ fn self_test(record: &AssignmentRecord) {
 #[inline(always)]
 pub(crate) fn end_traced(slot: *mut InFlight, sk: *const u8, ret: i32, failure: Failure) {
     let errno = errno(slot, ret, failure);
-    let cookie = if setting!(features.cookie_in_tracing) != 0 {
-        // SAFETY: `sk` is the function's own argument, as the helper demands.
-        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
-    } else {
-        sock::stored_cookie::<true>(sk)
-    };
+    let cookie = traced_cookie(sk);
     let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
     end(slot, &Outcome { sport, errno, cookie });
     // SAFETY: as in `end`. The other copy of the program is still to see it.
     unsafe { (*slot).state = state::ENDED };
+}
+
+/// The cookie of `sk`, an argument of the traced function.
+#[inline(always)]
+pub(crate) fn traced_cookie(sk: *const u8) -> u64 {
+    if setting!(features.cookie_in_tracing) != 0 {
+        // SAFETY: `sk` is the function's own argument, as the helper demands.
+        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
+    } else {
+        sock::stored_cookie::<true>(sk)
+    }
 }
 
 /// The search that the task is in at `site` has ended: the function returned `ret`, and the return

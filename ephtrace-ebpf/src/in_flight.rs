@@ -48,6 +48,10 @@ pub(crate) struct InFlight {
     pub(crate) autobind: u64,
     /// SCTP socket that the program asked to bind last, and the place of its address, in one.
     pub(crate) asked: u64,
+    /// Address of the socket whose `bind()` is under way (kprobe), or was refused last (fexit).
+    pub(crate) refused_sk: u64,
+    /// Where the address is that this `bind()` names.
+    pub(crate) refused_addr: u64,
     /// Address of the socket whose connect or listen was passed over last, 0 once its end was seen.
     pub(crate) passed_over: u64,
     /// Address of a socket, on its way from a program's context to one that allows arithmetic.
@@ -68,6 +72,8 @@ pub(crate) struct InFlight {
     pub(crate) site: u32,
     /// Copies of the program that have seen it begin: bits of [`copy`].
     pub(crate) seen_by: u32,
+    /// Copies of the program that have seen the last refusal: bits of [`copy`].
+    pub(crate) refused_by: u32,
     /// `inet_sport` at the start: a socket that connects again still shows its last port there.
     pub(crate) stale_sport: u32,
     /// The record, as far as it is known.

@@ -1,5 +1,6 @@
-//! Calls of which the hook `sock_ops` sees the failure in a way of its own, where the kernel offers
-//! it: tracepoints on how a call ended. What each costs is in docs/performance.md.
+//! Calls whose failure is seen in a way of its own, where the kernel offers it: with the hook
+//! `sock_ops` by tracepoints on how a call ended, with the others by the functions that refuse an
+//! address before any search. What each costs is in docs/performance.md.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use aya::{
 };
 use ephtrace_common::{Features, Hook, Offsets};
 
-pub(super) use crate::model::FailedCalls;
+pub(super) use crate::model::{Absent, FailedCalls};
 
 use super::{
     btf::Btf,
@@ -26,16 +27,32 @@ const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 const BIND: &str = "sys_exit_bind";
 const CONNECT: &str = "sys_exit_connect";
 const SEND: &str = "sock_send_length";
+const BIND_IPV4: &str = "__inet_bind";
+const BIND_IPV6: &str = "__inet6_bind";
 
-/// The calls that `hook` can see fail here. All, where it sees the search itself.
+/// The calls that `hook` can see fail here: of a search all, where it sees the search itself.
 pub(super) fn offered(hook: Hook, btf: &Btf, offsets: &Offsets) -> FailedCalls {
-    if hook != Hook::SockOps {
-        return FailedCalls::ALL;
+    // Socket, address, its length, flags: where the result is behind them, fexit looks for it.
+    let is_known = |name| btf.function(name).is_some_and(|function| function.params.len() == 4);
+    match hook {
+        Hook::Fentry => {
+            let has_ipv6 = offsets.skc_v6_rcv_saddr != Offsets::ABSENT;
+            let absent =
+                Absent { ipv4: is_known(BIND_IPV4), ipv6: !has_ipv6 || is_known(BIND_IPV6) };
+            FailedCalls { absent, ..FailedCalls::ALL }
+        }
+        // Attaching tells, also where IPv6 is a module.
+        Hook::Kprobe => FailedCalls::ALL,
+        Hook::SockOps => seen_by_tracepoints(btf, offsets),
     }
+}
+
+fn seen_by_tracepoints(btf: &Btf, offsets: &Offsets) -> FailedCalls {
     FailedCalls {
         bind: is_in_tracefs(BIND),
         connect: is_in_tracefs(CONNECT) && leads_to_socket(offsets) && has_arguments(),
         send: btf.function("__traceiter_sock_send_length").is_some(),
+        absent: Absent::ALL,
     }
 }
 
@@ -45,12 +62,14 @@ pub(super) fn set(features: &mut Features, calls: FailedCalls) {
     features.call_arguments = u32::from(calls.connect);
 }
 
-/// `calls` without the one whose tracepoint is `to`; `None` if `to` is none of those.
+/// `calls` without the one that is seen at `to`; `None` if `to` is none of those places.
 pub(super) fn without(calls: FailedCalls, to: &str) -> Option<FailedCalls> {
     match to {
         BIND => Some(FailedCalls { bind: false, ..calls }),
         CONNECT => Some(FailedCalls { connect: false, ..calls }),
         SEND => Some(FailedCalls { send: false, ..calls }),
+        BIND_IPV4 => Some(FailedCalls { absent: Absent { ipv4: false, ..calls.absent }, ..calls }),
+        BIND_IPV6 => Some(FailedCalls { absent: Absent { ipv6: false, ..calls.absent }, ..calls }),
         _ => None,
     }
 }
@@ -72,11 +91,36 @@ pub(super) fn programs(
     .map(|(program, to, _)| (program, to))
 }
 
+/// The programs with which the hook on functions sees `bind()` to an address that is not there: on
+/// the end of the function, on its start, and which function that is.
+pub(super) fn on_functions(
+    hook: Hook,
+    rows: &[&SiteRow],
+    Absent { ipv4, ipv6 }: Absent,
+    copies: usize,
+) -> impl Iterator<Item = (&'static [&'static str], &'static [&'static str], &'static str)> {
+    const FEXIT: [&[&str]; 2] =
+        [&["eph_absent4", "eph_absent4_2"], &["eph_absent6", "eph_absent6_2"]];
+    const KPROBE: [(&[&str], &[&str]); 2] =
+        [(&["eph_kabsent4"], &["eph_kaddr4"]), (&["eph_kabsent6"], &["eph_kaddr6"])];
+    let binds = rows.iter().any(|row| matches!(row.site, Site::Bind | Site::Udp));
+    [(BIND_IPV4, ipv4), (BIND_IPV6, ipv6)]
+        .into_iter()
+        .zip(FEXIT.into_iter().zip(KPROBE))
+        .filter(move |((_, is_seen), _)| *is_seen && binds)
+        .map(move |((to, _), (fexit, (end, start)))| match hook {
+            Hook::Kprobe => (end, start, to),
+            Hook::Fentry | Hook::SockOps => (&fexit[..copies], [].as_slice(), to),
+        })
+}
+
 /// What `hook` misses at `site`, although it sees others, in words.
 pub(super) fn misses(hook: Hook, site: Site, calls: FailedCalls) -> Option<String> {
     let missed = sites::row(site).misses(hook).map(str::to_owned);
     if hook != Hook::SockOps {
-        return missed;
+        let binds = matches!(site, Site::Bind | Site::Udp);
+        let failed = calls.unseen(hook).filter(|_| binds).map(|kinds| format!("not seen: {kinds}"));
+        return missed.or(failed);
     }
     let failures = match (site, calls.bind) {
         (Site::Bind, true) => "one that fails through io_uring or in a 32-bit program is not seen",
@@ -101,4 +145,27 @@ fn is_in_tracefs(name: &str) -> bool {
 fn has_arguments() -> bool {
     let helper = BpfHelper::BPF_FUNC_task_pt_regs;
     is_helper_supported(ProgramType::TracePoint, helper).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_t_be_attached_to_is_gone_without() {
+        let rows = [sites::row(Site::Udp)];
+        let functions = |hook, calls: FailedCalls| -> Vec<_> {
+            on_functions(hook, &rows, calls.absent, 1).map(|(.., to)| to).collect()
+        };
+        let rest = without(FailedCalls::ALL, BIND_IPV6).unwrap();
+        for hook in [Hook::Fentry, Hook::Kprobe] {
+            assert_eq!(functions(hook, FailedCalls::ALL), [BIND_IPV4, BIND_IPV6]);
+            assert_eq!(functions(hook, rest), [BIND_IPV4]);
+            let told = "not seen: binds to IPv6 addresses that are not there";
+            assert!(misses(hook, Site::Udp, rest).unwrap().starts_with(told));
+            assert_eq!(misses(hook, Site::Connect, rest), None);
+        }
+        assert_eq!(without(rest, BIND_IPV4).unwrap().absent, Absent { ipv4: false, ipv6: false });
+        assert_eq!(on_functions(Hook::Fentry, &[], Absent::ALL, 1).count(), 0);
+    }
 }

@@ -38,8 +38,15 @@ pub struct Fit {
     pub attach_twice: bool,
     /// The kernel has MPTCP.
     pub has_mptcp: bool,
-    /// Calls of which the hook `sock_ops` is to see how they failed.
+    /// Calls that are to be seen as they fail, where the search does not tell.
     pub failed_calls: FailedCalls,
+}
+
+impl Fit {
+    /// How often each program is attached.
+    fn copies(&self) -> usize {
+        if self.attach_twice { 2 } else { 1 }
+    }
 }
 
 /// The tracepoint of the hook `sock_ops`.
@@ -51,8 +58,14 @@ pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
     let rows = sites.iter().map(|&site| sites::row(site));
     match hook {
         Hook::Fentry | Hook::Kprobe => {
-            for row in rows.filter(|row| row.module.is_none()) {
+            let rows: Vec<_> = rows.filter(|row| row.module.is_none()).collect();
+            for row in &rows {
                 programs.add_function(hook, row, fit);
+            }
+            let absent = fit.failed_calls.absent;
+            for (ends, starts, to) in failed_calls::on_functions(hook, &rows, absent, fit.copies())
+            {
+                programs.add(ends, starts, to);
             }
         }
         Hook::SockOps => programs.add_cgroup(&rows.collect::<Vec<_>>(), fit),
@@ -76,7 +89,7 @@ pub fn module_programs(site: Site) -> Programs {
 
 impl Programs {
     fn add_function(&mut self, hook: Hook, row: &'static SiteRow, fit: Fit) {
-        let copies = if fit.attach_twice { 2 } else { 1 };
+        let copies = fit.copies();
         if hook == Hook::Kprobe {
             self.add(&[row.kprobe.end], &[row.kprobe.start], row.function);
         } else if let Some(Traced { starts, ends }) = traced(row, fit.arguments) {
@@ -101,9 +114,8 @@ impl Programs {
             } else {
                 ["eph_state", "eph_state_2"]
             };
-            let copies = if fit.attach_twice { 2 } else { 1 };
             self.add(&["eph_connected"], &[], "");
-            self.add(&[], &state[..copies], STATE);
+            self.add(&[], &state[..fit.copies()], STATE);
         }
         if rows.iter().any(|row| row.sock_ops.by_bind) {
             self.add(&["eph_cbound4"], &["eph_cbind4"], "");
@@ -199,7 +211,7 @@ mod tests {
         let count = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), count), (20, 20));
+        assert_eq!((names.len(), count), (24, 24));
     }
 
     #[test]

@@ -2,25 +2,52 @@
 
 use ephtrace_common::Hook;
 
-/// Calls of which it is seen that they failed for want of a port.
+/// Calls of which it is seen that they failed: for want of a port, or of the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailedCalls {
-    /// `bind()`, TCP and UDP.
+    /// `bind()`, TCP and UDP, for want of a port.
     pub bind: bool,
     /// `connect()` of an unbound UDP socket.
     pub connect: bool,
     /// The first send of an unbound UDP socket.
     pub send: bool,
+    /// `bind()` to an address that is not there, which makes no search. Hook `sock_ops` sees it
+    /// with `bind`.
+    pub absent: Absent,
+}
+
+/// Families of which a `bind()` to an address that is not there is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6.
+    pub ipv6: bool,
+}
+
+impl Absent {
+    /// Both.
+    pub const ALL: Self = Self { ipv4: true, ipv6: true };
+
+    /// What is not seen, in words.
+    fn unseen(self) -> Option<&'static str> {
+        match (self.ipv4, self.ipv6) {
+            (true, true) => None,
+            (true, false) => Some("binds to IPv6 addresses that are not there"),
+            (false, true) => Some("binds to IPv4 addresses that are not there"),
+            (false, false) => Some("binds to addresses that are not there"),
+        }
+    }
 }
 
 impl FailedCalls {
     /// All of them.
-    pub const ALL: Self = Self { bind: true, connect: true, send: true };
+    pub const ALL: Self = Self { bind: true, connect: true, send: true, absent: Absent::ALL };
 
     /// Attempts that fail without `hook` seeing it, so that its zero says nothing of them.
     pub fn unseen(self, hook: Hook) -> Option<String> {
         if hook != Hook::SockOps {
-            return None;
+            return Some(format!("{} (hook {})", self.absent.unseen()?, hook.name()));
         }
         let kinds =
             [(self.bind, "binds"), (self.connect, "UDP connects"), (self.send, "UDP sends")];
@@ -54,12 +81,18 @@ mod tests {
     use super::*;
 
     fn unseen(bind: bool, connect: bool, send: bool) -> String {
-        FailedCalls { bind, connect, send }.unseen(Hook::SockOps).unwrap()
+        let absent = Absent { ipv4: false, ipv6: false };
+        FailedCalls { bind, connect, send, absent }.unseen(Hook::SockOps).unwrap()
     }
 
     #[test]
     fn what_is_not_seen_is_named() {
         assert_eq!(FailedCalls::ALL.unseen(Hook::Fentry), None);
+        let absent = Absent { ipv4: true, ipv6: false };
+        assert_eq!(
+            FailedCalls { absent, ..FailedCalls::ALL }.unseen(Hook::Kprobe).unwrap(),
+            "binds to IPv6 addresses that are not there (hook kprobe)"
+        );
         assert_eq!(
             unseen(false, false, false),
             "failed binds, UDP connects and UDP sends (hook sock_ops)"

@@ -23,7 +23,7 @@ pub use self::{
     comm::Comm,
     draft::Draft,
     errno::{errno_name, is_no_port},
-    failed_calls::FailedCalls,
+    failed_calls::{Absent, FailedCalls},
     filter::Filter,
     flow::{Family, FlowKey},
     port_range::{PortRange, RangeInForce, RangeSource},

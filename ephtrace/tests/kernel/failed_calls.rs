@@ -1,11 +1,11 @@
-//! Calls that fail for want of a port are told, each once, and none that fails for another reason;
-//! or it is told that they are not seen.
+//! Calls that fail for want of a port or of the address are told, each once, and none that fails
+//! for another reason; or it is told that they are not seen.
 
 use std::{
     collections::BTreeMap,
     fs,
     io::{ErrorKind, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::net::{UnixListener, UnixStream},
     path::Path,
     process::Command,
@@ -71,6 +71,31 @@ fn tcp() -> Result<Socket> {
     Ok(Socket::new(Domain::IPV4, Type::STREAM, None)?)
 }
 
+/// Addresses that no interface has: for documentation.
+const NOWHERE: [&str; 2] = ["192.0.2.77", "2001:db8::77"];
+
+/// Binds to addresses that are not there: no search is made, so that they are seen where the call
+/// is, not where the search is.
+fn bind_to_nowhere(books: &mut Books) -> Result<()> {
+    for (addr, domain) in NOWHERE.into_iter().zip([Domain::IPV4, Domain::IPV6]) {
+        let addr: IpAddr = addr.parse()?;
+        for (kind, origin) in [(Type::STREAM, "bind"), (Type::DGRAM, "udp")] {
+            for (port, origin) in [(0, origin), (8010, "explicit")] {
+                let socket = Socket::new(domain, kind, None)?;
+                let to: SockAddr = SocketAddr::from((addr, port)).into();
+                // The same socket once more: each call counts.
+                for _ in 0..2 {
+                    books.enter(origin, Call::Bind, socket.bind(&to))?;
+                }
+            }
+        }
+    }
+    // Nor is there a search here, and none that would fail.
+    let socket = tcp()?;
+    set_no_port(&socket)?;
+    books.enter("bind", Call::Bind, socket.bind(&any()))
+}
+
 /// Takes all ports for TCP and UDP, and then asks for more.
 fn ask_in_vain(seen: &[Call], taken: &SocketAddr) -> Result<Failures> {
     let mut books = Books::default();
@@ -83,9 +108,9 @@ fn ask_in_vain(seen: &[Call], taken: &SocketAddr) -> Result<Failures> {
         }
     }
     let to: SockAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 53)).into();
-    let nowhere: SockAddr = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 77), 0)).into();
+    let sees_binds = seen.iter().any(|call| matches!(call, Call::Bind));
     for _ in 0..SOME {
-        if seen.iter().any(|call| matches!(call, Call::Bind)) {
+        if sees_binds {
             books.enter("bind", Call::Bind, tcp()?.bind(&any()))?;
             books.enter("udp", Call::Bind, udp()?.bind(&any()))?;
             books.enter("explicit", Call::Bind, tcp()?.bind(&(*taken).into()))?;
@@ -98,8 +123,8 @@ fn ask_in_vain(seen: &[Call], taken: &SocketAddr) -> Result<Failures> {
         if seen.iter().any(|call| matches!(call, Call::Send)) {
             books.enter("udp", Call::Send, udp()?.send_to(b"x", &to))?;
         }
-        // The address is not there: seen where the call is, not where the search is.
-        let _ = tcp()?.bind(&nowhere);
+        let mut absent = Books::default();
+        bind_to_nowhere(if sees_binds { &mut books } else { &mut absent })?;
     }
     Ok(books.0)
 }
@@ -176,13 +201,15 @@ fn failed_calls_are_told_once(hook: &str) -> Result<()> {
             books = ask_in_vain(&seen, &taken)?;
             Ok(())
         })?;
-        if used == "sock_ops" && is_offered(Call::Bind)? {
-            books.insert(("bind".into(), libc::EADDRNOTAVAIL), SOME);
-        }
         let trace = tracer.stop()?;
         trace.complete()?;
         ensure!(told(&trace) == books, "told {:?}, in the books {books:?}", told(&trace));
         ensure!(!books.is_empty(), "nothing failed");
+        for event in trace.events.iter().filter(|event| event.errno == Some(libc::EADDRNOTAVAIL)) {
+            ensure!(NOWHERE.contains(&&*event.saddr.to_string()), "{event:?}");
+            let named = (event.origin.as_deref() == Some("explicit")).then_some(8010);
+            ensure!(event.first_candidate == named, "{event:?}");
+        }
         let unseen = trace.summary.as_ref().and_then(|s| s.unseen_failures.as_deref());
         for call in [Call::Bind, Call::Connect, Call::Send] {
             let is_seen = used != "sock_ops" || is_offered(call)?;
