@@ -28,11 +28,18 @@ pub enum Counter {
     Totalled = 9,
     /// ephtrace's own searches, by which the hook proves itself: in no other counter.
     SelfTest = 10,
+    /// Runs of the first copy of a program that sees searches begin. This counter and the next two
+    /// are counted where such programs have two copies, of all calls, whoever's they are.
+    FirstCopyRuns = 11,
+    /// Calls that either copy has seen begin.
+    CallsBegun = 12,
+    /// Calls that neither copy has seen begin, and that were seen to end.
+    EndsAlone = 13,
 }
 
 impl Counter {
     /// How many slots `COUNTERS` has.
-    pub const COUNT: u32 = 11;
+    pub const COUNT: u32 = 14;
 
     /// All of them, in the order of their slots.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -47,5 +54,8 @@ impl Counter {
         Self::HookMissed,
         Self::Totalled,
         Self::SelfTest,
+        Self::FirstCopyRuns,
+        Self::CallsBegun,
+        Self::EndsAlone,
     ];
 }

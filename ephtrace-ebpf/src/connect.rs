@@ -18,7 +18,7 @@ use crate::{
     end::{self, Failure},
     filter,
     globals::setting,
-    in_flight::{self, copy},
+    in_flight::{self, InFlight, copy},
     maps::count,
     missed,
     search::{self, Start},
@@ -41,38 +41,54 @@ pub(crate) fn eph_connect_2(ctx: FEntryContext) {
 /// value stands behind them (`bpf_get_func_ret` came with Linux 5.17).
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_connect4_x(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(2), ctx.arg(4));
+    ended::<{ copy::FIRST }>(ctx.arg(1), ctx.arg(2), ctx.arg(4));
 }
 
 /// The same for kernels where it takes five. A program of its own, as the compiler would merge both
 /// loads into one from a computed address, which the verifier refuses.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_connect5_x(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(2), ctx.arg(5));
+    ended::<{ copy::FIRST }>(ctx.arg(1), ctx.arg(2), ctx.arg(5));
 }
 
 /// Second copy of [`eph_connect4_x`], see `Features::attach_twice`.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_connect4_x2(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(2), ctx.arg(4));
+    ended::<{ copy::SECOND }>(ctx.arg(1), ctx.arg(2), ctx.arg(4));
 }
 
 /// Second copy of [`eph_connect5_x`], see `Features::attach_twice`.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_connect5_x2(ctx: FExitContext) {
-    ended(ctx.arg(1), ctx.arg(2), ctx.arg(5));
+    ended::<{ copy::SECOND }>(ctx.arg(1), ctx.arg(2), ctx.arg(5));
 }
 
 #[inline(always)]
-fn ended(sk: *const u8, hash_offset: u64, ret: i32) {
-    let Some(slot) = in_flight::on_socket(sk as u64) else {
-        // Without a hash there was no search: the socket had its port.
-        if hash_offset != 0 && filter::keep_origin(Origin::Connect) {
-            missed::end_unseen(sk as u64);
-        }
-        return;
-    };
-    end::end_traced(slot, sk, ret, Failure::AsReturned);
+fn ended<const COPY: u32>(sk: *const u8, hash_offset: u64, ret: i32) {
+    // Without a hash there was no search: the socket had its port.
+    let is_search = hash_offset != 0;
+    if let Some(slot) = in_flight::on_socket(sk as u64).filter(|&slot| began(slot, is_search)) {
+        end::end_traced(slot, sk, ret, Failure::AsReturned, COPY);
+    } else {
+        let is_wanted = is_search && filter::keep_origin(Origin::Connect);
+        missed::end_unseen(sk as u64, COPY, is_wanted);
+    }
+}
+
+/// Whether what is in flight is the call that has ended. Otherwise it is one on a socket that was
+/// at the same address, and all copies of the program have missed its end and this one's start.
+#[inline(always)]
+fn began(slot: *mut InFlight, is_search: bool) -> bool {
+    if setting!(features.attach_twice) == 0 {
+        return true;
+    }
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let slot = unsafe { &mut *slot };
+    let is_same = (slot.record.origin == Origin::Connect as u8) == is_search;
+    if !is_same {
+        missed::abandon(slot);
+    }
+    is_same
 }
 
 /// The search begins, where fentry is not available. Costs a breakpoint or an ftrace call.
@@ -114,7 +130,7 @@ fn begin<const TRUSTED: bool, const SECOND: bool>(
         hash_offset = None;
     }
     if !filter::keep_origin(start.origin) {
-        missed::close(hook, sk);
+        search::pass_over(start, sk);
         return;
     }
     let protocol = sock::protocol::<TRUSTED>(sk).unwrap_or(0);

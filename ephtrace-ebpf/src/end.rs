@@ -99,15 +99,26 @@ fn self_test(record: &AssignmentRecord) {
     }
 }
 
-/// A search on `sk`, an argument of the traced function, has ended: the function returned `ret`.
+/// A search on `sk`, an argument of the traced function, has ended: the function returned `ret`,
+/// and this `copy` of the program is the first to see that.
 #[inline(always)]
-pub(crate) fn end_traced(slot: *mut InFlight, sk: *const u8, ret: i32, failure: Failure) {
+pub(crate) fn end_traced(
+    slot: *mut InFlight,
+    sk: *const u8,
+    ret: i32,
+    failure: Failure,
+    copy: u32,
+) {
     let errno = errno(slot, ret, failure);
     let cookie = traced_cookie(sk);
     let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
     end(slot, &Outcome { sport, errno, cookie });
-    // SAFETY: as in `end`. The other copy of the program is still to see it.
-    unsafe { (*slot).state = state::ENDED };
+    // The other copy of the program is still to see it.
+    // SAFETY: as in `end`.
+    unsafe {
+        (*slot).state = state::ENDED;
+        (*slot).seen_by = copy;
+    }
 }
 
 /// The cookie of `sk`, an argument of the traced function.

@@ -24,7 +24,7 @@ pub(crate) mod state {
     /// A search that the filter does not want; followed for the use of its word, or because a
     /// second copy of the program follows it.
     pub(crate) const UNWANTED: u32 = 2;
-    /// No search; one of two copies of a program has seen the last one end.
+    /// No search; one of two copies of a program has seen the last one end, or both.
     pub(crate) const ENDED: u32 = 3;
     /// A search that may never begin, and whose failure may not be seen: counted at its end.
     pub(crate) const TENTATIVE: u32 = 4;
@@ -70,7 +70,7 @@ pub(crate) struct InFlight {
     pub(crate) state: u32,
     /// A [`Site`].
     pub(crate) site: u32,
-    /// Copies of the program that have seen it begin: bits of [`copy`].
+    /// Copies of the program that have seen it begin, or end once it has: bits of [`copy`].
     pub(crate) seen_by: u32,
     /// Copies of the program that have seen the last refusal: bits of [`copy`].
     pub(crate) refused_by: u32,

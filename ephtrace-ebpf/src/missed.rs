@@ -29,17 +29,14 @@ pub(crate) fn abandon(slot: &mut InFlight) {
     slot.state = state::IDLE;
 }
 
-/// A program lets a call on `sk` pass that it does not follow. A search that is still open then is
-/// one whose end was missed, and must not end with this call: any of the task's with kprobes, which
-/// see no socket at the end; with fentry one on a socket that was at the same address.
+/// A program lets a call pass that it does not follow. A search of the task that is still open then
+/// is one whose end was missed, and must not end with this call: with kprobes, which see no socket
+/// at the end.
 #[inline(always)]
-pub(crate) fn close(hook: Hook, sk: *const u8) {
-    let open = match hook {
-        Hook::Kprobe => in_flight::existing_slot(),
-        Hook::Fentry if setting!(features.attach_twice) != 0 => in_flight::on_socket(sk as u64),
-        Hook::Fentry | Hook::SockOps => None,
-    };
-    if let Some(slot) = open {
+pub(crate) fn close(hook: Hook) {
+    if matches!(hook, Hook::Kprobe)
+        && let Some(slot) = in_flight::existing_slot()
+    {
         // SAFETY: the slot is a live map value, and only this task writes to it.
         abandon(unsafe { &mut *slot });
     }
@@ -82,20 +79,25 @@ pub(crate) fn end_passed_over(sk: u64) {
     }
 }
 
-/// One of two copies of a program has seen the end of a search on `sk` that is not in flight.
+/// One of two copies of a program has seen the end of a search on `sk` that is not in flight: that
+/// of which the other copy has seen the end, unless this copy has, too.
 #[inline(always)]
-pub(crate) fn end_unseen(sk: u64) {
+pub(crate) fn end_unseen(sk: u64, copy: u32, is_wanted: bool) {
     if setting!(features.attach_twice) == 0 {
         return;
     }
     let Some(slot) = in_flight::slot(task::current()) else { return };
     // SAFETY: as in `pass_over`.
     let slot = unsafe { &mut *slot };
-    if slot.state == state::ENDED && slot.sk == sk {
-        slot.state = state::IDLE;
+    if slot.state == state::ENDED && slot.sk == sk && slot.seen_by & copy == 0 {
+        slot.seen_by |= copy;
         return;
     }
-    count(Counter::HookMissed);
+    count(Counter::EndsAlone);
+    if is_wanted {
+        count(Counter::HookMissed);
+    }
     slot.sk = sk;
     slot.state = state::ENDED;
+    slot.seen_by = copy;
 }

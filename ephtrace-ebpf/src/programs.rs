@@ -26,12 +26,12 @@ macro_rules! programs {
 
         #[aya_ebpf::macros::fexit(function = $function)]
         pub(crate) fn $exit(ctx: aya_ebpf::programs::FExitContext) {
-            ended(ctx.arg(0), ctx.arg(1), ctx.arg($ret));
+            ended::<{ crate::in_flight::copy::FIRST }>(ctx.arg(0), ctx.arg(1), ctx.arg($ret));
         }
 
         #[aya_ebpf::macros::fexit(function = $function)]
         pub(crate) fn $exit_2(ctx: aya_ebpf::programs::FExitContext) {
-            ended(ctx.arg(0), ctx.arg(1), ctx.arg($ret));
+            ended::<{ crate::in_flight::copy::SECOND }>(ctx.arg(0), ctx.arg(1), ctx.arg($ret));
         }
 
         #[aya_ebpf::macros::kprobe(function = $function)]
@@ -53,31 +53,32 @@ macro_rules! programs {
             sk: *const u8,
             snum: u64,
         ) {
-            let origin = match origin::<TRUSTED>(sk, snum) {
-                Some(origin) if crate::filter::keep_origin(origin) => origin,
-                Some(_) | None => {
-                    crate::missed::close(hook, sk);
-                    return;
-                }
-            };
-            let protocol = crate::sock::protocol::<TRUSTED>(sk).unwrap_or(0);
+            let wanted = origin::<TRUSTED>(sk, snum).filter(|&o| crate::filter::keep_origin(o));
+            // Which origin it is plays no part where the call is passed over.
+            let origin = wanted.unwrap_or(ephtrace_common::Origin::Explicit);
             let mut start = crate::search::Start::new(hook, origin, ephtrace_common::Site::$site);
+            if SECOND {
+                start.copy = crate::in_flight::copy::SECOND;
+            }
+            if wanted.is_none() {
+                crate::search::pass_over(start, sk);
+                return;
+            }
+            let protocol = crate::sock::protocol::<TRUSTED>(sk).unwrap_or(0);
             start.has_range = $has_range;
             if matches!(origin, ephtrace_common::Origin::Explicit) {
                 start.named_port = snum as u16;
-            }
-            if SECOND {
-                start.copy = crate::in_flight::copy::SECOND;
             }
             crate::search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
         }
 
         #[inline(always)]
-        fn ended(sk: *const u8, snum: u64, ret: i32) {
+        fn ended<const COPY: u32>(sk: *const u8, snum: u64, ret: i32) {
             if let Some(slot) = crate::in_flight::on_socket(sk as u64) {
-                crate::end::end_traced(slot, sk, ret, crate::end::Failure::$failure);
-            } else if origin::<true>(sk, snum).is_some_and(crate::filter::keep_origin) {
-                crate::missed::end_unseen(sk as u64);
+                crate::end::end_traced(slot, sk, ret, crate::end::Failure::$failure, COPY);
+            } else {
+                let is_wanted = origin::<true>(sk, snum).is_some_and(crate::filter::keep_origin);
+                crate::missed::end_unseen(sk as u64, COPY, is_wanted);
             }
         }
     };

@@ -49,13 +49,13 @@ pub(crate) fn eph_ksbind(ctx: ProbeContext) {
 #[inline(always)]
 fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
     if sock::num::<false>(sk) != Some(0) {
-        missed::close(Hook::Kprobe, sk);
+        missed::close(Hook::Kprobe);
         return;
     }
     let Some(port) = read::probe::<u16>(addr, PORT) else { return };
     let origin = if port == 0 { Origin::Sctp } else { Origin::Explicit };
     if !filter::keep_origin(origin) {
-        missed::close(Hook::Kprobe, sk);
+        missed::close(Hook::Kprobe);
         return;
     }
     let owner = task::owner(ctx);

@@ -77,7 +77,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
     protocol: u16,
     hash_offset: Option<u64>,
 ) {
-    if setting!(features.attach_twice) != 0 && is_seen(sk as u64, start.copy) {
+    if setting!(features.attach_twice) != 0 && is_seen(start, sk as u64) {
         return;
     }
     let mut owner = task::owner(ctx);
@@ -102,13 +102,42 @@ pub(crate) fn begin<const TRUSTED: bool>(
 /// Whether the other copy of the program has seen this search begin. If this one has, it was
 /// another search on a socket at the same address, whose end both copies have missed.
 #[inline(always)]
-fn is_seen(sk: u64, copy: u32) -> bool {
-    let Some(slot) = in_flight::on_socket(sk) else { return false };
+fn is_seen(start: Start, sk: u64) -> bool {
+    let is_fentry = matches!(start.hook, Hook::Fentry);
+    if is_fentry && start.copy == in_flight::copy::FIRST {
+        count(Counter::FirstCopyRuns);
+    }
+    if let Some(slot) = in_flight::on_socket(sk) {
+        // SAFETY: as in `begin_for`.
+        let slot = unsafe { &mut *slot };
+        let is_new = slot.seen_by & start.copy != 0;
+        slot.seen_by |= start.copy;
+        if !is_new {
+            return true;
+        }
+    }
+    if is_fentry {
+        count(Counter::CallsBegun);
+    }
+    false
+}
+
+/// A program lets a call on `sk` pass that nobody wants to see. Where a program has two copies, the
+/// call is followed all the same, so that one that all of them have missed is noticed.
+#[inline(always)]
+pub(crate) fn pass_over(start: Start, sk: *const u8) {
+    if setting!(features.attach_twice) == 0 || matches!(start.hook, Hook::Kprobe) {
+        missed::close(start.hook);
+        return;
+    }
+    if is_seen(start, sk as u64) {
+        return;
+    }
+    let Some(slot) = in_flight::slot(task::current()) else { return };
     // SAFETY: as in `begin_for`.
     let slot = unsafe { &mut *slot };
-    let is_new = slot.seen_by & copy != 0;
-    slot.seen_by |= copy;
-    !is_new
+    enter(slot, start, sk, None);
+    slot.state = state::UNWANTED;
 }
 
 /// Like [`begin`] for an owner and ends that the caller has found out. False if there was no room.
@@ -140,7 +169,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         }
         // Without a hash there is no word whose use would have to be followed.
         if hash_offset.is_none() && setting!(features.attach_twice) == 0 {
-            missed::close(start.hook, sk);
+            missed::close(start.hook);
             return true;
         }
     }
@@ -221,6 +250,7 @@ fn enter(slot: &mut InFlight, start: Start, sk: *const u8, hash_offset: Option<u
     slot.seen_by = start.copy;
     slot.stale_sport = 0;
     slot.record.known = 0;
+    slot.record.origin = start.origin as u8;
     word::enter(slot, hash_offset);
 }
 
@@ -233,7 +263,6 @@ fn fill_fixed(
     owner: &Owner,
 ) {
     record.hook = start.hook as u8;
-    record.origin = start.origin as u8;
     record.named_port = start.named_port;
     record.protocol = protocol;
     record.pid = owner.pid;

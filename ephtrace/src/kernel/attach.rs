@@ -152,7 +152,7 @@ fn tracer(
         ebpf,
         awaited: Vec::new(),
         counters,
-        missed: Missed::Counting { before: 0 },
+        missed: Missed::Counting { before: 0, ends_alone: 0 },
         self_test: SelfTest::new(last, hook, sites, filter.origins),
     })
 }

@@ -33,3 +33,4 @@ pub mod support;
 pub mod symbols;
 pub mod totals;
 pub mod tracer;
+mod unnoticed;

@@ -1,9 +1,6 @@
 //! The attached kernel half: its ring, counters and cost, and how it is detached.
 
-use std::{
-    fs, io,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
-};
+use std::{io, os::fd::AsFd as _};
 
 use aya::{
     Ebpf,
@@ -27,6 +24,7 @@ use super::{
     support::Support,
     symbols::NoTable,
     totals::TotalsReader,
+    unnoticed::{FirstCopies, recursion_misses},
 };
 
 /// The loaded and attached kernel half. Dropping it detaches everything.
@@ -68,8 +66,9 @@ pub(super) struct Awaited {
 /// Searches that ended without a start that the hook saw.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Missed {
-    /// All but the first `before`, which began before the hook was attached in full.
-    Counting { before: u64 },
+    /// All but the first `before`, which began before the hook was attached in full, as did the
+    /// calls of the first `ends_alone`.
+    Counting { before: u64, ends_alone: u64 },
     /// So many, until the programs on their start were detached.
     Stopped { missed: u64 },
 }
@@ -100,7 +99,7 @@ impl Tracer {
         let mut counts = self.raw_counts()?;
         let count = &mut counts[Counter::HookMissed as usize];
         *count = match self.missed {
-            Missed::Counting { before } => count.saturating_sub(before),
+            Missed::Counting { before, .. } => count.saturating_sub(before),
             Missed::Stopped { missed } => missed,
         };
         Ok(counts)
@@ -109,8 +108,9 @@ impl Tracer {
     /// From now on, a search that ends without a start was missed; before, it may have begun before
     /// the hook was attached in full.
     pub fn settle(&mut self) -> io::Result<()> {
-        let before = self.raw_counts()?[Counter::HookMissed as usize];
-        self.missed = Missed::Counting { before };
+        let counts = self.raw_counts()?;
+        let ends_alone = counts[Counter::EndsAlone as usize];
+        self.missed = Missed::Counting { before: counts[Counter::HookMissed as usize], ends_alone };
         Ok(())
     }
 
@@ -218,12 +218,24 @@ impl Tracer {
     /// on, one that ends without a start was not missed.
     pub fn detach_start(&mut self) {
         self.awaited.clear();
-        let missed = self.counts().map_or(0, |counts| counts[Counter::HookMissed as usize]);
-        self.missed = Missed::Stopped { missed };
+        let counts = self.counts().unwrap_or_default();
+        let missed = counts[Counter::HookMissed as usize];
+        let ends_alone = match self.missed {
+            Missed::Counting { ends_alone, .. } => {
+                counts[Counter::EndsAlone as usize].saturating_sub(ends_alone)
+            }
+            Missed::Stopped { .. } => 0,
+        };
         let starts = std::mem::take(&mut self.programs.starts);
-        for start in starts {
+        let first_copies = FirstCopies::of(&self.ebpf, &starts);
+        // A second copy before the first: a call that the second one alone sees would be one too
+        // many.
+        for start in starts.iter().rev() {
             unload(&mut self.ebpf, start.program);
         }
+        let counter = |counter| self.counter(counter).ok();
+        let unnoticed = first_copies.unnoticed(counter, ends_alone).unwrap_or(0);
+        self.missed = Missed::Stopped { missed: missed + unnoticed };
     }
 
     /// Detaches the programs on the end of a search.
@@ -233,11 +245,4 @@ impl Tracer {
             unload(&mut self.ebpf, end.program);
         }
     }
-}
-
-/// How often the kernel skipped a program: a line of its file descriptor's text (Linux 5.12), which
-/// aya does not read.
-fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
 }
