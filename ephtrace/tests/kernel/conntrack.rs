@@ -1,5 +1,5 @@
-//! Is it the NAT? What connection tracking could not do is told, and told apart from a table that
-//! is full.
+//! Is it the NAT? What connection tracking could not do is told, and so is a table that is full:
+//! each is told apart from the other.
 
 use std::{
     fs,
@@ -9,16 +9,19 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use socket2::Type;
+use serde_json::Value;
+use socket2::{Socket, Type};
 
 use crate::{
-    all_clear::{FIRST, in_small_netns, ports, socket},
+    all_clear::{FIRST, PORTS, check, in_small_netns, ports, socket},
+    setup::{self, Scratch},
     skip::skip,
+    tracer::Tracer,
     wait,
 };
 
 tests! {
-    once: a_clash_of_the_nat_is_no_full_table;
+    once: a_clash_of_the_nat_is_no_full_table, a_full_table_is_the_cause;
 }
 
 /// The counters of this thread's network namespace.
@@ -48,6 +51,19 @@ fn translate() -> Result<bool> {
          add chain ip nat post {{ type nat hook postrouting priority 100; }}\n\
          add rule ip nat post ip daddr 127.0.0.1 tcp dport {FIRST} snat to 127.0.0.1:5000\n"
     );
+    add(&rules)
+}
+
+/// Has all connections tracked; false if there is no `nft` or no connection tracking.
+fn track() -> Result<bool> {
+    add("add table ip track\n\
+         add chain ip track out { type filter hook output priority 0; }\n\
+         add rule ip track out ct state new counter\n")
+}
+
+/// Adds rules to this network namespace; false if there is no `nft` or the kernel has not got what
+/// they take.
+fn add(rules: &str) -> Result<bool> {
     let mut command = Command::new("nft");
     command.args(["-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::null());
     let mut nft = match command.spawn() {
@@ -58,6 +74,91 @@ fn translate() -> Result<bool> {
     Ok(nft.wait()?.success())
 }
 
+/// How many entries there may be, in any namespace: the kernel has one limit for all.
+const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+
+/// Entries of this thread's network namespace.
+const ENTRIES: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+
+/// The kernel's limit, lowered until it is dropped.
+struct Lowered(String);
+
+impl Lowered {
+    /// `None` where there is no limit to lower, or where that could hurt somebody.
+    fn to(limit: u64) -> Result<Option<Self>> {
+        if !fs::exists(MAX)? || fs::read_to_string(ENTRIES)?.trim() != "0" {
+            return Ok(None);
+        }
+        let before = fs::read_to_string(MAX)?;
+        fs::write(MAX, limit.to_string()).context(MAX)?;
+        Ok(Some(Self(before)))
+    }
+}
+
+impl Drop for Lowered {
+    fn drop(&mut self) {
+        // The host would go on with next to no connections.
+        let _ = fs::write(MAX, &self.0);
+    }
+}
+
+/// A connect that does not wait for its end.
+fn begin_to_connect() -> Result<Socket> {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into();
+    let client = socket(false, Type::STREAM)?;
+    client.set_nonblocking(true)?;
+    let done = client.connect(&to).map_err(|error| error.raw_os_error());
+    ensure!(matches!(done, Ok(()) | Err(Some(libc::EINPROGRESS))), "{done:?}");
+    Ok(client)
+}
+
+/// All ports but a tenth are free, and yet nothing can connect.
+fn a_full_table_is_the_cause() -> Result<()> {
+    let limit = u64::try_from(PORTS / 10)?;
+    let Some(_lowered) = Lowered::to(limit)? else {
+        return skip("no connection tracking, or somebody uses it");
+    };
+    let mut is_there = true;
+    in_small_netns(|_listeners| {
+        is_there = track()?;
+        if !is_there {
+            return Ok(());
+        }
+        let scratch = Scratch::new()?;
+        let storm = Tracer::start_storm(&scratch, &setup::some_hook(), &["60"])?;
+        let mut clients = Vec::new();
+        for _ in 0..2 * limit {
+            clients.push(begin_to_connect()?);
+        }
+        let dropped = counted("drop")?;
+        ensure!(dropped > 0, "the table is not full");
+        let said = ports(&[])?;
+        let (code, line) = check()?;
+        let whole = storm.stop_text()?;
+        let whole: Value = serde_json::from_str(whole.lines().last().context("nothing said")?)?;
+        for findings in [&said["findings"], &whole["findings"]] {
+            let all = findings.as_array().context("no findings")?;
+            let full = all.iter().find(|finding| finding["rule"] == "conntrack");
+            let full = full.with_context(|| format!("no full table in {findings}"))?;
+            ensure!(full["severity"] == "critical", "{full}");
+            ensure!(full["evidence"] == format!("{limit} of {limit} entries (100 %)"), "{full}");
+            let remedy = format!("nf_conntrack_max={}", 2 * limit);
+            ensure!(full["remedies"].to_string().contains(&remedy), "{full}");
+            ensure!(!all.iter().any(|finding| finding["rule"] == "nat-clash"), "{findings}");
+        }
+        let drops = said["findings"].as_array().into_iter().flatten();
+        let mut drops = drops.filter(|finding| finding["rule"] == "conntrack-drop");
+        let told = drops.next().with_context(|| format!("no drops in {}", said["findings"]))?;
+        // Who gets no answer tries again, and is dropped again.
+        let is_told = |drop| told["evidence"].to_string().contains(&format!("drop {drop},"));
+        ensure!((dropped..=counted("drop")?).any(is_told), "{dropped} dropped: {told}");
+        ensure!(code == Some(2), "exit {code:?}: {line}");
+        ensure!(line.contains("the connection tracker is full"), "{line}");
+        Ok(())
+    })?;
+    if is_there { Ok(()) } else { skip("no nft, or no connection tracking in this kernel") }
+}
+
 fn a_clash_of_the_nat_is_no_full_table() -> Result<()> {
     let mut is_there = true;
     in_small_netns(|_listeners| {
@@ -65,15 +166,8 @@ fn a_clash_of_the_nat_is_no_full_table() -> Result<()> {
         if !is_there {
             return Ok(());
         }
-        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into();
-        let mut clients = Vec::new();
-        for _ in 0..CLIENTS {
-            let client = socket(false, Type::STREAM)?;
-            client.set_nonblocking(true)?;
-            let done = client.connect(&to).map_err(|error| error.raw_os_error());
-            ensure!(matches!(done, Ok(()) | Err(Some(libc::EINPROGRESS))), "{done:?}");
-            clients.push(client);
-        }
+        let clients: Result<Vec<_>> = (0..CLIENTS).map(|_| begin_to_connect()).collect();
+        let _clients = clients?;
         // The first one has the port. Who gets no answer tries again, so that there may be more.
         let failed = wait::until("clashes", || {
             Ok(Some(counted("insert_failed")?).filter(|&failed| failed >= CLIENTS - 1))

@@ -152,9 +152,12 @@ fn conntrack(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::Conntrack,
         severity: if share >= 1.0 { Severity::Critical } else { Severity::Warning },
-        sentence:
+        sentence: if share >= 1.0 {
+            "the connection tracker is full: new connections are dropped"
+        } else {
             "the connection tracker is nearly full: beyond its limit new connections are dropped"
-                .to_owned(),
+        }
+        .to_owned(),
         evidence: format!("{count} of {max} entries ({:.0} %)", share * 100.0),
         remedies: vec![
             // The limit is that of the whole host, and can be set only there.

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     analyse::{
-        findings::{AskedFacts, DestinationFacts, Finding, Severity},
+        findings::{AskedFacts, DestinationFacts, Finding, Rule, Severity},
         number::as_f64,
         storm::{Numbers, Row, error_name},
     },
@@ -146,7 +146,13 @@ impl CheckReport {
         if seen.lost > 0 {
             text.push(format!("{} more were not seen", seen.lost));
         }
-        let worst = seen.findings.iter().find(|finding| finding.severity != Severity::Note);
+        let tracker = seen.findings.iter().find_map(tracker_state);
+        state = state.max(tracker.unwrap_or(CheckStatus::Ok));
+        // What has no threshold of its own is said before what has.
+        let is_bad = |finding: &&Finding| finding.severity != Severity::Note;
+        let is_tracker = |finding: &&Finding| tracker_state(finding) == Some(state);
+        let worst = seen.findings.iter().find(is_tracker);
+        let worst = worst.or_else(|| seen.findings.iter().find(is_bad));
         text.extend(
             worst.filter(|_| state != CheckStatus::Ok).map(|finding| finding.sentence.clone()),
         );
@@ -155,6 +161,16 @@ impl CheckReport {
         }
         let line = format!("EPHTRACE {state}: {} | {}", one_line(&text.join("; ")), data.join(" "));
         Self { state, line }
+    }
+}
+
+/// How it is by connection tracking, which refuses connections although ports are free.
+fn tracker_state(finding: &Finding) -> Option<CheckStatus> {
+    let is_tracker = matches!(finding.rule, Rule::Conntrack | Rule::ConntrackDrop);
+    match finding.severity {
+        Severity::Critical if is_tracker => Some(CheckStatus::Critical),
+        Severity::Warning if is_tracker => Some(CheckStatus::Warning),
+        _ => None,
     }
 }
 

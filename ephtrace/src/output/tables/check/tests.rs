@@ -190,3 +190,27 @@ fn nothing_in_use_and_nothing_counted() {
     assert_snapshot!(CheckReport::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
     assert_snapshot!(CheckReport::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
 }
+
+#[test]
+fn a_full_tracker_is_never_ok() {
+    let finding = |rule, severity| Finding {
+        rule,
+        severity,
+        sentence: format!("{rule}"),
+        evidence: String::new(),
+        remedies: Vec::new(),
+    };
+    let report = |findings| {
+        let CheckReport { state, line } =
+            CheckReport::new(&CheckInput { findings, ..seen(100, 0, 0) }, &LIMITS);
+        (state, line.split(" | ").next().unwrap().split("; ").last().unwrap().to_owned())
+    };
+    let bad = finding(Rule::SynSent, Severity::Warning);
+    assert_eq!(report(vec![bad.clone()]).0, CheckStatus::Ok);
+    let nearly = finding(Rule::Conntrack, Severity::Warning);
+    let told = (CheckStatus::Warning, "conntrack".to_owned());
+    assert_eq!(report(vec![bad.clone(), nearly.clone()]), told);
+    let full = finding(Rule::ConntrackDrop, Severity::Critical);
+    assert_eq!(report(vec![full, bad, nearly]).0, CheckStatus::Critical);
+    assert_eq!(report(vec![finding(Rule::ConntrackDrop, Severity::Note)]).0, CheckStatus::Ok);
+}
