@@ -113,9 +113,11 @@ pub(super) fn destination(state: &State, lane: &LaneKey, width: u16) -> Vec<Piec
     ]))];
     page.push(text(counts(entry)));
     page.push(text(search(entry, &used(seen.in_use(lane)))));
+    let container = entry.value.container.as_ref().map(|name| format!(" in container {name}"));
     page.push(text(format!(
-        "last used by {}",
-        safe(&user(entry.value.pid, entry.value.comm.as_ref()))
+        "last used by {}{}",
+        safe(&user(entry.value.pid, entry.value.comm.as_ref())),
+        safe(&container.unwrap_or_default())
     )));
     page.push(text(""));
     if let Some(said) = &entry.value.said {

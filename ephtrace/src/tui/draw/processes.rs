@@ -31,6 +31,9 @@ pub(super) fn title(by: ByProcess) -> &'static str {
     }
 }
 
+/// From this width on there is room for all columns.
+const WITH_CONFIDENCE: u16 = 88;
+
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
     let mut columns = vec![
         Column::right("PID", 8),
@@ -39,10 +42,15 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
         Column::right("COUNT", 8),
         Column::right("FAILED", 6),
         Column::left("VERDICT", 15),
-        Column::left("CONFIDENCE", 10),
     ];
     let processes = state.processes();
-    if processes.iter().any(|one| one.container.is_some()) {
+    let has_containers = processes.iter().any(|one| one.container.is_some());
+    // Where there is room for one of both, it matters more which of two alike a process is.
+    let has_confidence = !has_containers || area.width >= WITH_CONFIDENCE;
+    if has_confidence {
+        columns.push(Column::left("CONFIDENCE", 10));
+    }
+    if has_containers {
         columns.push(Column::left(CONTAINER, CONTAINER_WIDTH));
     }
     heading(&columns, title(state.by_process.by)).render(area, buffer);
@@ -51,7 +59,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
     for (n, y) in window(cursor, processes.len(), room).zip(area.y + 1..area.bottom()) {
         let Some(one) = processes.get(n) else { continue };
         let row = Rect { y, height: 1, ..area };
-        line(&columns, cells(state, one)).render(row, buffer);
+        line(&columns, cells(state, one, has_confidence)).render(row, buffer);
         if n == cursor {
             buffer.set_style(row, CURSOR);
         }
@@ -67,16 +75,17 @@ fn confidence(verdict: &Verdict) -> String {
     }
 }
 
-fn cells(state: &State, one: &ProcessSummary) -> Vec<Cell> {
+fn cells(state: &State, one: &ProcessSummary, has_confidence: bool) -> Vec<Cell> {
     let failed_style = if one.failures > 0 { ALARM } else { Style::new() };
-    vec![
+    let mut cells = vec![
         one.pid.to_string().into(),
         safe(known(one.comm.as_deref(), str::to_owned).as_str()).into(),
         known(state.process_rate(one), figures::mean).into(),
         words::at_least(one.assignments, one.complete).into(),
         Cell::styled(figures::count(one.failures), failed_style),
         words::word(&one.verdict).to_owned().into(),
-        confidence(&one.verdict).into(),
-        safe(&known(one.container.as_deref(), str::to_owned)).into(),
-    ]
+    ];
+    cells.extend(has_confidence.then(|| confidence(&one.verdict).into()));
+    cells.push(safe(&known(one.container.as_deref(), str::to_owned)).into());
+    cells
 }

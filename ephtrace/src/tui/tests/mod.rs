@@ -1,5 +1,6 @@
 //! The view as it is looked at: scripted keys and recordings in, pictures out.
 
+mod containers;
 mod keys;
 mod properties;
 
