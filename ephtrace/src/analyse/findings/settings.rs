@@ -100,18 +100,19 @@ fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
         let n = facts.namespace(d.flow.netns)?;
         let many = f64::from(time_wait) >= f64::from(usable) * HALF / 2.0;
         let is_loopback = to.ip().is_loopback() || d.flow.saddr.is_loopback();
-        let off = match n.tw_reuse? {
-            _ if n.timestamps == Some(0) => true,
-            0 => true,
-            2 => !is_loopback,
-            _ => false,
+        let is_on = match n.tw_reuse? {
+            0 => false,
+            2 => is_loopback,
+            _ => true,
         };
-        (many && off).then_some((d, n, time_wait))
+        let is_off = !is_on || n.timestamps == Some(0);
+        (many && is_off).then(|| not_reusable(d, n, time_wait, is_on))
     });
-    waiting.map(|(d, n, time_wait)| not_reusable(d, n, time_wait)).collect()
+    waiting.collect()
 }
 
-fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding {
+/// `is_on` if only timestamps are wanting.
+fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32, is_on: bool) -> Finding {
     let value = n.tw_reuse.unwrap_or(0);
     let has_timestamps = n.timestamps != Some(0);
     let why = match value {
@@ -119,7 +120,13 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
         2 => "2 holds for loopback only",
         _ => "0 is off",
     };
-    let timestamps = (!has_timestamps).then(|| n.sysctl("net.ipv4.tcp_timestamps=1"));
+    let timestamps = (!has_timestamps).then(|| {
+        n.sysctl("net.ipv4.tcp_timestamps=1") + " (holds for connections made after that)"
+    });
+    let reuse = (!is_on).then(|| {
+        n.sysctl("net.ipv4.tcp_tw_reuse=1")
+            + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)"
+    });
     Finding {
         rule: Rule::TwReuse,
         severity: Severity::Warning,
@@ -130,11 +137,8 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32) -> Finding
         ),
         remedies: timestamps
             .into_iter()
-            .chain([
-                n.sysctl("net.ipv4.tcp_tw_reuse=1")
-                    + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)",
-                "let the other side close first".to_owned(),
-            ])
+            .chain(reuse)
+            .chain(["let the other side close first".to_owned()])
             .collect(),
     }
 }

@@ -164,8 +164,7 @@ fn without_timestamps_no_time_wait_is_taken_over() {
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be used again for 60 seconds
       28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 1 in the host (which takes timestamps, and net.ipv4.tcp_timestamps = 0)
-      -> sysctl -w net.ipv4.tcp_timestamps=1
-      -> sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)
+      -> sysctl -w net.ipv4.tcp_timestamps=1 (holds for connections made after that)
       -> let the other side close first
     "#);
 }
