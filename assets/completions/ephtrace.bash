@@ -1033,7 +1033,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__whatif)
-            opts="-v -q -h --range --reserved --sources --destinations --rate --requests --lifetime --closes-first --tw-reuse --nat --json --verbose --quiet --help"
+            opts="-v -q -h --range --reserved --sources --destinations --rate --requests --lifetime --closes-first --tw-reuse --tw-reuse-delay --nat --nat-addresses --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1071,7 +1071,15 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tw-reuse-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --nat)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nat-addresses)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -178,7 +178,9 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l rate -d 'Re
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l requests -d 'Requests that one connection carries; 1 without keep-alive' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l lifetime -d 'How long a connection lives, in seconds' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l closes-first -d 'Share of the connections that this side closes first, which then wait for 60 seconds (TIME_WAIT): 0 to 1' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat -d 'A NAT on the way: aws, azure, gcp, or how many ports it has for one destination' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse-delay -d 'net.ipv4.tcp_tw_reuse_delay: after so many milliseconds (Linux 6.14 and later)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat -d 'A NAT on the way: aws, azure-nat, azure-lb, gcp, or how many ports it has for one destination and address' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat-addresses -d 'How many addresses the NAT translates to' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse -d 'net.ipv4.tcp_tw_reuse=1: ports in TIME_WAIT can be used again after a second'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l json -d 'Print data (one JSON object), not text'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
