@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use super::{
     ports::read_openers,
-    settings::{self, Asked},
+    settings::{self, Asked, UsageError},
 };
 use crate::{
     analyse::findings::{Finding, Rule, findings},
@@ -22,7 +22,7 @@ use crate::{
     host::{
         explain,
         holders::{self, Wanted},
-        snapshot::{self, InventoryError, Which},
+        snapshot::{self, InventoryError, Named, Which},
     },
     inventory::{
         DestinationUse, Inventory, PastOwners,
@@ -49,7 +49,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         None => PastOwners::default(),
     };
     let (answer, in_use, found) = match asked {
-        Asked::About(question) => of_question(&question, &which, args.probe, &history)?,
+        Asked::About(question) => of_question(&question, one(&which)?, args.probe, &history)?,
         Asked::Why(error) => of_error(error, &which, &history)?,
     };
     let verdict = answer.verdict;
@@ -78,16 +78,26 @@ fn exit_code(verdict: Verdict) -> u8 {
     }
 }
 
+/// The one namespace that a question is about; `None` is that of ephtrace.
+fn one(which: &Which) -> Result<Option<&Named>, UsageError> {
+    match which {
+        Which::Own => Ok(None),
+        Which::These(these) => Ok(these.first()),
+        Which::All => Err(UsageError::Value {
+            flag: "--netns",
+            value: "all".to_owned(),
+            reason: "a port is free in one network namespace and taken in the next; name one"
+                .to_owned(),
+        }),
+    }
+}
+
 fn of_question(
     question: &Question,
-    which: &Which,
+    named: Option<&Named>,
     probe: bool,
     history: &PastOwners,
 ) -> Result<Explanation, InventoryError> {
-    let named = match which {
-        Which::These(these) => these.first(),
-        Which::Own | Which::All => None,
-    };
     let looked = explain::look(named, question, probe)?;
     let wanted: Wanted = looked.inodes(question).collect();
     let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
@@ -125,4 +135,15 @@ fn is_about(error: Shortage, rule: Rule) -> bool {
         _ => return true,
     };
     of == error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_about_one_namespace() {
+        assert!(matches!(one(&Which::Own), Ok(None)));
+        assert!(one(&Which::All).is_err());
+    }
 }
