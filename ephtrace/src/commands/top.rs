@@ -98,7 +98,7 @@ async fn show(
                 tell_use(&view, (&mut poller, &seen.borrow()), &snapshot, facts);
                 view.tell(Input::TallySnapshot(snapshot));
                 for line in about_blinded(&pipeline.blinded()) {
-                    view.tell(Input::Finding(line));
+                    view.tell(Input::Notice(line));
                 }
             }
             _ = drain.tick() => {
@@ -107,7 +107,7 @@ async fn show(
                 if let Some(change) = pipeline.follow_module()
                     && change.attached.is_err()
                 {
-                    view.tell(Input::Finding(about_module(&change)));
+                    view.tell(Input::Notice(about_module(&change)));
                 }
                 match view.turn(pipeline.now_ns()?)? {
                     Effect::None => {}
@@ -153,7 +153,7 @@ fn tell_use(
         view.tell(Input::InUse(in_use));
     }
     for finding in findings(&facts).into_iter().filter(|f| f.severity != Severity::Note) {
-        view.tell(Input::Finding(finding.sentence));
+        view.tell(Input::Finding(finding));
     }
 }
 

@@ -24,6 +24,7 @@ impl State {
             }
             Key::Char(' ') => self.freeze(),
             Key::Char('?' | 'h') => self.open(Page::Help),
+            Key::Char('!') => self.open(Page::Alerts),
             Key::Char('/') => {
                 (self.page, self.typing) = (None, Some(self.filter.clone()));
             }

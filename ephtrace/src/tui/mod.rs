@@ -9,6 +9,7 @@
 //! keys and recordings, and [`draw`] only reads it. [`terminal`] is the only part that knows a real
 //! one. The loop that feeds them is in `pipeline`.
 
+mod alerts;
 mod draw;
 mod failures;
 mod filter;

@@ -11,7 +11,7 @@ use super::{
     view_model::{TallySnapshot, ViewModel},
 };
 use crate::{
-    analyse::{heavy_hitters::Entry, lanes::LaneKey, summary::ProcessSummary},
+    analyse::{findings::Finding, heavy_hitters::Entry, lanes::LaneKey, summary::ProcessSummary},
     model::{Assignment, Comm, FlowKey, losses::Losses},
     output::summary::words,
 };
@@ -48,8 +48,10 @@ pub enum Input<'a> {
     TallySnapshot(TallySnapshot),
     /// How much is in use now, of each destination that is known; the others are unknown.
     InUse(Vec<(FlowKey, InUse)>),
-    /// A finding, in a sentence.
-    Finding(String),
+    /// A finding, or one again.
+    Finding(Finding),
+    /// What the tracer has to say of itself, in a sentence.
+    Notice(String),
     /// The time, in nanoseconds since the Unix epoch: several times a second.
     Tick(u64),
     /// A key was pressed.
@@ -98,6 +100,7 @@ impl Panel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     Help,
+    Alerts,
     Destination(LaneKey),
 }
 
@@ -159,7 +162,8 @@ impl State {
             }
             Input::TallySnapshot(snapshot) => self.seen.snapshot(snapshot),
             Input::InUse(in_use) => self.seen.in_use = in_use.into_iter().collect(),
-            Input::Finding(finding) => self.seen.find(finding),
+            Input::Finding(finding) => self.seen.alerts.find(finding, self.seen.now_ns),
+            Input::Notice(sentence) => self.seen.alerts.tell(sentence, self.seen.now_ns),
             Input::Tick(now_ns) => {
                 self.seen.tick(now_ns);
                 // The clock in the corner shows seconds.

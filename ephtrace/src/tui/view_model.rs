@@ -1,10 +1,11 @@
 //! What the view knows: all that a frozen picture has to keep.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
 
 use super::{
+    alerts::Alerts,
     failures::Failures,
     marks::Marks,
     rows::{InUse, Row},
@@ -23,9 +24,6 @@ use crate::{
 
 /// Rates are those of so many nanoseconds.
 const SECOND_NS: u64 = 1_000_000_000;
-
-/// How many findings are kept: more than a screen has lines for.
-const MAX_FINDINGS: usize = 16;
 
 /// What the tally says, asked about once a second.
 #[derive(Clone, Debug)]
@@ -54,7 +52,7 @@ pub(crate) struct ViewModel {
     /// Share of one processor that this process took in the last second, 0 to 1 and more.
     pub(crate) own_cost: Option<f64>,
     pub(crate) in_use: HashMap<FlowKey, InUse, FxBuildHasher>,
-    pub(crate) findings: VecDeque<String>,
+    pub(crate) alerts: Alerts,
     glanced_ns: u64,
     rolled_ns: u64,
 }
@@ -73,7 +71,7 @@ impl ViewModel {
             process_rates: HashMap::new(),
             own_cost: None,
             in_use: HashMap::default(),
-            findings: VecDeque::new(),
+            alerts: Alerts::default(),
             glanced_ns: now_ns,
             rolled_ns: now_ns,
         }
@@ -137,16 +135,6 @@ impl ViewModel {
                 entry.value.said = Some(Box::new(said));
             }
         }
-    }
-
-    pub(crate) fn find(&mut self, finding: String) {
-        if self.findings.contains(&finding) {
-            return;
-        }
-        if self.findings.len() == MAX_FINDINGS {
-            self.findings.pop_back();
-        }
-        self.findings.push_front(finding);
     }
 
     /// Who has which mark.

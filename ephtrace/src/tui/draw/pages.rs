@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     analyse::{
-        heavy_hitters::Entry, lanes::LaneKey, picture::PlotData, summary::DestinationSummary,
+        findings::Finding, heavy_hitters::Entry, lanes::LaneKey, picture::PlotData,
+        summary::DestinationSummary,
     },
     model::{Origin, Protocol},
     output::summary::{
@@ -23,12 +24,17 @@ use crate::{
         words,
     },
     tui::{
+        alerts::Alert,
         filter::{title, user},
         marks::Marks,
         rows::{InUse, Row},
         state::{Drawn, State},
     },
 };
+
+/// What was seen so few seconds ago is said to be so now: findings are looked for every second, and
+/// more rarely where looking takes long.
+const NOW_S: u64 = 10;
 
 /// A piece of a page.
 pub(super) enum Piece {
@@ -176,11 +182,40 @@ fn verdict(said: &DestinationSummary, width: u16) -> Vec<Piece> {
     lines.into_iter().map(text).collect()
 }
 
+/// What is wrong, the worst first: each with its evidence and what to do.
+pub(super) fn alerts(state: &State, width: u16) -> Vec<Piece> {
+    let seen = state.seen();
+    let alerts = seen.alerts.all();
+    if alerts.is_empty() {
+        return vec![text("nothing is known to be wrong")];
+    }
+    alerts.iter().flat_map(|alert| alert_lines(alert, seen.now_ns, width.into())).collect()
+}
+
+fn alert_lines(alert: &Alert, now_ns: u64, width: usize) -> Vec<Piece> {
+    let ago_s = now_ns.saturating_sub(alert.last_ns) / 1_000_000_000;
+    let when = if ago_s < NOW_S { String::new() } else { format!(", {ago_s} s ago") };
+    let rule = alert.finding.as_ref().map(|one| format!(" [{}]", one.rule)).unwrap_or_default();
+    let head = format!("{}{when}: {}{rule}", alert.severity, safe(&alert.sentence));
+    let strong = |line| Piece::Text(Line::styled(line, STRONG));
+    let mut lines: Vec<Piece> = figures::wrap(&head, 0, width).into_iter().map(strong).collect();
+    if let Some(Finding { evidence, remedies, .. }) = &alert.finding {
+        lines.extend(figures::wrap(&safe(evidence), 2, width).into_iter().map(text));
+        for remedy in remedies {
+            let remedy = format!("remedy: {}", safe(remedy));
+            lines.extend(figures::wrap(&remedy, 2, width).into_iter().map(text));
+        }
+    }
+    lines.push(text(""));
+    lines
+}
+
 const HELP: &[(&str, &str)] = &[
     ("", "Keys"),
     ("q Ctrl-C", "quit; the summary of the run is printed"),
     ("Tab 1 2 3 4", "next list: destinations, processes, failures, plots"),
     ("j k g G", "move, as arrows, PgUp, PgDn, Home and End do"),
+    ("!", "what is wrong, with evidence and remedies"),
     ("Enter", "open what the cursor is on; of a process, its destinations"),
     ("Esc", "back; at last, drop the filter"),
     ("/", "filter by address, port, name or number of a process"),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header      name, source, losses, clock / rate, counts, latency / verdict, filter, own cost
-//! findings    if there are any
+//! alerts      if there are any
 //! plots       ports of the last minute; from 110 columns on, port by the one before
 //! tabs        which list is below
 //! list        destinations, processes or failures; or, in place of plots and list, a page
@@ -48,8 +48,8 @@ const WITH_GAPS: u16 = 90;
 /// Characters of the filter that are shown beside the tabs.
 const FILTER: usize = 12;
 
-/// Findings that are shown at once.
-const FINDINGS: u16 = 2;
+/// Alerts that are shown beside everything else.
+const ALERTS: u16 = 2;
 
 /// Draws all of it, and says how much room there was.
 pub fn draw(frame: &mut Frame<'_>, state: &State) -> Drawn {
@@ -70,12 +70,15 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) -> Drawn {
 
 fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     let mut top = header::draw(area, buffer, state);
-    top += findings(Rect { y: top, ..area }, buffer, state);
+    top += alerts(Rect { y: top, ..area }, buffer, state);
     let bottom = Rect { y: area.bottom() - 1, height: 1, ..area };
     footer(bottom, buffer, state);
     let body = Rect { y: top, height: area.bottom() - 1 - top, ..area };
     let drawn = match (state.page, state.panel) {
         (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help()),
+        (Some(Page::Alerts), _) => {
+            pages::draw(body, buffer, state, &pages::alerts(state, body.width))
+        }
         (Some(Page::Destination(lane)), _) => {
             pages::draw(body, buffer, state, &pages::destination(state, &lane, body.width))
         }
@@ -125,18 +128,20 @@ fn too_small(area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// How many lines the findings take.
-fn findings(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
-    let findings = &state.seen().findings;
-    let shown = findings.len().min(usize::from(FINDINGS));
-    for (n, finding) in findings.iter().take(shown).enumerate() {
-        let more = findings.len() - shown;
-        let more =
-            if n + 1 == shown && more > 0 { format!(" (and {more} more)") } else { String::new() };
+/// How many lines the alerts take.
+fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
+    let alerts = state.seen().alerts.all();
+    let shown = alerts.len().min(usize::from(ALERTS));
+    for (n, alert) in alerts.iter().take(shown).enumerate() {
+        let more = match alerts.len() - shown {
+            _ if n + 1 < shown => String::new(),
+            0 => " (! says more)".to_owned(),
+            more => format!(" (! has {more} more)"),
+        };
         let room = usize::from(area.width) - 2 - more.len();
         let line = Line::from(vec![
             Span::styled("! ", ALARM),
-            Span::styled(figures::cut(&safe(finding), room) + &more, STRONG),
+            Span::styled(figures::cut(&safe(&alert.sentence), room) + &more, STRONG),
         ]);
         let y = area.y + u16::try_from(n).unwrap_or(0);
         line.render(Rect { y, height: 1, ..area }, buffer);

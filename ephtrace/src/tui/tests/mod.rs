@@ -1,5 +1,6 @@
 //! The view as it is looked at: scripted keys and recordings in, pictures out.
 
+mod alerts;
 mod containers;
 mod keys;
 mod properties;
@@ -305,7 +306,7 @@ fn processes_by_count_and_failures() {
 fn help_fits_the_smallest_screen() {
     let mut scene = Scene::new();
     scene.press("?");
-    insta::assert_snapshot!(scene.text(80, 24), @r##"
+    insta::assert_snapshot!(scene.text(80, 24), @"
     ephtrace top  hook fentry  web1                        3 lost  0:00:00  12:00:00
          0/s             0 assignments, 0 failed
     verdict waiting for the first assignment
@@ -313,6 +314,7 @@ fn help_fits_the_smallest_screen() {
        q Ctrl-C  quit; the summary of the run is printed
     Tab 1 2 3 4  next list: destinations, processes, failures, plots
         j k g G  move, as arrows, PgUp, PgDn, Home and End do
+              !  what is wrong, with evidence and remedies
           Enter  open what the cursor is on; of a process, its destinations
             Esc  back; at last, drop the filter
               /  filter by address, port, name or number of a process
@@ -328,9 +330,8 @@ fn help_fits_the_smallest_screen() {
           TRIED  candidates that a search looked at, mean of the last second
         LAT(us)  time that a search took, mean of the last second
         VERDICT  how ports are handed out, by the last 64
-            × –  on the axis: an assignment failed; in a column: not known
-    q quit Esc back j k scroll Space freeze ? help
-    "##);
+    q quit Esc back j k scroll Space freeze ? help                1 more lines below
+    ");
 }
 
 #[test]
@@ -343,12 +344,12 @@ fn use_has_two_marks_and_findings_come_up() {
         (of(3, 443), use_of(1000)),
         (of(4, 6379), use_of(28_232)),
     ]));
-    scene.state.apply(Input::Finding("10.0.0.4:6379 has no port left".to_owned()));
+    scene.state.apply(Input::Notice("10.0.0.4:6379 has no port left".to_owned()));
     let text = scene.text(80, 24);
     let line = |text: &str, start: &str| {
         text.lines().find(|line| line.starts_with(start)).map(str::to_owned)
     };
-    assert_eq!(line(&text, "!").as_deref(), Some("! 10.0.0.4:6379 has no port left"));
+    assert_eq!(line(&text, "!").as_deref(), Some("! 10.0.0.4:6379 has no port left (! says more)"));
     let found = |word: &str| text.contains(word);
     assert!(found(" 50%½ ") && found("  3%") && found(" 100%! ") && found(" –  "), "{text}");
     scene.press("ss");

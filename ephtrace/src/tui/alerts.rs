@@ -1,0 +1,94 @@
+//! What is wrong, the worst first, for as long as the view is open.
+
+use std::cmp::Reverse;
+
+use crate::analyse::findings::{Finding, Severity};
+
+/// How many are kept: more than a screen has lines for.
+const MAX_ALERTS: usize = 16;
+
+/// Something that is wrong, and when it was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Alert {
+    pub(crate) severity: Severity,
+    /// What, in one sentence.
+    pub(crate) sentence: String,
+    /// The finding that it is; `None` for what the tracer has to say of itself.
+    pub(crate) finding: Option<Finding>,
+    /// When it was seen last, in nanoseconds since the Unix epoch.
+    pub(crate) last_ns: u64,
+}
+
+/// All of them: the worst first, of equals that which was seen last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Alerts(Vec<Alert>);
+
+impl Alerts {
+    /// A finding, or one again.
+    pub(crate) fn find(&mut self, finding: Finding, now_ns: u64) {
+        self.put(Alert {
+            severity: finding.severity,
+            sentence: finding.sentence.clone(),
+            finding: Some(finding),
+            last_ns: now_ns,
+        });
+    }
+
+    /// What the tracer has to say of itself.
+    pub(crate) fn tell(&mut self, sentence: String, now_ns: u64) {
+        self.put(Alert { severity: Severity::Warning, sentence, finding: None, last_ns: now_ns });
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Alert] {
+        &self.0
+    }
+
+    fn put(&mut self, alert: Alert) {
+        self.0.retain(|known| known.sentence != alert.sentence);
+        self.0.push(alert);
+        self.0.sort_by_key(|alert| (alert.severity, Reverse(alert.last_ns)));
+        self.0.truncate(MAX_ALERTS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::findings::Rule;
+
+    fn finding(severity: Severity, sentence: &str, evidence: &str) -> Finding {
+        Finding {
+            rule: Rule::Full,
+            severity,
+            sentence: sentence.to_owned(),
+            evidence: evidence.to_owned(),
+            remedies: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_news_take_the_place_of_old() {
+        let mut alerts = Alerts::default();
+        alerts.find(finding(Severity::Critical, "full", "1 of 2"), 1);
+        alerts.tell("a hook is blind".to_owned(), 2);
+        alerts.find(finding(Severity::Note, "ends", ""), 3);
+        alerts.find(finding(Severity::Critical, "full", "2 of 2"), 4);
+        alerts.find(finding(Severity::Critical, "none free", ""), 5);
+        let sentences: Vec<&str> = alerts.all().iter().map(|one| &*one.sentence).collect();
+        assert_eq!(sentences, ["none free", "full", "a hook is blind", "ends"]);
+        let full = alerts.all()[1].finding.as_ref().unwrap();
+        assert_eq!((&*full.evidence, alerts.all()[1].last_ns), ("2 of 2", 4));
+    }
+
+    #[test]
+    fn what_is_worst_stays_when_there_is_no_room() {
+        let mut alerts = Alerts::default();
+        alerts.find(finding(Severity::Critical, "full", ""), 0);
+        for n in 0..100 {
+            alerts.find(finding(Severity::Note, &n.to_string(), ""), n);
+        }
+        assert_eq!(alerts.all().len(), MAX_ALERTS);
+        assert_eq!((&*alerts.all()[0].sentence, &*alerts.all()[1].sentence), ("full", "99"));
+    }
+}

@@ -1,0 +1,73 @@
+//! What is wrong: two lines beside everything else, and a page with all of it.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::analyse::findings::{Finding, Rule, Severity};
+
+fn finding(severity: Severity, rule: Rule, sentence: &str, remedies: &[&str]) -> Input<'static> {
+    Input::Finding(Finding {
+        rule,
+        severity,
+        sentence: sentence.to_owned(),
+        evidence: "28232 of 28232 ports in use (100 %); mostly pool (181)".to_owned(),
+        remedies: remedies.iter().map(|&remedy| remedy.to_owned()).collect(),
+    })
+}
+
+#[test]
+fn the_worst_is_seen_first_and_all_of_it_on_request() {
+    let mut scene = recording();
+    let reserved = "a block of reserved ports inside the range makes connects slow now and then";
+    scene.state.apply(finding(Severity::Note, Rule::ReservedBlock, reserved, &[]));
+    scene.state.apply(Input::Notice("hook kprobe sees no bind any more".to_owned()));
+    let full = "no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails";
+    let remedies = [
+        "keep connections and use them again: a pool, HTTP keep-alive",
+        "sysctl -w net.ipv4.ip_local_reserved_ports=8080 \
+         net.ipv4.ip_local_port_range=\"10240 65535\"",
+    ];
+    scene.state.apply(finding(Severity::Critical, Rule::Full, full, &remedies));
+    let text = scene.text(80, 24);
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('!')).collect();
+    assert_snapshot!(lines.join("\n"), @"
+    ! no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
+    ! hook kprobe sees no bind any more (! has 1 more)
+    ");
+    scene.press("!");
+    assert_snapshot!(scene.text(80, 24), @r#"
+    ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
+        34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
+    ! no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
+    ! hook kprobe sees no bind any more (! has 1 more)
+    critical: no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
+      [full]
+      28232 of 28232 ports in use (100 %); mostly pool (181)
+      remedy: keep connections and use them again: a pool, HTTP keep-alive
+      remedy: sysctl -w net.ipv4.ip_local_reserved_ports=8080
+        net.ipv4.ip_local_port_range="10240 65535"
+
+    warning: hook kprobe sees no bind any more
+
+    note: a block of reserved ports inside the range makes connects slow now and
+      then [reserved-block]
+      28232 of 28232 ports in use (100 %); mostly pool (181)
+
+
+
+
+
+
+    q quit Esc back j k scroll Space freeze ? help
+    "#);
+    scene.press("\x1b");
+    assert_eq!(scene.text(80, 24), text);
+}
+
+#[test]
+fn without_alerts_the_page_says_so() {
+    let mut scene = recording();
+    scene.press("!");
+    assert!(scene.text(80, 24).contains("nothing is known to be wrong"));
+}
