@@ -318,8 +318,7 @@ fn help_fits_the_smallest_screen() {
           Enter  open what the cursor is on; of a process, its destinations
             Esc  back; at last, drop the filter
               /  filter by address, port, name or number of a process
-              f  only what failed
-            s S  sort by the next column; the other way round
+          f s S  only what failed; sort by the next column; the other way round
           Space  freeze what is shown, or go on; nothing is missed meanwhile
               r  reset: count from now on, in the summary at the end, too
     Columns
@@ -330,7 +329,8 @@ fn help_fits_the_smallest_screen() {
           TRIED  candidates that a search looked at, mean of the last second
         LAT(us)  time that a search took, mean of the last second
         VERDICT  how ports are handed out, by the last 64
-    q quit Esc back j k scroll Space freeze ? help                1 more lines below
+            × –  on the axis: an assignment failed; in a column: not known
+    q quit Esc back j k scroll Space freeze ? help
     ");
 }
 
