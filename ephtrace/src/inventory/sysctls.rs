@@ -68,7 +68,16 @@ impl Add for TrackerCounts {
     }
 }
 
+/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older
+/// kernels compare full seconds (`tcp_twsk_unique`).
+const REUSE_DELAY_MS: u32 = 1000;
+
 impl Sysctls {
+    /// How old a TIME_WAIT must be to be taken over, in milliseconds.
+    pub fn reuse_delay_ms(&self) -> u32 {
+        self.tw_reuse_delay_ms.unwrap_or(REUSE_DELAY_MS)
+    }
+
     /// Whether connect may use `port`: in the range, and not reserved.
     pub fn is_usable(&self, port: u16) -> bool {
         self.range.contains(port) && !self.reserved.contains(port)

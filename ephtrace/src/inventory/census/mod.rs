@@ -15,7 +15,8 @@ use std::ops::Range;
 
 use self::holders::holders;
 pub use self::listing::Listing;
-use self::rank::{may_reuse, rank};
+pub(super) use self::rank::may_reuse;
+use self::rank::rank;
 use super::{
     asked::{Ask, Asked, Taken},
     bound::{Bound, Held, HeldState},
@@ -32,10 +33,6 @@ pub const MAX_HELD: usize = 1024;
 
 /// Whose ports are is asked once so many of 100 are taken: before, nobody goes short.
 const HOLDERS_FROM_PERCENT: u32 = 50;
-
-/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older
-/// kernels compare full seconds (`tcp_twsk_unique`).
-const REUSE_DELAY_MS: u32 = 1000;
 
 /// What is in use in one namespace, before anybody asked whose it is.
 #[derive(Debug)]
@@ -247,7 +244,7 @@ impl Census {
 
     /// One whose age is not known may be.
     fn is_old_enough(&self, socket: &Socket) -> bool {
-        let delay_ms = self.sysctls.tw_reuse_delay_ms.unwrap_or(REUSE_DELAY_MS);
+        let delay_ms = self.sysctls.reuse_delay_ms();
         socket.time_wait_age_ms().is_none_or(|age_ms| u32::from(age_ms) > delay_ms)
     }
 

@@ -9,7 +9,7 @@ use crate::inventory::{
 
 /// Whether `tcp_tw_reuse` lets connect take over this TIME_WAIT once it is old enough
 /// (`tcp_twsk_unique`).
-pub(super) fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> bool {
+pub(in crate::inventory) fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> bool {
     // Without timestamps nothing tells late segments of the old connection from those of the new
     // one.
     if socket.state != TcpState::TimeWait || sysctls.timestamps == Some(0) {

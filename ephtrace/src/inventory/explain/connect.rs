@@ -7,16 +7,13 @@ use super::{
     seen::Seen,
 };
 use crate::inventory::{
+    census::may_reuse,
     owners::{OpenSockets, Owners},
     past_owners::PastOwners,
     socket::{Socket, TcpState},
     sysctls::Sysctls,
 };
 use crate::model::FlowKey;
-
-/// How old a TIME_WAIT must be where no sysctl says, in milliseconds: older kernels compare full
-/// seconds (`tcp_twsk_unique`).
-const DELAY_MS: u32 = 1000;
 
 /// How exactly the age of a TIME_WAIT is known, in milliseconds: the timer that tells it counts
 /// jiffies, and the answer takes a moment.
@@ -102,19 +99,13 @@ fn takeover(sysctls: &Sysctls, socket: &Socket) -> Takeover {
     if socket.state != TcpState::TimeWait && !is_fin_wait2 {
         return Takeover::No;
     }
-    let is_loopback = is_loopback(socket.saddr) || is_loopback(socket.daddr);
-    let is_allowed = match sysctls.tw_reuse {
-        Some(0) => return Takeover::No,
-        Some(2) if !is_loopback => return Takeover::No,
-        Some(1 | 2) => true,
-        _ => false,
-    };
-    // The peer's side of a loopback connection follows the same sysctl; others may do as they like.
-    let has_timestamps = match sysctls.timestamps {
-        Some(0) => return Takeover::No,
-        Some(_) => is_loopback,
-        None => false,
-    };
+    let is_allowed = may_reuse(sysctls, &Socket { state: TcpState::TimeWait, ..*socket });
+    if !is_allowed && (sysctls.tw_reuse.is_some() || sysctls.timestamps == Some(0)) {
+        return Takeover::No;
+    }
+    // Both sides of a loopback connection follow the same sysctl; other peers do as they like.
+    let has_timestamps =
+        sysctls.timestamps.is_some() && (is_loopback(socket.saddr) || is_loopback(socket.daddr));
     match is_old(sysctls, socket) {
         Some(false) => Takeover::No,
         Some(true) if is_allowed && has_timestamps && !is_fin_wait2 => Takeover::Yes,
@@ -125,7 +116,7 @@ fn takeover(sysctls: &Sysctls, socket: &Socket) -> Takeover {
 /// Whether a TIME_WAIT is old enough; `None` if that is too close to tell.
 fn is_old(sysctls: &Sysctls, socket: &Socket) -> Option<bool> {
     let age_ms = u32::from(socket.time_wait_age_ms()?);
-    let delay_ms = sysctls.tw_reuse_delay_ms.unwrap_or(DELAY_MS);
+    let delay_ms = sysctls.reuse_delay_ms();
     if age_ms > delay_ms.saturating_add(AGE_ERROR_MS) {
         return Some(true);
     }
