@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= ring-size= v/verbose q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= no-kernel-cost ring-size= v/verbose q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -65,6 +65,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -s t -l timestamp -d 'Co
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Column TIME, wall clock; together with -t both'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Column UID'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'Room for long IPv6 addresses from the start'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -121,6 +122,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s t -l timesta
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d 'Column TIME, wall clock; together with -t both'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Column UID'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'Room for long IPv6 addresses from the start'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -154,6 +156,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l json -d 'Pri
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -169,6 +172,7 @@ sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Look at what is in use only, and count nothing'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l range -d 'The range, such as 10240-65535; without it, that of this network namespace' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l reserved -d 'How many ports of the range are reserved; without it, as many as here' -r
@@ -217,6 +221,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d '
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -271,6 +276,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d '
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s x -l failed -d 'Only failed assignments: the kernel found no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -79,6 +79,11 @@ pub struct KernelArgs {
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 
+    /// Do not have the kernel measure what ephtrace's programs cost: to begin and to end that,
+    /// every ten seconds, it patches its own code, which stops all processors for a moment
+    #[arg(long)]
+    pub no_kernel_cost: bool,
+
     /// Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M
     #[arg(long, value_name = "BYTES", hide = true)]
     pub ring_size: Option<String>,

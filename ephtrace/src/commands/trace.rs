@@ -27,7 +27,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
 
     fn try_from(args: TraceArgs) -> Result<Self, UsageError> {
         let TraceArgs { from, filter, view, stop, kernel, verbosity } = args;
-        let KernelArgs { hook, btf, ring_size } = kernel;
+        let KernelArgs { hook, btf, no_kernel_cost, ring_size } = kernel;
         let ring_bytes = match ring_size {
             Some(size) => parse::ring_bytes("--ring-size", &size)?,
             None => DEFAULT_RING_BYTES,
@@ -50,6 +50,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
             hook: named_hook(hook),
             btf,
             ring_bytes,
+            measures_cost: !no_kernel_cost,
             format: view.format,
             view: view_settings,
             output: view.output,

@@ -47,8 +47,9 @@ impl Cost {
 }
 
 /// Opens a window now and then, and adds up what it saw.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Meter {
+    measures: bool,
     open: Option<Window>,
     total: Cost,
 }
@@ -62,10 +63,17 @@ struct Window {
 }
 
 impl Meter {
+    /// Nothing measured yet. Unless it `measures`, no window is ever opened: the kernel patches its
+    /// own code where it begins and ends to measure (`bpf_stats_enabled_key`), which stops all
+    /// processors for a moment.
+    pub fn new(measures: bool) -> Self {
+        Self { measures, open: None, total: Cost::default() }
+    }
+
     /// Begins to measure, if the kernel allows it and it does not already. `now` reads the
     /// programs' own totals.
     pub fn open(&mut self, now: impl FnOnce() -> Cost) {
-        if self.open.is_some() {
+        if !self.measures || self.open.is_some() {
             return;
         }
         match enable_stats(Stats::RunTime) {

@@ -101,7 +101,7 @@ impl Pipeline {
         let rules = kernel_rules(&tracer);
         let stages = Stages::new(Some(started_ns), None, make(started_ns)?).knowing(rules);
         let failure = not_written(settings);
-        let (ring, meter) = (Ring::new(ring), Meter::default());
+        let (ring, meter) = (Ring::new(ring), Meter::new(settings.measures_cost));
         Ok(Self {
             tracer,
             ring,

@@ -28,6 +28,8 @@ pub struct TraceSettings {
     pub btf: Option<PathBuf>,
     /// Size of the ring buffer, in bytes: a power of two, at least [`MIN_RING_BYTES`].
     pub ring_bytes: u32,
+    /// Whether the kernel measures what the programs cost.
+    pub measures_cost: bool,
     /// How events are written.
     pub format: Format,
     /// How events are shown.
