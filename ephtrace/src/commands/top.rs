@@ -8,10 +8,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::settings::UsageError;
 use crate::{
-    analyse::findings::{DestinationFacts, Facts, Severity, findings},
+    analyse::{
+        findings::{DestinationFacts, Facts, Severity, findings},
+        lanes::LaneKey,
+        summary::DestinationSummary,
+    },
     cli::{TopArgs, TraceArgs},
     host::netns,
-    inventory::{PastOwners, facts},
+    inventory::{Namespace, PastOwners, facts},
+    model::{FlowKey, PortRange, Protocol},
     output::Notices,
     pipeline::{
         announce::{about_blinded, about_module},
@@ -138,16 +143,7 @@ fn tell_use(
     let mut in_use = Vec::new();
     for inventory in &inventories {
         facts::add_inventory(&mut facts, inventory);
-        for namespace in &inventory.namespaces {
-            in_use.extend(namespace.destinations.iter().map(|one| {
-                let range = shown.iter().find(|(lane, _)| lane.flow == one.flow);
-                let range = range.and_then(|(_, one)| one.range);
-                let part = namespace.settings.part(range);
-                let of = namespace.settings.usable_in(part);
-                let ports = of.saturating_sub(namespace.left_in(one, part));
-                (one.flow, InUse { ports, of })
-            }));
-        }
+        in_use.extend(inventory.namespaces.iter().flat_map(|one| in_use_in(one, shown)));
     }
     if !inventories.is_empty() {
         view.tell(Input::InUse(in_use));
@@ -157,8 +153,106 @@ fn tell_use(
     }
 }
 
+/// What is in use for the destinations of a namespace, and for those that are `shown` and have
+/// nothing in use: ports that are bound are taken for them, too.
+fn in_use_in(
+    namespace: &Namespace,
+    shown: &[(LaneKey, DestinationSummary)],
+) -> Vec<(FlowKey, InUse)> {
+    let counted = |flow: FlowKey, range: Option<PortRange>, left: &dyn Fn(PortRange) -> u32| {
+        let part = namespace.settings.part(range);
+        let of = namespace.settings.usable_in(part);
+        (flow, InUse { ports: of.saturating_sub(left(part)), of })
+    };
+    let range_of = |flow: FlowKey| {
+        shown.iter().find(|(lane, _)| lane.flow == flow).and_then(|(_, one)| one.range)
+    };
+    let used = namespace
+        .destinations
+        .iter()
+        .map(|one| counted(one.flow, range_of(one.flow), &|part| namespace.left_in(one, part)));
+    let is_unused = |lane: &LaneKey| {
+        lane.protocol == Some(Protocol::Tcp)
+            && lane.flow.netns == Some(namespace.place.netns)
+            && lane.flow.has_destination()
+            // Of those that are not listed, nobody knows.
+            && namespace.others.is_none()
+            && namespace.destinations.iter().all(|one| one.flow != lane.flow)
+    };
+    let unused = shown
+        .iter()
+        .filter(|(lane, _)| is_unused(lane))
+        .map(|(lane, one)| counted(lane.flow, one.range, &|part| namespace.left_for_others(part)));
+    used.chain(unused).collect()
+}
+
 /// The name of this host.
 fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analyse::tally::Tally,
+        inventory::{
+            census::{Census, Listing},
+            namespace::NetnsRef,
+            owners::{OpenSockets, Owners},
+            port_set::PortSet,
+            socket::{Socket, TcpState},
+            sysctls::Sysctls,
+        },
+        model::{Assignment, Origin},
+    };
+
+    /// A range of ten ports: three are in use for port 443, one has a listener.
+    fn namespace() -> Namespace {
+        let here = [10, 0, 0, 1].into();
+        let open = |sport| Socket::new(here, here, sport, 443, TcpState::Established);
+        let listens = Socket::new(here, [0, 0, 0, 0].into(), 40_009, 0, TcpState::Listen);
+        let sysctls = Sysctls {
+            range: PortRange::new(40_000, 40_009),
+            reserved: PortSet::default(),
+            step_width: None,
+            tw_reuse: None,
+            tw_reuse_delay_ms: None,
+            timestamps: None,
+            autobind_reuse: None,
+            conntrack: None,
+        };
+        let in_range = (40_000..40_003).map(open).chain([listens]).collect();
+        let listing = Listing { in_range, ..Listing::default() };
+        let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
+        let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
+        census.describe(9, Owners { open: &open, past_owners: &past_owners })
+    }
+
+    #[test]
+    fn a_destination_with_nothing_in_use_is_known_to_have_nothing() {
+        let assigned = |netns, dport| Assignment {
+            flow: FlowKey {
+                netns: Some(netns),
+                saddr: [10, 0, 0, 1].into(),
+                daddr: Some([10, 0, 0, 1].into()),
+                dport: Some(dport),
+            },
+            protocol: Some(Protocol::Tcp),
+            origin: Some(Origin::Connect),
+            sport: Some(40_000),
+            ..Assignment::default()
+        };
+        let mut tally = Tally::new(Some(0));
+        let mut shown = Vec::new();
+        for assignment in [assigned(7, 443), assigned(7, 80), assigned(8, 80)] {
+            tally.observe(&assignment);
+            let lane = LaneKey::of(&assignment);
+            shown.push((lane, tally.destination(&lane).unwrap()));
+        }
+        let used = in_use_in(&namespace(), &shown);
+        let told: Vec<_> = used.iter().map(|(flow, it)| (flow.dport, it.ports, it.of)).collect();
+        assert_eq!(told, [(Some(443), 4, 10), (Some(80), 1, 10)]);
+    }
 }
