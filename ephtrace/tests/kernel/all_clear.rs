@@ -289,8 +289,10 @@ fn time_waits_count_unless_they_can_be_taken_over() -> Result<()> {
     for (timestamps, reuse, is_fine) in [("1", "2", true), ("0", "2", false), ("1", "0", false)] {
         in_small_netns(|listeners| {
             set("tcp_timestamps", timestamps)?;
-            set("tcp_tw_reuse", reuse)?;
+            // While it fills, a slow machine would take over those that are a second old.
+            set("tcp_tw_reuse", "0")?;
             fill_with_time_waits(&listeners)?;
+            set("tcp_tw_reuse", reuse)?;
             wait::until("TIME_WAITs are old", || Ok(are_old()?.then_some(())))?;
             let said = ports(&[])?;
             let (code, line) = check()?;
