@@ -40,9 +40,6 @@ pub(crate) struct Args {
     /// Build nothing of ephtrace: only the init and what --file names
     #[arg(long)]
     bare: bool,
-    /// Set a variable for the command: NAME=VALUE
-    #[arg(long, value_name = "NAME=VALUE")]
-    env: Vec<String>,
     /// What to run in place of the tests; /bin has ephtrace and assign
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -69,6 +66,9 @@ pub(crate) struct Options {
     /// Hooks that the tests in guests go through, with commas
     #[arg(long, value_name = "HOOKS", default_value = "fentry,kprobe,sock_ops")]
     hooks: String,
+    /// Set a variable for the tests, or for the command: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
     /// Only the tests in guests whose name has this in it
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -112,6 +112,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
     plan.command.extend(options.only.clone());
     plan.environment.push(format!("EPHTRACE_HOOKS={}", options.hooks));
     plan.environment.extend(TEST_SIZES.map(str::to_owned));
+    plan.environment.extend(options.env.iter().cloned());
     Ok(verdict::report(&boot(options, Prefix::Always, &plan)?))
 }
 
@@ -141,8 +142,11 @@ enum Prefix {
 
 /// What the guests of one command have.
 fn plan(args: &Args) -> Result<Plan> {
-    let mut plan =
-        Plan { environment: args.env.clone(), command: args.command.clone(), ..Plan::default() };
+    let mut plan = Plan {
+        environment: args.options.env.clone(),
+        command: args.command.clone(),
+        ..Plan::default()
+    };
     if args.bare {
         plan.add_init(&artifacts::guest_init()?)?;
     } else {
