@@ -252,7 +252,7 @@ fn may_self_connect(to: SocketAddr, seen: &Seen) -> Option<bool> {
 /// The sockets that the question is about, and how many more there are.
 fn holdings(question: &Question, seen: &Seen, owners: Owners<'_>) -> (Vec<Holding>, usize) {
     let is_meant = |protocol: Transport, socket: &Socket| match *question {
-        // They may be thousands: the census tells whose they are.
+        // A destination may have thousands: the census tells whose they are.
         Question::Destination(_) => false,
         Question::Tuple { from, .. } => protocol == Transport::Tcp && socket.sport == from.port(),
         Question::Port { port, transport } => {

@@ -51,7 +51,7 @@ impl Way {
 pub enum Verdict {
     /// The call succeeds.
     Free,
-    /// That depends on what the kernel does not list.
+    /// What the kernel does not list decides.
     Unknown,
     /// The call fails.
     NotFree,

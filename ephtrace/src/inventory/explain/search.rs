@@ -13,7 +13,7 @@ pub(super) enum PortState {
     Taken,
     /// The port can be had.
     Free,
-    /// That depends on this.
+    /// This decides.
     Unsure(Unsure),
 }
 
