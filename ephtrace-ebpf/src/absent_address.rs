@@ -63,7 +63,7 @@ pub(crate) fn eph_kaddr4(ctx: ProbeContext) {
     asked(&ctx);
 }
 
-/// The same over IPv6.
+/// A call over IPv6 begins.
 #[kprobe(function = "__inet6_bind")]
 pub(crate) fn eph_kaddr6(ctx: ProbeContext) {
     asked(&ctx);
@@ -75,7 +75,7 @@ pub(crate) fn eph_kabsent4(ctx: RetProbeContext) {
     returned_probed(&ctx);
 }
 
-/// The same over IPv6.
+/// A call over IPv6 returns.
 #[kretprobe(function = "__inet6_bind")]
 pub(crate) fn eph_kabsent6(ctx: RetProbeContext) {
     returned_probed(&ctx);

@@ -50,7 +50,7 @@ pub(crate) struct InFlight {
     pub(crate) asked: u64,
     /// Address of the socket whose `bind()` is under way (kprobe), or was refused last (fexit).
     pub(crate) refused_sk: u64,
-    /// Where the address is that this `bind()` names.
+    /// The place of the address that this `bind()` names.
     pub(crate) refused_addr: u64,
     /// Address of the socket whose connect or listen was passed over last, 0 once its end was seen.
     pub(crate) passed_over: u64,

@@ -198,12 +198,10 @@ mod tests {
     use crate::{
         analyse::tally::Tally,
         inventory::{
-            census::{Census, Listing},
+            census::{Census, Listing, tests::sysctls},
             namespace::NetnsRef,
             owners::{OpenSockets, Owners},
-            port_set::PortSet,
             socket::{Socket, TcpState},
-            sysctls::Sysctls,
         },
         model::{Assignment, Origin},
     };
@@ -213,19 +211,13 @@ mod tests {
         let here = [10, 0, 0, 1].into();
         let open = |sport| Socket::new(here, here, sport, 443, TcpState::Established);
         let listens = Socket::new(here, [0, 0, 0, 0].into(), 40_009, 0, TcpState::Listen);
-        let sysctls = Sysctls {
-            range: PortRange::new(40_000, 40_009),
-            reserved: PortSet::default(),
-            step_width: None,
-            tw_reuse: None,
-            tw_reuse_delay_ms: None,
-            timestamps: None,
-            autobind_reuse: None,
-            conntrack: None,
-        };
         let in_range = (40_000..40_003).map(open).chain([listens]).collect();
         let listing = Listing { in_range, ..Listing::default() };
-        let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
+        let census = Census::new(
+            NetnsRef { netns: 7, ..NetnsRef::default() },
+            sysctls(40_000, 40_009, &[]),
+            listing,
+        );
         let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
         census.describe(9, Owners { open: &open, past_owners: &past_owners })
     }

@@ -10,7 +10,7 @@ use crate::model::{FlowKey, Origin, PortRange};
 /// The widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: PortRange = PortRange::new(10_240, 65_535);
 
-/// Where Kubernetes has its services: rules of the firewall, of which no list of sockets tells.
+/// Ports of Kubernetes' services: rules of the firewall, of which no list of sockets tells.
 const NODE_PORTS: PortRange = PortRange::new(30_000, 32_767);
 
 /// A range of so many ports gains little by [`WIDE_RANGE`], or would shrink.

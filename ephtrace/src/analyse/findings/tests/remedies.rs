@@ -1,4 +1,4 @@
-//! What to type: settings where they hold, and what has to be kept.
+//! Remedies: settings where they hold, and what has to be kept.
 
 use insta::assert_snapshot;
 

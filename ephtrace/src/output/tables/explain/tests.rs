@@ -3,14 +3,13 @@ use std::net::IpAddr;
 use super::*;
 use crate::{
     inventory::{
+        census::tests::sysctls,
         explain::{Hidden, Question, Seen, answer},
         owners::{OpenSockets, Owners, Process},
         past_owners::PastOwners,
-        port_set::PortSet,
         socket::{Socket, TcpState},
-        sysctls::Sysctls,
     },
-    model::{Comm, PortRange},
+    model::Comm,
 };
 
 /// Three connections of a pool, one TIME_WAIT, a listener, in a range of six.
@@ -29,16 +28,7 @@ fn seen() -> Seen {
     let open = (40_000..40_003).map(|sport| connected(sport, TcpState::Established));
     Seen {
         netns: 7,
-        sysctls: Sysctls {
-            range: PortRange::new(40_000, 40_005),
-            reserved: PortSet::default(),
-            step_width: None,
-            tw_reuse: Some(2),
-            tw_reuse_delay_ms: None,
-            timestamps: Some(1),
-            autobind_reuse: None,
-            conntrack: None,
-        },
+        sysctls: sysctls(40_000, 40_005, &[]),
         tcp: open.chain([waiting, listening]).collect(),
         udp: Vec::new(),
         hidden: Hidden::default(),
