@@ -38,7 +38,7 @@ fn minimal() -> Vec<u8> {
             text,
             "{{\"ts_ns\":{ts_ns},\"saddr\":\"10.0.0.1\",\"sport\":{sport},\
              \"daddr\":\"10.0.1.{lane}\",\"dport\":443,\"protocol\":\"tcp\",\
-             \"origin\":\"connect\",\"range\":[32768,60999],\
+             \"origin\":\"connect\",\"range_low\":32768,\"range_high\":60999,\
              \"pid\":{pid},\"comm\":\"curl\",\"errno\":0}}"
         );
     }

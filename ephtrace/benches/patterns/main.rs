@@ -114,6 +114,8 @@ fn main() -> io::Result<()> {
         let outcomes = run(base, seeds, n, shown, level);
         writeln!(out, "## n = {n}\n\n{}", tables::confusion(&outcomes))?;
         writeln!(out, "Open set, confidently wrong: {:.3?}\n", tables::open(&outcomes))?;
+        writeln!(out, "{}", tables::calibration(&tables::pattern_guesses(&outcomes)))?;
+        writeln!(out, "{}", tables::calibration(&tables::algorithm_guesses(&outcomes)))?;
         list(&mut out, &arguments, &outcomes)?;
         columns.push((format!("n = {n}"), outcomes));
     }

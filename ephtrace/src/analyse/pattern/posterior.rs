@@ -79,7 +79,7 @@ const USUAL_RANGE: f64 = 0.03;
 fn prior(algorithm: Algorithm) -> f64 {
     match algorithm {
         // No system is known to use it.
-        Algorithm::Alg5RandInc => 0.2,
+        Algorithm::Alg5RandInc => 0.15,
         Algorithm::Mixed => MIXED_PRIOR,
         Algorithm::Fixed => FIXED_PRIOR,
         _ => 1.0,
@@ -373,9 +373,11 @@ fn open(c: &Ensemble, n: f64) -> Vec<Member> {
 }
 
 /// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
-/// again and again; fitted on the tuning seeds of the evaluation (`docs/patterns.md`).
+/// again and again. A few events have had less time for that. Fitted on the tuning seeds of the
+/// evaluation (`docs/patterns.md`).
 pub(super) fn temper(n: f64) -> f64 {
-    (1.8 / n.max(1.0).sqrt()).clamp(0.02, 1.0)
+    let n = n.max(1.0);
+    (1.8 / n.sqrt() * (1.0 + 1.0 / n)).clamp(0.02, 1.0)
 }
 
 /// Probability of each member.

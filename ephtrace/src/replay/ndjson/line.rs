@@ -1,6 +1,6 @@
 //! One line, walked key by key along the table of columns.
 
-use std::{borrow::Cow, fmt, net::IpAddr};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::LazyLock};
 
 use serde::{
     Deserialize, Deserializer,
@@ -57,7 +57,8 @@ impl<'de> Visitor<'de> for Line<'_> {
                     let range: Option<(u16, u16)> = map.next_value()?;
                     let (low, high) = range.unzip();
                     draft.set_range(low, high);
-                    seen |= ends();
+                    seen |= ENDS.bits;
+                    next = ENDS.next;
                 }
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -81,11 +82,21 @@ const ALL: u64 = (1 << COLUMNS.len()) - 1;
 /// Both ends of the range in one value, as recordings had it before each got a column of its own.
 pub(super) const OLD_RANGE: &str = "range";
 
-/// The bits of both ends of the range.
-fn ends() -> u64 {
+/// Where the columns of both ends of the range are.
+static ENDS: LazyLock<Ends> = LazyLock::new(|| {
     let names = [RANGE_LOW.name, RANGE_HIGH.name];
-    let at = COLUMNS.iter().enumerate().filter(|(_, column)| names.contains(&column.name));
-    at.fold(0, |bits, (at, _)| bits | 1 << at)
+    let columns = COLUMNS.iter().enumerate().filter(|(_, column)| names.contains(&column.name));
+    columns.fold(Ends { bits: 0, next: 0 }, |ends, (at, _)| Ends {
+        bits: ends.bits | 1 << at,
+        next: at + 1,
+    })
+});
+
+struct Ends {
+    /// A bit for each of the two.
+    bits: u64,
+    /// The column behind them.
+    next: usize,
 }
 
 /// What a key stands for.

@@ -39,8 +39,9 @@ pub(super) fn make(rows: u32) -> Result<String> {
         text.push_str(r#""uid":1000,"netns":4026531840,"cgroup_id":8123,"container":null,"#);
         text.push_str(r#""family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","#);
         write!(text, r#""sport":{port},"daddr":"10.0.1.{to}","dport":443,"errno":0,"#)?;
-        write!(text, r#""error":null,"latency_ns":{latency_ns},"range":[32768,60999],"#)?;
-        write!(text, r#""range_source":"netns","salt_epoch":171800,"first_candidate":{port},"#)?;
+        write!(text, r#""error":null,"latency_ns":{latency_ns},"range_low":32768,"#)?;
+        write!(text, r#""range_high":60999,"range_source":"netns","salt_epoch":171800,"#)?;
+        write!(text, r#""first_candidate":{port},"#)?;
         write!(text, r#""tried":1,"pass":"first","search_unknown":null,"step":{step},"#)?;
         writeln!(text, r#""self_connect":false,"cookie":{n},"hook":"fentry"}}"#)?;
     }
