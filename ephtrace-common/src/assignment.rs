@@ -34,16 +34,16 @@ pub struct AssignmentRecord {
     pub word_before: u32,
     /// The same word at the end. Known with [`known::WORD_AFTER`].
     pub word_after: u32,
-    /// Process id (`tgid`) in the initial pid namespace.
+    /// Process id (`tgid`) in the pid namespace of the loader, see [`OUTSIDE`].
     pub pid: u32,
-    /// Thread id in the initial pid namespace.
+    /// Thread id in the pid namespace of the loader, see [`OUTSIDE`].
     pub tid: u32,
     /// Real user id of the task in the initial user namespace.
     pub uid: u32,
     /// Inode number of the socket's network namespace.
     pub netns: u32,
-    /// 0 for success, else the positive errno.
-    pub errno: u32,
+    /// Process id (`tgid`) in the initial pid namespace; 0 if the loader is there, too.
+    pub host_pid: u32,
     /// Which optional fields are known: bits of [`known`].
     pub known: u32,
     /// `net.ipv4.ip_local_port_range` of the namespace, low end.
@@ -54,8 +54,11 @@ pub struct AssignmentRecord {
     pub socket_low: u16,
     /// High end of the socket's `IP_LOCAL_PORT_RANGE`, 0 if unset.
     pub socket_high: u16,
-    /// `net.ipv4.ip_local_port_step_width` (Linux 7.1 and later), 0 if off or absent.
-    pub step_width: u32,
+    /// `net.ipv4.ip_local_port_step_width` (Linux 7.1 and later), 0 if off or absent; 65,535 for
+    /// anything above.
+    pub step_width: u16,
+    /// 0 for success, else the positive errno.
+    pub errno: u16,
     /// The assigned port in host order; 0 for a failed assignment.
     pub sport: u16,
     /// Destination port in host order.
@@ -72,6 +75,17 @@ pub struct AssignmentRecord {
     pub reserved: u8,
     /// Origin `Explicit`: the port that the program named, or that its socket had; else 0.
     pub named_port: u16,
+}
+
+/// Bit of a process or thread id: the loader is in a pid namespace of its own, in which the task
+/// has no id. The rest of it is the id in the initial one. No id has this bit (`PID_MAX_LIMIT` is
+/// 2²²).
+pub const OUTSIDE: u32 = 1 << 31;
+
+/// A process or thread id of the kernel half, if the task has any in the loader's pid namespace.
+#[must_use]
+pub const fn id_here(id: u32) -> Option<u32> {
+    if id & OUTSIDE == 0 { Some(id) } else { None }
 }
 
 /// Bits of [`AssignmentRecord::known`].

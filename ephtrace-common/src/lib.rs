@@ -31,7 +31,7 @@ mod enums;
 mod settings;
 pub mod totals;
 
-pub use assignment::{AssignmentRecord, known};
+pub use assignment::{AssignmentRecord, OUTSIDE, id_here, known};
 pub use counters::Counter;
 pub use enums::{Hook, Origin, Protocol, Site};
 pub use settings::{Cidr, Features, Filter, Offsets, PortSpan, Settings, bounds};

@@ -33,9 +33,11 @@ pub struct Settings {
     pub features: Features,
     /// Which assignments are added up: one of [`crate::totals::mode`].
     pub totals: u32,
-    /// ephtrace's own process id in the initial pid namespace, 0 if not known. Its searches are
-    /// tests of the hook: they bypass the filter and end in the map `SELF_TEST`.
+    /// ephtrace's own process id in its pid namespace, 0 if not known. Its searches are tests of
+    /// the hook: they bypass the filter and end in the map `SELF_TEST`.
     pub own_pid: u32,
+    /// Inode number of the pid namespace whose ids are told; 0 for the initial one.
+    pub pid_namespace: u32,
     /// Always zero: keeps the size a multiple of eight.
     pub reserved: u32,
 }
@@ -84,6 +86,16 @@ pub struct Offsets {
     pub task_tgid: u32,
     /// `task_struct.group_leader`.
     pub task_group_leader: u32,
+    /// `task_struct.thread_pid`: the `struct pid` of the thread.
+    pub task_thread_pid: u32,
+    /// `pid.level`: how deep its namespace is.
+    pub pid_level: u32,
+    /// `pid.numbers`: a `struct upid` for each namespace from the initial one down.
+    pub pid_numbers: u32,
+    /// `upid.ns`.
+    pub upid_ns: u32,
+    /// `pid_namespace.ns.inum`.
+    pub pid_namespace_inum: u32,
     /// `task_struct.comm`.
     pub task_comm: u32,
     /// `task_struct.cgroups`.

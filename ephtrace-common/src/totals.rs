@@ -37,7 +37,7 @@ pub const ERRNOS: [u32; ERRNO_SLOTS] = [99, 98, 11, 12, 0];
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct TotalsKey {
-    /// Process id (`tgid`) in the initial pid namespace.
+    /// Process id (`tgid`) in the pid namespace of the loader, see [`crate::OUTSIDE`].
     pub pid: u32,
     /// Inode number of the network namespace, 0 if not known.
     pub netns: u32,

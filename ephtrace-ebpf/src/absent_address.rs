@@ -162,7 +162,7 @@ fn tell<const TRUSTED: bool>(ctx: &impl EbpfContext, hook: Hook, sk: *const u8, 
     if !start.principal.is_null() {
         // SAFETY: a live map value.
         let principal = unsafe { &*start.principal };
-        owner = Owner { pid: principal.pid, tid: principal.tid, uid: principal.uid };
+        owner = principal.owner();
     }
     let ends = sock::named_by(addr);
     search::begin_for::<TRUSTED>(start, &owner, &ends, sk, protocol, None);

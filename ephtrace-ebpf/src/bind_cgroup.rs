@@ -6,7 +6,6 @@
 //! there is no search, and no `post_bind`.
 
 use aya_ebpf::{
-    helpers::generated::bpf_get_current_uid_gid,
     macros::{cgroup_sock, cgroup_sock_addr},
     programs::{SockAddrContext, SockContext},
 };
@@ -18,7 +17,7 @@ use crate::{
     in_flight::{self, state},
     search::{self, Start},
     sock::{self, Endpoints},
-    task::{self, Owner},
+    task,
 };
 
 /// Return value of a program on a cgroup that lets the call go on.
@@ -74,10 +73,7 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
         (&raw mut (*slot).passing).write_volatile((*ctx.sock_addr).__bindgen_anon_1.sk as u64);
         (&raw const (*slot).passing).read_volatile() as *const u8
     };
-    // SAFETY: takes no argument and cannot fail.
-    let uid = unsafe { bpf_get_current_uid_gid() } as u32;
-    let (pid, tid) = task::ids();
-    let owner = Owner { pid, tid, uid };
+    let owner = task::read_owner();
     // No return probe looks for the site.
     let mut start = Start::new(Hook::SockOps, origin, Site::Bind);
     start.is_tentative = true;

@@ -63,7 +63,7 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     record.end_ns = now;
     record.latency_ns = now.wrapping_sub(slot.start_ns);
     record.sport = outcome.sport;
-    record.errno = outcome.errno;
+    record.errno = outcome.errno as u16;
     if outcome.cookie != 0 {
         record.cookie = outcome.cookie;
         record.known |= known::COOKIE;

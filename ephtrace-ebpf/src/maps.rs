@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use ephtrace_common::{AssignmentRecord, Counter};
 
-use crate::{atomic, globals::setting};
+use crate::{atomic, globals::setting, task::Owner};
 
 /// Finished assignments, one [`AssignmentRecord`] each. The loader sets the size.
 #[map]
@@ -53,14 +53,26 @@ pub(crate) struct Principal {
     pub(crate) cgroup_id: u64,
     /// Name of the process.
     pub(crate) comm: [u64; 2],
-    /// Process id.
+    /// As of an [`Owner`].
     pub(crate) pid: u32,
-    /// Id of the thread that connected.
+    /// Of the thread that connected, as of an [`Owner`].
     pub(crate) tid: u32,
     /// Real user id.
     pub(crate) uid: u32,
+    /// As of an [`Owner`].
+    pub(crate) host_pid: u32,
     /// 1 if the filter wants what it does.
     pub(crate) is_kept: u32,
+    /// Always zero: keeps the size a multiple of eight.
+    pub(crate) reserved: u32,
+}
+
+impl Principal {
+    /// Who the kernel thread acts for.
+    #[inline(always)]
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { pid: self.pid, tid: self.tid, uid: self.uid, host_pid: self.host_pid }
+    }
 }
 
 /// Adds one to `counter`.

@@ -60,6 +60,8 @@ fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
         pid: owner.pid,
         tid: owner.tid,
         uid: owner.uid,
+        host_pid: owner.host_pid,
+        reserved: 0,
         is_kept: u32::from(filter::keep_task(task, &owner)),
     };
     // Without room for it, the kernel thread is shown.

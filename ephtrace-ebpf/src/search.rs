@@ -87,7 +87,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
     if !start.principal.is_null() {
         // SAFETY: a live map value.
         let principal = unsafe { &*start.principal };
-        owner = Owner { pid: principal.pid, tid: principal.tid, uid: principal.uid };
+        owner = principal.owner();
     }
     let ends = if start.has_destination {
         sock::endpoints::<TRUSTED>(sk)
@@ -268,6 +268,7 @@ fn fill_fixed(
     record.pid = owner.pid;
     record.tid = owner.tid;
     record.uid = owner.uid;
+    record.host_pid = owner.host_pid;
     record.family = ends.family;
     record.dport = ends.dport;
     // SAFETY: both addresses are 16 bytes at offsets that are multiples of 8.

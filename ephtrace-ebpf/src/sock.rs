@@ -214,5 +214,5 @@ pub(crate) fn ranges(sk: *const u8, net: *const u8, record: *mut AssignmentRecor
     record.known |= is_known;
     record.socket_low = own as u16;
     record.socket_high = (own >> 16) as u16;
-    record.step_width = step_width;
+    record.step_width = step_width.min(u32::from(u16::MAX)) as u16;
 }

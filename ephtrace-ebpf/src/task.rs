@@ -9,18 +9,20 @@ use aya_ebpf::{
         },
     },
 };
-use ephtrace_common::Offsets;
+use ephtrace_common::{OUTSIDE, Offsets};
 
 use crate::{globals::setting, read};
 
-/// Who a search belongs to. Names and numbers are those of the initial namespaces.
+/// Who a search belongs to.
 pub(crate) struct Owner {
-    /// Process id.
+    /// Process id, as the loader sees it; see [`OUTSIDE`].
     pub(crate) pid: u32,
-    /// Thread id.
+    /// Thread id, likewise.
     pub(crate) tid: u32,
-    /// Real user id.
+    /// Real user id in the initial namespace.
     pub(crate) uid: u32,
+    /// Process id in the initial namespace, 0 if the loader is there, too.
+    pub(crate) host_pid: u32,
 }
 
 /// Address of the current `task_struct`.
@@ -34,16 +36,68 @@ pub(crate) fn current() -> u64 {
 #[inline(always)]
 pub(crate) fn owner(_ctx: &impl EbpfContext) -> Owner {
     let ids = bpf_get_current_pid_tgid();
-    Owner { pid: (ids >> 32) as u32, tid: ids as u32, uid: bpf_get_current_uid_gid() as u32 }
+    seen_as((ids >> 32) as u32, ids as u32)
 }
 
-/// Process and thread id of the current task, for programs that may not ask for them (on cgroups,
-/// up to Linux 6.1).
+/// The same for programs that may not ask for the ids (on cgroups, up to Linux 6.1).
 #[inline(always)]
-pub(crate) fn ids() -> (u32, u32) {
+pub(crate) fn read_owner() -> Owner {
     let task = current() as *const u8;
     let id = |offset| read::probe::<u32>(task, offset).unwrap_or(0);
-    (id(setting!(offsets.task_tgid)), id(setting!(offsets.task_pid)))
+    seen_as(id(setting!(offsets.task_tgid)), id(setting!(offsets.task_pid)))
+}
+
+/// The current task, which has these ids in the initial pid namespace, as the loader sees it.
+#[inline(always)]
+fn seen_as(pid: u32, tid: u32) -> Owner {
+    let uid = bpf_get_current_uid_gid() as u32;
+    if setting!(pid_namespace) == 0 {
+        return Owner { pid, tid, uid, host_pid: 0 };
+    }
+    let host_pid = pid;
+    let (pid, tid) = namespace_ids().unwrap_or((pid | OUTSIDE, tid | OUTSIDE));
+    Owner { pid, tid, uid, host_pid }
+}
+
+/// Most pid namespaces within one another (`MAX_PID_NS_LEVEL`).
+const PID_LEVELS: u32 = 32;
+
+/// Bytes of a `struct upid`: an id and the address of its namespace.
+const UPID_BYTES: usize = 16;
+
+/// Process and thread id of the current task in the loader's pid namespace, if it has any there: in
+/// its own namespace and in all those around that, a task has an id.
+///
+/// `bpf_get_ns_current_pid_tgid` tells only of tasks whose own namespace is the loader's.
+#[inline(always)]
+fn namespace_ids() -> Option<(u32, u32)> {
+    let task = current() as *const u8;
+    let thread = read::probe::<*const u8>(task, setting!(offsets.task_thread_pid))?;
+    let leader = read::probe::<*const u8>(task, setting!(offsets.task_group_leader))?;
+    let process = read::probe::<*const u8>(leader, setting!(offsets.task_thread_pid))?;
+    let place = place_of_id(thread)?;
+    let id = |of: *const u8| read::probe::<u32>(of.wrapping_add(place), 0);
+    Some((id(process)?, id(thread)?))
+}
+
+/// Where a `struct pid` keeps its id in the loader's namespace, in bytes from its start. Threads of
+/// one process are in the same namespaces.
+#[inline(always)]
+fn place_of_id(pid: *const u8) -> Option<usize> {
+    let deepest = read::probe::<u32>(pid, setting!(offsets.pid_level))?;
+    for level in 1..PID_LEVELS {
+        if level > deepest {
+            return None;
+        }
+        let place = setting!(offsets.pid_numbers) as usize + UPID_BYTES * level as usize;
+        let namespace =
+            read::probe::<*const u8>(pid.wrapping_add(place), setting!(offsets.upid_ns))?;
+        let inum = read::probe::<u32>(namespace, setting!(offsets.pid_namespace_inum))?;
+        if inum == setting!(pid_namespace) {
+            return Some(place);
+        }
+    }
+    None
 }
 
 /// cgroup v2 id of the current task.

@@ -107,7 +107,8 @@ unsafe fn introduce(row: *mut Totals, record: &AssignmentRecord) {
         // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
         unsafe { (&raw const record.comm).cast::<[u64; 2]>().read() }
     } else {
-        let owner = Owner { pid: record.pid, tid: record.tid, uid: record.uid };
+        let AssignmentRecord { pid, tid, uid, host_pid, .. } = *record;
+        let owner = Owner { pid, tid, uid, host_pid };
         task::process_name(task::current(), &owner).unwrap_or([0; 2])
     };
     // SAFETY: as above.
@@ -140,7 +141,7 @@ unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
             bump(&raw mut (*row).self_connects, 1);
         }
         if record.errno != 0 {
-            let slot = errno_slot(record.errno);
+            let slot = errno_slot(u32::from(record.errno));
             bump((&raw mut (*row).failures).cast::<u64>().add(slot), 1);
             if record.named_port != 0 {
                 let before = (*row).refused_port;

@@ -59,6 +59,7 @@ fn assignment(n: u32) -> Assignment {
         resalted: None,
         cookie: Some(u64::from(n) + 77_000),
         hook: Some(Hook::Fentry),
+        host_pid: None,
     }
 }
 

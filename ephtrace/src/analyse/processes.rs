@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ephtrace_common::{OUTSIDE, id_here};
+
 use super::{
     heavy_hitters::{Entry, HeavyHitters},
     pattern::{KernelRules, Observation, Stream},
@@ -57,6 +59,11 @@ impl Name {
     }
 }
 
+/// What tells a process from the others: its id, or that on the host with the bit [`OUTSIDE`].
+fn id_of(assignment: &Assignment) -> Option<u32> {
+    assignment.pid.or(assignment.host_pid.map(|pid| pid | OUTSIDE))
+}
+
 impl Processes {
     pub(super) fn new() -> Self {
         Self {
@@ -67,8 +74,8 @@ impl Processes {
 
     /// Takes note of one assignment; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
-        let Some(pid) = assignment.pid else { return };
-        let known = &mut self.known.see((pid, Name(assignment.comm))).value;
+        let Some(id) = id_of(assignment) else { return };
+        let known = &mut self.known.see((id, Name(assignment.comm))).value;
         if known.container.is_none() {
             known.container.clone_from(&assignment.container);
         }
@@ -93,8 +100,8 @@ impl Processes {
 
     /// Busiest first, where the kernel is known to have these `rules`.
     pub(super) fn summaries(&self, rules: KernelRules) -> Vec<ProcessSummary> {
-        let summary = |((pid, name), entry): (&(u32, Name), &Entry<Known>)| ProcessSummary {
-            pid: *pid,
+        let summary = |((id, name), entry): (&(u32, Name), &Entry<Known>)| ProcessSummary {
+            pid: id_here(*id),
             comm: name.text().map(str::to_owned),
             container: entry.value.container.as_deref().map(str::to_owned),
             assignments: entry.count,

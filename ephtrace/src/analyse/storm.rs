@@ -6,8 +6,9 @@
 
 use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 
-use ephtrace_common::totals::{
-    ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns,
+use ephtrace_common::{
+    id_here,
+    totals::{ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns},
 };
 use serde::{Serialize, Serializer};
 use zerocopy::FromZeros as _;
@@ -50,8 +51,8 @@ pub struct Interval {
 pub struct Row {
     /// Name of the processes.
     pub comm: String,
-    /// The process that was assigned most.
-    pub pid: u32,
+    /// The process that was assigned most; null if it is outside of the pid namespace of ephtrace.
+    pub pid: Option<u32>,
     /// How many processes share the row.
     pub processes: u32,
     /// Real user id.
@@ -135,7 +136,10 @@ impl Row {
     /// Who it is: `curl (4711)`, or `curl (212 processes)`.
     pub fn process(&self) -> String {
         match self.processes {
-            0 | 1 => format!("{} ({})", self.comm, self.pid),
+            0 | 1 => match self.pid {
+                Some(pid) => format!("{} ({pid})", self.comm),
+                None => format!("{} (outside of this pid namespace)", self.comm),
+            },
             many => format!("{} ({many} processes)", self.comm),
         }
     }
@@ -210,7 +214,7 @@ impl Group {
         let has_destination = key.dport != 0;
         Row {
             comm: Comm::from_kernel(self.comm).as_str().to_owned(),
-            pid: members.busiest.0,
+            pid: id_here(members.busiest.0),
             processes: members.processes,
             uid: self.uid,
             cgroup_id: members.busiest.2,
@@ -233,7 +237,8 @@ impl Group {
 struct Members {
     totals: Totals,
     processes: u32,
-    /// Process id, assignments, cgroup of the one that was assigned most.
+    /// Of the one that was assigned most: process id as the kernel half tells it, assignments,
+    /// cgroup.
     busiest: (u32, u64, u64),
 }
 

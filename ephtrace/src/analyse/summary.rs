@@ -220,8 +220,8 @@ impl HostSummary {
 /// What is said of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProcessSummary {
-    /// Process id.
-    pub pid: u32,
+    /// Process id; null if it is outside of the pid namespace of ephtrace.
+    pub pid: Option<u32>,
     /// Its name, where known.
     pub comm: Option<String>,
     /// Short id of its container, where it is in one.

@@ -58,6 +58,7 @@ fn assigned(flow: FlowKey, sport: u16) -> Assignment {
         resalted: None,
         cookie: None,
         hook: Some(Hook::Fentry),
+        host_pid: None,
     }
 }
 

@@ -23,12 +23,13 @@ use super::{
     options::Options,
     preflight,
     programs::{self, Fit, Programs},
-    self_test::{self, SelfTest},
+    self_test::SelfTest,
     sites::{self, Site},
     support::{Support, VMLINUX},
     symbols,
     tracer::{Missed, Tracer},
 };
+use crate::host::pid_namespace;
 
 /// Attaches `wanted`, or the first hook of the table that works.
 pub fn attach(
@@ -37,7 +38,6 @@ pub fn attach(
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
     preflight::check_rights(support)?;
-    preflight::check_pids(options.filter)?;
     let btf = support.load_btf().map_err(AttachError::Unsupported)?;
     if let Some(hook) = wanted {
         return attach_one(hook, support, &btf, options);
@@ -203,7 +203,8 @@ fn settings(
             ..offsets::features(btf)
         },
         totals: options.totals.mode(),
-        own_pid: self_test::own_pid(),
+        own_pid: pid_namespace::own_pid(Path::new("/proc")),
+        pid_namespace: pid_namespace::told(Path::new("/proc")),
         reserved: 0,
     })
 }

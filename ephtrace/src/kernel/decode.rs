@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use ephtrace_common::{AssignmentRecord, Hook, Origin, Protocol, known};
+use ephtrace_common::{AssignmentRecord, Hook, Origin, Protocol, id_here, known};
 use thiserror::Error;
 use zerocopy::FromBytes as _;
 
@@ -59,8 +59,9 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
     let has_port = record.errno == 0;
     Ok(Assignment {
         ts_ns: record.end_ns.wrapping_add(machine.unix_offset_ns),
-        pid: Some(record.pid),
-        tid: Some(record.tid),
+        pid: id_here(record.pid),
+        tid: id_here(record.tid),
+        host_pid: (record.host_pid != 0).then_some(record.host_pid),
         comm: is_known(known::COMM).then(|| Comm::from_kernel(record.comm)),
         uid: Some(record.uid),
         cgroup_id: is_known(known::CGROUP).then_some(record.cgroup_id),
@@ -69,7 +70,7 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
         protocol: Some(protocol(record.protocol)?),
         origin: Some(origin(record.origin)?),
         sport: has_port.then_some(record.sport),
-        errno: u16::try_from(record.errno).ok(),
+        errno: Some(record.errno),
         latency_ns: (!is_known(known::DEFERRED)).then_some(record.latency_ns),
         range: is_known(known::RANGE).then(|| {
             let netns = PortRange::new(record.netns_low, record.netns_high);
@@ -119,7 +120,7 @@ fn secrets(record: &AssignmentRecord) -> SearchSecrets {
             is_known(known::WORD_BEFORE).then_some(record.word_before),
             is_known(known::WORD_AFTER).then_some(record.word_after),
         ),
-        record.step_width,
+        record.step_width.into(),
         is_known(known::RACED),
     )
 }

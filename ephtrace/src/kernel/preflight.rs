@@ -1,7 +1,5 @@
 //! Whether a hook can work here, as far as can be told without a trial.
 
-use std::path::Path;
-
 use ephtrace_common::Hook;
 
 use super::{
@@ -10,7 +8,6 @@ use super::{
     sites::{self, SITES, Site, SiteRow, Unseen},
     support::Support,
 };
-use crate::{host::pid_namespace, model::Filter};
 
 /// Rights that every hook needs.
 pub fn check_rights(support: &Support) -> Result<(), AttachError> {
@@ -19,18 +16,6 @@ pub fn check_rights(support: &Support) -> Result<(), AttachError> {
     }
     let rights = support.missing_rights.join(", ");
     Err(AttachError::NotPermitted(format!("this process lacks {rights}; run `sudo ephtrace`")))
-}
-
-/// Process ids, as they were typed, must be those that the kernel half sees.
-pub(super) fn check_pids(filter: &Filter) -> Result<(), AttachError> {
-    if filter.pids.is_empty() || pid_namespace::notice(Path::new("/proc")).is_none() {
-        return Ok(());
-    }
-    Err(AttachError::Unsupported(
-        "--pid: in this pid namespace, processes have other ids than in the kernel; filter by \
-         --comm or --cgroup, or run ephtrace outside of it (docker run --pid=host)"
-            .into(),
-    ))
 }
 
 /// Parts of the kernel that `hook` needs.

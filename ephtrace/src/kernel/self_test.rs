@@ -61,13 +61,6 @@ pub(super) struct SelfTest {
     due: Instant,
 }
 
-/// ephtrace's process id in the initial pid namespace; 0 if it is in another one, so that it is not
-/// known.
-pub(super) fn own_pid() -> u32 {
-    let is_initial = pid_namespace::is_initial(Path::new("/proc"));
-    if is_initial.is_ok_and(|is| is) { std::process::id() } else { 0 }
-}
-
 impl SelfTest {
     /// Tests of `hook`, which sees `sites`, for `origins` (bits of `Filter::origins`). `last` is
     /// the map `SELF_TEST`.
@@ -118,8 +111,8 @@ impl SelfTest {
 
     fn test(&mut self, site: Site, origin: Origin) -> Sight {
         // The kernel half could not tell the search from others', and would show it.
-        if own_pid() == 0 {
-            return Sight::Inconclusive("in a pid namespace of its own".into());
+        if pid_namespace::own_pid(Path::new("/proc")) == 0 {
+            return Sight::Inconclusive("its own process id is not known".into());
         }
         if sites::row(site).module.is_some_and(|module| !module::is_loaded(module)) {
             return Sight::Inconclusive("its module is not loaded".into());

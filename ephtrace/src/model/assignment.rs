@@ -16,10 +16,12 @@ use super::{
 pub struct Assignment {
     /// When the decision was known, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
-    /// Process id (`tgid`) in the initial pid namespace.
+    /// Process id (`tgid`) in the pid namespace that ephtrace sees; `None` for a process outside.
     pub pid: Option<u32>,
-    /// Thread id in the initial pid namespace.
+    /// Thread id, likewise.
     pub tid: Option<u32>,
+    /// Process id in the initial pid namespace; `None` where that is the one that ephtrace sees.
+    pub host_pid: Option<u32>,
     /// Name of the process, not of the thread.
     pub comm: Option<Comm>,
     /// Real user id in the initial user namespace.

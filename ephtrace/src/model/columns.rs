@@ -110,9 +110,9 @@ pub const TS_NS: Column = with_unit(
     column("ts_ns", "TIME(s)", |a| Value::U64(a.ts_ns), Read::U64(|d, ns| d.ts_ns = ns)),
     Unit::UnixNs,
 );
-/// Process id in the initial pid namespace.
+/// Process id in the pid namespace that ephtrace sees.
 pub const PID: Column = column("pid", "PID", |a| number(a.pid), Read::U32(|d, id| d.row.pid = id));
-/// Thread id in the initial pid namespace.
+/// Thread id, likewise.
 pub const TID: Column = column("tid", "TID", |a| number(a.tid), Read::U32(|d, id| d.row.tid = id));
 /// Name of the process.
 pub const COMM: Column = column(
@@ -272,12 +272,15 @@ pub const HOOK: Column = column(
     |a| name(a.hook.map(Hook::name)),
     Read::Text(|d, name| d.row.hook = name.and_then(Hook::from_name)),
 );
+/// Process id in the initial pid namespace, where ephtrace is in another one.
+pub const HOST_PID: Column =
+    column("host_pid", "HOST PID", |a| number(a.host_pid), Read::U32(|d, id| d.row.host_pid = id));
 
 /// Without these it is no recording.
 pub const NEEDED: [&str; 5] = [TS_NS.name, SADDR.name, SPORT.name, DADDR.name, DPORT.name];
 
 /// All of them, in the order in which JSON and CSV have them.
-pub static COLUMNS: [Column; 31] = [
+pub static COLUMNS: [Column; 32] = [
     TS,
     TS_NS,
     PID,
@@ -309,6 +312,7 @@ pub static COLUMNS: [Column; 31] = [
     SELF_CONNECT,
     COOKIE,
     HOOK,
+    HOST_PID,
 ];
 
 fn number(n: Option<impl Into<u64>>) -> Value<'static> {

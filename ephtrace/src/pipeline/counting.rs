@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ephtrace_common::totals::{Totals, TotalsKey};
+use ephtrace_common::{
+    id_here,
+    totals::{Totals, TotalsKey},
+};
 use tokio::time::sleep;
 
 use super::{
@@ -172,7 +175,8 @@ pub(crate) fn interval(
 ) -> Interval {
     let period = Period { end_ns, duration_ns, processors: processors::online() };
     let container = |key: &TotalsKey, sums: &Totals| {
-        containers.container(key.pid, Some(sums.cgroup_id), end_ns)
+        let pid = id_here(key.pid)?;
+        containers.container(pid, Some(sums.cgroup_id), end_ns)
     };
     Interval::new(period, rows, other, container)
 }

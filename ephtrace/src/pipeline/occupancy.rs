@@ -126,7 +126,7 @@ impl Occupancy {
     /// Looks at what is in use, and notes it in the rows and among the facts.
     pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
         self.count(&interval.rows);
-        let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, Some(row.pid))));
+        let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, row.pid)));
         let inventories = self.poller.look(places, &PastOwners::default());
         for inventory in &inventories {
             self.note(inventory);

@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 /// How many fields are numbers.
-const NUMBERS: usize = 23;
+const NUMBERS: usize = 24;
 
 /// Appends `assignment` to `out`.
 pub(super) fn pack(assignment: &Assignment, out: &mut Vec<u8>) {
@@ -76,6 +76,7 @@ fn numbers(a: &Assignment) -> [Option<u64>; NUMBERS] {
         a.step.map(|step| u64::from(step.cast_unsigned())),
         a.cookie,
         a.hook.map(|hook| hook.to_wire().into()),
+        medium(a.host_pid),
     ]
 }
 
@@ -104,6 +105,7 @@ fn from_numbers(numbers: &[Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
         step,
         cookie,
         hook,
+        host_pid,
     ] = *numbers;
     let range = fit(low).zip(fit(high)).map(|(low, high)| RangeInForce {
         ports: PortRange::new(low, high),
@@ -112,6 +114,7 @@ fn from_numbers(numbers: &[Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
     let unknown = |index| usize::try_from(index).ok().and_then(|i| Unknown::ALL.get(i).copied());
     Assignment {
         pid: fit(pid),
+        host_pid: fit(host_pid),
         tid: fit(tid),
         uid: fit(uid),
         cgroup_id,
@@ -253,6 +256,7 @@ mod tests {
             resalted: None,
             cookie: Some(u64::MAX),
             hook: Some(Hook::SockOps),
+            host_pid: Some(4_194_304),
         }
     }
 

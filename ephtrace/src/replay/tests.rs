@@ -63,6 +63,7 @@ fn full() -> Assignment {
         search_unknown: Some(Unknown::RandomSteps),
         step: Some(-8),
         cookie: Some(u64::MAX),
+        host_pid: Some(4_194_304),
         hook: Some(Hook::SockOps),
         ..Assignment::default()
     }

@@ -122,9 +122,11 @@ impl State {
                 }
             }
             Panel::Processes => {
-                let process = self.processes().get(at).map(|one| one.pid);
-                if let Some(pid) = process {
-                    self.filter.text = pid.to_string();
+                let name = |pid: Option<u32>| pid.map(|pid| pid.to_string());
+                let process = self.processes();
+                let process = process.get(at).and_then(|one| name(one.pid).or(one.comm.clone()));
+                if let Some(process) = process {
+                    self.filter.text = process;
                     self.show(Panel::Destinations);
                 }
             }

@@ -253,7 +253,7 @@ impl State {
             .filter(|one| !self.failed_only || one.failures > 0)
             .filter(|one| {
                 let comm = one.comm.as_deref().map(Comm::new);
-                self.filter.is_empty() || self.filter.keeps(&user(Some(one.pid), comm.as_ref()))
+                self.filter.is_empty() || self.filter.keeps(&user(one.pid, comm.as_ref()))
             })
             .collect();
         let sort = self.by_process;
@@ -275,7 +275,7 @@ impl State {
 
     /// Assignments a second of a process; unknown at first.
     pub(crate) fn process_rate(&self, one: &ProcessSummary) -> Option<f64> {
-        self.seen().process_rates.get(&(one.pid, one.comm.clone())).copied()
+        self.seen().process_rates.get(&(one.pid?, one.comm.clone())).copied()
     }
 
     /// The failures that are shown, newest first.

@@ -159,9 +159,9 @@ fn process_rates(
         before.processes.iter().map(|one| ((one.pid, &one.comm), one.assignments)).collect();
     let rate = |one: &crate::analyse::summary::ProcessSummary| {
         let grown = one.assignments.saturating_sub(*then.get(&(one.pid, &one.comm)).unwrap_or(&0));
-        ((one.pid, one.comm.clone()), as_f64(grown) * 1e9 / as_f64(elapsed_ns))
+        Some(((one.pid?, one.comm.clone()), as_f64(grown) * 1e9 / as_f64(elapsed_ns)))
     };
-    now.processes.iter().map(rate).collect()
+    now.processes.iter().filter_map(rate).collect()
 }
 
 /// A rate as a whole number, to rank by.

@@ -64,6 +64,7 @@ pub(crate) struct Event {
     pub(crate) self_connect: bool,
     pub(crate) cookie: Option<u64>,
     pub(crate) hook: Option<String>,
+    pub(crate) host_pid: Option<u32>,
 }
 
 impl Event {
@@ -235,6 +236,15 @@ impl Tracer {
         let mut command = command(hook, args);
         let (child, stderr) = spawn(command.stdout(stdout))?;
         Ok(Self { child, stderr, output })
+    }
+
+    /// One that was started with its standard error piped and its output in the file `output`, and
+    /// waits until it is attached.
+    pub(crate) fn of(mut child: Child, output: PathBuf) -> Result<Self> {
+        let stderr = child.stderr.take().context("no standard error")?;
+        let mut tracer = Self { child, stderr: Stderr::read(stderr), output };
+        tracer.wait_attached()?;
+        Ok(tracer)
     }
 
     /// Waits until it says that it is attached, and returns what it says.

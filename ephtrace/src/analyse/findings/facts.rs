@@ -287,7 +287,7 @@ impl DestinationFacts {
             flow: row.flow,
             origin: row.origin,
             process: Some(row.process()),
-            pid: Some(row.pid),
+            pid: row.pid,
             range: numbers.range,
             assignments: numbers.assignments,
             per_second: Some(numbers.per_second),

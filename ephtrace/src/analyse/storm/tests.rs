@@ -84,7 +84,7 @@ fn processes_of_one_name_are_one_row() {
     ];
     let interval = interval_of(0, 1_000_000_000, &rows, None);
     let [curl, wget] = interval.rows.as_slice() else { panic!("{:?}", interval.rows) };
-    assert_eq!((curl.comm.as_str(), curl.pid, curl.processes), ("curl", 11, 2));
+    assert_eq!((curl.comm.as_str(), curl.pid, curl.processes), ("curl", Some(11), 2));
     assert_eq!((curl.numbers.assignments, curl.numbers.search_ns), (8, 13_000));
     assert_eq!((curl.numbers.tried_p50, curl.numbers.tried_max), (Some(1), Some(14_000)));
     assert_eq!((wget.numbers.tried_p50, wget.numbers.searches_known), (None, 0));

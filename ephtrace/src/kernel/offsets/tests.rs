@@ -107,8 +107,16 @@ fn types(kernel: Kernel) -> Types {
     let ipv4 = put("netns_ipv4", &ipv4, &[("sysctl_ip_local_port_step_width", word, 50)]);
     let ns = put("ns_common", &[("inum", word, 5)], &[]);
     put("net", &[("ns", ns, 400), ("ipv4", ipv4, 440)], &[]);
-    let task =
-        [("pid", word, 500), ("tgid", word, 504), ("group_leader", long, 512), ("comm", long, 520)];
+    let task = [
+        ("pid", word, 500),
+        ("tgid", word, 504),
+        ("group_leader", long, 512),
+        ("comm", long, 520),
+        ("thread_pid", long, 540),
+    ];
+    put("pid", &[("level", word, 550), ("numbers", long, 560)], &[]);
+    put("upid", &[("ns", long, 8)], &[]);
+    put("pid_namespace", &[("ns", ns, 570)], &[]);
     put("task_struct", &task, &[("cgroups", long, 528), ("flags", word, 536)]);
     if has_all {
         put("css_set", &[("dfl_cgrp", long, 600)], &[]);
@@ -139,7 +147,8 @@ fn each_field_is_where_the_types_say() {
     );
     assert_eq!((o.net_inum, o.net_range, o.net_step_width), (405, 477, 490));
     assert_eq!((o.task_pid, o.task_tgid, o.task_group_leader, o.task_comm), (500, 504, 512, 520));
-    assert_eq!((o.task_cgroups, o.task_flags), (528, 536));
+    assert_eq!((o.task_cgroups, o.task_flags, o.task_thread_pid), (528, 536, 540));
+    assert_eq!((o.pid_level, o.pid_numbers, o.upid_ns, o.pid_namespace_inum), (550, 560, 8, 575));
     assert_eq!((o.css_set_dfl_cgrp, o.cgroup_level, o.cgroup_ancestor_ids), (600, 604, 608));
     assert_eq!((o.socket_inode, o.icsk_ulp_data, o.subflow_conn), (709, 720, 730));
     // Bit 21 of the flags is the fifth one of their third byte.

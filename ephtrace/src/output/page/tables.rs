@@ -247,7 +247,7 @@ pub(super) fn processes(summary: &Summary) -> Markup {
                         th scope="row" {
                             (comm.as_deref().map_or("–".to_owned(), escape_for_terminal))
                         }
-                        td { (pid) }
+                        td { (pid.map_or("–".to_owned(), |pid| pid.to_string())) }
                         td.share {
                             (meter(*assignments, most)) (at_least(*complete)) (count(*assignments))
                         }

@@ -285,6 +285,7 @@ fn processes(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         let mut name = Vec::new();
         printable(&mut name, one.comm.as_deref().unwrap_or("-"));
         let (word, name) = (word(&one.verdict), String::from_utf8_lossy(&name));
+        let pid = pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         writeln!(out, "{count:>9} {failures:>7}  {word:15} {pid:>7} {name}")?;
     }
     Ok(())

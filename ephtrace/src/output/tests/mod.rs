@@ -77,6 +77,7 @@ fn success() -> Assignment {
         step: Some(8),
         resalted: None,
         cookie: Some(77),
+        host_pid: Some(40_711),
         hook: Some(Hook::Fentry),
     }
 }
@@ -127,6 +128,7 @@ fn unknown() -> Assignment {
         step: None,
         resalted: None,
         cookie: None,
+        host_pid: None,
         hook: None,
         ..success()
     }
@@ -178,24 +180,24 @@ fn table(view: View, assignments: &[Assignment]) -> String {
 #[test]
 fn ndjson() {
     insta::assert_snapshot!(json(&all()), @r#"
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry"}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":null,"family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":99,"error":"EADDRNOTAVAIL","latency_ns":1200000,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":null,"tried":28232,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":77,"hook":"fentry"}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":6,"protocol":"tcp","origin":"connect","saddr":"2001:db8::1","sport":40002,"daddr":"2001:db8:1234:5678:9abc:def0:1234:5678","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry"}
-    {"type":"assignment","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"pid":null,"tid":null,"comm":null,"uid":null,"netns":null,"cgroup_id":null,"container":null,"family":4,"protocol":null,"origin":null,"saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":null,"error":null,"latency_ns":null,"range_low":null,"range_high":null,"range_source":null,"salt_epoch":null,"first_candidate":null,"tried":null,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":null,"hook":null}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"a\"b\n<script>,\u001b[","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":4095,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":-3,"self_connect":false,"cookie":77,"hook":"fentry"}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":null,"family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":99,"error":"EADDRNOTAVAIL","latency_ns":1200000,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":null,"tried":28232,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":6,"protocol":"tcp","origin":"connect","saddr":"2001:db8::1","sport":40002,"daddr":"2001:db8:1234:5678:9abc:def0:1234:5678","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
+    {"type":"assignment","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"pid":null,"tid":null,"comm":null,"uid":null,"netns":null,"cgroup_id":null,"container":null,"family":4,"protocol":null,"origin":null,"saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":null,"error":null,"latency_ns":null,"range_low":null,"range_high":null,"range_source":null,"salt_epoch":null,"first_candidate":null,"tried":null,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":null,"hook":null,"host_pid":null}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"a\"b\n<script>,\u001b[","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":4095,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":-3,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
     "#);
 }
 
 #[test]
 fn csv_rows() {
     insta::assert_snapshot!(csv(&all()), @r#"
-    ts,ts_ns,pid,tid,comm,uid,netns,cgroup_id,container,family,protocol,origin,saddr,sport,daddr,dport,errno,error,latency_ns,range_low,range_high,range_source,salt_epoch,first_candidate,tried,pass,search_unknown,step,self_connect,cookie,hook
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,40002,192.168.100.200,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,,4,tcp,connect,10.0.0.1,,192.168.100.200,443,99,EADDRNOTAVAIL,1200000,32768,60999,netns,1,,28232,,,,false,77,fentry
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,6,tcp,connect,2001:db8::1,40002,2001:db8:1234:5678:9abc:def0:1234:5678,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry
-    2026-11-18T11:06:40.000000000Z,1795000000000000000,,,,,,,,4,,,10.0.0.1,40002,192.168.100.200,443,,,,,,,,,,,,,false,,
+    ts,ts_ns,pid,tid,comm,uid,netns,cgroup_id,container,family,protocol,origin,saddr,sport,daddr,dport,errno,error,latency_ns,range_low,range_high,range_source,salt_epoch,first_candidate,tried,pass,search_unknown,step,self_connect,cookie,hook,host_pid
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,40002,192.168.100.200,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry,40711
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,,4,tcp,connect,10.0.0.1,,192.168.100.200,443,99,EADDRNOTAVAIL,1200000,32768,60999,netns,1,,28232,,,,false,77,fentry,40711
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,6,tcp,connect,2001:db8::1,40002,2001:db8:1234:5678:9abc:def0:1234:5678,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry,40711
+    2026-11-18T11:06:40.000000000Z,1795000000000000000,,,,,,,,4,,,10.0.0.1,40002,192.168.100.200,443,,,,,,,,,,,,,false,,,
     2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,"a""b
-    <script>,[",33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,,192.168.100.200,443,4095,,1850,32768,60999,netns,1,40002,1,first,,-3,false,77,fentry
+    <script>,[",33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,,192.168.100.200,443,4095,,1850,32768,60999,netns,1,40002,1,first,,-3,false,77,fentry,40711
     "#);
 }
 

@@ -78,7 +78,7 @@ fn confidence(verdict: &Verdict) -> String {
 fn cells(state: &State, one: &ProcessSummary, has_confidence: bool) -> Vec<Cell> {
     let failed_style = if one.failures > 0 { ALARM } else { Style::new() };
     let mut cells = vec![
-        one.pid.to_string().into(),
+        known(one.pid, |pid| pid.to_string()).into(),
         safe(known(one.comm.as_deref(), str::to_owned).as_str()).into(),
         known(state.process_rate(one), figures::mean).into(),
         words::at_least(one.assignments, one.complete).into(),

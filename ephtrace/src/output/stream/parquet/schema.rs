@@ -78,10 +78,10 @@ use Packing::{Delta, Dictionary, Plain};
 use Storage::{Bool, Id64, Int32, Int64, Text};
 
 /// All of them, in their order in the file.
-pub(super) const FIELDS: [Field; 30] = [
+pub(super) const FIELDS: [Field; 31] = [
     required(field(columns::TS_NS, Int64, Delta, "when the port was assigned")),
-    field(columns::PID, Int64, Dictionary, "process, in the initial pid namespace"),
-    field(columns::TID, Int64, Dictionary, "thread, in the initial pid namespace"),
+    field(columns::PID, Int64, Dictionary, "process, in the pid namespace of ephtrace"),
+    field(columns::TID, Int64, Dictionary, "thread, in the pid namespace of ephtrace"),
     field(columns::COMM, Text, Dictionary, "name of the process"),
     field(columns::UID, Int64, Dictionary, "real user, in the initial user namespace"),
     field(columns::NETNS, Int64, Dictionary, "network namespace: inode number"),
@@ -115,6 +115,12 @@ pub(super) const FIELDS: [Field; 30] = [
     required(field(columns::SELF_CONNECT, Bool, Plain, "the socket connects to itself")),
     field(columns::COOKIE, Id64, Delta, "socket cookie"),
     field(columns::HOOK, Text, Dictionary, "how it was seen"),
+    field(
+        columns::HOST_PID,
+        Int64,
+        Dictionary,
+        "process, in the initial pid namespace, if another",
+    ),
 ];
 
 /// The columns that a file has, for its reader.

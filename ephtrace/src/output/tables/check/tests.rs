@@ -63,7 +63,7 @@ fn numbers(assignments: u64, failed: u64, latency_p99_ns: u64) -> Numbers {
 fn row(origin: Origin, dport: Option<u16>, numbers: Numbers) -> Row {
     Row {
         comm: "curl".into(),
-        pid: 7,
+        pid: Some(7),
         processes: 1,
         uid: 0,
         cgroup_id: 0,
