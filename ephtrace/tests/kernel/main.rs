@@ -19,6 +19,7 @@ mod assign;
 mod attempts;
 mod bpf;
 mod cgroups;
+mod chaos;
 mod check;
 mod compare;
 mod conntrack;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         all_clear::TESTS,
         attempts::TESTS,
         cgroups::TESTS,
+        chaos::TESTS,
         check::TESTS,
         conntrack::TESTS,
         cost::TESTS,

@@ -85,6 +85,11 @@ pub(crate) fn populations() -> Result<u64> {
     number("EPHTRACE_POPULATIONS", 1000)
 }
 
+/// How many sequences of events a trace is put through: `EPHTRACE_SEQUENCES`; 1000 by hand.
+pub(crate) fn sequences() -> Result<u64> {
+    number("EPHTRACE_SEQUENCES", 4)
+}
+
 /// How many seconds verdicts are looked at live: `EPHTRACE_LIVE_SECONDS`; 600 by hand.
 pub(crate) fn live_seconds() -> Result<u32> {
     number("EPHTRACE_LIVE_SECONDS", 20)
