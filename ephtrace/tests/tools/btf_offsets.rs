@@ -40,7 +40,7 @@ pub(crate) fn are_those_of_bpftool() -> Result<()> {
 }
 
 /// Each field that the kernel half reads, and where ephtrace found it.
-fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 37] {
+fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 42] {
     [
         ("sock_common", "skc_daddr", found.skc_daddr),
         ("sock_common", "skc_rcv_saddr", found.skc_rcv_saddr),
@@ -56,6 +56,11 @@ fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 37] {
         ("sock", "sk_socket", found.sk_socket),
         ("socket", "file", found.socket_file),
         ("socket", "sk", found.socket_sk),
+        ("task_struct", "thread_pid", found.task_thread_pid),
+        ("pid", "level", found.pid_level),
+        ("pid", "numbers", found.pid_numbers),
+        ("upid", "ns", found.upid_ns),
+        ("pid_namespace", "ns.inum", found.pid_namespace_inum),
         ("task_struct", "files", found.task_files),
         ("files_struct", "fdt", found.files_fdt),
         ("fdtable", "max_fds", found.fdtable_max_fds),
