@@ -257,7 +257,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__doctor)
-            opts="-v -q -h --json --btf --verbose --quiet --help"
+            opts="-v -q -h --json --probe --btf --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -227,6 +227,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l json -d 'Print data (one JSON object), not a table'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l probe -d 'Search for a port with each hook that works, and say whether it saw that'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'

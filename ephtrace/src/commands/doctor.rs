@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -14,17 +15,20 @@ use serde::Serialize;
 use super::settings::all_origins;
 use crate::{
     cli::DoctorArgs,
+    host::hidden,
     kernel::{
         attach,
         btf::Btf,
         error::AttachError,
+        generation::Generation,
         hooks::{HOOKS, HookRow},
         module,
         options::{Options, TotalsMode},
         preflight,
+        self_test::Sight,
         sites::{self, SITES, Site, Unseen},
         support::Support,
-        symbols::NoTable,
+        symbols::{self, NoTable},
     },
     model::{Filter, Hook, Origin},
 };
@@ -53,6 +57,11 @@ pub struct Report {
     pub btf_problem: Option<String>,
     /// Mount point of cgroup v2.
     pub cgroup2: Option<String>,
+    /// How this kernel selects ports; null where its types can't be read.
+    pub port_selection: Option<Generation>,
+    /// Why not all processes can be seen, so that owners of sockets may be missing, and what to do;
+    /// null if they can.
+    pub processes_hidden_by: Option<String>,
     /// Each hook, best first.
     pub hooks: Vec<HookReport>,
     /// The hook that `--hook auto` takes; null if none works or it can't be told.
@@ -76,9 +85,34 @@ pub struct HookReport {
     pub needs: &'static str,
     /// What it gives.
     pub gives: String,
+    /// With `--probe`, what a search of ephtrace's own showed, for each origin that the hook sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Vec<TestReport>>,
     /// What the verifier said, if it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verifier_log: Option<String>,
+}
+
+/// What one search of ephtrace's own showed.
+#[derive(Debug, Serialize)]
+pub struct TestReport {
+    /// The function that searches.
+    pub function: &'static str,
+    /// `proven`, `blind`, or `inconclusive`, as where no port was free.
+    pub outcome: &'static str,
+    /// Why it is not proven.
+    pub reason: Option<String>,
+}
+
+impl TestReport {
+    fn new((site, sight): (Site, Sight)) -> Self {
+        let (outcome, reason) = match sight {
+            Sight::Proven => ("proven", None),
+            Sight::Inconclusive(why) => ("inconclusive", Some(why)),
+            Sight::Blind(why) => ("blind", Some(why)),
+        };
+        Self { function: sites::row(site).function, outcome, reason }
+    }
 }
 
 /// What doctor says of one origin with one hook.
@@ -94,7 +128,7 @@ pub struct OriginReport {
 
 /// Examines this kernel and user, and prints what was found.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
-    let report = examine(&Support::gather(args.btf.as_deref()));
+    let report = examine(&Support::gather(args.btf.as_deref()), args.probe);
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
@@ -106,10 +140,12 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
 }
 
 /// Finds it all out.
-pub fn examine(support: &Support) -> Report {
+///
+/// With `probe`, each hook that works is tested once more, and says what it saw.
+pub fn examine(support: &Support, probe: bool) -> Report {
     let btf = support.load_btf();
     let hooks: Vec<HookReport> =
-        HOOKS.iter().map(|row| examine_hook(row, support, btf.as_ref())).collect();
+        HOOKS.iter().map(|row| examine_hook(row, support, btf.as_ref(), probe)).collect();
     let auto = hooks.iter().find(|hook| hook.available == Some(true)).map(|hook| hook.hook);
     Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -118,6 +154,8 @@ pub fn examine(support: &Support) -> Report {
         missing_rights: support.missing_rights.clone(),
         lockdown: support.lockdown.clone().ok().flatten(),
         lockdown_known: support.lockdown.is_ok(),
+        port_selection: btf.as_ref().ok().map(|btf| Generation::of(btf, symbols::table_perturb())),
+        processes_hidden_by: processes_hidden_by(support),
         btf: btf.as_ref().ok().and(support.btf.as_ref().ok()).map(|p| p.display().to_string()),
         btf_problem: btf.err(),
         cgroup2: support
@@ -129,9 +167,21 @@ pub fn examine(support: &Support) -> Report {
     }
 }
 
-fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) -> HookReport {
+/// Why owners of sockets may be missing: without rights, other users' processes are closed.
+fn processes_hidden_by(support: &Support) -> Option<String> {
+    let others = "the open files of other users' processes can't be looked at: run as root, or \
+                  with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
+    hidden::reason(Path::new("/proc")).or_else(|| (!support.is_root).then(|| others.to_owned()))
+}
+
+fn examine_hook(
+    row: &HookRow,
+    support: &Support,
+    btf: Result<&Btf, &String>,
+    probe: bool,
+) -> HookReport {
     let mut limits = Limits::default();
-    let (available, reason, verifier_log) = match try_hook(row, support, btf) {
+    let (available, reason, verifier_log) = match try_hook(row, support, btf, probe) {
         Ok(found) => {
             limits = found;
             (Some(true), None, None)
@@ -150,7 +200,8 @@ fn examine_hook(row: &HookRow, support: &Support, btf: Result<&Btf, &String>) ->
     };
     let origins = origins(hook, available, support, btf, &limits);
     let hook = hook.name();
-    HookReport { hook, available, reason, origins, attaches, needs, gives, verifier_log }
+    let tests = limits.tests;
+    HookReport { hook, available, reason, origins, attaches, needs, gives, tests, verifier_log }
 }
 
 /// `limits` is what a trial of a hook that works could not attach to.
@@ -194,6 +245,7 @@ struct Limits {
     unseen: Unseen,
     seen_in_part: Option<Vec<(Site, String)>>,
     no_table: Option<NoTable>,
+    tests: Option<Vec<TestReport>>,
 }
 
 impl Limits {
@@ -211,6 +263,7 @@ fn try_hook(
     row: &HookRow,
     support: &Support,
     btf: Result<&Btf, &String>,
+    probe: bool,
 ) -> Result<Limits, (Option<bool>, AttachError)> {
     let no = |error| (Some(false), error);
     let btf = btf.map_err(|why| no(AttachError::Unsupported(why.clone())))?;
@@ -223,9 +276,10 @@ fn try_hook(
         totals: TotalsMode::Off,
         log_level: 0,
     };
-    let tracer = attach::attach_one(row.hook, support, btf, &options).map_err(no)?;
+    let mut tracer = attach::attach_one(row.hook, support, btf, &options).map_err(no)?;
+    let tests = probe.then(|| tracer.test().into_iter().map(TestReport::new).collect());
     let seen_in_part = Some(tracer.seen_in_part);
-    Ok(Limits { no_table: tracer.no_table, unseen: tracer.unseen, seen_in_part })
+    Ok(Limits { no_table: tracer.no_table, unseen: tracer.unseen, seen_in_part, tests })
 }
 
 impl Report {
@@ -248,6 +302,9 @@ impl Report {
             "cgroup v2",
             self.cgroup2.as_deref().unwrap_or("not mounted here")
         )?;
+        let hidden = self.processes_hidden_by.as_deref().unwrap_or("all processes are seen");
+        writeln!(out, "{:<10} {hidden}", "owners")?;
+        self.write_selection(out)?;
         writeln!(out)?;
         writeln!(out, "{:<10} {:<8} ATTACHES", "HOOK", "WORKS")?;
         for hook in &self.hooks {
@@ -255,6 +312,12 @@ impl Report {
         }
         writeln!(out)?;
         writeln!(out, "{}", self.verdict())
+    }
+
+    fn write_selection(&self, out: &mut impl Write) -> io::Result<()> {
+        let Some(selection) = &self.port_selection else { return Ok(()) };
+        writeln!(out, "\nPORT SELECTION")?;
+        selection.lines().iter().try_for_each(|(part, what)| writeln!(out, "{part:<24} {what}"))
     }
 
     fn rights(&self) -> String {
@@ -313,6 +376,10 @@ impl HookReport {
         match &self.reason {
             Some(reason) => detail("why", reason)?,
             None => detail("needs", self.needs)?,
+        }
+        for test in self.tests.iter().flatten() {
+            let why = test.reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+            detail("test", &format!("{}: {}{why}", test.function, test.outcome))?;
         }
         match &self.verifier_log {
             Some(log) if verbose => writeln!(out, "{log}"),

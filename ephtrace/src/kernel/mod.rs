@@ -5,7 +5,7 @@
 //! [`attach`] makes a [`tracer`] of it, which proves itself by a `self_test`. [`ring`] reads its
 //! records, [`totals`] its totals, [`cost`] its run time. [`btf`] and [`offsets`] answer where this
 //! kernel keeps its fields: Rust's eBPF target has no relocations for that, so the loader passes
-//! the answers on as read-only data.
+//! the answers on as read-only data. [`generation`] tells how it selects ports.
 
 pub mod attach;
 pub mod btf;
@@ -16,6 +16,7 @@ pub mod error;
 mod exclusive;
 mod failed_calls;
 pub mod filter;
+pub mod generation;
 pub mod hooks;
 mod jiffies;
 mod load;
@@ -27,10 +28,12 @@ pub mod options;
 pub mod preflight;
 pub mod programs;
 pub mod ring;
-mod self_test;
+pub mod self_test;
 pub mod sites;
 pub mod support;
 pub mod symbols;
+#[cfg(test)]
+mod tests;
 pub mod totals;
 pub mod tracer;
 mod unnoticed;

@@ -43,7 +43,7 @@ const DISCARD: u16 = 9;
 
 /// Outcome of one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sight {
+pub enum Sight {
     /// The search was seen, and everything that was seen of it is right.
     Proven,
     /// No search took place, for this reason.
@@ -107,6 +107,12 @@ impl SelfTest {
     /// Tests these sites no more.
     pub(super) fn forget(&mut self, blind: &[(Site, String)]) {
         self.subjects.retain(|(site, _)| blind.iter().all(|(other, _)| other != site));
+    }
+
+    /// How each site that is not blind does, once more.
+    pub(super) fn outcomes(&mut self) -> Vec<(Site, Sight)> {
+        let subjects = self.subjects.clone();
+        subjects.into_iter().map(|(site, origin)| (site, self.test(site, origin))).collect()
     }
 
     fn test(&mut self, site: Site, origin: Origin) -> Sight {

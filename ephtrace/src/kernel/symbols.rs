@@ -10,6 +10,9 @@ use thiserror::Error;
 /// The variable whose words the search is perturbed by.
 const TABLE: &[u8] = b" table_perturb";
 
+/// A variable that each kernel has, and lists with `CONFIG_KALLSYMS_ALL`.
+const VARIABLE: &[u8] = b" jiffies_64";
+
 /// A table that is a pointer takes 8 bytes; the array of Linux 5.12 to 5.17 took 1024.
 const POINTER_GAP: u64 = 512;
 
@@ -22,9 +25,12 @@ pub enum NoTable {
          kernel.kptr_restrict below 2"
     )]
     Hidden,
-    /// Not in the list.
+    /// Not in the list, nor is any other variable.
     #[error("this kernel lists no table_perturb; one built with CONFIG_KALLSYMS_ALL does")]
     Absent,
+    /// Not in the list, which has variables.
+    #[error("this kernel has no table_perturb (Linux before 5.12)")]
+    Older,
     /// The symbol is of another kind.
     #[error("table_perturb is an array in this kernel (Linux 5.12 to 5.17), which is not read")]
     Array,
@@ -41,7 +47,7 @@ pub fn table_perturb() -> Result<u64, NoTable> {
 /// The address of [`TABLE`] in a list of symbols in the order of their addresses, unless the symbol
 /// after it is so far away that it must be an array.
 fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
-    let mut table = None;
+    let (mut table, mut has_variables) = (None, false);
     let mut line = Vec::new();
     // A hundred thousand lines: one buffer for all, and a look at the end of each.
     while symbols.read_until(b'\n', &mut line).map_err(|_| NoTable::Hidden)? > 0 {
@@ -52,11 +58,12 @@ fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
                 let is_pointer = address(text)? - table < POINTER_GAP;
                 return if is_pointer { Ok(table) } else { Err(NoTable::Array) };
             }
-            Some(_) | None => {}
+            Some(_) => {}
+            None => has_variables |= text.ends_with(VARIABLE),
         }
         line.clear();
     }
-    Err(NoTable::Absent)
+    Err(if has_variables { NoTable::Older } else { NoTable::Absent })
 }
 
 /// The number that a line begins with, unless it is hidden (zero).
@@ -84,5 +91,7 @@ mod tests {
         assert_eq!(pointer_address(hidden.as_bytes()), Err(NoTable::Hidden));
         let absent = "ff10 T tcp_v4_connect\n";
         assert_eq!(pointer_address(absent.as_bytes()), Err(NoTable::Absent));
+        let older = "ff10 T tcp_v4_connect\nff20 D jiffies_64\n";
+        assert_eq!(pointer_address(older.as_bytes()), Err(NoTable::Older));
     }
 }

@@ -19,7 +19,7 @@ use super::{
     load::{start_late, unload},
     module::{self, Change},
     programs::{self, Programs},
-    self_test::SelfTest,
+    self_test::{SelfTest, Sight},
     sites::{self, SITES, Site, Unseen},
     support::Support,
     symbols::NoTable,
@@ -180,6 +180,11 @@ impl Tracer {
     /// gone blind to, each once, with the reason. To be called often.
     pub fn blinded(&mut self) -> Vec<(Site, String)> {
         self.self_test.run_if_due()
+    }
+
+    /// How the sites that the hook sees do in one more test each.
+    pub fn test(&mut self) -> Vec<(Site, Sight)> {
+        self.self_test.outcomes()
     }
 
     /// Whether any programs wait for a module.

@@ -1,8 +1,12 @@
 //! `ephtrace doctor`: its text says what its data say, and both what ephtrace then does.
 
-use std::{os::unix::process::CommandExt as _, process::Command};
+use std::{
+    net::TcpListener, os::fd::AsRawFd as _, os::unix::process::CommandExt as _, path::Path,
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
 use serde_json::Value;
 
 use crate::{
@@ -12,7 +16,8 @@ use crate::{
 
 tests! {
     once: doctor_agrees_with_auto, each_hook_that_works_can_be_named,
-        text_and_data_say_the_same, without_rights_hooks_are_unknown;
+        text_and_data_say_the_same, without_rights_hooks_are_unknown,
+        port_selection_is_what_the_kernel_does, each_hook_that_works_proves_itself;
 }
 
 /// Somebody without rights.
@@ -24,6 +29,48 @@ fn doctor_agrees_with_auto() -> Result<()> {
     let trace = Tracer::start(&scratch, "auto", &[])?.stop()?;
     let used = trace.complete()?.hook.clone();
     ensure!(report["auto"].as_str() == used.as_deref(), "auto took {used:?}, but\n{report:#}");
+    Ok(())
+}
+
+/// By options and settings that the kernel takes; its rule of connect is judged by `patterns`.
+fn port_selection_is_what_the_kernel_does() -> Result<()> {
+    let report = setup::doctor()?;
+    let selection = &report["port_selection"];
+    let socket = TcpListener::bind("127.0.0.1:0")?;
+    let range: u32 = 39_999 << 16 | 40_000;
+    // SAFETY: a live socket, and an option that the kernel reads as 32 bits.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            IP_LOCAL_PORT_RANGE,
+            (&raw const range).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        )
+    };
+    // A range that ends before it begins is refused by kernels that know the option.
+    let is_known = set == -1 && Errno::last() == Errno::EINVAL;
+    ensure!(selection["socket_range"].is_string() == is_known, "{set}: {selection}");
+    let width = Path::new("/proc/sys/net/ipv4/ip_local_port_step_width").exists();
+    ensure!(selection["step_width"] == width, "{selection}");
+    // All kernels that these tests run on have it.
+    ensure!(selection["connect"] == "linux_dhash64k", "{selection}");
+    Ok(())
+}
+
+/// `IP_LOCAL_PORT_RANGE` (linux/in.h).
+const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
+
+fn each_hook_that_works_proves_itself() -> Result<()> {
+    let output = Command::new(setup::ephtrace()).args(["doctor", "--json", "--probe"]).output()?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    for hook in hooks(&report)?.iter().filter(|hook| hook["available"] == true) {
+        let tests = hook["tests"].as_array().context("no tests")?;
+        let is = |test: &&Value, outcome: &str| test["outcome"] == outcome;
+        let of_connect = tests.iter().find(|test| test["function"] == "__inet_hash_connect");
+        ensure!(of_connect.is_some_and(|test| is(&test, "proven")), "connect: {hook}");
+        ensure!(!tests.iter().any(|test| is(&test, "blind")), "blind: {hook}");
+    }
     Ok(())
 }
 

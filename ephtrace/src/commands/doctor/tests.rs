@@ -17,6 +17,7 @@ fn hook(hook: &'static str, available: Option<bool>, reason: Option<&str>) -> Ho
         attaches: "a function".into(),
         needs: "BTF",
         gives: "everything".to_owned(),
+        tests: None,
         verifier_log: None,
     }
 }
@@ -32,6 +33,8 @@ fn report(hooks: Vec<HookReport>, auto: Option<&'static str>) -> Report {
         btf: Some("/sys/kernel/btf/vmlinux".to_owned()),
         btf_problem: None,
         cgroup2: Some("/sys/fs/cgroup".to_owned()),
+        port_selection: None,
+        processes_hidden_by: None,
         hooks,
         auto,
     }
@@ -58,13 +61,14 @@ fn usual() -> Report {
 
 #[test]
 fn what_works_and_what_does_not() {
-    assert_snapshot!(text(&usual(), false), @r"
+    assert_snapshot!(text(&usual(), false), @"
     ephtrace 1.2.3 on Linux 6.12.0
 
     rights     all (root)
     lockdown   off
     BTF        /sys/kernel/btf/vmlinux
     cgroup v2  /sys/fs/cgroup
+    owners     all processes are seen
 
     HOOK       WORKS    ATTACHES
     fentry     no       a function
@@ -95,13 +99,14 @@ fn without_rights_nothing_is_sure() {
     report.missing_rights = vec!["CAP_BPF", "CAP_PERFMON"];
     report.lockdown_known = false;
     assert!(!report.can_trace());
-    assert_snapshot!(text(&report, false), @r"
+    assert_snapshot!(text(&report, false), @"
     ephtrace 1.2.3 on Linux 6.12.0
 
     rights     CAP_BPF, CAP_PERFMON missing; run `sudo ephtrace`
     lockdown   unknown (/sys/kernel/security/lockdown can't be read)
     BTF        /sys/kernel/btf/vmlinux
     cgroup v2  /sys/fs/cgroup
+    owners     all processes are seen
 
     HOOK       WORKS    ATTACHES
     fentry     unknown  a function
@@ -127,6 +132,7 @@ fn nothing_works() {
     lockdown   confidentiality
     BTF        no such file
     cgroup v2  not mounted here
+    owners     all processes are seen
 
     HOOK       WORKS    ATTACHES
     fentry     no       a function

@@ -1,0 +1,3 @@
+//! What tests of several files here share.
+
+pub(super) mod types;
