@@ -10,6 +10,7 @@ use ephtrace::{
 };
 
 fn main() -> ExitCode {
+    ignore_file_size_limit();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.into_command(),
         Err(error) => return messages::misunderstood(&error),
@@ -24,4 +25,11 @@ fn main() -> ExitCode {
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }
+}
+
+/// A file that reaches the limit of the shell (`ulimit -f`) is then an error that can be told
+/// (`EFBIG`); by default, the kernel kills the process without a word.
+fn ignore_file_size_limit() {
+    // SAFETY: sets how one signal is taken, before there are other threads, and runs no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }

@@ -51,7 +51,7 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
-    let mut ends = ShutdownSignals::of_terminal()?;
+    let mut ends = ShutdownSignals::new()?;
     let tracer = attach::attach(settings, log_level)?;
     let about = About {
         source: format!("hook {}", tracer.hook.name()),

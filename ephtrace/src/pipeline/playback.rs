@@ -63,7 +63,7 @@ pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
 }
 
 async fn show(player: &mut Player) -> Result<()> {
-    let mut ends = ShutdownSignals::of_terminal()?;
+    let mut ends = ShutdownSignals::new()?;
     let mut view = View::open(player.state.clone())?;
     let mut turn = interval(DRAIN_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);

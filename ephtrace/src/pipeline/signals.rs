@@ -1,27 +1,27 @@
 //! The signals that end a run.
 
-use std::{future::poll_fn, task::Poll};
+use std::{fs, future::poll_fn, task::Poll};
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Those that a run waits for.
+/// Those that a run waits for: from the keyboard, from `kill`, and from a terminal that is gone,
+/// such as one of a connection that was dropped.
 pub(crate) struct ShutdownSignals(Vec<Signal>);
 
 impl ShutdownSignals {
-    /// From the keyboard, and from `kill`.
+    /// A signal that was ignored from the start stays so: `nohup` wants the run to outlive its
+    /// terminal.
     pub(crate) fn new() -> Result<Self> {
-        Self::of(&[SignalKind::interrupt(), SignalKind::terminate()])
-    }
-
-    /// From a terminal that is drawn on, too: one that is gone, and its other key.
-    pub(crate) fn of_terminal() -> Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-        Self::of(&[&kinds[..], &[SignalKind::hangup(), SignalKind::quit()]].concat())
-    }
-
-    fn of(kinds: &[SignalKind]) -> Result<Self> {
-        let signals = kinds.iter().map(|&kind| signal(kind).context("can't wait for signals"));
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+            SignalKind::quit(),
+        ];
+        let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+        let kinds = kinds.into_iter().filter(|kind| !is_in(ignored, kind.as_raw_value()));
+        let signals = kinds.map(|kind| signal(kind).context("can't wait for signals"));
         signals.collect::<Result<_>>().map(Self)
     }
 
@@ -32,5 +32,31 @@ impl ShutdownSignals {
             if is_there { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+}
+
+/// The set of ignored signals, as `/proc/PID/status` has it.
+fn ignored(status: &str) -> u64 {
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Whether a signal is in a set: bit 0 is signal 1.
+fn is_in(set: u64, signal: i32) -> bool {
+    let bit = u32::try_from(signal - 1).ok().and_then(|bit| 1_u64.checked_shl(bit));
+    bit.is_some_and(|bit| set & bit != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hangup_that_nohup_ignores_is_found() {
+        let set =
+            ignored("Name:\tephtrace\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n");
+        assert!(is_in(set, libc::SIGHUP) && is_in(set, libc::SIGPIPE));
+        assert!(!is_in(set, libc::SIGINT) && !is_in(set, 0) && !is_in(set, 65));
+        assert!(!is_in(ignored(""), libc::SIGHUP));
     }
 }

@@ -20,14 +20,14 @@ use crate::{
 };
 
 tests! {
-    each_hook: ctrl_c_and_sigterm_end_with_a_summary, nothing_stays_attached_after_sigkill,
+    each_hook: each_signal_ends_with_a_summary, nothing_stays_attached_after_sigkill,
         the_first_line_names_the_hook;
     once: count_ends_after_so_many_events, duration_ends_after_so_long,
         a_closed_pipe_is_success, a_full_disk_is_an_error;
 }
 
-fn ctrl_c_and_sigterm_end_with_a_summary(hook: &str) -> Result<()> {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+fn each_signal_ends_with_a_summary(hook: &str) -> Result<()> {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let scratch = Scratch::new()?;
         let before = bpf::programs()?;
         let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
