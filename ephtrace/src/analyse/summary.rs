@@ -45,6 +45,8 @@ pub struct RunContext {
     pub overflow: Option<Interval>,
     /// Assignments of a recording that came too late to be put in order.
     pub disordered: u64,
+    /// The recording says that it has not ended.
+    pub is_cut: bool,
     /// Rows of a recording that repeat a connect from the same port, and were left out.
     pub retried: u64,
     /// Inode number of the network namespace that remedies are typed in.

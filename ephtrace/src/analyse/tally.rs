@@ -123,7 +123,9 @@ impl Tally {
     /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
-        let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
+        let RunContext {
+            overflow, own_netns, disordered, retried, unseen_failures, is_cut, ..
+        } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
@@ -140,7 +142,10 @@ impl Tally {
             own_netns,
             reuse: Some(reuse.clone()),
             self_connects: Some(self_connects.clone()),
-            completeness: self.completeness(losses, disordered, lanes_evicted),
+            completeness: Completeness {
+                is_cut,
+                ..self.completeness(losses, disordered, lanes_evicted)
+            },
             ..Facts::default()
         };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
@@ -193,6 +198,7 @@ impl Tally {
             hosts_evicted: self.hosts.evicted(),
             processes_evicted: self.processes.evicted(),
             lanes_evicted,
+            is_cut: false,
         }
     }
 

@@ -53,6 +53,14 @@ impl Input {
         }
     }
 
+    /// Whether the recording says that it has not ended.
+    pub(crate) fn is_cut(&self) -> bool {
+        match self {
+            Self::Direct(recording) => recording.is_cut(),
+            Self::Aside(reader) => reader.is_cut(),
+        }
+    }
+
     /// Its format.
     pub(crate) fn format(&self) -> Format {
         match self {

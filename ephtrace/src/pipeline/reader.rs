@@ -40,6 +40,7 @@ pub(crate) struct Reader {
     format: Format,
     is_stream: bool,
     rules: KernelRules,
+    is_cut: bool,
     queue: Arc<Queue>,
     /// What was taken out of the queue.
     taken: vec::IntoIter<Read>,
@@ -116,7 +117,8 @@ impl Reader {
         let run = move || match Recording::open(&path) {
             Ok(recording) => {
                 let name = recording.name().to_owned();
-                let about = (name, recording.format(), recording.is_stream(), rules_of(&recording));
+                let about = (name, recording.format(), recording.is_stream());
+                let about = (about, rules_of(&recording), recording.is_cut());
                 if opened.send(Ok(about)).is_ok() {
                     read(recording, &over.0);
                 }
@@ -128,15 +130,20 @@ impl Reader {
             .name("recording".to_owned())
             .spawn(run)
             .context("can't start a thread that reads the recording")?;
-        let (name, format, is_stream, rules) =
+        let ((name, format, is_stream), rules, is_cut) =
             is_open.await.context("the recording can't be read")??;
         let (taken, losses) = (Vec::new().into_iter(), Losses::default());
-        Ok(Self { name, format, is_stream, rules, queue, taken, losses, repeated: 0 })
+        Ok(Self { name, format, is_stream, rules, is_cut, queue, taken, losses, repeated: 0 })
     }
 
     /// What it is called in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the recording says that it has not ended.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Its format.

@@ -90,6 +90,7 @@ impl<N: Write> Replay<N> {
             losses: self.losses(),
             disordered: self.order.disordered(),
             retried: self.retries.repeated(),
+            is_cut: self.input.is_cut(),
             ..RunContext::default()
         }
     }

@@ -155,6 +155,15 @@ impl Recording {
         }
     }
 
+    /// Whether it says that it has not ended: what was seen and lost last is not in it. A Parquet
+    /// file that ephtrace recorded; others do not tell.
+    pub fn is_cut(&self) -> bool {
+        match &self.source {
+            Source::Parquet(reader) => reader.is_cut(),
+            Source::Ndjson(_) | Source::Pcap(_) => false,
+        }
+    }
+
     /// The release of the kernel that was traced, where the recording tells: a Parquet file that
     /// ephtrace recorded.
     pub fn kernel_release(&self) -> Option<&str> {

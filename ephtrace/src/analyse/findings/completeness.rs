@@ -8,7 +8,7 @@ use super::{
 use crate::model::errno_name;
 
 /// The checks of this file.
-pub(super) const CHECKS: &[Check] = &[failures, losses, disorder, no_room];
+pub(super) const CHECKS: &[Check] = &[failures, losses, cut, disorder, no_room];
 
 /// Failures that no rule explains.
 fn failures(facts: &Facts) -> Vec<Finding> {
@@ -56,6 +56,22 @@ fn losses(facts: &Facts) -> Vec<Finding> {
         severity: Severity::Critical,
         sentence: format!("{total} events are missing: all counts here are that much too low"),
         evidence: stages.join(", "),
+        remedies: Vec::new(),
+    }]
+}
+
+/// A recording that its writer has not ended.
+fn cut(facts: &Facts) -> Vec<Finding> {
+    if !facts.completeness.is_cut {
+        return Vec::new();
+    }
+    vec![Finding {
+        rule: Rule::Cut,
+        severity: Severity::Critical,
+        sentence: "the recording has not ended: all counts here may be too low".to_owned(),
+        evidence: "its writer was killed, could not go on, or is still at work: assignments and \
+                   losses of its last seconds are not in it"
+            .to_owned(),
         remedies: Vec::new(),
     }]
 }

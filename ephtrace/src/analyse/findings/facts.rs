@@ -45,6 +45,8 @@ pub struct Completeness {
     pub errors: Vec<(Option<u16>, u64)>,
     /// What did not arrive.
     pub losses: Losses,
+    /// The recording has not ended.
+    pub is_cut: bool,
     /// Assignments that came too late to be put in order.
     pub disordered: u64,
     /// Destinations that were left out for lack of room.

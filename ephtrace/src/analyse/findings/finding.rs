@@ -106,6 +106,8 @@ rules! {
         Failures = "failures";
         /// Events are missing.
         Losses = "losses";
+        /// A recording has not ended.
+        Cut = "cut";
         /// Assignments are not in the order of their times.
         Disorder = "disorder";
         /// Something was left out to keep memory bounded.

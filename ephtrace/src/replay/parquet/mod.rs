@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     model::losses::Losses,
-    output::stream::parquet::{Journal, KEY_KERNEL, KEY_LOSSES},
+    output::stream::parquet::{Journal, KEY_COMPLETE, KEY_KERNEL, KEY_LOSSES},
 };
 
 /// The first bytes of a Parquet file.
@@ -108,6 +108,12 @@ impl Reader {
     /// What is missing so far: what the recording says was lost, and what can't be read.
     pub fn losses(&self) -> Losses {
         self.losses
+    }
+
+    /// Whether the recording says that it has not ended: its writer was killed, could not go on, or
+    /// is still at work.
+    pub fn is_cut(&self) -> bool {
+        told(&self.file, KEY_COMPLETE) == Some("false")
     }
 
     /// The release of the kernel that was traced, where the recording tells.

@@ -20,6 +20,9 @@ const FORMAT_VERSION: i32 = 1;
 /// Key of what was lost: an object with a number for each stage.
 pub const KEY_LOSSES: &str = "ephtrace.losses";
 
+/// Key of whether the recording ended as it should: `true` or `false`.
+pub const KEY_COMPLETE: &str = "ephtrace.complete";
+
 /// Key of the hook.
 pub const KEY_HOOK: &str = "ephtrace.hook";
 /// The release of the kernel that was traced, as `uname -r` has it.
@@ -68,7 +71,7 @@ impl Footer {
             ("ephtrace.version", env!("CARGO_PKG_VERSION").to_owned()),
             ("ephtrace.columns", schema::described()),
             (KEY_LOSSES, losses(&self.losses)),
-            ("ephtrace.complete", self.is_complete.to_string()),
+            (KEY_COMPLETE, self.is_complete.to_string()),
         ];
         let summary = self.summary.iter().map(|text| ("ephtrace.summary", text.clone()));
         let all = own.into_iter().chain(self.facts.iter().cloned()).chain(summary);
