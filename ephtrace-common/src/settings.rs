@@ -15,6 +15,12 @@ pub mod bounds {
     pub const CIDRS: usize = 8;
     /// Process names, network namespaces, cgroups.
     pub const NAMES: usize = 8;
+
+    /// Tasks whose searches are followed at the same time, [`IDLE_TASKS`] that searched before
+    /// included: beyond, a search is counted as lost.
+    pub const TASKS: u32 = 8192 + IDLE_TASKS;
+    /// Tasks that keep their place between two searches, which is cheaper.
+    pub const IDLE_TASKS: u32 = 4096;
 }
 
 /// Everything that the loader tells the kernel half.

@@ -176,4 +176,7 @@ fn tell<const TRUSTED: bool>(ctx: &impl EbpfContext, hook: Hook, sk: *const u8, 
     }
     let cookie = if TRUSTED { end::traced_cookie(sk) } else { sock::stored_cookie::<false>(sk) };
     end::end(slot, &Outcome { sport: 0, errno: EADDRNOTAVAIL.cast_unsigned(), cookie });
+    if setting!(features.attach_twice) == 0 {
+        in_flight::release(slot);
+    }
 }

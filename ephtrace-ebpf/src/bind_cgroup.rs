@@ -127,4 +127,5 @@ fn ended(sk: u64) {
         return;
     }
     end::end_read(slot, bound as *const u8, 0);
+    in_flight::release(slot);
 }

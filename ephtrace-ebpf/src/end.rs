@@ -113,6 +113,10 @@ pub(crate) fn end_traced(
     let cookie = traced_cookie(sk);
     let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
     end(slot, &Outcome { sport, errno, cookie });
+    if setting!(features.attach_twice) == 0 {
+        in_flight::release(slot);
+        return;
+    }
     // The other copy of the program is still to see it.
     // SAFETY: as in `end`.
     unsafe {
@@ -140,6 +144,7 @@ pub(crate) fn end_probed(site: Site, ret: i32, failure: Failure) {
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let sk = unsafe { (*slot).sk as *const u8 };
     end_read(slot, sk, errno(slot, ret, failure));
+    in_flight::release(slot);
 }
 
 /// A search on `sk` has ended with `errno`: port and cookie are read from the socket, at any

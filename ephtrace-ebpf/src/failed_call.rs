@@ -46,6 +46,7 @@ pub(crate) fn eph_bind_exit(ctx: TracePointContext) -> u32 {
         // port.
         bind_cgroup::forget_last();
     }
+    in_flight::release(slot);
     0
 }
 
@@ -100,6 +101,7 @@ fn autobind_failed(ctx: &impl EbpfContext, sk: *const u8) {
         (*slot).record.known |= known::DEFERRED;
     }
     end::end_read(slot, sk, EAGAIN.cast_unsigned());
+    in_flight::release(slot);
 }
 
 /// The socket that the first argument of the current system call names; `None` if it names another

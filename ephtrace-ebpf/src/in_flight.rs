@@ -1,19 +1,33 @@
 //! The search that each task is in the middle of.
 
-use aya_ebpf::{helpers::generated::bpf_map_update_elem, macros::map, maps::LruHashMap};
-use ephtrace_common::{AssignmentRecord, Site};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    helpers::generated::{bpf_map_delete_elem, bpf_map_update_elem},
+    macros::map,
+    maps::{Array, HashMap},
+};
+use ephtrace_common::{AssignmentRecord, Site, bounds};
 
-use crate::task;
+use crate::{atomic, task};
 
 /// The search that a task is in, by the address of its `task_struct`.
 ///
 /// By task and not by thread id, as sock_ops programs can't ask for the latter up to Linux 6.1.
-/// A task has at most one search at a time, and entries are overwritten in place (70 ns) rather
-/// than inserted and deleted (265 ns). LRU, so that the entries of dead tasks make way; a task in
-/// the middle of a search is among the most recently used ones, so that the size
-/// bounds how many tasks may be searching at the same time. The loader sets it.
+/// A task has at most one search at a time, and its entry is overwritten in place (70 ns) rather
+/// than inserted and deleted (265 ns): it goes when the task ends ([`crate::task_end`]), and at the
+/// end of each search as long as more than [`bounds::IDLE_TASKS`] are taken.
+///
+/// Neither of the two maps that would clear up by themselves. An LRU hash evicts a search that is
+/// open for long while others begin, and each processor keeps up to 128 free entries from the
+/// others (up to mid-2025), which takes 25 MiB at 512 processors. Task storage is out of reach of
+/// programs on cgroups and of Linux 5.10. Of a plain hash, each processor takes free entries from
+/// any other, so that its size alone decides, and one that finds no room is counted.
 #[map]
-static IN_FLIGHT: LruHashMap<u64, InFlight> = LruHashMap::with_max_entries(1, 0);
+static IN_FLIGHT: HashMap<u64, InFlight> = HashMap::with_max_entries(bounds::TASKS, 0);
+
+/// How many entries of [`IN_FLIGHT`] are taken.
+#[map]
+static TAKEN: Array<u64> = Array::with_max_entries(1, 0);
 
 /// How far the search has come, in [`InFlight::state`].
 pub(crate) mod state {
@@ -110,15 +124,56 @@ pub(crate) fn slot(task: u64) -> Option<*mut InFlight> {
     }
     // SAFETY: map, key and value are live and of the sizes that the map was declared with. The raw
     // helper, as the wrapper would copy the value to the stack first.
-    unsafe {
+    let made = unsafe {
         bpf_map_update_elem(
             (&raw const IN_FLIGHT).cast_mut().cast(),
             (&raw const task).cast(),
             (&raw const EMPTY).cast(),
-            0,
+            // Not over what an interrupt has made meanwhile.
+            u64::from(BPF_NOEXIST),
         )
     };
+    if made == 0 {
+        add_taken(1);
+    }
     IN_FLIGHT.get_ptr_mut(task)
+}
+
+/// Gives back the slot of the current task, if it has one. Its pointers must not be used any more:
+/// another task may have it at once.
+#[inline(always)]
+pub(crate) fn remove() {
+    let task = task::current();
+    // SAFETY: map and key are live and of the sizes that the map was declared with.
+    let gone = unsafe {
+        bpf_map_delete_elem((&raw const IN_FLIGHT).cast_mut().cast(), (&raw const task).cast())
+    };
+    if gone == 0 {
+        add_taken(-1);
+    }
+}
+
+/// The current task has ended a search, and nothing that is in `slot` is waited for: gives it back
+/// if slots are scarce. Last in a program, as the slot must not be used any more.
+#[inline(always)]
+pub(crate) fn release(slot: *mut InFlight) {
+    let taken = TAKEN.get(0).copied().unwrap_or(0);
+    if taken <= u64::from(bounds::IDLE_TASKS) {
+        return;
+    }
+    // SAFETY: the slot is a live map value, and only this task writes to it.
+    let is_waited_for = unsafe { (*slot).state != state::IDLE || (*slot).passed_over != 0 };
+    if !is_waited_for {
+        remove();
+    }
+}
+
+#[inline(always)]
+fn add_taken(more: i64) {
+    if let Some(taken) = TAKEN.get_ptr_mut(0) {
+        // SAFETY: a live map value. Atomic, as other processors add to it, too.
+        unsafe { atomic::add(taken, more.cast_unsigned()) };
+    }
 }
 
 /// The search that the current task has begun on `sk`, if it is followed.

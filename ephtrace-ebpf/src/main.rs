@@ -1,7 +1,7 @@
 //! The kernel half: sees the search for a port begin and end, and emits one record for each.
 //!
 //! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`],
-//! [`bind_cgroup`], [`failed_call`], [`absent_address`]) call [`search`] at the start, which asks
+//! [`bind_cgroup`], [`failed_call`], [`absent_address`], [`task_end`]) call [`search`] at the start, which asks
 //! [`filter`] first and keeps the state of the search [`in_flight`], and [`end`], which hands the
 //! finished record to [`emit`]: to the ring buffer, or to the [`totals`]. All reads of kernel
 //! memory go through [`read`], at offsets that the loader took from the running kernel's BTF
@@ -51,6 +51,7 @@ mod search;
 mod sock;
 mod sock_ops;
 mod task;
+mod task_end;
 mod totals;
 mod udp;
 mod word;

@@ -91,6 +91,8 @@ pub(crate) fn end_unseen(sk: u64, copy: u32, is_wanted: bool) {
     let slot = unsafe { &mut *slot };
     if slot.state == state::ENDED && slot.sk == sk && slot.seen_by & copy == 0 {
         slot.seen_by |= copy;
+        slot.state = state::IDLE;
+        in_flight::release(slot);
         return;
     }
     count(Counter::EndsAlone);

@@ -148,6 +148,7 @@ fn closed(sk: *const u8, errno: u32) {
         Outcome { sport: u16::from_be(sport), errno: 0, cookie: 0 }
     };
     end::end(slot, &outcome);
+    in_flight::release(slot);
 }
 
 /// With TCP Fast Open, the SYN may wait for the first write. The end of the search is seen then, or
@@ -177,4 +178,5 @@ fn found(ctx: &SockOpsContext) {
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     let sport = ctx.local_port() as u16;
     end::end(slot, &Outcome { sport, errno: 0, cookie });
+    in_flight::release(slot);
 }

@@ -11,6 +11,7 @@ mod exhaust;
 mod gate;
 mod net;
 mod netns;
+mod outlive;
 mod pattern;
 mod search;
 mod skip;
@@ -45,6 +46,8 @@ enum Command {
     Exhaust(exhaust::Args),
     /// Search for ports where some are taken, in a network namespace of its own
     Search(search::Args),
+    /// Leave a connect open while many threads connect once each
+    Outlive(outlive::Args),
     /// Have ports assigned over and over in one manner, for their pattern
     Pattern(pattern::Args),
     /// Connect once and end: a process that is gone before anyone can look it up
@@ -64,6 +67,7 @@ fn main() -> Result<()> {
         Command::Cost(args) => cost::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Outlive(args) => outlive::run(&args),
         Command::Pattern(args) => pattern::run(&args),
         Command::Connect { to, way } => connect(to, &way),
     }

@@ -52,9 +52,12 @@ impl Fit {
 /// The tracepoint of the hook `sock_ops`.
 const STATE: &str = "inet_sock_set_state";
 
+/// Sees tasks end, whatever the hook: what the kernel half keeps for them goes with them.
+const TASK_END: Attachment = Attachment { program: "eph_task_end", to: "sched_process_exit" };
+
 /// The programs with which `hook` sees `sites`, those of modules left out.
 pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
-    let mut programs = Programs::default();
+    let mut programs = Programs { ends: vec![TASK_END], starts: Vec::new() };
     let rows = sites.iter().map(|&site| sites::row(site));
     match hook {
         Hook::Fentry | Hook::Kprobe => {
@@ -211,7 +214,7 @@ mod tests {
         let count = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!((names.len(), count), (24, 24));
+        assert_eq!((names.len(), count), (25, 25));
     }
 
     #[test]

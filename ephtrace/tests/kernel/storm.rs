@@ -1,12 +1,12 @@
 //! Many connects: nothing lost, or every loss counted.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::{Signal, kill};
 
 use crate::{
-    assign::{self, Assign},
+    assign::{self, Assign, Attempt},
     bpf,
     compare::compare,
     notes::say,
@@ -18,7 +18,8 @@ use crate::{
 
 tests! {
     each_hook: a_storm_loses_nothing, a_storm_of_datagrams_loses_nothing,
-        a_storm_is_told_port_by_port, every_loss_is_counted, short_lived_threads_are_reported;
+        a_storm_is_told_port_by_port, every_loss_is_counted, short_lived_threads_are_reported,
+        an_open_search_outlives_many_others;
     first_hook: a_full_ring_is_read_to_its_end;
 }
 
@@ -169,4 +170,23 @@ fn short_lived_threads_are_reported(hook: &str) -> Result<()> {
     trace.complete()?;
     let truth = assign::read(&std::fs::read_to_string(&log)?)?;
     compare(&truth, &trace, |_| true)
+}
+
+/// More threads search than the kernel half keeps places for while one search stays open, where the
+/// hook has to wait for the first write: its state must not make way for theirs.
+fn an_open_search_outlives_many_others(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    // In guests, as many as their memory allows.
+    let threads = if setup::storm()? < 100_000 { "500" } else { "13000" };
+    let outlive = Assign::start(&scratch, &["outlive", "--wait", "--threads", threads])?;
+    let tracer = Tracer::start(&scratch, hook, &["-c", outlive.name(), "--origin", "connect"])?;
+    let truth = assign::read(&outlive.output()?)?;
+    let trace = tracer.stop()?;
+    trace.complete()?;
+    let shown: BTreeSet<_> = trace.events.iter().map(|event| (event.tid, event.sport)).collect();
+    let is_shown = |attempt: &&Attempt| shown.contains(&(Some(attempt.tid), attempt.sport));
+    let missing: Vec<_> = truth.iter().filter(|one| !is_shown(one)).collect();
+    ensure!(missing.is_empty(), "{} are missing, first {:?}", missing.len(), missing[0]);
+    ensure!(trace.events.len() == truth.len(), "{} events", trace.events.len());
+    Ok(())
 }

@@ -99,7 +99,7 @@ fn send_first(context: &Context<'_>, to: SocketAddr) -> Result<()> {
 }
 
 /// Runs `work` where client and server both do Fast Open, and the client has the server's cookie.
-fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<()> {
+pub(crate) fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<()> {
     netns::in_new(None, || {
         // 1: clients, 2: servers, 0x4 and 0x200: neither needs a cookie.
         netns::set("tcp_fastopen", "519")?;
@@ -110,7 +110,8 @@ fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<
     })
 }
 
-fn deferring_client(to: SocketAddr) -> Result<Socket> {
+/// A client whose SYN waits for the first write.
+pub(crate) fn deferring_client(to: SocketAddr) -> Result<Socket> {
     let client = net::client(to)?;
     net::set_option(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1)
         .map_err(|e| net::no_option("TCP_FASTOPEN_CONNECT", e))?;

@@ -1,7 +1,7 @@
 //! Every way in which a socket gets its port.
 
 mod bound;
-mod fastopen;
+pub(crate) mod fastopen;
 mod mptcp;
 mod plain;
 mod ranges;
