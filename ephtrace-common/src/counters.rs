@@ -10,7 +10,7 @@ pub enum Counter {
     Filtered = 1,
     /// Records that reached the ring buffer.
     Emitted = 2,
-    /// Lost: no room in the ring buffer.
+    /// Lost: no room in the ring buffer, or none for that process in one that is nearly full.
     RingFull = 3,
     /// Lost: no room for the state of a search in flight.
     InFlightFull = 4,

@@ -21,6 +21,10 @@ pub mod bounds {
     pub const TASKS: u32 = 8192 + IDLE_TASKS;
     /// Tasks that keep their place between two searches, which is cheaper.
     pub const IDLE_TASKS: u32 = 4096;
+
+    /// Rows in which the records of processes are counted while the ring fills up; two processes in
+    /// one row have one allowance. 512 KiB.
+    pub const SHARES: u32 = 1 << 16;
 }
 
 /// Everything that the loader tells the kernel half.
@@ -44,6 +48,10 @@ pub struct Settings {
     pub own_pid: u32,
     /// Inode number of the pid namespace whose ids are told; 0 for the initial one.
     pub pid_namespace: u32,
+    /// The ring buffer has two to the power of so many bytes.
+    pub ring_bits: u32,
+    /// A random number, by which processes share the rows of the map `SHARES`.
+    pub salt: u32,
     /// Always zero: keeps the size a multiple of eight.
     pub reserved: u32,
 }

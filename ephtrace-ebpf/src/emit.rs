@@ -6,11 +6,11 @@ use ephtrace_common::{AssignmentRecord, Counter, totals::mode};
 use crate::{
     globals::setting,
     maps::{EVENTS, count},
-    totals,
+    share, totals,
 };
 
 /// Submits a copy of `record`. Adds it to the totals instead if nothing else is asked for, or if
-/// there is no room in the ring buffer, which counts as lost.
+/// there is no room for it in the ring buffer, which counts as lost.
 ///
 /// Never wakes the reader: a wake-up costs ten microseconds, fifty times the rest of a hook. The
 /// reader drains on a timer instead.
@@ -21,7 +21,10 @@ pub(crate) fn emit(record: *const AssignmentRecord) {
         count(Counter::Totalled);
         return;
     }
-    let Some(mut entry) = EVENTS.reserve::<AssignmentRecord>(0) else {
+    // SAFETY: the caller's record is a live map value that only this task writes to.
+    let is_used_up = share::is_used_up(unsafe { &*record });
+    let reserved = if is_used_up { None } else { EVENTS.reserve::<AssignmentRecord>(0) };
+    let Some(mut entry) = reserved else {
         count(Counter::RingFull);
         if setting!(totals) == mode::FALLBACK {
             totals::add(record);

@@ -3,7 +3,7 @@
 //! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`],
 //! [`bind_cgroup`], [`failed_call`], [`absent_address`], [`task_end`]) call [`search`] at the start, which asks
 //! [`filter`] first and keeps the state of the search [`in_flight`], and [`end`], which hands the
-//! finished record to [`emit`]: to the ring buffer, or to the [`totals`]. All reads of kernel
+//! finished record to [`emit`]: to the ring buffer if there is room for its process ([`share`]), or to the [`totals`]. All reads of kernel
 //! memory go through [`read`], at offsets that the loader took from the running kernel's BTF
 //! ([`globals`]).
 //!
@@ -48,6 +48,7 @@ mod programs;
 mod read;
 mod sctp;
 mod search;
+mod share;
 mod sock;
 mod sock_ops;
 mod task;

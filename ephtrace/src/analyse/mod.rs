@@ -10,6 +10,7 @@ pub(crate) mod heavy_hitters;
 pub mod hosts;
 pub mod lanes;
 pub(crate) mod number;
+pub mod overflow;
 pub mod pattern;
 pub mod picture;
 mod ports;

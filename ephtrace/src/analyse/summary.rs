@@ -8,11 +8,11 @@ use serde::{Serialize, Serializer};
 
 use super::{
     findings::Finding,
+    overflow::Overflow,
     pattern::{Pattern, Verdict},
     picture::PlotData,
     reuse::Reuse,
     self_connect::SelfConnect,
-    storm::Interval,
 };
 use crate::model::{
     FlowKey, Hook, Origin, PortRange, Protocol,
@@ -42,7 +42,7 @@ pub struct RunContext {
     /// Lanes that were forgotten to make room.
     pub lanes_evicted: u64,
     /// What found no room in the ring buffer, and was only counted.
-    pub overflow: Option<Interval>,
+    pub overflow: Option<Overflow>,
     /// Assignments of a recording that came too late to be put in order.
     pub disordered: u64,
     /// The recording says that it has not ended.
@@ -122,7 +122,7 @@ pub struct Summary {
     pub lanes_evicted: u64,
     /// What found no room in the ring buffer, so that it was only counted, by process, destination
     /// and origin; null if nothing.
-    pub overflow: Option<Interval>,
+    pub overflow: Option<Overflow>,
     /// What plots are drawn from; no part of the data.
     #[serde(skip)]
     pub picture: PlotData,

@@ -12,6 +12,7 @@ pub(crate) mod mounts;
 pub mod netns;
 pub mod ns_file;
 pub mod pid_namespace;
+pub(crate) mod priority;
 mod probe;
 pub mod proc_net;
 pub mod processors;

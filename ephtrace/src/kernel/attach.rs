@@ -1,6 +1,9 @@
 //! Attaches one hook, or says why not and what to do about it.
 
-use std::path::Path;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    path::Path,
+};
 
 use aya::{
     Ebpf,
@@ -205,8 +208,16 @@ fn settings(
         totals: options.totals.mode(),
         own_pid: pid_namespace::own_pid(Path::new("/proc")),
         pid_namespace: pid_namespace::told(Path::new("/proc")),
+        ring_bits: options.ring_bytes.ilog2(),
+        salt: salt(),
         reserved: 0,
     })
+}
+
+/// A random number.
+fn salt() -> u32 {
+    // The standard library's hashes are keyed at random.
+    RandomState::new().hash_one(0) as u32
 }
 
 /// Whether tracing programs may ask for an ancestor cgroup's id (Linux 5.11 and later).

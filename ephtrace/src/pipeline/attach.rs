@@ -9,11 +9,14 @@ use super::{
     settings::TraceSettings,
     timing::{GRACE, SETTLE},
 };
-use crate::kernel::{
-    attach,
-    options::{Options, TotalsMode},
-    support::Support,
-    tracer::Tracer,
+use crate::{
+    host::priority,
+    kernel::{
+        attach,
+        options::{Options, TotalsMode},
+        support::Support,
+        tracer::Tracer,
+    },
 };
 
 /// Attaches the kernel half as `settings` ask for it.
@@ -33,6 +36,10 @@ pub(crate) fn attach(settings: &TraceSettings, log_level: u8) -> Result<Tracer> 
 /// Discards the searches that were in flight during the attachment, which lack a start, and says
 /// what is traced.
 pub(crate) async fn settle(pipeline: &mut Pipeline, settings: &TraceSettings) -> Result<()> {
+    match priority::raise() {
+        Ok(()) => log::info!("this thread goes before others (nice -10)"),
+        Err(error) => log::info!("this thread goes with the others: {error}"),
+    }
     sleep(SETTLE).await;
     pipeline.settle()?;
     if !settings.view.quiet {

@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     path::Path,
+    sync::Arc,
 };
 
 use anyhow::{Context as _, Result};
@@ -21,7 +22,10 @@ use super::{
     timing::{GRACE, SETTLE},
 };
 use crate::{
-    analyse::storm::{Interval, Period},
+    analyse::{
+        overflow::Overflow,
+        storm::{Interval, Period},
+    },
     host::{clock::monotonic_ns, containers::Containers, processors},
     kernel::{
         attach,
@@ -118,9 +122,9 @@ impl Counting {
 }
 
 /// All that was taken, together.
-#[derive(Default)]
 pub(crate) struct CumulativeTotals {
     began_ns: u64,
+    most_rows: usize,
     rows: HashMap<TotalsKey, Totals>,
     other: Option<Totals>,
 }
@@ -128,12 +132,17 @@ pub(crate) struct CumulativeTotals {
 impl CumulativeTotals {
     /// Nothing yet.
     pub(crate) fn since(began_ns: u64) -> Self {
-        Self { began_ns, ..Self::default() }
+        Self { began_ns, ..Self::bounded(MAX_ROWS) }
+    }
+
+    /// Nothing yet, of no time in particular; beyond so many rows, all is summed up as others.
+    pub(crate) fn bounded(most_rows: usize) -> Self {
+        Self { began_ns: 0, most_rows, rows: HashMap::new(), other: None }
     }
 
     pub(crate) fn add(&mut self, taken: &Taken) {
         for (key, sums) in &taken.rows {
-            let has_room = self.rows.len() < MAX_ROWS;
+            let has_room = self.rows.len() < self.most_rows;
             match self.rows.entry(*key) {
                 Entry::Occupied(mut mine) => mine.get_mut().merge(sums),
                 Entry::Vacant(place) if has_room => drop(place.insert(*sums)),
@@ -159,9 +168,21 @@ impl CumulativeTotals {
         now_ns: u64,
         containers: &mut Containers,
     ) -> Interval {
-        let rows: Vec<_> = self.rows.iter().map(|(key, sums)| (*key, *sums)).collect();
         let duration_ns = now_ns.saturating_sub(self.began_ns);
-        interval(end_ns, duration_ns, &rows, self.other.as_ref(), containers)
+        interval(end_ns, duration_ns, &self.rows(), self.other.as_ref(), containers)
+    }
+
+    /// What was lost until `end_ns`, on the wall clock; `None` if nothing was.
+    pub(crate) fn overflow(&self, end_ns: u64, containers: &mut Containers) -> Option<Overflow> {
+        if self.rows.is_empty() && self.other.is_none() {
+            return None;
+        }
+        let container = container_of(containers, end_ns);
+        Some(Overflow::new(period(end_ns, 0), &self.rows(), self.other.as_ref(), container))
+    }
+
+    fn rows(&self) -> Vec<(TotalsKey, Totals)> {
+        self.rows.iter().map(|(key, sums)| (*key, *sums)).collect()
     }
 }
 
@@ -173,10 +194,17 @@ pub(crate) fn interval(
     other: Option<&Totals>,
     containers: &mut Containers,
 ) -> Interval {
-    let period = Period { end_ns, duration_ns, processors: processors::online() };
-    let container = |key: &TotalsKey, sums: &Totals| {
-        let pid = id_here(key.pid)?;
-        containers.container(pid, Some(sums.cgroup_id), end_ns)
-    };
-    Interval::new(period, rows, other, container)
+    let container = container_of(containers, end_ns);
+    Interval::new(period(end_ns, duration_ns), rows, other, container)
+}
+
+fn period(end_ns: u64, duration_ns: u64) -> Period {
+    Period { end_ns, duration_ns, processors: processors::online() }
+}
+
+fn container_of(
+    containers: &mut Containers,
+    now_ns: u64,
+) -> impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>> {
+    move |key, sums| containers.container(id_here(key.pid)?, Some(sums.cgroup_id), now_ns)
 }

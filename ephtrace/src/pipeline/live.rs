@@ -8,8 +8,9 @@ use nix::sys::{
 };
 
 use super::{
-    counting, counts,
+    counts,
     output::{Output, not_written},
+    overflow::OverflowTotals,
     recording_metadata,
     settings::TraceSettings,
     stages::Stages,
@@ -21,12 +22,10 @@ use crate::{
         lanes::LaneKey,
         pattern::{KernelFacts, KernelRules},
         selection::{self, Rules},
-        storm::Interval,
         summary::{BUSIEST, CpuTime, KernelCost, KernelCounts, RunContext},
     },
     host::{
         clock::{Clock, monotonic_ns},
-        containers::Containers,
         enrich::Enricher,
     },
     kernel::{
@@ -35,7 +34,6 @@ use crate::{
         module::Change,
         ring::{MAX_PER_DRAIN, Ring},
         sites::Site,
-        totals::{Taken, TotalsReader},
         tracer::{Counts, Tracer},
     },
     model::{Assignment, losses::Losses},
@@ -54,7 +52,7 @@ pub(crate) struct Pipeline {
     reading: Reading,
     stages: Stages<Box<dyn Sink>>,
     meter: Meter,
-    totals: TotalsReader,
+    overflow: OverflowTotals,
     /// Message for an output that fails.
     failure: String,
     looks: u64,
@@ -108,7 +106,7 @@ impl Pipeline {
             reading,
             stages,
             meter,
-            totals,
+            overflow: OverflowTotals::new(totals),
             failure,
             looks: 0,
             taken: 0,
@@ -168,7 +166,7 @@ impl Pipeline {
 
     /// What is due once a second.
     pub(crate) fn look(&mut self) -> Result<()> {
-        let Self { tracer, reading, stages, meter, failure, looks, .. } = self;
+        let Self { tracer, reading, stages, meter, overflow, failure, looks, .. } = self;
         reading.clock = Clock::read().context("can't read the clocks")?;
         reading.machine = machine(reading.clock);
         if *looks % MEASURE_EVERY == 0 {
@@ -177,6 +175,7 @@ impl Pipeline {
         *looks += 1;
         tracer.flush_log();
         let losses = reading.losses(&tracer.counts()?);
+        overflow.look(losses.ring_full)?;
         let now_ns = reading.clock.unix_ns(monotonic_ns()?);
         stages.losses(now_ns, &losses).with_context(|| failure.clone())
     }
@@ -226,7 +225,7 @@ impl Pipeline {
         self.tracer.detach_end();
         self.drain_rest()?;
         let is_full = self.is_full();
-        let Self { mut tracer, reading, stages, meter, totals, failure, taken, .. } = self;
+        let Self { mut tracer, reading, stages, meter, overflow, failure, taken, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
         let mut losses = reading.losses(&counts);
@@ -246,7 +245,7 @@ impl Pipeline {
                 runs: cost.runs,
                 searches: cost.searches,
             }),
-            overflow: overflow(totals, now_ns)?,
+            overflow: overflow.finish(now_ns)?,
             ..RunContext::default()
         };
         let summary = stages.summary(Some(now_ns), BUSIEST, around);
@@ -274,16 +273,6 @@ impl Reading {
 
 fn is_full<S: Sink>(stages: &Stages<S>, stop_after: Option<u64>) -> bool {
     stop_after.is_some_and(|count| stages.assignments() >= count)
-}
-
-/// What the kernel half counted because the ring buffer was full. Nothing adds to it any more.
-fn overflow(mut totals: TotalsReader, now_ns: u64) -> Result<Option<Interval>> {
-    totals.switch()?;
-    let Taken { rows, other } = totals.take()?;
-    let is_empty = rows.is_empty() && other.is_none();
-    let mut containers = Containers::of_traced();
-    let interval = || counting::interval(now_ns, 0, &rows, other.as_ref(), &mut containers);
-    Ok((!is_empty).then(interval))
 }
 
 /// By which rules this kernel gives ports.

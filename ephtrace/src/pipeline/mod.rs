@@ -12,6 +12,7 @@ pub(crate) mod input;
 pub(crate) mod live;
 pub(crate) mod occupancy;
 mod output;
+mod overflow;
 pub(crate) mod playback;
 mod reader;
 mod recording_metadata;

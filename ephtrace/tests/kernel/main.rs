@@ -31,6 +31,7 @@ mod explain;
 mod failed_calls;
 mod fallback;
 mod filters;
+mod flood;
 mod hidden_table;
 mod holding;
 mod judged;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         failed_calls::TESTS,
         fallback::TESTS,
         filters::TESTS,
+        flood::TESTS,
         hidden_table::TESTS,
         holding::TESTS,
         judged::TESTS,

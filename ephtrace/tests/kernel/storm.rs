@@ -105,7 +105,8 @@ fn every_loss_is_counted(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let connects = setup::storm()?.min(20_000).to_string();
     let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
-    let pid = storm.pid().to_string();
+    let storm_pid = storm.pid();
+    let pid = storm_pid.to_string();
     let args = [SMALL_RING.as_slice(), &CONNECT_ONLY, &["-p", &pid]].concat();
     let tracer = Tracer::start(&scratch, hook, &args)?;
     tracer.signal(Signal::SIGSTOP)?;
@@ -121,6 +122,10 @@ fn every_loss_is_counted(hook: &str) -> Result<()> {
     ensure!(trace.lost("ring_full") == lost, "{:?}, but {summary:?}", trace.losses);
     let counted = summary.overflow.as_ref().map(|o| (o.all.assignments, o.all.failed));
     ensure!(counted == Some((lost, 0)), "{lost} lost, but {:?} counted", summary.overflow);
+    let by_process = summary.overflow.as_ref().map(|overflow| &overflow.by_process);
+    let busiest = by_process.map(|all| (all.busiest.as_slice(), all.other_lost));
+    let is_its = matches!(busiest, Some(([one], 0)) if (one.pid, one.lost) == (storm_pid, lost));
+    ensure!(is_its, "{lost} lost by {storm_pid}, but {by_process:?}");
     ensure!(trace.stderr.contains("only counted"), "nobody was told:\n{}", trace.stderr);
     ensure!(trace.stderr.contains("lost"), "nobody was told:\n{}", trace.stderr);
     Ok(())

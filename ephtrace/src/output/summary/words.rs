@@ -3,19 +3,15 @@
 
 use std::io::{self, Write};
 
-use super::plots;
+use super::{overflow, plots};
 use crate::output::{
-    escape::printable,
-    human_duration::HumanDuration,
-    screen::Screen,
-    tables::storm::{place, write_findings},
+    escape::printable, human_duration::HumanDuration, screen::Screen, tables::storm::write_findings,
 };
 use crate::{
     analyse::{
         findings::{Finding, Rule},
         pattern::{Algorithm, Pattern, Predictable, Verdict, percent},
         reuse::Reuse,
-        storm::{Interval, Numbers},
         summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
     },
     model::{Origin, Protocol},
@@ -48,7 +44,7 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     }
     cost(out, summary)?;
     lost(out, summary)?;
-    overflow(out, summary)
+    overflow::write(out, summary.overflow.as_ref())
 }
 
 /// What is wrong, but for what has its own line below.
@@ -335,28 +331,6 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out, "cost of ephtrace: {total} of processor time")?;
     }
     Ok(())
-}
-
-/// What the kernel half counted when the reader could not keep up.
-fn overflow(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    let Some(Interval { all, rows, other, .. }) = &summary.overflow else { return Ok(()) };
-    let (assignments, failed) = (all.assignments, all.failed);
-    writeln!(
-        out,
-        "the ring buffer was full: {assignments} more assignments ({failed} failed) were \
-                   only counted:"
-    )?;
-    writeln!(out, "{:>9} {:>7}  ORIGIN  PROCESS and DESTINATION", "COUNT", "FAILED")?;
-    for row in rows.iter().take(LISTED_PROCESSES) {
-        let Numbers { assignments, failed, .. } = row.numbers;
-        writeln!(out, "{assignments:>9} {failed:>7}  {}", place(row))?;
-    }
-    let rest = rows.iter().skip(LISTED_PROCESSES).map(|row| row.numbers.assignments);
-    let others = rest.sum::<u64>() + other.as_ref().map_or(0, |other| other.assignments);
-    if others > 0 {
-        writeln!(out, "{others:>9} of others")?;
-    }
-    writeln!(out, "a storm like this is for `ephtrace storm`")
 }
 
 fn lost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {

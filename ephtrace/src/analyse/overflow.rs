@@ -1,0 +1,130 @@
+//! What found no room in the ring buffer, so that it was only counted.
+
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+
+use ephtrace_common::totals::{Totals, TotalsKey};
+use serde::Serialize;
+
+use super::storm::{Interval, Period};
+use crate::model::Comm;
+
+/// Processes that are listed.
+const LISTED: usize = 20;
+
+/// Assignments that were lost for want of room.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Overflow {
+    /// By process name, destination and origin.
+    #[serde(flatten)]
+    pub interval: Interval,
+    /// By process; together all of them.
+    pub by_process: LossesByProcess,
+}
+
+/// How many assignments of each process were lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LossesByProcess {
+    /// Those that lost most, most first: up to 20.
+    pub busiest: Vec<ProcessLosses>,
+    /// Processes that are not listed.
+    pub other_processes: u64,
+    /// Assignments of these, and of processes for which there was no room in the totals either.
+    pub other_lost: u64,
+}
+
+/// How many assignments of one process were lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProcessLosses {
+    /// Process id in the initial pid namespace.
+    pub pid: u32,
+    /// Name of the process.
+    pub comm: String,
+    /// Its container, if it is in one.
+    pub container: Option<String>,
+    /// Assignments that were lost.
+    pub lost: u64,
+}
+
+impl Overflow {
+    /// Out of the kernel's rows, as for [`Interval::new`].
+    pub fn new(
+        period: Period,
+        rows: &[(TotalsKey, Totals)],
+        other: Option<&Totals>,
+        mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
+    ) -> Self {
+        let by_process = LossesByProcess::new(rows, other, &mut container);
+        Self { interval: Interval::new(period, rows, other, container), by_process }
+    }
+}
+
+impl LossesByProcess {
+    fn new(
+        rows: &[(TotalsKey, Totals)],
+        other: Option<&Totals>,
+        mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
+    ) -> Self {
+        // A process may change its name, and its id may come back.
+        let mut processes: HashMap<(u32, [u8; 16]), (u64, &(TotalsKey, Totals))> = HashMap::new();
+        for row in rows {
+            let (key, totals) = row;
+            processes.entry((key.pid, totals.comm)).or_insert((0, row)).0 += totals.assignments;
+        }
+        let mut all: Vec<_> = processes.into_values().collect();
+        all.sort_unstable_by_key(|(lost, (key, totals))| (Reverse(*lost), key.pid, totals.comm));
+        let rest = all.split_off(all.len().min(LISTED));
+        let busiest = all.into_iter().map(|(lost, (key, totals))| ProcessLosses {
+            pid: key.pid,
+            comm: Comm::from_kernel(totals.comm).as_str().to_owned(),
+            container: container(key, totals).as_deref().map(str::to_owned),
+            lost,
+        });
+        Self {
+            busiest: busiest.collect(),
+            other_processes: rest.len() as u64,
+            other_lost: rest.iter().map(|(lost, _)| lost).sum::<u64>()
+                + other.map_or(0, |other| other.assignments),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    fn row(pid: u32, dport: u16, assignments: u64) -> (TotalsKey, Totals) {
+        let key = TotalsKey { pid, dport, ..TotalsKey::new_zeroed() };
+        let comm = *b"flood\0\0\0\0\0\0\0\0\0\0\0";
+        (key, Totals { assignments, comm, ..Totals::new_zeroed() })
+    }
+
+    #[test]
+    fn each_loss_is_some_process_s() {
+        let rows: Vec<_> =
+            (1..=30).flat_map(|pid| [row(pid, 80, 1), row(pid, 443, pid.into())]).collect();
+        let other = row(0, 0, 1000).1;
+        let all: u64 = rows.iter().map(|(_, totals)| totals.assignments).sum();
+        let losses = LossesByProcess::new(&rows, Some(&other), |_, _| Some("pod".into()));
+        let listed: u64 = losses.busiest.iter().map(|one| one.lost).sum();
+        assert_eq!(listed + losses.other_lost, all + 1000);
+        assert_eq!((losses.busiest.len(), losses.other_processes), (20, 10));
+        let first = ProcessLosses {
+            pid: 30,
+            comm: "flood".to_owned(),
+            container: Some("pod".to_owned()),
+            lost: 31,
+        };
+        assert_eq!(losses.busiest[0], first);
+    }
+
+    #[test]
+    fn an_id_that_came_back_under_another_name_is_another_process() {
+        let mut rows = [row(7, 80, 2), row(7, 443, 3)];
+        rows[1].1.comm[0] = b'b';
+        let losses = LossesByProcess::new(&rows, None, |_, _| None);
+        let lost: Vec<_> = losses.busiest.iter().map(|one| (&*one.comm, one.lost)).collect();
+        assert_eq!(lost, [("blood", 3), ("flood", 2)]);
+    }
+}

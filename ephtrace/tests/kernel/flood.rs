@@ -1,0 +1,80 @@
+//! A flood by many processes beside one that is quiet: what the quiet one does is shown, and what is
+//! lost is counted, by process too.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+
+use crate::{
+    assign::{self, Assign, outputs},
+    notes::say,
+    setup::{self, Scratch},
+    skip::skip,
+    tracer::{Summary, pid as pid_of, spawn},
+    wait,
+};
+
+tests! {
+    first_hook: a_flood_hides_no_quiet_process;
+}
+
+/// Processes that bind as fast as they can.
+const FLOODING: usize = 50;
+
+/// Connects of the quiet process, a hundred a second.
+const QUIET: usize = 500;
+
+fn a_flood_hides_no_quiet_process(hook: &str) -> Result<()> {
+    if setup::storm()? < 100_000 {
+        return skip("this machine is too slow to be flooded");
+    }
+    let scratch = Scratch::new()?;
+    let (attempts, range) = (QUIET.to_string(), ["--range", "20000-29999"]);
+    let quiet = ["exhaust", "--wait", "--pace", "100", "--attempts", &attempts];
+    let quiet = Assign::start(&scratch, &[quiet.as_slice(), &range].concat())?;
+    let flood = ["storm", "--wait", "--threads", "1", "--by", "udp-bind", "--seconds", "6"];
+    let flood = [flood.as_slice(), &["--connects", "1000000000"]].concat();
+    let flooding = (0..FLOODING).map(|_| Assign::start(&scratch, &flood));
+    let flooding = flooding.collect::<Result<Vec<_>>>()?;
+    let pid = quiet.pid();
+    let path = scratch.file("flood.ndjson");
+    let mut ephtrace = Command::new(setup::ephtrace());
+    ephtrace.args(["-o", "json", "--hook", hook, "--origin", "connect,udp", "--output"]).arg(&path);
+    let (mut child, mut stderr) = spawn(&mut ephtrace)?;
+    stderr.wait_for("ephtrace: tracing")?;
+    let said = outputs(std::iter::once(quiet).chain(flooding).collect())?;
+    kill(pid_of(&child), Signal::SIGINT)?;
+    let (status, stderr) = (wait::exit(&mut child)?, stderr.rest());
+    ensure!(status.success(), "{status}\n{stderr}");
+    let asked = assign::read(&said[0])?.len();
+    let (shown, summary) = read(&path, pid)?;
+    let lost = summary.losses["ring_full"];
+    let share = lost * 100 / (lost + summary.assignments);
+    say(&format!("hook {hook}: {shown} of {asked} shown, {share} % of the flood lost"));
+    ensure!(lost > 0, "nothing was lost, so that nothing was tested: {summary:?}");
+    ensure!(shown * 100 >= asked * 99, "{shown} of {asked}");
+    let overflow = summary.overflow.context("no overflow")?;
+    ensure!(overflow.all.assignments == lost, "{lost} lost, but {overflow:?}");
+    ensure!(overflow.by_process.all() == lost, "{lost} lost, but {overflow:?}");
+    let quiet = overflow.by_process.busiest.iter().find(|one| one.pid == pid);
+    ensure!(quiet.is_none(), "{quiet:?} is among those that lost most");
+    Ok(())
+}
+
+/// How many assignments of the process `pid` are shown, and the summary.
+fn read(path: &Path, pid: u32) -> Result<(usize, Summary)> {
+    let mark = format!("\"pid\":{pid},");
+    let (mut shown, mut last) = (0, String::new());
+    for line in BufReader::new(File::open(path)?).lines() {
+        last = line?;
+        shown += usize::from(last.contains(&mark) && last.contains("\"type\":\"assignment\""));
+    }
+    let summary = serde_json::from_str(&last).with_context(|| format!("the last line: {last}"))?;
+    Ok((shown, summary))
+}
