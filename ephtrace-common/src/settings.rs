@@ -5,7 +5,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// How many values a filter takes. Each bounds a loop that the verifier of Linux 5.10 walks.
+/// How many values a filter takes, each of which bounds a loop that the verifier of Linux 5.10
+/// walks; and how large the kernel half's maps are.
 pub mod bounds {
     /// Process ids, user ids.
     pub const IDS: usize = 16;
@@ -21,6 +22,17 @@ pub mod bounds {
     pub const TASKS: u32 = 8192 + IDLE_TASKS;
     /// Tasks that keep their place between two searches, which is cheaper.
     pub const IDLE_TASKS: u32 = 4096;
+    /// Bytes that the kernel half keeps for each.
+    pub const TASK_BYTES: usize = 264;
+
+    /// Bytes that the kernel half keeps for an MPTCP socket.
+    pub const PRINCIPAL_BYTES: usize = 48;
+
+    /// Words of `table_perturb` whose use is followed: as many as it has
+    /// (`CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless in expert mode).
+    pub const WORDS: u32 = 1 << 16;
+    /// Bytes that the kernel half keeps for each.
+    pub const WORD_BYTES: usize = 16;
 
     /// Rows in which the records of processes are counted while the ring fills up; two processes in
     /// one row have one allowance. 512 KiB.

@@ -94,6 +94,9 @@ pub(crate) struct InFlight {
     pub(crate) record: AssignmentRecord,
 }
 
+// The loader tells how much memory the map takes.
+const _: () = assert!(size_of::<InFlight>() == bounds::TASK_BYTES);
+
 impl InFlight {
     /// Whether a search of the task is under way, wanted or not.
     #[inline(always)]

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
-use ephtrace_common::{AssignmentRecord, Counter};
+use ephtrace_common::{AssignmentRecord, Counter, bounds};
 
 use crate::{atomic, globals::setting, task::Owner};
 
@@ -24,10 +24,7 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT
 /// Searches begun and ended on each word of `table_perturb`: shows whether two searches used the
 /// same word at the same time, in which case neither can be worked out. 1 MiB of kernel memory.
 #[map]
-pub(crate) static WORDS: Array<WordUse> = Array::with_max_entries(MAX_WORDS, 0);
-
-/// As many as `table_perturb` has (`CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless in expert mode).
-pub(crate) const MAX_WORDS: u32 = 1 << 16;
+pub(crate) static WORDS: Array<WordUse> = Array::with_max_entries(bounds::WORDS, 0);
 
 /// How often a word of `table_perturb` has been in use.
 #[repr(C)]
@@ -74,6 +71,11 @@ impl Principal {
         Owner { pid: self.pid, tid: self.tid, uid: self.uid, host_pid: self.host_pid }
     }
 }
+
+// The loader tells how much memory the maps take.
+const _: () = assert!(
+    size_of::<WordUse>() == bounds::WORD_BYTES && size_of::<Principal>() == bounds::PRINCIPAL_BYTES
+);
 
 /// Adds one to `counter`.
 #[inline(always)]

@@ -4,15 +4,9 @@
 //! `__inet_hash_connect`: the low bits of the hash offset are the index into the table. It reads
 //! the word at its start and adds to it at its end, without a lock.
 
-use ephtrace_common::known;
+use ephtrace_common::{bounds, known};
 
-use crate::{
-    atomic,
-    globals::setting,
-    in_flight::InFlight,
-    maps::{MAX_WORDS, WORDS},
-    read,
-};
+use crate::{atomic, globals::setting, in_flight::InFlight, maps::WORDS, read};
 
 /// The search that begins in `slot` uses the word that `hash_offset` leads to, if the table's
 /// address is known.
@@ -32,7 +26,7 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     let word = hash_offset & u64::from(setting!(table_mask));
     slot.word_addr = table.wrapping_add(word << 2);
     // In a table larger than usual, words share counts: aliasing causes only false positives.
-    slot.word = word as u32 & (MAX_WORDS - 1);
+    slot.word = word as u32 & (bounds::WORDS - 1);
     let Some(used) = WORDS.get_ptr_mut(slot.word) else { return };
     // SAFETY: a live map value; the kernel's own atomic addition, as other CPUs add to it too.
     unsafe { atomic::add(&raw mut (*used).begun, 1) };

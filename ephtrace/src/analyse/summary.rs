@@ -304,6 +304,8 @@ pub struct KernelCounts {
     pub already_bound: u64,
     /// Fields that could not be read and are unknown.
     pub read_failed: u64,
+    /// Bytes of kernel memory that the maps and the ring buffer take, from the start to the end.
+    pub map_bytes: u64,
 }
 
 /// Processor time of this process, in nanoseconds.

@@ -22,7 +22,7 @@ use crate::{
         error::AttachError,
         generation::Generation,
         hooks::{HOOKS, HookRow},
-        module,
+        maps, module,
         options::{Options, TotalsMode},
         preflight,
         self_test::Sight,
@@ -31,6 +31,8 @@ use crate::{
         symbols::{self, NoTable},
     },
     model::{Filter, Hook, Origin},
+    output::human_bytes::HumanBytes,
+    pipeline::settings::DEFAULT_RING_BYTES,
 };
 
 /// A trial needs no room for events: one page.
@@ -62,10 +64,41 @@ pub struct Report {
     /// Why not all processes can be seen, so that owners of sockets may be missing, and what to do;
     /// null if they can.
     pub processes_hidden_by: Option<String>,
+    /// Kernel memory that ephtrace takes at most.
+    pub kernel_memory: KernelMemory,
     /// Each hook, best first.
     pub hooks: Vec<HookReport>,
     /// The hook that `--hook auto` takes; null if none works or it can't be told.
     pub auto: Option<&'static str>,
+}
+
+/// Bytes of kernel memory that maps and ring buffer take at most, from the start of a run to its end.
+#[derive(Debug, Serialize)]
+pub struct KernelMemory {
+    /// Possible processors of this machine, on whose number it depends.
+    pub possible_processors: u32,
+    /// Of `trace`, `record` and `top`, with a ring buffer of the usual size.
+    pub trace_bytes: u64,
+    /// Of `storm` and `check`.
+    pub totals_bytes: u64,
+}
+
+impl KernelMemory {
+    fn text(&self) -> String {
+        format!(
+            "up to {} of the kernel's for `trace`, {} for `storm`",
+            HumanBytes(self.trace_bytes),
+            HumanBytes(self.totals_bytes)
+        )
+    }
+
+    fn here() -> Self {
+        Self {
+            possible_processors: maps::possible_processors(),
+            trace_bytes: maps::trace_bytes(DEFAULT_RING_BYTES),
+            totals_bytes: maps::totals_bytes(),
+        }
+    }
 }
 
 /// What doctor says of one hook.
@@ -162,6 +195,7 @@ pub fn examine(support: &Support, probe: bool) -> Report {
             .cgroup2
             .as_ref()
             .and_then(|root| Some(root.mount_point.as_ref()?.display().to_string())),
+        kernel_memory: KernelMemory::here(),
         hooks,
         auto,
     }
@@ -305,6 +339,7 @@ impl Report {
         let hidden = self.processes_hidden_by.as_deref().unwrap_or("all processes are seen");
         writeln!(out, "{:<10} {hidden}", "owners")?;
         self.write_selection(out)?;
+        writeln!(out, "{:<10} {}", "memory", self.kernel_memory.text())?;
         writeln!(out)?;
         writeln!(out, "{:<10} {:<8} ATTACHES", "HOOK", "WORKS")?;
         for hook in &self.hooks {

@@ -22,6 +22,7 @@ use super::{
     filter::to_wire,
     hooks,
     load::load_and_attach_all,
+    maps::{self, Needs},
     offsets,
     options::Options,
     preflight,
@@ -75,12 +76,14 @@ pub fn attach_one(
     let table = (hook != Hook::SockOps).then(symbols::table_perturb);
     let address = table.and_then(Result::ok);
     let mut settings = settings(hook, support, btf, &filter, options, address)?;
+    let needs = needs(hook, &settings, options);
     let mut failed_calls = failed_calls::offered(hook, btf, &settings.offsets);
     let (programs, ebpf) = loop {
         failed_calls::set(&mut settings.features, failed_calls);
         let programs = programs::programs(hook, &sites, fit(&settings, failed_calls));
         let asks_cookie = settings.features.cookie_in_tracing != 0;
-        match load_and_attach_all(&programs, &settings, support, options) {
+        let loaded = load_and_attach_all(&programs, &settings, support, needs, options.log_level);
+        match loaded {
             Ok(ebpf) => break (programs, ebpf),
             Err((_, AttachError::Refused { .. })) if asks_cookie => {
                 settings.features.cookie_in_tracing = 0;
@@ -97,6 +100,7 @@ pub fn attach_one(
     let mut tracer = tracer(hook, &sites, programs, ebpf, &filter, options)?;
     tracer.own_range_steps_by_one = offsets::own_range_steps_by_one(btf);
     tracer.has_large_table = address.is_some();
+    tracer.map_bytes = maps::bytes(needs);
     tracer.unseen = unseen;
     tracer.failed_calls = failed_calls;
     tracer.no_table = table.and_then(Result::err);
@@ -146,6 +150,7 @@ fn tracer(
         passed_over: Vec::new(),
         own_range_steps_by_one: None,
         has_large_table: false,
+        map_bytes: 0,
         no_table: None,
         unseen: Vec::new(),
         seen_in_part: Vec::new(),
@@ -170,6 +175,16 @@ fn give_up(
     match sites.iter().position(can_miss) {
         Some(index) if sites.len() > 1 => Ok((sites.remove(index), error.to_string())),
         Some(_) | None => Err(error),
+    }
+}
+
+fn needs(hook: Hook, settings: &Settings, options: &Options<'_>) -> Needs {
+    Needs {
+        ring_bytes: options.ring_bytes,
+        totals: options.totals,
+        has_words: settings.table_perturb != 0,
+        has_mptcp: hook != Hook::SockOps && settings.offsets.subflow_conn != Offsets::ABSENT,
+        has_log: options.log_level > 0,
     }
 }
 

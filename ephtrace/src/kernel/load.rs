@@ -12,13 +12,11 @@ use zerocopy::IntoBytes as _;
 use super::{
     error::{AttachError, chain, errno, explain},
     failed_calls,
-    map_sizes::map_sizes,
+    maps::{self, Needs},
     object,
-    options::Options,
     programs::{Attachment, Programs},
     sites,
     support::Support,
-    totals,
 };
 
 /// Loads the object, and its programs for `settings`, and attaches them. An error comes with what
@@ -27,9 +25,10 @@ pub(super) fn load_and_attach_all(
     programs: &Programs,
     settings: &Settings,
     support: &Support,
-    options: &Options<'_>,
+    needs: Needs,
+    log_level: u8,
 ) -> Result<Ebpf, (&'static str, AttachError)> {
-    let mut ebpf = load(settings, options).map_err(|error| ("", error))?;
+    let mut ebpf = load(settings, needs, log_level).map_err(|error| ("", error))?;
     let types = KernelTypes::default();
     for &attachment in programs.all() {
         match start_program(&mut ebpf, attachment, support, &types) {
@@ -43,20 +42,16 @@ pub(super) fn load_and_attach_all(
     Ok(ebpf)
 }
 
-fn load(settings: &Settings, options: &Options<'_>) -> Result<Ebpf, AttachError> {
-    let rows = totals::rows(options.totals);
+fn load(settings: &Settings, needs: Needs, log_level: u8) -> Result<Ebpf, AttachError> {
     let mut loader = EbpfLoader::new();
     // No BTF: the kernel half has no relocations against the kernel's types.
     loader
         .btf(None)
         .override_global("SETTINGS", settings.as_bytes(), true)
-        .override_global("AYA_LOG_LEVEL", &options.log_level, true)
-        .map_max_entries("EVENTS", options.ring_bytes)
-        .map_max_entries(totals::MAPS[0], rows)
-        .map_max_entries(totals::MAPS[1], rows)
+        .override_global("AYA_LOG_LEVEL", &log_level, true)
         .verifier_log_level(VerifierLogLevel::STATS);
-    for (map, entries) in map_sizes() {
-        loader.map_max_entries(map, entries);
+    for map in maps::maps(needs, maps::possible_processors()) {
+        loader.map_max_entries(map.name, map.entries);
     }
     loader.load(object::bytes()).map_err(|error| {
         if errno(&error) == Some(libc::EPERM) {

@@ -20,7 +20,7 @@ pub mod generation;
 pub mod hooks;
 mod jiffies;
 mod load;
-mod map_sizes;
+pub mod maps;
 pub mod module;
 mod object;
 pub mod offsets;

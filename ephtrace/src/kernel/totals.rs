@@ -22,7 +22,7 @@ pub(super) const MAPS: [&str; 2] = ["TOTALS_A", "TOTALS_B"];
 /// one off.
 pub const GRACE: Duration = Duration::from_millis(10);
 
-/// Most rows of one map: 13 MiB of kernel memory for both.
+/// Most rows of one map: 10 MiB of kernel memory for both.
 const MAX_ROWS: usize = 8192;
 
 /// Rows of each map while the trace only falls back to them: 2 MiB for both.

@@ -38,6 +38,8 @@ pub struct Tracer {
     pub own_range_steps_by_one: Option<bool>,
     /// The kernel has a table of 65,536 counters; false where that can't be seen.
     pub has_large_table: bool,
+    /// Bytes of kernel memory that the maps take.
+    pub map_bytes: u64,
     /// Why candidates are not known although the hook sees the search; `None` if they are.
     pub no_table: Option<NoTable>,
     /// Sites that the hook was asked to see and can't, with the reason.

@@ -3,6 +3,7 @@
 pub(crate) mod escape;
 pub mod events;
 pub mod files;
+pub(crate) mod human_bytes;
 pub(crate) mod human_duration;
 pub mod notices;
 pub mod page;

@@ -186,7 +186,7 @@ impl Pipeline {
         let counts = tracer.counts()?;
         let around = RunContext {
             losses: reading.losses(&counts),
-            kernel: Some(kernel_counts(&counts)),
+            kernel: Some(kernel_counts(tracer, &counts)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -236,7 +236,7 @@ impl Pipeline {
         let now_ns = reading.clock.unix_ns(monotonic_ns()?);
         let around = RunContext {
             losses,
-            kernel: Some(kernel_counts(&counts)),
+            kernel: Some(kernel_counts(&tracer, &counts)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -285,7 +285,7 @@ fn kernel_rules(tracer: &Tracer) -> KernelRules {
     })
 }
 
-fn kernel_counts(counts: &Counts) -> KernelCounts {
+fn kernel_counts(tracer: &Tracer, counts: &Counts) -> KernelCounts {
     let count = |counter: Counter| counts[counter as usize];
     KernelCounts {
         seen: count(Counter::Seen),
@@ -293,6 +293,7 @@ fn kernel_counts(counts: &Counts) -> KernelCounts {
         emitted: count(Counter::Emitted),
         already_bound: count(Counter::AlreadyBound),
         read_failed: count(Counter::ReadFailed),
+        map_bytes: tracer.map_bytes,
     }
 }
 

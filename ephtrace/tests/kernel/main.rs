@@ -18,6 +18,7 @@ mod all_clear;
 mod assign;
 mod attempts;
 mod bpf;
+mod by_process;
 mod cgroups;
 mod chaos;
 mod check;
@@ -36,6 +37,7 @@ mod hidden_table;
 mod holding;
 mod judged;
 mod live_verdicts;
+mod memory;
 mod modules;
 mod mounts;
 mod mptcp;
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         holding::TESTS,
         judged::TESTS,
         live_verdicts::TESTS,
+        memory::TESTS,
         mptcp::TESTS,
         patterns::TESTS,
         pid_namespace::TESTS,

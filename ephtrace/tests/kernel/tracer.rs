@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::{
     assign::Attempt,
+    by_process::ByProcess,
     setup::{self, Scratch},
     unseen::{self, Call},
     wait::{self, PATIENCE},
@@ -108,27 +109,6 @@ pub(crate) struct Overflow {
     pub(crate) by_process: ByProcess,
 }
 
-/// What was lost, by process.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct ByProcess {
-    pub(crate) busiest: Vec<ProcessLosses>,
-    pub(crate) other_lost: u64,
-}
-
-/// What one process lost.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct ProcessLosses {
-    pub(crate) pid: u32,
-    pub(crate) lost: u64,
-}
-
-impl ByProcess {
-    /// What all processes lost.
-    pub(crate) fn all(&self) -> u64 {
-        self.busiest.iter().map(|one| one.lost).sum::<u64>() + self.other_lost
-    }
-}
-
 /// The part of it that tests look at.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct OverflowNumbers {
@@ -144,6 +124,7 @@ pub(crate) struct KernelCounts {
     pub(crate) emitted: u64,
     pub(crate) already_bound: u64,
     pub(crate) read_failed: u64,
+    pub(crate) map_bytes: u64,
 }
 
 /// All that ephtrace said, from its start to its end.

@@ -35,6 +35,11 @@ fn report(hooks: Vec<HookReport>, auto: Option<&'static str>) -> Report {
         cgroup2: Some("/sys/fs/cgroup".to_owned()),
         port_selection: None,
         processes_hidden_by: None,
+        kernel_memory: KernelMemory {
+            possible_processors: 2,
+            trace_bytes: 14 << 20,
+            totals_bytes: 16 << 20,
+        },
         hooks,
         auto,
     }
@@ -69,6 +74,7 @@ fn what_works_and_what_does_not() {
     BTF        /sys/kernel/btf/vmlinux
     cgroup v2  /sys/fs/cgroup
     owners     all processes are seen
+    memory     up to 14.0 MiB of the kernel's for `trace`, 16.0 MiB for `storm`
 
     HOOK       WORKS    ATTACHES
     fentry     no       a function
@@ -107,6 +113,7 @@ fn without_rights_nothing_is_sure() {
     BTF        /sys/kernel/btf/vmlinux
     cgroup v2  /sys/fs/cgroup
     owners     all processes are seen
+    memory     up to 14.0 MiB of the kernel's for `trace`, 16.0 MiB for `storm`
 
     HOOK       WORKS    ATTACHES
     fentry     unknown  a function
@@ -133,6 +140,7 @@ fn nothing_works() {
     BTF        no such file
     cgroup v2  not mounted here
     owners     all processes are seen
+    memory     up to 14.0 MiB of the kernel's for `trace`, 16.0 MiB for `storm`
 
     HOOK       WORKS    ATTACHES
     fentry     no       a function

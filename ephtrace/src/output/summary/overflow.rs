@@ -53,3 +53,46 @@ fn losses_by_process(out: &mut impl Write, losses: &LossesByProcess) -> io::Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use ephtrace_common::totals::{Totals, TotalsKey};
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+    use crate::analyse::storm::Period;
+
+    fn row(pid: u32, comm: [u8; 16], assignments: u64) -> (TotalsKey, Totals) {
+        let key = TotalsKey { pid, protocol: 17, family: 4, origin: 4, ..TotalsKey::new_zeroed() };
+        (key, Totals { assignments, comm, ..Totals::new_zeroed() })
+    }
+
+    #[test]
+    fn who_lost_how_much() {
+        let flood = *b"flood\x1b[2J\0\0\0\0\0\0\0";
+        let mut rows: Vec<_> = (1..=7).map(|pid| row(pid, flood, 1000 * u64::from(pid))).collect();
+        rows.push(row(8, *b"curl\0\0\0\0\0\0\0\0\0\0\0\0", 3));
+        let other = row(0, [0; 16], 5).1;
+        let period = Period { end_ns: 0, duration_ns: 0, processors: 1 };
+        let container = |key: &TotalsKey, _: &Totals| (key.pid == 7).then(|| "pod".into());
+        let overflow = Overflow::new(period, &rows, Some(&other), container);
+        let mut out = Vec::new();
+        write(&mut out, Some(&overflow)).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        the ring buffer was full: 28008 more assignments (0 failed) were only counted:
+            COUNT  FAILED  ORIGIN  PROCESS and DESTINATION
+            21000       0  udp     flood\u{1b}[2J (6 processes)  ::
+             7000       0  udp     flood\u{1b}[2J (7) in pod  ::
+                3       0  udp     curl (8)  ::
+                5 of others
+             LOST  PROCESS
+             7000  flood\u{1b}[2J (7) in pod
+             6000  flood\u{1b}[2J (6)
+             5000  flood\u{1b}[2J (5)
+             4000  flood\u{1b}[2J (4)
+             3000  flood\u{1b}[2J (3)
+             3008  others
+        a storm like this is for `ephtrace storm`
+        ");
+    }
+}

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use super::{overflow, plots};
 use crate::output::{
-    escape::printable, human_duration::HumanDuration, screen::Screen, tables::storm::write_findings,
+    escape::printable, human_bytes::HumanBytes, human_duration::HumanDuration, screen::Screen,
+    tables::storm::write_findings,
 };
 use crate::{
     analyse::{
@@ -325,6 +326,9 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             "cost in the kernel: {} a search",
             HumanDuration(kernel_cost.ns_per_search())
         )?;
+    }
+    if let Some(kernel) = summary.kernel.filter(|kernel| kernel.map_bytes > 0) {
+        writeln!(out, "kernel memory: {}", HumanBytes(kernel.map_bytes))?;
     }
     if let Some(cpu) = summary.cpu {
         let total = HumanDuration(cpu.user_ns + cpu.system_ns);

@@ -260,7 +260,13 @@ fn a_summary() -> Summary {
     let losses = Losses { ring_full: 3, ..Losses::default() };
     let around = RunContext {
         losses,
-        kernel: Some(KernelCounts { seen: 12, filtered: 4, emitted: 5, ..KernelCounts::default() }),
+        kernel: Some(KernelCounts {
+            seen: 12,
+            filtered: 4,
+            emitted: 5,
+            map_bytes: 14_511_032,
+            ..KernelCounts::default()
+        }),
         hook: Some(Hook::Fentry),
         cpu: Some(CpuTime { user_ns: 2_000_000, system_ns: 1_500_000 }),
         kernel_cost: Some(KernelCost { run_time_ns: 4_100, runs: 20, searches: 10 }),
@@ -313,6 +319,7 @@ fn the_summary_in_words() {
     reuse: no port came back to the same destination
     seen by fentry: 12 searches, 4 filtered, 0 connects of bound sockets
     cost in the kernel: 410 ns a search
+    kernel memory: 13.9 MiB
     cost of ephtrace: 3.5 ms of processor time
     lost 3 events: 3 ring_full
     "#);
