@@ -13,7 +13,7 @@ use ephtrace_common::{AssignmentRecord, bounds};
 
 use crate::{atomic, globals::setting, maps::EVENTS};
 
-/// How full the ring was when that was looked at last, in parts of [`PARTS`]; 0 below half.
+/// How full the ring was when that was looked at last, in thirty-seconds; 0 below half.
 #[map]
 static FILLED: Array<u32> = Array::with_max_entries(1, 0);
 
@@ -30,8 +30,7 @@ const COUNT: u64 = (1 << COUNT_BITS) - 1;
 /// Numbers of windows: they come back after 104 days.
 const WINDOWS: u64 = (1 << (u64::BITS - 2 * COUNT_BITS)) - 1;
 
-/// Parts of the ring.
-const PARTS: u64 = 1 << PARTS_BITS;
+/// The ring has two to the power of so many parts.
 const PARTS_BITS: u32 = 5;
 
 /// From here on, records are counted by process.

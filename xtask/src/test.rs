@@ -46,6 +46,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     } else {
         total += stage("the kernel tests in guests", || guest::test(&args.guests));
         if args.guests.is_everything() {
+            total += stage("a guest with many processors", || guest::many_processors(&args.guests));
             total += stage("the instructions of a connect", bench::instructions::check);
         }
     }

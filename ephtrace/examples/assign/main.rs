@@ -7,6 +7,7 @@
 mod calls;
 mod context;
 mod cost;
+mod crowd;
 mod exhaust;
 mod gate;
 mod net;
@@ -42,6 +43,8 @@ enum Command {
     Storm(storm::Args),
     /// Connect one after another, then print one line with what a connect takes
     Cost(cost::Args),
+    /// Search for long in many threads at once
+    Crowd(crowd::Args),
     /// Use up a narrow range in a network namespace of its own
     Exhaust(exhaust::Args),
     /// Search for ports where some are taken, in a network namespace of its own
@@ -65,6 +68,7 @@ fn main() -> Result<()> {
         Command::Ways(args) => ways::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Cost(args) => cost::run(&args),
+        Command::Crowd(args) => crowd::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Outlive(args) => outlive::run(&args),

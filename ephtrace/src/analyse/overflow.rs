@@ -58,6 +58,14 @@ impl Overflow {
     }
 }
 
+/// A process in the kernel's rows.
+struct Process<'rows> {
+    /// One of them, for the names.
+    row: &'rows (TotalsKey, Totals),
+    /// What all of them lost.
+    lost: u64,
+}
+
 impl LossesByProcess {
     fn new(
         rows: &[(TotalsKey, Totals)],
@@ -65,15 +73,18 @@ impl LossesByProcess {
         mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
     ) -> Self {
         // A process may change its name, and its id may come back.
-        let mut processes: HashMap<(u32, [u8; 16]), (u64, &(TotalsKey, Totals))> = HashMap::new();
-        for row in rows {
-            let (key, totals) = row;
-            processes.entry((key.pid, totals.comm)).or_insert((0, row)).0 += totals.assignments;
+        let mut processes: HashMap<_, Process<'_>> = HashMap::new();
+        for row @ (key, totals) in rows {
+            let process =
+                processes.entry((key.pid, totals.comm)).or_insert(Process { row, lost: 0 });
+            process.lost += totals.assignments;
         }
         let mut all: Vec<_> = processes.into_values().collect();
-        all.sort_unstable_by_key(|(lost, (key, totals))| (Reverse(*lost), key.pid, totals.comm));
+        all.sort_unstable_by_key(|Process { row: (key, totals), lost }| {
+            (Reverse(*lost), key.pid, totals.comm)
+        });
         let rest = all.split_off(all.len().min(LISTED));
-        let busiest = all.into_iter().map(|(lost, (key, totals))| ProcessLosses {
+        let busiest = all.into_iter().map(|Process { row: (key, totals), lost }| ProcessLosses {
             pid: key.pid,
             comm: Comm::from_kernel(totals.comm).as_str().to_owned(),
             container: container(key, totals).as_deref().map(str::to_owned),
@@ -82,7 +93,7 @@ impl LossesByProcess {
         Self {
             busiest: busiest.collect(),
             other_processes: rest.len() as u64,
-            other_lost: rest.iter().map(|(lost, _)| lost).sum::<u64>()
+            other_lost: rest.iter().map(|process| process.lost).sum::<u64>()
                 + other.map_or(0, |other| other.assignments),
         }
     }

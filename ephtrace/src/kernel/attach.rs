@@ -232,7 +232,7 @@ fn settings(
 /// A random number.
 fn salt() -> u32 {
     // The standard library's hashes are keyed at random.
-    RandomState::new().hash_one(0) as u32
+    u32::try_from(RandomState::new().hash_one(0) >> u32::BITS).unwrap_or(0)
 }
 
 /// Whether tracing programs may ask for an ancestor cgroup's id (Linux 5.11 and later).

@@ -37,6 +37,7 @@ mod hidden_table;
 mod holding;
 mod judged;
 mod live_verdicts;
+mod many_processors;
 mod memory;
 mod modules;
 mod mounts;
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         holding::TESTS,
         judged::TESTS,
         live_verdicts::TESTS,
+        many_processors::TESTS,
         memory::TESTS,
         mptcp::TESTS,
         patterns::TESTS,

@@ -70,6 +70,7 @@ impl Guests {
             initramfs: plan.write()?,
             accelerator: Accelerator::Counting,
             memory_mib: MEMORY_MIB,
+            processors: 1,
             timeout: task.timeout,
             prefixed: false,
         };

@@ -58,6 +58,7 @@ pub(super) struct Machine {
     pub(super) initramfs: PathBuf,
     pub(super) accelerator: Accelerator,
     pub(super) memory_mib: u32,
+    pub(super) processors: u32,
     pub(super) timeout: Duration,
     /// Whether the kernel's version stands before each line of output.
     pub(super) prefixed: bool,
@@ -98,10 +99,6 @@ impl Accelerator {
             Self::TcgInTurns | Self::Counting => "tcg,thread=single",
         }
     }
-
-    fn processors(self) -> &'static str {
-        if matches!(self, Self::Counting) { "1" } else { "2" }
-    }
 }
 
 fn qemu_version() -> Option<Version> {
@@ -111,7 +108,7 @@ fn qemu_version() -> Option<Version> {
 }
 
 fn kvm_speaks(image: &Path) -> bool {
-    let mut qemu = qemu(Accelerator::Kvm, image, "console=ttyS0 panic=-1");
+    let mut qemu = qemu(Accelerator::Kvm, 2, image, "console=ttyS0 panic=-1");
     qemu.args(["-m", "256", "-serial", "stdio"]).stderr(Stdio::null());
     let Ok(mut child) = qemu.spawn() else { return false };
     let deadline = Instant::now() + KVM_PATIENCE;
@@ -132,7 +129,7 @@ fn kvm_speaks(image: &Path) -> bool {
 }
 
 /// What every QEMU here has in common.
-fn qemu(accelerator: Accelerator, image: &Path, command_line: &str) -> Command {
+fn qemu(accelerator: Accelerator, processors: u32, image: &Path, command_line: &str) -> Command {
     let mut qemu = Command::new(QEMU);
     // Without cmpxchg16b: QEMU 7.2's emulation of it corrupts flags, and kernels from 6.12 on panic
     // under load.
@@ -143,7 +140,7 @@ fn qemu(accelerator: Accelerator, image: &Path, command_line: &str) -> Command {
         qemu.args(["-seed", "1", "-rtc", "base=2026-01-01,clock=vm"]);
     }
     qemu.args(["-accel", accelerator.name(), "-cpu", "max,-cx16"])
-        .args(["-smp", accelerator.processors()])
+        .args(["-smp", &processors.to_string()])
         .args(["-display", "none", "-monitor", "none", "-nodefaults", "-no-reboot"])
         .arg("-kernel")
         .arg(image)
@@ -213,7 +210,7 @@ impl Machine {
     fn start(&self, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<Child> {
         // An oops that went on could pass for a success.
         let command_line = "console=ttyS0 loglevel=5 oops=panic panic=-1";
-        let mut qemu = qemu(self.accelerator, &kernel.image, command_line);
+        let mut qemu = qemu(self.accelerator, self.processors, &kernel.image, command_line);
         qemu.arg("-initrd").arg(initramfs);
         qemu.args(["-m", &self.memory_mib.to_string()]);
         qemu.arg("-serial").arg(format!("file:{}", log.display()));

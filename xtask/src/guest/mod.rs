@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// Memory of each guest
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory: u32,
+    /// Processors of each guest
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    processors: u32,
     /// Give up on a guest after this time
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     timeout: u64,
@@ -116,6 +119,19 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
     Ok(verdict::report(&boot(options, Prefix::Always, &plan)?))
 }
 
+/// The test of a machine with many processors, whose number no other test depends on: on the kernel
+/// of Debian 12, where each processor keeps most to itself.
+pub(crate) fn many_processors(options: &Options) -> Result<Tally> {
+    test(&Options {
+        kernel: vec!["6.1".to_owned()],
+        processors: 68,
+        memory: 3072,
+        hooks: "fentry".to_owned(),
+        only: Some("many_processors".to_owned()),
+        ..options.clone()
+    })
+}
+
 /// Boots every kernel that was asked for and returns how each run ended.
 fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> {
     let kernels = choose::choose(&options.kernel, options.update)?;
@@ -125,6 +141,7 @@ fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> 
         accelerator: Accelerator::choose(&first.image),
         initramfs: plan.write()?,
         memory_mib: options.memory,
+        processors: options.processors,
         timeout: Duration::from_secs(options.timeout),
         prefixed: matches!(prefix, Prefix::Always) || kernels.len() > 1,
     };
