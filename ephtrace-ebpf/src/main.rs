@@ -1,11 +1,11 @@
 //! The kernel half: sees the search for a port begin and end, and emits one record for each.
 //!
 //! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`],
-//! [`bind_cgroup`], [`failed_call`], [`absent_address`], [`task_end`]) call [`search`] at the start,
-//! which asks [`filter`] first and keeps the state of the search [`in_flight`], and [`end`], which
-//! hands the finished record to [`emit`]: to the ring buffer if its process has a [`share`] left, or
-//! to the [`totals`]. All reads of kernel memory go through [`read`], at offsets that the loader
-//! took from the running kernel's BTF ([`globals`]).
+//! [`bind_cgroup`], [`failed_call`], [`absent_address`], [`task_end`]) call [`search`] at the
+//! start, which asks [`filter`] first and keeps the state of the search [`in_flight`], and [`end`],
+//! which hands the finished record to [`emit`]: to the ring buffer if its process has a [`share`]
+//! left, or to the [`totals`]. All reads of kernel memory go through [`read`], at offsets that the
+//! loader took from the running kernel's BTF ([`globals`]).
 //!
 //! Nothing here analyses anything, and nothing waits: every loop is bounded, no record wakes the
 //! reader, and every search that is not emitted is counted.

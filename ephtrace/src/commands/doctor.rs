@@ -72,7 +72,8 @@ pub struct Report {
     pub auto: Option<&'static str>,
 }
 
-/// Bytes of kernel memory that maps and ring buffer take at most, from the start of a run to its end.
+/// Bytes of kernel memory that maps and ring buffer take at most, from the start of a run to its
+/// end.
 #[derive(Debug, Serialize)]
 pub struct KernelMemory {
     /// Possible processors of this machine, on whose number it depends.

@@ -1,5 +1,5 @@
-//! What the kernel half counts because it finds no room in the ring buffer, taken while a run lasts:
-//! its maps have room for a thousand rows at a time.
+//! What the kernel half counts because it finds no room in the ring buffer, taken while a run
+//! lasts: its maps have room for a thousand rows at a time.
 
 use std::io;
 
