@@ -26,7 +26,7 @@ pub mod bounds {
     pub const TASK_BYTES: usize = 264;
 
     /// Bytes that the kernel half keeps for an MPTCP socket.
-    pub const PRINCIPAL_BYTES: usize = 48;
+    pub const PRINCIPAL_BYTES: usize = 56;
 
     /// Words of `table_perturb` whose use is followed: as many as it has
     /// (`CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless in expert mode).

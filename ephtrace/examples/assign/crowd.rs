@@ -1,7 +1,10 @@
-//! Many threads that search at the same time, each for long: half of the ports are taken.
+//! Many threads that search at the same time, while one search stays open.
+//!
+//! With TCP Fast Open, `connect()` takes the port and the SYN waits for the first write, so that a
+//! tracer that sees no function of the kernel waits, too. No thread ends before that write: one
+//! that did would leave its place, and its `task_struct`, to the next.
 
 use std::{
-    net::Ipv4Addr,
     sync::{
         Barrier,
         atomic::{AtomicU64, Ordering},
@@ -11,13 +14,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 
 use crate::{
     gate::Gate,
     net::{self, Server},
     netns,
     truth::Truth,
+    ways::fastopen::{deferring_client, in_fastopen_netns},
 };
 
 /// What `assign crowd` takes.
@@ -38,31 +42,36 @@ struct Report {
     rate: f64,
 }
 
-/// Ports, of which the first half is taken, so that each search looks at 500 in vain.
-const RANGE: (u16, u16) = (40_000, 40_999);
+/// Ports, of which those of one parity are taken, so that each search looks at all these in vain.
+const RANGE: &str = "40000 40399";
+const TAKEN: usize = 200;
 
 /// As many threads as there may be have small stacks.
 const STACK: usize = 64 << 10;
 
-/// Connects once in each thread, and prints how often.
+/// Connects, has others connect, and only then sends; prints how often all of them connected.
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.gate.wait()?;
-    let connects = netns::in_new(Some(RANGE), || {
-        let server = Server::new(Ipv4Addr::LOCALHOST)?;
-        let held = (0..(RANGE.1 - RANGE.0).div_ceil(2)).map(|_| connect(&server));
-        let held = held.collect::<Result<Vec<_>>>()?;
-        let begun = AtomicU64::new(held.len() as u64);
-        connect_at_once(args.threads, &server, &begun)?;
-        drop(held);
-        Ok(begun.into_inner())
+    let connects = AtomicU64::new(0);
+    in_fastopen_netns(|server| {
+        let open = deferring_client(server.addr)?;
+        open.connect(&SockAddr::from(server.addr)).context("connecting")?;
+        netns::set("ip_local_port_range", RANGE)?;
+        let taken = (0..TAKEN).map(|_| connect(server)).collect::<Result<Vec<_>>>()?;
+        connects.fetch_add(1 + taken.len() as u64, Ordering::Relaxed);
+        connect_at_once(args.threads, server, &connects)?;
+        open.send(b"x").context("sending")?;
+        drop((open, taken));
+        server.drain()
     })?;
     let out = Truth::stdout();
+    let connects = connects.into_inner();
     out.line(&serde_json::to_string(&Report { connects, failures: 0, rate: 0.0 })?)?;
     out.flush()
 }
 
 /// All threads begin when the last one is there, and none ends before the last one has connected.
-fn connect_at_once(threads: usize, server: &Server, begun: &AtomicU64) -> Result<()> {
+fn connect_at_once(threads: usize, server: &Server, connects: &AtomicU64) -> Result<()> {
     let all = Barrier::new(threads);
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -70,7 +79,7 @@ fn connect_at_once(threads: usize, server: &Server, begun: &AtomicU64) -> Result
                 all.wait();
                 // A search that finds no port is one, too.
                 let _ = connect(server);
-                begun.fetch_add(1, Ordering::Relaxed);
+                connects.fetch_add(1, Ordering::Relaxed);
                 all.wait();
             };
             thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
@@ -79,7 +88,7 @@ fn connect_at_once(threads: usize, server: &Server, begun: &AtomicU64) -> Result
     })
 }
 
-fn connect(server: &Server) -> Result<socket2::Socket> {
+fn connect(server: &Server) -> Result<Socket> {
     let client = net::client(server.addr)?;
     client.connect(&SockAddr::from(server.addr)).context("connecting")?;
     server.drain()?;

@@ -12,7 +12,6 @@ mod exhaust;
 mod gate;
 mod net;
 mod netns;
-mod outlive;
 mod pattern;
 mod search;
 mod skip;
@@ -43,14 +42,12 @@ enum Command {
     Storm(storm::Args),
     /// Connect one after another, then print one line with what a connect takes
     Cost(cost::Args),
-    /// Search for long in many threads at once
+    /// Search in many threads at once while one connect waits
     Crowd(crowd::Args),
     /// Use up a narrow range in a network namespace of its own
     Exhaust(exhaust::Args),
     /// Search for ports where some are taken, in a network namespace of its own
     Search(search::Args),
-    /// Leave a connect open while many threads connect once each
-    Outlive(outlive::Args),
     /// Have ports assigned over and over in one manner, for their pattern
     Pattern(pattern::Args),
     /// Connect once and end: a process that is gone before anyone can look it up
@@ -71,7 +68,6 @@ fn main() -> Result<()> {
         Command::Crowd(args) => crowd::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
-        Command::Outlive(args) => outlive::run(&args),
         Command::Pattern(args) => pattern::run(&args),
         Command::Connect { to, way } => connect(to, &way),
     }

@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
-use ephtrace_common::totals::{Totals, TotalsKey};
+use ephtrace_common::{
+    id_here,
+    totals::{Totals, TotalsKey},
+};
 use serde::Serialize;
 
 use super::storm::{Interval, Period};
@@ -35,8 +38,8 @@ pub struct LossesByProcess {
 /// How many assignments of one process were lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProcessLosses {
-    /// Process id in the initial pid namespace.
-    pub pid: u32,
+    /// Process id; null if it is outside of the pid namespace of ephtrace.
+    pub pid: Option<u32>,
     /// Name of the process.
     pub comm: String,
     /// Its container, if it is in one.
@@ -85,7 +88,7 @@ impl LossesByProcess {
         });
         let rest = all.split_off(all.len().min(LISTED));
         let busiest = all.into_iter().map(|Process { row: (key, totals), lost }| ProcessLosses {
-            pid: key.pid,
+            pid: id_here(key.pid),
             comm: Comm::from_kernel(totals.comm).as_str().to_owned(),
             container: container(key, totals).as_deref().map(str::to_owned),
             lost,
@@ -122,7 +125,7 @@ mod tests {
         assert_eq!(listed + losses.other_lost, all + 1000);
         assert_eq!((losses.busiest.len(), losses.other_processes), (20, 10));
         let first = ProcessLosses {
-            pid: 30,
+            pid: Some(30),
             comm: "flood".to_owned(),
             container: Some("pod".to_owned()),
             lost: 31,

@@ -12,7 +12,7 @@ pub(crate) struct ByProcess {
 /// What one process lost.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ProcessLosses {
-    pub(crate) pid: u32,
+    pub(crate) pid: Option<u32>,
     pub(crate) lost: u64,
 }
 

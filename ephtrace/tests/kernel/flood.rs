@@ -62,7 +62,7 @@ fn a_flood_hides_no_quiet_process(hook: &str) -> Result<()> {
     let overflow = summary.overflow.context("no overflow")?;
     ensure!(overflow.all.assignments == lost, "{lost} lost, but {overflow:?}");
     ensure!(overflow.by_process.all() == lost, "{lost} lost, but {overflow:?}");
-    let quiet = overflow.by_process.busiest.iter().find(|one| one.pid == pid);
+    let quiet = overflow.by_process.busiest.iter().find(|one| one.pid == Some(pid));
     ensure!(quiet.is_none(), "{quiet:?} is among those that lost most");
     Ok(())
 }

@@ -18,7 +18,7 @@ tests! {
 const MANY: usize = 64;
 
 /// Tasks that search at the same time, fewer than the kernel half has places for.
-const TASKS: u64 = 9000;
+const TASKS: u64 = 12_000;
 
 fn many_searches_at_once_on_many_processors_are_all_seen(hook: &str) -> Result<()> {
     let processors = std::thread::available_parallelism()?.get();

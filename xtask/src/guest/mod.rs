@@ -126,7 +126,7 @@ pub(crate) fn many_processors(options: &Options) -> Result<Tally> {
         kernel: vec!["6.1".to_owned()],
         processors: 68,
         memory: 3072,
-        hooks: "fentry".to_owned(),
+        hooks: "sock_ops".to_owned(),
         only: Some("many_processors".to_owned()),
         ..options.clone()
     })

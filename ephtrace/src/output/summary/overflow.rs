@@ -41,7 +41,11 @@ fn losses_by_process(out: &mut impl Write, losses: &LossesByProcess) -> io::Resu
     writeln!(out, "{:>9}  PROCESS", "LOST")?;
     let (listed, more) = losses.busiest.split_at(losses.busiest.len().min(LISTED));
     for ProcessLosses { pid, comm, container, lost } in listed {
-        write!(out, "{lost:>9}  {} ({pid})", escape_for_terminal(comm))?;
+        write!(out, "{lost:>9}  {}", escape_for_terminal(comm))?;
+        match pid {
+            Some(pid) => write!(out, " ({pid})")?,
+            None => write!(out, " (outside of this pid namespace)")?,
+        }
         match container {
             Some(container) => writeln!(out, " in {container}")?,
             None => writeln!(out)?,
