@@ -140,14 +140,19 @@ fn cookie_difference(attempt: &Attempt, event: &Event) -> Option<String> {
 
 /// Whether a search is seen by the end of its socket, of which hook `sock_ops` is told no cookie.
 fn is_seen_at_its_end(attempt: &Attempt, event: &Event) -> bool {
-    let is_unsent =
-        attempt.errno != 0 || ["fastopen_unsent", "fastopen_several"].contains(&&*attempt.way);
+    let is_unsent = attempt.errno != 0
+        || ["fastopen_unsent", "fastopen_left", "fastopen_several"].contains(&&*attempt.way);
     event.hook.as_deref() == Some("sock_ops") && is_unsent
 }
 
 /// Ways in which the SYN waits for the first write.
-const LATE_WAYS: [&str; 4] =
-    ["fastopen_connect", "fastopen_several", "fastopen_unsent", "fastopen_beside_bind"];
+const LATE_WAYS: [&str; 5] = [
+    "fastopen_connect",
+    "fastopen_several",
+    "fastopen_unsent",
+    "fastopen_left",
+    "fastopen_beside_bind",
+];
 
 /// The time of the event is that of the attempt, and the search took no longer than the attempt.
 fn in_time(attempt: &Attempt, event: &Event) -> bool {

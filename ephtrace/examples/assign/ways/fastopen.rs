@@ -3,9 +3,10 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     os::fd::AsRawFd as _,
+    thread,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use socket2::{SockAddr, Socket};
 
 use crate::{
@@ -72,6 +73,19 @@ pub(super) fn unsent(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
         for _ in 0..context.times {
             context.probe(server.addr).connect(&deferring_client(server.addr)?)?;
+        }
+        server.drain()
+    })
+}
+
+/// `connect()` takes the port, and the thread ends; the socket goes later.
+pub(super) fn left(context: &Context<'_>) -> Result<()> {
+    in_fastopen_netns(|server| {
+        for _ in 0..context.times {
+            let client = deferring_client(server.addr)?;
+            let connect = || context.probe(server.addr).connect(&client);
+            thread::scope(|scope| scope.spawn(connect).join())
+                .map_err(|_| anyhow!("a thread panicked"))??;
         }
         server.drain()
     })

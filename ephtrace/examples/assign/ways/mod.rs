@@ -72,6 +72,7 @@ const WAYS: &[Way] = &[
     ("fastopen_connect", fastopen::connect),
     ("fastopen_several", fastopen::several),
     ("fastopen_unsent", fastopen::unsent),
+    ("fastopen_left", fastopen::left),
     ("fastopen_sendto", fastopen::sendto),
     ("tcp_bind", unconnected::tcp_bind),
     ("tcp_bind_address", unconnected::tcp_bind_address),
