@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     os::fd::AsRawFd as _,
+    path::Path,
     thread,
 };
 
@@ -84,8 +85,13 @@ pub(super) fn left(context: &Context<'_>) -> Result<()> {
         for _ in 0..context.times {
             let client = deferring_client(server.addr)?;
             let connect = || context.probe(server.addr).connect(&client);
-            thread::scope(|scope| scope.spawn(connect).join())
+            let attempt = thread::scope(|scope| scope.spawn(connect).join())
                 .map_err(|_| anyhow!("a thread panicked"))??;
+            // One is joined before the kernel has done with it.
+            let place = format!("/proc/self/task/{}", attempt.tid);
+            while Path::new(&place).exists() {
+                thread::yield_now();
+            }
         }
         server.drain()
     })
