@@ -22,7 +22,7 @@ use crate::{
         error::AttachError,
         generation::Generation,
         hooks::{HOOKS, HookRow},
-        maps, module,
+        module,
         options::{Options, TotalsMode},
         preflight,
         self_test::Sight,
@@ -31,9 +31,11 @@ use crate::{
         symbols::{self, NoTable},
     },
     model::{Filter, Hook, Origin},
-    output::human_bytes::HumanBytes,
-    pipeline::settings::DEFAULT_RING_BYTES,
 };
+
+mod memory;
+
+use memory::KernelMemory;
 
 /// A trial needs no room for events: one page.
 const TRIAL_RING_BYTES: u32 = 4096;
@@ -70,36 +72,6 @@ pub struct Report {
     pub hooks: Vec<HookReport>,
     /// The hook that `--hook auto` takes; null if none works or it can't be told.
     pub auto: Option<&'static str>,
-}
-
-/// Bytes of kernel memory that maps and ring buffer take at most, from the start of a run to its
-/// end.
-#[derive(Debug, Serialize)]
-pub struct KernelMemory {
-    /// Possible processors of this machine, on whose number it depends.
-    pub possible_processors: u32,
-    /// Of `trace`, `record` and `top`, with a ring buffer of the usual size.
-    pub trace_bytes: u64,
-    /// Of `storm` and `check`.
-    pub totals_bytes: u64,
-}
-
-impl KernelMemory {
-    fn text(&self) -> String {
-        format!(
-            "up to {} of the kernel's for `trace`, {} for `storm`",
-            HumanBytes(self.trace_bytes),
-            HumanBytes(self.totals_bytes)
-        )
-    }
-
-    fn here() -> Self {
-        Self {
-            possible_processors: maps::possible_processors(),
-            trace_bytes: maps::trace_bytes(DEFAULT_RING_BYTES),
-            totals_bytes: maps::totals_bytes(),
-        }
-    }
 }
 
 /// What doctor says of one hook.
@@ -339,8 +311,8 @@ impl Report {
         )?;
         let hidden = self.processes_hidden_by.as_deref().unwrap_or("all processes are seen");
         writeln!(out, "{:<10} {hidden}", "owners")?;
-        self.write_selection(out)?;
         writeln!(out, "{:<10} {}", "memory", self.kernel_memory.text())?;
+        self.write_selection(out)?;
         writeln!(out)?;
         writeln!(out, "{:<10} {:<8} ATTACHES", "HOOK", "WORKS")?;
         for hook in &self.hooks {
