@@ -122,10 +122,9 @@ impl Tally {
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
+        let completeness = self.completeness(&around);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
-        let RunContext {
-            overflow, own_netns, disordered, retried, unseen_failures, is_cut, ..
-        } = around;
+        let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
         let from = self.started_ns.or(self.first_ns);
         let duration_ns =
             now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
@@ -142,10 +141,7 @@ impl Tally {
             own_netns,
             reuse: Some(reuse.clone()),
             self_connects: Some(self_connects.clone()),
-            completeness: Completeness {
-                is_cut,
-                ..self.completeness(losses, disordered, lanes_evicted)
-            },
+            completeness,
             ..Facts::default()
         };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
@@ -187,18 +183,18 @@ impl Tally {
         summary
     }
 
-    fn completeness(&self, losses: Losses, disordered: u64, lanes_evicted: u64) -> Completeness {
+    fn completeness(&self, around: &RunContext) -> Completeness {
         Completeness {
             assignments: self.assignments,
             failures: self.failures,
             errors: self.errors().into_iter().map(|one| (one.errno, one.count)).collect(),
-            losses,
-            disordered,
+            losses: around.losses,
+            disordered: around.disordered,
             destinations_evicted: self.destinations.evicted(),
             hosts_evicted: self.hosts.evicted(),
             processes_evicted: self.processes.evicted(),
-            lanes_evicted,
-            is_cut: false,
+            lanes_evicted: around.lanes_evicted,
+            is_cut: around.is_cut,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which generation of port selection this kernel has, by what is seen of it: its types and its
 //! list of symbols. Not by its release: distributions backport.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{
     btf::Btf,
@@ -15,7 +15,6 @@ use crate::analyse::pattern::Algorithm;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Generation {
     /// The rule of `connect()`; null if it can't be told.
-    #[serde(serialize_with = "name")]
     pub connect: Option<Algorithm>,
     /// What tells so, or why nothing does.
     pub connect_reason: &'static str,
@@ -27,12 +26,6 @@ pub struct Generation {
     /// A port that `bind()` had is free for `connect()` again once its last owner has gone
     /// (`SOCK_CONNECT_BIND`, Linux 6.18).
     pub connect_bind: bool,
-}
-
-// The signature is serde's.
-#[expect(clippy::ref_option, reason = "serde calls it so")]
-fn name<S: Serializer>(rule: &Option<Algorithm>, serializer: S) -> Result<S::Ok, S::Error> {
-    rule.map(Algorithm::as_str).serialize(serializer)
 }
 
 impl Generation {

@@ -37,7 +37,8 @@ fn port_selection_is_what_the_kernel_does() -> Result<()> {
     let report = setup::doctor()?;
     let selection = &report["port_selection"];
     let socket = TcpListener::bind("127.0.0.1:0")?;
-    let range: u32 = 39_999 << 16 | 40_000;
+    // The highest port, then the lowest one.
+    let range: u32 = 0x4000_5000;
     // SAFETY: a live socket, and an option that the kernel reads as 32 bits.
     let set = unsafe {
         libc::setsockopt(
@@ -45,7 +46,7 @@ fn port_selection_is_what_the_kernel_does() -> Result<()> {
             libc::IPPROTO_IP,
             IP_LOCAL_PORT_RANGE,
             (&raw const range).cast(),
-            size_of::<u32>() as libc::socklen_t,
+            4,
         )
     };
     // A range that ends before it begins is refused by kernels that know the option.
