@@ -26,7 +26,7 @@ use super::{
     self_connect::SelfConnects,
     summary::{DestinationSummary, ErrorCount, Latency, RunContext, Summary},
 };
-use crate::model::{Assignment, errno_name, losses::Losses};
+use crate::model::{Assignment, errno_name};
 
 /// Longest latency that is told apart: a minute, in nanoseconds.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
@@ -125,9 +125,7 @@ impl Tally {
         let completeness = self.completeness(&around);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
         let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
-        let from = self.started_ns.or(self.first_ns);
-        let duration_ns =
-            now_ns.or(self.last_ns).zip(from).map_or(0, |(to, from)| to.saturating_sub(from));
+        let duration_ns = self.duration_ns(now_ns);
         let destinations = self.destinations.summaries(busiest, self.rules);
         let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts(self.rules);
         // Where there are several hosts, each of them was asked.
@@ -181,6 +179,11 @@ impl Tally {
         };
         temper(&mut summary);
         summary
+    }
+
+    fn duration_ns(&self, now_ns: Option<u64>) -> u64 {
+        let (from, to) = (self.started_ns.or(self.first_ns), now_ns.or(self.last_ns));
+        to.zip(from).map_or(0, |(to, from)| to.saturating_sub(from))
     }
 
     fn completeness(&self, around: &RunContext) -> Completeness {
