@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod picture;
 mod ports;
 pub mod processes;
+pub mod quantities;
 pub mod ranges;
 mod recent;
 pub mod reuse;

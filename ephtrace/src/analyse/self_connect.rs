@@ -22,6 +22,7 @@ pub struct SelfConnects {
 
 /// What [`SelfConnects`] found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SelfConnect {
     /// Assignments whose source equals their destination.
     pub count: u64,

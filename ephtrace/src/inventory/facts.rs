@@ -267,7 +267,6 @@ mod tests {
         let listing = Listing { in_range, ..Listing::default() };
         let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
         Inventory {
-            r#type: "inventory",
             ts_ns: 0,
             namespaces: vec![
                 census.describe(10, Owners { open: &open, past_owners: &past_owners }),

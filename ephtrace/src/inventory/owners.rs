@@ -39,6 +39,7 @@ pub struct Owners<'a> {
 
 /// Whose a socket is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Owner {
     /// Process id; null if the recording does not tell.
     pub pid: Option<u32>,
@@ -50,11 +51,13 @@ pub struct Owner {
 
 /// Processes of one name in one container that have ports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holder {
     /// Who: of several processes the one with most of the ports.
     #[serde(flatten)]
     pub owner: Owner,
     /// How many processes.
+    #[serde(rename = "process_count")]
     pub processes: u32,
     /// How many ports: `open` and `closed`.
     pub ports: u32,
@@ -66,14 +69,17 @@ pub struct Holder {
 
 /// Processes of one name, in whatever containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Program {
     /// Their name.
     pub comm: String,
     /// The one with most of the ports; null if the recording does not tell.
     pub pid: Option<u32>,
     /// How many processes.
+    #[serde(rename = "process_count")]
     pub processes: u32,
     /// In how many containers they are; 0 if in none.
+    #[serde(rename = "container_count")]
     pub containers: u32,
     /// How many ports they have.
     pub ports: u32,

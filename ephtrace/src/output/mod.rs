@@ -4,6 +4,7 @@ pub(crate) mod escape;
 pub mod events;
 pub mod files;
 pub(crate) mod human_duration;
+pub mod kind;
 pub mod notices;
 pub mod page;
 pub mod screen;
@@ -21,6 +22,7 @@ pub(crate) use self::escape::printable;
 pub use self::{
     events::Output,
     files::PendingFile,
+    kind::{Kind, write_object},
     notices::Notices,
     screen::{Plot, Screen},
     sink::Sink,

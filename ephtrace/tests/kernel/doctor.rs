@@ -137,7 +137,7 @@ fn hook_is_said(hook: &Value, said: &str) -> Result<()> {
         lines.take_while(|line| line.starts_with(' ')).map(str::trim).collect();
     let origins = hook["origins"].as_array().context("no origins")?;
     let of = |seen: bool| {
-        let wanted = origins.iter().filter(|o| (o["seen"] != false) == seen);
+        let wanted = origins.iter().filter(|o| (o["is_seen"] != false) == seen);
         wanted.filter_map(|o| o["origin"].as_str()).collect::<Vec<_>>().join(", ")
     };
     let reason = hook["reason"].as_str();

@@ -42,9 +42,12 @@ mod notes;
 mod patterns;
 mod pid_namespace;
 mod ports;
+#[path = "../common/python.rs"]
+mod python;
 mod record;
 mod refusals;
 mod returns;
+mod schema;
 mod sctp;
 mod search;
 mod self_test;
@@ -60,6 +63,8 @@ mod top;
 mod totals;
 mod tracer;
 mod unseen;
+#[path = "../common/validator.rs"]
+mod validator;
 #[path = "../common/wait.rs"]
 mod wait;
 mod ways;
@@ -99,6 +104,7 @@ fn main() -> ExitCode {
         record::TESTS,
         refusals::TESTS,
         returns::TESTS,
+        schema::TESTS,
         sctp::TESTS,
         search::TESTS,
         self_test::TESTS,

@@ -118,7 +118,7 @@ fn every_loss_is_counted(hook: &str) -> Result<()> {
     ensure!(emitted + lost == told, "{report:?}, but {summary:?}");
     ensure!(summary.assignments == emitted, "emitted records got lost: {summary:?}");
     ensure!(trace.lost("ring_full") == lost, "{:?}, but {summary:?}", trace.losses);
-    let counted = summary.overflow.as_ref().map(|o| (o.all.assignments, o.all.failed));
+    let counted = summary.overflow.as_ref().map(|o| (o.all.assignments, o.all.failures));
     ensure!(counted == Some((lost, 0)), "{lost} lost, but {:?} counted", summary.overflow);
     ensure!(trace.stderr.contains("only counted"), "nobody was told:\n{}", trace.stderr);
     ensure!(trace.stderr.contains("lost"), "nobody was told:\n{}", trace.stderr);

@@ -309,7 +309,7 @@ impl DestinationFacts {
             second_pass: numbers.second_pass,
             tried_p50: numbers.tried_p50,
             tried_p99: numbers.tried_p99,
-            latency_p99_ns: numbers.latency_p99_ns,
+            latency_p99_ns: numbers.latency.map(|latency| latency.p99_ns),
             search_cpus_at_most: Some(numbers.search_cpus_at_most),
             ..Self::default()
         }

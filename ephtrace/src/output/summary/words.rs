@@ -14,9 +14,10 @@ use crate::{
     analyse::{
         findings::{Finding, Rule},
         pattern::{Algorithm, Pattern, Predictable, Verdict, percent},
+        quantities::ErrorCount,
         reuse::Reuse,
         storm::{Interval, Numbers},
-        summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
+        summary::{BUSIEST, DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
     model::{Origin, Protocol},
 };

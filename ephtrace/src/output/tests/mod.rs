@@ -153,7 +153,12 @@ fn json(assignments: &[Assignment]) -> String {
         sink.event(assignment).unwrap();
     }
     sink.finish().unwrap();
-    text_of(sink.target())
+    let text = text_of(sink.target());
+    let (begin, lines) = text.split_once('\n').unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(r#"{{"type":"stream","schema_version":1,"version":"{version}"}}"#);
+    assert_eq!(begin, expected);
+    lines.to_owned()
 }
 
 fn csv(assignments: &[Assignment]) -> String {
@@ -349,12 +354,14 @@ fn losses_and_summary_as_lines() {
     sink.finish().unwrap();
     let text = text_of(sink.target());
     let (losses, summary) = text.trim_end().rsplit_once('\n').unwrap();
-    insta::assert_snapshot!(losses, @r##"
-    {"type":"loss","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"ring_full","lost":3,"total":3}
-    {"type":"loss","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"undecodable","lost":1,"total":1}
-    {"type":"loss","ts":"2026-11-18T11:06:40.000000001Z","ts_ns":1795000000000000001,"stage":"undecodable","lost":1,"total":2}
-    "##);
-    assert!(summary.starts_with(r#"{"type":"summary","ts":"2026-11-18T11:06:40.000000002Z","#));
+    insta::assert_snapshot!(losses, @r#"
+    {"type":"stream","schema_version":1,"version":"0.1.0"}
+    {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"ring_full","lost":3,"total":3}
+    {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"undecodable","lost":1,"total":1}
+    {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000001Z","ts_ns":1795000000000000001,"stage":"undecodable","lost":1,"total":2}
+    "#);
+    let begin = r#"{"type":"summary","schema_version":1,"ts":"2026-11-18T11:06:40.000000002Z","#;
+    assert!(summary.starts_with(begin), "{summary}");
     let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
     assert_eq!((&summary["assignments"], &summary["losses"]["ring_full"]), (&5.into(), &3.into()));
 }
