@@ -1,6 +1,7 @@
 //! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
 
 mod agreement;
+mod askers;
 pub mod capacity;
 pub mod charts;
 pub mod delivery;

@@ -23,6 +23,7 @@ use crate::model::{
     Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
     names::{serialize_origin, serialize_protocol},
     port_range::serialize_known_ends,
+    who::in_container,
 };
 
 /// A time that was looked at, and the machine that it passed on.
@@ -145,15 +146,16 @@ pub struct Numbers {
 const OTHER_ERROR: &str = "other";
 
 impl Row {
-    /// Who it is: `curl (4711)`, or `curl (212 processes)`.
+    /// Who it is: `curl (4711)`, or `curl (212 processes)`, and their container.
     pub fn process(&self) -> String {
-        match self.processes {
+        let process = match self.processes {
             0 | 1 => match self.pid {
                 Some(pid) => format!("{} ({pid})", self.comm),
                 None => format!("{} (outside of this pid namespace)", self.comm),
             },
             many => format!("{} ({many} processes)", self.comm),
-        }
+        };
+        in_container(process, self.container.as_deref())
     }
 }
 
@@ -202,7 +204,7 @@ impl Interval {
     /// Sockets that were connected to themselves, if there are any.
     pub fn self_connects(&self) -> Option<SelfConnect> {
         let row = self.rows.iter().find(|row| row.numbers.self_connects > 0)?;
-        Some(SelfConnect::of_count(self.all.self_connects, row.flow.remote()?))
+        Some(SelfConnect::of_count(self.all.self_connects, row.flow.remote()?, row.process()))
     }
 }
 

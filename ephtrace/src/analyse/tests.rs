@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 mod known;
+mod named;
 mod verdicts;
 
 use proptest::prelude::*;

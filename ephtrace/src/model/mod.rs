@@ -17,6 +17,7 @@ pub mod names;
 pub mod port_range;
 pub mod schema_version;
 pub mod search;
+pub mod who;
 
 pub use ephtrace_common::{Hook, Origin, Protocol};
 

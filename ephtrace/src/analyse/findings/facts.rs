@@ -95,6 +95,8 @@ pub struct DestinationFacts {
     pub capacity: Option<Capacity>,
     /// Assignments, failed ones included.
     pub assignments: u64,
+    /// Failed ones, whatever the error.
+    pub failures: u64,
     /// Assignments a second.
     pub per_second: Option<f64>,
     /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
@@ -290,6 +292,7 @@ impl DestinationFacts {
             pid: row.pid,
             range: numbers.range,
             assignments: numbers.assignments,
+            failures: numbers.failed,
             per_second: Some(numbers.per_second),
             no_port: numbers
                 .errors

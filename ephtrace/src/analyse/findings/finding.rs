@@ -137,10 +137,10 @@ pub(super) type Check = fn(&Facts) -> Vec<Finding>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// Which rule made it.
-    pub rule: Rule,
     /// How bad it is.
     pub severity: Severity,
+    /// Which rule made it.
+    pub rule: Rule,
     /// What is wrong, in one sentence.
     pub sentence: String,
     /// The numbers that say so, in words.

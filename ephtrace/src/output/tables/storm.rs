@@ -185,9 +185,6 @@ pub(crate) fn place(row: &Row) -> String {
         row.origin.map_or("-", Origin::name),
         escape_for_terminal(&row.process())
     );
-    if let Some(container) = &row.container {
-        let _ = write!(text, " in {}", escape_for_terminal(container));
-    }
     let _ = write!(text, "  {}", row.flow.saddr);
     if let Some(to) = row.flow.remote() {
         let _ = write!(text, " -> {to}");

@@ -283,7 +283,7 @@ fn the_summary_in_words() {
     insta::assert_snapshot!(said.text(), @r#"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
     time to choose: p50 1.8 us, p99 1.2 ms, max 1.2 ms
-    critical: no port is free (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
+    critical: a"b\n<script>,\u{1b}[ (4242) finds no free port (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
       evidence: 1 of 3 assignments failed for want of a port; the range has 28232 ports
       remedy:   keep connections and use them again: a pool, HTTP keep-alive
       remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
