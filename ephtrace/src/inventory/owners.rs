@@ -132,7 +132,8 @@ impl Owners<'_> {
         self.origin(netns, socket).or_else(connected)
     }
 
-    /// Whether a connected socket was bound before; `None` if nobody saw it.
+    /// Whether a connected socket was bound before; `None` if nobody saw it. That it was not is sure
+    /// only where binds to ports that programs name would have been seen.
     pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
         if self.past_owners.is_empty() {
             return None;
@@ -145,6 +146,7 @@ impl Owners<'_> {
         ];
         // The last that was seen of the port counts: it may have been another's before.
         let last = seen.into_iter().flatten().max_by_key(|past_owner| past_owner.ts_ns);
-        last.and_then(|past_owner| past_owner.origin).map(|origin| OF_BOUND.contains(&origin))
+        let is_bound = OF_BOUND.contains(&last?.origin?);
+        (is_bound || self.past_owners.has_explicit()).then_some(is_bound)
     }
 }

@@ -2,7 +2,7 @@
 //! a question after each.
 //!
 //! A wrong "free" and a wrong "not free" fail the test. "Not known" is counted, and the kernel is
-//! asked by `--probe`, which must then be right.
+//! asked by `--probe`, which must then be right; or a recording tells.
 
 use std::{
     collections::BTreeMap,
@@ -32,8 +32,17 @@ use crate::{
     setup,
 };
 
+mod recorded;
+
+use recorded::{
+    a_recording_knows_what_the_kernel_hides, a_time_wait_is_told_with_who_left_it,
+    half_a_recording_makes_no_answer_wrong, here,
+};
+
 tests! {
     once: no_answer_is_wrong, a_long_list_of_reserved_ports_is_read_whole;
+    each_hook: a_recording_knows_what_the_kernel_hides, half_a_recording_makes_no_answer_wrong,
+        a_time_wait_is_told_with_who_left_it;
 }
 
 /// Populations that share a namespace, each with a range of its own: a TIME_WAIT stays for a
@@ -137,6 +146,8 @@ struct World<'a> {
     sockets: Vec<Socket>,
     accepted: Vec<Socket>,
     settings: String,
+    /// What a recording tells of it; nothing without one.
+    past_owners: PastOwners,
 }
 
 impl<'a> World<'a> {
@@ -164,7 +175,8 @@ impl<'a> World<'a> {
             write!(settings, ", step width {value}")?;
         }
         let (sockets, accepted) = (Vec::new(), Vec::new());
-        Ok(Self { random, low, ports, servers, sockets, accepted, settings })
+        let past_owners = PastOwners::default();
+        Ok(Self { random, low, ports, servers, sockets, accepted, settings, past_owners })
     }
 
     fn populate(&mut self) {
@@ -281,8 +293,8 @@ impl<'a> World<'a> {
     }
 
     fn answer(&self, question: &Question, probe: bool) -> Result<Vec<Attempt>> {
-        let looked = look_here(NetnsRef::default(), question, probe)?;
-        let owners = Owners { open: &OpenSockets::default(), past_owners: &PastOwners::default() };
+        let looked = look_here(here()?, question, probe)?;
+        let owners = Owners { open: &OpenSockets::default(), past_owners: &self.past_owners };
         let answer = answer(question, &looked.seen, owners);
         drop(self.servers.accept_all());
         Ok(answer.attempts)
