@@ -123,15 +123,12 @@ impl Tracked {
             self.refused_ports_differ |= self.refused_port.is_some_and(|before| before != port);
             self.refused_port = Some(port);
         }
-        match event {
-            Some(event) => {
-                self.ports.insert(event.port);
-                self.history.observe(event);
-            }
-            None => {
-                self.failures += 1;
-                self.failing.observe(assignment);
-            }
+        if let Some(event) = event {
+            self.ports.insert(event.port);
+            self.history.observe(event);
+        } else {
+            self.failures += 1;
+            self.failing.observe(assignment);
         }
         self.askers.observe(assignment);
     }

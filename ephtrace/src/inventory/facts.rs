@@ -236,6 +236,8 @@ fn owner(Owner { pid, comm, container }: &Owner) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::{
         inventory::sysctls::Sysctls,
@@ -339,11 +341,11 @@ mod tests {
         };
         let inside = holder("pool", Some("4f3a9c1be2d7"), 90);
         assert_eq!(
-            said(&[inside.clone()], Some(program(1, 90))),
+            said(slice::from_ref(&inside), Some(program(1, 90))),
             "mostly pool (7) in 4f3a9c1be2d7"
         );
         // Some of its ports are elsewhere.
-        assert_eq!(said(&[inside.clone()], Some(program(1, 95))), "mostly pool (7)");
+        assert_eq!(said(slice::from_ref(&inside), Some(program(1, 95))), "mostly pool (7)");
         let others = [holder("web", None, 20), holder("job", Some("aaaaaaaaaaaa"), 9)];
         assert_eq!(said(&others, None), "held by web (7) 20, job (7) in aaaaaaaaaaaa 9");
     }

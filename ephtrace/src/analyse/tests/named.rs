@@ -10,7 +10,9 @@ fn by(pid: u32, comm: &str, flow: FlowKey, sport: u16) -> Assignment {
 
 fn summary(assignments: &[Assignment]) -> Summary {
     let mut tally = Tally::new(None);
-    assignments.iter().for_each(|one| tally.observe(one));
+    for one in assignments {
+        tally.observe(one);
+    }
     tally.summary(None, 1, RunContext::default())
 }
 
