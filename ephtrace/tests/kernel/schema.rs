@@ -101,6 +101,7 @@ fn looked_at(hook: &str) -> Result<Vec<Value>> {
             &["check", "--no-trace", "--json"],
             &["check", "--for", "200ms", "--json", "--hook", hook],
             &["doctor", "--json"],
+            &["doctor", "--json", "--probe"],
             &["whatif", "--json"],
             &["whatif", "--json", "--nat", "aws", "--rate", "2000", "--tw-reuse"],
         ] {
