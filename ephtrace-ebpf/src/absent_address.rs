@@ -24,8 +24,7 @@ use crate::{
     maps::count,
     mptcp, read,
     search::{self, Start},
-    sock,
-    task::{self, Owner},
+    sock, task,
 };
 
 const EADDRNOTAVAIL: i32 = 99;

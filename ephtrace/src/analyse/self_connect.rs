@@ -100,9 +100,9 @@ fn risk(at_risk: u64, socket: SocketAddr, process: Option<String>) -> String {
     let by = by(process);
     let connects = if at_risk == 1 { "connect goes" } else { "connects go" };
     format!(
-        "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}{by}): while \
-         nobody listens there, retries end in a socket connected to itself; move the service out \
-         of the range, or add its port to net.ipv4.ip_local_reserved_ports"
+        "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}{by}): \
+         while nobody listens there, retries end in a socket connected to itself; move the service \
+         out of the range, or add its port to net.ipv4.ip_local_reserved_ports"
     )
 }
 

@@ -132,8 +132,8 @@ impl Owners<'_> {
         self.origin(netns, socket).or_else(connected)
     }
 
-    /// Whether a connected socket was bound before; `None` if nobody saw it. That it was not is sure
-    /// only where binds to ports that programs name would have been seen.
+    /// Whether a connected socket was bound before; `None` if nobody saw it. That it was not is
+    /// sure only where binds to ports that programs name would have been seen.
     pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
         if self.past_owners.is_empty() {
             return None;

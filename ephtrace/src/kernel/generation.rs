@@ -32,7 +32,7 @@ pub struct Generation {
 }
 
 // The signature is serde's.
-#[expect(clippy::ref_option, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
 fn name<S: Serializer>(rule: &Option<Algorithm>, serializer: S) -> Result<S::Ok, S::Error> {
     rule.map(Algorithm::as_str).serialize(serializer)
 }

@@ -45,6 +45,7 @@ mod ports;
 #[path = "../common/python.rs"]
 mod python;
 mod record;
+mod recorded;
 mod refusals;
 mod returns;
 mod schema;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         pid_namespace::TESTS,
         ports::TESTS,
         record::TESTS,
+        recorded::TESTS,
         refusals::TESTS,
         returns::TESTS,
         schema::TESTS,

@@ -1,24 +1,40 @@
-//! The same questions with a recording that was made while the sockets came: what the kernel hides
-//! of how they came by their ports, the recording remembers.
+//! The questions of `explain` with a recording that was made while the sockets came: what the kernel
+//! hides of how they came by their ports, the recording remembers.
 
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, Cursor},
-    net::TcpStream,
-    os::unix::fs::MetadataExt as _,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, Result, bail, ensure};
 use ephtrace::{
-    inventory::socket::TcpState,
+    host::explain::look_here,
+    inventory::{
+        PastOwners,
+        explain::{Attempt, Question, answer},
+        owners::{OpenSockets, Owners},
+        socket::TcpState,
+    },
     model::Origin,
     replay::{Item, Recording},
 };
 
-use super::*;
-use crate::{setup::Scratch, tracer::Tracer, wait};
+use crate::{
+    explain::{APART, PER_NAMESPACE, RANGES_FROM, SERVERS, Servers, Tally, World, here},
+    notes,
+    ports::books::in_new_netns,
+    setup::{self, Scratch},
+    tracer::Tracer,
+    wait,
+};
+
+tests! {
+    each_hook: a_recording_knows_what_the_kernel_hides, half_a_recording_makes_no_answer_wrong,
+        a_time_wait_is_told_with_who_left_it;
+}
 
 /// A recording answers as many populations as a fourth of those that are probed: each waits for
 /// what was recorded of it.
@@ -35,7 +51,7 @@ const USUAL: &str = "connect,bind,listen,udp";
 /// What no answer leaves open that has a recording: its reason, without numbers.
 const HIDDEN: &str = "unless a socket on it was bound before it connected";
 
-pub(super) fn a_recording_knows_what_the_kernel_hides(hook: &str) -> Result<()> {
+fn a_recording_knows_what_the_kernel_hides(hook: &str) -> Result<()> {
     let (tally, without) = recorded(hook, ALL)?;
     let open: u32 =
         tally.unknown.iter().filter(|(why, _)| why.contains(HIDDEN)).map(|(_, count)| count).sum();
@@ -44,7 +60,7 @@ pub(super) fn a_recording_knows_what_the_kernel_hides(hook: &str) -> Result<()> 
     Ok(())
 }
 
-pub(super) fn half_a_recording_makes_no_answer_wrong(hook: &str) -> Result<()> {
+fn half_a_recording_makes_no_answer_wrong(hook: &str) -> Result<()> {
     recorded(hook, USUAL).map(drop)
 }
 
@@ -71,7 +87,7 @@ fn recorded(hook: &str, origins: &str) -> Result<(Tally, usize)> {
 }
 
 /// The kernel forgets whose a connection was that is over.
-pub(super) fn a_time_wait_is_told_with_who_left_it(hook: &str) -> Result<()> {
+fn a_time_wait_is_told_with_who_left_it(hook: &str) -> Result<()> {
     let (scratch, pid) = (Scratch::new()?, std::process::id());
     let tracer = Tracer::start(&scratch, hook, &["-p", &pid.to_string()])?;
     let mut recorded = Recorded::new(File::open(tracer.output())?);
@@ -192,10 +208,4 @@ impl Marks {
         self.wanted.send(())?;
         Ok(self.done.recv()?)
     }
-}
-
-/// This thread's network namespace.
-pub(super) fn here() -> Result<NetnsRef> {
-    let netns = fs::metadata("/proc/thread-self/ns/net")?.ino();
-    Ok(NetnsRef { netns: u32::try_from(netns)?, ..NetnsRef::default() })
 }
