@@ -1,5 +1,5 @@
-//! The questions of `explain` with a recording that was made while the sockets came: what the kernel
-//! hides of how they came by their ports, the recording remembers.
+//! The questions of `explain` with a recording that was made while the sockets came: what the
+//! kernel hides of how they came by their ports, the recording remembers.
 
 use std::{
     fs::File,
