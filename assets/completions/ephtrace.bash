@@ -37,6 +37,9 @@ _ephtrace() {
             ephtrace,report)
                 cmd="ephtrace__subcmd__report"
                 ;;
+            ephtrace,schema)
+                cmd="ephtrace__subcmd__schema"
+                ;;
             ephtrace,storm)
                 cmd="ephtrace__subcmd__storm"
                 ;;
@@ -70,6 +73,9 @@ _ephtrace() {
             ephtrace__subcmd__help,report)
                 cmd="ephtrace__subcmd__help__subcmd__report"
                 ;;
+            ephtrace__subcmd__help,schema)
+                cmd="ephtrace__subcmd__help__subcmd__schema"
+                ;;
             ephtrace__subcmd__help,storm)
                 cmd="ephtrace__subcmd__help__subcmd__storm"
                 ;;
@@ -89,7 +95,7 @@ _ephtrace() {
 
     case "${cmd}" in
         ephtrace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --no-kernel-cost --ring-size --verbose --quiet --help --version trace storm check whatif top doctor ports explain record report help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --plot --output --count --duration --hook --btf --no-kernel-cost --ring-size --verbose --quiet --help --version trace storm check whatif top doctor ports explain record report schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -211,7 +217,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__check)
-            opts="-h --use --failures --p99 --for --no-trace --netns --hook --btf --no-kernel-cost --ring-size --help"
+            opts="-h --use --failures --p99 --for --no-trace --json --netns --hook --btf --no-kernel-cost --ring-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,7 +303,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__help)
-            opts="trace storm check whatif top doctor ports explain record report help"
+            opts="trace storm check whatif top doctor ports explain record report schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -395,6 +401,20 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__help__subcmd__report)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ephtrace__subcmd__help__subcmd__schema)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -687,6 +707,20 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ephtrace__subcmd__schema)
+            opts="-v -q -h --verbose --quiet --help stream assignment loss summary storm ports explain check report doctor whatif"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -86,6 +86,10 @@ fn this_kernel() -> Result<Tally> {
     for (name, program) in [("EPHTRACE_BIN", "ephtrace"), ("EPHTRACE_ASSIGN", "assign")] {
         command.arg(format!("{name}={}", programs.path(program)?.display()));
     }
+    // Said before where it can't be had: one test is skipped.
+    if let Ok(python) = setup::python::ensure() {
+        command.arg(format!("EPHTRACE_PYTHON={}", python.display()));
+    }
     if let Some(hooks) = std::env::var_os("EPHTRACE_HOOKS") {
         command.arg(format!("EPHTRACE_HOOKS={}", hooks.to_string_lossy()));
     }

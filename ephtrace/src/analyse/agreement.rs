@@ -54,11 +54,11 @@ pub(super) fn counts(shares: &[Share<'_>]) -> Vec<PatternCount> {
             continue;
         }
         match counts.iter_mut().find(|count| count.pattern == pattern) {
-            Some(count) => count.hosts += 1,
-            None => counts.push(PatternCount { pattern, hosts: 1 }),
+            Some(count) => count.count += 1,
+            None => counts.push(PatternCount { pattern, count: 1 }),
         }
     }
-    counts.sort_by_key(|count| std::cmp::Reverse(count.hosts));
+    counts.sort_by_key(|count| std::cmp::Reverse(count.count));
     counts
 }
 

@@ -49,6 +49,7 @@ impl Taken {
 
 /// What a series tells at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Capacity {
     /// When it was looked at, in nanoseconds since the Unix epoch.
     pub at_ns: u64,
@@ -162,12 +163,15 @@ use super::number::as_f64;
 
 /// A set-up whose capacity is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Setup {
     /// Ports of the range that can be used.
     pub ports: u32,
     /// Source addresses that connects are spread over.
+    #[serde(rename = "source_count")]
     pub sources: u32,
     /// Destination addresses and ports that connects are spread over.
+    #[serde(rename = "destination_count")]
     pub destinations: u32,
     /// How long a connection lives, in seconds.
     pub lifetime_s: f64,
@@ -189,6 +193,7 @@ pub struct Setup {
 
 /// What a set-up can do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ceiling {
     /// Ports for all destinations together: those of the NAT if that is what is scarce, else of
     /// this host.

@@ -4,6 +4,7 @@
 //! are kept, with all that is said of them.
 
 use super::{
+    askers::Askers,
     findings::{DestinationFacts, is_bind},
     heavy_hitters::{Entry, HeavyHitters},
     lanes::LaneKey,
@@ -45,6 +46,8 @@ struct Tracked {
     range: Option<RangeInForce>,
     first_ns: Option<u64>,
     last_ns: u64,
+    askers: Askers,
+    failing: Askers,
     history: History,
 }
 
@@ -120,13 +123,14 @@ impl Tracked {
             self.refused_ports_differ |= self.refused_port.is_some_and(|before| before != port);
             self.refused_port = Some(port);
         }
-        match event {
-            Some(event) => {
-                self.ports.insert(event.port);
-                self.history.observe(event);
-            }
-            None => self.failures += 1,
+        if let Some(event) = event {
+            self.ports.insert(event.port);
+            self.history.observe(event);
+        } else {
+            self.failures += 1;
+            self.failing.observe(assignment);
         }
+        self.askers.observe(assignment);
     }
 }
 
@@ -143,9 +147,12 @@ fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
     DestinationFacts {
         flow,
         origin,
+        // Whose attempts fail is whose trouble it is.
+        process: if failures > 0 { &entry.value.failing } else { &entry.value.askers }.name(),
         range: range.map(|range| range.ports),
         by_socket: range.is_some_and(RangeInForce::is_by_socket),
         assignments: entry.count,
+        failures,
         per_second: (seconds > 0.0).then(|| as_f64(entry.count) / seconds),
         no_port,
         refused: if origin == Some(Origin::Explicit) { failures } else { 0 },

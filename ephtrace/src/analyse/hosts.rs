@@ -146,7 +146,7 @@ impl Hosts {
         let only_predictable = agreement::only_predictable(&shares);
         let hosts = HostsSummary {
             known: self.known.len() as u64,
-            judged: patterns.iter().map(|one| one.hosts).sum::<u64>() + only_predictable,
+            judged: patterns.iter().map(|one| one.count).sum::<u64>() + only_predictable,
             only_predictable,
             evicted: self.evicted(),
             patterns,
@@ -158,7 +158,7 @@ impl Hosts {
 
 /// `425 hosts, 31 judged: 24 sequential, 7 random`.
 fn sentence(known: u64, counts: &[PatternCount], only_predictable: u64) -> String {
-    let judged = counts.iter().map(|one| one.hosts).sum::<u64>() + only_predictable;
+    let judged = counts.iter().map(|one| one.count).sum::<u64>() + only_predictable;
     format!("{known} hosts, {judged} judged{}", list(counts, only_predictable))
 }
 

@@ -1,6 +1,7 @@
 //! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
 
 mod agreement;
+mod askers;
 pub mod capacity;
 pub mod charts;
 pub mod delivery;
@@ -15,6 +16,7 @@ pub mod pattern;
 pub mod picture;
 mod ports;
 pub mod processes;
+pub mod quantities;
 pub mod ranges;
 mod recent;
 pub mod reuse;

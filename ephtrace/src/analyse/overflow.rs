@@ -16,6 +16,7 @@ const LISTED: usize = 20;
 
 /// Assignments that were lost for want of room.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Overflow {
     /// By process name, destination and origin.
     #[serde(flatten)]
@@ -26,6 +27,7 @@ pub struct Overflow {
 
 /// How many assignments of each process were lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LossesByProcess {
     /// Those that lost most, most first: up to 20.
     pub busiest: Vec<ProcessLosses>,
@@ -37,6 +39,7 @@ pub struct LossesByProcess {
 
 /// How many assignments of one process were lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessLosses {
     /// Process id; null if it is outside of the pid namespace of ephtrace.
     pub pid: Option<u32>,

@@ -179,7 +179,7 @@ fn sentence(
 
 /// `: 24 sequential, 7 random`; nothing for nothing.
 pub(super) fn list(counts: &[PatternCount], only_predictable: u64) -> String {
-    let words = counts.iter().map(|one| format!("{} {}", one.hosts, one.pattern));
+    let words = counts.iter().map(|one| format!("{} {}", one.count, one.pattern));
     let only = (only_predictable > 0)
         .then(|| format!("{only_predictable} predictable by a pattern that can't be told"));
     let words: Vec<String> = words.chain(only).collect();

@@ -54,15 +54,19 @@ pub struct Used {
 
 /// What [`Uses`] found out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reuse {
     /// How often a port came back to the same destination.
     pub reuses: u64,
     /// After how many assignments to that destination; 1 is the very next.
+    #[serde(rename = "after_assignments")]
     pub assignments: Option<Least>,
     /// After how long, in nanoseconds.
+    #[serde(rename = "after_ns")]
     pub time_ns: Option<Least>,
     /// The destination that a port came back to the soonest.
     #[serde(serialize_with = "address")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub soonest: Option<FlowKey>,
     /// Uses that were forgotten to make room: so many reuses may be missing.
     pub forgotten: u64,
@@ -72,6 +76,7 @@ pub struct Reuse {
 
 /// The least and the median of some numbers; the median to two digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Least {
     /// The least.
     pub min: u64,

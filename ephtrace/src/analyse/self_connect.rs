@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use super::askers::Askers;
 use crate::model::{Assignment, FlowKey, Origin};
 
 /// Counts self-connects, and connects that could have become one.
@@ -16,12 +17,15 @@ use crate::model::{Assignment, FlowKey, Origin};
 pub struct SelfConnects {
     count: u64,
     last: Option<FlowKey>,
+    who: Askers,
     at_risk: u64,
     last_at_risk: Option<FlowKey>,
+    who_at_risk: Askers,
 }
 
 /// What [`SelfConnects`] found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SelfConnect {
     /// Assignments whose source equals their destination.
     pub count: u64,
@@ -34,9 +38,10 @@ pub struct SelfConnect {
 }
 
 impl SelfConnect {
-    /// So many sockets that are connected to themselves, one of them at `socket`.
-    pub fn of_count(count: u64, socket: SocketAddr) -> Self {
-        Self { count, explanation: Some(explanation(count, socket)), ..Self::default() }
+    /// So many sockets that are connected to themselves, one of them at `socket`, by `process`.
+    pub fn of_count(count: u64, socket: SocketAddr, process: String) -> Self {
+        let explanation = Some(explanation(count, socket, Some(process)));
+        Self { count, explanation, ..Self::default() }
     }
 }
 
@@ -46,21 +51,25 @@ impl SelfConnects {
         if assignment.is_self_connect() && assignment.flow.dport != Some(0) {
             self.count += 1;
             self.last = Some(assignment.flow);
+            self.who.observe(assignment);
         }
         if is_at_risk(assignment) {
             self.at_risk += 1;
             self.last_at_risk = Some(assignment.flow);
+            self.who_at_risk.observe(assignment);
         }
     }
 
     /// What was found out so far.
     pub fn self_connect(&self) -> SelfConnect {
-        let Self { count, last, at_risk, last_at_risk } = self;
+        let Self { count, last, who, at_risk, last_at_risk, who_at_risk } = self;
         SelfConnect {
             count: *count,
-            explanation: last.and_then(|flow| Some(explanation(*count, flow.remote()?))),
+            explanation: last
+                .and_then(|flow| Some(explanation(*count, flow.remote()?, who.name()))),
             at_risk: *at_risk,
-            risk: last_at_risk.and_then(|flow| Some(risk(*at_risk, flow.remote()?))),
+            risk: last_at_risk
+                .and_then(|flow| Some(risk(*at_risk, flow.remote()?, who_at_risk.name()))),
         }
     }
 }
@@ -73,20 +82,27 @@ fn is_at_risk(assignment: &Assignment) -> bool {
     is_connect && Some(saddr) == daddr && !saddr.is_unspecified() && dport.is_some_and(is_in_range)
 }
 
-fn explanation(count: u64, socket: SocketAddr) -> String {
+fn explanation(count: u64, socket: SocketAddr, process: Option<String>) -> String {
+    let by = by(process);
     let times = if count == 1 { "one socket was".into() } else { format!("{count} sockets were") };
     format!(
-        "{times} given the very port that was connected to (last: {socket}): such a socket is \
+        "{times} given the very port that was connected to (last: {socket}{by}): such a socket is \
          connected to itself, nobody else answers, and whoever was to listen there can't"
     )
 }
 
-fn risk(at_risk: u64, socket: SocketAddr) -> String {
+/// `, by curl (4711)`, if it is known.
+fn by(process: Option<String>) -> String {
+    process.map_or_else(String::new, |who| format!(", by {who}"))
+}
+
+fn risk(at_risk: u64, socket: SocketAddr, process: Option<String>) -> String {
+    let by = by(process);
     let connects = if at_risk == 1 { "connect goes" } else { "connects go" };
     format!(
-        "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}): while \
-         nobody listens there, retries end in a socket connected to itself; move the service out \
-         of the range, or add its port to net.ipv4.ip_local_reserved_ports"
+        "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}{by}): \
+         while nobody listens there, retries end in a socket connected to itself; move the service \
+         out of the range, or add its port to net.ipv4.ip_local_reserved_ports"
     )
 }
 

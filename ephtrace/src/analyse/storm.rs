@@ -14,10 +14,16 @@ use serde::{Serialize, Serializer};
 use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
-use super::{capacity::Capacity, self_connect::SelfConnect};
+use super::{
+    capacity::Capacity,
+    quantities::{ErrorCount, Latency},
+    self_connect::SelfConnect,
+};
 use crate::model::{
     Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
     names::{serialize_origin, serialize_protocol},
+    port_range::serialize_known_ends,
+    who::in_container,
 };
 
 /// A time that was looked at, and the machine that it passed on.
@@ -33,8 +39,10 @@ pub struct Period {
 
 /// What one interval gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
     /// Its end, in nanoseconds since the Unix epoch.
+    #[serde(rename = "ts_ns")]
     pub end_ns: u64,
     /// How long it was, in nanoseconds.
     pub duration_ns: u64,
@@ -48,12 +56,14 @@ pub struct Interval {
 
 /// One row: processes of one name, user and container, one destination, one origin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
     /// Name of the processes.
     pub comm: String,
     /// The process that was assigned most; null if it is outside of the pid namespace of ephtrace.
     pub pid: Option<u32>,
     /// How many processes share the row.
+    #[serde(rename = "process_count")]
     pub processes: u32,
     /// Real user id.
     pub uid: u32,
@@ -66,9 +76,11 @@ pub struct Row {
     pub flow: FlowKey,
     /// Transport protocol.
     #[serde(serialize_with = "serialize_protocol")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::protocol"))]
     pub protocol: Option<Protocol>,
     /// How the assignments came about.
     #[serde(serialize_with = "serialize_origin")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
     /// Its share.
     #[serde(flatten)]
@@ -80,18 +92,21 @@ pub struct Row {
 
 /// Sums and quantiles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Numbers {
     /// Assignments, failed ones included.
     pub assignments: u64,
     /// Failed ones.
+    #[serde(rename = "failures")]
     pub failed: u64,
-    /// Failed ones by errno, in the order of `ephtrace_common::totals::ERRNOS`; those that
-    /// occurred. `None` stands for all other errors together.
+    /// Failed ones by error, those that occurred; without an errno, all other errors together.
     #[serde(serialize_with = "serialize_errors")]
+    #[cfg_attr(test, schemars(with = "Vec<ErrorCount>"))]
     pub errors: Vec<(Option<u16>, u64)>,
     /// Assignments a second.
     pub per_second: f64,
     /// Failures a second.
+    #[serde(rename = "failures_per_second")]
     pub failed_per_second: f64,
     /// Time that searches took, in nanoseconds: wall time, that in which one waited for a processor
     /// included.
@@ -101,14 +116,10 @@ pub struct Numbers {
     pub search_cpus_at_most: f64,
     /// Sockets that were connected to themselves: they were given the very port that they connect
     /// to.
+    #[serde(rename = "self_connect_count")]
     pub self_connects: u64,
-    /// Half of the searches took at most so long, in nanoseconds of wall time; null if that is
-    /// known of none.
-    pub latency_p50_ns: Option<u64>,
-    /// 99 of 100 took at most so long.
-    pub latency_p99_ns: Option<u64>,
-    /// The longest one, exact.
-    pub latency_max_ns: Option<u64>,
+    /// Wall time of the searches, in nanoseconds; null if that is known of none.
+    pub latency: Option<Latency>,
     /// Searches of which it is known how far they went.
     pub searches_known: u64,
     /// Half of these looked at no more candidates; null if none is known.
@@ -122,6 +133,8 @@ pub struct Numbers {
     /// Of the known ones, how many went on to the other parity: the half mark is behind them.
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
+    #[serde(flatten, serialize_with = "serialize_known_ends")]
+    #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<Option<u16>>"))]
     pub range: Option<PortRange>,
     /// Origin `explicit`: the port of the latest failure.
     pub refused_port: Option<u16>,
@@ -133,15 +146,16 @@ pub struct Numbers {
 const OTHER_ERROR: &str = "other";
 
 impl Row {
-    /// Who it is: `curl (4711)`, or `curl (212 processes)`.
+    /// Who it is: `curl (4711)`, or `curl (212 processes)`, and their container.
     pub fn process(&self) -> String {
-        match self.processes {
+        let process = match self.processes {
             0 | 1 => match self.pid {
                 Some(pid) => format!("{} ({pid})", self.comm),
                 None => format!("{} (outside of this pid namespace)", self.comm),
             },
             many => format!("{} ({many} processes)", self.comm),
-        }
+        };
+        in_container(process, self.container.as_deref())
     }
 }
 
@@ -190,7 +204,7 @@ impl Interval {
     /// Sockets that were connected to themselves, if there are any.
     pub fn self_connects(&self) -> Option<SelfConnect> {
         let row = self.rows.iter().find(|row| row.numbers.self_connects > 0)?;
-        Some(SelfConnect::of_count(self.all.self_connects, row.flow.remote()?))
+        Some(SelfConnect::of_count(self.all.self_connects, row.flow.remote()?, row.process()))
     }
 }
 
@@ -278,9 +292,11 @@ impl Numbers {
             search_cpus_at_most: (totals.search_ns as f64 / duration_ns.max(1) as f64)
                 .min(f64::from(processors)),
             self_connects: totals.self_connects,
-            latency_p50_ns: is_timed.then(|| latency(totals, 0.5)),
-            latency_p99_ns: is_timed.then(|| latency(totals, 0.99)),
-            latency_max_ns: is_timed.then_some(totals.longest_ns()),
+            latency: is_timed.then(|| Latency {
+                p50_ns: latency(totals, 0.5),
+                p99_ns: latency(totals, 0.99),
+                max_ns: totals.longest_ns(),
+            }),
             searches_known: walked,
             tried_p50: is_known.then(|| tried(totals, 0.5)),
             tried_p99: is_known.then(|| tried(totals, 0.99)),
@@ -308,7 +324,12 @@ fn serialize_errors<S: Serializer>(
     errors: &[(Option<u16>, u64)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(errors.iter().map(|&(errno, count)| (error_name(errno), count)))
+    let shown = |&(errno, count): &(Option<u16>, u64)| ErrorCount {
+        errno,
+        error: errno.and_then(errno_name),
+        count,
+    };
+    serializer.collect_seq(errors.iter().map(shown))
 }
 
 /// Upper bound of the latency that a share of the searches stayed below.

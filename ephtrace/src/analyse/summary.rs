@@ -11,13 +11,15 @@ use super::{
     overflow::Overflow,
     pattern::{Pattern, Verdict},
     picture::PlotData,
+    quantities::{ErrorCount, Latency},
     reuse::Reuse,
     self_connect::SelfConnect,
 };
 use crate::model::{
     FlowKey, Hook, Origin, PortRange, Protocol,
-    losses::Losses,
+    losses::{Losses, serialize_losses},
     names::{serialize_origin, serialize_protocol},
+    port_range::serialize_known_ends,
 };
 
 /// How many destinations a summary lists, unless asked otherwise.
@@ -55,6 +57,7 @@ pub struct RunContext {
 
 /// A run in numbers and verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Time that the run took, in nanoseconds; of a recording, from its first to its last
     /// assignment.
@@ -100,16 +103,18 @@ pub struct Summary {
     /// Sockets that are connected to themselves.
     pub self_connects: SelfConnect,
     /// What did not reach the output.
-    #[serde(serialize_with = "losses")]
+    #[serde(serialize_with = "serialize_losses")]
     pub losses: Losses,
     /// Assignments of a recording that came too late to be put in order by time.
     pub disordered: u64,
     /// Rows of a recording that repeat a connect from the same port, and were left out.
     pub retried: u64,
     /// What the kernel half counted.
+    #[serde(rename = "kernel_counts")]
     pub kernel: Option<KernelCounts>,
     /// How assignments were seen.
     #[serde(serialize_with = "hook")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::hook"))]
     pub hook: Option<Hook>,
     /// Attempts that fail without being seen, in words; `None` if there are none, or for a
     /// recording, which does not tell.
@@ -128,30 +133,9 @@ pub struct Summary {
     pub picture: PlotData,
 }
 
-/// How often an error occurred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct ErrorCount {
-    /// The positive errno, if known.
-    pub errno: Option<u16>,
-    /// Its name, if it has one.
-    pub error: Option<&'static str>,
-    /// How often.
-    pub count: u64,
-}
-
-/// Quantiles of the latency, in nanoseconds, to two digits; the longest is exact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Latency {
-    /// Half of the searches took at most so long.
-    pub p50_ns: u64,
-    /// 99 of 100 took at most so long.
-    pub p99_ns: u64,
-    /// The longest.
-    pub max_ns: u64,
-}
-
 /// What is said of one origin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OriginSummary {
     /// Which: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind` (with
     /// listen), `udp`, `ping`, `sctp`, `unknown origin`.
@@ -166,6 +150,7 @@ pub struct OriginSummary {
 /// What is said of the hosts: network namespaces of the machine that was traced, or source
 /// addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostsSummary {
     /// How many are known.
     pub known: u64,
@@ -183,15 +168,17 @@ pub struct HostsSummary {
 
 /// How many hosts have one pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PatternCount {
     /// The pattern.
     pub pattern: Pattern,
     /// How many hosts have it.
-    pub hosts: u64,
+    pub count: u64,
 }
 
 /// What is said of one host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostSummary {
     /// Inode number of its network namespace; null where the source tells only its address.
     pub netns: Option<u32>,
@@ -221,6 +208,7 @@ impl HostSummary {
 
 /// What is said of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessSummary {
     /// Process id; null if it is outside of the pid namespace of ephtrace.
     pub pid: Option<u32>,
@@ -241,15 +229,18 @@ pub struct ProcessSummary {
 
 /// What is said of one destination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DestinationSummary {
     /// From where, and where to.
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol, where known.
     #[serde(serialize_with = "serialize_protocol")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::protocol"))]
     pub protocol: Option<Protocol>,
     /// How the assignments came about, where known.
     #[serde(serialize_with = "serialize_origin")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
     /// Assignments to it, failed ones included.
     pub assignments: u64,
@@ -267,6 +258,8 @@ pub struct DestinationSummary {
     /// The most frequent step in its lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.
+    #[serde(flatten, serialize_with = "serialize_known_ends")]
+    #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<Option<u16>>"))]
     pub range: Option<PortRange>,
     /// How many ports the range has.
     pub range_ports: Option<u32>,
@@ -283,6 +276,7 @@ pub struct DestinationSummary {
 
 /// The most frequent step of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UsualStep {
     /// The step.
     pub step: i32,
@@ -293,6 +287,7 @@ pub struct UsualStep {
 
 /// What the kernel half counted, one number for each `ephtrace_common::Counter` that is no loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCounts {
     /// Searches begun.
     pub seen: u64,
@@ -310,6 +305,7 @@ pub struct KernelCounts {
 
 /// Processor time of this process, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CpuTime {
     /// In user mode.
     pub user_ns: u64,
@@ -319,6 +315,7 @@ pub struct CpuTime {
 
 /// What the programs in the kernel cost, as the kernel measured it in samples of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCost {
     /// Time that they took in the samples, in nanoseconds.
     pub run_time_ns: u64,
@@ -333,10 +330,6 @@ impl KernelCost {
     pub fn ns_per_search(&self) -> u64 {
         self.run_time_ns.checked_div(self.searches).unwrap_or(0)
     }
-}
-
-fn losses<S: Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(losses.stages())
 }
 
 // The signature is serde's.

@@ -23,8 +23,9 @@ use super::{
     pattern::{KernelRules, Observation, Verdict},
     picture::PlotData,
     processes::Processes,
+    quantities::{ErrorCount, Latency},
     self_connect::SelfConnects,
-    summary::{DestinationSummary, ErrorCount, Latency, RunContext, Summary},
+    summary::{DestinationSummary, RunContext, Summary},
 };
 use crate::model::{Assignment, errno_name};
 

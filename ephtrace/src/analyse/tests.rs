@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 mod known;
+mod named;
 mod verdicts;
 
 use proptest::prelude::*;
@@ -219,7 +220,7 @@ fn a_summary_counts() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     assignments: 9
     cpu: null
-    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","predictable":"yes","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","predictable":"unknown","protocol":"tcp","range":[40000,40099],"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
+    destinations: [{"algorithm":"undetermined","assignments":6,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.1","distinct_ports":3,"dport":443,"failures":2,"first_ns":1000000000,"informative_pairs":3,"last_ns":1000000000,"n":4,"netns":1,"next_port_bits":null,"no_port":2,"origin":"connect","pattern":"per_destination","predictable":"yes","protocol":"tcp","range_high":40099,"range_low":40000,"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":{"share":0.6666666666666666,"step":2}},{"algorithm":"undetermined","assignments":2,"complete":true,"confirmed_by_kernel":null,"daddr":"10.0.0.2","distinct_ports":0,"dport":443,"failures":1,"first_ns":1000000000,"informative_pairs":0,"last_ns":2000000000,"n":1,"netns":1,"next_port_bits":null,"no_port":0,"origin":"connect","pattern":"undetermined","predictable":"unknown","protocol":"tcp","range_high":40099,"range_low":40000,"range_ports":100,"saddr":"127.0.0.1","searches_known":0,"second_pass":0,"usual_step":null}]
     destinations_evicted: 0
     destinations_known: 3
     disordered: 0
@@ -231,8 +232,8 @@ fn a_summary_counts() {
     first_ns: 1000000000
     hook: null
     hosts: {"busiest":[{"algorithm":"undetermined","assignments":9,"complete":true,"confirmed_by_kernel":null,"failures":4,"informative_pairs":3,"n":5,"netns":1,"next_port_bits":null,"pattern":"per_destination","predictable":"yes","saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0}
-    kernel: null
     kernel_cost: null
+    kernel_counts: null
     lanes_evicted: 0
     last_ns: 2000000000
     latency: {"max_ns":1000000,"p50_ns":2007,"p99_ns":1000000}
@@ -244,7 +245,7 @@ fn a_summary_counts() {
     processes: []
     processes_evicted: 0
     retried: 0
-    reuse: {"assignments":{"median":2,"min":2},"forgotten":0,"reuses":1,"soonest":"10.0.0.1:443","time_ns":{"median":0,"min":0},"warning":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one"}
+    reuse: {"after_assignments":{"median":2,"min":2},"after_ns":{"median":0,"min":0},"forgotten":0,"reuses":1,"soonest":"10.0.0.1:443","warning":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one"}
     self_connects: {"at_risk":0,"count":0,"explanation":null,"risk":null}
     unseen_failures: null
     verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination","predictable":"yes"}

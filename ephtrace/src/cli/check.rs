@@ -10,6 +10,7 @@ Examples:
   sudo ephtrace check --use 40,80 --failures 0,5 --p99 500us,5ms
   sudo ephtrace check --for 5s --netns all
   ephtrace check --no-trace                 only what is in use; needs no root
+  sudo ephtrace check --json                the same answer, and all findings, as data
 
 For Nagios, Icinga, Checkmk and others: the line ends with performance data.";
 
@@ -35,6 +36,10 @@ pub struct CheckArgs {
     /// Look at what is in use only, and count nothing
     #[arg(long)]
     pub no_trace: bool,
+
+    /// Print data (one JSON object), not a line
+    #[arg(long)]
+    pub json: bool,
 
     /// These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or
     /// all

@@ -36,7 +36,8 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub probe: bool,
 
-    /// Tell who opened connections, and how, by this recording (`ephtrace -o json`); - is standard
+    /// Tell who opened connections, and how, by this recording (`ephtrace -o json`; that a socket
+    /// was not bound, only one with `--origin connect,bind,listen,udp,explicit`); - is standard
     /// input
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,

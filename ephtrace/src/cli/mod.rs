@@ -12,6 +12,7 @@ mod options;
 mod ports;
 mod record;
 mod report;
+mod schema;
 mod storm;
 mod top;
 mod trace;
@@ -28,6 +29,7 @@ pub use self::{
     ports::PortsArgs,
     record::RecordArgs,
     report::ReportArgs,
+    schema::SchemaArgs,
     storm::StormArgs,
     top::TopArgs,
     trace::TraceArgs,
@@ -111,6 +113,9 @@ pub enum Command {
     /// Judge a recording: how ports are handed out, what failed, what is missing; needs no root
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
+    /// Print the JSON Schema (draft 2020-12) of what ephtrace writes as JSON
+    #[command(after_help = schema::EXAMPLES)]
+    Schema(SchemaArgs),
 }
 
 impl Command {
@@ -128,6 +133,7 @@ impl Command {
             Self::Explain(args) => args.verbosity,
             Self::Record(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
+            Self::Schema(args) => args.verbosity,
         }
     }
 }

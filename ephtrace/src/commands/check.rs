@@ -25,7 +25,11 @@ use crate::{
     },
     inventory::{Inventory, PastOwners, facts},
     model::{Filter, Hook},
-    output::tables::check::{CheckInput, CheckReport, CheckStatus, Limits, Thresholds},
+    output::{
+        Kind,
+        tables::check::{CheckInput, CheckReport, CheckStatus, Limits, Thresholds},
+        write_object,
+    },
     pipeline::{
         counting::{Counting, CountingOptions, CumulativeTotals},
         timing::{DRAIN_EVERY, block_on},
@@ -56,7 +60,7 @@ impl TryFrom<CheckArgs> for CheckSettings {
     type Error = UsageError;
 
     fn try_from(args: CheckArgs) -> Result<Self, UsageError> {
-        let CheckArgs { r#use, failures, p99, span, no_trace, netns, kernel } = args;
+        let CheckArgs { r#use, failures, p99, span, no_trace, netns, kernel, json: _ } = args;
         let is_all = netns.iter().any(|text| text == "all");
         let which = which(&netns)?;
         let counted = FilterArgs { netns, ..FilterArgs::default() };
@@ -109,13 +113,19 @@ fn percent(flag: &'static str, text: &str) -> Result<f64, UsageError> {
 
 /// Answers on standard output, whatever happens: a plugin that says nothing tells nobody.
 pub fn run(args: CheckArgs) -> Result<ExitCode> {
+    let json = args.json;
     let answer = CheckSettings::try_from(args).map_err(anyhow::Error::from).and_then(|settings| {
         let seen = look(&settings)?;
         Ok(CheckReport::new(&seen, &settings.limits))
     });
     let answer = answer.unwrap_or_else(|error| CheckReport::unknown(&format!("{error:#}")));
     let mut out = io::stdout();
-    let state = match writeln!(out, "{}", answer.line).and_then(|()| out.flush()) {
+    let written = if json {
+        write_object(&mut out, Kind::Check, &answer)
+    } else {
+        writeln!(out, "{}", answer.line)
+    };
+    let state = match written.and_then(|()| out.flush()) {
         Ok(()) => answer.state,
         // Nobody reads it; whoever waits for the code has it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.state,

@@ -25,23 +25,25 @@ use crate::{
         module,
         options::{Options, TotalsMode},
         preflight,
-        self_test::Sight,
         sites::{self, SITES, Site, Unseen},
         support::Support,
         symbols::{self, NoTable},
     },
     model::{Filter, Hook, Origin},
+    output::{Kind, write_object},
 };
 
 mod memory;
+mod test_report;
 
-use memory::KernelMemory;
+use self::{memory::KernelMemory, test_report::TestReport};
 
 /// A trial needs no room for events: one page.
 const TRIAL_RING_BYTES: u32 = 4096;
 
 /// Everything that doctor finds out.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Diagnosis"))]
 pub struct Report {
     /// Version of ephtrace.
     pub version: &'static str,
@@ -76,6 +78,7 @@ pub struct Report {
 
 /// What doctor says of one hook.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HookReport {
     /// Its name.
     pub hook: &'static str,
@@ -91,42 +94,21 @@ pub struct HookReport {
     pub needs: &'static str,
     /// What it gives.
     pub gives: String,
-    /// With `--probe`, what a search of ephtrace's own showed, for each origin that the hook sees.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// With `--probe`, what a search of ephtrace's own showed, for each origin that the hook sees;
+    /// else null.
     pub tests: Option<Vec<TestReport>>,
-    /// What the verifier said, if it refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What the verifier said, if it refused; else null.
     pub verifier_log: Option<String>,
-}
-
-/// What one search of ephtrace's own showed.
-#[derive(Debug, Serialize)]
-pub struct TestReport {
-    /// The function that searches.
-    pub function: &'static str,
-    /// `proven`, `blind`, or `inconclusive`, as where no port was free.
-    pub outcome: &'static str,
-    /// Why it is not proven.
-    pub reason: Option<String>,
-}
-
-impl TestReport {
-    fn new((site, sight): (Site, Sight)) -> Self {
-        let (outcome, reason) = match sight {
-            Sight::Proven => ("proven", None),
-            Sight::Inconclusive(why) => ("inconclusive", Some(why)),
-            Sight::Blind(why) => ("blind", Some(why)),
-        };
-        Self { function: sites::row(site).function, outcome, reason }
-    }
 }
 
 /// What doctor says of one origin with one hook.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OriginReport {
     /// Which.
     pub origin: &'static str,
     /// Whether it is seen; null if that can't be told without more rights.
+    #[serde(rename = "is_seen")]
     pub seen: Option<bool>,
     /// Why not, or what is missing of it.
     pub reason: Option<String>,
@@ -137,8 +119,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     let report = examine(&Support::gather(args.btf.as_deref()), args.probe);
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_object(&mut out, Kind::Doctor, &report)?;
     } else {
         report.write_text(&mut out, args.verbosity.verbose > 0)?;
     }

@@ -6,6 +6,7 @@ pub mod explain;
 pub mod ports;
 pub mod record;
 pub mod report;
+pub mod schema;
 pub mod settings;
 pub mod storm;
 pub mod top;
@@ -33,5 +34,6 @@ pub fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         Command::Ports(args) => ports::run(&args),
         Command::Record(args) => record::run(args, log_level),
         Command::Report(args) => report::run(&args),
+        Command::Schema(args) => schema::run(&args),
     }
 }

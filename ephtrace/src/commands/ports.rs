@@ -20,7 +20,11 @@ use crate::{
     cli::PortsArgs,
     host::snapshot,
     inventory::{Inventory, PastOwners, facts},
-    output::tables::{self, storm::write_findings},
+    output::{
+        Kind,
+        tables::{self, storm::write_findings},
+        write_object,
+    },
     pipeline::{input::Input, replay::Replay},
     replay::{Recording, sorting::Reach},
 };
@@ -42,8 +46,7 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
     if args.json {
         inventory.cut(args.limit);
         let answer = PortsReport { inventory: &inventory, findings: &found };
-        serde_json::to_writer(&mut text, &answer).map_err(io::Error::from)?;
-        writeln!(text)?;
+        write_object(&mut text, Kind::Ports, &answer)?;
     } else {
         tables::ports::write(&mut text, &inventory, args.limit)?;
         if !found.is_empty() {
@@ -59,7 +62,8 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
 
 /// What is printed as data.
 #[derive(Serialize)]
-struct PortsReport<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct PortsReport<'a> {
     #[serde(flatten)]
     inventory: &'a Inventory,
     /// What is wrong, why, and what to do, worst first.

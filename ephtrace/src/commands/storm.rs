@@ -24,7 +24,7 @@ use crate::{
     cli::StormArgs,
     host::{clock::Clock, containers::Containers, netns},
     model::{Filter, Hook, losses::Losses},
-    output::tables::storm::{IntervalReport, WHOLE, write_findings},
+    output::tables::storm::{IntervalReport, LOOK, WHOLE, write_findings},
     pipeline::{
         announce::{announce, tell_blinded, tell_module},
         counting::{self, Counting, CountingOptions, CumulativeTotals},
@@ -176,7 +176,7 @@ impl<'a> Storm<'a> {
         let tracer = &mut self.counting.tracer;
         tracer.flush_log();
         let seen = (tracer.hook, tracer.unseen_failures());
-        let look = IntervalReport::new("storm", seen, &interval, &found, losses);
+        let look = IntervalReport::new(LOOK, seen, &interval, &found, losses);
         let mut out = io::stdout().lock();
         if self.settings.json {
             look.write_json(&mut out)?;
@@ -210,7 +210,7 @@ impl<'a> Storm<'a> {
         let mut facts = facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
-        self.show_whole(&interval, &found, rest.losses)
+        if self.settings.quiet { Ok(()) } else { self.show_whole(&interval, &found, rest.losses) }
     }
 
     fn show_whole(&self, interval: &Interval, found: &[Finding], losses: Losses) -> Result<()> {

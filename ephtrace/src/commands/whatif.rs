@@ -19,6 +19,7 @@ use crate::{
     host::sysctl::{self, PROC_SYS_NET},
     inventory::sysctls::Sysctls,
     model::PortRange,
+    output::{Kind, write_object},
 };
 
 /// How long Linux keeps a port in `TIME_WAIT`: `TCP_TIMEWAIT_LEN`, fixed.
@@ -73,6 +74,7 @@ fn nat_defaults(nat: Nat) -> NatDefaults {
 
 /// The answer, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// The set-up.
     pub setup: Setup,
@@ -81,6 +83,7 @@ pub struct Estimate {
     /// What is assumed.
     pub assumptions: Vec<String>,
     /// What it comes to, in a sentence.
+    #[serde(rename = "sentence")]
     pub verdict: String,
 }
 
@@ -89,8 +92,7 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
     let answer = answer(args, Here::read())?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &answer).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_object(&mut out, Kind::Whatif, &answer)?;
     } else {
         answer.write_text(&mut out)?;
     }

@@ -41,8 +41,11 @@ impl Looked {
             Question::Destination(to) => Some(*to),
             Question::Tuple { .. } | Question::Port { .. } => None,
         };
+        // Where ports run short whatever the destination, it is told who has them.
+        let is_short = 2 * self.seen.tcp.len() >= self.seen.sysctls.usable() as usize;
         let is_meant = move |socket: &&Socket| {
-            to.is_none() || socket.flow(None).remote() == to || !socket.is_connected()
+            let is_there = socket.flow(None).remote() == to;
+            to.is_none() || is_short || is_there || !socket.is_connected()
         };
         let sockets = self.seen.tcp.iter().filter(is_meant).chain(&self.seen.udp);
         sockets.map(|socket| socket.inode).filter(|inode| *inode != 0)

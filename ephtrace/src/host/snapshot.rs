@@ -142,7 +142,6 @@ impl Looked {
         });
         let hidden_by = hidden::reason(Path::new(PROC));
         Inventory {
-            r#type: "inventory",
             ts_ns: now_ns(),
             namespaces,
             unreadable: self.unreadable,

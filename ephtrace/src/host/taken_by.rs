@@ -12,7 +12,7 @@ use super::{
 use crate::{
     analyse::findings::{DestinationFacts, TakenBy},
     inventory::socket::Socket,
-    model::FlowKey,
+    model::{Comm, FlowKey, who::process_name},
 };
 
 /// At most so many are asked after: findings name no more of one kind.
@@ -55,9 +55,9 @@ fn find(flow: &FlowKey, port: u16) -> Option<TakenBy> {
     let wanted: Wanted = [socket.inode].into_iter().filter(|inode| *inode != 0).collect();
     let holders = holders::find(Path::new(PROC), wanted).ok()?;
     let process = holders.open.get(&socket.inode);
-    let who = process.map(|process| {
-        let name = process.comm.as_ref().map_or("a process", |comm| comm.as_str());
-        format!("{name} ({})", process.pid)
+    let who = process.and_then(|process| {
+        let comm = process.comm.as_ref().map(Comm::as_str);
+        process_name(comm, Some(process.pid), process.container.as_deref())
     });
     Some(TakenBy { state: socket.state.ss_name(), who })
 }

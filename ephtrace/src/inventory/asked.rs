@@ -19,6 +19,7 @@ use super::{
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Ask {
     /// A TCP `bind()` to port 0, and `listen()` on an unbound socket.
@@ -47,6 +48,7 @@ impl Ask {
 
 /// What one way of asking finds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asked {
     /// How it asks.
     pub ask: Ask,

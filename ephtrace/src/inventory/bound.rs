@@ -12,6 +12,7 @@ use crate::model::{Origin, names::serialize_origin};
 /// A socket that was bound and then connected takes its port in the same way, but the kernel does
 /// not list how a connected socket came by its port: only a recording tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bound {
     /// How many ports.
     pub ports: u32,
@@ -31,11 +32,13 @@ pub struct Bound {
     /// Each of `ports`, by port.
     pub held: Vec<Held>,
     /// How many more there are.
+    #[serde(rename = "more_held")]
     pub others: usize,
 }
 
 /// How a socket holds a port against every destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HeldState {
     /// The socket listens.
@@ -56,12 +59,15 @@ impl HeldState {
 
 /// A port that is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Held {
     /// The port.
+    #[serde(rename = "sport")]
     pub port: u16,
     /// In which way.
     pub state: HeldState,
     /// The port is in `ip_local_reserved_ports`.
+    #[serde(rename = "is_reserved")]
     pub reserved: bool,
     /// The address that it is bound to.
     pub saddr: IpAddr,
@@ -70,6 +76,7 @@ pub struct Held {
     /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if that
     /// was not seen.
     #[serde(serialize_with = "serialize_origin")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
     /// Who has it open; null if that is not known.
     pub holder: Option<Owner>,

@@ -18,7 +18,10 @@ use crate::{
         AskedFacts, DestinationFacts, Facts, Listener, NetnsFacts, StateFacts, TrackedFacts,
         Tracker,
     },
-    model::{Origin, PortRange},
+    model::{
+        Origin, PortRange,
+        who::{in_container, process_name},
+    },
 };
 
 /// How many holders a sentence names where none has most of the ports.
@@ -136,7 +139,12 @@ fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
 /// half of them; else who has how many.
 fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<String> {
     if let Some(program) = program.filter(|program| 2 * program.ports > ports) {
-        return Some(format!("mostly {}", many(&program.comm, program.pid, program)));
+        let is_all = |holder: &&Holder| {
+            holder.owner.comm.as_deref() == Some(&*program.comm) && holder.ports == program.ports
+        };
+        let container = holders.iter().find(is_all).and_then(|all| all.owner.container.as_deref());
+        let name = many(&program.comm, program.pid, program);
+        return Some(format!("mostly {}", in_container(name, container)));
     }
     let named =
         holders.iter().take(NAMED).map(|holder| format!("{} {}", who(holder), holder.ports));
@@ -157,14 +165,12 @@ fn many(name: &str, pid: Option<u32>, program: &Program) -> String {
 }
 
 fn who(holder: &Holder) -> String {
-    let Owner { pid, container, .. } = &holder.owner;
-    let name = holder.owner.comm.as_deref().unwrap_or("a process");
-    let text = match (holder.processes, pid) {
-        (0 | 1, Some(pid)) => format!("{name} ({pid})"),
-        (0 | 1, None) => name.to_owned(),
-        (processes, _) => format!("{name} ({processes} processes)"),
-    };
-    container.as_ref().map_or(text.clone(), |container| format!("{text} in {container}"))
+    let Owner { comm, container, .. } = &holder.owner;
+    if holder.processes < 2 {
+        return owner(&holder.owner);
+    }
+    let name = comm.as_deref().unwrap_or("a program");
+    in_container(format!("{name} ({} processes)", holder.processes), container.as_deref())
 }
 
 fn namespace(namespace: &Namespace) -> NetnsFacts {
@@ -177,7 +183,7 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
     };
     let mut listeners: Vec<Listener> = listening
         .filter(|held| !held.reserved)
-        .map(|held| Listener { port: held.port, process: held.holder.as_ref().map(listener) })
+        .map(|held| Listener { port: held.port, process: held.holder.as_ref().map(owner) })
         .collect();
     listeners.dedup_by_key(|listener| listener.port);
     NetnsFacts {
@@ -223,13 +229,15 @@ fn tracked(counts: TrackerCounts) -> TrackedFacts {
     TrackedFacts { insert_failed, drop, early_drop, search_restart, is_now: false }
 }
 
-fn listener(owner: &Owner) -> String {
-    let name = owner.comm.as_deref().unwrap_or("a process");
-    owner.pid.map_or_else(|| name.to_owned(), |pid| format!("{name} ({pid})"))
+fn owner(Owner { pid, comm, container }: &Owner) -> String {
+    let name = process_name(comm.as_deref(), *pid, container.as_deref());
+    name.unwrap_or_else(|| "a process".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::{
         inventory::sysctls::Sysctls,
@@ -267,7 +275,6 @@ mod tests {
         let listing = Listing { in_range, ..Listing::default() };
         let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
         Inventory {
-            r#type: "inventory",
             ts_ns: 0,
             namespaces: vec![
                 census.describe(10, Owners { open: &open, past_owners: &past_owners }),
@@ -307,6 +314,40 @@ mod tests {
         // The range was another when it connected.
         assert_eq!(with(PortRange::new(1024, 2000)), [5010, 28_122, 10, 10]);
         assert_eq!(with(PortRange::new(1024, 65_535)), [5010, 28_122, 10, 10]);
+    }
+
+    #[test]
+    fn who_has_the_ports_is_named_with_its_container() {
+        let holder = |comm: &str, container: Option<&str>, ports| Holder {
+            owner: Owner {
+                pid: Some(7),
+                comm: Some(comm.to_owned()),
+                container: container.map(str::to_owned),
+            },
+            processes: 1,
+            ports,
+            open: ports,
+            closed: 0,
+        };
+        let program = |containers, ports| Program {
+            comm: "pool".to_owned(),
+            pid: Some(7),
+            processes: 1,
+            containers,
+            ports,
+        };
+        let said = |holders: &[Holder], program: Option<Program>| {
+            held_by(holders, program.as_ref(), 100).unwrap()
+        };
+        let inside = holder("pool", Some("4f3a9c1be2d7"), 90);
+        assert_eq!(
+            said(slice::from_ref(&inside), Some(program(1, 90))),
+            "mostly pool (7) in 4f3a9c1be2d7"
+        );
+        // Some of its ports are elsewhere.
+        assert_eq!(said(slice::from_ref(&inside), Some(program(1, 95))), "mostly pool (7)");
+        let others = [holder("web", None, 20), holder("job", Some("aaaaaaaaaaaa"), 9)];
+        assert_eq!(said(&others, None), "held by web (7) 20, job (7) in aaaaaaaaaaaa 9");
     }
 
     #[test]

@@ -28,14 +28,14 @@ pub use self::{
 
 /// Everything that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inventory {
-    /// Always `inventory`.
-    pub r#type: &'static str,
     /// When, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Each namespace, the one with the fullest destination first.
     pub namespaces: Vec<Namespace>,
     /// Namespaces that could not be looked at.
+    #[serde(rename = "unreadable_namespaces")]
     pub unreadable: Vec<Unreadable>,
     /// Processes whose network namespace may not be looked at; null unless all were wanted, and
     /// where nobody can tell (`processes_hidden_by`).
@@ -55,7 +55,6 @@ impl Inventory {
     /// Of one namespace, looked at by who does not keep the time.
     pub fn of(namespace: Namespace, hidden_holders: u32) -> Self {
         Self {
-            r#type: "inventory",
             ts_ns: 0,
             namespaces: vec![namespace],
             unreadable: Vec::new(),

@@ -12,10 +12,11 @@ use super::{
     socket::ByState,
 };
 use crate::inventory::sysctls::{Conntrack, Sysctls};
-use crate::model::{FlowKey, PortRange};
+use crate::model::{FlowKey, PortRange, port_range::serialize_ends};
 
 /// Which namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NetnsRef {
     /// Its inode number.
     pub netns: u32,
@@ -24,6 +25,7 @@ pub struct NetnsRef {
     /// Whether ephtrace runs in this namespace.
     pub own: bool,
     /// Processes in it, as far as they may be looked at; null if nobody looked.
+    #[serde(rename = "process_count")]
     pub processes: Option<u32>,
     /// A file by which it can be entered, if one is known.
     #[serde(skip)]
@@ -32,6 +34,7 @@ pub struct NetnsRef {
 
 /// What is in use in one network namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Namespace {
     /// Which.
     #[serde(flatten)]
@@ -113,6 +116,7 @@ impl Namespace {
 
 /// Where a list of sockets comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The kernel's `sock_diag`.
@@ -124,8 +128,11 @@ pub enum Source {
 
 /// What a namespace is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NetnsSettings {
     /// The ephemeral ports (`ip_local_port_range`).
+    #[serde(flatten, serialize_with = "serialize_ends")]
+    #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<u16>"))]
     pub range: PortRange,
     /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
     pub ends_of_equal_parity: bool,
@@ -189,9 +196,11 @@ impl NetnsSettings {
 
 /// One destination, and how much of the range is in use for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DestinationUse {
     /// From where, and where to; the namespace stands above it.
     #[serde(flatten, serialize_with = "addresses")]
+    #[cfg_attr(test, schemars(with = "Addresses"))]
     pub flow: FlowKey,
     /// Ports in use for it.
     pub in_use: u32,
@@ -259,19 +268,26 @@ impl DestinationUse {
     }
 }
 
+/// A flow whose namespace stands above it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Addresses {
+    /// Source address.
+    saddr: IpAddr,
+    /// Destination address; null where it is not known.
+    daddr: Option<IpAddr>,
+    /// Destination port; null where it is not known.
+    dport: Option<u16>,
+}
+
 fn addresses<S: Serializer>(flow: &FlowKey, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Addresses {
-        saddr: IpAddr,
-        daddr: Option<IpAddr>,
-        dport: Option<u16>,
-    }
     let FlowKey { netns: _, saddr, daddr, dport } = *flow;
     Addresses { saddr, daddr, dport }.serialize(serializer)
 }
 
 /// How much of a range is taken for one destination, what is bound included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mark {
     /// Less than half.
@@ -295,8 +311,10 @@ impl Mark {
 
 /// Destinations that are not listed, together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Others {
     /// How many.
+    #[serde(rename = "destination_count")]
     pub destinations: usize,
     /// Sum of their `in_use`.
     pub in_use: u64,
@@ -320,6 +338,7 @@ impl Others {
 
 /// All TCP sockets of a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TcpTotals {
     /// How many.
     pub sockets: u64,
@@ -328,6 +347,7 @@ pub struct TcpTotals {
     /// Bound and nothing else, as far as the kernel lists them.
     pub bound_only: u64,
     /// Connected, by state.
+    #[serde(rename = "by_state")]
     pub connected: ByState,
     /// Sockets in the range that are in no other number, for lack of room.
     pub left_out: u64,
@@ -337,15 +357,38 @@ pub struct TcpTotals {
 
 /// All UDP sockets of a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UdpTotals {
     /// How many.
     pub sockets: u64,
     /// Distinct ports of the range that they have, even and odd.
+    #[serde(flatten, serialize_with = "counted")]
+    #[cfg_attr(test, schemars(with = "Counted"))]
     pub ports: Parity,
+}
+
+/// Ports as data has them: how many, and how many of each parity.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Counted {
+    /// Distinct ports of the range.
+    ports: u32,
+    /// Even ones of `ports`.
+    even: u32,
+    /// Odd ones of `ports`.
+    odd: u32,
+}
+
+// The signature is serde's.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn counted<S: Serializer>(ports: &Parity, serializer: S) -> Result<S::Ok, S::Error> {
+    let Parity { even, odd } = *ports;
+    Counted { ports: ports.total(), even, odd }.serialize(serializer)
 }
 
 /// A namespace that could not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unreadable {
     /// Its inode number.
     pub netns: u32,

@@ -39,6 +39,7 @@ pub struct Owners<'a> {
 
 /// Whose a socket is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Owner {
     /// Process id; null if the recording does not tell.
     pub pid: Option<u32>,
@@ -50,11 +51,13 @@ pub struct Owner {
 
 /// Processes of one name in one container that have ports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holder {
     /// Who: of several processes the one with most of the ports.
     #[serde(flatten)]
     pub owner: Owner,
     /// How many processes.
+    #[serde(rename = "process_count")]
     pub processes: u32,
     /// How many ports: `open` and `closed`.
     pub ports: u32,
@@ -66,14 +69,17 @@ pub struct Holder {
 
 /// Processes of one name, in whatever containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Program {
     /// Their name.
     pub comm: String,
     /// The one with most of the ports; null if the recording does not tell.
     pub pid: Option<u32>,
     /// How many processes.
+    #[serde(rename = "process_count")]
     pub processes: u32,
     /// In how many containers they are; 0 if in none.
+    #[serde(rename = "container_count")]
     pub containers: u32,
     /// How many ports they have.
     pub ports: u32,
@@ -126,7 +132,8 @@ impl Owners<'_> {
         self.origin(netns, socket).or_else(connected)
     }
 
-    /// Whether a connected socket was bound before; `None` if nobody saw it.
+    /// Whether a connected socket was bound before; `None` if nobody saw it. That it was not is
+    /// sure only where binds to ports that programs name would have been seen.
     pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
         if self.past_owners.is_empty() {
             return None;
@@ -139,6 +146,7 @@ impl Owners<'_> {
         ];
         // The last that was seen of the port counts: it may have been another's before.
         let last = seen.into_iter().flatten().max_by_key(|past_owner| past_owner.ts_ns);
-        last.and_then(|past_owner| past_owner.origin).map(|origin| OF_BOUND.contains(&origin))
+        let is_bound = OF_BOUND.contains(&last?.origin?);
+        (is_bound || self.past_owners.has_explicit()).then_some(is_bound)
     }
 }

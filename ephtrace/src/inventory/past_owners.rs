@@ -35,6 +35,7 @@ pub struct PastOwner {
 pub struct PastOwners {
     known: LruCache<(FlowKey, u16), PastOwner>,
     evicted: u64,
+    has_explicit: bool,
 }
 
 impl Default for PastOwners {
@@ -49,13 +50,14 @@ impl PastOwners {
         // Not of full size from the start: without a recording it stays empty.
         let mut known = LruCache::unbounded();
         known.resize(limit);
-        Self { known, evicted: 0 }
+        Self { known, evicted: 0, has_explicit: false }
     }
 
     /// Remembers who was given a TCP port; all else is passed over. The latest counts, in whatever
     /// order they come.
     pub fn observe(&mut self, assignment: &Assignment) {
         let is_tcp = assignment.protocol.is_none_or(|protocol| protocol == Protocol::Tcp);
+        self.has_explicit |= assignment.origin == Some(Origin::Explicit);
         let Some(sport) = assignment.sport.filter(|_| is_tcp) else { return };
         let key = (assignment.flow, sport);
         if self.known.peek(&key).is_some_and(|known| known.ts_ns > assignment.ts_ns) {
@@ -90,6 +92,12 @@ impl PastOwners {
     /// How many connections were forgotten for lack of room.
     pub fn evicted(&self) -> u64 {
         self.evicted
+    }
+
+    /// Ports that programs name were seen, too (`--origin explicit`). Else a socket may have been
+    /// bound to a port that was another's when its connect was seen.
+    pub fn has_explicit(&self) -> bool {
+        self.has_explicit
     }
 
     /// Nobody is known.

@@ -94,7 +94,7 @@ fn place(port: u16) -> (usize, u64) {
 }
 
 /// Even and odd ports, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parity {
     /// Even ports.
     pub even: u32,

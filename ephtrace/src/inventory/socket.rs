@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::model::FlowKey;
 
 /// State of a TCP socket (`include/net/tcp_states.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum TcpState {
     /// Open.
     Established,
@@ -147,6 +149,7 @@ impl Socket {
 
 /// How many sockets there are of each state that holds an ephemeral port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ByState {
     /// Open.
     pub established: u64,

@@ -32,6 +32,7 @@ pub struct Sysctls {
 
 /// How full the table of followed connections is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conntrack {
     /// `net.netfilter.nf_conntrack_count`: entries of this namespace.
     pub count: u64,
@@ -43,6 +44,7 @@ pub struct Conntrack {
 
 /// What connection tracking could not do, all processors together (`struct ip_conntrack_stat`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrackerCounts {
     /// Entries that clashed with another: the packet was dropped. Behind a NAT, two connections
     /// were given the same translated port.

@@ -13,6 +13,7 @@ use crate::analyse::pattern::Algorithm;
 
 /// How this kernel selects ports, as far as that can be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Generation {
     /// The rule of `connect()`; null if it can't be told.
     pub connect: Option<Algorithm>,
@@ -22,6 +23,7 @@ pub struct Generation {
     /// (6.8), `by_two` every second one first; null where there is no such option.
     pub socket_range: Option<&'static str>,
     /// `ip_local_port_step_width` is there (Linux 7.1).
+    #[serde(rename = "has_step_width")]
     pub step_width: bool,
     /// A port that `bind()` had is free for `connect()` again once its last owner has gone
     /// (`SOCK_CONNECT_BIND`, Linux 6.18).

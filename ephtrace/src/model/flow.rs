@@ -9,6 +9,7 @@ use serde::Serialize;
 /// A recording may know the address without the port or the port without the address; the kernel
 /// half always knows both or that there is no destination yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlowKey {
     /// Inode number of the network namespace; null where the source does not tell.
     pub netns: Option<u32>,

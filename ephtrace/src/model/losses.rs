@@ -1,7 +1,15 @@
 //! What did not reach the output, by the stage that lost it. Every sink shows it.
 
+use serde::Serializer;
+
+/// Losses as data has them: a number for each stage.
+pub fn serialize_losses<S: Serializer>(losses: &Losses, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(losses.stages())
+}
+
 /// Losses so far, by stage. Each number only grows during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 pub struct Losses {
     /// Kernel: no room in the ring buffer.
     pub ring_full: u64,

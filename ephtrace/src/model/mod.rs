@@ -4,6 +4,7 @@
 //! format is in `ephtrace-common`; `kernel::decode` turns it into this.
 
 pub mod assignment;
+pub mod column;
 pub mod columns;
 pub mod comm;
 pub mod draft;
@@ -14,7 +15,9 @@ pub mod flow;
 pub mod losses;
 pub mod names;
 pub mod port_range;
+pub mod schema_version;
 pub mod search;
+pub mod who;
 
 pub use ephtrace_common::{Hook, Origin, Protocol};
 
@@ -27,5 +30,6 @@ pub use self::{
     filter::Filter,
     flow::{Family, FlowKey},
     port_range::{PortRange, RangeInForce, RangeSource},
+    schema_version::SCHEMA_VERSION,
     search::{Pass, Search, Unknown},
 };

@@ -73,6 +73,31 @@ impl Serialize for PortRange {
     }
 }
 
+/// Both ends of the ephemeral ports, each under a key of its own: two numbers are easier to query
+/// than a list, and assignments have the same keys.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Ends<T> {
+    /// Lowest port of the range in force.
+    range_low: T,
+    /// Highest port of the range in force.
+    range_high: T,
+}
+
+/// A range as data has it.
+pub fn serialize_ends<S: Serializer>(range: &PortRange, serializer: S) -> Result<S::Ok, S::Error> {
+    Ends { range_low: range.low, range_high: range.high }.serialize(serializer)
+}
+
+/// The same of a range that may be unknown: null then, each of both.
+pub fn serialize_known_ends<S: Serializer>(
+    range: &Option<PortRange>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let (range_low, range_high) = range.map(|range| (range.low, range.high)).unzip();
+    Ends { range_low, range_high }.serialize(serializer)
+}
+
 /// Who set a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RangeSource {
@@ -84,6 +109,9 @@ pub enum RangeSource {
 }
 
 impl RangeSource {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Netns, Self::Socket];
+
     /// As it stands in every output.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,7 +122,7 @@ impl RangeSource {
 
     /// The source called `name`, if any.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Netns, Self::Socket].into_iter().find(|source| source.as_str() == name)
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Pass {
 }
 
 impl Pass {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::First, Self::Second];
+
     /// As it stands in every output.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +50,7 @@ impl Pass {
 
     /// The pass called `name`, if any.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::First, Self::Second].into_iter().find(|pass| pass.as_str() == name)
+        Self::ALL.into_iter().find(|pass| pass.as_str() == name)
     }
 }
 

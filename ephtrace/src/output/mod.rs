@@ -5,6 +5,7 @@ pub mod events;
 pub mod files;
 pub(crate) mod human_bytes;
 pub(crate) mod human_duration;
+pub mod kind;
 pub mod notices;
 pub mod page;
 pub mod screen;
@@ -22,6 +23,7 @@ pub(crate) use self::escape::printable;
 pub use self::{
     events::Output,
     files::PendingFile,
+    kind::{Kind, write_object},
     notices::Notices,
     screen::{Plot, Screen},
     sink::Sink,

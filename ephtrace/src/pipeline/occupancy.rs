@@ -35,6 +35,9 @@ const LISTED: usize = 256;
 /// Looking may take this share of the time: the rest is for others.
 const SHARE: u32 = 10;
 
+/// From this share of a range in use on, there is something to say of it.
+const SHORT: f64 = 0.5;
+
 /// Looks that are left out in a row, at most.
 const MAX_REST: u32 = 60;
 
@@ -75,9 +78,13 @@ impl InventoryPoller {
 fn list_sockets(netns: u32, pid: Option<u32>, past_owners: &PastOwners) -> Option<Inventory> {
     let path = pid.and_then(|pid| ns_path(pid, netns));
     let these = vec![Named { text: netns.to_string(), netns, path }];
-    let list_sockets =
-        snapshot::snapshot_without_holders(&Which::These(these), LISTED, past_owners);
-    list_sockets.inspect_err(|error| log::info!("use not known: {error}")).ok()
+    let which = Which::These(these);
+    let listed = snapshot::snapshot_without_holders(&which, LISTED, past_owners).and_then(|seen| {
+        // Whose they are is told where ports run short: it takes all of /proc.
+        let is_short = seen.namespaces.iter().any(|one| one.fullest() >= SHORT);
+        if is_short { snapshot::snapshot(&which, LISTED, past_owners) } else { Ok(seen) }
+    });
+    listed.inspect_err(|error| log::info!("use not known: {error}")).ok()
 }
 
 /// Follows destinations.

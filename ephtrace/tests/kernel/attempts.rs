@@ -59,7 +59,7 @@ fn failures_of_bound_sockets_are_told(hook: &str) -> Result<()> {
     let rows = whole["rows"].as_array().context("no rows")?;
     let mine = |row: &&Value| row["comm"] == name.as_str() && row["origin"] == "explicit";
     let connects = rows.iter().filter(mine).filter(|row| !row["dport"].is_null());
-    let counted: u64 = connects.filter_map(|row| row["failed"].as_u64()).sum();
+    let counted: u64 = connects.filter_map(|row| row["failures"].as_u64()).sum();
     ensure!(counted == times, "{counted} counted, {times} failed: {whole}");
     let finding = finding(&whole, "tuple-taken")?;
     ensure!(finding["sentence"].to_string().contains(&name), "{finding}");
@@ -91,7 +91,7 @@ fn self_connects_are_counted(hook: &str) -> Result<()> {
     let count = in_new_netns(|| connect_to_itself(1000))?;
     ensure!(count > 0, "none of 1000 sockets was connected to itself");
     let whole = whole(&storm.stop_text()?)?;
-    ensure!(whole["all"]["self_connects"] == count, "{count} in the books: {whole}");
+    ensure!(whole["all"]["self_connect_count"] == count, "{count} in the books: {whole}");
     let told = finding(&whole, "self-connect")?;
     ensure!(told["evidence"].to_string().contains(&format!("{count} sockets")), "{told}");
     Ok(())

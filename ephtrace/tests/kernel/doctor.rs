@@ -53,7 +53,7 @@ fn port_selection_is_what_the_kernel_does() -> Result<()> {
     let is_known = set == -1 && Errno::last() == Errno::EINVAL;
     ensure!(selection["socket_range"].is_string() == is_known, "{set}: {selection}");
     let width = Path::new("/proc/sys/net/ipv4/ip_local_port_step_width").exists();
-    ensure!(selection["step_width"] == width, "{selection}");
+    ensure!(selection["has_step_width"] == width, "{selection}");
     // All kernels that these tests run on have it.
     ensure!(selection["connect"] == "linux_dhash64k", "{selection}");
     Ok(())
@@ -138,7 +138,7 @@ fn hook_is_said(hook: &Value, said: &str) -> Result<()> {
         lines.take_while(|line| line.starts_with(' ')).map(str::trim).collect();
     let origins = hook["origins"].as_array().context("no origins")?;
     let of = |seen: bool| {
-        let wanted = origins.iter().filter(|o| (o["seen"] != false) == seen);
+        let wanted = origins.iter().filter(|o| (o["is_seen"] != false) == seen);
         wanted.filter_map(|o| o["origin"].as_str()).collect::<Vec<_>>().join(", ")
     };
     let reason = hook["reason"].as_str();

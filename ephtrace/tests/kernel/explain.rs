@@ -2,13 +2,14 @@
 //! a question after each.
 //!
 //! A wrong "free" and a wrong "not free" fail the test. "Not known" is counted, and the kernel is
-//! asked by `--probe`, which must then be right.
+//! asked by `--probe`, which must then be right; or a recording tells.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::MetadataExt as _,
     time::Duration,
 };
 
@@ -38,17 +39,17 @@ tests! {
 
 /// Populations that share a namespace, each with a range of its own: a TIME_WAIT stays for a
 /// minute.
-const PER_NAMESPACE: u16 = 100;
+pub(crate) const PER_NAMESPACE: u16 = 100;
 
 /// Where the ranges begin, and how far apart they are.
-const RANGES_FROM: u16 = 10_000;
-const APART: u16 = 50;
+pub(crate) const RANGES_FROM: u16 = 10_000;
+pub(crate) const APART: u16 = 50;
 
 /// Ports that a range has at most.
 const MOST: u16 = 24;
 
 /// Where connections go, outside of all ranges.
-const SERVERS: [SocketAddr; 4] = [
+pub(crate) const SERVERS: [SocketAddr; 4] = [
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4001),
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4002),
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 4001),
@@ -85,14 +86,14 @@ fn no_answer_is_wrong() -> Result<()> {
 
 /// What was answered.
 #[derive(Default)]
-struct Tally {
-    answers: BTreeMap<String, u32>,
-    unknown: BTreeMap<String, u32>,
-    wrong: Vec<String>,
+pub(crate) struct Tally {
+    pub(crate) answers: BTreeMap<String, u32>,
+    pub(crate) unknown: BTreeMap<String, u32>,
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         for (name, count) in other.answers {
             *self.answers.entry(name).or_default() += count;
         }
@@ -104,10 +105,10 @@ impl Tally {
 }
 
 /// Who is connected to.
-struct Servers(Vec<Socket>);
+pub(crate) struct Servers(Vec<Socket>);
 
 impl Servers {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let listen = |addr: &SocketAddr| {
             let server = Socket::new(Domain::for_address(*addr), Type::STREAM, None)?;
             server.set_reuse_address(true)?;
@@ -119,7 +120,7 @@ impl Servers {
         Ok(Self(SERVERS.iter().map(listen).collect::<Result<_>>()?))
     }
 
-    fn accept_all(&self) -> Vec<Socket> {
+    pub(crate) fn accept_all(&self) -> Vec<Socket> {
         let accepted = |server: &Socket| {
             std::iter::from_fn(|| server.accept().ok().map(|(socket, _)| socket))
                 .collect::<Vec<_>>()
@@ -129,7 +130,7 @@ impl Servers {
 }
 
 /// One population.
-struct World<'a> {
+pub(crate) struct World<'a> {
     random: Rng,
     low: u16,
     ports: u16,
@@ -137,10 +138,12 @@ struct World<'a> {
     sockets: Vec<Socket>,
     accepted: Vec<Socket>,
     settings: String,
+    /// What a recording tells of it; nothing without one.
+    pub(crate) past_owners: PastOwners,
 }
 
 impl<'a> World<'a> {
-    fn new(seed: u64, from: u16, servers: &'a Servers) -> Result<Self> {
+    pub(crate) fn new(seed: u64, from: u16, servers: &'a Servers) -> Result<Self> {
         let mut random = Rng::with_seed(seed);
         let (low, ports) = (from + random.u16(0..2), random.u16(1..=MOST));
         let high = low + ports - 1;
@@ -164,10 +167,11 @@ impl<'a> World<'a> {
             write!(settings, ", step width {value}")?;
         }
         let (sockets, accepted) = (Vec::new(), Vec::new());
-        Ok(Self { random, low, ports, servers, sockets, accepted, settings })
+        let past_owners = PastOwners::default();
+        Ok(Self { random, low, ports, servers, sockets, accepted, settings, past_owners })
     }
 
-    fn populate(&mut self) {
+    pub(crate) fn populate(&mut self) {
         let most = if self.random.bool() { self.ports / 2 } else { 3 * self.ports };
         for _ in 0..self.random.u16(0..=most) {
             // What the kernel refuses is no part of it.
@@ -256,7 +260,7 @@ impl<'a> World<'a> {
         })
     }
 
-    fn ask_all(&mut self, tally: &mut Tally) -> Result<()> {
+    pub(crate) fn ask_all(&mut self, tally: &mut Tally) -> Result<()> {
         let port = self.low + self.random.u16(0..self.ports);
         let from = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut questions: Vec<Question> = SERVERS.map(Question::Destination).into();
@@ -280,9 +284,9 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn answer(&self, question: &Question, probe: bool) -> Result<Vec<Attempt>> {
-        let looked = look_here(NetnsRef::default(), question, probe)?;
-        let owners = Owners { open: &OpenSockets::default(), past_owners: &PastOwners::default() };
+    pub(crate) fn answer(&self, question: &Question, probe: bool) -> Result<Vec<Attempt>> {
+        let looked = look_here(here()?, question, probe)?;
+        let owners = Owners { open: &OpenSockets::default(), past_owners: &self.past_owners };
         let answer = answer(question, &looked.seen, owners);
         drop(self.servers.accept_all());
         Ok(answer.attempts)
@@ -363,4 +367,10 @@ fn a_long_list_of_reserved_ports_is_read_whole() -> Result<()> {
         }
         anyhow::bail!("no list can be set")
     })
+}
+
+/// This thread's network namespace.
+pub(crate) fn here() -> Result<NetnsRef> {
+    let netns = fs::metadata("/proc/thread-self/ns/net")?.ino();
+    Ok(NetnsRef { netns: u32::try_from(netns)?, ..NetnsRef::default() })
 }

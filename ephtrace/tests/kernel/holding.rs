@@ -130,7 +130,7 @@ fn a_pool_of_workers_holds_more_than_a_job() -> Result<()> {
         let one = &said["namespaces"][0]["destinations"][0];
         let holder = |nth: usize| {
             let holder = &one["holders"][nth];
-            (holder["comm"].clone(), holder["processes"].clone(), holder["ports"].clone())
+            (holder["comm"].clone(), holder["process_count"].clone(), holder["ports"].clone())
         };
         let is = |(name, processes, ports): (Value, Value, Value), expected: (&str, u32, u32)| {
             name == expected.0 && processes == expected.1 && ports == expected.2

@@ -46,9 +46,13 @@ mod notes;
 mod patterns;
 mod pid_namespace;
 mod ports;
+#[path = "../common/python.rs"]
+mod python;
 mod record;
+mod recorded;
 mod refusals;
 mod returns;
+mod schema;
 mod sctp;
 mod search;
 mod self_test;
@@ -64,6 +68,8 @@ mod top;
 mod totals;
 mod tracer;
 mod unseen;
+#[path = "../common/validator.rs"]
+mod validator;
 #[path = "../common/wait.rs"]
 mod wait;
 mod ways;
@@ -104,8 +110,10 @@ fn main() -> ExitCode {
         pid_namespace::TESTS,
         ports::TESTS,
         record::TESTS,
+        recorded::TESTS,
         refusals::TESTS,
         returns::TESTS,
+        schema::TESTS,
         sctp::TESTS,
         search::TESTS,
         self_test::TESTS,

@@ -83,8 +83,9 @@ const RUNS: usize = 4;
 /// A leak of a known rate: from half way on, the end is foretold within a tenth.
 fn the_end_is_foretold(hook: &str) -> Result<()> {
     for _ in 0..RUNS {
-        let (looks, truth) = leak(hook)?;
+        let (looks, truth, who) = leak(hook)?;
         if is_steady(&truth) {
+            is_named(&looks, &who)?;
             return foretold(&looks, &truth);
         }
         say("this machine did not keep the pace of the leak: once more");
@@ -92,16 +93,29 @@ fn the_end_is_foretold(hook: &str) -> Result<()> {
     bail!("the leak was not steady in any of {RUNS} runs")
 }
 
-/// What was said of a leak, and what it did.
-fn leak(hook: &str) -> Result<(String, Vec<Attempt>)> {
+/// What was said of a leak, what it did, and who it was.
+fn leak(hook: &str) -> Result<(String, Vec<Attempt>, String)> {
     let scratch = Scratch::new()?;
     let pace = PACE.to_string();
     let args = ["exhaust", "--wait", "--range", RANGE, "--pace", &pace, "--attempts", "404"];
     let assign = Assign::start(&scratch, &args)?;
     let pid = assign.pid().to_string();
+    let who = format!("mostly {} ({pid})", assign.name());
     let tracer = Tracer::start_storm(&scratch, hook, &["0.5", "-p", &pid, "--origin", "connect"])?;
     let truth = assign.truth()?;
-    Ok((tracer.stop_text()?, truth))
+    Ok((tracer.stop_text()?, truth, who))
+}
+
+/// Who has the ports is said once they run short.
+fn is_named(looks: &str, who: &str) -> Result<()> {
+    let is_said = |look: Value| {
+        let all = look["findings"].as_array().into_iter().flatten();
+        let mut half = all.filter(|finding| finding["rule"] == "half-mark");
+        half.any(|finding| finding["evidence"].to_string().contains(who))
+    };
+    let all: Vec<Value> = looks.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(all.into_iter().any(is_said), "{who} is not named: {looks}");
+    Ok(())
 }
 
 /// Whether the leak kept its pace, but for a twentieth of a second.

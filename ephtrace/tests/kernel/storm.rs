@@ -120,7 +120,7 @@ fn every_loss_is_counted(hook: &str) -> Result<()> {
     ensure!(emitted + lost == told, "{report:?}, but {summary:?}");
     ensure!(summary.assignments == emitted, "emitted records got lost: {summary:?}");
     ensure!(trace.lost("ring_full") == lost, "{:?}, but {summary:?}", trace.losses);
-    let counted = summary.overflow.as_ref().map(|o| (o.all.assignments, o.all.failed));
+    let counted = summary.overflow.as_ref().map(|o| (o.all.assignments, o.all.failures));
     ensure!(counted == Some((lost, 0)), "{lost} lost, but {:?} counted", summary.overflow);
     let by_process = summary.overflow.as_ref().map(|overflow| &overflow.by_process);
     let busiest = by_process.map(|all| (all.busiest.as_slice(), all.other_lost));

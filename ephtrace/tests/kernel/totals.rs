@@ -41,17 +41,28 @@ struct Row {
 #[derive(Clone, Debug, Deserialize)]
 struct Numbers {
     assignments: u64,
-    failed: u64,
-    errors: Vec<(String, u64)>,
+    failures: u64,
+    errors: Vec<ErrorCount>,
     searches_known: u64,
     tried_max: Option<u32>,
-    latency_max_ns: Option<u64>,
+    latency: Option<Latency>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Latency {
+    max_ns: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct ErrorCount {
+    error: Option<String>,
+    count: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 struct Finding {
     rule: String,
-    evidence: String,
+    evidence: Vec<String>,
 }
 
 /// All looks, and the whole at the end.
@@ -94,11 +105,12 @@ impl Look {
     fn adds_up(&self) -> Result<()> {
         let other = self.other.as_ref();
         let rows: u64 = self.rows.iter().map(|row| row.numbers.assignments).sum();
-        let failed: u64 = self.rows.iter().map(|row| row.numbers.failed).sum();
-        let errors: u64 = self.all.errors.iter().map(|(_, count)| count).sum();
-        let others = other.map_or((0, 0), |other| (other.assignments, other.failed));
+        let failed: u64 = self.rows.iter().map(|row| row.numbers.failures).sum();
+        let errors: u64 = self.all.errors.iter().map(|one| one.count).sum();
+        let others = other.map_or((0, 0), |other| (other.assignments, other.failures));
         ensure!(rows + others.0 == self.all.assignments, "{self:?}");
-        ensure!(failed + others.1 == self.all.failed && errors == self.all.failed, "{self:?}");
+        let all = self.all.failures;
+        ensure!(failed + others.1 == all && errors == all, "{self:?}");
         Ok(())
     }
 
@@ -123,10 +135,14 @@ fn totals_are_the_program_s_own(hook: &str) -> Result<()> {
     ensure!(!parts.is_empty(), "no look in between");
     let lost = whole.lost()?;
     ensure!(whole.all.assignments + lost == connects, "{connects}, but {:?}", whole.all);
-    ensure!((whole.all.failed, whole.other.is_none()) == (0, true), "{:?}", whole.all);
+    ensure!((whole.all.failures, whole.other.is_none()) == (0, true), "{:?}", whole.all);
     ensure!(whole.rows.len() == 12, "12 destinations, but {:?}", whole.rows);
     ensure!(whole.rows.iter().all(|row| row.pid == pid && row.dport.is_some()), "{whole:?}");
-    ensure!(whole.all.latency_max_ns > Some(0), "{:?}", whole.all);
+    ensure!(
+        whole.all.latency.as_ref().is_some_and(|latency| latency.max_ns > 0),
+        "{:?}",
+        whole.all
+    );
     let known = whole.all.searches_known;
     say(&format!(
         "hook {hook}: {} looks, {known} of {connects} searches known, {lost} lost",
@@ -146,11 +162,11 @@ fn exhaustion_is_counted_and_found(hook: &str) -> Result<()> {
     let assign = Assign::start(&scratch, &args)?;
     let (looks, _) = Looks::beside(&scratch, hook, assign, &["0.2"])?;
     let whole = looks.whole;
-    let expected = vec![("EADDRNOTAVAIL".to_owned(), 15)];
+    let expected = vec![ErrorCount { error: Some("EADDRNOTAVAIL".to_owned()), count: 15 }];
     ensure!((whole.all.assignments, &whole.all.errors) == (25, &expected), "{:?}", whole.all);
     let found = whole.findings.iter().find(|finding| finding.rule == "exhausted");
     let found = found.with_context(|| format!("{:?}", whole.findings))?;
-    ensure!(found.evidence.starts_with("15 of 25 assignments failed"), "{found:?}");
+    ensure!(found.evidence[0].starts_with("15 of 25 assignments failed"), "{found:?}");
     Ok(())
 }
 

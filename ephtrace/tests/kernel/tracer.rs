@@ -87,6 +87,7 @@ pub(crate) struct Summary {
     pub(crate) assignments: u64,
     pub(crate) failures: u64,
     pub(crate) losses: BTreeMap<String, u64>,
+    #[serde(rename = "kernel_counts")]
     pub(crate) kernel: KernelCounts,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) hook: Option<String>,
@@ -113,7 +114,7 @@ pub(crate) struct Overflow {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct OverflowNumbers {
     pub(crate) assignments: u64,
-    pub(crate) failed: u64,
+    pub(crate) failures: u64,
 }
 
 /// What the kernel half counted.
@@ -341,6 +342,7 @@ fn read_line(trace: &mut Trace, line: &str) -> Result<()> {
         Some("assignment") => trace.events.push(serde_json::from_value(value)?),
         Some("loss") => trace.losses.push(serde_json::from_value(value)?),
         Some("summary") => trace.summary = Some(serde_json::from_value(value)?),
+        Some("stream") => {}
         _ => bail!("no type that a reader knows"),
     }
     Ok(())

@@ -142,7 +142,7 @@ fn every_way_is_offered() -> Result<()> {
 const KEYS: &str = "type ts ts_ns pid tid comm uid netns cgroup_id container family protocol \
     origin saddr sport daddr dport errno error latency_ns range_low range_high \
     range_source salt_epoch first_candidate tried pass search_unknown step \
-    self_connect cookie hook";
+    self_connect cookie hook host_pid";
 
 fn every_key_is_in_every_line() -> Result<()> {
     let scratch = Scratch::new()?;

@@ -5,6 +5,8 @@ mod btf_offsets;
 mod full_disk;
 mod ndjson_readers;
 mod parquet_readers;
+#[path = "../common/python.rs"]
+mod python;
 #[path = "../common/recording.rs"]
 mod recording;
 #[path = "../common/skip.rs"]

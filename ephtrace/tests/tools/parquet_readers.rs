@@ -7,10 +7,9 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use ephtrace::{
     model::{Assignment, Comm, FlowKey, Hook, Origin, Protocol, RangeInForce, losses::Losses},
     output::{
@@ -19,7 +18,7 @@ use ephtrace::{
     },
 };
 
-use crate::skip::skip;
+use crate::python::python;
 
 /// More than one row group.
 const ROWS: u32 = 70_000;
@@ -60,19 +59,6 @@ fn recording(path: &Path) -> Result<()> {
     let lost = Losses { ring_full: 3, ..Losses::default() };
     // Long after the last event: a checkpoint is due.
     Ok(sink.losses(assignment(ROWS).ts_ns + 10_000_000_000, &lost)?)
-}
-
-/// Runs `query`, which prints what is compared; a skip where `module` is not installed.
-pub(crate) fn python(module: &str, query: &str, path: &Path) -> Result<String> {
-    let python = std::env::var("EPHTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_module = Command::new(&python).args(["-c", &format!("import {module}")]).output();
-    if !has_module.is_ok_and(|output| output.status.success()) {
-        return skip(format!("{python} has no module {module}"));
-    }
-    let program = format!("import sys, {module}\npath = sys.argv[1]\n{query}");
-    let output = Command::new(python).args(["-c", &program]).arg(path).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).context("no UTF-8")
 }
 
 pub(crate) fn folder(name: &str) -> Result<PathBuf> {

@@ -1,5 +1,5 @@
-//! Other readers of Parquet, which recordings are tried with: DuckDB, Polars and pyarrow, from
-//! `PyPI`, in a virtual environment of their own in the cache.
+//! Other readers of what ephtrace writes, which it is tried with: DuckDB, Polars and pyarrow, and a
+//! validator of JSON Schema, from `PyPI`, in a virtual environment of their own in the cache.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -7,24 +7,29 @@ use anyhow::{Context as _, Result};
 
 use crate::{apt, process, say::say, workspace};
 
-const READERS: [&str; 3] = ["duckdb", "polars", "pyarrow"];
+const READERS: [&str; 4] = ["duckdb", "polars", "pyarrow", "jsonschema"];
 
 /// The interpreter that has them. Made unless it is there; ephtrace itself needs none of this.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let home = workspace::cache()?.join("python");
     let (python, whole) = (home.join("bin/python"), home.join("whole"));
-    if whole.exists() {
+    let wanted = READERS.join(" ");
+    // One that was made before a reader came to the list is made anew.
+    if fs::read_to_string(&whole).is_ok_and(|made| made == wanted) {
         return Ok(python);
     }
     if !has_venv() {
-        apt::require("other readers of recordings", &["python3-venv"])?;
+        apt::require("other readers of what ephtrace writes", &["python3-venv"])?;
     }
-    say(format_args!("installing {} from PyPI, to try recordings with", READERS.join(", ")));
+    say(format_args!(
+        "installing {} from PyPI, to try what ephtrace writes with",
+        READERS.join(", ")
+    ));
     process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     process::output(pip.args(READERS))?;
-    fs::write(&whole, "").with_context(|| format!("cannot write {}", whole.display()))?;
+    fs::write(&whole, wanted).with_context(|| format!("cannot write {}", whole.display()))?;
     Ok(python)
 }
 

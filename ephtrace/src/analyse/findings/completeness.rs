@@ -28,9 +28,22 @@ fn failures(facts: &Facts) -> Vec<Finding> {
         sentence: format!(
             "{failures} of {assignments} assignments failed: the kernel gave no port"
         ),
-        evidence: errors.iter().map(error).collect::<Vec<_>>().join(", "),
+        evidence: errors.iter().map(error).collect::<Vec<_>>().join(", ") + &whose(facts),
         remedies: Vec::new(),
     }]
+}
+
+/// `; 7 of them by curl (4711) for …`: the destination with most of such failures, if it is known
+/// who asked.
+fn whose(facts: &Facts) -> String {
+    let unexplained = |d: &&DestinationFacts| {
+        d.failures > 0 && d.process.is_some() && !d.is_explicit() && d.no_address == 0
+    };
+    let worst = facts.destinations.iter().filter(unexplained).max_by_key(|d| d.failures);
+    worst.map_or_else(String::new, |d| {
+        let who = d.process.as_deref().unwrap_or_default();
+        format!("; {} of them by {who} for {d}", d.failures)
+    })
 }
 
 /// How often which error occurred.

@@ -97,6 +97,8 @@ pub struct DestinationFacts {
     pub capacity: Option<Capacity>,
     /// Assignments, failed ones included.
     pub assignments: u64,
+    /// Failed ones, whatever the error.
+    pub failures: u64,
     /// Assignments a second.
     pub per_second: Option<f64>,
     /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
@@ -292,6 +294,7 @@ impl DestinationFacts {
             pid: row.pid,
             range: numbers.range,
             assignments: numbers.assignments,
+            failures: numbers.failed,
             per_second: Some(numbers.per_second),
             no_port: numbers
                 .errors
@@ -311,7 +314,7 @@ impl DestinationFacts {
             second_pass: numbers.second_pass,
             tried_p50: numbers.tried_p50,
             tried_p99: numbers.tried_p99,
-            latency_p99_ns: numbers.latency_p99_ns,
+            latency_p99_ns: numbers.latency.map(|latency| latency.p99_ns),
             search_cpus_at_most: Some(numbers.search_cpus_at_most),
             ..Self::default()
         }

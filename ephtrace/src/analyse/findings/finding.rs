@@ -8,6 +8,7 @@ use super::facts::Facts;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Connects fail now.
@@ -38,6 +39,9 @@ macro_rules! rules {
         pub enum $type { $($(#[$rule_meta])* $rule,)* }
 
         impl $type {
+            /// All of them, in their order.
+            pub const ALL: &[Self] = &[$(Self::$rule,)*];
+
             /// As it stands in every output.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$rule => $name,)* }
@@ -133,15 +137,23 @@ pub(super) type Check = fn(&Facts) -> Vec<Finding>;
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// Which rule made it.
-    pub rule: Rule,
     /// How bad it is.
     pub severity: Severity,
+    /// Which rule made it.
+    pub rule: Rule,
     /// What is wrong, in one sentence.
     pub sentence: String,
-    /// The numbers that say so.
+    /// The numbers that say so, in words.
+    #[serde(serialize_with = "as_list")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub evidence: String,
     /// What to do: lines that can be typed or pasted, or a sentence.
     pub remedies: Vec<String>,
+}
+
+/// The evidence of a verdict is a list, and a key has one type everywhere.
+fn as_list<S: Serializer>(evidence: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    [evidence].serialize(serializer)
 }

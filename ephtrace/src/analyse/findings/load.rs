@@ -61,7 +61,8 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     if let Some(cpus) = d.search_cpus_at_most.filter(|&cpus| cpus >= 0.01) {
         let _ = write!(evidence, "; searching takes at most {:.0} % of a CPU", cpus * 100.0);
     }
-    evidence += &held_by(d);
+    // Who asks stands in the sentence.
+    evidence += &d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"));
     Finding {
         rule: Rule::Exhausted,
         severity: Severity::Critical,
@@ -107,6 +108,7 @@ fn runs_out(facts: &Facts) -> Vec<Finding> {
             if let Some(rate) = capacity.sustainable_per_second {
                 let _ = write!(evidence, "; {rate:.0} assignments a second could go on for ever");
             }
+            evidence += &held_by(d);
             Finding {
                 rule: Rule::RunsOut,
                 severity: Severity::Warning,
@@ -184,9 +186,10 @@ fn used(d: &DestinationFacts) -> String {
     text
 }
 
-/// `; mostly curl (4711)`, if it is known.
+/// `; mostly curl (4711)`, who has the ports, or `; asked for by curl (4711)`, if it is known.
 fn held_by(d: &DestinationFacts) -> String {
-    d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"))
+    let asked = || d.process.as_ref().map(|who| format!("asked for by {who}"));
+    d.held_by.clone().or_else(asked).map_or_else(String::new, |who| format!("; {who}"))
 }
 
 fn retry_loop(facts: &Facts) -> Vec<Finding> {
@@ -295,6 +298,8 @@ fn short_reuse(facts: &Facts) -> Vec<Finding> {
         }
         None => format!("{} times", reuse.reuses),
     };
+    let asker = reuse.soonest.and_then(|flow| facts.destinations.iter().find(|d| d.flow == flow));
+    let evidence = evidence + &asker.map_or_else(String::new, held_by);
     vec![Finding {
         rule: Rule::ShortReuse,
         severity: Severity::Note,

@@ -132,8 +132,9 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32, is_on: boo
         severity: Severity::Warning,
         sentence: format!("ports in TIME_WAIT for {d} can't be used again for 60 seconds"),
         evidence: format!(
-            "{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why})",
-            n.name
+            "{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why}){}",
+            n.name,
+            d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"))
         ),
         remedies: timestamps
             .into_iter()

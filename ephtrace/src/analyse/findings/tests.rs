@@ -103,7 +103,7 @@ fn of_a_shortage() {
       -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
     warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect searches through half of the range first
-      900 of 1000 searches went through all ports of the preferred parity first; half of them looked at 14500 candidates or more; one in a hundred took 2500 us or more; 17000 of 28232 ports in use (60 %)
+      900 of 1000 searches went through all ports of the preferred parity first; half of them looked at 14500 candidates or more; one in a hundred took 2500 us or more; 17000 of 28232 ports in use (60 %); asked for by curl (4711)
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}

@@ -12,6 +12,7 @@ pub const FEWEST_PAIRS: u64 = 3;
 
 /// What a sequence of ports says about the rule behind it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// Whether the next port can be predicted; `unknown` below [`CONFIDENT`].
     pub predictable: Predictable,
@@ -48,6 +49,7 @@ pub struct Verdict {
 
 /// A name with its probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Named{T}"))]
 pub struct Named<T> {
     /// The name.
     pub name: T,

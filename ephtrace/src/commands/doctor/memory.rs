@@ -9,6 +9,7 @@ use crate::{
 /// Bytes of kernel memory that maps and ring buffer take at most, from the start of a run to its
 /// end.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelMemory {
     /// Possible processors of this machine, on whose number it depends.
     pub possible_processors: u32,

@@ -11,15 +11,17 @@ use serde::Serialize;
 use crate::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
     model::{Assignment, filter::Filter},
-    output::{Screen, Watch, printable, summary::words},
+    output::{Kind, Screen, Watch, printable, summary::words, write_object},
     pipeline::{input::Input, replay::Replay, stages::Stages},
     replay::{Recording, sorting::Reach},
 };
 
 /// What is said of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// What the recording is called.
+    #[serde(rename = "recording")]
     pub source: String,
     /// Its format.
     pub format: &'static str,
@@ -49,8 +51,7 @@ impl Report {
 
     /// One JSON object.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *out, self)?;
-        writeln!(out)
+        write_object(out, Kind::Report, self)
     }
 }
 

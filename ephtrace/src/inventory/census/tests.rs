@@ -217,6 +217,9 @@ fn ports_that_may_have_been_bound_are_told_apart() {
             ..Assignment::default()
         });
     }
+    // What was bound to a port with a name was not seen, and may have had the port of a connect.
+    assert_eq!(left(&past_owners), (8, 7, Some(1), vec![40001]));
+    past_owners.observe(&Assignment { origin: Some(Origin::Explicit), ..Assignment::default() });
     assert_eq!(left(&past_owners), (8, 8, Some(1), vec![40001]));
 }
 

@@ -23,9 +23,8 @@ const LISTED: usize = 20;
 
 /// What was asked, and what can be said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Explanation"))]
 pub struct Answer {
-    /// Always `explain`.
-    pub r#type: &'static str,
     /// What was asked, as the command takes it.
     pub question: String,
     /// Inode number of the network namespace.
@@ -37,11 +36,13 @@ pub struct Answer {
     pub range_low: Option<u16>,
     /// Highest ephemeral port; likewise.
     pub range_high: Option<u16>,
-    /// The verdict on what was asked: of several ways the worst.
+    /// The answer to what was asked: of several ways the worst.
+    #[serde(rename = "answer")]
     pub verdict: Verdict,
     /// Each way to get a port that belongs to the question.
     pub attempts: Vec<Attempt>,
     /// Sockets that have the port in question, those that listen first.
+    #[serde(rename = "socket_list")]
     pub sockets: Vec<Holding>,
     /// How many more there are.
     pub more_sockets: usize,
@@ -62,7 +63,6 @@ impl Answer {
     /// Nothing yet.
     pub(super) fn empty() -> Self {
         Self {
-            r#type: "explain",
             question: String::new(),
             netns: 0,
             saddr: None,
@@ -82,6 +82,7 @@ impl Answer {
 
 /// A socket, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holding {
     /// Its transport protocol.
     pub protocol: Transport,
@@ -93,16 +94,18 @@ pub struct Holding {
     pub daddr: Option<IpAddr>,
     /// Remote port; null if there is none.
     pub dport: Option<u16>,
-    /// Its state, as `ss` spells it.
-    pub state: &'static str,
+    /// Its state; of a UDP socket without a peer, `close`.
+    pub state: TcpState,
     /// How long it stays in TIME_WAIT, in milliseconds; null in other states.
     pub time_wait_left_ms: Option<u16>,
     /// Who has it open, or opened it once; null if that is not known.
+    #[serde(rename = "holder")]
     pub owner: Option<Owner>,
     /// The owner has it open now.
     pub is_open: bool,
     /// How it came by its port; null if that was not seen.
     #[serde(serialize_with = "serialize_origin")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
 }
 
@@ -283,7 +286,7 @@ fn holding(protocol: Transport, socket: &Socket, netns: u32, owners: Owners<'_>)
         sport: socket.sport,
         daddr: flow.daddr,
         dport: flow.dport,
-        state: socket.state.ss_name(),
+        state: socket.state,
         time_wait_left_ms: socket.time_wait_left_ms,
         is_open: owned.as_ref().is_some_and(|owned| owned.is_open),
         owner: owned.map(|owned| owned.by),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Ports of the range as one way of asking finds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PortCount {
     /// Ports that can be used: the range less what is reserved.
     pub usable: u32,
@@ -15,6 +16,7 @@ pub struct PortCount {
 
 /// A way to get a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
     /// `connect()` on an unbound TCP socket.
@@ -47,6 +49,7 @@ impl Way {
 
 /// What the kernel will say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Answer"))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The call succeeds.
@@ -70,16 +73,19 @@ impl Verdict {
 
 /// What one way to get a port meets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attempt {
     /// Which way.
     pub way: Way,
     /// What the kernel will say, as far as its lists tell; what it said, if it was asked.
+    #[serde(rename = "answer")]
     pub verdict: Verdict,
     /// The error that the call ends with, if it is not free.
     pub error: Option<&'static str>,
     /// Why, in words.
     pub because: String,
-    /// Ports of the range, where the kernel chooses.
+    /// Ports of the range, where the kernel chooses; else null.
+    #[serde(rename = "port_count")]
     pub ports: Option<PortCount>,
     /// Ports that the search looks at, on average; null where it is not known.
     pub candidates: Option<u32>,

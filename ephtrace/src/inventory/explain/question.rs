@@ -27,6 +27,7 @@ pub enum Question {
 
 /// A transport protocol with ports of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP.

@@ -47,6 +47,11 @@ fn verdict(question: &Question, seen: &Seen) -> (Verdict, String) {
     (answer.verdict, answer.attempts[0].because.clone())
 }
 
+/// What makes a recording one that has ports that programs name.
+fn named() -> Assignment {
+    Assignment { origin: Some(Origin::Explicit), ..Assignment::default() }
+}
+
 fn established(sport: u16) -> Socket {
     socket(sport, SERVER, TcpState::Established)
 }
@@ -72,8 +77,11 @@ fn how_ports_were_come_by_decides_for_other_destinations() {
     let (said, why) = verdict(&other, &all);
     assert_eq!(said, Verdict::Unknown);
     assert!(why.contains("--probe") && why.contains("bound before"), "{why}");
-    let by = |origin: Origin| {
+    let by = |origin: Origin, has_explicit: bool| {
         let mut history = PastOwners::default();
+        if has_explicit {
+            history.observe(&named());
+        }
         for socket in &all.tcp {
             let flow = match origin {
                 Origin::Bind => FlowKey { daddr: None, dport: None, ..socket.flow(Some(7)) },
@@ -85,8 +93,10 @@ fn how_ports_were_come_by_decides_for_other_destinations() {
         }
         ask(&other, &all, &history).verdict
     };
-    assert_eq!(by(Origin::Connect), Verdict::Free);
-    assert_eq!(by(Origin::Bind), Verdict::NotFree);
+    assert_eq!(by(Origin::Connect, true), Verdict::Free);
+    assert_eq!(by(Origin::Connect, false), Verdict::Unknown, "binds may have been passed over");
+    assert_eq!(by(Origin::Bind, true), Verdict::NotFree);
+    assert_eq!(by(Origin::Bind, false), Verdict::NotFree);
 }
 
 #[test]
@@ -157,6 +167,7 @@ fn time_wait(is_loopback: bool, age_ms: u16, set: impl Fn(&mut Sysctls)) -> Verd
     seen.sysctls = Sysctls { range: crate::model::PortRange::new(40_000, 40_000), ..seen.sysctls };
     set(&mut seen.sysctls);
     let mut history = PastOwners::default();
+    history.observe(&named());
     let flow = waiting.flow(Some(7));
     let (sport, origin) = (Some(40_000), Some(Origin::Connect));
     history.observe(&Assignment { pid: Some(1), flow, sport, origin, ..Assignment::default() });

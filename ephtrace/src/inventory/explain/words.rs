@@ -37,7 +37,7 @@ pub(super) fn unsure(why: Unsure) -> String {
         Unsure::BindHistory => {
             "connect shares a port with other destinations, unless a socket on it was bound \
              before it connected, which the kernel does not list (`--probe` asks it; a \
-             recording, `--from`, remembers)"
+             recording that has origin `explicit`, too, remembers: `--from`)"
         }
         Unsure::TimeWait => {
             "connect takes over a TIME_WAIT if the peer sent timestamps, which the kernel does \

@@ -14,11 +14,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
-    bars, failures,
-    hues::ColorAssignment,
-    plot::Plot,
-    scatter, tables,
-    text::{capital, escape_for_terminal},
+    bars, failures, hues::ColorAssignment, plot::Plot, scatter, tables, text::escape_for_terminal,
 };
 use crate::analyse::{charts::Charts, findings::Finding, summary::Summary};
 
@@ -139,8 +135,9 @@ fn list(findings: &[Finding]) -> Markup {
         @else {
             ul.findings {
                 @for Finding { severity, sentence, evidence, remedies, .. } in findings {
+                    // As it is: it may begin with the name of a process.
                     li class=(severity) {
-                        strong { (severity) } " " (capital(&escape_for_terminal(sentence)))
+                        strong { (severity) } " " (escape_for_terminal(sentence))
                         @if !evidence.is_empty() { p { (escape_for_terminal(evidence)) } }
                         @for remedy in remedies { p.remedy { (escape_for_terminal(remedy)) } }
                     }

@@ -97,13 +97,13 @@ fn begins_with_policy_verdict_and_findings() {
     "#);
     insta::assert_snapshot!(part(&page, r#"<ul class="findings""#, "</ul>"), @r#"
     <ul class="findings">
-    <li class="critical"><strong>critical</strong> No port is free (connect) for 10.0.0.1 -&gt; 10.0.1.1:443
+    <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:443
     <p>1 of 21 assignments failed for want of a port; the range has 28232 ports</p>
     <p class="remedy">keep connections and use them again: a pool, HTTP keep-alive</p>
     <p class="remedy">inside netns 7: sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</p>
     <p class="remedy">so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</p>
     <p class="remedy">more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports</p></li>
-    <li class="critical"><strong>critical</strong> No port is free (connect) for 10.0.0.1 -&gt; 10.0.1.1:444
+    <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:444
     <p>1 of 21 assignments failed for want of a port; the range has 28232 ports</p>
     <p class="remedy">keep connections and use them again: a pool, HTTP keep-alive</p>
     <p class="remedy">inside netns 7: sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</p>

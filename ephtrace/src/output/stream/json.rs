@@ -9,6 +9,7 @@ use super::{
     value_writer::{Short, ValueWriter},
 };
 use crate::output::{
+    kind::{Kind, write_object},
     notices::{Loss, Notices},
     sink::Sink,
 };
@@ -21,8 +22,11 @@ use crate::{
     },
 };
 
-/// Writes each assignment as a line `{"type":"assignment",…}`, each loss as `{"type":"loss",…}`,
-/// the summary, unless it is to be quiet, as `{"type":"summary",…}`.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Begins with a line `{"type":"stream",…}`, which names the version of the schema. Then writes
+/// each assignment as a line `{"type":"assignment",…}`, each loss as `{"type":"loss",…}`, the
+/// summary, unless it is to be quiet, as `{"type":"summary",…}`.
 pub struct JsonSink<T> {
     lines: Lines<T>,
     notices: Notices,
@@ -39,8 +43,12 @@ struct Field {
 impl<T: Target> JsonSink<T> {
     /// Nothing yet.
     pub fn new(output: T, notices: Notices) -> Self {
+        let mut lines = Lines::new(output);
+        // Writing to memory can't fail.
+        let _ = write_object(lines.line(), Kind::Stream, &Begin { version: VERSION });
+        let _ = lines.end_line();
         Self {
-            lines: Lines::new(output),
+            lines,
             notices,
             value_writer: ValueWriter::default(),
             fields: COLUMNS.into_iter().map(Field::new).collect(),
@@ -50,12 +58,6 @@ impl<T: Target> JsonSink<T> {
     /// What the lines are written to.
     pub fn target(&self) -> &T {
         self.lines.target()
-    }
-
-    fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(self.lines.line(), object)?;
-        self.lines.line().push(b'\n');
-        self.lines.end_line()
     }
 
     fn time(&mut self, ts_ns: u64) -> String {
@@ -72,20 +74,37 @@ impl Field {
     }
 }
 
+/// What the first line of a stream says.
 #[derive(Serialize)]
-struct LossLine {
-    r#type: &'static str,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Begin {
+    /// Version of ephtrace.
+    version: &'static str,
+}
+
+/// Events that are missing.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LossLine {
+    /// When it was noticed, RFC 3339.
     ts: String,
+    /// The same in nanoseconds since the Unix epoch.
     ts_ns: u64,
+    /// Where they were lost: a key of `losses`.
     stage: &'static str,
+    /// Lost since the line before of this stage.
     lost: u64,
+    /// Lost since the start.
     total: u64,
 }
 
+/// The summary, and when it was made.
 #[derive(Serialize)]
-struct SummaryLine<'a> {
-    r#type: &'static str,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SummaryLine<'a> {
+    /// The end of the run, RFC 3339.
     ts: String,
+    /// The same in nanoseconds since the Unix epoch.
     ts_ns: u64,
     #[serde(flatten)]
     summary: &'a Summary,
@@ -109,7 +128,9 @@ impl<T: Target> Sink for JsonSink<T> {
     fn losses(&mut self, ts_ns: u64, losses: &Losses) -> io::Result<()> {
         for Loss { stage, lost, total } in self.notices.losses(losses) {
             let ts = self.time(ts_ns);
-            self.object(&LossLine { r#type: "loss", ts, ts_ns, stage, lost, total })?;
+            let loss = LossLine { ts, ts_ns, stage, lost, total };
+            write_object(self.lines.line(), Kind::Loss, &loss)?;
+            self.lines.end_line()?;
         }
         Ok(())
     }
@@ -119,7 +140,8 @@ impl<T: Target> Sink for JsonSink<T> {
             return Ok(());
         }
         let ts = self.time(ts_ns);
-        self.object(&SummaryLine { r#type: "summary", ts, ts_ns, summary })
+        write_object(self.lines.line(), Kind::Summary, &SummaryLine { ts, ts_ns, summary })?;
+        self.lines.end_line()
     }
 
     fn flush(&mut self) -> io::Result<()> {

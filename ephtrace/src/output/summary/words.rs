@@ -12,8 +12,9 @@ use crate::{
     analyse::{
         findings::{Finding, Rule},
         pattern::{Algorithm, Pattern, Predictable, Verdict, percent},
+        quantities::ErrorCount,
         reuse::Reuse,
-        summary::{BUSIEST, DestinationSummary, ErrorCount, HostsSummary, ProcessSummary, Summary},
+        summary::{BUSIEST, DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
     model::{Origin, Protocol},
 };

@@ -9,6 +9,8 @@ use std::{
     fmt::{self, Write as _},
 };
 
+use serde::Serialize;
+
 use crate::{
     analyse::{
         findings::{AskedFacts, DestinationFacts, Finding, Rule, Severity},
@@ -23,7 +25,9 @@ use crate::{
 const MIN_SEARCHES: u64 = 100;
 
 /// How it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     /// All below their thresholds.
     Ok,
@@ -110,19 +114,25 @@ pub struct CheckInput {
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckReport {
     /// How it is.
+    #[serde(rename = "status")]
     pub state: CheckStatus,
-    /// The line, without its end.
+    /// The exit code: 0 ok, 1 warning, 2 critical, 3 unknown.
+    pub exit_code: u8,
+    /// The line for monitoring, performance data behind `|`.
     pub line: String,
+    /// What is wrong, why, and what to do, worst first.
+    pub findings: Vec<Finding>,
 }
 
 impl CheckReport {
     /// The answer could not be found out.
     pub fn unknown(reason: &str) -> Self {
         let line = format!("EPHTRACE UNKNOWN: {}", one_line(reason));
-        Self { state: CheckStatus::Unknown, line }
+        Self::with(CheckStatus::Unknown, line, Vec::new())
     }
 
     /// Out of what was seen: the worst of all that was looked at decides, and is said first.
@@ -160,7 +170,11 @@ impl CheckReport {
             text.push(format!("not seen: {}", seen.unseen.join(", ")));
         }
         let line = format!("EPHTRACE {state}: {} | {}", one_line(&text.join("; ")), data.join(" "));
-        Self { state, line }
+        Self::with(state, line, seen.findings.clone())
+    }
+
+    fn with(state: CheckStatus, line: String, findings: Vec<Finding>) -> Self {
+        Self { state, exit_code: state.code(), line, findings }
     }
 }
 
@@ -299,7 +313,7 @@ impl Failures {
 /// The longest of what 99 of 100 searches took at most, for one destination or for all.
 fn p99_ns(all: &Numbers, rows: &[Row]) -> Option<u64> {
     let many = rows.iter().map(|row| &row.numbers).filter(|one| one.assignments >= MIN_SEARCHES);
-    many.chain([all]).filter_map(|one| one.latency_p99_ns).max()
+    many.chain([all]).filter_map(|one| Some(one.latency?.p99_ns)).max()
 }
 
 fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> String {

@@ -20,16 +20,19 @@ use crate::{
         DestinationUse,
         explain::{Answer, Attempt, Holding, Transport, Verdict},
     },
+    output::kind::{Kind, write_object},
 };
 
 /// An answer, what is in use for the destination, and what is wrong with it.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Explained<'a> {
     /// The answer.
     #[serde(flatten)]
     pub(crate) answer: &'a Answer,
     /// What is in use for the destination in question; null if nothing is, or if none was asked
     /// about.
+    #[serde(rename = "destination")]
     pub(crate) in_use: Option<&'a DestinationUse>,
     /// What is wrong, why, and what to do, worst first.
     pub(crate) findings: &'a [Finding],
@@ -37,8 +40,7 @@ pub(crate) struct Explained<'a> {
 
 /// Writes it as one JSON object.
 pub(crate) fn write_json(out: &mut impl Write, explained: &Explained<'_>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, explained)?;
-    writeln!(out)
+    write_object(out, Kind::Explain, explained)
 }
 
 /// Writes it in words. The first line is the answer.
@@ -100,10 +102,11 @@ fn headline(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
 
 /// `LISTEN by nginx (181)`
 fn owned(socket: &Holding) -> String {
+    let state = socket.state.ss_name();
     match (&socket.owner, socket.is_open) {
-        (Some(owner), true) => format!("{} by {}", socket.state, who(owner)),
-        (Some(owner), false) => format!("{}, left by {}", socket.state, who(owner)),
-        (None, _) => format!("{}, whose is not known", socket.state),
+        (Some(owner), true) => format!("{state} by {}", who(owner)),
+        (Some(owner), false) => format!("{state}, left by {}", who(owner)),
+        (None, _) => format!("{state}, whose is not known"),
     }
 }
 

@@ -9,24 +9,35 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use crate::output::{escape::escape_for_terminal, human_duration::HumanDuration};
+use crate::output::{
+    escape::escape_for_terminal,
+    human_duration::HumanDuration,
+    kind::{Kind, write_typed},
+};
 use crate::{
     analyse::{
         capacity::Capacity,
         findings::Finding,
+        quantities::Latency,
         storm::{Interval, Numbers, Row, error_name},
     },
-    model::{Hook, Origin, losses::Losses},
+    model::{
+        Hook, Origin,
+        losses::{Losses, serialize_losses},
+    },
 };
 
+/// [`IntervalReport::kind`] of one look.
+pub const LOOK: &str = Kind::Storm.name();
 /// [`IntervalReport::kind`] of the whole time.
 pub const WHOLE: &str = "storm_total";
 
 /// One look, with what follows from it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IntervalReport<'a> {
     /// `storm`, or `storm_total` for the whole time.
-    #[serde(rename = "type")]
+    #[serde(skip)]
     pub kind: &'static str,
     /// Its end, RFC 3339.
     pub ts: String,
@@ -40,12 +51,8 @@ pub struct IntervalReport<'a> {
     /// What is wrong.
     pub findings: &'a [Finding],
     /// Assignments that are not in the numbers, by the stage that lost them, since the start.
-    #[serde(serialize_with = "stages")]
+    #[serde(serialize_with = "serialize_losses")]
     pub losses: Losses,
-}
-
-fn stages<S: serde::Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(losses.stages())
 }
 
 impl<'a> IntervalReport<'a> {
@@ -67,8 +74,7 @@ impl<'a> IntervalReport<'a> {
 
     /// One JSON object on a line of its own.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *out, self).map_err(io::Error::from)?;
-        writeln!(out)
+        write_typed(out, self.kind, self)
     }
 
     /// The numbers as a table of at most `limit` rows; findings are written apart.
@@ -131,11 +137,10 @@ fn headline(
     if let Some(unseen) = unseen {
         let _ = write!(line, " (not seen: {unseen})");
     }
-    let latency = (all.latency_p50_ns, all.latency_p99_ns, all.latency_max_ns);
-    if let (Some(p50), Some(p99), Some(max)) = latency {
+    if let Some(Latency { p50_ns, p99_ns, max_ns }) = all.latency {
         let _ =
             write!(line, ", searching at most {:.1} % of a CPU", all.search_cpus_at_most * 100.0);
-        let (p50, p99, max) = (HumanDuration(p50), HumanDuration(p99), HumanDuration(max));
+        let (p50, p99, max) = (HumanDuration(p50_ns), HumanDuration(p99_ns), HumanDuration(max_ns));
         let _ = write!(line, ", wall time p50 {p50} p99 {p99} max {max}");
     } else if all.assignments > 0 {
         let _ = write!(line, ", latency unknown");
@@ -167,8 +172,8 @@ fn line(
         "{:>9} {:>9} {:>8} {:>8} {tried:>6} {:>6.1} {used:>5}  {place}",
         count.of(numbers.assignments, numbers.per_second),
         count.of(numbers.failed, numbers.failed_per_second),
-        micros(numbers.latency_p50_ns),
-        micros(numbers.latency_p99_ns),
+        micros(numbers.latency.map(|latency| latency.p50_ns)),
+        micros(numbers.latency.map(|latency| latency.p99_ns)),
         numbers.search_cpus_at_most * 100.0,
     )
 }
@@ -180,9 +185,6 @@ pub(crate) fn place(row: &Row) -> String {
         row.origin.map_or("-", Origin::name),
         escape_for_terminal(&row.process())
     );
-    if let Some(container) = &row.container {
-        let _ = write!(text, " in {}", escape_for_terminal(container));
-    }
     let _ = write!(text, "  {}", row.flow.saddr);
     if let Some(to) = row.flow.remote() {
         let _ = write!(text, " -> {to}");

@@ -153,7 +153,12 @@ fn json(assignments: &[Assignment]) -> String {
         sink.event(assignment).unwrap();
     }
     sink.finish().unwrap();
-    text_of(sink.target())
+    let text = text_of(sink.target());
+    let (begin, lines) = text.split_once('\n').unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(r#"{{"type":"stream","schema_version":1,"version":"{version}"}}"#);
+    assert_eq!(begin, expected);
+    lines.to_owned()
 }
 
 fn csv(assignments: &[Assignment]) -> String {
@@ -284,7 +289,7 @@ fn the_summary_in_words() {
     insta::assert_snapshot!(said.text(), @r#"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
     time to choose: p50 1.8 us, p99 1.2 ms, max 1.2 ms
-    critical: no port is free (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
+    critical: a"b\n<script>,\u{1b}[ (4242) finds no free port (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
       evidence: 1 of 3 assignments failed for want of a port; the range has 28232 ports
       remedy:   keep connections and use them again: a pool, HTTP keep-alive
       remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
@@ -356,12 +361,14 @@ fn losses_and_summary_as_lines() {
     sink.finish().unwrap();
     let text = text_of(sink.target());
     let (losses, summary) = text.trim_end().rsplit_once('\n').unwrap();
-    insta::assert_snapshot!(losses, @r##"
-    {"type":"loss","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"ring_full","lost":3,"total":3}
-    {"type":"loss","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"undecodable","lost":1,"total":1}
-    {"type":"loss","ts":"2026-11-18T11:06:40.000000001Z","ts_ns":1795000000000000001,"stage":"undecodable","lost":1,"total":2}
-    "##);
-    assert!(summary.starts_with(r#"{"type":"summary","ts":"2026-11-18T11:06:40.000000002Z","#));
+    insta::assert_snapshot!(losses, @r#"
+    {"type":"stream","schema_version":1,"version":"0.1.0"}
+    {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"ring_full","lost":3,"total":3}
+    {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"undecodable","lost":1,"total":1}
+    {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000001Z","ts_ns":1795000000000000001,"stage":"undecodable","lost":1,"total":2}
+    "#);
+    let begin = r#"{"type":"summary","schema_version":1,"ts":"2026-11-18T11:06:40.000000002Z","#;
+    assert!(summary.starts_with(begin), "{summary}");
     let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
     assert_eq!((&summary["assignments"], &summary["losses"]["ring_full"]), (&5.into(), &3.into()));
 }

@@ -141,8 +141,8 @@ fn compare(found: &Value, books: &Books) -> Result<()> {
     }
     compare_bound(found, books)?;
     let (even, odd) = parity(&books.udp);
-    same("udp", &found["udp"]["ports"]["even"], even)?;
-    same("udp", &found["udp"]["ports"]["odd"], odd)?;
+    same("udp", &found["udp"]["even"], even)?;
+    same("udp", &found["udp"]["odd"], odd)?;
     same("udp sockets", &found["udp"]["sockets"], books.udp.len())
 }
 
@@ -156,7 +156,7 @@ fn compare_bound(found: &Value, books: &Books) -> Result<()> {
     same("only bound", &found["bound_only"], only)?;
     let expected = books.bound.iter().filter(|(_, state)| lists_bound || **state == "listen");
     let held = list(found, "held")?;
-    let shown: Vec<_> = held.iter().map(|one| (&one["port"], &one["state"])).collect();
+    let shown: Vec<_> = held.iter().map(|one| (&one["sport"], &one["state"])).collect();
     ensure!(shown.len() == expected.clone().count(), "bound: {shown:?}");
     for ((port, state), (known_port, known_state)) in shown.iter().zip(expected) {
         same("bound port", port, *known_port)?;
@@ -217,9 +217,9 @@ fn compare_with_ss(found: &Value, text: &str) -> Result<()> {
     let count = |state: &str| text.lines().filter(|line| line.starts_with(state)).count();
     let tcp = &found["tcp"];
     same("ss: listening", &tcp["listening"], count("LISTEN"))?;
-    same("ss: established", &tcp["connected"]["established"], count("ESTAB"))?;
-    same("ss: time_wait", &tcp["connected"]["time_wait"], count("TIME-WAIT"))?;
-    same("ss: close_wait", &tcp["connected"]["close_wait"], count("CLOSE-WAIT"))?;
+    same("ss: established", &tcp["by_state"]["established"], count("ESTAB"))?;
+    same("ss: time_wait", &tcp["by_state"]["time_wait"], count("TIME-WAIT"))?;
+    same("ss: close_wait", &tcp["by_state"]["close_wait"], count("CLOSE-WAIT"))?;
     let peer = |line: &str| {
         line.split_whitespace()
             .nth(4)
@@ -301,7 +301,7 @@ fn a_namespace_without_processes_is_looked_at() -> Result<()> {
         let all = ports(&["--netns", "all"])?;
         let found = find(&all, "namespaces", netns)?;
         compare(&found, &books).with_context(|| found.to_string())?;
-        same("processes", &found["processes"], 0)?;
+        same("processes", &found["process_count"], 0)?;
         same("name", &found["name"], path)?;
         same("own", &found["own"], false)?;
         let by_number = settled(&books, &["--netns", &netns.to_string()])?;
@@ -325,7 +325,7 @@ fn what_lies_over_a_namespace_is_not_opened() -> Result<()> {
         let mut child = command.stdout(fs::File::create(&written)?).spawn()?;
         ensure!(wait::exit(&mut child)?.success(), "it failed");
         let inventory: Value = serde_json::from_slice(&fs::read(&written)?)?;
-        let found = find(&inventory, "unreadable", netns)?;
+        let found = find(&inventory, "unreadable_namespaces", netns)?;
         let reason = found["reason"].as_str().unwrap_or_default();
         ensure!(reason.contains("something else lies over it"), "{found}");
         Ok(())
@@ -345,7 +345,7 @@ fn without_rights_a_namespace_is_listed_with_the_reason() -> Result<()> {
             command
         };
         let all = ports_by(&mut run("all"))?;
-        let found = find(&all, "unreadable", netns)?;
+        let found = find(&all, "unreadable_namespaces", netns)?;
         let reason = found["reason"].as_str().unwrap_or_default();
         ensure!(reason.contains("root"), "{found}");
         let hidden = all["hidden_processes"].as_u64();
@@ -392,9 +392,9 @@ fn the_namespace_of_another_user_is_looked_at() -> Result<()> {
 fn look_at(door: &Path) -> Result<()> {
     let netns = fs::metadata(door)?.ino();
     ensure!(netns != own_netns()?, "{} is this namespace", door.display());
-    let path = door.display().to_string();
-    let named = find(&ports(&["--netns", &path])?, "namespaces", netns)?;
-    same("range", &named["settings"]["range"], vec![32_768, 60_999])?;
+    let named = find(&ports(&["--netns", &door.display().to_string()])?, "namespaces", netns)?;
+    same("range", &named["settings"]["range_low"], 32_768)?;
+    same("range", &named["settings"]["range_high"], 60_999)?;
     let all = find(&ports(&["--netns", "all"])?, "namespaces", netns)?;
-    same("processes", &all["processes"], 1)
+    same("processes", &all["process_count"], 1)
 }

@@ -30,7 +30,7 @@ struct Account {
 
 /// In the last object that `trace` or `storm` writes.
 fn account(summary: &Value) -> Option<Account> {
-    let seen = [&["kernel", "seen"], &["all", "assignments"]]
+    let seen = [&["kernel_counts", "seen"], &["all", "assignments"]]
         .iter()
         .find_map(|[outer, inner]| summary.get(outer)?.get(inner)?.as_u64())?;
     let losses = summary.get("losses")?.as_object()?.values();
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::bench::instructions::wire::Cost;
 
-    const SUMMARY: &str = r#"{"kernel":{"seen":36,"filtered":36},"losses":{"ring_full":0}}"#;
+    const SUMMARY: &str = r#"{"kernel_counts":{"seen":36,"filtered":36},"losses":{"ring_full":0}}"#;
 
     fn run(last_line: &str, said: &str) -> Measured {
         Measured {

@@ -137,7 +137,7 @@ fn ports_that_are_bound_count_for_every_destination() {
     let bound = |count| {
         format!(
             "12 of 100 ports in use (12 %), {count} more bound, which takes them for every \
-             destination"
+             destination; asked for by curl (4711)"
         )
     };
     assert_eq!(rules(0), [(Rule::Full, bound(88))]);
@@ -157,7 +157,7 @@ fn without_timestamps_no_time_wait_is_taken_over() {
     let facts = Facts { destinations: vec![d], namespaces: vec![n], ..Facts::default() };
     assert_snapshot!(text(&facts), @r#"
     warning [half-mark] nearly all ports for 10.0.0.1 -> 10.0.0.2:443 are in use
-      28000 of 28232 ports in use (99 %), 28000 of them in TIME_WAIT
+      28000 of 28232 ports in use (99 %), 28000 of them in TIME_WAIT; asked for by curl (4711)
       -> keep connections and use them again: a pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}

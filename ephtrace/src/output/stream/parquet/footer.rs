@@ -8,8 +8,8 @@ use parquet::{
 };
 use serde_json::{Map, Value};
 
-use super::schema::{self, Plan, SCHEMA_VERSION};
-use crate::model::losses::Losses;
+use super::schema::{self, Plan};
+use crate::model::{SCHEMA_VERSION, losses::Losses};
 
 /// The first and the last bytes of a Parquet file.
 pub(super) const MAGIC: &[u8; 4] = b"PAR1";

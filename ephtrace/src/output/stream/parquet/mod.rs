@@ -13,6 +13,6 @@ pub use self::{
     file::{Journal, journal_path},
     footer::{Fact, KEY_COMPLETE, KEY_HOOK, KEY_KERNEL, KEY_LOSSES},
     rotate::Rotate,
-    schema::{SCHEMA_VERSION, columns},
+    schema::columns,
     sink::{CHECKPOINT_NS, Options, ParquetSink, PreparedRecording},
 };

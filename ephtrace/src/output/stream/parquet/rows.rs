@@ -102,7 +102,7 @@ impl Cells {
 
     fn push(&mut self, value: Value<'_>) {
         let is_defined = value != Value::Null;
-        if self.field.is_optional {
+        if self.field.column.is_optional {
             self.defined.push(is_defined.into());
         }
         if is_defined {
@@ -121,7 +121,7 @@ impl Cells {
     }
 
     fn write(&self, writer: &mut SerializedColumnWriter<'_>) -> Result<()> {
-        let defined = self.field.is_optional.then_some(&*self.defined);
+        let defined = self.field.column.is_optional.then_some(&*self.defined);
         match &self.values {
             Values::Int32(values) => write(writer.typed::<Int32Type>(), values, defined),
             Values::Int64(values) => write(writer.typed::<Int64Type>(), values, defined),

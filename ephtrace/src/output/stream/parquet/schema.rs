@@ -14,15 +14,11 @@ use parquet::{
 };
 use serde::Serialize;
 
-use crate::model::columns::{self, Column, Unit};
+use crate::model::columns::{self, Column};
 
 /// Rows of one row group. To write it stops the reading of the ring for some 50 ms, in which the
 /// fastest storm fills a fifth of it; larger groups would be no smaller by the row.
 pub(super) const MAX_ROWS: usize = 64 << 10;
-
-/// Version of the schema: a column that is added leaves it, one that changes its meaning or its
-/// type, or that goes, raises it.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// The usual level of zstd: most columns are packed well before it sees them.
 const ZSTD_LEVEL: i32 = 3;
@@ -56,22 +52,15 @@ enum Packing {
 /// One column of the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
-    /// Name, unit and where the value comes from.
+    /// Name, unit, meaning, whether it can be null, and where the value comes from.
     pub(super) column: Column,
     /// How it is kept.
     pub(super) storage: Storage,
-    /// Whether it can be null.
-    pub(super) is_optional: bool,
     packing: Packing,
-    meaning: &'static str,
 }
 
-const fn field(column: Column, storage: Storage, packing: Packing, meaning: &'static str) -> Field {
-    Field { column, storage, is_optional: true, packing, meaning }
-}
-
-const fn required(field: Field) -> Field {
-    Field { is_optional: false, ..field }
+const fn field(column: Column, storage: Storage, packing: Packing) -> Field {
+    Field { column, storage, packing }
 }
 
 use Packing::{Delta, Dictionary, Plain};
@@ -79,48 +68,37 @@ use Storage::{Bool, Id64, Int32, Int64, Text};
 
 /// All of them, in their order in the file.
 pub(super) const FIELDS: [Field; 31] = [
-    required(field(columns::TS_NS, Int64, Delta, "when the port was assigned")),
-    field(columns::PID, Int64, Dictionary, "process, in the pid namespace of ephtrace"),
-    field(columns::TID, Int64, Dictionary, "thread, in the pid namespace of ephtrace"),
-    field(columns::COMM, Text, Dictionary, "name of the process"),
-    field(columns::UID, Int64, Dictionary, "real user, in the initial user namespace"),
-    field(columns::NETNS, Int64, Dictionary, "network namespace: inode number"),
-    field(columns::CGROUP_ID, Id64, Dictionary, "cgroup v2 id: inode number"),
-    field(columns::CONTAINER, Text, Dictionary, "short id of the container"),
-    required(field(columns::FAMILY, Int32, Dictionary, "4 or 6; IPv4-mapped is 4")),
-    field(columns::PROTOCOL, Text, Dictionary, "transport protocol"),
-    field(columns::ORIGIN, Text, Dictionary, "how the assignment came about"),
-    required(field(columns::SADDR, Text, Dictionary, "source address")),
-    field(columns::SPORT, Int32, Delta, "the assigned port; null: the kernel found none"),
-    field(columns::DADDR, Text, Dictionary, "destination address; null: none yet"),
-    field(columns::DPORT, Int32, Dictionary, "destination port; null: none yet"),
-    field(columns::ERRNO, Int32, Dictionary, "0, or the error"),
-    field(columns::ERROR, Text, Dictionary, "name of the error; null: none"),
-    field(columns::LATENCY_NS, Int64, Plain, "time that the kernel spent choosing"),
-    field(columns::RANGE_LOW, Int32, Dictionary, "first port of the range in force"),
-    field(columns::RANGE_HIGH, Int32, Dictionary, "last port of the range in force"),
-    field(columns::RANGE_SOURCE, Text, Dictionary, "who set the range: netns or socket"),
-    field(columns::SALT_EPOCH, Int64, Dictionary, "epoch of the kernel's hash secret"),
-    field(
-        columns::FIRST_CANDIDATE,
-        Int32,
-        Delta,
-        "port at which the search began, or that the program named where it failed (origin \
-         `explicit`)",
-    ),
-    field(columns::TRIED, Int64, Dictionary, "candidates that the search looked at"),
-    field(columns::PASS, Text, Dictionary, "half of the search: first or second"),
-    field(columns::SEARCH_UNKNOWN, Text, Dictionary, "why the search is not known"),
-    field(columns::STEP, Int32, Dictionary, "port less the one before to this destination"),
-    required(field(columns::SELF_CONNECT, Bool, Plain, "the socket connects to itself")),
-    field(columns::COOKIE, Id64, Delta, "socket cookie"),
-    field(columns::HOOK, Text, Dictionary, "how it was seen"),
-    field(
-        columns::HOST_PID,
-        Int64,
-        Dictionary,
-        "process, in the initial pid namespace, if another",
-    ),
+    field(columns::TS_NS, Int64, Delta),
+    field(columns::PID, Int64, Dictionary),
+    field(columns::TID, Int64, Dictionary),
+    field(columns::COMM, Text, Dictionary),
+    field(columns::UID, Int64, Dictionary),
+    field(columns::NETNS, Int64, Dictionary),
+    field(columns::CGROUP_ID, Id64, Dictionary),
+    field(columns::CONTAINER, Text, Dictionary),
+    field(columns::FAMILY, Int32, Dictionary),
+    field(columns::PROTOCOL, Text, Dictionary),
+    field(columns::ORIGIN, Text, Dictionary),
+    field(columns::SADDR, Text, Dictionary),
+    field(columns::SPORT, Int32, Delta),
+    field(columns::DADDR, Text, Dictionary),
+    field(columns::DPORT, Int32, Dictionary),
+    field(columns::ERRNO, Int32, Dictionary),
+    field(columns::ERROR, Text, Dictionary),
+    field(columns::LATENCY_NS, Int64, Plain),
+    field(columns::RANGE_LOW, Int32, Dictionary),
+    field(columns::RANGE_HIGH, Int32, Dictionary),
+    field(columns::RANGE_SOURCE, Text, Dictionary),
+    field(columns::SALT_EPOCH, Int64, Dictionary),
+    field(columns::FIRST_CANDIDATE, Int32, Delta),
+    field(columns::TRIED, Int64, Dictionary),
+    field(columns::PASS, Text, Dictionary),
+    field(columns::SEARCH_UNKNOWN, Text, Dictionary),
+    field(columns::STEP, Int32, Dictionary),
+    field(columns::SELF_CONNECT, Bool, Plain),
+    field(columns::COOKIE, Id64, Delta),
+    field(columns::HOOK, Text, Dictionary),
+    field(columns::HOST_PID, Int64, Dictionary),
 ];
 
 /// The columns that a file has, for its reader.
@@ -138,22 +116,13 @@ struct About {
 
 /// The columns as JSON: name, unit, meaning.
 pub(super) fn described() -> String {
-    let about = FIELDS.map(|Field { column, meaning, .. }| About {
+    let about = FIELDS.map(|Field { column, .. }| About {
         name: column.name,
-        unit: unit(column.unit),
-        meaning,
+        unit: column.unit.name(),
+        meaning: column.meaning,
     });
     // Plain strings can always be serialized.
     serde_json::to_string(&about).unwrap_or_default()
-}
-
-fn unit(unit: Unit) -> Option<&'static str> {
-    match unit {
-        Unit::None => None,
-        Unit::UnixNs => Some("ns since 1970-01-01T00:00:00Z"),
-        Unit::Ns => Some("ns"),
-        Unit::Errno => Some("errno"),
-    }
 }
 
 /// Schema and ways to write, as the parquet crate wants them.
@@ -185,7 +154,8 @@ fn column_type(field: &Field) -> Result<TypePtr> {
         Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Bool => (Physical::BOOLEAN, None),
     };
-    let repetition = if field.is_optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+    let repetition =
+        if field.column.is_optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
     let primitive = Type::primitive_type_builder(field.column.name, physical)
         .with_repetition(repetition)
         .with_logical_type(logical)
@@ -221,7 +191,7 @@ mod tests {
 
     /// A line of the table in docs/recording.md.
     fn line(field: &Field) -> String {
-        let Field { column, storage, is_optional, meaning, .. } = field;
+        let Field { column, storage, .. } = field;
         let kind = match storage {
             Int32 => "int32",
             Int64 => "int64",
@@ -229,9 +199,9 @@ mod tests {
             Text => "string",
             Bool => "bool",
         };
-        let null = if *is_optional { "yes" } else { "" };
-        let unit = unit(column.unit).unwrap_or_default();
-        let cells = ["", &format!("`{}`", column.name), kind, null, unit, meaning, ""];
+        let null = if column.is_optional { "yes" } else { "" };
+        let unit = column.unit.name().unwrap_or_default();
+        let cells = ["", &format!("`{}`", column.name), kind, null, unit, column.meaning, ""];
         cells.join(" | ").replace("|  |", "| |").replace("|  |", "| |").trim().to_owned()
     }
 

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::{
-    analyse::findings::Rule,
+    analyse::{findings::Rule, quantities::Latency},
     model::{FlowKey, Protocol},
 };
 
@@ -55,7 +55,7 @@ fn numbers(assignments: u64, failed: u64, latency_p99_ns: u64) -> Numbers {
         failed,
         errors: if failed > 0 { vec![(Some(99), failed)] } else { vec![] },
         per_second: 500.0,
-        latency_p99_ns: Some(latency_p99_ns),
+        latency: Some(Latency { p50_ns: 1, p99_ns: latency_p99_ns, max_ns: latency_p99_ns }),
         ..Numbers::default()
     }
 }
@@ -201,7 +201,7 @@ fn a_full_tracker_is_never_ok() {
         remedies: Vec::new(),
     };
     let report = |findings| {
-        let CheckReport { state, line } =
+        let CheckReport { state, line, .. } =
             CheckReport::new(&CheckInput { findings, ..seen(100, 0, 0) }, &LIMITS);
         (state, line.split(" | ").next().unwrap().split("; ").last().unwrap().to_owned())
     };

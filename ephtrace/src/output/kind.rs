@@ -1,0 +1,79 @@
+//! The kinds of JSON objects that ephtrace writes, and how one begins.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::model::SCHEMA_VERSION;
+
+/// A kind of JSON object, by the `type` that it begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// First line of a stream (`-o json`): the version of the schema
+    Stream,
+    /// Line of a stream: one port that was assigned, or not
+    Assignment,
+    /// Line of a stream: events that are missing
+    Loss,
+    /// Last line of a stream: the run in numbers and verdicts
+    Summary,
+    /// Line of `storm --json`; the last one, of the whole time, has type `storm_total`
+    Storm,
+    /// `ports --json`: what is in use now
+    Ports,
+    /// `explain --json`: one question, one answer
+    Explain,
+    /// `check --json`: the answer for monitoring
+    Check,
+    /// `report --json`: a recording, judged
+    Report,
+    /// `doctor --json`: what this kernel and user allow
+    Doctor,
+    /// `whatif --json`: what a set-up can carry
+    Whatif,
+}
+
+impl Kind {
+    /// As it stands in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Assignment => "assignment",
+            Self::Loss => "loss",
+            Self::Summary => "summary",
+            Self::Storm => "storm",
+            Self::Ports => "ports",
+            Self::Explain => "explain",
+            Self::Check => "check",
+            Self::Report => "report",
+            Self::Doctor => "doctor",
+            Self::Whatif => "whatif",
+        }
+    }
+}
+
+/// What is written, behind its type and the version of its schema.
+#[derive(Serialize)]
+struct Object<'a, T> {
+    r#type: &'static str,
+    schema_version: u32,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+/// Writes one JSON object on a line of its own.
+pub fn write_object(out: &mut impl Write, kind: Kind, body: &impl Serialize) -> io::Result<()> {
+    write_typed(out, kind.name(), body)
+}
+
+/// The same of a kind that has more than one type.
+pub fn write_typed(
+    out: &mut impl Write,
+    r#type: &'static str,
+    body: &impl Serialize,
+) -> io::Result<()> {
+    let object = Object { r#type, schema_version: SCHEMA_VERSION, body };
+    serde_json::to_writer(&mut *out, &object)?;
+    writeln!(out)
+}
