@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     lines::{Lines, Target},
@@ -17,7 +17,7 @@ use crate::{
     analyse::summary::Summary,
     model::{
         Assignment,
-        columns::{COLUMNS, Column, Value},
+        columns::{self, COLUMNS, Column, Value},
         losses::Losses,
     },
 };
@@ -45,7 +45,7 @@ impl<T: Target> JsonSink<T> {
     pub fn new(output: T, notices: Notices) -> Self {
         let mut lines = Lines::new(output);
         // Writing to memory can't fail.
-        let _ = write_object(lines.line(), Kind::Stream, &Begin { version: VERSION });
+        let _ = write_object(lines.line(), Kind::Stream, &Begin { version: VERSION, empty: Empty });
         let _ = lines.end_line();
         Self {
             lines,
@@ -80,6 +80,32 @@ impl Field {
 pub(crate) struct Begin {
     /// Version of ephtrace.
     version: &'static str,
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
+    empty: Empty,
+}
+
+/// An empty value (0, false, "") of each column that may be null. Readers that guess types from the
+/// first lines alone, such as that of Polars, would take a column for one of nulls.
+struct Empty;
+
+impl Serialize for Empty {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let optional = COLUMNS.iter().filter(|column| column.is_optional);
+        serializer.collect_map(optional.map(|column| (column.name, empty(column))))
+    }
+}
+
+/// The empty value of a column's type.
+pub(crate) fn empty(column: &Column) -> serde_json::Value {
+    match column.kind {
+        columns::Kind::Unsigned(_) | columns::Kind::Signed => 0.into(),
+        columns::Kind::Bool => false.into(),
+        columns::Kind::Text
+        | columns::Kind::Address
+        | columns::Kind::Time
+        | columns::Kind::Words(_) => "".into(),
+    }
 }
 
 /// Events that are missing.

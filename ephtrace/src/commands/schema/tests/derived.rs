@@ -13,7 +13,7 @@ use crate::{
     },
     output::{
         Kind,
-        stream::json::{Begin, LossLine, SummaryLine},
+        stream::json::{Begin, LossLine, SummaryLine, empty},
         tables::{
             check::CheckReport,
             explain::Explained,
@@ -49,7 +49,7 @@ pub(super) fn schema() -> Value {
 fn of_kind(kind: Kind, generator: &mut SchemaGenerator) -> Value {
     let mut schema = match kind {
         Kind::Assignment => return assignment(),
-        Kind::Stream => Begin::json_schema(generator),
+        Kind::Stream => stream(generator),
         Kind::Loss => LossLine::json_schema(generator),
         Kind::Summary => SummaryLine::json_schema(generator),
         Kind::Storm => IntervalReport::json_schema(generator),
@@ -62,6 +62,23 @@ fn of_kind(kind: Kind, generator: &mut SchemaGenerator) -> Value {
     };
     begin(&mut schema, kind);
     schema.to_value()
+}
+
+/// The first line, which has an empty value of each column that may be null.
+fn stream(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Begin::json_schema(generator);
+    let object = schema.ensure_object();
+    for column in COLUMNS.iter().filter(|column| column.is_optional) {
+        let value = empty(column);
+        let r#type = if value.is_string() { "string" } else { "integer" };
+        let constant = json!({ "const": value, "type": r#type });
+        let what = format!("Empty: shows the type of `{}` in an assignment", column.name);
+        let required = object.get_mut("required").and_then(Value::as_array_mut);
+        required.unwrap().push(column.name.into());
+        let properties = object.get_mut("properties").and_then(Value::as_object_mut);
+        properties.unwrap().insert(column.name.to_owned(), described(constant, &what));
+    }
+    schema
 }
 
 /// What every object but an assignment begins with.
