@@ -241,7 +241,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'In this network namespace, not that of ephtrace: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Tell who opened connections, and how, by this recording (`ephtrace -o json`; that a socket was not bound, only one with `--origin connect,bind,listen,udp,explicit`); - is standard input' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Tell who opened connections, and how, by this recording (`ephtrace -o json`; that a socket was not bound, only one of all processes, with `--origin connect,bind,listen,udp,explicit`); - is standard input' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l probe -d 'Ask the kernel, by a socket of ephtrace\'s own that is closed at once'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l json -d 'Print data (one JSON object), not text'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'

@@ -37,8 +37,8 @@ pub struct ExplainArgs {
     pub probe: bool,
 
     /// Tell who opened connections, and how, by this recording (`ephtrace -o json`; that a socket
-    /// was not bound, only one with `--origin connect,bind,listen,udp,explicit`); - is standard
-    /// input
+    /// was not bound, only one of all processes, with `--origin connect,bind,listen,udp,explicit`);
+    /// - is standard input
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
 

@@ -36,8 +36,8 @@ pub(super) fn unsure(why: Unsure) -> String {
     match why {
         Unsure::BindHistory => {
             "connect shares a port with other destinations, unless a socket on it was bound \
-             before it connected, which the kernel does not list (`--probe` asks it; a \
-             recording that has origin `explicit`, too, remembers: `--from`)"
+             before it connected, which the kernel does not list (`--probe` asks it; a recording \
+             of all processes and origins, `explicit` included, remembers: `--from`)"
         }
         Unsure::TimeWait => {
             "connect takes over a TIME_WAIT if the peer sent timestamps, which the kernel does \
