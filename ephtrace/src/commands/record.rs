@@ -8,14 +8,17 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::settings::{UsageError, parse};
 use crate::{
     cli::{RecordArgs, TraceArgs},
     output::stream::parquet::{Journal, Options, Rotate, journal_path},
     pipeline::{self, settings::TraceSettings},
-    replay::{Recording, parquet::is_whole},
+    replay::{
+        Recording,
+        parquet::{is_whole, is_whole_with},
+    },
 };
 
 /// Smallest file to rotate at: a row group of a storm is about as long.
@@ -71,6 +74,10 @@ fn repair(path: &Path) -> Result<()> {
         discard_journal(path)?;
         "is whole: nothing to repair"
     } else if let Some(journal) = Journal::beside(path) {
+        let fits = is_whole_with(path, journal.clone());
+        if !fits.with_context(|| format!("can't read {name}"))? {
+            bail!("{name} can't be repaired: the journal beside it has another file's end");
+        }
         journal.restore(path).with_context(|| format!("can't repair {name}"))?;
         "has its end again"
     } else {

@@ -68,8 +68,8 @@ pub(crate) fn not_written(settings: &TraceSettings) -> String {
     let output = output_name(settings);
     if settings.record.is_some() {
         return format!(
-            "can't record to {output} (what was recorded up to a few seconds ago is in it and can \
-             be read; make room, or name another file)"
+            "can't record to {output} (all up to a few seconds ago can be read, if the file is \
+             still there; make room, or name another file)"
         );
     }
     format!("can't write events to {output} (all lines before are intact; try another --output)")

@@ -23,8 +23,7 @@ pub(super) fn write(path: &Path, from: &Path, filter: Option<&Filter>) -> Result
     let page = render(&report, &charts);
     let failed = || format!("can't write {}", path.display());
     if let Some(prepared) = target {
-        let mut file = prepared.begin().with_context(failed)?;
-        file.write_all(page.as_bytes()).with_context(failed)?;
+        prepared.put(page.as_bytes()).with_context(failed)?;
     } else {
         let mut out = io::stdout().lock();
         out.write_all(page.as_bytes())?;

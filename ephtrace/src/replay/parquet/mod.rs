@@ -65,6 +65,12 @@ pub fn is_whole(path: &Path) -> io::Result<bool> {
     Ok(guarded(|| SerializedFileReader::new(source)).is_ok())
 }
 
+/// Whether the file at `path` would be a Parquet file with the end from this journal.
+pub fn is_whole_with(path: &Path, journal: Journal) -> io::Result<bool> {
+    let restored = Source::restored(File::open(path)?, journal)?;
+    Ok(restored.is_some_and(|source| guarded(|| SerializedFileReader::new(source)).is_ok()))
+}
+
 impl Reader {
     /// Opens the recording at `path`, called `name` in messages.
     pub fn open(name: &str, path: &Path, file: File) -> Result<Self, ReplayError> {

@@ -15,8 +15,8 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::FileExt as _,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -35,6 +35,7 @@ const MAX_JOURNAL_BYTES: u64 = 256 << 20;
 /// The file, and what stands at its end.
 pub(super) struct Rewritten {
     file: File,
+    path: PathBuf,
     journal: PathBuf,
     /// Where the end begins that is replaced next.
     at: u64,
@@ -45,10 +46,11 @@ pub(super) struct Rewritten {
 impl Rewritten {
     /// Empties the file; a journal left by an earlier one goes.
     pub(super) fn begin(prepared: PendingFile) -> io::Result<Self> {
-        let journal = journal_path(prepared.path());
+        let path = prepared.path().to_owned();
+        let journal = journal_path(&path);
         // First: beside an emptied file it would bring back the end of the one before.
         remove(&journal)?;
-        Ok(Self { file: prepared.begin()?, journal, at: 0, tail: Vec::new() })
+        Ok(Self { file: prepared.begin()?, path, journal, at: 0, tail: Vec::new() })
     }
 
     /// Where the next end will begin.
@@ -65,6 +67,7 @@ impl Rewritten {
     ///
     /// After an error the file is as it was before.
     pub(super) fn replace(&mut self, mut tail: Vec<u8>, keep: usize) -> io::Result<()> {
+        self.check()?;
         self.save().inspect_err(|_| drop(fs::remove_file(&self.journal)))?;
         let written = self.write(&tail);
         if written.is_err() {
@@ -76,6 +79,21 @@ impl Rewritten {
         self.tail = tail.split_off(keep.min(tail.len()));
         self.at += tail.len() as u64;
         Ok(())
+    }
+
+    /// Fails if somebody else has done something to the file: what is written to it would be lost.
+    fn check(&self) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        let what = match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "removed",
+            Err(error) => return Err(error),
+            Ok(there) if (there.dev(), there.ino()) != (own.dev(), own.ino()) => {
+                "replaced by another"
+            }
+            Ok(_) if own.len() != self.len() => "changed",
+            Ok(_) => return Ok(()),
+        };
+        Err(io::Error::other(format!("it was {what} while it was recorded to")))
     }
 
     fn write(&self, tail: &[u8]) -> io::Result<()> {
@@ -92,7 +110,9 @@ impl Rewritten {
         bytes.extend_from_slice(&self.at.to_le_bytes());
         bytes.extend_from_slice(&checksum(self.at, &self.tail).to_le_bytes());
         bytes.extend_from_slice(&self.tail);
-        fs::write(&self.journal, bytes)
+        // A link or a FIFO that somebody has put there goes, and is not followed.
+        remove(&self.journal)?;
+        OpenOptions::new().write(true).create_new(true).open(&self.journal)?.write_all(&bytes)
     }
 }
 
@@ -118,10 +138,14 @@ pub struct Journal {
 impl Journal {
     /// The journal beside the recording at `path`, if there is one and it is whole.
     pub fn beside(path: &Path) -> Option<Self> {
-        let path = journal_path(path);
-        let bytes =
-            fs::metadata(&path).ok().filter(|m| m.is_file() && m.len() <= MAX_JOURNAL_BYTES);
-        bytes.and_then(|_| fs::read(&path).ok()).and_then(|bytes| Self::parse(&bytes))
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(journal_path(path)).ok()?;
+        let is_one = |m: &fs::Metadata| m.is_file() && m.len() <= MAX_JOURNAL_BYTES;
+        file.metadata().ok().filter(is_one)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_JOURNAL_BYTES).read_to_end(&mut bytes).ok()?;
+        Self::parse(&bytes)
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
@@ -202,6 +226,36 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), before, "killed after {written} bytes");
             assert!(Journal::beside(&path).is_none());
         }
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_journal_is_not_written_through_a_link() {
+        let path = scratch("planted");
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
+        file.replace(b"PAR1the end".to_vec(), 4).unwrap();
+        let secret = path.with_file_name("secret");
+        fs::write(&secret, "of root").unwrap();
+        std::os::unix::fs::symlink(&secret, journal_path(&path)).unwrap();
+        assert!(Journal::beside(&path).is_none());
+        file.replace(b"another end".to_vec(), 0).unwrap();
+        assert_eq!(fs::read(&secret).unwrap(), b"of root");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_longer_there_is_told() {
+        let path = scratch("gone");
+        let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
+        file.replace(b"PAR1the end".to_vec(), 4).unwrap();
+        file.file.set_len(3).unwrap();
+        let said =
+            |file: &mut Rewritten| file.replace(b"more".to_vec(), 0).unwrap_err().to_string();
+        assert!(said(&mut file).contains("it was changed"));
+        fs::remove_file(&path).unwrap();
+        assert!(said(&mut file).contains("it was removed"));
+        fs::write(&path, "PAR1the end").unwrap();
+        assert!(said(&mut file).contains("it was replaced"));
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
