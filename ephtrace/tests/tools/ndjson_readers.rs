@@ -43,7 +43,8 @@ pub(crate) fn polars_reads_a_stream() -> Result<()> {
 frame = polars.read_ndjson(path)
 col = polars.col
 rows = frame.filter(col('type') == 'assignment')
-print(rows.select(polars.len(), col('sport').count(), col('error').count(), col('latency_ns').max()).rows())
+counts = [polars.len(), col('sport').count(), col('error').count(), col('latency_ns').max()]
+print(rows.select(counts).rows())
 print(frame.height, rows.select(col('range_low').max(), col('range_high').min()).rows())
 ";
     compare("polars", query, "[(3000, 2943, 57, 2999)]\n3002 [(32768, 60999)]")
