@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= plot= output= count= duration= hook= btf= no-kernel-cost ring-size= v/verbose q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= count= duration= hook= btf= no-kernel-cost ring-size= v/verbose q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -65,6 +65,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -s t -l timestamp -d 'Co
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Column TIME, wall clock; together with -t both'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Column UID'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'Room for long IPv6 addresses from the start'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l raw -d 'CSV: text as it is; else control characters are escaped, and an apostrophe stands before what a spreadsheet would take for a formula'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
@@ -123,6 +124,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s t -l timesta
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d 'Column TIME, wall clock; together with -t both'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Column UID'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'Room for long IPv6 addresses from the start'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l raw -d 'CSV: text as it is; else control characters are escaped, and an apostrophe stands before what a spreadsheet would take for a formula'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'

@@ -31,6 +31,11 @@ pub struct ViewArgs {
     #[arg(short = 'o', long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
 
+    /// CSV: text as it is; else control characters are escaped, and an apostrophe stands before
+    /// what a spreadsheet would take for a formula
+    #[arg(long)]
+    pub raw: bool,
+
     /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is
     /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,

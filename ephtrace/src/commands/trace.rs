@@ -38,6 +38,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
             uid: view.print_uid,
             wide: view.wide,
             explain: verbosity.verbose > 0,
+            raw: view.raw,
             plot: view.plot.into(),
             quiet: verbosity.quiet,
         };

@@ -1,14 +1,48 @@
 //! Text from outside, safe to be shown on a terminal.
 
-use std::io::Write as _;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::{Serializer, ser::Formatter};
+
+/// Whether `c` would move the cursor or turn the direction.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    let marks = ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+    c.is_control() || c == '\u{61c}' || marks.iter().any(|range| range.contains(&c))
+}
 
 /// Writes `text` with everything escaped that would move the cursor or turn the direction.
 pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
-    let turns = ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-    let is_unsafe = |c: char| c.is_control() || turns.iter().any(|range| range.contains(&c));
     for c in text.chars() {
         let _ =
             if is_unsafe(c) { write!(out, "{}", c.escape_default()) } else { write!(out, "{c}") };
+    }
+}
+
+/// Writes `value` as JSON that can be shown on a terminal: what is unsafe in its strings stands as
+/// `\u…`, which is the same to whoever reads it.
+pub(crate) fn write_json(out: impl Write, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(out, Printable)).map_err(io::Error::from)
+}
+
+/// Writes JSON as `serde_json` does, but for what is unsafe in strings.
+struct Printable;
+
+impl Formatter for Printable {
+    /// Of what is unsafe, only that below a blank has been escaped before.
+    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unsafe(*c)) {
+            out.write_all(&rest.as_bytes()[..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
     }
 }
 
@@ -17,4 +51,33 @@ pub(crate) fn escape_for_terminal(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     printable(&mut bytes, text);
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json(text: &str) -> String {
+        let mut out = Vec::new();
+        write_json(&mut out, &text).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_shows_nothing_unsafe() {
+        assert_eq!(json("a\u{1b}[31m\u{7f}\u{202e}é\"\\"), r#""a\u001b[31m\u007f\u202eé\"\\""#);
+    }
+
+    proptest! {
+        #[test]
+        fn json_is_read_back_and_shows_nothing_unsafe(
+            text in "\\PC*|[\\x00-\\x7f\u{202a}-\u{202e}]*"
+        ) {
+            let written = json(&text);
+            prop_assert!(!written.chars().any(is_unsafe), "{written:?}");
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+        }
+    }
 }

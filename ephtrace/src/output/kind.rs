@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::escape::write_json;
 use crate::model::SCHEMA_VERSION;
 
 /// A kind of JSON object, by the `type` that it begins with.
@@ -74,6 +75,6 @@ pub fn write_typed(
     body: &impl Serialize,
 ) -> io::Result<()> {
     let object = Object { r#type, schema_version: SCHEMA_VERSION, body };
-    serde_json::to_writer(&mut *out, &object)?;
+    write_json(&mut *out, &object)?;
     writeln!(out)
 }

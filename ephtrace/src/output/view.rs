@@ -16,6 +16,8 @@ pub struct View {
     pub wide: bool,
     /// Text: each line followed by a sentence that explains it.
     pub explain: bool,
+    /// CSV: text as it is.
+    pub raw: bool,
     /// When the summary comes with plots.
     pub plot: Plot,
     /// No summary on the notices.
@@ -30,6 +32,7 @@ impl Default for View {
             uid: false,
             wide: false,
             explain: false,
+            raw: false,
             plot: Plot::Auto,
             quiet: false,
         }

@@ -10,18 +10,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct ShutdownSignals(Vec<Signal>);
 
 impl ShutdownSignals {
-    /// A signal that was ignored from the start stays so: `nohup` wants the run to outlive its
-    /// terminal.
+    /// A hangup that was ignored from the start stays so: `nohup` wants the run to outlive its
+    /// terminal. Not so the others: scripts start what is in the background with SIGINT ignored,
+    /// and then send it.
     pub(crate) fn new() -> Result<Self> {
-        let kinds = [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-            SignalKind::quit(),
-        ];
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit()];
         let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
-        let kinds = kinds.into_iter().filter(|kind| !is_in(ignored, kind.as_raw_value()));
-        let signals = kinds.map(|kind| signal(kind).context("can't wait for signals"));
+        if !is_in(ignored, libc::SIGHUP) {
+            kinds.push(SignalKind::hangup());
+        }
+        let signals = kinds.into_iter().map(|kind| signal(kind).context("can't wait for signals"));
         signals.collect::<Result<_>>().map(Self)
     }
 

@@ -1,6 +1,6 @@
 //! CSV: a header, then a row for each assignment, in the order of the columns; unknown is empty.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
 
@@ -8,7 +8,11 @@ use super::{
     lines::{Lines, Target},
     value_writer::ValueWriter,
 };
-use crate::output::{notices::Notices, sink::Sink};
+use crate::output::{
+    escape::{escape_for_terminal, is_unsafe},
+    notices::Notices,
+    sink::Sink,
+};
 use crate::{
     analyse::summary::Summary,
     model::{
@@ -25,6 +29,7 @@ pub struct CsvSink<T> {
     value_writer: ValueWriter,
     rows: Rows,
     has_header: bool,
+    is_raw: bool,
 }
 
 impl<T: Target> CsvSink<T> {
@@ -37,7 +42,14 @@ impl<T: Target> CsvSink<T> {
             value_writer: ValueWriter::default(),
             rows: Rows(rows),
             has_header: false,
+            is_raw: false,
         }
+    }
+
+    /// With text as it is, whatever it does to a terminal or a spreadsheet.
+    #[must_use]
+    pub fn raw(self, is_raw: bool) -> Self {
+        Self { is_raw, ..self }
     }
 
     /// What the rows are written to.
@@ -59,6 +71,17 @@ impl<T: Target> CsvSink<T> {
         rows.end(out);
         lines.end_line()
     }
+}
+
+/// `text` so that a terminal shows it and a spreadsheet takes it for text: control characters and
+/// marks of direction are escaped, and before what would be a formula stands an apostrophe.
+fn guarded(text: &str) -> Cow<'_, str> {
+    let is_formula = text.starts_with(['=', '+', '-', '@']);
+    if !is_formula && !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mark = if is_formula { "'" } else { "" };
+    Cow::Owned(format!("{mark}{}", escape_for_terminal(text)))
 }
 
 /// Rows, field by field; `csv_core` knows what needs quotes.
@@ -102,13 +125,14 @@ impl Rows {
 impl<T: Target> Sink for CsvSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
         self.header()?;
-        let Self { lines, value_writer, rows, .. } = self;
+        let Self { lines, value_writer, rows, is_raw, .. } = self;
         let out = lines.line();
         for (nth, column) in COLUMNS.into_iter().enumerate() {
             rows.separate(out, nth);
             match (column.value)(assignment) {
                 // Only text from outside may hold what needs quotes.
-                Value::Str(text) => rows.field(out, text),
+                Value::Str(text) if *is_raw => rows.field(out, text),
+                Value::Str(text) => rows.field(out, &guarded(text)),
                 value => {
                     value_writer.write(out, value);
                     value_writer.flush(out);

@@ -9,6 +9,7 @@ use super::{
     value_writer::{Short, ValueWriter},
 };
 use crate::output::{
+    escape::write_json,
     kind::{Kind, write_object},
     notices::{Loss, Notices},
     sink::Sink,
@@ -187,7 +188,7 @@ fn write(out: &mut Vec<u8>, value_writer: &mut ValueWriter, value: Value<'_>) {
         Value::Str(text) if text.bytes().any(needs_escape) => {
             value_writer.flush(out);
             // Writing to memory can't fail, and a string can always be serialized.
-            let _ = serde_json::to_writer(out, text);
+            let _ = write_json(out, &text);
         }
         Value::Str(_) | Value::Name(_) | Value::Ip(_) | Value::Time(_) => {
             value_writer.byte(b'"');
@@ -198,5 +199,5 @@ fn write(out: &mut Vec<u8>, value_writer: &mut ValueWriter, value: Value<'_>) {
 }
 
 fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+    !(0x20..0x7f).contains(&byte) || byte == b'"' || byte == b'\\'
 }

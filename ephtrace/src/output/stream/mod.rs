@@ -43,6 +43,6 @@ where
     match format {
         Format::Text => Box::new(text::TextSink::new(view, started_ns, output, notices)),
         Format::Json => Box::new(json::JsonSink::new(output, notices)),
-        Format::Csv => Box::new(csv::CsvSink::new(output, notices)),
+        Format::Csv => Box::new(csv::CsvSink::new(output, notices).raw(view.raw)),
     }
 }
