@@ -12,6 +12,7 @@ pub mod errno;
 pub mod failed_calls;
 pub mod filter;
 pub mod flow;
+pub mod left_out;
 pub mod losses;
 pub mod names;
 pub mod port_range;
@@ -29,6 +30,7 @@ pub use self::{
     failed_calls::{Absent, FailedCalls},
     filter::Filter,
     flow::{Family, FlowKey},
+    left_out::LeftOut,
     port_range::{PortRange, RangeInForce, RangeSource},
     schema_version::SCHEMA_VERSION,
     search::{Pass, Search, Unknown},

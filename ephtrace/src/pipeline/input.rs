@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::reader::{Next, Reader, rules_of};
 use crate::{
     analyse::pattern::KernelRules,
-    model::losses::Losses,
+    model::{LeftOut, losses::Losses},
     replay::{Format, Recording},
 };
 
@@ -85,11 +85,11 @@ impl Input {
         }
     }
 
-    /// Packets of a capture that were left out so far because they were sent again.
-    pub(crate) fn resent_packets(&self) -> u64 {
+    /// The packets of a capture that were left out so far.
+    pub(crate) fn left_out(&self) -> LeftOut {
         match self {
-            Self::Direct(recording) => recording.repeated(),
-            Self::Aside(reader) => reader.repeated(),
+            Self::Direct(recording) => recording.left_out(),
+            Self::Aside(reader) => reader.left_out(),
         }
     }
 }

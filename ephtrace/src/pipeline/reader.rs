@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     analyse::pattern::{KernelFacts, KernelRules},
-    model::losses::Losses,
+    model::{LeftOut, losses::Losses},
     replay::{Format, Item, Recording, ReplayError},
 };
 
@@ -45,14 +45,14 @@ pub(crate) struct Reader {
     /// What was taken out of the queue.
     taken: vec::IntoIter<Read>,
     losses: Losses,
-    repeated: u64,
+    left_out: LeftOut,
 }
 
 /// What the thread read, in its order.
 enum Read {
     Item(Item),
-    /// What is missing up to here, and how many packets were sent again.
-    Losses(Losses, u64),
+    /// What is missing up to here, and the packets that were left out.
+    Losses(Losses, LeftOut),
     Failed(ReplayError),
 }
 
@@ -133,7 +133,17 @@ impl Reader {
         let ((name, format, is_stream), rules, is_cut) =
             is_open.await.context("the recording can't be read")??;
         let (taken, losses) = (Vec::new().into_iter(), Losses::default());
-        Ok(Self { name, format, is_stream, rules, is_cut, queue, taken, losses, repeated: 0 })
+        Ok(Self {
+            name,
+            format,
+            is_stream,
+            rules,
+            is_cut,
+            queue,
+            taken,
+            losses,
+            left_out: LeftOut::default(),
+        })
     }
 
     /// What it is called in messages.
@@ -161,9 +171,9 @@ impl Reader {
         self.rules
     }
 
-    /// Packets of a capture that were left out because they were sent again.
-    pub(crate) fn repeated(&self) -> u64 {
-        self.repeated
+    /// The packets of a capture that were left out.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        self.left_out
     }
 
     /// What is missing up to what was taken last.
@@ -176,8 +186,8 @@ impl Reader {
         loop {
             match self.taken.next() {
                 Some(Read::Item(item)) => return Ok(Next::Item(item)),
-                Some(Read::Losses(losses, repeated)) => {
-                    (self.losses, self.repeated) = (losses, repeated);
+                Some(Read::Losses(losses, left_out)) => {
+                    (self.losses, self.left_out) = (losses, left_out);
                 }
                 Some(Read::Failed(error)) => return Err(error.into()),
                 None => {
@@ -206,11 +216,11 @@ pub(super) fn rules_of(recording: &Recording) -> KernelRules {
 
 /// Reads all of it, until nobody listens any more.
 fn read(mut recording: Recording, queue: &Queue) {
-    let mut known = (Losses::default(), 0);
+    let mut known = (Losses::default(), LeftOut::default());
     let mut is_over = false;
     while !is_over {
         let item = recording.next();
-        let now = (recording.losses(), recording.repeated());
+        let now = (recording.losses(), recording.left_out());
         if now != known {
             known = now;
             if !queue.put(Read::Losses(now.0, now.1)) {

@@ -25,7 +25,7 @@ use super::{
     item::{Broken, Item},
     ndjson, parquet, pcap,
 };
-use crate::model::losses::Losses;
+use crate::model::{LeftOut, losses::Losses};
 
 /// Bytes that are read from a file at once.
 const READ_BYTES: usize = 256 << 10;
@@ -147,11 +147,11 @@ impl Recording {
         self.is_stream
     }
 
-    /// How many packets were left out because they were sent again.
-    pub fn repeated(&self) -> u64 {
+    /// The packets of a capture that were left out so far.
+    pub fn left_out(&self) -> LeftOut {
         match &self.source {
-            Source::Ndjson(_) | Source::Parquet(_) => 0,
-            Source::Pcap(reader) => reader.repeated(),
+            Source::Ndjson(_) | Source::Parquet(_) => LeftOut::default(),
+            Source::Pcap(reader) => reader.left_out(),
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn render(report: &Report, charts: &Charts) -> String {
     let page = Page {
         source: &report.source,
         format: report.format,
-        repeated: report.repeated,
+        left_out: report.left_out,
         summary: &report.summary,
         charts,
     };

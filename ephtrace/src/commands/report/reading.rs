@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
-    model::{Assignment, filter::Filter},
+    model::{Assignment, LeftOut, filter::Filter},
     output::{Kind, Screen, Watch, printable, summary::words, write_object},
     pipeline::{input::Input, replay::Replay, stages::Stages},
     replay::{Recording, sorting::Reach},
@@ -25,8 +25,9 @@ pub struct Report {
     pub source: String,
     /// Its format.
     pub format: &'static str,
-    /// Packets of a capture that were left out because they were sent again.
-    pub repeated: u64,
+    /// The packets of a capture that were left out.
+    #[serde(flatten)]
+    pub left_out: LeftOut,
     /// What was seen in it, with all destinations that are known.
     #[serde(flatten)]
     pub summary: Summary,
@@ -43,10 +44,7 @@ impl Report {
         out.write_all(&source)?;
         write!(out, ": ")?;
         words::write(out, &self.summary)?;
-        match self.repeated {
-            0 => Ok(()),
-            n => writeln!(out, "{n} packets that were sent again were left out"),
-        }
+        self.left_out.lines().iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 
     /// One JSON object.
@@ -80,7 +78,7 @@ pub(super) fn read_with(
     Ok(Report {
         source: input.name().to_owned(),
         format: input.format().as_str(),
-        repeated: input.resent_packets(),
+        left_out: input.left_out(),
         summary: stages.summary(None, MAX_DESTINATIONS, replay.circumstances()),
     })
 }

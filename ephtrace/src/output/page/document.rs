@@ -16,7 +16,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{
     bars, failures, hues::ColorAssignment, plot::Plot, scatter, tables, text::escape_for_terminal,
 };
-use crate::analyse::{charts::Charts, findings::Finding, summary::Summary};
+use crate::{
+    analyse::{charts::Charts, findings::Finding, summary::Summary},
+    model::LeftOut,
+};
 
 const STYLE: &str = include_str!("style.css");
 pub(super) const SCRIPT: &str = include_str!("script.js");
@@ -31,8 +34,8 @@ pub struct Page<'a> {
     pub source: &'a str,
     /// Its format.
     pub format: &'a str,
-    /// Packets that were left out because they were sent again.
-    pub repeated: u64,
+    /// The packets that were left out.
+    pub left_out: LeftOut,
     /// The run in numbers and verdicts.
     pub summary: &'a Summary,
     /// What charts are drawn from.
@@ -54,7 +57,7 @@ impl Page<'_> {
     }
 
     fn body(&self, title: &str) -> Markup {
-        let Self { source, format, repeated, summary, charts } = *self;
+        let Self { source, format, left_out, summary, charts } = *self;
         let hues = ColorAssignment::of(charts);
         let charts = plots(summary, charts, &hues);
         html! {
@@ -102,7 +105,7 @@ impl Page<'_> {
                 }
                 section #recording aria-labelledby="recording-title" {
                     h2 #recording-title { "Recording" }
-                    (tables::origin_of(source, format, repeated, summary))
+                    (tables::origin_of(source, format, left_out, summary))
                 }
             }
             script { (PreEscaped(SCRIPT)) }

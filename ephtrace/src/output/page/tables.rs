@@ -13,7 +13,7 @@ use crate::{
         real,
         summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
     },
-    model::{Origin, Protocol, errno_name},
+    model::{LeftOut, Origin, Protocol, errno_name},
     output::{
         human_duration::HumanDuration,
         summary::words::{USUAL, host_word, word},
@@ -297,7 +297,12 @@ pub(super) fn reuse(summary: &Summary) -> Markup {
 }
 
 /// Where it all comes from.
-pub(super) fn origin_of(source: &str, format: &str, repeated: u64, summary: &Summary) -> Markup {
+pub(super) fn origin_of(
+    source: &str,
+    format: &str,
+    left_out: LeftOut,
+    summary: &Summary,
+) -> Markup {
     let time = |ns: Option<u64>| ns.map_or("–".to_owned(), super::time::utc);
     html! {
         dl.about {
@@ -309,9 +314,7 @@ pub(super) fn origin_of(source: &str, format: &str, repeated: u64, summary: &Sum
                 dt { "Ports named by the program" }
                 dd { (count(summary.explicit)) ", on which no verdict is given" }
             }
-            @if repeated > 0 {
-                dt { "Packets left out" } dd { (count(repeated)) ", as they were sent again" }
-            }
+            @for line in left_out.lines() { dt { "Packets" } dd { (line) } }
             @if summary.retried > 0 {
                 dt { "Rows left out" }
                 dd { (count(summary.retried)) ", as they repeat a connect from the same port" }

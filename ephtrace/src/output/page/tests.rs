@@ -17,7 +17,7 @@ use crate::{
         summary::{RunContext, Summary},
         tally::Tally,
     },
-    model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, losses::Losses},
+    model::{Assignment, Comm, FlowKey, LeftOut, Origin, Protocol, RangeInForce, losses::Losses},
 };
 
 const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
@@ -67,7 +67,8 @@ fn made_of(events: impl IntoIterator<Item = Assignment>) -> (Summary, Charts) {
 fn page_called(source: &str, events: impl IntoIterator<Item = Assignment>) -> String {
     let (summary, charts) = made_of(events);
     let format = "ndjson";
-    let page = Page { source, format, repeated: 0, summary: &summary, charts: &charts };
+    let page =
+        Page { source, format, left_out: LeftOut::default(), summary: &summary, charts: &charts };
     page.render()
 }
 
@@ -353,7 +354,7 @@ proptest! {
             Page {
                 source: &source,
                 format: "ndjson",
-                repeated: 0,
+                left_out: LeftOut::default(),
                 summary: &summary,
                 charts: &charts,
             }

@@ -4,29 +4,29 @@
 //! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether
 //! the kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN
 //! that was sent again, or captured on a second interface, has the sequence number of the first one
-//! and counts once. UDP has no first packet: what goes from port 1024 or above to one below is a
-//! client's, and one assignment until the flow was quiet for two minutes. Packets in VXLAN and
-//! Geneve are those of the hosts of the virtual network.
+//! and counts once; so does one that is captured again behind a NAT of the same host. UDP has no
+//! first packet: what goes from port 1024 or above to one below is a client's, and one assignment
+//! until the flow was quiet for two minutes. Packets in VXLAN and Geneve are those of the hosts of
+//! the virtual network.
 
 mod packet;
+mod recent;
 mod tunnel;
 mod wireless;
 
-use std::{
-    collections::{HashMap, HashSet},
-    io::{self, Read},
-    mem,
-};
+use std::io::{self, Read};
 
 use pcap_parser::{
     Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapNGReader,
     traits::{PcapNGPacketBlock as _, PcapReaderIterator},
 };
-use rustc_hash::FxBuildHasher;
 
-use self::packet::{Link, Sent};
+use self::{
+    packet::{Link, Sent},
+    recent::{RecentFlows, RecentSyns},
+};
 use super::item::{Broken, Item};
-use crate::model::{Assignment, FlowKey, Protocol, losses::Losses};
+use crate::model::{Assignment, FlowKey, LeftOut, Protocol, losses::Losses};
 
 /// Bytes of a capture that are held at once.
 const BUFFER_BYTES: usize = 512 << 10;
@@ -38,14 +38,6 @@ const MAX_BLOCK_BYTES: usize = 16 << 20;
 /// Interfaces of a section that are told apart; Linux gives a host fewer.
 const MAX_INTERFACES: usize = 65_536;
 
-/// Connections that are remembered, so that a repeated SYN is known: 64 bytes each. Linux sends a
-/// SYN again for two minutes (`tcp_syn_retries`).
-const MAX_SEEN: usize = 65_536;
-
-/// A flow of UDP that was quiet for longer is over, in nanoseconds: NAT forgets it then (RFC 4787,
-/// section 4.3).
-const QUIET_NS: u64 = 120_000_000_000;
-
 /// Reads assignments from a capture.
 pub struct Reader<R: Read> {
     blocks: Blocks<R>,
@@ -53,7 +45,7 @@ pub struct Reader<R: Read> {
     seen: RecentSyns,
     flows: RecentFlows,
     packets: u64,
-    repeated: u64,
+    left_out: LeftOut,
     unreadable: u64,
     ended: bool,
 }
@@ -123,7 +115,7 @@ impl<R: Read> Reader<R> {
             seen: RecentSyns::default(),
             flows: RecentFlows::default(),
             packets: 0,
-            repeated: 0,
+            left_out: LeftOut::default(),
             unreadable: 0,
             ended: false,
         })
@@ -134,9 +126,9 @@ impl<R: Read> Reader<R> {
         Losses { unreadable: self.unreadable, ..Losses::default() }
     }
 
-    /// How many SYN packets were those of a connection that was seen before.
-    pub fn repeated(&self) -> u64 {
-        self.repeated
+    /// SYN packets of connections that were seen before.
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out
     }
 
     /// What the next block means; `None` at the end.
@@ -195,7 +187,12 @@ impl<R: Read> Reader<R> {
     fn assignment(&mut self, ts_ns: u64, sent: Sent) -> Option<Item> {
         let protocol = if sent.sequence.is_some() {
             if !self.seen.is_new(sent) {
-                self.repeated += 1;
+                self.left_out.repeated += 1;
+                return None;
+            }
+            if let Some(original) = self.seen.original_of(sent, ts_ns) {
+                self.left_out.translated += 1;
+                self.left_out.translated_kept_port += u64::from(original.sport == sent.sport);
                 return None;
             }
             Protocol::Tcp
@@ -340,45 +337,6 @@ impl Clock {
     fn unix_ns(self, units: u64) -> u64 {
         let ns = i128::from(units) * 1_000_000_000 / i128::from(self.per_second.max(1));
         u64::try_from(ns + i128::from(self.offset) * 1_000_000_000).unwrap_or(0)
-    }
-}
-
-/// The connections of late: two generations, as in `analyse::lanes`.
-#[derive(Default)]
-struct RecentSyns {
-    young: HashSet<Sent, FxBuildHasher>,
-    old: HashSet<Sent, FxBuildHasher>,
-}
-
-impl RecentSyns {
-    fn is_new(&mut self, syn: Sent) -> bool {
-        if self.young.contains(&syn) || self.old.contains(&syn) {
-            return false;
-        }
-        if self.young.len() == MAX_SEEN / 2 {
-            mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
-        }
-        self.young.insert(syn)
-    }
-}
-
-/// The flows of UDP of late, likewise, with the time of their last packet.
-#[derive(Default)]
-struct RecentFlows {
-    young: HashMap<Sent, u64, FxBuildHasher>,
-    old: HashMap<Sent, u64, FxBuildHasher>,
-}
-
-impl RecentFlows {
-    fn is_new(&mut self, flow: Sent, ts_ns: u64) -> bool {
-        let last = self.young.get(&flow).or_else(|| self.old.get(&flow)).copied();
-        if self.young.len() == MAX_SEEN / 2 && !self.young.contains_key(&flow) {
-            mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
-        }
-        self.young.insert(flow, ts_ns);
-        last.is_none_or(|last| ts_ns.saturating_sub(last) > QUIET_NS)
     }
 }
 

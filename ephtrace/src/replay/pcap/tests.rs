@@ -77,8 +77,8 @@ fn pcapng(link: u16, packets: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Assignments, what is broken, and repeated packets.
-fn read(bytes: Vec<u8>) -> (Vec<Assignment>, Vec<String>, u64) {
+/// Assignments, what is broken, and the packets that were left out.
+fn read(bytes: Vec<u8>) -> (Vec<Assignment>, Vec<String>, LeftOut) {
     let mut recording = super::super::Recording::from_reader("test", Cursor::new(bytes)).unwrap();
     let (mut assignments, mut broken) = (Vec::new(), Vec::new());
     for item in recording.by_ref() {
@@ -88,7 +88,7 @@ fn read(bytes: Vec<u8>) -> (Vec<Assignment>, Vec<String>, u64) {
         }
     }
     assert_eq!(recording.losses().unreadable, broken.len() as u64);
-    (assignments, broken, recording.repeated())
+    (assignments, broken, recording.left_out())
 }
 
 fn sports(bytes: Vec<u8>) -> Vec<Option<u16>> {
@@ -126,8 +126,51 @@ fn a_syn_is_an_assignment_and_nothing_else_is() {
 fn a_syn_that_is_sent_again_counts_once() {
     let again = ethernet(&ip_syn(40_000, 1));
     let anew = ethernet(&ip_syn(40_000, 2));
-    let (assignments, _, repeated) = read(pcap(1, &[again.clone(), again.clone(), anew, again]));
-    assert_eq!((assignments.len(), repeated), (2, 2));
+    let (assignments, _, left_out) = read(pcap(1, &[again.clone(), again.clone(), anew, again]));
+    assert_eq!((assignments.len(), left_out.repeated), (2, 2));
+}
+
+/// A SYN from `saddr`, on the interface `any`.
+fn syn_from(saddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
+    let tcp = PacketBuilder::ipv4(saddr, [192, 0, 2, 1], 64).tcp(sport, 443, sequence, 64_240);
+    let mut packet = Vec::new();
+    tcp.syn().write(&mut packet, &[]).unwrap();
+    behind(&[[0; 14].as_slice(), &[8, 0]].concat(), &packet)
+}
+
+#[test]
+fn a_connection_counts_once_before_and_behind_nat() {
+    let (inside, outside) = ([10, 0, 0, 1], [198, 51, 100, 7]);
+    let packets = [
+        syn_from(inside, 40_001, 7),
+        syn_from(outside, 40_001, 7),
+        syn_from(inside, 40_002, 8),
+        // Another client has that port of the outside address.
+        syn_from(outside, 1_024, 8),
+        // The packet is sent again, and both looks are.
+        syn_from(inside, 40_002, 8),
+        syn_from(outside, 1_024, 8),
+    ];
+    let (assignments, _, left_out) = read(pcap(113, &packets));
+    let sources: Vec<_> = assignments.iter().map(|a| (a.flow.saddr, a.sport)).collect();
+    assert_eq!(sources, [(inside.into(), Some(40_001)), (inside.into(), Some(40_002))]);
+    assert_eq!(left_out, LeftOut { repeated: 2, translated: 2, translated_kept_port: 1 });
+}
+
+#[test]
+fn what_only_looks_like_nat_counts() {
+    let one = [10, 0, 0, 1];
+    // A scanner has one sequence number for all of its ports.
+    let scanner = [syn_from(one, 40_001, 7), syn_from(one, 40_002, 7)];
+    assert_eq!(read(pcap(113, &scanner)).0.len(), 2);
+    // The same number by chance, seconds later.
+    let later = [
+        syn_from(one, 40_001, 7),
+        syn_from(one, 40_002, 8),
+        syn_from(one, 40_003, 9),
+        syn_from([10, 0, 0, 2], 40_001, 7),
+    ];
+    assert_eq!(read(pcap(113, &later)).0.len(), 4);
 }
 
 #[test]

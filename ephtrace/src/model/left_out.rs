@@ -1,0 +1,34 @@
+//! Packets of a capture that are no assignments of their own.
+
+use serde::Serialize;
+
+/// SYN packets that were left out, as the capture has their connection already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LeftOut {
+    /// Packets that were sent, or captured, again.
+    pub repeated: u64,
+    /// Packets that were captured a second time with the source that a NAT gave them.
+    pub translated: u64,
+    /// Of these, the ones whose source port the NAT kept.
+    pub translated_kept_port: u64,
+}
+
+impl LeftOut {
+    /// In words, a line for each kind.
+    pub fn lines(&self) -> Vec<String> {
+        let Self { repeated, translated, translated_kept_port: kept } = *self;
+        let mut lines = Vec::new();
+        if repeated > 0 {
+            lines.push(format!("{repeated} packets that were sent again were left out"));
+        }
+        if translated > 0 {
+            lines.push(format!(
+                "{translated} connections were captured again behind a NAT, and count once: it \
+                 kept the port of {kept}, and chose another for {}",
+                translated - kept
+            ));
+        }
+        lines
+    }
+}
