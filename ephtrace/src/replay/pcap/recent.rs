@@ -18,9 +18,12 @@ const MAX_SEEN: usize = 65_536;
 /// section 4.3).
 const QUIET_NS: u64 = 120_000_000_000;
 
-/// Between the two looks that a capture on all interfaces has at a packet, before and behind NAT, in
-/// nanoseconds: more than the same host needs to pass it on.
+/// Between the two looks that a capture on all interfaces has at a packet, before and behind NAT,
+/// in nanoseconds: more than the same host needs to pass it on.
 const PASSED_ON_NS: u64 = 1_000_000_000;
+
+/// What a packet keeps behind a NAT: the first sequence number and the destination.
+type Passed = (Option<u32>, IpAddr, u16);
 
 /// The connections of late: two generations, as in `analyse::lanes`.
 #[derive(Default)]
@@ -28,7 +31,7 @@ pub(super) struct RecentSyns {
     young: HashSet<Sent, FxBuildHasher>,
     old: HashSet<Sent, FxBuildHasher>,
     /// The last one with a sequence number, by that and the destination, and its time.
-    last: HashMap<(Option<u32>, IpAddr, u16), (Sent, u64), FxBuildHasher>,
+    last: HashMap<Passed, (Sent, u64), FxBuildHasher>,
 }
 
 impl RecentSyns {
