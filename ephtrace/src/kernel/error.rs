@@ -83,6 +83,12 @@ pub(super) fn explain(
         (Some(libc::EPERM), _) if is_on_cgroup(program) && support.missing_rights.is_empty() => {
             not_on_cgroup(name, support)
         }
+        (Some(libc::EPERM | libc::EACCES), _) if support.missing_rights.is_empty() => {
+            AttachError::NotPermitted(format!(
+                "the kernel refuses {name} although this process has the rights: a policy forbids \
+                 it (seccomp of a container, SELinux, AppArmor or another security module)"
+            ))
+        }
         (Some(libc::EPERM | libc::EACCES), _) => AttachError::NotPermitted(format!(
             "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
              sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"

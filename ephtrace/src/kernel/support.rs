@@ -60,7 +60,8 @@ impl Support {
         Self {
             release: read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()),
             is_root: effective_uid() == Some(0),
-            missing_rights: missing_rights(effective_capabilities()),
+            // Without /proc, a trial tells.
+            missing_rights: effective_capabilities().map_or_else(Vec::new, missing_rights),
             lockdown: read("/sys/kernel/security/lockdown")
                 .map(|text| active_lockdown(&text))
                 .ok_or(LockdownUnknown),
@@ -94,8 +95,8 @@ fn effective_uid() -> Option<u32> {
     status_field("Uid")?.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn effective_capabilities() -> u64 {
-    status_field("CapEff").and_then(|hex| u64::from_str_radix(&hex, 16).ok()).unwrap_or(0)
+fn effective_capabilities() -> Option<u64> {
+    u64::from_str_radix(&status_field("CapEff")?, 16).ok()
 }
 
 /// Which of the rights that tracing needs are not in `caps` (`CapEff`).

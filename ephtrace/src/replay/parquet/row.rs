@@ -4,7 +4,10 @@ use parquet::data_type::ByteArray;
 
 use super::columns::{Column, Columns};
 use crate::{
-    model::{Assignment, Draft, columns::Read},
+    model::{
+        Assignment, Draft,
+        columns::{Read, TS_NS},
+    },
     replay::names,
 };
 
@@ -63,6 +66,10 @@ impl Row {
 /// Sets what a column of numbers has; nothing where it is larger than it can be.
 fn set_number(draft: &mut Draft, column: &Column<i64>, row: usize) -> Result<(), String> {
     let value = column.value(row).copied();
+    // Ids are unsigned numbers of 64 bits, which Parquet has as signed ones; a time is none.
+    if column.name() == TS_NS.name && value.is_some_and(i64::is_negative) {
+        return Err(format!("`{}` is before 1970", TS_NS.name));
+    }
     match column.how_to_read() {
         Read::U64(set) => set(draft, value.map(i64::cast_unsigned)),
         Read::U32(set) => set(draft, value.and_then(|n| n.try_into().ok())),

@@ -151,18 +151,19 @@ fn other_programs_types_are_understood() {
 #[test]
 fn rows_that_mean_nothing_are_named_and_the_rest_is_used() {
     let (read, broken, losses) = read(foreign(&[
-        ("ts_ns", Values::Int64(&[1, 2, 3, 4])),
-        ("saddr", Values::Text(&["ten", "10.0.0.1", "10.0.0.1", "10.0.0.1"])),
-        ("sport", Values::Int64(&[40_000, 70_000, 0, 40_000])),
-        ("daddr", Values::Text(&["10.0.0.2", "10.0.0.2", "10.0.0.2", "10.0.0.2"])),
-        ("dport", Values::Int64(&[80, 80, 80, 80])),
-        ("errno", Values::Int64(&[0, 0, 0, 0])),
+        ("ts_ns", Values::Int64(&[1, 2, 3, i64::MIN, 5])),
+        ("saddr", Values::Text(&["ten", "10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1"])),
+        ("sport", Values::Int64(&[40_000, 70_000, 0, 40_000, 40_000])),
+        ("daddr", Values::Text(&["10.0.0.2"; 5])),
+        ("dport", Values::Int64(&[80; 5])),
+        ("errno", Values::Int64(&[0; 5])),
     ]));
-    assert_eq!((read.len(), losses.unreadable), (1, 3));
+    assert_eq!((read.len(), losses.unreadable), (1, 4));
     insta::assert_snapshot!(broken.join("\n"), @"
     row 1: `saddr` 'ten' is no IP address
     row 2: `sport` is not from 0 to 65535
     row 3: no port (`sport`), but no error (`errno`) either
+    row 4: `ts_ns` is before 1970
     ");
 }
 
