@@ -58,14 +58,15 @@ fn load(settings: &Settings, needs: Needs, log_level: u8) -> Result<Ebpf, Attach
         match errno(&error) {
             Some(libc::EPERM) => AttachError::NotPermitted(format!(
                 "the kernel refuses BPF maps ({chain}); run `sudo ephtrace`, and in a container \
-                 give it CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (up to Linux 5.10, CAP_SYS_RESOURCE \
-                 or a higher `ulimit -l`, too)"
+                 give it CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (up to Linux 5.10, \
+                 CAP_SYS_RESOURCE or a higher `ulimit -l`, too)"
             )),
             Some(libc::EMFILE | libc::ENFILE) => AttachError::Unsupported(format!(
                 "no more files can be opened ({chain}); raise the limit (`ulimit -n 1024`)"
             )),
             Some(libc::ENOMEM) => AttachError::Unsupported(format!(
-                "the kernel has no memory for the maps ({chain}); a smaller `--ring-size` takes less"
+                "the kernel has no memory for the maps ({chain}); a smaller `--ring-size` takes \
+                 less"
             )),
             _ => AttachError::Unsupported(format!(
                 "the eBPF object can't be loaded ({chain}); Linux 5.10 or later is needed"
