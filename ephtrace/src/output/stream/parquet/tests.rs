@@ -239,8 +239,9 @@ proptest! {
     #[test]
     fn any_assignment_is_read_back(
         ts_ns in 0..=i64::MAX as u64, cookie: Option<u64>, name in ".{0,20}",
-        saddr: std::net::IpAddr, daddr: std::net::IpAddr, sport in 1_u16.., dport in 1_u16.., tried: Option<u32>,
-        step: Option<i32>, latency_ns: Option<u64>, salt_epoch: Option<u64>, uid: Option<u32>,
+        saddr: std::net::IpAddr, daddr: std::net::IpAddr, sport in 1_u16.., dport in 1_u16..,
+        tried: Option<u32>, step: Option<i32>, latency_ns: Option<u64>, salt_epoch: Option<u64>,
+        uid: Option<u32>,
     ) {
         let scratch = Scratch::new("any");
         let (saddr, daddr) = (saddr.to_canonical(), daddr.to_canonical());
