@@ -19,7 +19,7 @@ use crate::{
 };
 
 tests! {
-    each_hook: counters_add_up_whatever_happens;
+    first_hook: counters_add_up_whatever_happens;
 }
 
 /// What happens beside a trace.
