@@ -188,7 +188,13 @@ fn an_open_search_outlives_many_others(hook: &str) -> Result<()> {
     let tracer = Tracer::start(&scratch, hook, &["-c", crowd.name(), "--origin", "connect"])?;
     let report = crowd.storm()?;
     let trace = tracer.stop()?;
-    let summary = trace.complete()?;
-    ensure!(summary.assignments + trace.left_out() == report.connects, "{report:?}: {summary:?}");
+    // For return probes, the kernel has room for a few calls at once, and counts those beyond.
+    let (summary, missed) = if hook == "kprobe" {
+        let summary = trace.ended_well()?;
+        (summary, summary.losses["hook_missed"] + summary.losses["return_missed"])
+    } else {
+        (trace.complete()?, trace.left_out())
+    };
+    ensure!(summary.assignments + missed == report.connects, "{report:?}: {summary:?}");
     Ok(())
 }
