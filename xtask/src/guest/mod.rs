@@ -64,7 +64,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 2)]
     processors: u32,
     /// Give up on a guest after this time
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2700)]
     timeout: u64,
     /// Hooks that the tests in guests go through, with commas
     #[arg(long, value_name = "HOOKS", default_value = "fentry,kprobe,sock_ops")]
