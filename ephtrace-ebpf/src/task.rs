@@ -39,7 +39,7 @@ pub(crate) fn owner(_ctx: &impl EbpfContext) -> Owner {
     seen_as((ids >> 32) as u32, ids as u32)
 }
 
-/// The same for programs that may not ask for the ids (on cgroups, up to Linux 6.1).
+/// The current task's ids, for programs that may not ask for them (on cgroups, up to Linux 6.1).
 #[inline(always)]
 pub(crate) fn read_owner() -> Owner {
     let task = current() as *const u8;
@@ -80,8 +80,8 @@ fn namespace_ids() -> Option<(u32, u32)> {
     Some((id(process)?, id(thread)?))
 }
 
-/// Where a `struct pid` keeps its id in the loader's namespace, in bytes from its start. Threads of
-/// one process are in the same namespaces.
+/// The place in a `struct pid` of its id in the loader's namespace, in bytes from the start.
+/// Threads of one process are in the same namespaces.
 #[inline(always)]
 fn place_of_id(pid: *const u8) -> Option<usize> {
     let deepest = read::probe::<u32>(pid, setting!(offsets.pid_level))?;

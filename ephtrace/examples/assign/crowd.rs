@@ -24,7 +24,7 @@ use crate::{
     ways::fastopen::{deferring_client, in_fastopen_netns},
 };
 
-/// What `assign crowd` takes.
+/// Arguments of `assign crowd`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many threads connect at once

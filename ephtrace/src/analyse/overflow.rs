@@ -1,4 +1,4 @@
-//! What found no room in the ring buffer, so that it was only counted.
+//! Assignments that found no room in the ring buffer, so that they were only counted.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
@@ -68,7 +68,7 @@ impl Overflow {
 struct Process<'rows> {
     /// One of them, for the names.
     row: &'rows (TotalsKey, Totals),
-    /// What all of them lost.
+    /// Assignments that all of them lost.
     lost: u64,
 }
 

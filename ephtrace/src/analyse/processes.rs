@@ -59,7 +59,7 @@ impl Name {
     }
 }
 
-/// What tells a process from the others: its id, or that on the host with the bit [`OUTSIDE`].
+/// A process is told from the others by its id, or by that on the host with the bit [`OUTSIDE`].
 fn id_of(assignment: &Assignment) -> Option<u32> {
     assignment.pid.or(assignment.host_pid.map(|pid| pid | OUTSIDE))
 }

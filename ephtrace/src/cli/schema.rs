@@ -1,4 +1,4 @@
-//! What `schema` was asked for.
+//! Arguments of `ephtrace schema`.
 
 use clap::Args;
 

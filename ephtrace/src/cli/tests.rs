@@ -137,7 +137,7 @@ fn commands(page: &str) -> Vec<String> {
     found.iter().filter_map(rest).collect()
 }
 
-/// What the pages have in the place of something else.
+/// Placeholders of the pages, and a value for each.
 const PLACEHOLDERS: [(&str, &str); 3] = [("[--", "--"), ("]", ""), ("KIND", "stream")];
 
 #[test]
