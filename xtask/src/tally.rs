@@ -6,14 +6,18 @@ use std::{
     process::ExitCode,
 };
 
+use crate::say::result;
+
 /// What stands before the name of a test that `cargo test` leaves to a stage of its own.
 const ELSEWHERE: &str = "test [root] ";
 
 /// Counted from lines `test NAME ... ok` as they come, and `test result: …`, which settles them. A
 /// run that is cut short keeps what it had.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     counts: Counts,
+    /// The names of those that failed, as far as a line told them.
+    failures: Vec<String>,
     /// By the lines since the last summary.
     unsettled: Counts,
 }
@@ -57,13 +61,20 @@ impl Tally {
     }
 
     /// Tests that passed.
-    pub(crate) fn passed(self) -> u32 {
+    pub(crate) fn passed(&self) -> u32 {
         self.counts.passed
     }
 
     /// Tests that failed.
-    pub(crate) fn failed(self) -> u32 {
+    pub(crate) fn failed(&self) -> u32 {
         self.counts.failed
+    }
+
+    /// Says of each failure where it was.
+    pub(crate) fn place_failures(&mut self, place: &str) {
+        for name in &mut self.failures {
+            *name = format!("{place}: {name}");
+        }
     }
 
     /// What was left to another stage is run by none: it is skipped, too.
@@ -76,10 +87,14 @@ impl Tally {
         if let Some((_, summary)) = line.split_once("test result: ") {
             let elsewhere = std::mem::take(&mut self.unsettled).elsewhere;
             self.counts += summed_up(summary, elsewhere);
-        } else if let Some((_, outcome)) =
+        } else if let Some((name, outcome)) =
             line.strip_prefix("test ").and_then(|test| test.rsplit_once(" ... "))
         {
-            self.unsettled += one(outcome, line.starts_with(ELSEWHERE));
+            let one = one(outcome, line.starts_with(ELSEWHERE));
+            if one.failed > 0 {
+                self.failures.push(name.trim_start_matches("[root]").trim().to_owned());
+            }
+            self.unsettled += one;
         }
     }
 
@@ -88,8 +103,16 @@ impl Tally {
         self.counts += std::mem::take(&mut self.unsettled);
     }
 
+    /// Tells it, with the failures by name once more: where each ended may be an hour back.
+    pub(crate) fn tell(&self) {
+        for name in &self.failures {
+            result(format_args!("failed: {name}"));
+        }
+        result(self);
+    }
+
     /// Success if nothing failed.
-    pub(crate) fn exit_code(self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         if self.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
@@ -128,6 +151,7 @@ fn summed_up(summary: &str, elsewhere: u32) -> Counts {
 impl AddAssign for Tally {
     fn add_assign(&mut self, more: Self) {
         self.counts += more.counts;
+        self.failures.extend(more.failures);
     }
 }
 
@@ -171,7 +195,10 @@ mod tests {
             "test [root] e::sock_ops   ... ignored (no module here)",
             "test f ... ",
         ];
-        assert_eq!(tally(&lines).to_string(), "2 passed, 1 failed, 2 skipped");
+        let mut tally = tally(&lines);
+        assert_eq!(tally.to_string(), "2 passed, 1 failed, 2 skipped");
+        tally.place_failures("6.1");
+        assert_eq!(tally.failures, ["6.1: b"]);
     }
 
     #[test]

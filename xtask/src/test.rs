@@ -50,7 +50,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             total += stage("the instructions of a connect", bench::instructions::check);
         }
     }
-    result(total);
+    total.tell();
     Ok(total.exit_code())
 }
 

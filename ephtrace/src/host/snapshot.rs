@@ -253,8 +253,10 @@ fn list_by_diag(sysctls: &Sysctls) -> Result<Listing, DiagError> {
     let mut listing = Listing::default();
     for _ in 0..MAX_ATTEMPTS {
         listing = Listing::default();
+        let began_ns = now_ns();
         let interrupted =
             sock_diag::list(Transport::Tcp, |socket| listing.add_tcp(socket, sysctls))?;
+        listing.ts_ns = began_ns.midpoint(now_ns());
         listing.tcp.interrupted = interrupted;
         if !interrupted {
             break;
@@ -265,8 +267,10 @@ fn list_by_diag(sysctls: &Sysctls) -> Result<Listing, DiagError> {
 }
 
 fn list_by_proc(sysctls: &Sysctls) -> io::Result<Listing> {
+    let began_ns = now_ns();
     let mut listing = Listing { source: Source::Proc, ..Listing::default() };
     proc_net::list(Transport::Tcp, |socket| listing.add_tcp(socket, sysctls))?;
+    listing.ts_ns = began_ns.midpoint(now_ns());
     proc_net::list(Transport::Udp, |socket| listing.add_udp(socket, sysctls))?;
     Ok(listing)
 }

@@ -39,6 +39,10 @@ pub struct Namespace {
     /// Which.
     #[serde(flatten)]
     pub place: NetnsRef,
+    /// When its TCP sockets were listed, in nanoseconds since the Unix epoch: to find whose they are
+    /// may take seconds more.
+    #[serde(skip)]
+    pub listed_ns: u64,
     /// What it is set to.
     pub settings: NetnsSettings,
     /// Connected TCP sockets on ports that connect could have chosen: the sum of `in_use` over all

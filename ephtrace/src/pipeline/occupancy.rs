@@ -143,13 +143,16 @@ impl Occupancy {
             taken_by::add(&mut facts.destinations);
         }
         self.tracked.since_last(&mut facts.namespaces);
+        let now_ns = interval.end_ns;
         for row in &mut interval.rows {
             row.capacity = followed_flow(row.flow, row.origin)
-                .and_then(|key| self.capacity(&key, row.numbers.range));
+                .and_then(|key| self.capacity(&key, row.numbers.range))
+                .map(|capacity| capacity.seen_at(now_ns));
         }
         for one in &mut facts.destinations {
-            one.capacity =
-                followed_flow(one.flow, one.origin).and_then(|key| self.capacity(&key, one.range));
+            one.capacity = followed_flow(one.flow, one.origin)
+                .and_then(|key| self.capacity(&key, one.range))
+                .map(|capacity| capacity.seen_at(now_ns));
         }
     }
 
@@ -186,7 +189,7 @@ impl Occupancy {
                 let part = namespace.settings.part(followed.range);
                 followed.range = followed.range.map(|_| part);
                 let taken = taken(namespace, in_use.get(key).copied(), part);
-                followed.series.push(inventory.ts_ns, taken, followed.assigned);
+                followed.series.push(namespace.listed_ns, taken, followed.assigned);
                 followed.capacity = followed.series.capacity(namespace.settings.usable_in(part));
             }
         }

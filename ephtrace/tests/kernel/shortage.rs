@@ -140,7 +140,8 @@ fn foretold(looks: &str, truth: &[Attempt]) -> Result<()> {
         else {
             continue;
         };
-        let at_ns = capacity["at_ns"].as_u64().context("no time")?;
+        let (at_ns, now_ns) = (capacity["at_ns"].as_u64(), look["ts_ns"].as_u64());
+        let at_ns = at_ns.max(now_ns).context("no time")?;
         if look["type"] != "storm" || !(PORTS / 2..PORTS).contains(&in_use) || at_ns >= end {
             continue;
         }

@@ -22,7 +22,7 @@ use self::{
     machine::{Accelerator, Machine},
     verdict::{Outcome, Verdict},
 };
-use crate::{artifacts, say::result, tally::Tally};
+use crate::{artifacts, tally::Tally};
 
 /// An emulated processor makes about 3000 connects a second: what takes a host a moment would take
 /// it minutes.
@@ -88,7 +88,7 @@ impl Options {
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.command.is_empty() {
         let tests = test(&args.options)?;
-        result(tests);
+        tests.tell();
         return Ok(tests.exit_code());
     }
     let outcomes = boot(&args.options, Prefix::IfMany, &plan(args)?)?;

@@ -67,7 +67,7 @@ impl Display for Outcome {
 pub(crate) fn report(outcomes: &[Outcome]) -> Tally {
     let mut total = Tally::default();
     for outcome in outcomes {
-        let mut tests = outcome.tests;
+        let mut tests = outcome.tests.clone();
         let sound = match outcome.verdict {
             Verdict::Exited(0) => tests.passed() > 0 && tests.failed() == 0,
             Verdict::Exited(_) => tests.failed() > 0,
@@ -76,7 +76,9 @@ pub(crate) fn report(outcomes: &[Outcome]) -> Tally {
         if !sound {
             tests.fail();
         }
-        result(format_args!("guest {}: {tests}", outcome.kernel));
+        let guest = format!("guest {}", outcome.kernel);
+        result(format_args!("{guest}: {tests}"));
+        tests.place_failures(&guest);
         total += tests;
     }
     total

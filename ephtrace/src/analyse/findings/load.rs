@@ -97,8 +97,8 @@ fn is_full(d: &DestinationFacts) -> bool {
 
 fn runs_out(facts: &Facts) -> Vec<Finding> {
     let ending = facts.destinations.iter().filter_map(|d| {
-        let capacity = d.capacity.filter(|_| d.no_port == 0)?;
-        let seconds = capacity.full_in_s.filter(|&s| s > 0.0 && s <= SOON_S)?;
+        let capacity = d.capacity.filter(|c| d.no_port == 0 && c.in_use < c.usable)?;
+        let seconds = capacity.full_in_s.filter(|&s| s <= SOON_S)?;
         Some((d, capacity, seconds))
     });
     ending

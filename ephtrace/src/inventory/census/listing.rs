@@ -15,6 +15,8 @@ const MAX_SOCKETS: usize = 1 << 20;
 /// The sockets of one namespace, as they were listed.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
+    /// When the TCP sockets were listed, in nanoseconds since the Unix epoch: half way through.
+    pub ts_ns: u64,
     /// TCP sockets whose local port is inside the range, in any order; one may come twice.
     pub in_range: Vec<Socket>,
     /// UDP sockets whose local port is inside the range, likewise.

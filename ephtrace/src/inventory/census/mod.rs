@@ -134,6 +134,7 @@ impl Census {
         let asked = asked.collect();
         let ports = ports.split(self.sysctls.range);
         Namespace {
+            listed_ns: self.listing.ts_ns,
             settings: NetnsSettings::new(&self.sysctls),
             sockets: by_state.total(),
             by_state,

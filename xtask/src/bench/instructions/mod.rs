@@ -49,7 +49,7 @@ pub(super) struct InstructionsArgs {
 pub(super) fn main(args: &InstructionsArgs) -> Result<ExitCode> {
     if args.check {
         let tests = check()?;
-        result(tests);
+        tests.tell();
         return Ok(tests.exit_code());
     }
     let mut guests = if args.reduced { runs::reduced() } else { runs::full(&guests::peers()) };
