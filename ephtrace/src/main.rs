@@ -6,7 +6,7 @@ use clap::Parser as _;
 use ephtrace::{
     cli::Cli,
     commands::{self, settings::UsageError},
-    messages,
+    messages, output,
 };
 
 fn main() -> ExitCode {
@@ -18,6 +18,10 @@ fn main() -> ExitCode {
     let level = command.verbosity().level();
     messages::init_log(level);
     match commands::execute(command, level) {
+        Ok(_) if let Some(signal) = output::stuck::unread() => {
+            messages::tell_unread();
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+        }
         Ok(code) => code,
         Err(error) if messages::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -13,6 +13,14 @@ pub fn tell(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "ephtrace: {}", without_numbers(&format!("{error:#}")));
 }
 
+/// Says that the end of the output has gone nowhere.
+pub fn tell_unread() {
+    let _ = writeln!(
+        io::stderr(),
+        "ephtrace: nobody reads the output: its end is missing, the last line may be cut"
+    );
+}
+
 /// The command line can't be understood, or asks for help. To a monitoring system 2 would mean
 /// something else.
 pub fn misunderstood(error: &clap::Error) -> ExitCode {

@@ -71,9 +71,9 @@ pub struct Capacity {
     /// Assignments a second that could go on for ever: usable ports over the time that one stays in
     /// use.
     pub sustainable_per_second: Option<f64>,
-    /// Seconds until half of the ports are in use, at the present trend, from the end of the interval
-    /// or from `at_ns`, whichever is later; 0 if they are, null if the trend does not lead there
-    /// within a day.
+    /// Seconds until half of the ports are in use, at the present trend, from the end of the
+    /// interval or from `at_ns`, whichever is later; 0 if they are, null if the trend does not lead
+    /// there within a day.
     pub half_in_s: Option<f64>,
     /// Seconds until none is left, likewise.
     pub full_in_s: Option<f64>,
@@ -81,6 +81,7 @@ pub struct Capacity {
 
 impl Capacity {
     /// The same, told at a later time: the forecasts are so much nearer.
+    #[must_use]
     pub fn seen_at(self, now_ns: u64) -> Self {
         let age_s = seconds(self.at_ns, self.at_ns.max(now_ns));
         let nearer = |after_s: f64| (after_s - age_s).max(0.0);

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Write as _},
+    io::{self, Write},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
@@ -24,7 +24,10 @@ use crate::{
     cli::StormArgs,
     host::{clock::Clock, containers::Containers, netns},
     model::{Filter, Hook, losses::Losses},
-    output::tables::storm::{IntervalReport, LOOK, WHOLE, write_findings},
+    output::{
+        stuck::unread,
+        tables::storm::{IntervalReport, LOOK, WHOLE, write_findings},
+    },
     pipeline::{
         announce::{announce, tell_blinded, tell_module},
         counting::{self, Counting, CountingOptions, CumulativeTotals},
@@ -217,8 +220,11 @@ impl<'a> Storm<'a> {
         let tracer = &self.counting.tracer;
         let seen = (tracer.hook, tracer.unseen_failures());
         let look = IntervalReport::new(WHOLE, seen, interval, found, losses);
-        let mut out = io::stdout().lock();
-        if self.settings.json {
+        // Where nobody reads the output, somebody may read this.
+        let is_read = unread().is_none();
+        let mut out: Box<dyn Write> =
+            if is_read { Box::new(io::stdout().lock()) } else { Box::new(io::stderr()) };
+        if self.settings.json && is_read {
             look.write_json(&mut out)?;
         } else {
             look.write_text(&mut out, self.settings.limit)?;

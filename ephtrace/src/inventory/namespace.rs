@@ -39,8 +39,7 @@ pub struct Namespace {
     /// Which.
     #[serde(flatten)]
     pub place: NetnsRef,
-    /// When its TCP sockets were listed, in nanoseconds since the Unix epoch: to find whose they are
-    /// may take seconds more.
+    /// When its TCP sockets were listed, in nanoseconds since the Unix epoch.
     #[serde(skip)]
     pub listed_ns: u64,
     /// What it is set to.
@@ -92,8 +91,7 @@ impl Namespace {
         connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
     }
 
-    /// Ports of a [part](NetnsSettings::part) of the range that connect could still choose for
-    /// `one`.
+    /// Ports of a [part](NetnsSettings::part) that connect could still choose for `one`.
     pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
         let from = self.taken.partition_point(|&port| port < part.low);
         let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
@@ -383,7 +381,6 @@ struct Counted {
     odd: u32,
 }
 
-// The signature is serde's.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn counted<S: Serializer>(ports: &Parity, serializer: S) -> Result<S::Ok, S::Error> {
     let Parity { even, odd } = *ports;

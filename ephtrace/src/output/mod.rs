@@ -11,6 +11,7 @@ pub mod page;
 pub mod screen;
 pub mod sink;
 pub mod stream;
+pub mod stuck;
 pub mod summary;
 pub mod tables;
 #[cfg(test)]

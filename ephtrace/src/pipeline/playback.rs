@@ -42,6 +42,7 @@ const ITEMS: usize = 256;
 
 /// Plays the recording at `file`, `speed` times as fast as it happened; 0 is as fast as it goes.
 pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
+    let ends = ShutdownSignals::new()?;
     let reader = block_on(Reader::open(file))?;
     let about = About {
         source: format!("recording {}", reader.name()),
@@ -57,13 +58,12 @@ pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
     let sink = LiveSink::new(state.clone(), notices);
     let stages = Stages::new(None, None, sink).knowing(reader.kernel_rules());
     let mut player = block_on(Player::begin(reader, stages, state, speed))?;
-    block_on(show(&mut player))?;
+    block_on(show(&mut player, ends))?;
     let summary = player.stages.summary(None, BUSIEST, player.replay.circumstances());
     Ok(player.stages.finish(player.last_ns, &summary)?)
 }
 
-async fn show(player: &mut Player) -> Result<()> {
-    let mut ends = ShutdownSignals::new()?;
+async fn show(player: &mut Player, mut ends: ShutdownSignals) -> Result<()> {
     let mut view = View::open(player.state.clone())?;
     let mut turn = interval(DRAIN_EVERY);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,36 +1,139 @@
-//! The signals that end a run.
+//! The signals that end a run, and its end even where its output is stuck.
+//!
+//! The run's own thread may be in a write that nobody takes, so another one waits for the signals.
+//! Both know of each other by [`Shared`].
 
-use std::{fs, future::poll_fn, task::Poll};
+use std::{
+    fs,
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+    },
+};
+use tokio::sync::Notify;
+
+use crate::{
+    output::stuck::{Stuck, Writer},
+    tui::terminal,
+};
+
+/// How often a run that is to end is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Until when another signal is the same event: a connection that breaks sends SIGHUP by the kernel
+/// and by the shell.
+const SAME_EVENT: Duration = Duration::from_millis(200);
+
+/// How long a run that has not begun yet may take to notice the signal.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 /// Those that a run waits for: from the keyboard, from `kill`, and from a terminal that is gone,
 /// such as one of a connection that was dropped.
-pub(crate) struct ShutdownSignals(Vec<Signal>);
+///
+/// After the first one, a write that nobody takes is given up; another one ends the process at
+/// once.
+pub(crate) struct ShutdownSignals(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    come: Notify,
+    /// The run waits for signals from now on.
+    has_begun: AtomicBool,
+}
 
 impl ShutdownSignals {
+    /// Takes them from now on. To be called on the thread that writes, before it starts another.
+    ///
     /// A hangup that was ignored from the start stays so: `nohup` wants the run to outlive its
     /// terminal. Not so the others: scripts start what is in the background with SIGINT ignored,
     /// and then send it.
     pub(crate) fn new() -> Result<Self> {
-        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit()];
+        let mut signals = SigSet::empty();
+        signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT]);
         let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
         if !is_in(ignored, libc::SIGHUP) {
-            kinds.push(SignalKind::hangup());
+            signals.add(Signal::SIGHUP);
         }
-        let signals = kinds.into_iter().map(|kind| signal(kind).context("can't wait for signals"));
-        signals.collect::<Result<_>>().map(Self)
+        let cannot_wait = "can't wait for signals";
+        // Blocked, they are kept until somebody reads them, even those that are ignored.
+        signals.thread_block().context(cannot_wait)?;
+        let incoming = Incoming(
+            SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+                .context(cannot_wait)?,
+        );
+        let (shared, writer) = (Arc::new(Shared::default()), Writer::this_thread());
+        let seen = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || watch(&incoming, &seen, writer))
+            .context(cannot_wait)?;
+        Ok(Self(shared))
     }
 
     /// Waits for one of them.
     pub(crate) async fn wait(&mut self) {
-        poll_fn(|cx| {
-            let is_there = self.0.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
-            if is_there { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        self.0.has_begun.store(true, Ordering::Relaxed);
+        self.0.come.notified().await;
     }
+}
+
+/// Signals as they come.
+struct Incoming(SignalFd);
+
+impl Incoming {
+    /// The next one; `None` if none comes within `timeout`.
+    fn next(&self, timeout: PollTimeout) -> Option<i32> {
+        let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        // An interrupted wait brings no signal.
+        let _ = poll(&mut polled, timeout);
+        let read = self.0.read_signal().ok().flatten()?;
+        i32::try_from(read.ssi_signo).ok()
+    }
+}
+
+/// Tells the run of the first signal, and sees to it that it ends.
+fn watch(incoming: &Incoming, shared: &Shared, writer: Writer) {
+    let first = loop {
+        if let Some(signal) = incoming.next(PollTimeout::NONE) {
+            break signal;
+        }
+    };
+    shared.come.notify_one();
+    let since = Instant::now();
+    let mut stuck = Stuck::new(writer);
+    let tick = PollTimeout::try_from(LOOK_EVERY).unwrap_or(PollTimeout::ZERO);
+    loop {
+        let again = incoming.next(tick).filter(|_| since.elapsed() >= SAME_EVENT);
+        if let Some(signal) = again {
+            end_now(signal);
+        }
+        if since.elapsed() >= PATIENCE && !shared.has_begun.load(Ordering::Relaxed) {
+            end_now(first);
+        }
+        if let Some(output) = stuck.output() {
+            stuck.let_go(output, first);
+        }
+    }
+}
+
+/// Ends the process as the shell expects of one that a signal ended. The kernel half goes with it:
+/// its programs are attached by file descriptors.
+fn end_now(signal: i32) -> ! {
+    terminal::leave_at_once();
+    // SAFETY: takes a number and does not return; nothing that has to be written is left behind.
+    unsafe { libc::_exit(128 + signal) }
 }
 
 /// The set of ignored signals, as `/proc/PID/status` has it.

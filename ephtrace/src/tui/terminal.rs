@@ -6,6 +6,7 @@
 use std::{
     io::{self, IsTerminal as _},
     os::fd::AsFd as _,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -14,7 +15,10 @@ use log::LevelFilter;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::{
     DefaultTerminal,
-    crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    crossterm::{
+        event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+        terminal::disable_raw_mode,
+    },
 };
 
 use super::{
@@ -26,6 +30,24 @@ use crate::output::screen::wants_colour;
 
 /// Keys that are taken at once, so that pasted text does not stop the rest.
 const MAX_KEYS: usize = 64;
+
+/// Whether a view has the terminal to itself.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Leaves the view without waiting for anything, for a process that is about to end.
+pub(crate) fn leave_at_once() {
+    if !IS_TAKEN.load(Ordering::Relaxed) {
+        return;
+    }
+    let _ = disable_raw_mode();
+    let stdout = io::stdout();
+    let mut polled = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        // Past the lock of `stdout`, which the thread that draws may have: the other screen goes,
+        // the cursor comes.
+        let _ = nix::unistd::write(&stdout, b"\x1b[?1049l\x1b[?25h");
+    }
+}
 
 /// A terminal that the view has to itself, until this is dropped.
 pub struct Terminal {
@@ -50,6 +72,7 @@ impl Terminal {
     /// standard error goes elsewhere; what they tell of losses is counted and shown.
     pub fn open() -> io::Result<Self> {
         let log_level = log::max_level();
+        IS_TAKEN.store(true, Ordering::Relaxed);
         let terminal = ratatui::try_init().inspect_err(|_| ratatui::restore())?;
         if io::stderr().is_terminal() {
             log::set_max_level(LevelFilter::Off);
@@ -100,6 +123,7 @@ impl Drop for Terminal {
         if !thread::panicking() {
             let _ = ratatui::try_restore();
         }
+        IS_TAKEN.store(false, Ordering::Relaxed);
         log::set_max_level(self.log_level);
     }
 }

@@ -26,6 +26,7 @@ mod compare;
 mod conntrack;
 mod cost;
 mod doctor;
+mod endings;
 mod exclusive;
 mod exits;
 mod explain;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
         conntrack::TESTS,
         cost::TESTS,
         doctor::TESTS,
+        endings::TESTS,
         exclusive::TESTS,
         exits::TESTS,
         explain::TESTS,

@@ -90,6 +90,11 @@ pub(crate) fn sequences() -> Result<u64> {
     number("EPHTRACE_SEQUENCES", 4)
 }
 
+/// How many signals are sent to each command: `EPHTRACE_SIGNALS`; 10 by hand.
+pub(crate) fn signals() -> Result<usize> {
+    number("EPHTRACE_SIGNALS", 1)
+}
+
 /// How many seconds verdicts are looked at live: `EPHTRACE_LIVE_SECONDS`; 600 by hand.
 pub(crate) fn live_seconds() -> Result<u32> {
     number("EPHTRACE_LIVE_SECONDS", 20)

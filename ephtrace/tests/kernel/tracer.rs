@@ -355,7 +355,7 @@ pub(crate) struct Stderr {
 }
 
 impl Stderr {
-    fn read(stderr: ChildStderr) -> Self {
+    pub(crate) fn read(stderr: ChildStderr) -> Self {
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {

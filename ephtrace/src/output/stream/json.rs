@@ -13,6 +13,7 @@ use crate::output::{
     kind::{Kind, write_object},
     notices::{Loss, Notices},
     sink::Sink,
+    stuck::unread,
 };
 use crate::{
     analyse::summary::Summary,
@@ -168,7 +169,12 @@ impl<T: Target> Sink for JsonSink<T> {
         }
         let ts = self.time(ts_ns);
         write_object(self.lines.line(), Kind::Summary, &SummaryLine { ts, ts_ns, summary })?;
-        self.lines.end_line()
+        self.lines.end_line()?;
+        self.lines.flush()?;
+        if unread().is_some() {
+            self.notices.summary(summary);
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,0 +1,175 @@
+//! A thread that waits in a write which nobody takes: found, and let go.
+//!
+//! A pipe whose reader sleeps, a terminal that was stopped by Ctrl-S or whose connection is dead:
+//! the write waits for good. The kernel says in which system call a thread waits
+//! (`/proc/self/task/TID/syscall`), so no writer has to be prepared for it.
+
+use std::{
+    fs,
+    io::IsTerminal as _,
+    os::fd::{AsRawFd as _, BorrowedFd, RawFd},
+    sync::atomic::{AtomicI32, Ordering},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::{
+        pthread::{Pthread, pthread_kill, pthread_self},
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+        termios::{FlowArg, FlushArg, tcflow, tcflush},
+    },
+    unistd::{Pid, gettid},
+};
+
+/// How long the same write may wait.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A signal that nothing else uses, and that is ignored where nobody asks for it.
+const NUDGE: Signal = Signal::SIGURG;
+
+/// The signal after which something was left unwritten, as nobody took it; 0 for none.
+static UNREAD: AtomicI32 = AtomicI32::new(0);
+
+/// The signal after which a write was given up that nobody took: the end of the output is missing.
+pub fn unread() -> Option<i32> {
+    Some(UNREAD.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+}
+
+/// A thread that writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer {
+    thread: Pthread,
+    tid: Pid,
+}
+
+impl Writer {
+    pub(crate) fn this_thread() -> Self {
+        Self { thread: pthread_self(), tid: gettid() }
+    }
+
+    /// The write in which it waits, as the kernel tells it, and to where.
+    fn waits_in(self) -> Option<(String, RawFd)> {
+        let text = fs::read_to_string(format!("/proc/self/task/{}/syscall", self.tid)).ok()?;
+        let fd = written_to(&text)?;
+        Some((text, fd))
+    }
+
+    /// Lets its system call end with EINTR.
+    fn interrupt(self) {
+        extern "C" fn nothing(_: libc::c_int) {}
+        let handler = SigHandler::Handler(nothing);
+        // Without SA_RESTART, so that the call is not begun again by the kernel.
+        let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handler does nothing, and nobody else has one for this signal.
+        if unsafe { sigaction(NUDGE, &action) }.is_ok() {
+            let _ = pthread_kill(self.thread, NUDGE);
+        }
+    }
+}
+
+/// The file descriptor of a write, from the number of the system call and its arguments; `None` for
+/// any other call, and for a thread that runs.
+fn written_to(syscall: &str) -> Option<RawFd> {
+    let mut words = syscall.split_whitespace();
+    let number: libc::c_long = words.next()?.parse().ok()?;
+    let is_write = [libc::SYS_write, libc::SYS_writev].contains(&number);
+    let fd = words.next()?.strip_prefix("0x")?;
+    is_write.then(|| RawFd::from_str_radix(fd, 16).ok()).flatten()
+}
+
+/// Looks at a writer again and again.
+pub(crate) struct Stuck {
+    writer: Writer,
+    waits: Option<(String, Instant)>,
+    /// Terminals whose waiting output was thrown away already.
+    flushed: Vec<RawFd>,
+}
+
+impl Stuck {
+    pub(crate) fn new(writer: Writer) -> Self {
+        // A terminal may be told what to do by a process in its background, too.
+        let _ = SigSet::from(Signal::SIGTTOU).thread_block();
+        Self { writer, waits: None, flushed: Vec::new() }
+    }
+
+    /// What the writer writes to, if it has waited in the same write for too long.
+    pub(crate) fn output(&mut self) -> Option<RawFd> {
+        let (call, fd) = self.writer.waits_in()?;
+        let now = Instant::now();
+        match &self.waits {
+            Some((before, since)) if *before == call => (now - *since >= PATIENCE).then_some(fd),
+            _ => {
+                self.waits = Some((call, now));
+                None
+            }
+        }
+    }
+
+    /// The write ends, and all to the same output that come after it go nowhere. `signal` is why.
+    pub(crate) fn let_go(&mut self, fd: RawFd, signal: i32) {
+        self.waits = None;
+        // First: the run may be over as soon as it is let go.
+        UNREAD.store(signal, Ordering::Relaxed);
+        // SAFETY: the writer is in a write to it, and nobody closes it meanwhile.
+        let output = unsafe { BorrowedFd::borrow_raw(fd) };
+        if output.is_terminal() && !self.flushed.contains(&fd) {
+            // What the terminal does not take goes, and what comes can be seen again.
+            self.flushed.push(fd);
+            let _ = tcflush(output, FlushArg::TCOFLUSH);
+            let _ = tcflow(output, FlowArg::TCOON);
+            return;
+        }
+        let Ok(nowhere) = fs::File::options().write(true).open("/dev/null") else { return };
+        let flags = if fd > libc::STDERR_FILENO { libc::O_CLOEXEC } else { 0 };
+        // SAFETY: both are open, and whoever has `fd` goes on with another file behind it.
+        unsafe { libc::dup3(nowhere.as_raw_fd(), fd, flags) };
+        self.writer.interrupt();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _, pipe},
+        sync::mpsc,
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn only_a_write_is_one() {
+        let write = libc::SYS_write;
+        let call =
+            |number: libc::c_long| format!("{number} 0x3 0x7f00 0x40000 0x0 0x0 0x0 0x7ffc 0x7f01");
+        assert_eq!(written_to(&call(write)), Some(3));
+        assert_eq!(written_to(&call(libc::SYS_read)), None);
+        for text in ["running\n", "-1 0x7ffc 0x7f01\n", "", "1"] {
+            assert_eq!(written_to(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_write_that_nobody_takes_ends_and_the_next_goes_nowhere() {
+        let (mut reader, mut pipe) = pipe().unwrap();
+        let (tell, told) = mpsc::channel();
+        let writes = thread::spawn(move || {
+            tell.send(Writer::this_thread()).unwrap();
+            pipe.write_all(&vec![b'x'; 1 << 20]).unwrap();
+            pipe.write_all(b"more").unwrap();
+        });
+        let mut stuck = Stuck::new(told.recv().unwrap());
+        let fd = loop {
+            match stuck.output() {
+                Some(fd) => break fd,
+                None => thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        stuck.let_go(fd, libc::SIGTERM);
+        writes.join().unwrap();
+        let mut taken = Vec::new();
+        reader.read_to_end(&mut taken).unwrap();
+        // What the pipe holds.
+        assert_eq!((taken.len(), unread()), (65_536, Some(libc::SIGTERM)));
+    }
+}
