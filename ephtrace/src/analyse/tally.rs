@@ -199,6 +199,7 @@ impl Tally {
             processes_evicted: self.processes.evicted(),
             lanes_evicted: around.lanes_evicted,
             is_cut: around.is_cut,
+            last_ns: self.last_ns,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Rules about what a summary lacks: failures that no other rule explains, losses, disorder, and
 //! what was left out to keep memory bounded.
 
+use jiff::Timestamp;
+
 use super::{
     facts::{Completeness, DestinationFacts, Facts},
     finding::{Check, Finding, Rule, Severity},
@@ -78,13 +80,19 @@ fn cut(facts: &Facts) -> Vec<Finding> {
     if !facts.completeness.is_cut {
         return Vec::new();
     }
+    let last = facts.completeness.last_ns.and_then(|ns| Timestamp::from_nanosecond(ns.into()).ok());
+    let until = match last {
+        Some(last) => format!("the last assignment in it is of {last:.3}"),
+        None => "no assignment is in it".to_owned(),
+    };
     vec![Finding {
         rule: Rule::Cut,
         severity: Severity::Critical,
         sentence: "the recording has not ended: all counts here may be too low".to_owned(),
-        evidence: "its writer was killed, could not go on, or is still at work: assignments and \
-                   losses of its last seconds are not in it"
-            .to_owned(),
+        evidence: format!(
+            "its writer was killed, could not go on, or is still at work; {until}: what came behind \
+             it, losses too, is not known"
+        ),
         remedies: Vec::new(),
     }]
 }

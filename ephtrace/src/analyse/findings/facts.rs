@@ -47,6 +47,8 @@ pub struct Completeness {
     pub losses: Losses,
     /// The recording has not ended.
     pub is_cut: bool,
+    /// The time of the last assignment, in nanoseconds since the Unix epoch.
+    pub last_ns: Option<u64>,
     /// Assignments that came too late to be put in order.
     pub disordered: u64,
     /// Destinations that were left out for lack of room.

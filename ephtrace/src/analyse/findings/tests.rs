@@ -237,6 +237,19 @@ fn attempts_of_sockets_that_had_their_port_are_no_shortage() {
     assert!(found[0].evidence.starts_with("29 connects"), "{}", found[0].evidence);
 }
 
+#[test]
+fn a_recording_that_was_cut_tells_until_when_it_goes() {
+    let cut = Completeness { is_cut: true, ..Completeness::default() };
+    let evidence = |last_ns| {
+        let completeness = Completeness { last_ns, ..cut.clone() };
+        findings(&Facts { completeness, ..Facts::default() })[0].evidence.clone()
+    };
+    assert!(
+        evidence(Some(1_767_268_800_000_000_000)).contains("of 2026-01-01T12:00:00.000Z: what")
+    );
+    assert!(evidence(None).contains("no assignment is in it"));
+}
+
 /// Binds that name a port, on 0.0.0.0.
 fn binds(refused: u64) -> DestinationFacts {
     let saddr = [0, 0, 0, 0].into();
