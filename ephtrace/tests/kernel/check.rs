@@ -14,7 +14,8 @@ use crate::{
 };
 
 tests! {
-    each_hook: failures_are_critical, what_is_in_order_is_ok_and_slow_is_a_warning;
+    each_hook: failures_are_critical;
+    first_hook: what_is_in_order_is_ok_and_slow_is_a_warning;
     once: without_rights_the_answer_is_unknown;
 }
 

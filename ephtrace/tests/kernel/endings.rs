@@ -29,6 +29,7 @@ use crate::{
     bpf,
     notes::say,
     setup::{self, Scratch, some_hook},
+    skip::skip,
     tracer::{Stderr, pid},
     wait,
 };
@@ -63,6 +64,9 @@ fn allowed() -> Result<Duration> {
 fn is_slow() -> Result<bool> {
     Ok(setup::storm()? < 150_000)
 }
+
+/// What is left to faster machines; two pipes are enough to see that this kernel lets go.
+const SLOW: &str = "this machine is too slow to attach dozens of times";
 
 /// Whoever reads standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,13 +223,15 @@ fn write_events(folder: &Path) -> Result<()> {
 
 /// All ten signals with `EPHTRACE_SIGNALS=10`; else those that a run takes, in turn.
 fn each_signal_ends_each_command() -> Result<()> {
+    if is_slow()? {
+        return skip(SLOW);
+    }
     let scratch = Scratch::new()?;
     let folder = scratch.file("ended");
     fs::create_dir(&folder)?;
     write_events(&folder)?;
-    let commands = if is_slow()? { &COMMANDS[1..2] } else { &COMMANDS[..] };
     let (every, mut count, mut slowest) = (setup::signals()?, 0, Duration::ZERO);
-    for (nth, one) in commands.iter().enumerate() {
+    for (nth, one) in COMMANDS.iter().enumerate() {
         for reads in [Reads::All, Reads::Nothing, Reads::Gone] {
             for at in (0..every).map(|k| if every < SIGNALS.len() { (nth + k) % TAKEN } else { k })
             {
@@ -311,6 +317,9 @@ fn on_terminal(args: &str, folder: &Path) -> Result<(Running, OpenptyResult)> {
 
 /// Ctrl-S, or a connection that is dead: the terminal takes nothing any more.
 fn a_terminal_that_takes_nothing_is_no_hindrance() -> Result<()> {
+    if is_slow()? {
+        return skip(SLOW);
+    }
     let scratch = Scratch::new()?;
     let folder = scratch.file("terminal");
     fs::create_dir(&folder)?;

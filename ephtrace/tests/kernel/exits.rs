@@ -20,8 +20,8 @@ use crate::{
 };
 
 tests! {
-    each_hook: each_signal_ends_with_a_summary, nothing_stays_attached_after_sigkill,
-        the_first_line_names_the_hook;
+    each_hook: nothing_stays_attached_after_sigkill, the_first_line_names_the_hook;
+    first_hook: each_signal_ends_with_a_summary;
     once: count_ends_after_so_many_events, duration_ends_after_so_long,
         a_closed_pipe_is_success, a_full_disk_is_an_error;
 }

@@ -32,8 +32,8 @@ use crate::{
 };
 
 tests! {
-    each_hook: a_recording_knows_what_the_kernel_hides, half_a_recording_makes_no_answer_wrong,
-        a_time_wait_is_told_with_who_left_it;
+    each_hook: a_recording_knows_what_the_kernel_hides;
+    first_hook: half_a_recording_makes_no_answer_wrong, a_time_wait_is_told_with_who_left_it;
 }
 
 /// A recording answers as many populations as a fourth of those that are probed: each waits for
