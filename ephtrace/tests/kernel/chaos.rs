@@ -11,7 +11,7 @@ use crate::{
     bpf,
     cgroups::Containers,
     modules,
-    notes::say,
+    notes::{print, say},
     ports::books::in_new_netns,
     setup::{self, Scratch},
     tracer::{CONNECT_ONLY, Tracer},
@@ -81,6 +81,10 @@ fn counters_add_up_whatever_happens(hook: &str) -> Result<()> {
             .with_context(|| format!("sequence {seed}: {events:?}"))?;
         for event in events {
             *happened.entry(event).or_insert(0) += 1;
+        }
+        if (seed + 1) % 100 == 0 {
+            // A thousand take a guest more than an hour.
+            print(&format!("{} sequences added up", seed + 1));
         }
     }
     say(&format!("hook {hook}, {sequences} sequences: {happened:?}"));
