@@ -10,7 +10,7 @@ use ephtrace::{
 };
 
 fn main() -> ExitCode {
-    ignore_file_size_limit();
+    set_signals();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.into_command(),
         Err(error) => return messages::misunderstood(&error),
@@ -31,9 +31,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// How signals are taken, before a run takes some of them itself.
+///
 /// A file that reaches the limit of the shell (`ulimit -f`) is then an error that can be told
-/// (`EFBIG`); by default, the kernel kills the process without a word.
-fn ignore_file_size_limit() {
-    // SAFETY: sets how one signal is taken, before there are other threads, and runs no handler.
-    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+/// (`EFBIG`); by default, the kernel kills the process without a word. Scripts start what is in the
+/// background with SIGINT and SIGQUIT ignored, and then send them: they end each command.
+fn set_signals() {
+    let set = [
+        (libc::SIGXFSZ, libc::SIG_IGN),
+        (libc::SIGINT, libc::SIG_DFL),
+        (libc::SIGQUIT, libc::SIG_DFL),
+    ];
+    for (signal, action) in set {
+        // SAFETY: sets how one signal is taken, before there are other threads, and runs no handler.
+        unsafe { libc::signal(signal, action) };
+    }
 }

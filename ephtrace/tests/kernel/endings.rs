@@ -7,7 +7,7 @@ use std::{
     net::{TcpListener, TcpStream},
     os::{
         fd::{AsFd as _, AsRawFd as _},
-        unix::process::ExitStatusExt as _,
+        unix::process::{CommandExt as _, ExitStatusExt as _},
     },
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -203,6 +203,17 @@ fn command(args: &str, folder: &Path) -> Command {
     let folder = folder.display().to_string();
     command.args(args.split(' ').map(|word| word.replace("FOLDER", &folder)));
     command.stdin(Stdio::null());
+    let as_in_the_background = || {
+        // SAFETY: sets how three signals are taken, and runs no handler.
+        unsafe {
+            libc::signal(libc::SIGINT, libc::SIG_IGN);
+            libc::signal(libc::SIGQUIT, libc::SIG_IGN);
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+        }
+        Ok(())
+    };
+    // SAFETY: the child does nothing but to set signals before it runs ephtrace.
+    unsafe { command.pre_exec(as_in_the_background) };
     command
 }
 
