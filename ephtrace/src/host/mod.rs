@@ -16,6 +16,7 @@ pub(crate) mod priority;
 mod probe;
 pub mod proc_net;
 pub mod processors;
+pub mod sandbox;
 pub mod snapshot;
 pub mod sock_diag;
 pub mod sysctl;

@@ -5,9 +5,12 @@
 //! (`/proc/self/task/TID/syscall`), so no writer has to be prepared for it.
 
 use std::{
-    fs,
+    fs::File,
     io::IsTerminal as _,
-    os::fd::{AsRawFd as _, BorrowedFd, RawFd},
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, RawFd},
+        unix::fs::FileExt as _,
+    },
     sync::atomic::{AtomicI32, Ordering},
     time::{Duration, Instant},
 };
@@ -18,7 +21,7 @@ use nix::{
         signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
         termios::{FlowArg, FlushArg, tcflow, tcflush},
     },
-    unistd::{Pid, gettid},
+    unistd::gettid,
 };
 
 /// How long the same write may wait.
@@ -36,26 +39,29 @@ pub fn unread() -> Option<i32> {
 }
 
 /// A thread that writes.
-#[derive(Clone, Copy)]
 pub(crate) struct Writer {
     thread: Pthread,
-    tid: Pid,
+    /// What the kernel says of it; `None` where there is no `/proc`.
+    syscall: Option<File>,
 }
 
 impl Writer {
     pub(crate) fn this_thread() -> Self {
-        Self { thread: pthread_self(), tid: gettid() }
+        let syscall = File::open(format!("/proc/self/task/{}/syscall", gettid())).ok();
+        Self { thread: pthread_self(), syscall }
     }
 
     /// The write in which it waits, as the kernel tells it, and to where.
-    fn waits_in(self) -> Option<(String, RawFd)> {
-        let text = fs::read_to_string(format!("/proc/self/task/{}/syscall", self.tid)).ok()?;
+    fn waits_in(&self) -> Option<(String, RawFd)> {
+        let mut bytes = [0; 256];
+        let len = self.syscall.as_ref()?.read_at(&mut bytes, 0).ok()?;
+        let text = String::from_utf8_lossy(bytes.get(..len)?).into_owned();
         let fd = written_to(&text)?;
         Some((text, fd))
     }
 
     /// Lets its system call end with EINTR.
-    fn interrupt(self) {
+    fn interrupt(&self) {
         extern "C" fn nothing(_: libc::c_int) {}
         let handler = SigHandler::Handler(nothing);
         // Without SA_RESTART, so that the call is not begun again by the kernel.
@@ -119,7 +125,7 @@ impl Stuck {
             let _ = tcflow(output, FlowArg::TCOON);
             return;
         }
-        let Ok(nowhere) = fs::File::options().write(true).open("/dev/null") else { return };
+        let Ok(nowhere) = File::options().write(true).open("/dev/null") else { return };
         let flags = if fd > libc::STDERR_FILENO { libc::O_CLOEXEC } else { 0 };
         // SAFETY: both are open, and whoever has `fd` goes on with another file behind it.
         unsafe { libc::dup3(nowhere.as_raw_fd(), fd, flags) };

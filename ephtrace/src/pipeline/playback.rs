@@ -21,6 +21,7 @@ use super::{
     input::Input as Source,
     reader::Reader,
     replay::{Progress, Replay},
+    sandbox,
     signals::ShutdownSignals,
     stages::Stages,
     timing::{DRAIN_EVERY, LOOK_EVERY, block_on},
@@ -42,6 +43,7 @@ const ITEMS: usize = 256;
 
 /// Plays the recording at `file`, `speed` times as fast as it happened; 0 is as fast as it goes.
 pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
+    sandbox::of(file).enter();
     let ends = ShutdownSignals::new()?;
     let reader = block_on(Reader::open(file))?;
     let about = About {

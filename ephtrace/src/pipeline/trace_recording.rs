@@ -18,6 +18,7 @@ use super::{
     output::{self, Output},
     reader::Reader,
     replay::{Progress, Replay},
+    sandbox,
     settings::TraceSettings,
     signals::ShutdownSignals,
     stages::Stages,
@@ -44,8 +45,15 @@ pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<(
 }
 
 async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
-    let mut ends = ShutdownSignals::new()?;
     let output = output::open(settings)?;
+    let sandbox = sandbox::of(from);
+    match &settings.record {
+        // Others come behind it, and its journal beside it.
+        Some(record) => sandbox.writes_beside(&record.path),
+        None => sandbox,
+    }
+    .enter();
+    let mut ends = ShutdownSignals::new()?;
     let reader = tokio::select! {
         biased;
         () = ends.wait() => return Ok(()),

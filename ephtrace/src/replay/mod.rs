@@ -16,9 +16,12 @@ mod spool;
 mod tests;
 pub mod whole_order;
 
-pub(crate) use self::recording::{is_from, tell, unreadable};
 pub use self::{
     error::ReplayError,
     item::{Broken, Item},
     recording::{Format, Recording},
+};
+pub(crate) use self::{
+    recording::{is_from, tell, unreadable},
+    spool::prepare as prepare_spool,
 };

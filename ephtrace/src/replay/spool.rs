@@ -10,8 +10,10 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     process,
-    sync::Arc,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::packed::{pack, unpack};
@@ -30,6 +32,25 @@ const MAX_ROW_BYTES: usize = 80 << 10;
 /// Files of this process so far: each has a name until it is open.
 static FILES: AtomicU64 = AtomicU64::new(0);
 
+/// A file for the first spool, for a process that can't make one later.
+static PREPARED: Mutex<Option<File>> = Mutex::new(None);
+
+/// Makes the file of the first spool now: whoever reads in a sandbox can't make one. Where none can
+/// be made, that is told once it is needed.
+pub(crate) fn prepare() {
+    *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = create_file().ok();
+}
+
+/// A file without a name, in the directory for temporary files (`TMPDIR`).
+fn create_file() -> io::Result<File> {
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let path = env::temp_dir().join(format!("ephtrace-spool-{}-{number}", process::id()));
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
+}
+
 /// A file with sorted runs.
 pub(super) struct Spool {
     file: File,
@@ -39,13 +60,10 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// An empty one, in the directory for temporary files (`TMPDIR`).
+    /// An empty one.
     pub(super) fn create() -> io::Result<Self> {
-        let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("ephtrace-spool-{}-{number}", process::id()));
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        fs::remove_file(&path)?;
+        let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let file = prepared.map_or_else(create_file, Ok)?;
         Ok(Self { file, ends: Vec::new(), bytes: Vec::new() })
     }
 

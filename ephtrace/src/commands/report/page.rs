@@ -12,6 +12,7 @@ use crate::{
     analyse::charts::Charts,
     model::filter::Filter,
     output::{PendingFile, page::Page},
+    pipeline::sandbox,
     replay,
 };
 
@@ -19,6 +20,7 @@ use crate::{
 pub(super) fn write(path: &Path, from: &Path, filter: Option<&Filter>) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
     let target = open(path, from)?;
+    sandbox::of(from).writes_beside(path).enter();
     let (report, charts) = read_in_order(from, filter, &mut io::stderr(), Charts::observe)?;
     let page = render(&report, &charts);
     let failed = || format!("can't write {}", path.display());

@@ -13,6 +13,7 @@ use crate::{
     commands::settings::build_recorded_filter,
     model::{Assignment, filter::Filter},
     output::Screen,
+    pipeline::sandbox,
 };
 
 /// Reads the recording, and writes the report to standard output, or as a page to a file; what
@@ -26,6 +27,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         page::write(page, &path, filter.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
+    sandbox::of(&path).enter();
     let nothing = |(): &mut (), _: &Assignment| ();
     let (report, ()) = read_in_order(&path, filter.as_ref(), &mut io::stderr(), nothing)?;
     let mut out = io::stdout().lock();

@@ -1,0 +1,260 @@
+//! What a process may still do that reads files which strangers send: nothing but to read them, and
+//! to write where its user said.
+//!
+//! Landlock (Linux 5.13) keeps files, sockets and other processes away, seccomp what Landlock knows
+//! nothing of. A kernel that lacks one of them has the other; `-v` tells what there is.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath,
+    PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+};
+use nix::sys::statfs::{FsType, fstatfs};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+/// The newest rules of Landlock that are asked for (Linux 6.12); an older kernel has fewer.
+const RULES: ABI = ABI::V6;
+
+/// Time zones, which are read again while a replay runs.
+const ZONES: [&str; 2] = ["/etc/localtime", "/usr/share/zoneinfo"];
+
+/// What is written to beside the outputs: the terminal of a live view, and where what nobody reads
+/// goes.
+const DEVICES: [&str; 2] = ["/dev/tty", "/dev/null"];
+
+/// `PIPEFS_MAGIC` of the kernel's `include/uapi/linux/magic.h`.
+const PIPEFS: FsType = FsType(0x5049_5045);
+
+/// In which system call a thread waits.
+const TASKS: &str = "/proc/self/task";
+
+/// What is left to a process.
+#[derive(Clone, Debug, Default)]
+pub struct Sandbox {
+    read: Vec<PathBuf>,
+    written_in: Vec<PathBuf>,
+}
+
+impl Sandbox {
+    /// The file at `path` may be read; one that is not there need not be.
+    #[must_use]
+    pub fn reads(mut self, path: &Path) -> Self {
+        self.read.push(path.to_owned());
+        self
+    }
+
+    /// Files may be made, written and removed in the directory of the file at `path`: it is written
+    /// beside itself, or has others behind it.
+    #[must_use]
+    pub fn writes_beside(mut self, path: &Path) -> Self {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.written_in.push(parent.unwrap_or(Path::new(".")).to_owned());
+        self
+    }
+
+    /// From now on, this thread and those that it starts can do no more.
+    pub fn enter(&self) {
+        match self.restrict() {
+            Ok(status) => log::info!("Landlock: {}", in_words(&status)),
+            Err(error) => log::info!("Landlock: none, as {error}"),
+        }
+        match filter_calls() {
+            Ok(()) => log::info!("seccomp: no network, no other process"),
+            Err(error) => log::info!("seccomp: none, as {error}"),
+        }
+    }
+
+    fn restrict(&self) -> Result<RulesetStatus, RulesetError> {
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
+        let written = read | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
+        let written = written | AccessFs::Truncate;
+        let device = AccessFs::ReadFile | AccessFs::WriteFile;
+        let own = self.read.iter().map(PathBuf::as_path);
+        let shared = ZONES.iter().chain([&TASKS]).map(Path::new);
+        let written_in = self.written_in.iter().map(|path| rule(path, written));
+        let rules = own.chain(shared).map(|path| rule(path, read)).chain(written_in);
+        let rules = rules.chain(DEVICES.iter().map(|path| rule(Path::new(path), device)));
+        let ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(RULES))?
+            .handle_access(AccessNet::from_all(RULES))?
+            .scope(Scope::from_all(RULES))?
+            .create()?;
+        // What is not there can't be opened later either.
+        let ruleset = ruleset.add_rules(rules.flatten().map(Ok::<_, RulesetError>))?;
+        Ok(ruleset.restrict_self()?.ruleset)
+    }
+}
+
+/// A file has no rights of a directory, and a pipe of a shell (`<(COMMAND)`) is in no directory: it
+/// needs no rule, and can have none.
+fn rule(path: &Path, access: BitFlags<AccessFs>) -> Option<PathBeneath<PathFd>> {
+    let file = PathFd::new(path).ok()?;
+    if fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() == PIPEFS) {
+        return None;
+    }
+    let access = if path.is_dir() { access } else { access & AccessFs::from_file(RULES) };
+    Some(PathBeneath::new(file, access))
+}
+
+fn in_words(status: &RulesetStatus) -> &'static str {
+    match status {
+        RulesetStatus::FullyEnforced => "no file but the recording and the output, no network",
+        RulesetStatus::PartiallyEnforced => "no file but the recording and the output",
+        RulesetStatus::NotEnforced => "this kernel has none",
+    }
+}
+
+/// System calls that reading a file takes none of.
+const REFUSED: &[libc::c_long] = &[
+    // The network.
+    libc::SYS_socket,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    // Other programs and processes.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    // Files by other ways than their names, and what names alone are enough for.
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fchmodat,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_utimensat,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // The kernel and what it shows to whom.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+];
+
+/// Those of them that only older machines have.
+#[cfg(target_arch = "x86_64")]
+const REFUSED_HERE: &[libc::c_long] =
+    &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown];
+
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_HERE: &[libc::c_long] = &[];
+
+/// Why a filter can't be had, in words.
+type Reason = Box<dyn std::error::Error>;
+
+fn filter_calls() -> Result<(), Reason> {
+    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
+        REFUSED.iter().chain(REFUSED_HERE).map(|&call| (call, Vec::new())).collect();
+    // A new process, not a new thread.
+    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
+    let is_process =
+        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)?;
+    refused.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_process])?]);
+    // Its flags are in memory, where a filter can't look: whoever starts a thread takes `clone`.
+    let hidden = [(libc::SYS_clone3, Vec::new())].into();
+    for (calls, errno) in [(hidden, libc::ENOSYS), (refused, libc::EPERM)] {
+        let errno = SeccompAction::Errno(errno.cast_unsigned());
+        let filter = SeccompFilter::new(calls, SeccompAction::Allow, errno, machine)?;
+        seccompiler::apply_filter(&BpfProgram::try_from(filter)?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        io::ErrorKind,
+        net::{TcpListener, TcpStream, UdpSocket},
+        os::unix::net::UnixStream,
+        process::Command,
+        thread,
+    };
+
+    use super::*;
+
+    /// Whoever reads in a sandbox is out to do something else.
+    #[test]
+    fn a_reader_that_misbehaves_gets_nowhere() {
+        let folder = std::env::temp_dir().join(format!("ephtrace-sandbox-{}", std::process::id()));
+        fs::create_dir_all(folder.join("out")).unwrap();
+        let [input, secret] = ["input", "secret"].map(|name| folder.join(name));
+        fs::write(&input, "events").unwrap();
+        fs::write(&secret, "of root").unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = server.local_addr().unwrap();
+        let out = folder.join("out/page");
+        let sandbox = Sandbox::default().reads(&input).writes_beside(&out);
+        let refused = thread::spawn(move || {
+            sandbox.enter();
+            assert_eq!(fs::read(&input).unwrap(), b"events");
+            fs::write(&out, "page").unwrap();
+            fs::rename(&out, out.with_file_name("renamed")).unwrap();
+            assert!(thread::spawn(|| 1).join().is_ok(), "no thread");
+            assert!(Path::new("/proc/self/task").read_dir().is_ok());
+            [
+                File::open(&secret).map(drop),
+                fs::write(&secret, "mine"),
+                fs::write(secret.with_file_name("new"), "mine"),
+                fs::remove_file(&secret),
+                fs::rename(&secret, out.with_file_name("secret")),
+                fs::hard_link(&secret, out.with_file_name("linked")),
+                std::os::unix::fs::symlink(&secret, out.with_file_name("link")),
+                fs::set_permissions(
+                    &secret,
+                    fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777)),
+                ),
+                fs::create_dir(out.with_file_name("folder")),
+                TcpStream::connect(to).map(drop),
+                UdpSocket::bind("127.0.0.1:0").map(drop),
+                UnixStream::connect("/run/none").map(drop),
+                Command::new("true").status().map(drop),
+            ]
+            .map(|tried| tried.map_err(|error| error.kind()))
+        });
+        for (nth, tried) in refused.join().unwrap().into_iter().enumerate() {
+            assert!(
+                matches!(tried, Err(ErrorKind::PermissionDenied | ErrorKind::CrossesDevices)),
+                "try {nth}: {tried:?}"
+            );
+        }
+        assert_eq!(fs::read(folder.join("secret")).unwrap(), b"of root");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
