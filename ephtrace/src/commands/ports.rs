@@ -6,8 +6,10 @@
 
 use std::{
     io::{self, Write as _},
+    panic,
     path::Path,
     process::ExitCode,
+    thread,
 };
 
 use anyhow::{Result, bail};
@@ -25,7 +27,7 @@ use crate::{
         tables::{self, storm::write_findings},
         write_object,
     },
-    pipeline::{input::Input, replay::Replay},
+    pipeline::{input::Input, replay::Replay, sandbox},
     replay::{Recording, sorting::Reach},
 };
 
@@ -72,7 +74,20 @@ pub(super) struct PortsReport<'a> {
 
 /// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and
 /// said on standard error.
+///
+/// Read by a thread in a sandbox: what comes after it takes all that the process may.
 pub(super) fn read_openers(path: &Path) -> Result<PastOwners> {
+    let in_a_sandbox = || {
+        sandbox::of(path).enter();
+        read(path)
+    };
+    thread::scope(|scope| match scope.spawn(in_a_sandbox).join() {
+        Ok(read) => read,
+        Err(panic) => panic::resume_unwind(panic),
+    })
+}
+
+fn read(path: &Path) -> Result<PastOwners> {
     let mut past_owners = PastOwners::default();
     let mut replay = Replay::new(Input::Direct(Recording::open(path)?), Reach::Window, io::sink());
     let mut assignments = 0_u64;
