@@ -150,6 +150,12 @@ impl Running {
             let stderr = running.stderr.as_mut().context("no standard error")?;
             stderr.wait_for("ephtrace: tracing")?;
         }
+        if one.args.contains("--for") {
+            wait::until("it is to attach", || {
+                let attached = &bpf::programs()? - &running.before;
+                Ok((!attached.is_empty()).then_some(()))
+            })?;
+        }
         if reads == Reads::Nothing {
             running.wait_stuck(one)?;
         }
