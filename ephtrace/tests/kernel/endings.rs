@@ -150,6 +150,14 @@ impl Running {
             let stderr = running.stderr.as_mut().context("no standard error")?;
             stderr.wait_for("ephtrace: tracing")?;
         }
+        let status = format!("/proc/{}/status", running.child.id());
+        wait::until("it is to heed SIGINT", || {
+            // It may have ended already.
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+            let ignored = ignored.map_or(Ok(0), |set| u64::from_str_radix(set.trim(), 16))?;
+            Ok((ignored >> (libc::SIGINT - 1) & 1 == 0).then_some(()))
+        })?;
         if one.args.contains("--for") {
             wait::until("it is to attach", || {
                 let attached = &bpf::programs()? - &running.before;
