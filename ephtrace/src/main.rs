@@ -43,7 +43,7 @@ fn set_signals() {
         (libc::SIGQUIT, libc::SIG_DFL),
     ];
     for (signal, action) in set {
-        // SAFETY: sets how one signal is taken, before there are other threads, and runs no handler.
+        // SAFETY: sets how a signal is taken, before there are other threads; runs no handler.
         unsafe { libc::signal(signal, action) };
     }
 }

@@ -218,11 +218,14 @@ fn command(args: &str, folder: &Path) -> Command {
     command.args(args.split(' ').map(|word| word.replace("FOLDER", &folder)));
     command.stdin(Stdio::null());
     let as_in_the_background = || {
-        // SAFETY: sets how three signals are taken, and runs no handler.
-        unsafe {
-            libc::signal(libc::SIGINT, libc::SIG_IGN);
-            libc::signal(libc::SIGQUIT, libc::SIG_IGN);
-            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+        let set = [
+            (libc::SIGINT, libc::SIG_IGN),
+            (libc::SIGQUIT, libc::SIG_IGN),
+            (libc::SIGHUP, libc::SIG_DFL),
+        ];
+        for (signal, action) in set {
+            // SAFETY: sets how a signal is taken, and runs no handler.
+            unsafe { libc::signal(signal, action) };
         }
         Ok(())
     };
