@@ -25,7 +25,7 @@ pub use self::{
     doctor::DoctorArgs,
     explain::ExplainArgs,
     filter::{FilterArgs, OriginArg},
-    options::{HookArg, KernelArgs, PlotArg, StopArgs, Verbosity, ViewArgs},
+    options::{HookArg, KernelArgs, PlotArg, ReadArgs, StopArgs, Verbosity, ViewArgs},
     ports::PortsArgs,
     record::RecordArgs,
     report::ReportArgs,

@@ -59,6 +59,16 @@ pub enum PlotArg {
     Never,
 }
 
+/// How a recording is read.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Recording")]
+pub struct ReadArgs {
+    /// Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given:
+    /// what would take more is not read, and its place is told
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<String>,
+}
+
 /// When to stop.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     filter::FilterArgs,
-    options::{KernelArgs, StopArgs, Verbosity},
+    options::{KernelArgs, ReadArgs, StopArgs, Verbosity},
 };
 
 /// Shown below the help.
@@ -54,6 +54,10 @@ pub struct RecordArgs {
     /// How to see them.
     #[command(flatten)]
     pub kernel: KernelArgs,
+
+    /// How the recording is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
 
     /// How much to say.
     #[command(flatten)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     filter::FilterArgs,
-    options::{PlotArg, Verbosity},
+    options::{PlotArg, ReadArgs, Verbosity},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -52,6 +52,10 @@ pub struct ReportArgs {
     /// Which assignments to report on.
     #[command(flatten)]
     pub filter: FilterArgs,
+
+    /// How the recording is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
 
     /// How much to say.
     #[command(flatten)]

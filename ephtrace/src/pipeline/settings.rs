@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     model::{Filter, Hook},
     output::{Format, View, stream::parquet},
+    replay::MaxMemory,
 };
 
 /// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
@@ -42,6 +43,8 @@ pub struct TraceSettings {
     pub duration: Option<Duration>,
     /// The recording to read in place of the kernel.
     pub from: Option<PathBuf>,
+    /// Most memory that reading it may take.
+    pub max_memory: MaxMemory,
     /// Where rows go, in place of `output`.
     pub record: Option<parquet::Options>,
 }

@@ -49,7 +49,7 @@ async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
     let reader = tokio::select! {
         biased;
         () = ends.wait() => return Ok(()),
-        reader = Reader::open(from) => reader?,
+        reader = Reader::open(from, settings.max_memory) => reader?,
     };
     let mut player = Player::new(settings, reader, output);
     let mut drain = interval(DRAIN_EVERY);

@@ -1,5 +1,6 @@
 //! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
 
+pub mod budget;
 pub mod error;
 pub mod item;
 mod names;
@@ -18,6 +19,7 @@ pub mod whole_order;
 
 pub(crate) use self::recording::{is_from, tell, unreadable};
 pub use self::{
+    budget::MaxMemory,
     error::ReplayError,
     item::{Broken, Item},
     recording::{Format, Recording},

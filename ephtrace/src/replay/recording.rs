@@ -21,6 +21,7 @@ use std::{
 };
 
 use super::{
+    budget::MaxMemory,
     error::ReplayError,
     item::{Broken, Item},
     ndjson, parquet, pcap,
@@ -73,8 +74,13 @@ enum Source {
 }
 
 impl Recording {
-    /// Opens the file at `path`; `-` is standard input.
+    /// Opens the file at `path`, to hold as much of it as usual; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        Self::open_within(path, MaxMemory::default())
+    }
+
+    /// Opens the file at `path`; `-` is standard input.
+    pub fn open_within(path: &Path, max: MaxMemory) -> Result<Self, ReplayError> {
         if path.as_os_str() == "-" {
             let is_stream = !stdin_metadata().is_ok_and(|metadata| metadata.is_file());
             let read = Self::from_reader("standard input", io::stdin())?;
@@ -83,9 +89,8 @@ impl Recording {
         let name = path.display().to_string();
         let file = File::open(path).and_then(refuse_directory);
         match file {
-            Ok(file) if is_parquet(&file) => {
-                parquet::Reader::open(&name, path, file).map(|reader| Self::parquet(name, reader))
-            }
+            Ok(file) if is_parquet(&file) => parquet::Reader::open(&name, path, file, max)
+                .map(|reader| Self::parquet(name, reader)),
             Ok(file) => {
                 let is_stream = !file.metadata().is_ok_and(|metadata| metadata.is_file());
                 Ok(Self { is_stream, ..Self::from_reader(&name, file)? })
@@ -96,7 +101,7 @@ impl Recording {
 
     /// Reads a Parquet file in memory, called `name` in messages.
     pub fn from_parquet(name: &str, bytes: Vec<u8>) -> Result<Self, ReplayError> {
-        let reader = parquet::Reader::from_bytes(name, bytes)?;
+        let reader = parquet::Reader::from_bytes(name, bytes, MaxMemory::default())?;
         Ok(Self::parquet(name.to_owned(), reader))
     }
 

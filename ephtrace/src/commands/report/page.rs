@@ -12,13 +12,14 @@ use crate::{
     analyse::charts::Charts,
     model::filter::Filter,
     output::{PendingFile, page::Page},
-    replay,
+    replay::{self, MaxMemory},
 };
 
-/// Reads the recording at `from`, and writes the page to `path`; `-` is standard output.
-pub(super) fn write(path: &Path, from: &Path, filter: Option<&Filter>) -> Result<()> {
+/// Reads the recording at `from`, within that memory, and writes the page to `path`; `-` is
+/// standard output.
+pub(super) fn write(path: &Path, from: (&Path, MaxMemory), filter: Option<&Filter>) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
-    let target = open(path, from)?;
+    let target = open(path, from.0)?;
     let (report, charts) = read_in_order(from, filter, &mut io::stderr(), Charts::observe)?;
     let page = render(&report, &charts);
     let failed = || format!("can't write {}", path.display());

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::{page, reading::read_in_order};
 use crate::{
     cli::ReportArgs,
-    commands::settings::build_recorded_filter,
+    commands::settings::{build_recorded_filter, parse},
     model::{Assignment, filter::Filter},
     output::Screen,
 };
@@ -19,15 +19,16 @@ use crate::{
 /// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
+    let from = (&*path, parse::max_memory(&args.read)?);
     let filter = build_recorded_filter(&args.filter)?;
     // Without one, none is looked at for each row.
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
     if let Some(page) = &args.html {
-        page::write(page, &path, filter.as_ref())?;
+        page::write(page, from, filter.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
     let nothing = |(): &mut (), _: &Assignment| ();
-    let (report, ()) = read_in_order(&path, filter.as_ref(), &mut io::stderr(), nothing)?;
+    let (report, ()) = read_in_order(from, filter.as_ref(), &mut io::stderr(), nothing)?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;

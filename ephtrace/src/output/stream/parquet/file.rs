@@ -29,8 +29,8 @@ const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
 /// Magic, offset, checksum.
 const JOURNAL_HEADER_BYTES: usize = 8 + 8 + 4;
 
-/// Longest journal that is read: ten times as long as the longest row group and its footer.
-const MAX_JOURNAL_BYTES: u64 = 256 << 20;
+/// Longest journal that is read: several times as long as the longest row group and its footer.
+const MAX_JOURNAL_BYTES: u64 = 32 << 20;
 
 /// The file, and what stands at its end.
 pub(super) struct Rewritten {
