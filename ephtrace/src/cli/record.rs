@@ -34,13 +34,17 @@ pub struct RecordArgs {
     #[arg(long, value_name = "SIZE|TIME", help_heading = "Output")]
     pub rotate: Option<String>,
 
+    /// Who may read and write new files, such as 640; without, their owner alone
+    #[arg(long, value_name = "MODE", help_heading = "Output")]
+    pub mode: Option<String>,
+
     /// Convert this recording (NDJSON, Parquet, pcap) in place of tracing; needs no root
     #[arg(long, value_name = "FILE", help_heading = "Output",
           conflicts_with_all = ["hook", "btf", "ring_size"])]
     pub from: Option<PathBuf>,
 
     /// Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["rotate", "from"])]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["rotate", "mode", "from"])]
     pub repair: bool,
 
     /// Which assignments to keep.

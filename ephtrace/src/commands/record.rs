@@ -28,10 +28,12 @@ impl TryFrom<RecordArgs> for TraceSettings {
     type Error = UsageError;
 
     fn try_from(args: RecordArgs) -> Result<Self, UsageError> {
-        let RecordArgs { file, rotate, from, repair: _, filter, stop, kernel, verbosity } = args;
+        let RecordArgs { file, rotate, mode, from, repair: _, filter, stop, kernel, verbosity } =
+            args;
         let trace = TraceArgs { from, filter, stop, kernel, verbosity, ..TraceArgs::default() };
         let rotate = rotate.map(|text| rotation(&text)).transpose()?;
-        let record = Some(Options { path: file, rotate });
+        let mode = mode.map(|text| parse::mode("--mode", &text)).transpose()?;
+        let record = Some(Options { path: file, rotate, mode });
         Ok(Self { record, ..Self::try_from(trace)? })
     }
 }

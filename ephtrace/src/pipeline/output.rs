@@ -49,7 +49,7 @@ pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
             let prepared = PreparedRecording::open(options.clone(), notices);
             prepared.map(|prepared| Output::Recording(Box::new(prepared)))
         }
-        None => output::Output::open(settings.output.as_deref()).map(Output::Events),
+        None => output::Output::open(settings.output.as_deref(), settings.mode).map(Output::Events),
     };
     opened.with_context(|| not_opened(settings))
 }
@@ -72,5 +72,7 @@ pub(crate) fn not_written(settings: &TraceSettings) -> String {
              still there; make room, or name another file)"
         );
     }
-    format!("can't write events to {output} (all lines before are intact; try another --output)")
+    format!(
+        "can't write events to {output} (ephtrace leaves whole lines there; try another --output)"
+    )
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::{page, reading::read_in_order};
 use crate::{
     cli::ReportArgs,
-    commands::settings::build_recorded_filter,
+    commands::settings::{build_recorded_filter, parse},
     model::{Assignment, filter::Filter},
     output::Screen,
 };
@@ -23,7 +23,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     // Without one, none is looked at for each row.
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
     if let Some(page) = &args.html {
-        page::write(page, &path, filter.as_ref())?;
+        let mode = args.mode.as_ref().map(|text| parse::mode("--mode", text)).transpose()?;
+        page::write(page, mode, &path, filter.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
     let nothing = |(): &mut (), _: &Assignment| ();

@@ -133,6 +133,17 @@ fn sizes_of_the_ring() {
 }
 
 #[test]
+fn modes_of_new_files() {
+    for (text, mode) in [("640", 0o640), ("0600", 0o600), ("666", 0o666), ("0", 0), ("4", 4)] {
+        assert_eq!(parse::mode("--mode", text).unwrap(), mode, "{text}");
+    }
+    for text in ["", "+640", "-1", "0x1a", "648", "rw-r--r--", "755", "1666", "00640", " 640"] {
+        let error = parse::mode("--mode", text).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("'{text}' is no value for --mode")), "{error}");
+    }
+}
+
+#[test]
 fn what_is_refused_says_why() {
     let words = [
         "-P 80-",
@@ -144,6 +155,7 @@ fn what_is_refused_says_why() {
         "--min-latency 100",
         "--duration 0s",
         "--ring-size 1025M",
+        "--output f --mode 755",
         "-u no-such-user-here",
         "--netns no-such-netns",
         "--netns /dev/null",
@@ -162,6 +174,7 @@ fn what_is_refused_says_why() {
     '100' is no value for --min-latency: it takes a number with its unit, such as 100us, 1ms, 30s or 5m
     '0s' is no value for --duration: it must be more than nothing
     '1025M' is no value for --ring-size: it takes a number of bytes up to 1024M, with or without suffix K or M
+    '755' is no value for --mode: it takes up to three octal digits, for the owner, the group and others: 4 may read, 2 write, 6 both, such as 640
     --uid no-such-user-here: not in /etc/passwd; `id -u NAME` tells the number of any user; give that
     --netns no-such-netns: no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
     --netns /dev/null: /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does

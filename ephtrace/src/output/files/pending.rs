@@ -1,0 +1,375 @@
+//! A file that is to be written to, left as it is until there is something to write.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, ErrorKind, Write as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    path::Path,
+};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::{
+    created::{Created, set_mode},
+    lock::lock,
+    open_file::{self, OpenFile},
+    place::{Place, is_trusted},
+    reserve::{self, Reserve},
+};
+
+/// How often a file is opened anew that somebody else replaces just then.
+const MAX_TRIES: u32 = 8;
+
+/// A file that can be written to, and that nothing was done to yet.
+///
+/// Whoever opens it early says early that a path is bad, and still costs nobody what is in the file
+/// if the rest comes to nothing. Dropped without [`PendingFile::begin`], a file that was not there
+/// before goes again.
+#[derive(Debug)]
+pub struct PendingFile {
+    // Removed before the file is closed and its lock with it: nobody can begin it in between.
+    created: Created,
+    file: File,
+}
+
+impl PendingFile {
+    /// Opens the file at `path`; creates it if there is none, for its owner alone unless `mode`
+    /// says who may read and write it.
+    ///
+    /// Root may be told to write into a folder of somebody else. So nothing is waited for, a
+    /// symbolic link is an error, and so is a file that another process is writing to in this way.
+    pub fn open(path: &Path, mode: Option<u32>) -> io::Result<Self> {
+        let place = Place::of(path)?;
+        for _ in 0..MAX_TRIES {
+            match Self::create(place.clone(), mode) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                created => return created,
+            }
+            match Self::open_existing(place.clone()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Ok(None) => {}
+                Ok(Some(pending)) => return Ok(pending),
+                Err(error) => return Err(error),
+            }
+        }
+        let why = "another program replaces it again and again: name another file";
+        Err(io::Error::new(ErrorKind::ResourceBusy, why))
+    }
+
+    /// Opens the file at `path`, which has to be there.
+    pub(crate) fn existing(path: &Path) -> io::Result<Self> {
+        let place = Place::of(path)?;
+        for _ in 0..MAX_TRIES {
+            if let Some(pending) = Self::open_existing(place.clone())? {
+                return Ok(pending);
+            }
+        }
+        Err(ErrorKind::NotFound.into())
+    }
+
+    /// Creates the file; an error if anything is there.
+    pub(crate) fn create(place: Place, mode: Option<u32>) -> io::Result<Self> {
+        let (mut created, file) = Created::open(place)?;
+        if let Some(mode) = mode {
+            set_mode(&file, mode)?;
+        }
+        // Whoever has opened and locked it since then has it.
+        let locked = lock(&file);
+        created.is_unused = locked.is_ok();
+        locked?;
+        Ok(Self { created, file })
+    }
+
+    /// The file at `place`; `None` if it was replaced or removed since it was opened.
+    fn open_existing(place: Place) -> io::Result<Option<Self>> {
+        let file = existing(&place)?;
+        let metadata = file.metadata()?;
+        if metadata.is_file() {
+            lock(&file)?;
+            let there = place.stat()?;
+            if (there.st_dev, there.st_ino) != (metadata.dev(), metadata.ino()) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Self { created: Created { place, is_unused: false }, file }))
+    }
+
+    /// The file, as it is.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes all of it at once: whatever happens meanwhile, what was there before stays whole
+    /// until `bytes` are.
+    pub fn put(self, bytes: &[u8]) -> io::Result<()> {
+        let before = self.file.metadata()?;
+        if !before.is_file() {
+            return self.begin()?.file().write_all(bytes);
+        }
+        Reserve::default().take(&self.file, bytes.len() as u64)?;
+        let Self { created: mut replaced, file } = self;
+        let beside = replaced.place.beside(new_name(&replaced.place));
+        let (mut created, mut new) = Created::like(beside, &file).map_err(|error| {
+            io::Error::new(error.kind(), format!("a file beside it, to replace it: {error}"))
+        })?;
+        new.write_all(bytes)?;
+        open_file::check(&file, &replaced.place, before.len())?;
+        created.place.rename_to(&replaced.place)?;
+        created.is_unused = false;
+        replaced.is_unused = false;
+        Ok(())
+    }
+
+    /// The file, emptied.
+    pub(crate) fn begin(self) -> io::Result<OpenFile> {
+        let Self { file, created } = self;
+        // A device, such as /dev/null, has no length.
+        let is_regular = file.metadata()?.is_file();
+        if is_regular {
+            reserve::check_once_emptied(&file)?;
+            file.set_len(0)?;
+        }
+        Ok(OpenFile::new(created, file, is_regular))
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.created.place
+    }
+}
+
+/// The file at `place`, which is there.
+fn existing(place: &Place) -> io::Result<File> {
+    // A FIFO that nobody reads would be waited for.
+    let opened = place.open(OFlag::O_WRONLY | OFlag::O_NONBLOCK, 0);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) => {
+            refused("it is a symbolic link, which is not followed: name the file itself")
+        }
+        Some(libc::ENXIO) => refused("it is a FIFO that nobody reads from: start its reader first"),
+        _ => error,
+    })?;
+    refuse_planted(place, &file)?;
+    if file.metadata()?.file_type().is_fifo() {
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
+    }
+    Ok(file)
+}
+
+/// Refuses what somebody else may have put there for ephtrace to write to.
+fn refuse_planted(place: &Place, file: &File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let uid = metadata.uid();
+    if metadata.file_type().is_fifo() && !is_trusted(uid) {
+        return Err(refused(&format!(
+            "it is a FIFO of user {uid}, who could keep ephtrace waiting: have the shell open it \
+             (ephtrace > FIFO)"
+        )));
+    }
+    if !metadata.is_file() {
+        return Ok(());
+    }
+    if metadata.nlink() > 1 {
+        return Err(refused(&format!(
+            "it has {} names (hard links), and would change under all of them: remove this one, \
+             or name another file",
+            metadata.nlink()
+        )));
+    }
+    // Linux does the same where it is told to (`fs.protected_regular`), but only if the file may
+    // be created.
+    match place.owner_if_for_everybody()? {
+        Some(owner) if uid != owner && uid != nix::unistd::geteuid().as_raw() => {
+            Err(refused(&format!(
+                "it is a file of user {uid}, in a directory where everybody may create files: \
+                 remove it, or name another file"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, why)
+}
+
+/// A name that no other process takes.
+fn new_name(place: &Place) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(place.name());
+    name.push(format!(".{}.new", std::process::id()));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let folder =
+            std::env::temp_dir().join(format!("ephtrace-prepared-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder.join("file")
+    }
+
+    fn open(path: &Path) -> io::Result<PendingFile> {
+        PendingFile::open(path, None)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_file_stays_as_it_is_until_it_is_begun() {
+        let path = scratch("stays");
+        fs::write(&path, "what was there").unwrap();
+        drop(open(&path).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"what was there");
+        drop(open(&path).unwrap().begin().unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_goes_again_unless_it_is_kept() {
+        let path = scratch("goes");
+        drop(open(&path).unwrap());
+        assert!(!path.exists());
+        drop(open(&path).unwrap().begin().unwrap());
+        assert!(!path.exists());
+        open(&path).unwrap().begin().unwrap().keep();
+        assert!(path.exists());
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_link_is_not_followed_wherever_it_leads() {
+        let path = scratch("link");
+        for to in ["nowhere", "target"] {
+            let target = path.with_file_name("target");
+            fs::write(&target, "of root").unwrap();
+            std::os::unix::fs::symlink(path.with_file_name(to), &path).unwrap();
+            let error = open(&path).unwrap_err().to_string();
+            assert!(error.contains("symbolic link"), "{to}: {error}");
+            assert_eq!(fs::read(&target).unwrap(), b"of root");
+            assert!(!path.with_file_name("nowhere").exists());
+            fs::remove_file(&path).unwrap();
+        }
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_reads_is_not_waited_for() {
+        let path = scratch("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains("nobody reads"), "{error}");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_second_writer_is_refused() {
+        let path = scratch("two");
+        let first = open(&path).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        let own = format!("process {}", std::process::id());
+        assert!(error.contains(&own) && error.contains("is writing to it"), "{error}");
+        drop(first.begin().unwrap());
+        open(&path).unwrap();
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_was_there_stays_until_the_new_is_whole() {
+        let path = scratch("put");
+        fs::write(&path, "before").unwrap();
+        open(&path).unwrap().put(b"after").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        let pending = open(&path).unwrap();
+        // The place beside it is taken: nothing can be written.
+        fs::create_dir(path.with_file_name(new_name(&pending.created.place))).unwrap();
+        pending.put(b"lost").unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone_unless_asked() {
+        let path = scratch("mode");
+        open(&path).unwrap().put(b"page").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        for (wanted, is) in [(Some(0o664), 0o664), (Some(0o400), 0o400), (None, 0o600)] {
+            fs::remove_file(&path).unwrap();
+            PendingFile::open(&path, wanted).unwrap().begin().unwrap().keep();
+            assert_eq!(mode(&path), is);
+        }
+        // Also where it is replaced, an old one keeps its own; but no right to run as its owner.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o4640)).unwrap();
+        PendingFile::open(&path, Some(0o666)).unwrap().put(b"next").unwrap();
+        assert_eq!(mode(&path), 0o640);
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_refused() {
+        let path = scratch("names");
+        let secret = path.with_file_name("secret");
+        fs::write(&secret, "of root").unwrap();
+        fs::hard_link(&secret, &path).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains("2 names (hard links)"), "{error}");
+        assert_eq!(fs::read(&secret).unwrap(), b"of root");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_is_renamed_keeps_its_file() {
+        let path = scratch("renamed");
+        let (folder, moved) =
+            (path.parent().unwrap(), path.parent().unwrap().with_extension("moved"));
+        let pending = open(&path).unwrap();
+        fs::rename(folder, &moved).unwrap();
+        fs::create_dir(folder).unwrap();
+        pending.put(b"page").unwrap();
+        assert_eq!(fs::read(moved.join("file")).unwrap(), b"page");
+        assert!(!path.exists());
+        fs::remove_dir_all(folder).unwrap();
+        fs::remove_dir_all(moved).unwrap();
+    }
+
+    #[test]
+    fn a_link_on_the_way_is_followed_if_it_is_trusted() {
+        let path = scratch("way");
+        let link = path.with_file_name("link");
+        std::os::unix::fs::symlink(
+            "../".to_owned() + path.parent().unwrap().file_name().unwrap().to_str().unwrap(),
+            &link,
+        )
+        .unwrap();
+        open(&link.join("link/./file")).unwrap().put(b"page").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"page");
+        std::os::unix::fs::symlink("round", path.with_file_name("round")).unwrap();
+        let error = open(&path.with_file_name("round").join("file")).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
+        for (bad, kind) in [("file/x", ErrorKind::NotADirectory), ("none/x", ErrorKind::NotFound)] {
+            assert_eq!(open(&path.with_file_name(bad)).unwrap_err().kind(), kind, "{bad}");
+        }
+        for folder in [".", "..", "link/", "/", "./"] {
+            let error = open(&path.parent().unwrap().join(folder)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::IsADirectory, "{folder}");
+        }
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_device_and_a_bad_path() {
+        assert!(open(Path::new("/dev/null")).unwrap().begin().is_ok());
+        let error = open(Path::new("/nowhere/at/all")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(open(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
+    }
+}
