@@ -220,6 +220,30 @@ fn a_signal_before_anything_came_leaves_no_file() {
 }
 
 #[test]
+fn names_move_no_cursor() {
+    let scratch = Scratch::new("names").unwrap();
+    let (from, bad) = (source(&scratch).unwrap(), "\u{1b}]0;x\u{7}\u{202e}\n");
+    let folder = scratch.path(bad);
+    fs::create_dir(&folder).unwrap();
+    let commands: [&[&str]; 5] = [
+        &["trace", "--from", &from, "--output", &folder],
+        &["record", "--from", &from, &folder],
+        &["report", &from, "--html", &folder],
+        &["trace", "--btf", &folder],
+        &["trace", bad],
+    ];
+    for args in commands {
+        let failed = ephtrace(args).unwrap();
+        let said = said(&failed);
+        assert!(
+            !failed.status.success() && said.contains(r"\u{1b}]0;x\u{7}\u{202e}\n"),
+            "{said:?}"
+        );
+        assert!(!said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said:?}");
+    }
+}
+
+#[test]
 fn standard_output_can_be_named_as_a_file() {
     let scratch = Scratch::new("stdout").unwrap();
     let (from, path) = (source(&scratch).unwrap(), scratch.path("out"));

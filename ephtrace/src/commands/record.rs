@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use super::settings::{UsageError, parse};
 use crate::{
     cli::{RecordArgs, TraceArgs},
+    model::escape::shown,
     output::stream::parquet::{Journal, Options, Rotate, journal_path},
     pipeline::{self, settings::TraceSettings},
     replay::{
@@ -71,7 +72,7 @@ pub fn run(args: RecordArgs, log_level: u8) -> Result<ExitCode> {
 
 /// Puts the end back into the recording at `path`, if it lacks one.
 fn repair(path: &Path) -> Result<()> {
-    let name = path.display();
+    let name = shown(&path);
     let said = if is_whole(path).with_context(|| format!("can't read {name}"))? {
         discard_journal(path)?;
         "is whole: nothing to repair"
@@ -97,7 +98,7 @@ fn discard_journal(path: &Path) -> Result<()> {
     let journal = journal_path(path);
     match fs::remove_file(&journal) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can't remove {}", journal.display()))
+            Err(error).with_context(|| format!("can't remove {}", shown(&journal)))
         }
         _ => Ok(()),
     }

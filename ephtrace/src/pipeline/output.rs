@@ -6,6 +6,7 @@ use std::io;
 use anyhow::{Context as _, Result};
 
 use super::settings::TraceSettings;
+use crate::model::escape::shown;
 use crate::output::{
     self, Notices, Sink,
     stream::parquet::{Fact, PreparedRecording},
@@ -61,7 +62,7 @@ fn not_opened(settings: &TraceSettings) -> String {
 fn output_name(settings: &TraceSettings) -> String {
     let recorded = settings.record.as_ref().map(|record| &record.path);
     let path = recorded.or(settings.output.as_ref());
-    path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+    path.map_or_else(|| "standard output".to_owned(), |path| shown(&path).to_string())
 }
 
 pub(crate) fn not_written(settings: &TraceSettings) -> String {

@@ -207,3 +207,25 @@ fn outputs_share_one_trait() {
     let traits: BTreeSet<&str> = library().traits.iter().map(|(name, _)| &**name).collect();
     assert_eq!(traits, BTreeSet::from(TRAITS), "an enum does; if it does not, say here why");
 }
+
+/// Files that show paths as they are: a recording's name is data as well.
+const SHOWN_RAW: [&str; 1] = ["ephtrace/src/replay/recording.rs"];
+
+/// Lines of the library, tests left out, that show a path with all that is in it.
+pub(crate) fn shown_raw(path: &str, text: &str) -> Vec<String> {
+    let is_library = path.starts_with("ephtrace/src/") && !path.contains("tests");
+    let code = text.split("#[cfg(test)]\nmod tests {").next().filter(|_| is_library);
+    let lines = code.unwrap_or_default().lines().enumerate();
+    lines
+        .filter(|(_, line)| line.contains(".display()"))
+        .map(|(i, line)| format!("{path}:{}: {}", i + 1, line.trim()))
+        .collect()
+}
+
+#[test]
+fn paths_are_shown_by_one_function() {
+    let raw = |(path, text): (&String, &String)| shown_raw(path, text);
+    let sources = SOURCES.iter().filter(|(path, _)| !SHOWN_RAW.contains(&&***path));
+    let found: Vec<_> = sources.flat_map(raw).collect();
+    assert!(found.is_empty(), "model::escape::shown escapes what moves the cursor: {found:#?}");
+}

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use super::reading::{Report, read_in_order};
 use crate::{
     analyse::charts::Charts,
-    model::filter::Filter,
+    model::{escape::shown, filter::Filter},
     output::{PendingFile, page::Page},
     replay,
 };
@@ -27,7 +27,7 @@ pub(super) fn write(
     let target = open(path, mode, from)?;
     let (report, charts) = read_in_order(from, filter, &mut io::stderr(), Charts::observe)?;
     let page = render(&report, &charts);
-    let failed = || format!("can't write {}", path.display());
+    let failed = || format!("can't write {}", shown(&path));
     if let Some(prepared) = target {
         prepared.put(page.as_bytes()).with_context(failed)?;
     } else {
@@ -56,9 +56,9 @@ fn open(path: &Path, mode: Option<u32>, from: &Path) -> Result<Option<PendingFil
         return Ok(None);
     }
     let prepared =
-        PendingFile::open(path, mode).with_context(|| format!("can't write {}", path.display()))?;
+        PendingFile::open(path, mode).with_context(|| format!("can't write {}", shown(&path)))?;
     if prepared.file().metadata().is_ok_and(|page| replay::is_from(from, &page)) {
-        bail!("{} is the recording itself; name another file for the page", path.display());
+        bail!("{} is the recording itself; name another file for the page", shown(&path));
     }
     Ok(Some(prepared))
 }

@@ -11,6 +11,7 @@ use crate::{
     host::mounts::cgroup2_mount,
     model::{
         Assignment, Comm, Family, Filter, FlowKey, Origin, PortRange,
+        escape::is_unsafe,
         filter::{Cgroup, Network},
     },
     output::{Format, View},
@@ -182,6 +183,17 @@ fn what_is_refused_says_why() {
     --pid takes at most 16 values, not 17: a cgroup can hold any number
     --dst takes at most 8 values, not 9: join networks to shorter prefixes
     "##);
+}
+
+#[test]
+fn what_was_typed_moves_no_cursor() {
+    let bad = "\u{1b}]0;x\u{7}\u{202e}";
+    for line in
+        ["-P %", "--dst %", "-u %", "--netns %", "--netns /%", "--cgroup %", "--container %"]
+    {
+        let error = refused(&line.replace('%', bad));
+        assert!(!error.chars().any(is_unsafe) && error.contains(r"\u{1b}]0;x"), "{error:?}");
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ use nix::{
     unistd::{UnlinkatFlags, unlinkat},
 };
 
+use crate::model::escape::shown;
+
 /// Links on the way to a directory: as many as Linux follows.
 const MAX_LINKS: u32 = 40;
 
@@ -167,7 +169,7 @@ fn step(at: &OwnedFd, name: &OsStr, links: &mut u32) -> io::Result<OwnedFd> {
     let why = format!(
         "the directory '{}' on the way is a symbolic link of user {}, which leads to a directory \
          of another user: name that directory itself",
-        name.display(),
+        shown(&name),
         owner.st_uid
     );
     Err(io::Error::new(ErrorKind::PermissionDenied, why))

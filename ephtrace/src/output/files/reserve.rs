@@ -1,9 +1,9 @@
 //! The part of a disk that is left to other programs.
 //!
 //! Root may fill a disk to its last block, those included that the file system keeps for root, and
-//! then nobody can log in, log or write a mail. So room is what others have
-//! (`f_bavail`), less a reserve: a hundredth of the disk, which fits a small one, and 64 MiB at most,
-//! as a hundredth of a large one would be hundreds of gigabytes that nobody misses.
+//! then nobody can log in, log or write a mail. So room is what others have (`f_bavail`), less a
+//! reserve: a hundredth of the disk, which fits a small one, and 64 MiB at most, as a hundredth of
+//! a large one would be gigabytes that ephtrace is refused for nothing.
 
 use std::{
     fs::File,
