@@ -53,7 +53,7 @@ fn pid_of_lock(locks: &str, device: &str, inode: u64) -> Option<u32> {
         let mut words = line.split_ascii_whitespace().skip(1);
         let is_lock = words.next() == Some("FLOCK");
         let pid = words.nth(2)?.parse().ok()?;
-        (is_lock && words.next() == Some(&place)).then_some(pid)
+        (is_lock && pid > 0 && words.next() == Some(&place)).then_some(pid)
     })
 }
 

@@ -1,7 +1,7 @@
 //! A file that was not there before, and goes again if nothing comes of it.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown},
 };
@@ -20,11 +20,13 @@ const ACCESS_BITS: u32 = 0o777;
 /// Of these, those of the group.
 const GROUP_BITS: u32 = 0o070;
 
-/// A place, and whether what is there is to be removed.
+/// A place, and whether the file that is there is to be removed.
 #[derive(Debug)]
 pub(super) struct Created {
     pub(super) place: Place,
     pub(super) is_unused: bool,
+    /// Device and inode number of that file.
+    identity: (u64, u64),
 }
 
 impl Created {
@@ -32,7 +34,19 @@ impl Created {
     pub(super) fn open(place: Place) -> io::Result<(Self, File)> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let file = place.open(flags, OWN_MODE)?;
-        Ok((Self { place, is_unused: true }, file))
+        let metadata = file.metadata()?;
+        Ok((Self { place, is_unused: true, identity: (metadata.dev(), metadata.ino()) }, file))
+    }
+
+    /// What was at `place` before, as `metadata` says: it stays.
+    pub(super) fn before(place: Place, metadata: &Metadata) -> Self {
+        Self { place, is_unused: false, identity: (metadata.dev(), metadata.ino()) }
+    }
+
+    /// Whether the file is still there.
+    pub(super) fn is_there(&self) -> io::Result<bool> {
+        let there = self.place.stat()?;
+        Ok((there.st_dev, there.st_ino) == self.identity)
     }
 
     /// A new file at `place` that the same users may read and write as `model`.
@@ -63,7 +77,8 @@ pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 
 impl Drop for Created {
     fn drop(&mut self) {
-        if self.is_unused {
+        // What has taken its place since then is somebody else's.
+        if self.is_unused && self.is_there().unwrap_or(false) {
             // Nobody asked for an empty file.
             let _ = self.place.remove();
         }

@@ -85,14 +85,14 @@ impl PendingFile {
     fn open_existing(place: Place) -> io::Result<Option<Self>> {
         let file = existing(&place)?;
         let metadata = file.metadata()?;
+        let created = Created::before(place, &metadata);
         if metadata.is_file() {
             lock(&file)?;
-            let there = place.stat()?;
-            if (there.st_dev, there.st_ino) != (metadata.dev(), metadata.ino()) {
+            if !created.is_there()? {
                 return Ok(None);
             }
         }
-        Ok(Some(Self { created: Created { place, is_unused: false }, file }))
+        Ok(Some(Self { created, file }))
     }
 
     /// The file, as it is.
@@ -243,6 +243,17 @@ mod tests {
         assert!(!path.exists());
         open(&path).unwrap().begin().unwrap().keep();
         assert!(path.exists());
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_takes_its_place_meanwhile_stays() {
+        let path = scratch("place");
+        let pending = open(&path).unwrap();
+        fs::write(path.with_file_name("other"), "of another").unwrap();
+        fs::rename(path.with_file_name("other"), &path).unwrap();
+        drop(pending);
+        assert_eq!(fs::read(&path).unwrap(), b"of another");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 

@@ -78,6 +78,11 @@ impl Place {
         Self { folder: Arc::clone(&self.folder), name, path, may_be_link: false }
     }
 
+    /// As it was typed.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Name of the file.
     pub(crate) fn name(&self) -> &OsStr {
         &self.name

@@ -22,7 +22,10 @@ use std::{
 
 use flate2::Crc;
 
-use crate::output::files::{OpenFile, PendingFile, Place};
+use crate::{
+    model::escape::shown,
+    output::files::{OpenFile, PendingFile, Place},
+};
 
 const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
 
@@ -103,7 +106,13 @@ impl Rewritten {
         bytes.extend_from_slice(&self.tail);
         // A link or a FIFO that somebody has put there goes, and is not followed.
         self.journal.remove()?;
-        self.file.new_beside(self.journal.name())?.write_all(&bytes)
+        let written = self.file.new_beside(self.journal.name());
+        written.and_then(|mut journal| journal.write_all(&bytes)).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("its journal, {}: {error}", shown(self.journal.path())),
+            )
+        })
     }
 }
 
@@ -232,6 +241,19 @@ mod tests {
         std::os::unix::fs::symlink(&secret, journal_path(&path)).unwrap();
         assert!(Journal::beside(&path).is_none());
         file.replace(b"another end".to_vec(), 0).unwrap();
+        assert_eq!(fs::read(&secret).unwrap(), b"of root");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn an_end_is_not_put_back_through_a_link() {
+        let path = scratch("repaired");
+        let secret = path.with_file_name("secret");
+        fs::write(&secret, "of root").unwrap();
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        let journal = Journal { at: 0, tail: b"planted".to_vec() };
+        let error = journal.restore(&path).unwrap_err().to_string();
+        assert!(error.contains("symbolic link"), "{error}");
         assert_eq!(fs::read(&secret).unwrap(), b"of root");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
