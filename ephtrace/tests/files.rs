@@ -260,6 +260,28 @@ fn standard_output_can_be_named_as_a_file() {
 }
 
 #[test]
+fn what_the_shell_has_opened_is_not_watched() {
+    let scratch = Scratch::new("shell").unwrap();
+    let path = scratch.path("out");
+    let out = || fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+    let mut command = Command::new(EPHTRACE);
+    command.args(["trace", "--from", "-", "--output", "/dev/stdout"]);
+    // Messages go there, too.
+    command.stdin(Stdio::piped()).stdout(out()).stderr(out());
+    let mut child = command.spawn().unwrap();
+    let mut run = Fed { input: child.stdin.take().unwrap(), child };
+    run.begin(&scratch, &path).unwrap();
+    run.input.write_all(format!("no line\n{}", line(3, 1_000_000)).as_bytes()).unwrap();
+    drop(run.input);
+    let status = wait::exit(&mut run.child).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(
+        status.success() && text.contains("line 4") && text.contains("4 assignments in"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_run_that_finds_nothing_leaves_its_file() {
     let scratch = Scratch::new("nothing").unwrap();
     let from = source(&scratch).unwrap();

@@ -12,7 +12,8 @@ use super::{
 /// Shown below the help.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sudo ephtrace record ports.parquet             until Ctrl-C; one file
+  sudo ephtrace record ports.parquet             until Ctrl-C; one file, for root alone
+  sudo ephtrace record ports.parquet --mode 644  which everybody may read
   sudo ephtrace record ports.parquet --rotate 1h --dst 10.0.0.0/8
   ephtrace record --from ports.ndjson ports.parquet
   ephtrace report ports.parquet                  how the ports were handed out

@@ -62,8 +62,9 @@ pub struct EventsFile {
 impl EventsFile {
     fn begin(prepared: PendingFile) -> io::Result<Self> {
         let file = prepared.begin()?;
-        if file.is_regular() {
-            // At an old position, what comes behind a cut would hide that there was one.
+        if file.file().metadata()?.is_file() {
+            // At an old position, what comes behind a cut would hide that there was one, and go
+            // over the messages if the shell sends both to one file.
             fcntl(file.file(), FcntlArg::F_SETFL(OFlag::O_APPEND))?;
         }
         Ok(Self { file, len_bytes: 0 })
@@ -107,7 +108,7 @@ impl Target for Events {
         match self {
             Self::File(EventsFile { file, len_bytes }) => {
                 // Only where nothing came behind it.
-                if file.is_regular() && file.check(*len_bytes).is_ok() {
+                if file.is_watched() && file.check(*len_bytes).is_ok() {
                     let whole_bytes = len_bytes.saturating_sub(bytes);
                     if file.file().set_len(whole_bytes).is_ok() {
                         *len_bytes = whole_bytes;

@@ -17,13 +17,13 @@ pub(crate) struct OpenFile {
     // Removed before the file is closed and its lock with it: nobody can begin it in between.
     created: Created,
     file: File,
-    is_regular: bool,
+    is_watched: bool,
     reserve: Reserve,
 }
 
 impl OpenFile {
-    pub(super) fn new(created: Created, file: File, is_regular: bool) -> Self {
-        Self { created, file, is_regular, reserve: Reserve::default() }
+    pub(super) fn new(created: Created, file: File, is_watched: bool) -> Self {
+        Self { created, file, is_watched, reserve: Reserve::default() }
     }
 
     /// The file itself.
@@ -36,9 +36,10 @@ impl OpenFile {
         &self.created.place
     }
 
-    /// Whether it is no device and no pipe.
-    pub(crate) fn is_regular(&self) -> bool {
-        self.is_regular
+    /// Whether it is ephtrace's alone while it is open: no device, no pipe, and nothing that the
+    /// shell has opened (`/dev/stdout`), which others may write to as well.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched
     }
 
     /// It stays whatever happens.
@@ -48,13 +49,13 @@ impl OpenFile {
 
     /// Fails if the disk has no room for so many bytes more.
     pub(crate) fn reserve(&mut self, bytes: u64) -> io::Result<()> {
-        if self.is_regular { self.reserve.take(&self.file, bytes) } else { Ok(()) }
+        if self.is_watched { self.reserve.take(&self.file, bytes) } else { Ok(()) }
     }
 
     /// Fails if somebody else has done something to the file, which is to have `len_bytes`: what is
     /// written to it would be lost.
     pub(crate) fn check(&self, len_bytes: u64) -> io::Result<()> {
-        if self.is_regular { check(&self.file, self.place(), len_bytes) } else { Ok(()) }
+        if self.is_watched { check(&self.file, self.place(), len_bytes) } else { Ok(()) }
     }
 
     /// A new file called `name` beside it, which the same users may read and write, and which

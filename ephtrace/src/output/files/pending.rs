@@ -130,7 +130,8 @@ impl PendingFile {
             reserve::check_once_emptied(&file)?;
             file.set_len(0)?;
         }
-        Ok(OpenFile::new(created, file, is_regular))
+        let is_watched = is_regular && !created.place.may_be_link();
+        Ok(OpenFile::new(created, file, is_watched))
     }
 
     /// Where it is.

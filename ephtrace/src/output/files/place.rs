@@ -78,6 +78,11 @@ impl Place {
         Self { folder: Arc::clone(&self.folder), name, path, may_be_link: false }
     }
 
+    /// Whether it may be a link of the system's to what is open already.
+    pub(super) fn may_be_link(&self) -> bool {
+        self.may_be_link
+    }
+
     /// As it was typed.
     pub(crate) fn path(&self) -> &Path {
         &self.path
