@@ -207,16 +207,26 @@ fn only(scratch: &Scratch, names: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn a_signal_before_anything_came_leaves_no_file() {
+fn whatever_kills_it_before_anything_came_leaves_no_file() {
     let scratch = Scratch::new("signal").unwrap();
-    for args in [["trace", "--output"].as_slice(), &["record"]] {
+    let ways = [["trace", "--output"].as_slice(), &["record"], &["report", "--html"]];
+    for (args, signal) in ways.into_iter().zip([Signal::SIGTERM, Signal::SIGKILL, Signal::SIGINT]) {
         let path = scratch.path("new");
         let mut run = Fed::start(&[args, &[&path]].concat()).unwrap();
-        wait::until("no file", || Ok(Path::new(&path).exists().then_some(()))).unwrap();
-        kill(Pid::from_raw(run.child.id().cast_signed()), Signal::SIGTERM).unwrap();
-        assert!(wait::exit(&mut run.child).unwrap().success());
+        wait::until("it does not read", || Ok(reads(run.child.id())?.then_some(()))).unwrap();
+        kill(Pid::from_raw(run.child.id().cast_signed()), signal).unwrap();
+        wait::exit(&mut run.child).unwrap();
         only(&scratch, &[]).unwrap();
     }
+}
+
+/// Whether a thread of a process waits for standard input.
+fn reads(pid: u32) -> Result<bool> {
+    let mut tasks = fs::read_dir(format!("/proc/{pid}/task"))?;
+    Ok(tasks.any(|task| {
+        let call = task.and_then(|task| fs::read_to_string(task.path().join("syscall")));
+        call.is_ok_and(|call| call.starts_with("0 0x0 "))
+    }))
 }
 
 #[test]

@@ -24,17 +24,22 @@ const MAX_TRIES: u32 = 8;
 /// A file that can be written to, and that nothing was done to yet.
 ///
 /// Whoever opens it early says early that a path is bad, and still costs nobody what is in the file
-/// if the rest comes to nothing. Dropped without [`PendingFile::begin`], a file that was not there
-/// before goes again.
+/// if the rest comes to nothing. A file that is not there comes with [`PendingFile::begin`] or
+/// [`PendingFile::put`] and not before: whatever kills ephtrace leaves none that is empty.
 #[derive(Debug)]
 pub struct PendingFile {
-    // Removed before the file is closed and its lock with it: nobody can begin it in between.
-    created: Created,
+    place: Place,
+    /// What is there; or what was there for a moment, to see whether it can be, and has no name.
     file: File,
+    /// Of what was there for a moment: how to make it again.
+    is_new: Option<Mode>,
 }
 
+/// Who may read and write a new file; its owner alone, unless that was asked for.
+type Mode = Option<u32>;
+
 impl PendingFile {
-    /// Opens the file at `path`; creates it if there is none, for its owner alone unless `mode`
+    /// Opens the file at `path`, or sees whether it can be made, for its owner alone unless `mode`
     /// says who may read and write it.
     ///
     /// Root may be told to write into a folder of somebody else. So nothing is waited for, a
@@ -68,31 +73,23 @@ impl PendingFile {
         Err(ErrorKind::NotFound.into())
     }
 
-    /// Creates the file; an error if anything is there.
+    /// Sees whether the file can be made; an error if anything is there.
     pub(crate) fn create(place: Place, mode: Option<u32>) -> io::Result<Self> {
-        let (mut created, file) = Created::open(place)?;
-        if let Some(mode) = mode {
-            set_mode(&file, mode)?;
-        }
-        // Whoever has opened and locked it since then has it.
-        let locked = lock(&file);
-        created.is_unused = locked.is_ok();
-        locked?;
-        Ok(Self { created, file })
+        let (_, file) = new(place.clone(), mode)?;
+        Ok(Self { place, file, is_new: Some(mode) })
     }
 
     /// The file at `place`; `None` if it was replaced or removed since it was opened.
     fn open_existing(place: Place) -> io::Result<Option<Self>> {
         let file = existing(&place)?;
         let metadata = file.metadata()?;
-        let created = Created::before(place, &metadata);
         if metadata.is_file() {
             lock(&file)?;
-            if !created.is_there()? {
+            if !Created::before(place.clone(), &metadata).is_there()? {
                 return Ok(None);
             }
         }
-        Ok(Some(Self { created, file }))
+        Ok(Some(Self { place, file, is_new: None }))
     }
 
     /// The file, as it is.
@@ -108,22 +105,29 @@ impl PendingFile {
             return self.begin()?.file().write_all(bytes);
         }
         Reserve::default().take(&self.file, bytes.len() as u64)?;
-        let Self { created: mut replaced, file } = self;
-        let beside = replaced.place.beside(new_name(&replaced.place));
+        let Self { place, file, is_new } = self;
+        let beside = place.beside(new_name(&place));
         let (mut created, mut new) = Created::like(beside, &file).map_err(|error| {
             io::Error::new(error.kind(), format!("a file beside it, to replace it: {error}"))
         })?;
         new.write_all(bytes)?;
-        open_file::check(&file, &replaced.place, before.len())?;
-        created.place.rename_to(&replaced.place)?;
+        if is_new.is_some() {
+            // Its other name goes with `created`.
+            return created.place.link_to(&place).map_err(in_words);
+        }
+        open_file::check(&file, &place, before.len())?;
+        created.place.rename_to(&place)?;
         created.is_unused = false;
-        replaced.is_unused = false;
         Ok(())
     }
 
-    /// The file, emptied.
+    /// The file, emptied or new.
     pub(crate) fn begin(self) -> io::Result<OpenFile> {
-        let Self { file, created } = self;
+        let Self { place, file, is_new } = self;
+        let (created, file) = match is_new {
+            Some(mode) => new(place, mode).map_err(in_words)?,
+            None => (Created::before(place, &file.metadata()?), file),
+        };
         // A device, such as /dev/null, has no length.
         let is_regular = file.metadata()?.is_file();
         if is_regular {
@@ -136,8 +140,30 @@ impl PendingFile {
 
     /// Where it is.
     pub(crate) fn place(&self) -> &Place {
-        &self.created.place
+        &self.place
     }
+}
+
+/// A new file, locked; an error if anything is there.
+fn new(place: Place, mode: Mode) -> io::Result<(Created, File)> {
+    let (mut created, file) = Created::open(place)?;
+    if let Some(mode) = mode {
+        set_mode(&file, mode)?;
+    }
+    // Whoever has opened and locked it since then has it.
+    let locked = lock(&file);
+    created.is_unused = locked.is_ok();
+    locked?;
+    Ok((created, file))
+}
+
+/// What is to be said of a new file that is not new any more.
+fn in_words(error: io::Error) -> io::Error {
+    if error.kind() != ErrorKind::AlreadyExists {
+        return error;
+    }
+    let why = "another program has made it since ephtrace began: name another file";
+    io::Error::new(ErrorKind::AlreadyExists, why)
 }
 
 /// The file at `place`, which is there.
@@ -238,8 +264,9 @@ mod tests {
     #[test]
     fn a_new_file_goes_again_unless_it_is_kept() {
         let path = scratch("goes");
-        drop(open(&path).unwrap());
+        let pending = open(&path).unwrap();
         assert!(!path.exists());
+        drop(pending);
         drop(open(&path).unwrap().begin().unwrap());
         assert!(!path.exists());
         open(&path).unwrap().begin().unwrap().keep();
@@ -250,10 +277,15 @@ mod tests {
     #[test]
     fn what_takes_its_place_meanwhile_stays() {
         let path = scratch("place");
-        let pending = open(&path).unwrap();
+        let (pending, page, begun) =
+            (open(&path).unwrap(), open(&path).unwrap(), open(&path).unwrap());
+        let begun = begun.begin().unwrap();
         fs::write(path.with_file_name("other"), "of another").unwrap();
         fs::rename(path.with_file_name("other"), &path).unwrap();
-        drop(pending);
+        let told = "another program has made it";
+        assert!(pending.begin().unwrap_err().to_string().contains(told));
+        assert!(page.put(b"page").unwrap_err().to_string().contains(told));
+        drop(begun);
         assert_eq!(fs::read(&path).unwrap(), b"of another");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
@@ -286,11 +318,11 @@ mod tests {
     #[test]
     fn a_second_writer_is_refused() {
         let path = scratch("two");
-        let first = open(&path).unwrap();
+        let first = open(&path).unwrap().begin().unwrap();
         let error = open(&path).unwrap_err().to_string();
         let own = format!("process {}", std::process::id());
         assert!(error.contains(&own) && error.contains("is writing to it"), "{error}");
-        drop(first.begin().unwrap());
+        drop(first);
         open(&path).unwrap();
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
@@ -303,7 +335,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"after");
         let pending = open(&path).unwrap();
         // The place beside it is taken: nothing can be written.
-        fs::create_dir(path.with_file_name(new_name(&pending.created.place))).unwrap();
+        fs::create_dir(path.with_file_name(new_name(&pending.place))).unwrap();
         pending.put(b"lost").unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), b"after");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();

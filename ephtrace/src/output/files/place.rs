@@ -25,7 +25,7 @@ use nix::{
         stat::{FileStat, Mode, SFlag, fstat, fstatat},
         statfs::{PROC_SUPER_MAGIC, fstatfs},
     },
-    unistd::{UnlinkatFlags, unlinkat},
+    unistd::{UnlinkatFlags, linkat, unlinkat},
 };
 
 use crate::model::escape::shown;
@@ -110,6 +110,16 @@ impl Place {
     /// Puts what is here there, in place of what is there.
     pub(crate) fn rename_to(&self, there: &Self) -> io::Result<()> {
         Ok(renameat(&*self.folder, &*self.name, &*there.folder, &*there.name)?)
+    }
+
+    /// Gives what is here the name there, where nothing may be; the name here may stay.
+    pub(crate) fn link_to(&self, there: &Self) -> io::Result<()> {
+        let names = (&*self.name, &*there.name);
+        match linkat(&*self.folder, names.0, &*there.folder, names.1, AtFlags::empty()) {
+            // A file system without second names, such as that of memory cards.
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => self.rename_to(there),
+            done => Ok(done?),
+        }
     }
 
     /// Removes the name, if it is there.
