@@ -14,6 +14,7 @@
 //! - gone again if nothing came of it.
 
 mod created;
+mod existing;
 mod lock;
 mod open_file;
 mod pending;

@@ -4,17 +4,15 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, ErrorKind, Write as _},
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::Path,
 };
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-
 use super::{
     created::{Created, set_mode},
+    existing::existing,
     lock::lock,
     open_file::{self, OpenFile},
-    place::{Place, is_trusted},
+    place::Place,
     reserve::{self, Reserve},
 };
 
@@ -166,61 +164,6 @@ fn in_words(error: io::Error) -> io::Error {
     io::Error::new(ErrorKind::AlreadyExists, why)
 }
 
-/// The file at `place`, which is there.
-fn existing(place: &Place) -> io::Result<File> {
-    // A FIFO that nobody reads would be waited for.
-    let opened = place.open(OFlag::O_WRONLY | OFlag::O_NONBLOCK, 0);
-    let file = opened.map_err(|error| match error.raw_os_error() {
-        Some(libc::ELOOP) => {
-            refused("it is a symbolic link, which is not followed: name the file itself")
-        }
-        Some(libc::ENXIO) => refused("it is a FIFO that nobody reads from: start its reader first"),
-        _ => error,
-    })?;
-    refuse_planted(place, &file)?;
-    if file.metadata()?.file_type().is_fifo() {
-        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
-    }
-    Ok(file)
-}
-
-/// Refuses what somebody else may have put there for ephtrace to write to.
-fn refuse_planted(place: &Place, file: &File) -> io::Result<()> {
-    let metadata = file.metadata()?;
-    let uid = metadata.uid();
-    if metadata.file_type().is_fifo() && !is_trusted(uid) {
-        return Err(refused(&format!(
-            "it is a FIFO of user {uid}, who could keep ephtrace waiting: have the shell open it \
-             (ephtrace > FIFO)"
-        )));
-    }
-    if !metadata.is_file() {
-        return Ok(());
-    }
-    if metadata.nlink() > 1 {
-        return Err(refused(&format!(
-            "it has {} names (hard links), and would change under all of them: remove this one, \
-             or name another file",
-            metadata.nlink()
-        )));
-    }
-    // Linux does the same where it is told to (`fs.protected_regular`), but only if the file may
-    // be created.
-    match place.owner_if_for_everybody()? {
-        Some(owner) if uid != owner && uid != nix::unistd::geteuid().as_raw() => {
-            Err(refused(&format!(
-                "it is a file of user {uid}, in a directory where everybody may create files: \
-                 remove it, or name another file"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn refused(why: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, why)
-}
-
 /// A name that no other process takes.
 fn new_name(place: &Place) -> OsString {
     let mut name = OsString::from(".");
@@ -231,7 +174,11 @@ fn new_name(place: &Place) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+        path::PathBuf,
+    };
 
     use super::*;
 
