@@ -11,7 +11,7 @@
 //! - looked at with each write: removed, replaced, cut short or written to by others is an error
 //!   ([`OpenFile`]);
 //! - no larger than its disk has room for, less what is left for others (`reserve`);
-//! - gone again if nothing came of it.
+//! - there only once something is written to it, and gone again if nothing came of it.
 
 mod created;
 mod existing;
