@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= count= duration= hook= btf= no-kernel-cost ring-size= max-memory= v/verbose q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= mode= count= duration= hook= btf= no-kernel-cost ring-size= max-memory= v/verbose q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -50,6 +50,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -l plot -d 'Draw the por
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l output -d 'Write the events to this file, not to standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l mode -d 'Who may read and write that file if it is new, such as 640; without, its owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l count -d 'Stop after so many events' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l duration -d 'Stop after so long, such as 30s or 5m' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
@@ -110,6 +111,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l plot -d 'Dra
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l output -d 'Write the events to this file, not to standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l mode -d 'Who may read and write that file if it is new, such as 640; without, its owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l count -d 'Stop after so many events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l duration -d 'Stop after so long, such as 30s or 5m' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
@@ -255,6 +257,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s v -l verbo
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Begin a new file at this size (256M, 2G) or after this time (10m, 1h): FILE-000001 and so on, before the extension; none is overwritten' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l mode -d 'Who may read and write new files, such as 640; without, their owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording (NDJSON, Parquet, pcap) in place of tracing; needs no root' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s u -l uid -d 'Only processes of these users (number or name)' -r
@@ -293,6 +296,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet 
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l from -d 'The same, as other commands take it' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Write a page with charts to this file, in place of the text; - is standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l mode -d 'Who may read and write that page if it is new, such as 644; without, its owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"

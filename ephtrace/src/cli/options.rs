@@ -45,6 +45,10 @@ pub struct ViewArgs {
     /// Write the events to this file, not to standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Who may read and write that file if it is new, such as 640; without, its owner alone
+    #[arg(long, value_name = "MODE", requires = "output")]
+    pub mode: Option<String>,
 }
 
 /// Value of `--plot`.

@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use super::settings::{UsageError, parse};
 use crate::{
     cli::{RecordArgs, TraceArgs},
+    model::escape::shown,
     output::stream::parquet::{Journal, Options, Rotate, journal_path},
     pipeline::{self, settings::TraceSettings},
     replay::{
@@ -28,11 +29,22 @@ impl TryFrom<RecordArgs> for TraceSettings {
     type Error = UsageError;
 
     fn try_from(args: RecordArgs) -> Result<Self, UsageError> {
-        let RecordArgs { file, rotate, from, repair: _, filter, stop, kernel, read, verbosity } =
-            args;
+        let RecordArgs {
+            file,
+            rotate,
+            mode,
+            from,
+            repair: _,
+            filter,
+            stop,
+            kernel,
+            read,
+            verbosity,
+        } = args;
         let trace = TraceArgs { from, filter, stop, kernel, read, verbosity, ..Default::default() };
         let rotate = rotate.map(|text| rotation(&text)).transpose()?;
-        let record = Some(Options { path: file, rotate });
+        let mode = mode.map(|text| parse::mode("--mode", &text)).transpose()?;
+        let record = Some(Options { path: file, rotate, mode });
         Ok(Self { record, ..Self::try_from(trace)? })
     }
 }
@@ -70,7 +82,7 @@ pub fn run(args: RecordArgs, log_level: u8) -> Result<ExitCode> {
 
 /// Puts the end back into the recording at `path`, if it lacks one.
 fn repair(path: &Path, max: MaxMemory) -> Result<()> {
-    let name = path.display();
+    let name = shown(&path);
     let said = if is_whole(path, max).with_context(|| format!("can't read {name}"))? {
         discard_journal(path)?;
         "is whole: nothing to repair"
@@ -96,7 +108,7 @@ fn discard_journal(path: &Path) -> Result<()> {
     let journal = journal_path(path);
     match fs::remove_file(&journal) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can't remove {}", journal.display()))
+            Err(error).with_context(|| format!("can't remove {}", shown(&journal)))
         }
         _ => Ok(()),
     }

@@ -55,6 +55,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
             format: view.format,
             view: view_settings,
             output: view.output,
+            mode: view.mode.map(|text| parse::mode("--mode", &text)).transpose()?,
             count: stop.count,
             duration: stop.duration.map(|d| parse::duration("--duration", &d)).transpose()?,
             from,

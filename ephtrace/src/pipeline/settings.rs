@@ -37,6 +37,8 @@ pub struct TraceSettings {
     pub view: View,
     /// Where events go; `None` for standard output.
     pub output: Option<PathBuf>,
+    /// Who may read and write that file if it is new; its owner alone unless this says otherwise.
+    pub mode: Option<u32>,
     /// Stop after so many events.
     pub count: Option<u64>,
     /// Stop after so long.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     analyse::{pattern::KernelRules, summary::BUSIEST},
-    model::Assignment,
+    model::{Assignment, escape::shown},
     output::Sink,
     replay::{self, sorting::Reach},
 };
@@ -215,7 +215,7 @@ fn refuse_same_file(settings: &TraceSettings, from: &Path) -> Result<()> {
     let into = record.map(|record| &record.path).or(settings.output.as_ref());
     match into.and_then(|into| fs::metadata(into).ok()) {
         Some(into) if replay::is_from(from, &into) => {
-            bail!("{} can't be read and written at once: name another file", from.display())
+            bail!("{} can't be read and written at once: name another file", shown(&from))
         }
         _ => Ok(()),
     }

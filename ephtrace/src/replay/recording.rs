@@ -26,7 +26,7 @@ use super::{
     item::{Broken, Item},
     ndjson, parquet, pcap,
 };
-use crate::model::{LeftOut, losses::Losses};
+use crate::model::{LeftOut, escape::shown, losses::Losses};
 
 /// Bytes that are read from a file at once.
 const READ_BYTES: usize = 256 << 10;
@@ -86,7 +86,7 @@ impl Recording {
             let read = Self::from_reader("standard input", io::stdin())?;
             return Ok(Self { is_stream, ..read });
         }
-        let name = path.display().to_string();
+        let name = shown(path).to_string();
         let file = File::open(path).and_then(refuse_directory);
         match file {
             Ok(file) if is_parquet(&file) => parquet::Reader::open(&name, path, file, max)

@@ -24,7 +24,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     // Without one, none is looked at for each row.
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
     if let Some(page) = &args.html {
-        page::write(page, from, filter.as_ref())?;
+        let mode = args.mode.as_ref().map(|text| parse::mode("--mode", text)).transpose()?;
+        page::write((page, mode), from, filter.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
     let nothing = |(): &mut (), _: &Assignment| ();

@@ -11,6 +11,7 @@ use crate::{
     host::mounts::cgroup2_mount,
     model::{
         Assignment, Comm, Family, Filter, FlowKey, Origin, PortRange,
+        escape::is_unsafe,
         filter::{Cgroup, Network},
     },
     output::{Format, View},
@@ -133,6 +134,17 @@ fn sizes_of_the_ring() {
 }
 
 #[test]
+fn modes_of_new_files() {
+    for (text, mode) in [("640", 0o640), ("0600", 0o600), ("666", 0o666), ("0", 0), ("4", 4)] {
+        assert_eq!(parse::mode("--mode", text).unwrap(), mode, "{text}");
+    }
+    for text in ["", "+640", "-1", "0x1a", "648", "rw-r--r--", "755", "1666", "00640", " 640"] {
+        let error = parse::mode("--mode", text).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("'{text}' is no value for --mode")), "{error}");
+    }
+}
+
+#[test]
 fn what_is_refused_says_why() {
     let words = [
         "-P 80-",
@@ -147,6 +159,7 @@ fn what_is_refused_says_why() {
         "--max-memory much",
         "--max-memory 95M",
         "--max-memory 99999999999G",
+        "--output f --mode 755",
         "-u no-such-user-here",
         "--netns no-such-netns",
         "--netns /dev/null",
@@ -168,6 +181,7 @@ fn what_is_refused_says_why() {
     'much' is no value for --max-memory: it takes a number of bytes, such as 512M or 2G
     '95M' is no value for --max-memory: ephtrace itself takes most of that; at least 96M
     '99999999999G' is no value for --max-memory: no machine has as much
+    '755' is no value for --mode: it takes up to three octal digits, for the owner, the group and others: 4 may read, 2 write, 6 both, such as 640
     --uid no-such-user-here: not in /etc/passwd; `id -u NAME` tells the number of any user; give that
     --netns no-such-netns: no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
     --netns /dev/null: /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does
@@ -175,6 +189,17 @@ fn what_is_refused_says_why() {
     --pid takes at most 16 values, not 17: a cgroup can hold any number
     --dst takes at most 8 values, not 9: join networks to shorter prefixes
     ");
+}
+
+#[test]
+fn what_was_typed_moves_no_cursor() {
+    let bad = "\u{1b}]0;x\u{7}\u{202e}";
+    for line in
+        ["-P %", "--dst %", "-u %", "--netns %", "--netns /%", "--cgroup %", "--container %"]
+    {
+        let error = refused(&line.replace('%', bad));
+        assert!(!error.chars().any(is_unsafe) && error.contains(r"\u{1b}]0;x"), "{error:?}");
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::{
 /// A recording of so many rows.
 fn recorded(rows: u64) -> Vec<u8> {
     let path = scratch("recorded");
-    let options = Options { path: path.clone(), rotate: None };
+    let options = Options { path: path.clone(), rotate: None, mode: None };
     let mut sink = ParquetSink::create(options, Notices::new(io::sink(), true)).unwrap();
     (0..rows).for_each(|n| sink.event(&assignment(n)).unwrap());
     sink.finish().unwrap();
