@@ -95,7 +95,7 @@ _ephtrace() {
 
     case "${cmd}" in
         ephtrace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --count --duration --hook --btf --no-kernel-cost --ring-size --verbose --quiet --help --version trace storm check whatif top doctor ports explain record report schema help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --ring-size --max-memory --verbose --quiet --help --version trace storm check whatif top doctor ports explain record report schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -189,6 +189,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --count)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -206,6 +210,10 @@ _ephtrace() {
                     return 0
                     ;;
                 --ring-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -281,7 +289,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__explain)
-            opts="-v -q -h --netns --probe --from --json --verbose --quiet --help"
+            opts="-v -q -h --netns --probe --from --json --max-memory --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,6 +300,10 @@ _ephtrace() {
                     return 0
                     ;;
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -485,7 +497,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__ports)
-            opts="-v -q -h --netns --limit --from --json --verbose --quiet --help"
+            opts="-v -q -h --netns --limit --from --json --max-memory --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -503,6 +515,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --max-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -511,13 +527,17 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__record)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --ring-size --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --mode --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --ring-size --max-memory --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --rotate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -613,6 +633,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --max-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -621,7 +645,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__report)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --json --html --plot --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --json --html --mode --plot --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --max-memory --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -632,6 +656,10 @@ _ephtrace() {
                     return 0
                     ;;
                 --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -704,6 +732,10 @@ _ephtrace() {
                     return 0
                     ;;
                 --min-latency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -835,7 +867,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__top)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --ring-size --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --ring-size --max-memory --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -937,6 +969,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --max-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -945,7 +981,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__trace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --count --duration --hook --btf --no-kernel-cost --ring-size --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --ring-size --max-memory --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1039,6 +1075,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --count)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1056,6 +1096,10 @@ _ephtrace() {
                     return 0
                     ;;
                 --ring-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= count= duration= hook= btf= no-kernel-cost ring-size= v/verbose q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= mode= count= duration= hook= btf= no-kernel-cost ring-size= max-memory= v/verbose q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -50,6 +50,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -l plot -d 'Draw the por
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l output -d 'Write the events to this file, not to standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l mode -d 'Who may read and write that file if it is new, such as 640; without, its owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l count -d 'Stop after so many events' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l duration -d 'Stop after so long, such as 30s or 5m' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
@@ -58,6 +59,7 @@ kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s x -l failed -d 'Only failed assignments: the kernel found no port'
@@ -109,6 +111,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l plot -d 'Dra
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l output -d 'Write the events to this file, not to standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l mode -d 'Who may read and write that file if it is new, such as 640; without, its owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l count -d 'Stop after so many events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l duration -d 'Stop after so long, such as 30s or 5m' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
@@ -117,6 +120,7 @@ kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s x -l failed -d 'Only failed assignments: the kernel found no port'
@@ -222,6 +226,7 @@ kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel found no port'
@@ -238,18 +243,21 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or all' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l limit -d 'List so many destinations of each namespace; the others are summed up' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l from -d 'Tell who opened connections by this recording (`ephtrace -o json`); - is standard input' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l json -d 'Print data (one JSON object), not text'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'In this network namespace, not that of ephtrace: inode number, path, or name of `ip netns`' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Tell who opened connections, and how, by this recording (`ephtrace -o json`; that a socket was not bound, only one of all processes, with `--origin connect,bind,listen,udp,explicit`); - is standard input' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l probe -d 'Ask the kernel, by a socket of ephtrace\'s own that is closed at once'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l json -d 'Print data (one JSON object), not text'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Begin a new file at this size (256M, 2G) or after this time (10m, 1h): FILE-000001 and so on, before the extension; none is overwritten' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l mode -d 'Who may read and write new files, such as 640; without, their owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording (NDJSON, Parquet, pcap) in place of tracing; needs no root' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s u -l uid -d 'Only processes of these users (number or name)' -r
@@ -277,6 +285,7 @@ kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d 'Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 6 -l ipv6 -d 'Only IPv6'
@@ -287,6 +296,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet 
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l from -d 'The same, as other commands take it' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Write a page with charts to this file, in place of the text; - is standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l mode -d 'Who may read and write that page if it is new, such as 644; without, its owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
@@ -308,6 +318,7 @@ ping\t'Ping socket: bind to 0, connect or first send'
 sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
 explicit\t'The program named the port, or connects from one that it had bound before'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l min-latency -d 'Only where the search took at least so long, such as 100us or 1ms' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l json -d 'Print data (one JSON object), not text'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 6 -l ipv6 -d 'Only IPv6'

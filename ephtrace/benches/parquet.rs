@@ -122,7 +122,7 @@ fn storm() -> Vec<Assignment> {
 }
 
 fn record(path: &Path, assignments: &[Assignment]) -> io::Result<()> {
-    let options = Options { path: path.to_owned(), rotate: None };
+    let options = Options { path: path.to_owned(), rotate: None, mode: None };
     let mut sink = ParquetSink::create(options, Notices::new(io::sink(), true))?;
     assignments.iter().try_for_each(|assignment| sink.event(black_box(assignment)))?;
     sink.finish()

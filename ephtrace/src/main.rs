@@ -6,14 +6,16 @@ use clap::Parser as _;
 use ephtrace::{
     cli::Cli,
     commands::{self, settings::UsageError},
-    messages, output,
+    messages,
+    model::escape::shown,
+    output,
 };
 
 fn main() -> ExitCode {
     set_signals();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.into_command(),
-        Err(error) => return messages::misunderstood(&error),
+        Err(error) => return messages::misunderstood(&shown_safely(error)),
     };
     let level = command.verbosity().level();
     messages::init_log(level);
@@ -31,6 +33,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// The same about what was typed with everything escaped that would move the cursor or turn the
+/// direction: clap repeats it as it is.
+fn shown_safely(error: clap::Error) -> clap::Error {
+    let typed = std::env::args_os().map(|word| shown(&word).to_string());
+    Cli::try_parse_from(typed).err().unwrap_or(error)
+}
+
 /// How signals are taken, before a run takes some of them itself.
 ///
 /// A file that reaches the limit of the shell (`ulimit -f`) is then an error that can be told
@@ -43,7 +52,7 @@ fn set_signals() {
         (libc::SIGQUIT, libc::SIG_DFL),
     ];
     for (signal, action) in set {
-        // SAFETY: sets how one signal is taken, before there are other threads, and runs no handler.
+        // SAFETY: sets how a signal is taken, before there are other threads; runs no handler.
         unsafe { libc::signal(signal, action) };
     }
 }

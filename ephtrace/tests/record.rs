@@ -296,10 +296,10 @@ fn reads_input(pid: u32) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether a process has a handler for SIGTERM.
+/// Whether a process takes SIGTERM itself: it is blocked, and waited for.
 fn handles_sigterm(pid: u32) -> Result<bool> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = u64::from_str_radix(caught.context("no SigCgt")?.trim(), 16)?;
-    Ok(caught >> (libc::SIGTERM - 1) & 1 == 1)
+    let taken = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let taken = u64::from_str_radix(taken.context("no SigBlk")?.trim(), 16)?;
+    Ok(taken >> (libc::SIGTERM - 1) & 1 == 1)
 }

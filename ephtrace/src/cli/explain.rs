@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::Verbosity;
+use super::options::{ReadArgs, Verbosity};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +45,10 @@ pub struct ExplainArgs {
     /// Print data (one JSON object), not text
     #[arg(long)]
     pub json: bool,
+
+    /// How the recording is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
 
     /// How much to say.
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub use self::{
     doctor::DoctorArgs,
     explain::ExplainArgs,
     filter::{FilterArgs, OriginArg},
-    options::{HookArg, KernelArgs, PlotArg, StopArgs, Verbosity, ViewArgs},
+    options::{HookArg, KernelArgs, PlotArg, ReadArgs, StopArgs, Verbosity, ViewArgs},
     ports::PortsArgs,
     record::RecordArgs,
     report::ReportArgs,
@@ -54,7 +54,7 @@ Examples:
   ephtrace explain 10.0.0.5:5432       would a connect find a port now, and why not
   ephtrace doctor                      what this kernel and user allow, and why not
   sudo ephtrace record ports.parquet   for report, DuckDB, Polars and Spark
-  ephtrace report ports.parquet        how the ports of a recording were handed out";
+  sudo ephtrace report ports.parquet   how the ports of a recording were handed out";
 
 /// Record every ephemeral port that Linux assigns, and find out why there is none.
 ///

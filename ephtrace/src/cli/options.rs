@@ -45,6 +45,10 @@ pub struct ViewArgs {
     /// Write the events to this file, not to standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Who may read and write that file if it is new, such as 640; without, its owner alone
+    #[arg(long, value_name = "MODE", requires = "output")]
+    pub mode: Option<String>,
 }
 
 /// Value of `--plot`.
@@ -57,6 +61,16 @@ pub enum PlotArg {
     Always,
     /// Not at all
     Never,
+}
+
+/// How a recording is read.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Recording")]
+pub struct ReadArgs {
+    /// Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given:
+    /// what would take more is not read, and its place is told
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<String>,
 }
 
 /// When to stop.

@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::{
     filter::FilterArgs,
-    options::{KernelArgs, StopArgs, Verbosity},
+    options::{KernelArgs, ReadArgs, StopArgs, Verbosity},
 };
 
 /// Shown below the help.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sudo ephtrace record ports.parquet             until Ctrl-C; one file
+  sudo ephtrace record ports.parquet             until Ctrl-C; one file, for root alone
+  sudo ephtrace record ports.parquet --mode 644  which everybody may read
   sudo ephtrace record ports.parquet --rotate 1h --dst 10.0.0.0/8
   ephtrace record --from ports.ndjson ports.parquet
   ephtrace report ports.parquet                  how the ports were handed out
@@ -34,13 +35,17 @@ pub struct RecordArgs {
     #[arg(long, value_name = "SIZE|TIME", help_heading = "Output")]
     pub rotate: Option<String>,
 
+    /// Who may read and write new files, such as 640; without, their owner alone
+    #[arg(long, value_name = "MODE", help_heading = "Output")]
+    pub mode: Option<String>,
+
     /// Convert this recording (NDJSON, Parquet, pcap) in place of tracing; needs no root
     #[arg(long, value_name = "FILE", help_heading = "Output",
           conflicts_with_all = ["hook", "btf", "ring_size"])]
     pub from: Option<PathBuf>,
 
     /// Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["rotate", "from"])]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["rotate", "mode", "from"])]
     pub repair: bool,
 
     /// Which assignments to keep.
@@ -54,6 +59,10 @@ pub struct RecordArgs {
     /// How to see them.
     #[command(flatten)]
     pub kernel: KernelArgs,
+
+    /// How the recording is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
 
     /// How much to say.
     #[command(flatten)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     filter::FilterArgs,
-    options::{PlotArg, Verbosity},
+    options::{PlotArg, ReadArgs, Verbosity},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -43,6 +43,10 @@ pub struct ReportArgs {
     #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "plot"])]
     pub html: Option<PathBuf>,
 
+    /// Who may read and write that page if it is new, such as 644; without, its owner alone
+    #[arg(long, value_name = "MODE", requires = "html")]
+    pub mode: Option<String>,
+
     /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is
     /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
@@ -52,6 +56,10 @@ pub struct ReportArgs {
     /// Which assignments to report on.
     #[command(flatten)]
     pub filter: FilterArgs,
+
+    /// How the recording is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
 
     /// How much to say.
     #[command(flatten)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     filter::FilterArgs,
-    options::{KernelArgs, StopArgs, Verbosity, ViewArgs},
+    options::{KernelArgs, ReadArgs, StopArgs, Verbosity, ViewArgs},
     trace::TraceArgs,
 };
 
@@ -41,6 +41,9 @@ pub struct TopArgs {
     /// How to see them.
     #[command(flatten)]
     pub kernel: KernelArgs,
+    /// How the recording is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// How much to say.
     #[command(flatten)]
     pub verbosity: Verbosity,
@@ -49,8 +52,8 @@ pub struct TopArgs {
 impl From<TopArgs> for TraceArgs {
     /// What `trace` would be asked for to see the same.
     fn from(args: TopArgs) -> Self {
-        let TopArgs { filter, stop, kernel, verbosity, .. } = args;
-        Self { filter, view: ViewArgs::default(), stop, kernel, verbosity, from: None }
+        let TopArgs { filter, stop, kernel, read, verbosity, .. } = args;
+        Self { filter, view: ViewArgs::default(), stop, kernel, read, verbosity, from: None }
     }
 }
 

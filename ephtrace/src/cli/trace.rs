@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     filter::FilterArgs,
-    options::{KernelArgs, StopArgs, Verbosity, ViewArgs},
+    options::{KernelArgs, ReadArgs, StopArgs, Verbosity, ViewArgs},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -37,6 +37,9 @@ pub struct TraceArgs {
     /// How to see them.
     #[command(flatten)]
     pub kernel: KernelArgs,
+    /// How the recording is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// How much to say.
     #[command(flatten)]
     pub verbosity: Verbosity,

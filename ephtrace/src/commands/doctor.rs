@@ -29,7 +29,7 @@ use crate::{
         support::Support,
         symbols::{self, NoTable},
     },
-    model::{Filter, Hook, Origin},
+    model::{Filter, Hook, Origin, escape::shown},
     output::{Kind, write_object},
 };
 
@@ -143,12 +143,12 @@ pub fn examine(support: &Support, probe: bool) -> Report {
         lockdown_known: support.lockdown.is_ok(),
         port_selection: btf.as_ref().ok().map(|btf| Generation::of(btf, symbols::table_perturb())),
         processes_hidden_by: processes_hidden_by(support),
-        btf: btf.as_ref().ok().and(support.btf.as_ref().ok()).map(|p| p.display().to_string()),
+        btf: btf.as_ref().ok().and(support.btf.as_ref().ok()).map(|p| shown(&p).to_string()),
         btf_problem: btf.err(),
         cgroup2: support
             .cgroup2
             .as_ref()
-            .and_then(|root| Some(root.mount_point.as_ref()?.display().to_string())),
+            .and_then(|root| Some(shown(&root.mount_point.as_ref()?).to_string())),
         kernel_memory: KernelMemory::here(),
         hooks,
         auto,

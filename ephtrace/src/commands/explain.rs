@@ -45,7 +45,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let which = settings::which(&netns)?;
     let asked = settings::question(&args.what)?;
     let history = match &args.from {
-        Some(path) => read_openers(path)?,
+        Some(path) => read_openers(path, settings::parse::max_memory(&args.read)?)?,
         None => PastOwners::default(),
     };
     let (answer, in_use, found) = match asked {

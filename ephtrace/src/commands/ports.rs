@@ -16,7 +16,7 @@ use anyhow::{Result, bail};
 
 use serde::Serialize;
 
-use super::settings;
+use super::settings::{self, parse};
 use crate::{
     analyse::findings::{Finding, findings},
     cli::PortsArgs,
@@ -28,7 +28,7 @@ use crate::{
         write_object,
     },
     pipeline::{input::Input, replay::Replay, sandbox},
-    replay::{Recording, sorting::Reach},
+    replay::{MaxMemory, Recording, sorting::Reach},
 };
 
 /// Destinations of each namespace that are looked at, listed or not: what is wrong is so with the
@@ -39,7 +39,7 @@ const LOOKED_AT: usize = 16;
 pub fn run(args: &PortsArgs) -> Result<ExitCode> {
     let which = settings::which(&args.netns)?;
     let past_owners = match &args.from {
-        Some(path) => read_openers(path)?,
+        Some(path) => read_openers(path, parse::max_memory(&args.read)?)?,
         None => PastOwners::default(),
     };
     let mut inventory = snapshot::snapshot(&which, args.limit.max(LOOKED_AT), &past_owners)?;
@@ -76,10 +76,10 @@ pub(super) struct PortsReport<'a> {
 /// said on standard error.
 ///
 /// Read by a thread in a sandbox: what comes after it takes all that the process may.
-pub(super) fn read_openers(path: &Path) -> Result<PastOwners> {
+pub(super) fn read_openers(path: &Path, max: MaxMemory) -> Result<PastOwners> {
     let in_a_sandbox = || {
         sandbox::of(path).enter();
-        read(path)
+        read(path, max)
     };
     thread::scope(|scope| match scope.spawn(in_a_sandbox).join() {
         Ok(read) => read,
@@ -87,9 +87,10 @@ pub(super) fn read_openers(path: &Path) -> Result<PastOwners> {
     })
 }
 
-fn read(path: &Path) -> Result<PastOwners> {
+fn read(path: &Path, max: MaxMemory) -> Result<PastOwners> {
     let mut past_owners = PastOwners::default();
-    let mut replay = Replay::new(Input::Direct(Recording::open(path)?), Reach::Window, io::sink());
+    let recording = Recording::open_within(path, max)?;
+    let mut replay = Replay::new(Input::Direct(recording), Reach::Window, io::sink());
     let mut assignments = 0_u64;
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         assignments += 1;

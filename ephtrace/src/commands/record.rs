@@ -13,10 +13,11 @@ use anyhow::{Context as _, Result, bail};
 use super::settings::{UsageError, parse};
 use crate::{
     cli::{RecordArgs, TraceArgs},
+    model::escape::shown,
     output::stream::parquet::{Journal, Options, Rotate, journal_path},
     pipeline::{self, settings::TraceSettings},
     replay::{
-        Recording,
+        MaxMemory, Recording,
         parquet::{is_whole, is_whole_with},
     },
 };
@@ -28,10 +29,22 @@ impl TryFrom<RecordArgs> for TraceSettings {
     type Error = UsageError;
 
     fn try_from(args: RecordArgs) -> Result<Self, UsageError> {
-        let RecordArgs { file, rotate, from, repair: _, filter, stop, kernel, verbosity } = args;
-        let trace = TraceArgs { from, filter, stop, kernel, verbosity, ..TraceArgs::default() };
+        let RecordArgs {
+            file,
+            rotate,
+            mode,
+            from,
+            repair: _,
+            filter,
+            stop,
+            kernel,
+            read,
+            verbosity,
+        } = args;
+        let trace = TraceArgs { from, filter, stop, kernel, read, verbosity, ..Default::default() };
         let rotate = rotate.map(|text| rotation(&text)).transpose()?;
-        let record = Some(Options { path: file, rotate });
+        let mode = mode.map(|text| parse::mode("--mode", &text)).transpose()?;
+        let record = Some(Options { path: file, rotate, mode });
         Ok(Self { record, ..Self::try_from(trace)? })
     }
 }
@@ -60,7 +73,7 @@ fn bad(text: &str, reason: &str) -> UsageError {
 /// Records, converts or repairs. `log_level` is that of the kernel half's own messages.
 pub fn run(args: RecordArgs, log_level: u8) -> Result<ExitCode> {
     if args.repair {
-        repair(&args.file)?;
+        repair(&args.file, parse::max_memory(&args.read)?)?;
     } else {
         pipeline::trace(&TraceSettings::try_from(args)?, log_level)?;
     }
@@ -68,13 +81,13 @@ pub fn run(args: RecordArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 /// Puts the end back into the recording at `path`, if it lacks one.
-fn repair(path: &Path) -> Result<()> {
-    let name = path.display();
-    let said = if is_whole(path).with_context(|| format!("can't read {name}"))? {
+fn repair(path: &Path, max: MaxMemory) -> Result<()> {
+    let name = shown(&path);
+    let said = if is_whole(path, max).with_context(|| format!("can't read {name}"))? {
         discard_journal(path)?;
         "is whole: nothing to repair"
     } else if let Some(journal) = Journal::beside(path) {
-        let fits = is_whole_with(path, journal.clone());
+        let fits = is_whole_with(path, journal.clone(), max);
         if !fits.with_context(|| format!("can't read {name}"))? {
             bail!("{name} can't be repaired: the journal beside it has another file's end");
         }
@@ -82,7 +95,7 @@ fn repair(path: &Path) -> Result<()> {
         "has its end again"
     } else {
         // Says what is wrong with it, and that there is no journal.
-        Recording::open(path)?;
+        Recording::open_within(path, max)?;
         "is no Parquet file: nothing to repair"
     };
     // Where standard error is closed there is nobody to tell.
@@ -95,7 +108,7 @@ fn discard_journal(path: &Path) -> Result<()> {
     let journal = journal_path(path);
     match fs::remove_file(&journal) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can't remove {}", journal.display()))
+            Err(error).with_context(|| format!("can't remove {}", shown(&journal)))
         }
         _ => Ok(()),
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::tz::TimeZone;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use super::settings::UsageError;
+use super::settings::{UsageError, parse};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Severity, findings},
@@ -42,7 +42,9 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
         return Err(UsageError::NoTerminal.into());
     }
     match &args.from {
-        Some(file) => play(file, args.speed, args.verbosity.quiet)?,
+        Some(file) => {
+            play((file, parse::max_memory(&args.read)?), args.speed, args.verbosity.quiet)?;
+        }
         None => {
             block_on(watch(&TraceSettings::try_from(TraceArgs::from(args))?, log_level))?;
         }

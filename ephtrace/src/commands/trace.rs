@@ -26,7 +26,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
     type Error = UsageError;
 
     fn try_from(args: TraceArgs) -> Result<Self, UsageError> {
-        let TraceArgs { from, filter, view, stop, kernel, verbosity } = args;
+        let TraceArgs { from, filter, view, stop, kernel, read, verbosity } = args;
         let KernelArgs { hook, btf, no_kernel_cost, ring_size } = kernel;
         let ring_bytes = match ring_size {
             Some(size) => parse::ring_bytes("--ring-size", &size)?,
@@ -55,9 +55,11 @@ impl TryFrom<TraceArgs> for TraceSettings {
             format: view.format,
             view: view_settings,
             output: view.output,
+            mode: view.mode.map(|text| parse::mode("--mode", &text)).transpose()?,
             count: stop.count,
             duration: stop.duration.map(|d| parse::duration("--duration", &d)).transpose()?,
             from,
+            max_memory: parse::max_memory(&read)?,
             record: None,
         })
     }

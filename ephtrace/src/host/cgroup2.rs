@@ -23,6 +23,7 @@ use nix::{
 };
 
 use super::mounts::cgroup2_mount;
+use crate::model::escape::shown;
 
 /// Id of the hierarchy's root, the inode number of its folder; kernfs numbers from there.
 pub(crate) const ROOT_ID: u64 = 1;
@@ -71,7 +72,7 @@ impl Cgroup2 {
 
     /// What it is called where one is told of it.
     pub fn name(&self) -> String {
-        self.mount_point.as_ref().map_or("cgroup v2".into(), |path| path.display().to_string())
+        self.mount_point.as_ref().map_or("cgroup v2".into(), |path| shown(&path).to_string())
     }
 
     /// Where the cgroup is that somebody calls `path`: as `/proc/PID/cgroup` writes it, or as it is
@@ -96,8 +97,8 @@ impl Cgroup2 {
     /// What to call the place `full` of a cgroup where one is told of it.
     pub fn shown(&self, full: &Path) -> String {
         match (&self.mount_point, full.strip_prefix(self.folder())) {
-            (None, Ok(below)) => format!("cgroup /{}", below.display()),
-            _ => full.display().to_string(),
+            (None, Ok(below)) => format!("cgroup /{}", shown(&below)),
+            _ => shown(&full).to_string(),
         }
     }
 

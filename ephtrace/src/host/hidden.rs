@@ -3,6 +3,7 @@
 use std::{fs, os::unix::ffi::OsStrExt as _, path::Path};
 
 use super::{mounts::unescape, pid_namespace};
+use crate::model::escape::shown;
 
 /// `CAP_SYS_PTRACE` in the sets of `/proc/PID/status`.
 const SYS_PTRACE: u64 = 1 << 19;
@@ -17,7 +18,7 @@ pub fn reason(proc: &Path) -> Option<String> {
     if let Some(option) = hidepid(&mounts, proc)
         && !may_look(&option, &status)
     {
-        let mount = proc.display();
+        let mount = shown(&proc);
         return Some(format!(
             "{mount} is mounted with {}, which hides the processes of others: run as root",
             option.text

@@ -6,6 +6,7 @@ pub mod conntrack;
 pub mod containers;
 pub mod enrich;
 pub mod explain;
+pub(crate) mod file_lock;
 pub mod hidden;
 pub mod holders;
 pub(crate) mod mounts;

@@ -1,6 +1,10 @@
 //! The kernel's lists of mounts (`/proc/PID/mounts`, `/proc/PID/mountinfo`): how they write paths.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 /// Undoes the octal escapes of a path (space, tab, newline, backslash).
 pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
@@ -27,6 +31,15 @@ pub(crate) fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
     })
 }
 
+/// `command`, which mounts a file system of the kernel's own, as advice.
+///
+/// `None` where its last word, the mount point, is not there, as the kernel has no such file system
+/// or `/sys` is another.
+pub(crate) fn advice(command: &str) -> Option<String> {
+    let mount_point = command.rsplit(' ').next().unwrap_or_default();
+    Path::new(mount_point).is_dir().then(|| format!("`{command}`"))
+}
+
 fn octal(digits: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(digits.get(..3)?).ok()?;
     u8::from_str_radix(digits, 8).ok()
@@ -35,6 +48,12 @@ fn octal(digits: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_point_that_is_not_there_is_not_advised() {
+        assert_eq!(advice("mount -t sysfs none /sys").unwrap(), "`mount -t sysfs none /sys`");
+        assert_eq!(advice("mount -t sysfs none /sys/kernel/nothing-of-the-kind"), None);
+    }
 
     #[test]
     fn finds_cgroup_v2_beside_v1() {

@@ -21,6 +21,7 @@ use nix::{
 use thiserror::Error;
 
 use super::{mounts::unescape, ns_file::NsFile};
+use crate::model::escape::shown;
 
 /// The namespace of this thread.
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -147,7 +148,7 @@ impl Found {
                     // Another file is mounted over it, or another process has its id.
                     io::ErrorKind::NotFound => {}
                     io::ErrorKind::PermissionDenied => {
-                        problem = EnterError::Open(door.path().display().to_string());
+                        problem = EnterError::Open(shown(&door.path()).to_string());
                     }
                     _ => problem = EnterError::Failed(error),
                 },
@@ -190,7 +191,7 @@ fn inode(path: &Path) -> io::Result<u32> {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     netns_of(link.as_os_str().as_bytes())
-        .ok_or_else(|| io::Error::other(format!("{} is no namespace", path.display())))
+        .ok_or_else(|| io::Error::other(format!("{} is no namespace", shown(&path))))
 }
 
 /// `net:[4026531840]`

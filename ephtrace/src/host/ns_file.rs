@@ -25,6 +25,8 @@ use nix::{
     sys::statfs::{NSFS_MAGIC, fstatfs},
 };
 
+use crate::model::escape::shown;
+
 /// How long looking up a path may take. One on a local disk takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -68,7 +70,7 @@ impl NsFile {
             let seconds = PATIENCE.as_secs();
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("{} has not answered for {seconds} s", self.path().display()),
+                format!("{} has not answered for {seconds} s", shown(&self.path())),
             ))
         })
     }

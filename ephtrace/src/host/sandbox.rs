@@ -32,8 +32,8 @@ const DEVICES: [&str; 2] = ["/dev/tty", "/dev/null"];
 /// `PIPEFS_MAGIC` of the kernel's `include/uapi/linux/magic.h`.
 const PIPEFS: FsType = FsType(0x5049_5045);
 
-/// In which system call a thread waits.
-const TASKS: &str = "/proc/self/task";
+/// Which signals are ignored, and in which system call a thread waits.
+const OWN: [&str; 2] = ["/proc/self/status", "/proc/self/task"];
 
 /// What is left to a process.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +77,7 @@ impl Sandbox {
         let written = written | AccessFs::Truncate;
         let device = AccessFs::ReadFile | AccessFs::WriteFile;
         let own = self.read.iter().map(PathBuf::as_path);
-        let shared = ZONES.iter().chain([&TASKS]).map(Path::new);
+        let shared = ZONES.iter().chain(&OWN).map(Path::new);
         let written_in = self.written_in.iter().map(|path| rule(path, written));
         let rules = own.chain(shared).map(|path| rule(path, read)).chain(written_in);
         let rules = rules.chain(DEVICES.iter().map(|path| rule(Path::new(path), device)));
@@ -199,10 +199,13 @@ fn filter_calls() -> Result<(), Reason> {
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::{self, File},
+        fs::{self, File, Permissions},
         io::ErrorKind,
         net::{TcpListener, TcpStream, UdpSocket},
-        os::unix::net::UnixStream,
+        os::unix::{
+            fs::{PermissionsExt as _, symlink},
+            net::UnixStream,
+        },
         process::Command,
         thread,
     };
@@ -235,11 +238,8 @@ mod tests {
                 fs::remove_file(&secret),
                 fs::rename(&secret, out.with_file_name("secret")),
                 fs::hard_link(&secret, out.with_file_name("linked")),
-                std::os::unix::fs::symlink(&secret, out.with_file_name("link")),
-                fs::set_permissions(
-                    &secret,
-                    fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777)),
-                ),
+                symlink(&secret, out.with_file_name("link")),
+                fs::set_permissions(&secret, Permissions::from_mode(0o777)),
                 fs::create_dir(out.with_file_name("folder")),
                 TcpStream::connect(to).map(drop),
                 UdpSocket::bind("127.0.0.1:0").map(drop),

@@ -17,7 +17,7 @@ use crate::{
         port_set::PortSet,
         sysctls::{Conntrack, Sysctls},
     },
-    model::PortRange,
+    model::{PortRange, escape::shown},
 };
 
 /// Where the kernel shows them.
@@ -71,7 +71,7 @@ pub fn read(root: &Path) -> Result<Sysctls, SysctlError> {
 }
 
 fn required<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<T, SysctlError> {
-    let file = || path.display().to_string();
+    let file = || shown(&path).to_string();
     let text = read_at_once(path).map_err(|cause| SysctlError::Read { file: file(), cause })?;
     parse(text.trim()).ok_or_else(|| SysctlError::Text { file: file(), text })
 }

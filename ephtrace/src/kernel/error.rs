@@ -10,6 +10,7 @@ use super::{
     filter::TooManyValues,
     support::{LockdownUnknown, Support},
 };
+use crate::host::mounts;
 
 /// Why a hook could not be used: the cause, and the next step.
 #[derive(Debug, Error)]
@@ -74,12 +75,15 @@ pub(super) fn explain(
     }
     match (errno, lockdown) {
         (Some(libc::EPERM), Ok(Some(mode))) if is_tracing(program) => locked_down(mode),
-        (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => AttachError::NotPermitted(
-            "the kernel forbids tracing functions, most likely by lockdown; `mount -t securityfs \
-             none /sys/kernel/security` lets `ephtrace doctor` see, booting with lockdown=none \
-             changes it"
-                .into(),
-        ),
+        (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => {
+            let advice = mounts::advice("mount -t securityfs none /sys/kernel/security");
+            let look = advice.map(|advice| format!("{advice} lets `ephtrace doctor` see, "));
+            AttachError::NotPermitted(format!(
+                "the kernel forbids tracing functions, most likely by lockdown; {}booting with \
+                 lockdown=none changes it",
+                look.unwrap_or_default()
+            ))
+        }
         (Some(libc::EPERM), _) if is_on_cgroup(program) && support.missing_rights.is_empty() => {
             not_on_cgroup(name, support)
         }
@@ -128,7 +132,7 @@ fn is_on_cgroup(program: &Program) -> bool {
 
 /// With all rights, a cgroup refuses a program because of another one.
 fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
-    let holders = support.cgroup2.as_ref().and_then(|root| exclusive::holders(&root.folder()));
+    let holders = support.cgroup2.as_ref().and_then(exclusive::holders);
     AttachError::NotPermitted(holders.unwrap_or_else(|| {
         format!(
             "the kernel refuses {name} on the root cgroup, most likely as another program holds \

@@ -5,10 +5,11 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
-    path::Path,
 };
 
 use aya::programs::loaded_programs;
+
+use crate::{host::cgroup2::Cgroup2, model::escape::shown};
 
 /// `BPF_PROG_QUERY` (linux/bpf.h), which aya has for other places only.
 const BPF_PROG_QUERY: libc::c_int = 16;
@@ -44,21 +45,25 @@ struct Holder {
     id: u32,
 }
 
-/// The programs that hold places of the cgroup at `path` alone, in words with what to do about it;
+/// The programs that hold places of the root cgroup alone, in words with what to do about it;
 /// `None` if there are none.
-pub(super) fn holders(path: &Path) -> Option<String> {
-    let cgroup = File::open(path).ok()?;
+pub(super) fn holders(root: &Cgroup2) -> Option<String> {
+    let cgroup = File::open(root.folder()).ok()?;
+    // A mount of ephtrace's own is gone with it.
+    let (mount, path) = match &root.mount_point {
+        Some(path) => ("", shown(path).to_string()),
+        None => ("`mount -t cgroup2 none DIR` and then ", "DIR".to_owned()),
+    };
     let held = PLACES.iter().filter_map(|&(number, place)| {
         let id = sole(cgroup.as_fd(), number).ok().flatten()?;
         Some(Holder { place, id })
     });
-    let path = path.display();
     let told: Vec<_> = held
         .map(|Holder { place, id }| {
             let name = name(id).unwrap_or_else(|| "without a name".to_owned());
             format!(
                 "program {id} ({name}) holds {place} of the root cgroup for itself; attach it with \
-                 `multi`, or remove it: `bpftool cgroup detach {path} {place} id {id}`"
+                 `multi`, or remove it: {mount}`bpftool cgroup detach {path} {place} id {id}`"
             )
         })
         .collect();

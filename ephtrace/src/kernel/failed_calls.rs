@@ -17,6 +17,7 @@ use super::{
     offsets::leads_to_socket,
     sites::{self, Site, SiteRow},
 };
+use crate::host::mounts;
 
 /// The category of the tracepoints that are found by way of tracefs.
 pub(super) const CATEGORY: &str = "syscalls";
@@ -123,15 +124,18 @@ pub(super) fn misses(hook: Hook, site: Site, calls: FailedCalls) -> Option<Strin
         return missed.or(failed);
     }
     let failures = match (site, calls.bind) {
-        (Site::Bind, true) => "one that fails through io_uring or in a 32-bit program is not seen",
+        (Site::Bind, true) => {
+            "one that fails through io_uring or in a 32-bit program is not seen".to_owned()
+        }
         (Site::Bind, false) => {
-            "one that fails is not seen, for want of the tracepoint sys_exit_bind (`mount -t \
-             tracefs tracefs /sys/kernel/tracing`)"
+            let advice = mounts::advice("mount -t tracefs tracefs /sys/kernel/tracing");
+            let advice = advice.map(|advice| format!(" ({advice})")).unwrap_or_default();
+            format!("one that fails is not seen, for want of the tracepoint sys_exit_bind{advice}")
         }
         (Site::Udp, _) => return Some(format!("{}; nor {}", missed?, calls.unseen(hook)?)),
         _ => return missed,
     };
-    Some(failures.to_owned())
+    Some(failures)
 }
 
 fn is_in_tracefs(name: &str) -> bool {

@@ -7,6 +7,7 @@ use std::{
 
 use super::{btf::Btf, config};
 use crate::host::cgroup2::Cgroup2;
+use crate::model::escape::shown;
 
 /// The running kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -48,7 +49,7 @@ impl Support {
     pub fn gather(btf: Option<&Path>) -> Self {
         let path = btf.unwrap_or(Path::new(VMLINUX));
         let usable = fs::metadata(path).map(|_| path.to_path_buf()).map_err(|error| {
-            let name = path.display();
+            let name = shown(&path);
             if btf.is_some() {
                 return format!("{name} can't be read: {error}; give another file with --btf");
             }
@@ -76,8 +77,8 @@ impl Support {
     pub fn load_btf(&self) -> Result<Btf, String> {
         let path = self.btf.clone()?;
         let data = fs::read(&path)
-            .map_err(|error| format!("{} can't be read: {error}; run as root", path.display()))?;
-        Btf::parse(data).map_err(|error| format!("{} is not usable: {error}", path.display()))
+            .map_err(|error| format!("{} can't be read: {error}; run as root", shown(&path)))?;
+        Btf::parse(data).map_err(|error| format!("{} is not usable: {error}", shown(&path)))
     }
 }
 

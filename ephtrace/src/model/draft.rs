@@ -11,6 +11,10 @@ use super::{
     port_range::{PortRange, RangeInForce, RangeSource},
 };
 
+/// Longest name of a container that is kept, in bytes: Kubernetes allows 253, and Docker's ids have
+/// 64. Tens of thousands of rows wait to be put in order, each with a name of its own at worst.
+const MAX_CONTAINER_BYTES: usize = 256;
+
 /// The columns of a row, in any order, until all of them are there.
 ///
 /// A column that is not set keeps what it had in the row before: a reader need not set again what
@@ -25,6 +29,8 @@ pub struct Draft {
     pub(super) range_source: Option<RangeSource>,
     /// The last one that there was: neighbours often share it.
     container: Option<Arc<str>>,
+    /// The length of one that is too long.
+    too_long: Option<usize>,
 }
 
 impl Draft {
@@ -38,6 +44,8 @@ impl Draft {
     }
 
     pub(super) fn set_container(&mut self, name: Option<&str>) {
+        self.too_long = name.map(str::len).filter(|&len| len > MAX_CONTAINER_BYTES);
+        let name = name.filter(|_| self.too_long.is_none());
         let shared = |name: &str| match &self.container {
             Some(known) if **known == *name => Arc::clone(known),
             _ => Arc::clone(self.container.insert(Arc::from(name))),
@@ -49,6 +57,10 @@ impl Draft {
     pub fn assignment(&self) -> Result<Assignment, String> {
         if self.row.sport.is_none() && self.row.errno == Some(0) {
             return Err("no port (`sport`), but no error (`errno`) either".to_owned());
+        }
+        if let Some(len) = self.too_long {
+            let most = MAX_CONTAINER_BYTES;
+            return Err(format!("`container` has {len} bytes, and a name {most} at most"));
         }
         let ts_ns = self.ts_ns.ok_or("no time (`ts_ns`)")?;
         let ports = self.low.zip(self.high).map(|(low, high)| PortRange::new(low, high));

@@ -9,6 +9,7 @@ pub mod columns;
 pub mod comm;
 pub mod draft;
 pub mod errno;
+pub mod escape;
 pub mod failed_calls;
 pub mod filter;
 pub mod flow;

@@ -1,23 +1,11 @@
-//! Text from outside, safe to be shown on a terminal.
+//! JSON from outside, safe to be shown on a terminal.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::{Serializer, ser::Formatter};
 
-/// Whether `c` would move the cursor or turn the direction.
-pub(crate) fn is_unsafe(c: char) -> bool {
-    let marks = ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-    c.is_control() || c == '\u{61c}' || marks.iter().any(|range| range.contains(&c))
-}
-
-/// Writes `text` with everything escaped that would move the cursor or turn the direction.
-pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
-    for c in text.chars() {
-        let _ =
-            if is_unsafe(c) { write!(out, "{}", c.escape_default()) } else { write!(out, "{c}") };
-    }
-}
+pub(crate) use crate::model::escape::{escape_for_terminal, is_unsafe, printable};
 
 /// Writes `value` as JSON that can be shown on a terminal: what is unsafe in its strings stands as
 /// `\u…`, which is the same to whoever reads it.
@@ -44,13 +32,6 @@ impl Formatter for Printable {
         }
         out.write_all(rest.as_bytes())
     }
-}
-
-/// `text` as [`printable`] writes it.
-pub(crate) fn escape_for_terminal(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    printable(&mut bytes, text);
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

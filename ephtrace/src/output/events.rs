@@ -1,8 +1,18 @@
 //! Where events go: a file, or standard output.
 
-use std::{fs::File, io, os::fd::AsFd as _, path::Path};
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd as _,
+    path::Path,
+};
 
-use super::files::PendingFile;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::{
+    files::{OpenFile, PendingFile},
+    stream::lines::Target,
+};
 
 /// Where events go as text, NDJSON or CSV.
 #[derive(Debug)]
@@ -14,19 +24,104 @@ pub enum Output {
 }
 
 impl Output {
-    /// Opens the file at `path`, or takes standard output.
-    pub fn open(path: Option<&Path>) -> io::Result<Self> {
+    /// Opens the file at `path`, a new one with `mode` or for its owner alone; or takes standard
+    /// output.
+    pub fn open(path: Option<&Path>, mode: Option<u32>) -> io::Result<Self> {
         match path {
-            Some(path) => PendingFile::open(path).map(Self::File),
+            Some(path) => PendingFile::open(path, mode).map(Self::File),
             None => Ok(Self::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?))),
         }
     }
 
     /// What to write to: a file is emptied.
-    pub fn begin(self) -> io::Result<File> {
+    pub fn begin(self) -> io::Result<Events> {
         match self {
-            Self::File(prepared) => prepared.begin(),
-            Self::Stdout(file) => Ok(file),
+            Self::File(prepared) => EventsFile::begin(prepared).map(Events::File),
+            Self::Stdout(file) => Ok(Events::Stdout(file)),
+        }
+    }
+}
+
+/// What events are written to.
+#[derive(Debug)]
+pub enum Events {
+    /// A file of ephtrace's own.
+    File(EventsFile),
+    /// What the shell has opened: others may write to it, too.
+    Stdout(File),
+}
+
+/// A file that nobody else may change while events are written to it.
+#[derive(Debug)]
+pub struct EventsFile {
+    file: OpenFile,
+    /// Bytes that were written so far.
+    len_bytes: u64,
+}
+
+impl EventsFile {
+    fn begin(prepared: PendingFile) -> io::Result<Self> {
+        let file = prepared.begin()?;
+        if file.file().metadata()?.is_file() {
+            // At an old position, what comes behind a cut would hide that there was one, and go
+            // over the messages if the shell sends both to one file.
+            fcntl(file.file(), FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+        }
+        Ok(Self { file, len_bytes: 0 })
+    }
+}
+
+impl Write for EventsFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.check(self.len_bytes)?;
+        self.file.reserve(bytes.len() as u64)?;
+        let written = self.file.file().write(bytes)?;
+        self.len_bytes += written as u64;
+        self.file.keep();
+        Ok(written)
+    }
+
+    /// Called every 20 ms and once 256 KiB are written, also where nothing was.
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.check(self.len_bytes)
+    }
+}
+
+impl Write for Events {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stdout(file) => file.flush(),
+        }
+    }
+}
+
+impl Target for Events {
+    fn take_back(&mut self, bytes: u64) {
+        match self {
+            Self::File(EventsFile { file, len_bytes }) => {
+                // Only where nothing came behind it.
+                if file.is_watched() && file.check(*len_bytes).is_ok() {
+                    let whole_bytes = len_bytes.saturating_sub(bytes);
+                    if file.file().set_len(whole_bytes).is_ok() {
+                        *len_bytes = whole_bytes;
+                    }
+                }
+            }
+            Self::Stdout(file) => file.take_back(bytes),
+        }
+    }
+
+    fn keep(&mut self) {
+        if let Self::File(EventsFile { file, .. }) = self {
+            file.keep();
         }
     }
 }

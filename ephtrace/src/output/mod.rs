@@ -22,7 +22,7 @@ pub(crate) mod width;
 
 pub(crate) use self::escape::printable;
 pub use self::{
-    events::Output,
+    events::{Events, Output},
     files::PendingFile,
     kind::{Kind, write_object},
     notices::Notices,

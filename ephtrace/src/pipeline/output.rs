@@ -6,6 +6,7 @@ use std::io;
 use anyhow::{Context as _, Result};
 
 use super::settings::TraceSettings;
+use crate::model::escape::shown;
 use crate::output::{
     self, Notices, Sink,
     stream::parquet::{Fact, PreparedRecording},
@@ -49,7 +50,7 @@ pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
             let prepared = PreparedRecording::open(options.clone(), notices);
             prepared.map(|prepared| Output::Recording(Box::new(prepared)))
         }
-        None => output::Output::open(settings.output.as_deref()).map(Output::Events),
+        None => output::Output::open(settings.output.as_deref(), settings.mode).map(Output::Events),
     };
     opened.with_context(|| not_opened(settings))
 }
@@ -61,7 +62,7 @@ fn not_opened(settings: &TraceSettings) -> String {
 fn output_name(settings: &TraceSettings) -> String {
     let recorded = settings.record.as_ref().map(|record| &record.path);
     let path = recorded.or(settings.output.as_ref());
-    path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+    path.map_or_else(|| "standard output".to_owned(), |path| shown(&path).to_string())
 }
 
 pub(crate) fn not_written(settings: &TraceSettings) -> String {
@@ -72,5 +73,7 @@ pub(crate) fn not_written(settings: &TraceSettings) -> String {
              still there; make room, or name another file)"
         );
     }
-    format!("can't write events to {output} (all lines before are intact; try another --output)")
+    format!(
+        "can't write events to {output} (ephtrace leaves whole lines there; try another --output)"
+    )
 }

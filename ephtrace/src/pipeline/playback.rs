@@ -31,7 +31,7 @@ use crate::{
     analyse::summary::BUSIEST,
     model::Assignment,
     output::{Notices, Plot},
-    replay::sorting::Reach,
+    replay::{MaxMemory, sorting::Reach},
     tui::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
 };
 
@@ -41,11 +41,12 @@ const STRETCH: Duration = Duration::from_millis(15);
 /// Items that are played before the clock is looked at: less than a millisecond.
 const ITEMS: usize = 256;
 
-/// Plays the recording at `file`, `speed` times as fast as it happened; 0 is as fast as it goes.
-pub(crate) fn play(file: &Path, speed: f64, quiet: bool) -> Result<()> {
+/// Plays the recording at `file`, within that memory, `speed` times as fast as it happened; 0 is as
+/// fast as it goes.
+pub(crate) fn play((file, max): (&Path, MaxMemory), speed: f64, quiet: bool) -> Result<()> {
     sandbox::of(file).enter();
     let ends = ShutdownSignals::new()?;
-    let reader = block_on(Reader::open(file))?;
+    let reader = block_on(Reader::open(file, max))?;
     let about = About {
         source: format!("recording {}", reader.name()),
         host: None,

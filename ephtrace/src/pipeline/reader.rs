@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     analyse::pattern::{KernelFacts, KernelRules},
     model::{LeftOut, losses::Losses},
-    replay::{Format, Item, Recording, ReplayError},
+    replay::{Format, Item, MaxMemory, Recording, ReplayError},
 };
 
 /// Items that are read ahead, of some hundred bytes each.
@@ -110,11 +110,11 @@ impl Drop for Reader {
 
 impl Reader {
     /// Opens the recording at `path` and begins to read. A pipe is open when its first bytes came.
-    pub(crate) async fn open(path: &Path) -> Result<Self> {
+    pub(crate) async fn open(path: &Path, max: MaxMemory) -> Result<Self> {
         let (opened, is_open) = oneshot::channel();
         let queue = Arc::new(Queue::default());
         let (path, over) = (path.to_owned(), Over(queue.clone()));
-        let run = move || match Recording::open(&path) {
+        let run = move || match Recording::open_within(&path, max) {
             Ok(recording) => {
                 let name = recording.name().to_owned();
                 let about = (name, recording.format(), recording.is_stream());

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     model::{Filter, Hook},
     output::{Format, View, stream::parquet},
+    replay::MaxMemory,
 };
 
 /// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
@@ -36,12 +37,16 @@ pub struct TraceSettings {
     pub view: View,
     /// Where events go; `None` for standard output.
     pub output: Option<PathBuf>,
+    /// Who may read and write that file if it is new; its owner alone unless this says otherwise.
+    pub mode: Option<u32>,
     /// Stop after so many events.
     pub count: Option<u64>,
     /// Stop after so long.
     pub duration: Option<Duration>,
     /// The recording to read in place of the kernel.
     pub from: Option<PathBuf>,
+    /// Most memory that reading it may take.
+    pub max_memory: MaxMemory,
     /// Where rows go, in place of `output`.
     pub record: Option<parquet::Options>,
 }

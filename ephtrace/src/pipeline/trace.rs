@@ -24,10 +24,11 @@ pub fn trace(settings: &TraceSettings, log_level: u8) -> Result<()> {
 }
 
 async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
+    // Before the file: a signal that ends ephtrace at once would leave an empty one.
+    let mut ends = ShutdownSignals::new()?;
     // Before anything is attached: a bad path must not cost a single event. What is in the file
     // stays until it is known that there will be another.
     let output = output::open(settings)?;
-    let mut ends = ShutdownSignals::new()?;
     let tracer = attach::attach(settings, log_level)?;
     let mut pipeline = Pipeline::new(settings, tracer, output)?;
     attach::settle(&mut pipeline, settings).await?;

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     analyse::{pattern::KernelRules, summary::BUSIEST},
-    model::Assignment,
+    model::{Assignment, escape::shown},
     output::Sink,
     replay::{self, sorting::Reach},
 };
@@ -47,9 +47,10 @@ pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<(
 async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
     let output = output::open(settings)?;
     let sandbox = sandbox::of(from);
-    match &settings.record {
-        // Others come behind it, and its journal beside it.
-        Some(record) => sandbox.writes_beside(&record.path),
+    let record = settings.record.as_ref().map(|record| &record.path);
+    match record.or(settings.output.as_ref()) {
+        // It is made once there is something to write; its journal and others come beside it.
+        Some(path) => sandbox.writes_beside(path),
         None => sandbox,
     }
     .enter();
@@ -57,7 +58,7 @@ async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
     let reader = tokio::select! {
         biased;
         () = ends.wait() => return Ok(()),
-        reader = Reader::open(from) => reader?,
+        reader = Reader::open(from, settings.max_memory) => reader?,
     };
     let mut player = Player::new(settings, reader, output);
     let mut drain = interval(DRAIN_EVERY);
@@ -223,7 +224,7 @@ fn refuse_same_file(settings: &TraceSettings, from: &Path) -> Result<()> {
     let into = record.map(|record| &record.path).or(settings.output.as_ref());
     match into.and_then(|into| fs::metadata(into).ok()) {
         Some(into) if replay::is_from(from, &into) => {
-            bail!("{} can't be read and written at once: name another file", from.display())
+            bail!("{} can't be read and written at once: name another file", shown(&from))
         }
         _ => Ok(()),
     }

@@ -35,6 +35,14 @@ pub enum ReplayError {
         /// What to do.
         advice: &'static str,
     },
+    /// A Parquet file with more in its footer than may be held.
+    #[error("{file} is a Parquet file whose footer {what}")]
+    Footer {
+        /// Its path.
+        file: String,
+        /// What is too much of it, and what to do.
+        what: String,
+    },
     /// A Parquet file of something else.
     #[error(
         "{file} is a Parquet file {what}: a recording has at least the columns ts_ns, saddr, \

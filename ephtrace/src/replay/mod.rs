@@ -1,5 +1,6 @@
 //! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
 
+pub mod budget;
 pub mod error;
 pub mod item;
 mod names;
@@ -17,6 +18,7 @@ mod tests;
 pub mod whole_order;
 
 pub use self::{
+    budget::MaxMemory,
     error::ReplayError,
     item::{Broken, Item},
     recording::{Format, Recording},

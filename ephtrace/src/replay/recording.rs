@@ -21,11 +21,12 @@ use std::{
 };
 
 use super::{
+    budget::MaxMemory,
     error::ReplayError,
     item::{Broken, Item},
     ndjson, parquet, pcap,
 };
-use crate::model::{LeftOut, losses::Losses};
+use crate::model::{LeftOut, escape::shown, losses::Losses};
 
 /// Bytes that are read from a file at once.
 const READ_BYTES: usize = 256 << 10;
@@ -73,19 +74,23 @@ enum Source {
 }
 
 impl Recording {
-    /// Opens the file at `path`; `-` is standard input.
+    /// Opens the file at `path`, to hold as much of it as usual; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        Self::open_within(path, MaxMemory::default())
+    }
+
+    /// Opens the file at `path`; `-` is standard input.
+    pub fn open_within(path: &Path, max: MaxMemory) -> Result<Self, ReplayError> {
         if path.as_os_str() == "-" {
             let is_stream = !stdin_metadata().is_ok_and(|metadata| metadata.is_file());
             let read = Self::from_reader("standard input", io::stdin())?;
             return Ok(Self { is_stream, ..read });
         }
-        let name = path.display().to_string();
+        let name = shown(path).to_string();
         let file = File::open(path).and_then(refuse_directory);
         match file {
-            Ok(file) if is_parquet(&file) => {
-                parquet::Reader::open(&name, path, file).map(|reader| Self::parquet(name, reader))
-            }
+            Ok(file) if is_parquet(&file) => parquet::Reader::open(&name, path, file, max)
+                .map(|reader| Self::parquet(name, reader)),
             Ok(file) => {
                 let is_stream = !file.metadata().is_ok_and(|metadata| metadata.is_file());
                 Ok(Self { is_stream, ..Self::from_reader(&name, file)? })
@@ -96,7 +101,7 @@ impl Recording {
 
     /// Reads a Parquet file in memory, called `name` in messages.
     pub fn from_parquet(name: &str, bytes: Vec<u8>) -> Result<Self, ReplayError> {
-        let reader = parquet::Reader::from_bytes(name, bytes)?;
+        let reader = parquet::Reader::from_bytes(name, bytes, MaxMemory::default())?;
         Ok(Self::parquet(name.to_owned(), reader))
     }
 

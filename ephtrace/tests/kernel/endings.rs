@@ -150,6 +150,20 @@ impl Running {
             let stderr = running.stderr.as_mut().context("no standard error")?;
             stderr.wait_for("ephtrace: tracing")?;
         }
+        let status = format!("/proc/{}/status", running.child.id());
+        wait::until("it is to heed SIGINT", || {
+            // It may have ended already.
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+            let ignored = ignored.map_or(Ok(0), |set| u64::from_str_radix(set.trim(), 16))?;
+            Ok((ignored >> (libc::SIGINT - 1) & 1 == 0).then_some(()))
+        })?;
+        if one.args.contains("--for") {
+            wait::until("it is to attach", || {
+                let attached = &bpf::programs()? - &running.before;
+                Ok((!attached.is_empty()).then_some(()))
+            })?;
+        }
         if reads == Reads::Nothing {
             running.wait_stuck(one)?;
         }
@@ -204,11 +218,14 @@ fn command(args: &str, folder: &Path) -> Command {
     command.args(args.split(' ').map(|word| word.replace("FOLDER", &folder)));
     command.stdin(Stdio::null());
     let as_in_the_background = || {
-        // SAFETY: sets how three signals are taken, and runs no handler.
-        unsafe {
-            libc::signal(libc::SIGINT, libc::SIG_IGN);
-            libc::signal(libc::SIGQUIT, libc::SIG_IGN);
-            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+        let set = [
+            (libc::SIGINT, libc::SIG_IGN),
+            (libc::SIGQUIT, libc::SIG_IGN),
+            (libc::SIGHUP, libc::SIG_DFL),
+        ];
+        for (signal, action) in set {
+            // SAFETY: sets how a signal is taken, and runs no handler.
+            unsafe { libc::signal(signal, action) };
         }
         Ok(())
     };

@@ -16,6 +16,7 @@ mod trial;
 
 mod all_clear;
 mod assign;
+mod attacker;
 mod attempts;
 mod bpf;
 mod by_process;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
     }
     let tests = [
         all_clear::TESTS,
+        attacker::TESTS,
         attempts::TESTS,
         cgroups::TESTS,
         chaos::TESTS,

@@ -1,7 +1,8 @@
 //! What ephtrace refuses: with the right exit code, and words that help.
 
 use std::{
-    os::unix::process::CommandExt as _,
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     process::{Command, Output},
 };
 
@@ -11,7 +12,7 @@ use crate::setup::{self, Scratch, some_hook};
 
 tests! {
     once: nonsense_is_a_usage_error, without_root_the_missing_right_is_named,
-        an_output_that_cannot_be_made_is_an_error;
+        an_output_that_cannot_be_made_is_an_error, a_trace_that_fails_leaves_no_file;
 }
 
 /// Arguments that make no sense, and what the message must name.
@@ -73,6 +74,26 @@ fn an_output_that_cannot_be_made_is_an_error() -> Result<()> {
     let stderr = clean_stderr(&output)?;
     ensure!(output.status.code() == Some(1), "{}\n{stderr}", output.status);
     ensure!(stderr.contains(path), "{path} is not named:\n{stderr}");
+    Ok(())
+}
+
+fn a_trace_that_fails_leaves_no_file() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
+    let folder = scratch.path().join("everybody");
+    fs::create_dir(&folder)?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
+    let file = folder.join("new");
+    for args in [["trace", "--output"].as_slice(), &["record"], &["record", "--rotate", "1M"]] {
+        for (uid, more) in [(65534, ["--duration", "1s"]), (0, ["--btf", "/dev/null"])] {
+            let mut command = Command::new(&ephtrace);
+            command.args(args).arg(&file).args(more).args(["--hook", &some_hook()]);
+            let output = command.uid(uid).gid(uid).output()?;
+            let stderr = clean_stderr(&output)?;
+            ensure!(output.status.code() == Some(1), "{args:?}: {}\n{stderr}", output.status);
+            ensure!(fs::read_dir(&folder)?.next().is_none(), "{args:?} leaves a file\n{stderr}");
+        }
+    }
     Ok(())
 }
 

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("offsets_are_those_of_bpftool", btf_offsets::are_those_of_bpftool),
         trial("a_full_disk_ends_the_recording", full_disk::ends_the_recording),
+        trial("a_full_disk_ends_the_events", full_disk::ends_the_events),
+        trial("a_full_disk_keeps_what_is_there", full_disk::keeps_what_is_there),
         trial("duckdb_reads_a_recording", parquet_readers::duckdb_reads_it),
         trial("polars_reads_a_recording", parquet_readers::polars_reads_it),
         trial("duckdb_reads_a_stream", ndjson_readers::duckdb_reads_a_stream),

@@ -53,7 +53,7 @@ fn assignment(n: u32) -> Assignment {
 
 /// Written, but not finished: as after `kill -9`.
 fn recording(path: &Path) -> Result<()> {
-    let options = Options { path: path.to_owned(), rotate: None };
+    let options = Options { path: path.to_owned(), rotate: None, mode: None };
     let mut sink = ParquetSink::create(options, Notices::new(std::io::sink(), true))?;
     (0..ROWS).try_for_each(|n| sink.event(&assignment(n)))?;
     let lost = Losses { ring_full: 3, ..Losses::default() };

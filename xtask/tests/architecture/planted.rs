@@ -3,7 +3,7 @@
 use crate::{
     graph::Graph,
     modules::Modules,
-    rules::{circles_of_files, impure, named_aya, wrong_directions},
+    rules::{circles_of_files, impure, named_aya, shown_raw, wrong_directions},
     sources::Sources,
 };
 
@@ -120,4 +120,12 @@ fn aya_outside_of_the_kernel_side() {
     let text = "use aya::Ebpf; fn f(_: Ebpf) {}";
     let files = [("lib.rs", "mod kernel; mod host;"), ("kernel.rs", text), ("host.rs", text)];
     assert_eq!(named_aya(&graph(&files)), ["src/host.rs: aya::Ebpf"]);
+}
+
+#[test]
+fn a_path_that_is_shown_raw() {
+    let text = "fn a(p: &Path) { p.display() }\n#[cfg(test)]\nmod tests {\n    b.display()\n}";
+    assert_eq!(shown_raw("ephtrace/src/host/a.rs", text).len(), 1);
+    assert!(shown_raw("ephtrace/src/host/tests.rs", text).is_empty());
+    assert!(shown_raw("xtask/src/a.rs", text).is_empty());
 }

@@ -207,3 +207,21 @@ fn outputs_share_one_trait() {
     let traits: BTreeSet<&str> = library().traits.iter().map(|(name, _)| &**name).collect();
     assert_eq!(traits, BTreeSet::from(TRAITS), "an enum does; if it does not, say here why");
 }
+
+/// Lines of the library, tests left out, that show a path with all that is in it.
+pub(crate) fn shown_raw(path: &str, text: &str) -> Vec<String> {
+    let is_library = path.starts_with("ephtrace/src/") && !path.contains("tests");
+    let code = text.split("#[cfg(test)]\nmod tests {").next().filter(|_| is_library);
+    let lines = code.unwrap_or_default().lines().enumerate();
+    lines
+        .filter(|(_, line)| line.contains(".display()"))
+        .map(|(i, line)| format!("{path}:{}: {}", i + 1, line.trim()))
+        .collect()
+}
+
+#[test]
+fn paths_are_shown_by_one_function() {
+    let raw = |(path, text): (&String, &String)| shown_raw(path, text);
+    let found: Vec<_> = SOURCES.iter().flat_map(raw).collect();
+    assert!(found.is_empty(), "model::escape::shown escapes what moves the cursor: {found:#?}");
+}

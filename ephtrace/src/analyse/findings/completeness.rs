@@ -90,8 +90,8 @@ fn cut(facts: &Facts) -> Vec<Finding> {
         severity: Severity::Critical,
         sentence: "the recording has not ended: all counts here may be too low".to_owned(),
         evidence: format!(
-            "its writer was killed, could not go on, or is still at work; {until}: what came behind \
-             it, losses too, is not known"
+            "its writer was killed, could not go on, or is still at work; {until}: what came \
+             behind it, losses too, is not known"
         ),
         remedies: Vec::new(),
     }]

@@ -220,7 +220,8 @@ fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
             }
         ));
     }
-    if verdict.predictable == Predictable::Yes {
+    // Where the pattern is told, only the rule within it is open.
+    if verdict.predictable == Predictable::Yes && verdict.pattern == Pattern::Undetermined {
         if counts.switches == 0 {
             return Some(one_destination(counts));
         }

@@ -10,20 +10,25 @@ use anyhow::{Context as _, Result, bail};
 use super::reading::{Report, read_in_order};
 use crate::{
     analyse::charts::Charts,
-    model::filter::Filter,
+    model::{escape::shown, filter::Filter},
     output::{PendingFile, page::Page},
     pipeline::sandbox,
-    replay,
+    replay::{self, MaxMemory},
 };
 
-/// Reads the recording at `from`, and writes the page to `path`; `-` is standard output.
-pub(super) fn write(path: &Path, from: &Path, filter: Option<&Filter>) -> Result<()> {
+/// Reads the recording at `from`, within that memory, and writes the page to `path`, a new file
+/// with that mode or for its owner alone; `-` is standard output.
+pub(super) fn write(
+    (path, mode): (&Path, Option<u32>),
+    from: (&Path, MaxMemory),
+    filter: Option<&Filter>,
+) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
-    let target = open(path, from)?;
-    sandbox::of(from).writes_beside(path).enter();
+    let target = open(path, mode, from.0)?;
+    sandbox::of(from.0).writes_beside(path).enter();
     let (report, charts) = read_in_order(from, filter, &mut io::stderr(), Charts::observe)?;
     let page = render(&report, &charts);
-    let failed = || format!("can't write {}", path.display());
+    let failed = || format!("can't write {}", shown(&path));
     if let Some(prepared) = target {
         prepared.put(page.as_bytes()).with_context(failed)?;
     } else {
@@ -47,14 +52,14 @@ pub(super) fn render(report: &Report, charts: &Charts) -> String {
 }
 
 /// The file at `path`, as it is: what is in it is overwritten only once the page is there.
-fn open(path: &Path, from: &Path) -> Result<Option<PendingFile>> {
+fn open(path: &Path, mode: Option<u32>, from: &Path) -> Result<Option<PendingFile>> {
     if path.as_os_str() == "-" {
         return Ok(None);
     }
     let prepared =
-        PendingFile::open(path).with_context(|| format!("can't write {}", path.display()))?;
+        PendingFile::open(path, mode).with_context(|| format!("can't write {}", shown(&path)))?;
     if prepared.file().metadata().is_ok_and(|page| replay::is_from(from, &page)) {
-        bail!("{} is the recording itself; name another file for the page", path.display());
+        bail!("{} is the recording itself; name another file for the page", shown(&path));
     }
     Ok(Some(prepared))
 }

@@ -13,7 +13,7 @@ use crate::{
     model::{Assignment, LeftOut, filter::Filter},
     output::{Kind, Screen, Watch, printable, summary::words, write_object},
     pipeline::{input::Input, replay::Replay, stages::Stages},
-    replay::{Recording, sorting::Reach},
+    replay::{MaxMemory, Recording, sorting::Reach},
 };
 
 /// What is said of a recording.
@@ -83,15 +83,16 @@ pub(super) fn read_with(
     })
 }
 
-/// Reads the recording at `path`; a second time, all of it put in order, where rows came too late
-/// and it is a file. `observe` sees each assignment; what it has seen in the end is returned, too.
+/// Reads the recording at `path` within `max`; a second time, all of it put in order, where rows
+/// came too late and it is a file. `observe` sees each assignment; what it has seen in the end is
+/// returned, too.
 pub(super) fn read_in_order<O: Default>(
-    path: &Path,
+    (path, max): (&Path, MaxMemory),
     filter: Option<&Filter>,
     notices: &mut impl Write,
     observe: impl Fn(&mut O, &Assignment),
 ) -> Result<(Report, O)> {
-    let recording = Recording::open(path)?;
+    let recording = Recording::open_within(path, max)?;
     let is_file = !recording.is_stream() && path.as_os_str() != "-";
     let mut seen = O::default();
     let watch = |assignment: &Assignment| observe(&mut seen, assignment);
@@ -103,6 +104,12 @@ pub(super) fn read_in_order<O: Default>(
     let watch = |assignment: &Assignment| observe(&mut seen, assignment);
     // What can't be read was said already.
     let nowhere = &mut io::sink();
-    let again = read_with(Recording::open(path)?, Reach::Whole, filter.cloned(), nowhere, watch)?;
+    let again = read_with(
+        Recording::open_within(path, max)?,
+        Reach::Whole,
+        filter.cloned(),
+        nowhere,
+        watch,
+    )?;
     Ok((again, seen))
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::{page, reading::read_in_order};
 use crate::{
     cli::ReportArgs,
-    commands::settings::build_recorded_filter,
+    commands::settings::{build_recorded_filter, parse},
     model::{Assignment, filter::Filter},
     output::Screen,
     pipeline::sandbox,
@@ -20,16 +20,18 @@ use crate::{
 /// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let path = args.recording();
+    let from = (&*path, parse::max_memory(&args.read)?);
     let filter = build_recorded_filter(&args.filter)?;
     // Without one, none is looked at for each row.
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
     if let Some(page) = &args.html {
-        page::write(page, &path, filter.as_ref())?;
+        let mode = args.mode.as_ref().map(|text| parse::mode("--mode", text)).transpose()?;
+        page::write((page, mode), from, filter.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
     sandbox::of(&path).enter();
     let nothing = |(): &mut (), _: &Assignment| ();
-    let (report, ()) = read_in_order(&path, filter.as_ref(), &mut io::stderr(), nothing)?;
+    let (report, ()) = read_in_order(from, filter.as_ref(), &mut io::stderr(), nothing)?;
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;

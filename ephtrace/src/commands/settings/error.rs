@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::kernel::filter::TooManyValues;
+use crate::{kernel::filter::TooManyValues, model::escape::escape_for_terminal as escape};
 
 /// The command line can't be meant like this: exit code 2.
 ///
@@ -10,7 +10,7 @@ use crate::kernel::filter::TooManyValues;
 #[derive(Debug, Error)]
 pub enum UsageError {
     /// A value has not the form that its flag takes.
-    #[error("'{value}' is no value for {flag}: {reason}")]
+    #[error("'{}' is no value for {flag}: {}", escape(value), escape(reason))]
     Value {
         /// The flag, with its dashes.
         flag: &'static str,
@@ -26,7 +26,7 @@ pub enum UsageError {
     #[error("top draws on a terminal, and standard output is none; `ephtrace trace` writes lines")]
     NoTerminal,
     /// A name stands for nothing on this machine.
-    #[error("{flag} {name}: {reason}; {advice}")]
+    #[error("{flag} {}: {}; {advice}", escape(name), escape(reason))]
     Unknown {
         /// The flag, with its dashes.
         flag: &'static str,

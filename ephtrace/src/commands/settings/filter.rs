@@ -9,7 +9,7 @@ use crate::{
     cli::{FilterArgs, HookArg},
     host::snapshot::{Named, Which},
     kernel::filter::to_wire,
-    model::{Family, Filter, Hook, Origin, filter::ContainerName},
+    model::{Family, Filter, Hook, Origin, escape::shown, filter::ContainerName},
 };
 
 pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
@@ -90,7 +90,7 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
     args.cgroup.first().map_or(Ok(filter), |path| {
         Err(UsageError::Value {
             flag: "--cgroup",
-            value: path.display().to_string(),
+            value: shown(&path).to_string(),
             reason:
                 "a recording does not tell which cgroups are below it; filter by --pid, --comm \
                      or --uid"

@@ -11,7 +11,10 @@ use nix::sys::statfs::{self, NSFS_MAGIC};
 
 use super::error::UsageError;
 use crate::host::{cgroup2::Cgroup2, containers::cgroups_of};
-use crate::model::filter::{Cgroup, ContainerName};
+use crate::model::{
+    escape::shown,
+    filter::{Cgroup, ContainerName},
+};
 
 /// Where users are listed.
 const USERS: &str = "/etc/passwd";
@@ -54,9 +57,9 @@ pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
     let inode = fs::metadata(&path).map_err(|e| fail(no_path(&path.to_string_lossy(), &e)))?.ino();
     match statfs::statfs(&path) {
         Ok(stat) if stat.filesystem_type() == NSFS_MAGIC => {}
-        _ => return Err(fail(format!("{} is no namespace", path.display()))),
+        _ => return Err(fail(format!("{} is no namespace", shown(&path)))),
     }
-    u32::try_from(inode).map_err(|_| fail(format!("{} is no namespace", path.display())))
+    u32::try_from(inode).map_err(|_| fail(format!("{} is no namespace", shown(&path))))
 }
 
 /// The file that stands for a network namespace, from path or name.
@@ -68,26 +71,26 @@ pub(super) fn netns_file(text: &str) -> PathBuf {
 ///
 /// `/system.slice` works too, as `/proc/PID/cgroup` writes it.
 pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
-    let shown = path.display().to_string();
+    let typed = shown(path).to_string();
     match Cgroup2::find() {
         Some(root) => cgroup_below(&root, path),
-        None => Err(no_cgroup2("--cgroup", &shown)),
+        None => Err(no_cgroup2("--cgroup", &typed)),
     }
 }
 
 fn cgroup_below(root: &Cgroup2, path: &Path) -> Result<Cgroup, UsageError> {
-    let shown = path.display().to_string();
+    let typed = shown(path).to_string();
     let advice = "`systemd-cgls`, or the line 0:: in /proc/PID/cgroup, shows the paths";
-    let fail = |reason| unknown("--cgroup", &shown, reason, advice);
+    let fail = |reason| unknown("--cgroup", &typed, reason, advice);
     let full = root.locate(path);
     let found = root.id_and_level(&full).map_err(|e| fail(no_path(&root.shown(&full), &e)))?;
     let Some((id, level)) = found else {
-        return Err(fail(format!("{} is not inside {}", full.display(), root.name())));
+        return Err(fail(format!("{} is not inside {}", shown(&full), root.name())));
     };
     if !root.is_whole {
         return Err(unknown(
             "--cgroup",
-            &shown,
+            &typed,
             format!("{} is not the root of the hierarchy", root.name()),
             "run ephtrace outside of the cgroup namespace (docker run --cgroupns=host)",
         ));

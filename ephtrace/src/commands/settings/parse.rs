@@ -3,8 +3,12 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::error::UsageError;
-use crate::model::{Comm, PortRange, filter::Network};
-use crate::pipeline::settings::{MAX_RING_BYTES, MIN_RING_BYTES};
+use crate::{
+    cli::ReadArgs,
+    model::{Comm, PortRange, filter::Network},
+    pipeline::settings::{MAX_RING_BYTES, MIN_RING_BYTES},
+    replay::MaxMemory,
+};
 
 fn bad(flag: &'static str, value: &str, reason: impl Into<String>) -> UsageError {
     UsageError::Value { flag, value: value.to_owned(), reason: reason.into() }
@@ -85,9 +89,40 @@ pub(in crate::commands) fn bytes(text: &str) -> Option<Result<u64, TooLarge>> {
     Some(number.checked_mul(unit).ok_or(TooLarge))
 }
 
+/// Who may read and write a file, in octal: `640`, `0640`.
+pub(in crate::commands) fn mode(flag: &'static str, text: &str) -> Result<u32, UsageError> {
+    let is_octal = text.len() <= 4 && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if is_octal && mode & !READ_AND_WRITE == 0 => Ok(mode),
+        _ => Err(bad(
+            flag,
+            text,
+            "it takes up to three octal digits, for the owner, the group and others: 4 may read, \
+             2 write, 6 both, such as 640",
+        )),
+    }
+}
+
 /// More bytes than 64 bits can count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::commands) struct TooLarge;
+
+/// Nobody runs a file that ephtrace writes.
+const READ_AND_WRITE: u32 = 0o666;
+
+/// Most memory that reading a recording may take, if it was given.
+pub(in crate::commands) fn max_memory(read: &ReadArgs) -> Result<MaxMemory, UsageError> {
+    let Some(text) = &read.max_memory else { return Ok(MaxMemory::default()) };
+    let flag = "--max-memory";
+    match bytes(&text.to_ascii_uppercase()) {
+        None => Err(bad(flag, text, "it takes a number of bytes, such as 512M or 2G")),
+        Some(Ok(bytes)) => MaxMemory::new(bytes).ok_or_else(|| {
+            let least = MaxMemory::LEAST_BYTES >> 20;
+            bad(flag, text, format!("ephtrace itself takes most of that; at least {least}M"))
+        }),
+        Some(Err(TooLarge)) => Err(bad(flag, text, "no machine has as much")),
+    }
+}
 
 /// Size of the ring buffer, rounded up to what the kernel takes.
 pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageError> {

@@ -11,6 +11,7 @@ use crate::{
     host::mounts::cgroup2_mount,
     model::{
         Assignment, Comm, Family, Filter, FlowKey, Origin, PortRange,
+        escape::is_unsafe,
         filter::{Cgroup, Network},
     },
     output::{Format, View},
@@ -133,6 +134,17 @@ fn sizes_of_the_ring() {
 }
 
 #[test]
+fn modes_of_new_files() {
+    for (text, mode) in [("640", 0o640), ("0600", 0o600), ("666", 0o666), ("0", 0), ("4", 4)] {
+        assert_eq!(parse::mode("--mode", text).unwrap(), mode, "{text}");
+    }
+    for text in ["", "+640", "-1", "0x1a", "648", "rw-r--r--", "755", "1666", "00640", " 640"] {
+        let error = parse::mode("--mode", text).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("'{text}' is no value for --mode")), "{error}");
+    }
+}
+
+#[test]
 fn what_is_refused_says_why() {
     let words = [
         "-P 80-",
@@ -144,6 +156,10 @@ fn what_is_refused_says_why() {
         "--min-latency 100",
         "--duration 0s",
         "--ring-size 1025M",
+        "--max-memory much",
+        "--max-memory 95M",
+        "--max-memory 99999999999G",
+        "--output f --mode 755",
         "-u no-such-user-here",
         "--netns no-such-netns",
         "--netns /dev/null",
@@ -152,7 +168,7 @@ fn what_is_refused_says_why() {
         "--dst ::1,::2,::3,::4,::5,::6,::7,::8,::9",
     ];
     let all: Vec<String> = words.iter().map(|line| refused(line)).collect();
-    insta::assert_snapshot!(all.join("\n"), @r##"
+    insta::assert_snapshot!(all.join("\n"), @"
     '80-' is no value for --port: it takes a port (80) or a range (8000-8100), each from 0 to 65535
     '90-80' is no value for --port: the range is empty; 80-90?
     '65536' is no value for --port: it takes a port (80) or a range (8000-8100), each from 0 to 65535
@@ -162,13 +178,28 @@ fn what_is_refused_says_why() {
     '100' is no value for --min-latency: it takes a number with its unit, such as 100us, 1ms, 30s or 5m
     '0s' is no value for --duration: it must be more than nothing
     '1025M' is no value for --ring-size: it takes a number of bytes up to 1024M, with or without suffix K or M
+    'much' is no value for --max-memory: it takes a number of bytes, such as 512M or 2G
+    '95M' is no value for --max-memory: ephtrace itself takes most of that; at least 96M
+    '99999999999G' is no value for --max-memory: no machine has as much
+    '755' is no value for --mode: it takes up to three octal digits, for the owner, the group and others: 4 may read, 2 write, 6 both, such as 640
     --uid no-such-user-here: not in /etc/passwd; `id -u NAME` tells the number of any user; give that
     --netns no-such-netns: no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
     --netns /dev/null: /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does
     --netns /no/such/path: no /no/such/path; a path such as /proc/PID/ns/net or /run/netns/NAME does
     --pid takes at most 16 values, not 17: a cgroup can hold any number
     --dst takes at most 8 values, not 9: join networks to shorter prefixes
-    "##);
+    ");
+}
+
+#[test]
+fn what_was_typed_moves_no_cursor() {
+    let bad = "\u{1b}]0;x\u{7}\u{202e}";
+    for line in
+        ["-P %", "--dst %", "-u %", "--netns %", "--netns /%", "--cgroup %", "--container %"]
+    {
+        let error = refused(&line.replace('%', bad));
+        assert!(!error.chars().any(is_unsafe) && error.contains(r"\u{1b}]0;x"), "{error:?}");
+    }
 }
 
 #[test]

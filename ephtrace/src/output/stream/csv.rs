@@ -159,6 +159,7 @@ impl<T: Target> Sink for CsvSink<T> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.flush()
+        self.flush()?;
+        self.lines.finish()
     }
 }

@@ -182,7 +182,7 @@ impl<T: Target> Sink for JsonSink<T> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.lines.flush()
+        self.lines.finish()
     }
 }
 

@@ -20,6 +20,9 @@ pub trait Target: Write {
     fn take_back(&mut self, bytes: u64) {
         let _ = bytes;
     }
+
+    /// All went well: what was written stays, be it nothing at all.
+    fn keep(&mut self) {}
 }
 
 impl Target for Vec<u8> {}
@@ -75,6 +78,13 @@ impl<T: Target> Lines<T> {
         self.buffer.drain(..self.complete);
         self.complete = 0;
         result.and_then(|()| self.target.flush())
+    }
+
+    /// Hands on all complete lines, the last ones.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.target.keep();
+        Ok(())
     }
 
     /// What the lines were written to.

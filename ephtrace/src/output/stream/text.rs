@@ -253,6 +253,7 @@ impl<T: Target> Sink for TextSink<T> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.flush()
+        self.flush()?;
+        self.lines.finish()
     }
 }

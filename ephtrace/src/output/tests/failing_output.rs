@@ -48,7 +48,7 @@ fn a_full_disk_leaves_whole_lines() {
 #[test]
 fn a_torn_line_of_a_file_is_taken_back() {
     let path = std::env::temp_dir().join(format!("ephtrace-torn-{}", std::process::id()));
-    let mut file = Output::open(Some(&path)).unwrap().begin().unwrap();
+    let mut file = Output::open(Some(&path), None).unwrap().begin().unwrap();
     file.write_all(b"whole\nto").unwrap();
     file.take_back(2);
     file.write_all(b"next\n").unwrap();

@@ -2,16 +2,18 @@
 
 use parquet::{
     basic::{ConvertedType, LogicalType, TimeUnit, Type},
-    column::reader::{ColumnReader, ColumnReaderImpl},
+    column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
     data_type::{ByteArray, DataType},
     errors::{ParquetError, Result},
     file::reader::RowGroupReader,
     schema::types::{ColumnDescriptor, SchemaDescriptor},
 };
 
+use super::{pages::Pages, source::Source};
 use crate::{
     model::columns::{Column as Named, NEEDED, Read},
     output::stream::parquet::columns,
+    replay::budget::Account,
 };
 
 /// Rows that are taken from a row group at once.
@@ -139,9 +141,15 @@ pub(super) struct Column<V> {
 }
 
 impl Columns {
-    /// From the beginning of a row group.
-    pub(super) fn open(group: &dyn RowGroupReader, layout: &Layout) -> Result<Self> {
-        Ok(Self { numbers: open(group, &layout.numbers)?, texts: open(group, &layout.texts)? })
+    /// From the beginning of a row group of `source`; its pages are taken from `account`.
+    pub(super) fn open(
+        group: &dyn RowGroupReader,
+        layout: &Layout,
+        source: &Source,
+        account: &Account,
+    ) -> Result<Self> {
+        let open_one = |leaf: &Leaf| open(group, leaf.index, leaf.name, source, account);
+        Ok(Self { numbers: all(&layout.numbers, open_one)?, texts: all(&layout.texts, open_one)? })
     }
 
     /// Takes the next rows and says how many; 0 at the end.
@@ -173,12 +181,23 @@ impl<V> Column<V> {
     }
 }
 
-fn open<V>(group: &dyn RowGroupReader, leaves: &[Leaf]) -> Result<Vec<Column<V>>> {
-    let column = |&leaf: &Leaf| {
-        let reader = group.get_column_reader(leaf.index)?;
-        Ok(Column { reader, leaf, values: Vec::new() })
-    };
+fn all<V>(leaves: &[Leaf], open: impl Fn(&Leaf) -> Result<ColumnReader>) -> Result<Vec<Column<V>>> {
+    let column = |leaf: &Leaf| Ok(Column { reader: open(leaf)?, leaf: *leaf, values: Vec::new() });
     leaves.iter().map(column).collect()
+}
+
+fn open(
+    group: &dyn RowGroupReader,
+    index: usize,
+    name: &'static str,
+    source: &Source,
+    account: &Account,
+) -> Result<ColumnReader> {
+    let (about, chunk) = (group.metadata(), group.metadata().column(index));
+    let rows = u64::try_from(about.num_rows()).unwrap_or(0);
+    let inner = group.get_column_page_reader(index)?;
+    let pages = Pages::new(inner, source, (name, chunk), rows, account);
+    Ok(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
 }
 
 fn same(rows: &mut Option<usize>, len: usize) -> Result<()> {

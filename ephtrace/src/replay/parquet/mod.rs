@@ -5,24 +5,38 @@
 //! group by row group, some thousand rows at a time. What can't be read of a row group is counted
 //! row by row. A recording whose writer was killed while it replaced the end is read with the end
 //! from the journal beside it.
+//!
+//! What the library would reserve for a footer (`footer`) or a page (`pages`) is taken from an
+//! account before, so that a file can't make it hold more than `--max-memory` allows.
 
 mod columns;
+mod delta;
+mod footer;
 mod guard;
+mod header;
+mod pages;
 mod row;
 mod source;
+mod thrift;
 
 use std::{fs::File, io, path::Path};
 
-use parquet::file::{reader::FileReader as _, serialized_reader::SerializedFileReader};
+use parquet::file::{
+    metadata::ParquetStatisticsPolicy,
+    reader::FileReader as _,
+    serialized_reader::{ReadOptionsBuilder, SerializedFileReader},
+};
 use serde_json::{Map, Value};
 
 use self::{
     columns::{Columns, Layout},
+    footer::Unusable,
     guard::guarded,
     row::Row,
     source::Source,
 };
 use super::{
+    budget::{Account, Charge, MaxMemory},
     error::ReplayError,
     item::{Broken, Item},
     names,
@@ -37,7 +51,7 @@ pub const MAGIC: [u8; 4] = *b"PAR1";
 
 /// Reads assignments from rows.
 pub struct Reader {
-    file: SerializedFileReader<Source>,
+    file: Opened,
     layout: Layout,
     row: Row,
     losses: Losses,
@@ -47,6 +61,15 @@ pub struct Reader {
     open: Option<Open>,
     /// Rows so far, those that could not be read included.
     rows: u64,
+}
+
+/// A file whose footer was read.
+struct Opened {
+    file: SerializedFileReader<Source>,
+    source: Source,
+    account: Account,
+    /// For the footer.
+    _charge: Charge,
 }
 
 /// A row group of which some rows were taken.
@@ -60,30 +83,46 @@ struct Open {
 }
 
 /// Whether the file at `path` is a Parquet file with its end.
-pub fn is_whole(path: &Path) -> io::Result<bool> {
+pub fn is_whole(path: &Path, max: MaxMemory) -> io::Result<bool> {
     let source = Source::file(File::open(path)?)?;
-    Ok(guarded(|| SerializedFileReader::new(source)).is_ok())
+    Ok(Opened::open(source, max).is_ok())
 }
 
 /// Whether the file at `path` would be a Parquet file with the end from this journal.
-pub fn is_whole_with(path: &Path, journal: Journal) -> io::Result<bool> {
+pub fn is_whole_with(path: &Path, journal: Journal, max: MaxMemory) -> io::Result<bool> {
     let restored = Source::restored(File::open(path)?, journal)?;
-    Ok(restored.is_some_and(|source| guarded(|| SerializedFileReader::new(source)).is_ok()))
+    Ok(restored.is_some_and(|source| Opened::open(source, max).is_ok()))
+}
+
+impl Opened {
+    fn open(source: Source, max: MaxMemory) -> Result<Self, Unusable> {
+        let account = Account::new(max);
+        let cost = footer::cost(&source)?;
+        let charge = account.take(cost).map_err(|over| Unusable::TooLarge(over.to_string()))?;
+        // Statistics are of no use here, and the library keeps them.
+        let options = ReadOptionsBuilder::new()
+            .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+            .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
+            .build();
+        let file = guarded(|| SerializedFileReader::new_with_options(source.clone(), options));
+        let file = file.map_err(Unusable::Damaged)?;
+        Ok(Self { file, source, account, _charge: charge })
+    }
 }
 
 impl Reader {
     /// Opens the recording at `path`, called `name` in messages.
-    pub fn open(name: &str, path: &Path, file: File) -> Result<Self, ReplayError> {
+    pub fn open(name: &str, path: &Path, file: File, max: MaxMemory) -> Result<Self, ReplayError> {
         let unreadable = |cause| ReplayError::Read { file: name.to_owned(), cause };
         let again = file.try_clone().map_err(unreadable)?;
         let source = Source::file(file).map_err(unreadable)?;
-        let reason = match guarded(|| SerializedFileReader::new(source.clone())) {
+        let reason = match Opened::open(source.clone(), max) {
             Ok(file) => return Self::new(name, file),
             Err(reason) => reason,
         };
         if let Some(journal) = Journal::beside(path)
             && let Some(restored) = Source::restored(again, journal).map_err(unreadable)?
-            && let Ok(file) = guarded(|| SerializedFileReader::new(restored))
+            && let Ok(file) = Opened::open(restored, max)
         {
             log::warn!(
                 "{name}: its end was being replaced when the recording was killed; read with the \
@@ -91,23 +130,23 @@ impl Reader {
             );
             return Self::new(name, file);
         }
-        Err(damaged(name, &source, &reason))
+        Err(unusable(name, &source, reason))
     }
 
     /// Reads what is in memory, called `name` in messages.
-    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, ReplayError> {
+    pub fn from_bytes(name: &str, bytes: Vec<u8>, max: MaxMemory) -> Result<Self, ReplayError> {
         let source = Source::memory(bytes);
-        match guarded(|| SerializedFileReader::new(source.clone())) {
+        match Opened::open(source.clone(), max) {
             Ok(file) => Self::new(name, file),
-            Err(reason) => Err(damaged(name, &source, &reason)),
+            Err(reason) => Err(unusable(name, &source, reason)),
         }
     }
 
-    fn new(name: &str, file: SerializedFileReader<Source>) -> Result<Self, ReplayError> {
-        let metadata = file.metadata().file_metadata();
+    fn new(name: &str, file: Opened) -> Result<Self, ReplayError> {
+        let metadata = file.file.metadata().file_metadata();
         let layout = guarded(|| Layout::of(metadata.schema_descr()))
             .map_err(|what| ReplayError::Columns { file: name.to_owned(), what })?;
-        let losses = losses(&file);
+        let losses = losses(&file.file);
         Ok(Self { file, layout, row: Row::default(), losses, group: 0, open: None, rows: 0 })
     }
 
@@ -119,12 +158,12 @@ impl Reader {
     /// Whether the recording says that it has not ended: its writer was killed, could not go on, or
     /// is still at work.
     pub fn is_cut(&self) -> bool {
-        told(&self.file, KEY_COMPLETE) == Some("false")
+        told(&self.file.file, KEY_COMPLETE) == Some("false")
     }
 
     /// The release of the kernel that was traced, where the recording tells.
     pub fn kernel_release(&self) -> Option<&str> {
-        told(&self.file, KEY_KERNEL)
+        told(&self.file.file, KEY_KERNEL)
     }
 
     fn item(&mut self) -> Option<Item> {
@@ -144,7 +183,7 @@ impl Reader {
     /// Takes the next rows; `None` at the end of the file.
     fn take(&mut self) -> Option<Result<(), String>> {
         let Some(open) = &mut self.open else {
-            if self.group >= self.file.num_row_groups() {
+            if self.group >= self.file.file.num_row_groups() {
                 return None;
             }
             self.group += 1;
@@ -166,9 +205,11 @@ impl Reader {
     }
 
     fn open_group(&mut self) -> Result<(), String> {
-        let Self { file, layout, group, .. } = self;
-        let columns = guarded(|| Columns::open(&*file.get_row_group(*group - 1)?, layout));
-        let promised = u64::try_from(file.metadata().row_group(*group - 1).num_rows()).unwrap_or(0);
+        let Self { file: Opened { file, source, account, .. }, layout, group, .. } = self;
+        let group = *group - 1;
+        let columns =
+            guarded(|| Columns::open(&*file.get_row_group(group)?, layout, source, account));
+        let promised = u64::try_from(file.metadata().row_group(group).num_rows()).unwrap_or(0);
         // Also when it can't be opened: its rows are missing.
         let columns = columns.inspect_err(|_| {
             self.losses.unreadable = self.losses.unreadable.saturating_add(promised.max(1));
@@ -218,7 +259,12 @@ fn told<'a>(file: &'a SerializedFileReader<Source>, key: &str) -> Option<&'a str
     pairs.into_iter().flatten().find(|pair| pair.key == key)?.value.as_deref()
 }
 
-fn damaged(name: &str, source: &Source, reason: &str) -> ReplayError {
+fn unusable(name: &str, source: &Source, reason: Unusable) -> ReplayError {
+    let file = name.to_owned();
+    let reason = match reason {
+        Unusable::TooLarge(what) => return ReplayError::Footer { file, what },
+        Unusable::Damaged(reason) => reason,
+    };
     let is_cut = source.ending().ok() != Some(MAGIC);
     let (what, advice) = if is_cut {
         (
@@ -230,7 +276,7 @@ fn damaged(name: &str, source: &Source, reason: &str) -> ReplayError {
         ("a Parquet file with a damaged footer", "copy it again")
     };
     log::info!("{name}: {reason}");
-    ReplayError::Format { file: name.to_owned(), what, advice }
+    ReplayError::Format { file, what, advice }
 }
 
 #[cfg(test)]

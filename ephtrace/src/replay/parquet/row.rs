@@ -11,6 +11,9 @@ use crate::{
     replay::names,
 };
 
+/// Longest value that is read, in bytes: as long as a line of NDJSON may be.
+const MAX_VALUE_BYTES: usize = 64 << 10;
+
 /// A row while it is read.
 #[derive(Default)]
 pub(super) struct Row {
@@ -53,6 +56,9 @@ impl Row {
         for (column, last) in columns.texts.iter().zip(last) {
             let text = column.value(row).map(ByteArray::data);
             if !last.is(text) {
+                if let Some(text) = text.filter(|text| text.len() > MAX_VALUE_BYTES) {
+                    return Err(too_long(column.name(), text));
+                }
                 // What can't be read is not shared by the next row.
                 last.replace(Some(&[]));
                 set_text(draft, column, text)?;
@@ -61,6 +67,10 @@ impl Row {
         }
         draft.assignment()
     }
+}
+
+fn too_long(name: &str, text: &[u8]) -> String {
+    format!("`{name}` has {} bytes, and a value {MAX_VALUE_BYTES} at most", text.len())
 }
 
 /// Sets what a column of numbers has; nothing where it is larger than it can be.

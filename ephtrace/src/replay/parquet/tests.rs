@@ -1,11 +1,16 @@
 //! Files of anybody: damaged, cut short, of something else, with other types.
 
+mod encodings;
+
 use std::sync::Arc;
 
 use parquet::{
     basic::{LogicalType, Repetition, TimeUnit, Type as Physical},
     data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type},
-    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    file::{
+        properties::WriterProperties,
+        writer::{SerializedColumnWriter, SerializedFileWriter},
+    },
     schema::types::Type,
 };
 use proptest::prelude::*;
@@ -23,7 +28,7 @@ use crate::{
 /// A recording of so many rows.
 fn recorded(rows: u64) -> Vec<u8> {
     let path = scratch("recorded");
-    let options = Options { path: path.clone(), rotate: None };
+    let options = Options { path: path.clone(), rotate: None, mode: None };
     let mut sink = ParquetSink::create(options, Notices::new(io::sink(), true)).unwrap();
     (0..rows).for_each(|n| sink.event(&assignment(n)).unwrap());
     sink.finish().unwrap();
@@ -227,9 +232,9 @@ fn the_journal_gives_the_end_that_is_missing() {
     std::fs::write(journal_path(&path), journal.concat()).unwrap();
     let rows = |path: &Path| Recording::open(path).unwrap().count();
     assert_eq!(rows(&path), 20);
-    assert!(!is_whole(&path).unwrap());
+    assert!(!is_whole(&path, MaxMemory::default()).unwrap());
     Journal::beside(&path).unwrap().restore(&path).unwrap();
-    assert!(is_whole(&path).unwrap() && !journal_path(&path).exists());
+    assert!(is_whole(&path, MaxMemory::default()).unwrap() && !journal_path(&path).exists());
     assert_eq!(std::fs::read(&path).unwrap(), whole);
     std::fs::remove_file(path).unwrap();
 }

@@ -15,6 +15,14 @@ use crate::{
 const YEAR_2023: u64 = 1_672_531_200_000_000_000;
 const YEAR_2025: u64 = 1_735_689_600_000_000_000;
 
+/// Even ports two apart, to one destination: Linux counts so for each, by whichever rule.
+#[test]
+fn a_pattern_that_is_told_is_not_said_to_be_open() {
+    let verdict = verdict((0..3000_u64).map(|i| event(i, 0, port(u32::try_from(2 * i).unwrap()))));
+    assert_eq!(verdict.pattern, Pattern::PerDestination, "{verdict:#?}");
+    assert!(!verdict.evidence.iter().any(|s| s.contains("look the same")), "{verdict:#?}");
+}
+
 /// Algorithm 3: each lane goes on by one at its returns, and still it is nobody's sequence.
 #[test]
 fn switches_that_jump_refute_a_counter_for_everybody() {

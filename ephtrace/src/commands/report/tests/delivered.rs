@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use fastrand::Rng;
 
 use super::{super::reading::read_in_order, json, report, text};
-use crate::{analyse::findings::Rule, model::Assignment};
+use crate::{analyse::findings::Rule, model::Assignment, replay::MaxMemory};
 
 const START_NS: u64 = 1_795_000_000_000_000_000;
 
@@ -101,7 +101,8 @@ fn rows_that_come_too_late_are_counted_on_a_pipe_and_sorted_in_a_file() {
     let path = std::env::temp_dir().join(format!("ephtrace-late-{}", std::process::id()));
     std::fs::write(&path, &late).unwrap();
     let nothing = |(): &mut (), _: &Assignment| ();
-    let (again, ()) = read_in_order(&path, None, &mut std::io::sink(), nothing).unwrap();
+    let (again, ()) =
+        read_in_order((&path, MaxMemory::default()), None, &mut std::io::sink(), nothing).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(again.summary, sorted.summary);
 }

@@ -16,7 +16,7 @@ use crate::{
     analyse::{charts::Charts, destinations::MAX_DESTINATIONS, processes::MAX_PROCESSES},
     model::Assignment,
     output::Screen,
-    replay::{Recording, sorting::Reach},
+    replay::{MaxMemory, Recording, sorting::Reach},
 };
 
 /// What a report says of `lines`, and what was said on the way.
@@ -329,7 +329,7 @@ fn a_page() {
 fn a_page_does_not_overwrite_its_recording() {
     let path = std::env::temp_dir().join(format!("ephtrace-page-{}", std::process::id()));
     std::fs::write(&path, double_hash(2)).unwrap();
-    let refused = page::write(&path, &path, None).unwrap_err();
+    let refused = page::write((&path, None), (&path, MaxMemory::default()), None).unwrap_err();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), double_hash(2));
     std::fs::remove_file(&path).unwrap();
     assert!(

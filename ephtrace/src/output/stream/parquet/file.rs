@@ -13,30 +13,32 @@
 //! machine that loses power had not yet written to its disk is not in it: nothing is synced.
 
 use std::{
-    ffi::OsString,
-    fs::{self, File, OpenOptions},
+    ffi::{OsStr, OsString},
+    fs::{self, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use flate2::Crc;
 
-use crate::output::files::PendingFile;
+use crate::{
+    model::escape::shown,
+    output::files::{OpenFile, PendingFile, Place},
+};
 
 const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
 
 /// Magic, offset, checksum.
 const JOURNAL_HEADER_BYTES: usize = 8 + 8 + 4;
 
-/// Longest journal that is read: ten times as long as the longest row group and its footer.
-const MAX_JOURNAL_BYTES: u64 = 256 << 20;
+/// Longest journal that is read: several times as long as the longest row group and its footer.
+const MAX_JOURNAL_BYTES: u64 = 32 << 20;
 
 /// The file, and what stands at its end.
 pub(super) struct Rewritten {
-    file: File,
-    path: PathBuf,
-    journal: PathBuf,
+    file: OpenFile,
+    journal: Place,
     /// Where the end begins that is replaced next.
     at: u64,
     /// The end as it stands in the file.
@@ -45,12 +47,18 @@ pub(super) struct Rewritten {
 
 impl Rewritten {
     /// Empties the file; a journal left by an earlier one goes.
+    ///
+    /// A file that was not there before goes again unless it is [kept](Self::keep).
     pub(super) fn begin(prepared: PendingFile) -> io::Result<Self> {
-        let path = prepared.path().to_owned();
-        let journal = journal_path(&path);
+        let journal = prepared.place().beside(journal_name(prepared.place().name()));
         // First: beside an emptied file it would bring back the end of the one before.
-        remove(&journal)?;
-        Ok(Self { file: prepared.begin()?, path, journal, at: 0, tail: Vec::new() })
+        journal.remove()?;
+        Ok(Self { file: prepared.begin()?, journal, at: 0, tail: Vec::new() })
+    }
+
+    /// It stays whatever happens.
+    pub(super) fn keep(&mut self) {
+        self.file.keep();
     }
 
     /// Where the next end will begin.
@@ -67,38 +75,24 @@ impl Rewritten {
     ///
     /// After an error the file is as it was before.
     pub(super) fn replace(&mut self, mut tail: Vec<u8>, keep: usize) -> io::Result<()> {
-        self.check()?;
-        self.save().inspect_err(|_| drop(fs::remove_file(&self.journal)))?;
+        self.file.check(self.len())?;
+        self.file.reserve((tail.len() + self.tail.len()) as u64)?;
+        self.save().inspect_err(|_| drop(self.journal.remove()))?;
         let written = self.write(&tail);
         if written.is_err() {
             // There was room for it a moment ago, and its blocks are still there.
             self.write(&self.tail)?;
         }
-        remove(&self.journal)?;
+        self.journal.remove()?;
         written?;
         self.tail = tail.split_off(keep.min(tail.len()));
         self.at += tail.len() as u64;
         Ok(())
     }
 
-    /// Fails if somebody else has done something to the file: what is written to it would be lost.
-    fn check(&self) -> io::Result<()> {
-        let own = self.file.metadata()?;
-        let what = match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "removed",
-            Err(error) => return Err(error),
-            Ok(there) if (there.dev(), there.ino()) != (own.dev(), own.ino()) => {
-                "replaced by another"
-            }
-            Ok(_) if own.len() != self.len() => "changed",
-            Ok(_) => return Ok(()),
-        };
-        Err(io::Error::other(format!("it was {what} while it was recorded to")))
-    }
-
     fn write(&self, tail: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(tail, self.at)?;
-        self.file.set_len(self.at + tail.len() as u64)
+        self.file.file().write_all_at(tail, self.at)?;
+        self.file.file().set_len(self.at + tail.len() as u64)
     }
 
     fn save(&self) -> io::Result<()> {
@@ -111,14 +105,19 @@ impl Rewritten {
         bytes.extend_from_slice(&checksum(self.at, &self.tail).to_le_bytes());
         bytes.extend_from_slice(&self.tail);
         // A link or a FIFO that somebody has put there goes, and is not followed.
-        remove(&self.journal)?;
-        OpenOptions::new().write(true).create_new(true).open(&self.journal)?.write_all(&bytes)
+        self.journal.remove()?;
+        let written = self.file.new_beside(self.journal.name());
+        written.and_then(|mut journal| journal.write_all(&bytes)).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("its journal, {}: {error}", shown(self.journal.path())),
+            )
+        })
     }
 }
 
-/// Opens the file at `path`, if a recording can be written to it; what is in it stays.
-pub(super) fn prepare(path: &Path) -> io::Result<PendingFile> {
-    let prepared = PendingFile::open(path)?;
+/// Refuses what a recording can't be written to.
+pub(super) fn regular(prepared: PendingFile) -> io::Result<PendingFile> {
     if !prepared.file().metadata()?.is_file() {
         let why = "it is no regular file, and a recording can't be written to a pipe";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
@@ -159,18 +158,22 @@ impl Journal {
 
     /// Puts the end back into the recording at `path`, and removes the journal.
     pub fn restore(&self, path: &Path) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.write_all_at(&self.tail, self.at)?;
-        file.set_len(self.at + self.tail.len() as u64)?;
-        remove(&journal_path(path))
+        let pending = regular(PendingFile::existing(path)?)?;
+        pending.file().write_all_at(&self.tail, self.at)?;
+        pending.file().set_len(self.at + self.tail.len() as u64)?;
+        pending.place().beside(journal_name(pending.place().name())).remove()
     }
 }
 
 /// `FILE.journal`.
 pub fn journal_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
+    PathBuf::from(journal_name(path.as_os_str()))
+}
+
+fn journal_name(name: &OsStr) -> OsString {
+    let mut name = name.to_owned();
     name.push(".journal");
-    PathBuf::from(name)
+    name
 }
 
 fn checksum(at: u64, tail: &[u8]) -> u32 {
@@ -180,16 +183,13 @@ fn checksum(at: u64, tail: &[u8]) -> u32 {
     sum.sum()
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn prepare(path: &Path) -> io::Result<PendingFile> {
+        regular(PendingFile::open(path, None)?)
+    }
 
     fn scratch(name: &str) -> PathBuf {
         let folder =
@@ -217,11 +217,13 @@ mod tests {
         let path = scratch("killed");
         let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
         file.replace(b"PAR1the end".to_vec(), 4).unwrap();
+        // As the lock of one that is killed is.
+        file.file.file().unlock().unwrap();
         let before = fs::read(&path).unwrap();
         let after = b"a new and longer end";
         for written in 0..after.len() {
             file.save().unwrap();
-            file.file.write_all_at(&after[..written], 4).unwrap();
+            file.file.file().write_all_at(&after[..written], 4).unwrap();
             Journal::beside(&path).unwrap().restore(&path).unwrap();
             assert_eq!(fs::read(&path).unwrap(), before, "killed after {written} bytes");
             assert!(Journal::beside(&path).is_none());
@@ -244,14 +246,27 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_not_put_back_through_a_link() {
+        let path = scratch("repaired");
+        let secret = path.with_file_name("secret");
+        fs::write(&secret, "of root").unwrap();
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        let journal = Journal { at: 0, tail: b"planted".to_vec() };
+        let error = journal.restore(&path).unwrap_err().to_string();
+        assert!(error.contains("symbolic link"), "{error}");
+        assert_eq!(fs::read(&secret).unwrap(), b"of root");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
     fn a_file_that_is_no_longer_there_is_told() {
         let path = scratch("gone");
         let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
         file.replace(b"PAR1the end".to_vec(), 4).unwrap();
-        file.file.set_len(3).unwrap();
+        file.file.file().set_len(3).unwrap();
         let said =
             |file: &mut Rewritten| file.replace(b"more".to_vec(), 0).unwrap_err().to_string();
-        assert!(said(&mut file).contains("it was changed"));
+        assert!(said(&mut file).contains("it was cut short"));
         fs::remove_file(&path).unwrap();
         assert!(said(&mut file).contains("it was removed"));
         fs::write(&path, "PAR1the end").unwrap();

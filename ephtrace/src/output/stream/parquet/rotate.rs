@@ -1,10 +1,13 @@
 //! Several files in place of one: when the next one begins, and what it is called.
 
 use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
+    ffi::{OsStr, OsString},
+    io::{self, ErrorKind},
+    path::Path,
     time::Duration,
 };
+
+use crate::output::files::{PendingFile, Place};
 
 /// When the next file begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,20 +19,27 @@ pub enum Rotate {
 }
 
 /// `ports.parquet` with number 7 is `ports-000007.parquet`, so that names sort by time.
-pub(super) fn path(path: &Path, number: Option<u32>) -> PathBuf {
-    let Some(number) = number else { return path.to_owned() };
-    let mut name = OsString::from(path.file_stem().unwrap_or_default());
-    name.push(format!("-{number:06}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
+fn numbered(name: &OsStr, number: u32) -> OsString {
+    let name = Path::new(name);
+    let mut numbered = OsString::from(name.file_stem().unwrap_or_default());
+    numbered.push(format!("-{number:06}"));
+    if let Some(extension) = name.extension() {
+        numbered.push(".");
+        numbered.push(extension);
     }
-    path.with_file_name(name)
+    numbered
 }
 
-/// The first number from `from` on that no file has: an earlier recording is not overwritten.
-pub(super) fn first_free(base: &Path, from: u32) -> u32 {
-    (from..u32::MAX).find(|&number| !path(base, Some(number)).exists()).unwrap_or(u32::MAX)
+/// A new file beside `base`, with the first number from `from` on that nothing has: an earlier
+/// recording is not overwritten.
+pub(super) fn create(base: &Place, from: u32, mode: Option<u32>) -> io::Result<(u32, PendingFile)> {
+    for number in from..u32::MAX {
+        match PendingFile::create(base.beside(numbered(base.name(), number)), mode) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => return created.map(|file| (number, file)),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
 }
 
 #[cfg(test)]
@@ -38,9 +48,9 @@ mod tests {
 
     #[test]
     fn a_number_goes_before_the_extension() {
-        let named = |text: &str| path(Path::new(text), Some(7)).display().to_string();
-        assert_eq!(named("/var/log/ports.parquet"), "/var/log/ports-000007.parquet");
+        let named = |text: &str| numbered(OsStr::new(text), 7).into_string().unwrap();
+        assert_eq!(named("ports.parquet"), "ports-000007.parquet");
         assert_eq!(named("ports"), "ports-000007");
-        assert_eq!(path(Path::new("ports"), None), Path::new("ports"));
+        assert_eq!(named("a.b.parquet"), "a.b-000007.parquet");
     }
 }

@@ -15,13 +15,17 @@ use std::{io, path::PathBuf};
 use parquet::{errors::ParquetError, file::metadata::RowGroupMetaData};
 
 use super::{
-    file::{self, Rewritten},
+    file::{Rewritten, regular},
     footer::{self, Fact, Footer},
     rotate::{self, Rotate},
     rows::Rows,
     schema::{self, Plan},
 };
-use crate::output::{files::PendingFile, notices::Notices, sink::Sink};
+use crate::output::{
+    files::{PendingFile, Place},
+    notices::Notices,
+    sink::Sink,
+};
 use crate::{
     analyse::summary::Summary,
     model::{Assignment, losses::Losses},
@@ -60,11 +64,15 @@ pub struct Options {
     pub path: PathBuf,
     /// When to begin the next file.
     pub rotate: Option<Rotate>,
+    /// Who may read and write a new file; its owner alone unless this says otherwise.
+    pub mode: Option<u32>,
 }
 
 /// Writes assignments as rows. Losses and the summary go to the notices and to the metadata.
 pub struct ParquetSink {
     options: Options,
+    /// What the names of numbered files are made from.
+    base: Option<Place>,
     notices: Notices,
     plan: Plan,
     footer: Footer,
@@ -79,7 +87,7 @@ pub struct ParquetSink {
     /// How many of them are in the file.
     written: usize,
     /// Number of the file, if they are numbered.
-    number: Option<u32>,
+    number: u32,
     clock: Ages,
     losses: Losses,
     /// What was lost before this file.
@@ -99,27 +107,33 @@ struct Ages {
 /// A recording whose file is open and was not touched yet.
 pub struct PreparedRecording {
     options: Options,
+    base: Option<Place>,
     notices: Notices,
     file: PendingFile,
-    number: Option<u32>,
+    number: u32,
 }
 
 impl PreparedRecording {
     /// Opens the file; what is in it stays until [`PreparedRecording::begin`].
     pub fn open(options: Options, notices: Notices) -> io::Result<Self> {
-        let number = options.rotate.map(|_| rotate::first_free(&options.path, 1));
-        let file = file::prepare(&rotate::path(&options.path, number))?;
-        Ok(Self { options, notices, file, number })
+        if options.rotate.is_none() {
+            let file = regular(PendingFile::open(&options.path, options.mode)?)?;
+            return Ok(Self { options, base: None, notices, file, number: 0 });
+        }
+        let base = Place::of(&options.path)?;
+        let (number, file) = rotate::create(&base, 1, options.mode)?;
+        Ok(Self { options, base: Some(base), notices, file, number })
     }
 
     /// Empties the file, and begins it with no row in it yet. `facts` are what is known of the host
     /// and of the way of recording, for the metadata.
     pub fn begin(self, facts: Vec<Fact>) -> io::Result<ParquetSink> {
-        let Self { options, notices, file, number } = self;
+        let Self { options, base, notices, file, number } = self;
         let plan = schema::plan().map_err(in_words)?;
         let file = Rewritten::begin(file)?;
         let mut sink = ParquetSink {
             options,
+            base,
             notices,
             plan,
             footer: Footer { facts, ..Footer::default() },
@@ -147,7 +161,7 @@ impl ParquetSink {
 
     /// Four bytes, and a footer without row groups.
     fn begin_file(&mut self) -> io::Result<()> {
-        self.file.replace(footer::MAGIC.to_vec(), footer::MAGIC.len())?;
+        self.pending.extend_from_slice(footer::MAGIC);
         self.write_end()
     }
 
@@ -187,6 +201,9 @@ impl ParquetSink {
         self.file.replace(tail, stays).inspect_err(|_| self.groups.truncate(self.written))?;
         self.written = self.groups.len();
         self.checked = self.rows.len();
+        if self.footer.is_complete || self.checked > 0 || self.written > 0 {
+            self.file.keep();
+        }
         self.clock.checkpoint_ns = self.clock.now_ns;
         Ok(())
     }
@@ -225,10 +242,11 @@ impl ParquetSink {
     }
 
     fn next_file(&mut self) -> io::Result<()> {
+        let Some(base) = self.base.clone() else { return Ok(()) };
         self.complete()?;
-        let next = self.number.map_or(1, |number| number.saturating_add(1));
-        self.number = Some(rotate::first_free(&self.options.path, next));
-        let file = file::prepare(&rotate::path(&self.options.path, self.number))?;
+        let from = self.number.saturating_add(1);
+        let (number, file) = rotate::create(&base, from, self.options.mode)?;
+        self.number = number;
         self.file = Rewritten::begin(file)?;
         self.groups.clear();
         self.written = 0;

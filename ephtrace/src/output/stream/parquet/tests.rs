@@ -87,7 +87,7 @@ fn full() -> Assignment {
 }
 
 fn sink(path: &Path, rotate: Option<Rotate>) -> ParquetSink {
-    let options = Options { path: path.to_owned(), rotate };
+    let options = Options { path: path.to_owned(), rotate, mode: None };
     ParquetSink::create(options, Notices::new(io::sink(), true)).unwrap()
 }
 
@@ -257,4 +257,23 @@ proptest! {
         sink.finish().unwrap();
         prop_assert_eq!(read(&scratch.path()).0, [assignment]);
     }
+}
+
+#[test]
+fn a_run_that_fails_leaves_no_file_without_rows() {
+    let scratch = Scratch::new("unfinished");
+    drop(sink(&scratch.path(), None));
+    assert_eq!(scratch.names(), [""; 0]);
+    drop(sink(&scratch.path(), Some(Rotate::Bytes(1 << 20))));
+    assert_eq!(scratch.names(), [""; 0]);
+    let mut with_a_row = sink(&scratch.path(), None);
+    with_a_row.event(&full()).unwrap();
+    with_a_row.losses(START_NS + 3 * CHECKPOINT_NS, &Losses::default()).unwrap();
+    drop(with_a_row);
+    assert_eq!(scratch.names(), ["ports.parquet"]);
+    // What was there before is not ephtrace's to remove.
+    drop(sink(&scratch.path(), None));
+    assert_eq!(scratch.names(), ["ports.parquet"]);
+    sink(&scratch.path(), Some(Rotate::Bytes(1 << 20))).finish().unwrap();
+    assert_eq!(scratch.names(), ["ports-000001.parquet", "ports.parquet"]);
 }

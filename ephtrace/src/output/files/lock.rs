@@ -1,0 +1,30 @@
+//! The lock of a file that is written to.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{self, ErrorKind},
+};
+
+use crate::{host::file_lock::holder, output::escape::escape_for_terminal};
+
+/// Keeps others that do the same from writing to the file, until it is closed.
+pub(super) fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let who = match holder(file) {
+                Some(holder) => {
+                    let comm = holder
+                        .comm
+                        .map(|comm| format!(" ({})", escape_for_terminal(comm.as_str())));
+                    format!("process {}{}", holder.pid, comm.unwrap_or_default())
+                }
+                // One of another pid namespace, or one that has just ended.
+                None => "another process".to_owned(),
+            };
+            let why = format!("{who} is writing to it: end that, or name another file");
+            Err(io::Error::new(ErrorKind::ResourceBusy, why))
+        }
+        // Some file systems have no locks.
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,87 @@
+//! A file while it is written to, and what others do to it meanwhile.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, ErrorKind},
+    os::unix::fs::MetadataExt as _,
+};
+
+use super::{created::Created, place::Place, reserve::Reserve};
+
+/// A file that was begun.
+///
+/// One that was not there before goes again unless it is [kept](Self::keep).
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    // Removed before the file is closed and its lock with it: nobody can begin it in between.
+    created: Created,
+    file: File,
+    is_watched: bool,
+    reserve: Reserve,
+}
+
+impl OpenFile {
+    pub(super) fn new(created: Created, file: File, is_watched: bool) -> Self {
+        Self { created, file, is_watched, reserve: Reserve::default() }
+    }
+
+    /// The file itself.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.created.place
+    }
+
+    /// Whether it is ephtrace's alone while it is open: no device, no pipe, and nothing that the
+    /// shell has opened (`/dev/stdout`), which others may write to as well.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched
+    }
+
+    /// It stays whatever happens.
+    pub(crate) fn keep(&mut self) {
+        self.created.is_unused = false;
+    }
+
+    /// Fails if the disk has no room for so many bytes more.
+    pub(crate) fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        if self.is_watched { self.reserve.take(&self.file, bytes) } else { Ok(()) }
+    }
+
+    /// Fails if somebody else has done something to the file, which is to have `len_bytes`: what is
+    /// written to it would be lost.
+    pub(crate) fn check(&self, len_bytes: u64) -> io::Result<()> {
+        if self.is_watched { check(&self.file, self.place(), len_bytes) } else { Ok(()) }
+    }
+
+    /// A new file called `name` beside it, which the same users may read and write, and which
+    /// stays.
+    pub(crate) fn new_beside(&self, name: &OsStr) -> io::Result<File> {
+        let (mut created, file) = Created::like(self.place().beside(name.to_owned()), &self.file)?;
+        created.is_unused = false;
+        Ok(file)
+    }
+}
+
+/// Fails if `file` is no longer what is at `place`, or has another length than `len_bytes`.
+pub(super) fn check(file: &File, place: &Place, len_bytes: u64) -> io::Result<()> {
+    let own = file.metadata()?;
+    let what = match place.stat() {
+        Err(error) if error.kind() == ErrorKind::NotFound => "removed or renamed",
+        Err(error) => return Err(error),
+        Ok(there) if (there.st_dev, there.st_ino) != (own.dev(), own.ino()) => {
+            "replaced by another file"
+        }
+        Ok(_) if own.len() < len_bytes => "cut short",
+        Ok(_) if own.len() > len_bytes => "written to by another program",
+        Ok(_) => return Ok(()),
+    };
+    Err(io::Error::other(format!(
+        "it was {what} while ephtrace was writing to it: keep other programs, such as logrotate, \
+         off it, and start ephtrace again (`ephtrace record --rotate` begins new files by itself)"
+    )))
+}
