@@ -32,6 +32,9 @@ const DEVICES: [&str; 2] = ["/dev/tty", "/dev/null"];
 /// `PIPEFS_MAGIC` of the kernel's `include/uapi/linux/magic.h`.
 const PIPEFS: FsType = FsType(0x5049_5045);
 
+/// Where a hash gets its seed in a static binary.
+const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
+
 /// Which signals are ignored, and in which system call a thread waits.
 const OWN: [&str; 2] = ["/proc/self/status", "/proc/self/task"];
 
@@ -77,7 +80,7 @@ impl Sandbox {
         let written = written | AccessFs::Truncate;
         let device = AccessFs::ReadFile | AccessFs::WriteFile;
         let own = self.read.iter().map(PathBuf::as_path);
-        let shared = ZONES.iter().chain(&OWN).map(Path::new);
+        let shared = ZONES.iter().chain(&OWN).chain(&RANDOM).map(Path::new);
         let written_in = self.written_in.iter().map(|path| rule(path, written));
         let rules = own.chain(shared).map(|path| rule(path, read)).chain(written_in);
         let rules = rules.chain(DEVICES.iter().map(|path| rule(Path::new(path), device)));
