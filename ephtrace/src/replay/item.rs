@@ -17,7 +17,7 @@ pub enum Item {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{unit} {number}: {reason}")]
 pub struct Broken {
-    /// What is counted: lines or packets.
+    /// What is counted: lines, packets, or bytes.
     pub unit: &'static str,
     /// Which of them, from 1 on.
     pub number: u64,

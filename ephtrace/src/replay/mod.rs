@@ -1,6 +1,7 @@
 //! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
 
 pub mod budget;
+mod compressed;
 pub mod error;
 pub mod item;
 mod names;

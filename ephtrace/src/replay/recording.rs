@@ -22,6 +22,7 @@ use std::{
 
 use super::{
     budget::MaxMemory,
+    compressed::{Compression, SharedEnd},
     error::ReplayError,
     item::{Broken, Item},
     ndjson, parquet, pcap,
@@ -65,6 +66,10 @@ pub struct Recording {
     format: Format,
     source: Source,
     is_stream: bool,
+    /// How far it could be read, if it is compressed.
+    end: Option<SharedEnd>,
+    /// It could not be read to its end, and that was told.
+    is_damaged: bool,
 }
 
 enum Source {
@@ -107,21 +112,32 @@ impl Recording {
 
     fn parquet(name: String, reader: parquet::Reader) -> Self {
         let source = Source::Parquet(Box::new(reader));
-        Self { name, format: Format::Parquet, source, is_stream: false }
+        Self {
+            name,
+            format: Format::Parquet,
+            source,
+            is_stream: false,
+            end: None,
+            is_damaged: false,
+        }
     }
 
-    /// Reads `input`, called `name` in messages; the first bytes tell the format.
-    pub fn from_reader(name: &str, mut input: impl Read + 'static) -> Result<Self, ReplayError> {
+    /// Reads `input`, called `name` in messages; the first bytes tell the format, and how it is
+    /// compressed.
+    pub fn from_reader(name: &str, input: impl Read + 'static) -> Result<Self, ReplayError> {
         let name = name.to_owned();
-        let mut magic = Vec::new();
-        if let Err(cause) = input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic) {
-            return Err(ReplayError::Read { file: name, cause });
+        let unreadable = |cause| ReplayError::Read { file: name.clone(), cause };
+        let (mut magic, mut input) = with_magic(Box::new(input)).map_err(unreadable)?;
+        let mut end = None;
+        if let Some(compression) = Compression::of(&magic) {
+            let (unpacked, its_end) = compression.unpack(input).map_err(unreadable)?;
+            (magic, input) = with_magic(unpacked).map_err(unreadable)?;
+            end = Some(its_end);
         }
         if let Some((what, advice)) = foreign(&magic) {
             return Err(ReplayError::Format { file: name, what, advice });
         }
         let format = format(&magic);
-        let input = Cursor::new(magic).chain(input);
         let source = match format {
             // Told apart above: it is read from its end.
             Format::Ndjson | Format::Parquet => {
@@ -129,12 +145,11 @@ impl Recording {
                 Source::Ndjson(ndjson::Reader::new(Box::new(input)))
             }
             Format::Pcap | Format::Pcapng => {
-                let input: Box<dyn Read> = Box::new(input);
                 let reader = pcap::Reader::new(input, format == Format::Pcapng);
                 Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
             }
         };
-        Ok(Self { name, format, source, is_stream: false })
+        Ok(Self { name, format, source, is_stream: false, end, is_damaged: false })
     }
 
     /// What it is called in messages.
@@ -161,12 +176,20 @@ impl Recording {
     }
 
     /// Whether it says that it has not ended: what was seen and lost last is not in it. A Parquet
-    /// file that ephtrace recorded; others do not tell.
+    /// file that ephtrace recorded, and what is compressed, once it is read; others do not tell.
     pub fn is_cut(&self) -> bool {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),
-            Source::Ndjson(_) | Source::Pcap(_) => false,
+            Source::Ndjson(_) | Source::Pcap(_) => self.is_damaged,
         }
+    }
+
+    /// What is compressed could not be read to its end: told once.
+    fn damage(&mut self) -> Option<Item> {
+        let end = self.end.as_ref().filter(|_| !self.is_damaged)?.borrow();
+        let reason = format!("what is compressed ends there: {}", end.reason.as_ref()?);
+        self.is_damaged = true;
+        Some(Item::Broken(Broken { unit: "byte", number: end.bytes, reason }))
     }
 
     /// The release of the kernel that was traced, where the recording tells: a Parquet file that
@@ -180,11 +203,13 @@ impl Recording {
 
     /// What is missing so far: what the recording itself says was lost, and what can't be read.
     pub fn losses(&self) -> Losses {
-        match &self.source {
+        let mut losses = match &self.source {
             Source::Ndjson(reader) => reader.losses(),
             Source::Parquet(reader) => reader.losses(),
             Source::Pcap(reader) => reader.losses(),
-        }
+        };
+        losses.unreadable += u64::from(self.is_damaged);
+        losses
     }
 }
 
@@ -193,10 +218,11 @@ impl Iterator for Recording {
 
     fn next(&mut self) -> Option<Self::Item> {
         let item = match &mut self.source {
-            Source::Ndjson(reader) => reader.next()?,
-            Source::Parquet(reader) => reader.next()?,
-            Source::Pcap(reader) => reader.next()?,
+            Source::Ndjson(reader) => reader.next(),
+            Source::Parquet(reader) => reader.next(),
+            Source::Pcap(reader) => reader.next(),
         };
+        let Some(item) = item else { return self.damage().map(Ok) };
         Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
     }
 }
@@ -271,11 +297,20 @@ fn format(magic: &[u8]) -> Format {
     }
 }
 
+/// The first bytes of an input, and all of it.
+fn with_magic(mut input: Box<dyn Read>) -> io::Result<(Vec<u8>, Box<dyn Read>)> {
+    let mut magic = Vec::new();
+    input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;
+    let all = Cursor::new(magic.clone()).chain(input);
+    Ok((magic, Box::new(all)))
+}
+
 /// What files are that are often given in place of a recording, and what to do.
 fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
     match magic {
-        [0x1f, 0x8b, ..] => Some(("compressed", "use `gzip -dc FILE | ephtrace report -`")),
-        [0x28, 0xb5, 0x2f, 0xfd] => Some(("compressed", "use `zstd -dc FILE | ephtrace report -`")),
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] => {
+            Some(("compressed twice", "take it apart once, such as by `gzip -d` or `zstd -d`"))
+        }
         [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
         [0x34, 0xcd, 0xb2, 0xa1] | [0xa1, 0xb2, 0xcd, 0x34] => Some((
             "a capture in the modified format of old versions of Linux's tcpdump",
@@ -283,7 +318,7 @@ fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
         )),
         magic if magic == parquet::MAGIC => Some((
             "a Parquet file, which is read from its end",
-            "name the file: a pipe can't be read backwards",
+            "name the file as it is: a pipe, and what is compressed, can't be read backwards",
         )),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! Recordings that are short enough to be written here.
 
 use std::{
-    io::{self, Cursor},
+    io::{self, Cursor, Write as _},
     net::{IpAddr, Ipv4Addr},
     path::Path,
 };
@@ -20,6 +20,12 @@ use crate::{
 
 fn recording(bytes: impl Into<Vec<u8>>) -> Recording {
     Recording::from_reader("test", Cursor::new(bytes.into())).unwrap()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// All assignments, and the words on what is broken.
@@ -228,12 +234,36 @@ fn what_is_no_recording_is_refused_with_advice() {
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
     insta::assert_snapshot!(refused(&[0x34, 0xcd, 0xb2, 0xa1, 2, 0]), @"f is a capture in the modified format of old versions of Linux's tcpdump; use `tcpdump -r FILE -w - | ephtrace report -`");
-    insta::assert_snapshot!(refused(&[0x1f, 0x8b, 8, 0, 0]), @"f is compressed; use `gzip -dc FILE | ephtrace report -`");
-    insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which is read from its end; name the file: a pipe can't be read backwards");
+    insta::assert_snapshot!(refused(&[0xfd, b'7', b'z', b'X', b'Z', 0]), @"f is compressed; use `xz -dc FILE | ephtrace report -`");
+    insta::assert_snapshot!(refused(&gzip(&gzip(b"{}"))), @"f is compressed twice; take it apart once, such as by `gzip -d` or `zstd -d`");
+    insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which is read from its end; name the file as it is: a pipe, and what is compressed, can't be read backwards");
     let missing = Recording::open(Path::new("/nonexistent/f")).err().unwrap().to_string();
     insta::assert_snapshot!(missing, @"can't open /nonexistent/f: No such file or directory (os error 2); make a recording with `sudo ephtrace record FILE`");
     let directory = Recording::open(Path::new("/")).err().unwrap().to_string();
     insta::assert_snapshot!(directory, @"can't open /: is a directory; name a file in it");
+}
+
+#[test]
+fn what_is_compressed_is_read_as_far_as_it_goes() {
+    let line = r#"{"ts_ns":1,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":443}"#;
+    let lines = format!("{line}\n").repeat(2000);
+    let zstd = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+    let (plain, ..) = read(lines.as_bytes());
+    for packed in [gzip(lines.as_bytes()), zstd] {
+        assert_eq!(read(&*packed), (plain.clone(), Vec::new(), Losses::default()));
+        // Several behind each other.
+        assert_eq!(read(packed.repeat(2)).0.len(), 2 * plain.len());
+        for len in [packed.len() - 1, packed.len() / 2, 12] {
+            let (read, broken, losses) = read(&packed[..len]);
+            assert!(read.iter().zip(&plain).all(|(one, other)| one == other), "{len}");
+            assert_eq!(losses.unreadable, broken.len() as u64);
+            let last = broken.last().unwrap();
+            assert!(last.contains("what is compressed ends there"), "{last}");
+            let mut cut = recording(&packed[..len]);
+            cut.by_ref().for_each(drop);
+            assert!(cut.is_cut(), "{len}");
+        }
+    }
 }
 
 proptest! {
