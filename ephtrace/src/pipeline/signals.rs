@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Until when another signal is the same event: a connection that breaks sends SIGHUP by the kernel
 /// and by the shell.
-const SAME_EVENT: Duration = Duration::from_millis(200);
+const SAME_EVENT: Duration = Duration::from_millis(100);
 
 /// How long a run that has not begun yet may take to notice the signal.
 const PATIENCE: Duration = Duration::from_millis(900);
