@@ -62,8 +62,8 @@ impl Losses {
         }
     }
 
-    /// All stages together.
+    /// All stages together; as many as a number holds, where a recording claims more.
     pub fn total(&self) -> u64 {
-        self.stages().iter().map(|(_, n)| n).sum()
+        self.stages().into_iter().fold(0, |total, (_, n)| total.saturating_add(n))
     }
 }

@@ -25,7 +25,7 @@ use super::{
     compressed::{Compression, SharedEnd},
     error::ReplayError,
     item::{Broken, Item},
-    ndjson, parquet, pcap,
+    names, ndjson, parquet, pcap,
 };
 use crate::model::{LeftOut, escape::shown, losses::Losses};
 
@@ -208,7 +208,7 @@ impl Recording {
             Source::Parquet(reader) => reader.losses(),
             Source::Pcap(reader) => reader.losses(),
         };
-        losses.unreadable += u64::from(self.is_damaged);
+        names::add_loss(&mut losses, "unreadable", u64::from(self.is_damaged));
         losses
     }
 }

@@ -244,6 +244,14 @@ fn what_is_no_recording_is_refused_with_advice() {
 }
 
 #[test]
+fn losses_that_no_number_holds_are_the_largest_one() {
+    let most = u64::MAX;
+    let lost = |stage| format!("{{\"type\":\"loss\",\"stage\":\"{stage}\",\"lost\":{most}}}\n");
+    let (_, broken, losses) = read(lost("ring_full") + &lost("unreadable") + "{");
+    assert_eq!((broken.len(), losses.unreadable, losses.total()), (1, most, most));
+}
+
+#[test]
 fn what_is_compressed_is_read_as_far_as_it_goes() {
     let line = r#"{"ts_ns":1,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":443}"#;
     let lines = format!("{line}\n").repeat(2000);

@@ -103,7 +103,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn broken(&mut self, reason: String) -> Item {
-        self.losses.unreadable += 1;
+        names::add_loss(&mut self.losses, "unreadable", 1);
         Item::Broken(Broken { unit: "line", number: self.number, reason })
     }
 }
