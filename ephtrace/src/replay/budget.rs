@@ -1,7 +1,7 @@
 //! How much memory a recording may take while it is read (`--max-memory`).
 //!
 //! What a file claims is not believed: whatever is reserved because of it is taken from an
-//! [`Account`] before, and given back when it is dropped.
+//! `Account` before, and given back when it is dropped.
 
 use std::{
     fmt,

@@ -22,7 +22,7 @@ const MAX_TRIES: u32 = 8;
 /// A file that can be written to, and that nothing was done to yet.
 ///
 /// Whoever opens it early says early that a path is bad, and still costs nobody what is in the file
-/// if the rest comes to nothing. A file that is not there comes with [`PendingFile::begin`] or
+/// if the rest comes to nothing. A file that is not there comes with `PendingFile::begin` or
 /// [`PendingFile::put`] and not before: whatever kills ephtrace leaves none that is empty.
 #[derive(Debug)]
 pub struct PendingFile {
