@@ -17,14 +17,14 @@ pub fn tell(error: &anyhow::Error) {
 pub fn tell_unread() {
     let _ = writeln!(
         io::stderr(),
-        "ephtrace: nobody reads the output: its end is missing, the last line may be cut"
+        "ephtrace: nobody reads the output, or too slowly: its end is missing, the last line may be cut"
     );
 }
 
 /// The command line can't be understood, or asks for help. To a monitoring system 2 would mean
 /// something else.
 pub fn misunderstood(error: &clap::Error) -> ExitCode {
-    let is_check = std::env::args().nth(1).is_some_and(|command| command == "check");
+    let is_check = std::env::args_os().nth(1).is_some_and(|command| command == "check");
     let code = if is_check && error.exit_code() != 0 { 3 } else { error.exit_code() };
     // Where nobody listens there is nobody to tell.
     let _ = error.print();

@@ -155,15 +155,38 @@ fn what_others_do_to_a_file_of_events_is_said_at_once() {
             "written to by another program",
         ),
     ];
-    for (deed, told) in deeds {
-        let mut run = Fed::start(&["trace", "-o", "json", "--output", &path]).unwrap();
+    let commands = [&["trace", "-o", "json", "--output", &path][..], &["record", &path]];
+    for (command, (deed, told)) in commands.iter().flat_map(|one| deeds.map(|deed| (one, deed))) {
+        let mut run = Fed::start(command).unwrap();
         run.begin(&scratch, &path).unwrap();
         deed().unwrap();
         // Nothing more comes: it looks by itself.
         let (code, stderr) = run.end().unwrap();
-        assert_eq!(code, Some(1), "{told}: {stderr}");
-        assert!(stderr.contains(&format!("it was {told} while")), "{told}: {stderr}");
+        assert_eq!(code, Some(1), "{command:?} {told}: {stderr}");
+        assert!(stderr.contains(&format!("it was {told} while")), "{command:?} {told}: {stderr}");
         let _ = fs::remove_file(there);
+    }
+}
+
+/// What a recording lacks, a copy lacks as well, and so does a copy that was not finished.
+#[test]
+fn a_copy_of_a_part_says_so() {
+    let scratch = Scratch::new("part").unwrap();
+    let (from, copy) = (scratch.path("in.ndjson"), scratch.path("copy.parquet"));
+    fs::write(&from, (0..400_000).map(|n| line(n, 1_000_000)).collect::<String>()).unwrap();
+    let mut command = Command::new(EPHTRACE);
+    let mut child = command.args(["record", "--from", &from, &copy, "-q"]).spawn().unwrap();
+    let changes = Changes::of(scratch.folder()).unwrap();
+    let has_some = || Ok(fs::metadata(&copy).is_ok_and(|file| file.len() > 0).then_some(()));
+    changes.until("nothing in the file", has_some).unwrap();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert!(wait::exit(&mut child).unwrap().success());
+    let again = scratch.path("again.parquet");
+    assert!(ephtrace(&["record", "--from", &copy, &again, "-q"]).unwrap().status.success());
+    for part in [&copy, &again] {
+        let report = ephtrace(&["report", part]).unwrap();
+        let text = String::from_utf8_lossy(&report.stdout);
+        assert!(text.contains("the recording has not ended"), "{part}: {text}");
     }
 }
 
@@ -267,6 +290,29 @@ fn standard_output_can_be_named_as_a_file() {
         assert_eq!(fs::read(&path).unwrap(), piped.stdout);
         assert_eq!(String::from_utf8(piped.stdout).unwrap().lines().count(), 11);
     }
+}
+
+/// It is the shell's: nothing is put in its place, and what was there before stays.
+#[test]
+fn a_page_goes_behind_what_the_shell_has_opened() {
+    let scratch = Scratch::new("page").unwrap();
+    let (from, path) = (source(&scratch).unwrap(), scratch.path("out"));
+    for name in ["/dev/stdout", "/proc/self/fd/1"] {
+        fs::write(&path, "before").unwrap();
+        let out = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        let mut command = Command::new(EPHTRACE);
+        let done = command.args(["report", &from, "--html", name]).stdout(out).output().unwrap();
+        assert!(done.status.success(), "{name}: {}", said(&done));
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("before<!DOCTYPE html>") && text.ends_with("</html>"), "{name}");
+        assert!(fs::symlink_metadata("/dev/stdout").unwrap().is_symlink());
+    }
+    let out = fs::File::create(&path).unwrap();
+    let mut command = Command::new(EPHTRACE);
+    command.args(["record", "--from", &from, "/dev/stdout"]);
+    let refused = command.stdout(out).output().unwrap();
+    assert!(said(&refused).contains("its journal is a file beside it"), "{}", said(&refused));
+    assert!(!fs::exists("/dev/stdout.journal").unwrap());
 }
 
 #[test]

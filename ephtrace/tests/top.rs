@@ -8,6 +8,7 @@ mod terminal;
 
 use std::{
     env, fs,
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -60,6 +61,12 @@ fn signals_put_the_terminal_back() {
         top.signal(signal).unwrap();
         assert_eq!(top.finish(SUMMARY, &["1 failed"]).unwrap().code(), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn a_terminal_that_is_gone_is_no_crash() {
+    let status = play("gone").hang_up().unwrap();
+    assert_eq!((status.code(), status.signal()), (Some(0), None), "{status}");
 }
 
 #[test]

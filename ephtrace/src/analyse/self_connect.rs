@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::askers::Askers;
-use crate::model::{Assignment, FlowKey, Origin};
+use crate::model::{Assignment, FlowKey, Origin, escape::escape_for_terminal};
 
 /// Counts self-connects, and connects that could have become one.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,7 @@ fn explanation(count: u64, socket: SocketAddr, process: Option<String>) -> Strin
 
 /// `, by curl (4711)`, if it is known.
 fn by(process: Option<String>) -> String {
-    process.map_or_else(String::new, |who| format!(", by {who}"))
+    process.map_or_else(String::new, |who| format!(", by {}", escape_for_terminal(&who)))
 }
 
 fn risk(at_risk: u64, socket: SocketAddr, process: Option<String>) -> String {
@@ -136,6 +136,12 @@ mod tests {
         let found = seen.self_connect();
         assert_eq!((found.count, found.at_risk), (1, 2));
         assert!(found.explanation.unwrap().starts_with("one socket was"));
+    }
+
+    #[test]
+    fn a_name_moves_no_cursor() {
+        let risk = risk(1, (Ipv4Addr::LOCALHOST, 1).into(), Some("\x1b[31m\u{202e}a (7)".into()));
+        assert!(risk.contains("by \\u{1b}[31m\\u{202e}a (7)"), "{risk}");
     }
 
     #[test]

@@ -6,6 +6,9 @@
 
 use std::{
     collections::BTreeMap,
+    env,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -78,8 +81,10 @@ impl Sandbox {
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
         let written = read | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
         let written = written | AccessFs::Truncate;
-        let device = AccessFs::ReadFile | AccessFs::WriteFile;
+        let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
         let own = self.read.iter().map(PathBuf::as_path);
+        let zones = own_zones();
+        let own = own.chain(zones.iter().map(PathBuf::as_path));
         let shared = ZONES.iter().chain(&OWN).chain(&RANDOM).map(Path::new);
         let written_in = self.written_in.iter().map(|path| rule(path, written));
         let rules = own.chain(shared).map(|path| rule(path, read)).chain(written_in);
@@ -94,6 +99,16 @@ impl Sandbox {
         let ruleset = ruleset.add_rules(rules.flatten().map(Ok::<_, RulesetError>))?;
         Ok(ruleset.restrict_self()?.ruleset)
     }
+}
+
+/// Time zones of the user's own: `TZ=/path/to/zone`, and where the others are.
+fn own_zones() -> Vec<PathBuf> {
+    let named = ["TZ", "TZDIR"].into_iter().filter_map(env::var_os);
+    let paths = named.map(|name| {
+        let bytes = name.as_bytes();
+        PathBuf::from(OsStr::from_bytes(bytes.strip_prefix(b":").unwrap_or(bytes)))
+    });
+    paths.filter(|path| path.is_absolute()).collect()
 }
 
 /// A file has no rights of a directory, and a pipe of a shell (`<(COMMAND)`) is in no directory: it
@@ -181,7 +196,7 @@ const REFUSED_HERE: &[libc::c_long] = &[];
 type Reason = Box<dyn std::error::Error>;
 
 fn filter_calls() -> Result<(), Reason> {
-    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
+    let machine = TargetArch::try_from(env::consts::ARCH)?;
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
         REFUSED.iter().chain(REFUSED_HERE).map(|&call| (call, Vec::new())).collect();
     // A new process, not a new thread.
@@ -218,7 +233,7 @@ mod tests {
     /// Whoever reads in a sandbox is out to do something else.
     #[test]
     fn a_reader_that_misbehaves_gets_nowhere() {
-        let folder = std::env::temp_dir().join(format!("ephtrace-sandbox-{}", std::process::id()));
+        let folder = env::temp_dir().join(format!("ephtrace-sandbox-{}", std::process::id()));
         fs::create_dir_all(folder.join("out")).unwrap();
         let [input, secret] = ["input", "secret"].map(|name| folder.join(name));
         fs::write(&input, "events").unwrap();

@@ -19,13 +19,17 @@ use nix::{
     sys::{
         pthread::{Pthread, pthread_kill, pthread_self},
         signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+        stat::fstat,
         termios::{FlowArg, FlushArg, tcflow, tcflush},
     },
     unistd::gettid,
 };
 
 /// How long the same write may wait.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// How long all writes together may wait for a reader that reads, but slowly.
+const SLOW_PATIENCE: Duration = Duration::from_millis(600);
 
 /// A signal that nothing else uses, and that is ignored where nobody asks for it.
 const NUDGE: Signal = Signal::SIGURG;
@@ -43,21 +47,23 @@ pub(crate) struct Writer {
     thread: Pthread,
     /// What the kernel says of it; `None` where there is no `/proc`.
     syscall: Option<File>,
+    status: Option<File>,
 }
 
 impl Writer {
     pub(crate) fn this_thread() -> Self {
-        let syscall = File::open(format!("/proc/self/task/{}/syscall", gettid())).ok();
-        Self { thread: pthread_self(), syscall }
+        let about = |what| File::open(format!("/proc/self/task/{}/{what}", gettid())).ok();
+        Self { thread: pthread_self(), syscall: about("syscall"), status: about("status") }
     }
 
-    /// The write in which it waits, as the kernel tells it, and to where.
-    fn waits_in(&self) -> Option<(String, RawFd)> {
-        let mut bytes = [0; 256];
-        let len = self.syscall.as_ref()?.read_at(&mut bytes, 0).ok()?;
-        let text = String::from_utf8_lossy(bytes.get(..len)?).into_owned();
-        let fd = written_to(&text)?;
-        Some((text, fd))
+    /// The write in which it waits and how often it has slept, as the kernel tells it, and to where
+    /// it writes. A reader that takes something wakes it.
+    fn waits_in(&self) -> Option<((String, String), RawFd)> {
+        let call = read(self.syscall.as_ref()?)?;
+        let fd = written_to(&call)?;
+        let status = read(self.status.as_ref()?)?;
+        let slept = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches:"));
+        Some(((call, slept?.to_owned()), fd))
     }
 
     /// Lets its system call end with EINTR.
@@ -73,6 +79,12 @@ impl Writer {
     }
 }
 
+fn read(file: &File) -> Option<String> {
+    let mut bytes = [0; 4096];
+    let len = file.read_at(&mut bytes, 0).ok()?;
+    Some(String::from_utf8_lossy(bytes.get(..len)?).into_owned())
+}
+
 /// The file descriptor of a write, from the number of the system call and its arguments; `None` for
 /// any other call, and for a thread that runs.
 fn written_to(syscall: &str) -> Option<RawFd> {
@@ -86,7 +98,8 @@ fn written_to(syscall: &str) -> Option<RawFd> {
 /// Looks at a writer again and again.
 pub(crate) struct Stuck {
     writer: Writer,
-    waits: Option<(String, Instant)>,
+    waits: Option<((String, String), Instant)>,
+    since: Instant,
     /// Terminals whose waiting output was thrown away already.
     flushed: Vec<RawFd>,
 }
@@ -95,13 +108,22 @@ impl Stuck {
     pub(crate) fn new(writer: Writer) -> Self {
         // A terminal may be told what to do by a process in its background, too.
         let _ = SigSet::from(Signal::SIGTTOU).thread_block();
-        Self { writer, waits: None, flushed: Vec::new() }
+        Self { writer, waits: None, since: Instant::now(), flushed: Vec::new() }
     }
 
-    /// What the writer writes to, if it has waited in the same write for too long.
+    /// What the writer writes to, if that is not taken, or too slowly. A disk takes its time.
     pub(crate) fn output(&mut self) -> Option<RawFd> {
         let (call, fd) = self.writer.waits_in()?;
+        // SAFETY: the writer is in a write to it, and nobody closes it meanwhile.
+        let output = unsafe { BorrowedFd::borrow_raw(fd) };
+        let is_file = fstat(output).map(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG);
+        if is_file != Ok(false) {
+            return None;
+        }
         let now = Instant::now();
+        if now - self.since >= SLOW_PATIENCE {
+            return Some(fd);
+        }
         match &self.waits {
             Some((before, since)) if *before == call => (now - *since >= PATIENCE).then_some(fd),
             _ => {

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How often a run that is to end is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// Until when another signal is the same event: a connection that breaks sends SIGHUP by the kernel
 /// and by the shell.

@@ -1,8 +1,9 @@
 //! `--from FILE`: a recording into an output, in place of the kernel.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Stderr},
+    os::fd::AsFd as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -93,6 +94,8 @@ async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
 struct Player<'a> {
     replay: Replay<Stderr>,
     writing: Writing<'a>,
+    /// A file was to be copied, and a signal came first.
+    is_cut: bool,
 }
 
 impl<'a> Player<'a> {
@@ -106,12 +109,13 @@ impl<'a> Player<'a> {
             begun: None,
             failure: output::not_written(settings),
         };
-        Self { replay: Replay::new(Input::Aside(reader), Reach::Window, io::stderr()), writing }
+        let replay = Replay::new(Input::Aside(reader), Reach::Window, io::stderr());
+        Self { replay, writing, is_cut: false }
     }
 
     /// Takes what is there, a stretch of it at most.
     fn play(&mut self) -> Result<Progress> {
-        let Self { replay, writing } = self;
+        let Self { replay, writing, .. } = self;
         let progress = replay.advance(u64::MAX, STRETCH, |assignment| writing.take(assignment))?;
         if progress == Progress::Later {
             writing.flush()?;
@@ -121,9 +125,11 @@ impl<'a> Player<'a> {
 
     /// At a signal: what a stream brought until then is written. Of a file, no more is wanted.
     fn drain(&mut self) -> Result<()> {
-        let Self { replay, writing } = self;
+        let Self { replay, writing, is_cut } = self;
         if replay.input().is_stream() {
             replay.drain(|assignment| writing.take(assignment))?;
+        } else {
+            *is_cut = writing.settings.record.is_some();
         }
         Ok(())
     }
@@ -139,12 +145,13 @@ impl<'a> Player<'a> {
     }
 
     fn finish(self) -> Result<()> {
-        let Self { replay, mut writing } = self;
+        let Self { replay, mut writing, is_cut } = self;
         replay.check_readable()?;
         if writing.begun.is_none() {
             writing.begin(0)?;
         }
-        let around = replay.circumstances();
+        let mut around = replay.circumstances();
+        around.is_cut |= is_cut;
         let Writing { begun: Some(begun), failure, .. } = writing else { return Ok(()) };
         let summary = begun.stages.summary(None, BUSIEST, around);
         begun.stages.finish(begun.last_ns, &summary).context(failure)
@@ -218,12 +225,19 @@ fn later(ts_ns: u64, passed: Duration) -> u64 {
     ts_ns.saturating_add(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// To create the output would empty the input.
+/// To create the output would empty the input, and to write behind it would never end.
 fn refuse_same_file(settings: &TraceSettings, from: &Path) -> Result<()> {
-    let record = settings.record.as_ref().filter(|record| record.rotate.is_none());
-    let into = record.map(|record| &record.path).or(settings.output.as_ref());
-    match into.and_then(|into| fs::metadata(into).ok()) {
-        Some(into) if replay::is_from(from, &into) => {
+    let into = match (&settings.record, &settings.output) {
+        (Some(record), _) if record.rotate.is_some() => return Ok(()),
+        (Some(record), _) => fs::metadata(&record.path),
+        (None, Some(output)) => fs::metadata(output),
+        (None, None) => {
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            stdout.and_then(|stdout| File::from(stdout).metadata())
+        }
+    };
+    match into {
+        Ok(into) if into.is_file() && replay::is_from(from, &into) => {
             bail!("{} can't be read and written at once: name another file", shown(&from))
         }
         _ => Ok(()),

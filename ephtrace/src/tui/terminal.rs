@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    mem::ManuallyDrop,
     os::fd::AsFd as _,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -51,7 +52,9 @@ pub(crate) fn leave_at_once() {
 
 /// A terminal that the view has to itself, until this is dropped.
 pub struct Terminal {
-    terminal: DefaultTerminal,
+    /// Not dropped: on a terminal that is gone it would complain on standard error, which may be gone
+    /// as well, and panic.
+    terminal: ManuallyDrop<DefaultTerminal>,
     log_level: LevelFilter,
 }
 
@@ -77,7 +80,7 @@ impl Terminal {
         if io::stderr().is_terminal() {
             log::set_max_level(LevelFilter::Off);
         }
-        Ok(Self { terminal, log_level })
+        Ok(Self { terminal: ManuallyDrop::new(terminal), log_level })
     }
 
     /// What was typed since the last call, without waiting for more.
@@ -91,19 +94,22 @@ impl Terminal {
                 _ => {}
             }
         }
-        if is_gone() {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the terminal was closed"));
-        }
-        Ok(inputs)
+        if is_gone() { Err(gone()) } else { Ok(inputs) }
     }
 
     /// Draws the view.
     pub fn show(&mut self, state: &mut State) -> io::Result<()> {
         let mut drawn = Drawn::default();
-        self.terminal.draw(|frame| drawn = draw(frame, state))?;
+        let shown = self.terminal.draw(|frame| drawn = draw(frame, state));
+        shown.map_err(|error| if is_gone() { gone() } else { error })?;
         state.set_drawn(drawn);
         Ok(())
     }
+}
+
+/// Nobody is there to see it, as with a pipe.
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the terminal was closed")
 }
 
 /// Whether the terminal was closed: a window that is gone, a connection that broke.

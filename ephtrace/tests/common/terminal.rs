@@ -3,18 +3,25 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    os::fd::{AsFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, FdFlag, fcntl},
     pty::{OpenptyResult, Winsize, openpty},
     sys::{
         signal::{Signal, kill},
         termios::{Termios, tcgetattr},
     },
-    unistd::Pid,
+    unistd::{Pid, setsid},
 };
 
 /// What switches to the alternate screen and back.
@@ -38,9 +45,19 @@ impl OnTerminal {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(Some(&size), None)?;
+        // Who has the master itself keeps the terminal alive.
+        fcntl(&master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         let before = tcgetattr(&slave)?;
         let end = || slave.as_fd().try_clone_to_owned().map(Stdio::from);
         command.env("TERM", "xterm-256color").stdin(end()?).stdout(end()?).stderr(end()?);
+        let controls = || {
+            setsid()?;
+            // SAFETY: takes standard input, which is the terminal, and no memory.
+            Errno::result(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })?;
+            Ok(())
+        };
+        // SAFETY: between fork and exec there are two system calls, and nothing else.
+        unsafe { command.pre_exec(controls) };
         let child = command.spawn()?;
         Ok(Self { child, master: master.into(), slave, before, text: String::new() })
     }
@@ -59,6 +76,20 @@ impl OnTerminal {
     /// Presses keys.
     pub(crate) fn press(&mut self, keys: &str) -> Result<()> {
         Ok(self.master.write_all(keys.as_bytes())?)
+    }
+
+    /// Takes the terminal away, as a connection does that breaks, and waits for the end.
+    pub(crate) fn hang_up(mut self) -> Result<ExitStatus> {
+        let nowhere = fs::File::options().read(true).write(true).open("/dev/null")?;
+        drop(std::mem::replace(&mut self.slave, nowhere.try_clone()?.into()));
+        drop(std::mem::replace(&mut self.master, nowhere));
+        for _ in 0..6000 {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        bail!("it goes on without its terminal")
     }
 
     /// Sends a signal.

@@ -13,7 +13,7 @@ use crate::{
 
 tests! {
     each_hook: what_happens_is_drawn_and_summed_up;
-    first_hook: a_signal_ends_it_like_the_quit_key;
+    first_hook: a_signal_ends_it_like_the_quit_key, a_terminal_that_is_gone_is_no_crash;
 }
 
 fn what_happens_is_drawn_and_summed_up(hook: &str) -> Result<()> {
@@ -22,6 +22,16 @@ fn what_happens_is_drawn_and_summed_up(hook: &str) -> Result<()> {
 
 fn a_signal_ends_it_like_the_quit_key(hook: &str) -> Result<()> {
     shown(hook, |top| top.signal(Signal::SIGTERM))
+}
+
+fn a_terminal_that_is_gone_is_no_crash(hook: &str) -> Result<()> {
+    let mut command = Command::new(setup::ephtrace());
+    command.args(["top", "--hook", hook, "--origin", "connect"]);
+    let mut top = OnTerminal::start(&mut command)?;
+    top.read_until(&format!("hook {}", setup::used_hook(hook)?))?;
+    let status = top.hang_up()?;
+    ensure!(status.code() == Some(0), "{status}");
+    Ok(())
 }
 
 /// Watches a process, some of whose connects fail, and does `end` once they are on the screen.

@@ -16,16 +16,21 @@ use super::place::{Place, is_trusted};
 /// The file at `place`, which is there.
 pub(super) fn existing(place: &Place) -> io::Result<File> {
     // A FIFO that nobody reads would be waited for.
-    let opened = place.open(OFlag::O_WRONLY | OFlag::O_NONBLOCK, 0);
+    let behind = if place.may_be_link() { OFlag::O_APPEND } else { OFlag::empty() };
+    let opened = place.open(OFlag::O_WRONLY | OFlag::O_NONBLOCK | behind, 0);
     let file = opened.map_err(|error| match error.raw_os_error() {
         Some(libc::ELOOP) => {
             refused("it is a symbolic link, which is not followed: name the file itself")
         }
-        Some(libc::ENXIO) => refused("it is a FIFO that nobody reads from: start its reader first"),
+        Some(libc::ENXIO) => refused(
+            "it is a FIFO that nobody reads from, or a device that is not there: start its reader \
+             first, or name another file",
+        ),
         _ => error,
     })?;
     refuse_planted(place, &file)?;
-    if file.metadata()?.file_type().is_fifo() {
+    // From now on, a reader that is slow is waited for.
+    if !file.metadata()?.is_file() {
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
     }
     Ok(file)

@@ -99,7 +99,8 @@ impl PendingFile {
     /// until `bytes` are.
     pub fn put(self, bytes: &[u8]) -> io::Result<()> {
         let before = self.file.metadata()?;
-        if !before.is_file() {
+        // What the shell has opened is not ephtrace's to replace, no more than a device is.
+        if !before.is_file() || self.place.may_be_link() {
             return self.begin()?.file().write_all(bytes);
         }
         Reserve::default().take(&self.file, bytes.len() as u64)?;
@@ -126,13 +127,12 @@ impl PendingFile {
             Some(mode) => new(place, mode).map_err(in_words)?,
             None => (Created::before(place, &file.metadata()?), file),
         };
-        // A device, such as /dev/null, has no length.
-        let is_regular = file.metadata()?.is_file();
-        if is_regular {
+        // A device has no length, and what the shell has opened may have something in it (`>> FILE`).
+        let is_watched = file.metadata()?.is_file() && !created.place.may_be_link();
+        if is_watched {
             reserve::check_once_emptied(&file)?;
             file.set_len(0)?;
         }
-        let is_watched = is_regular && !created.place.may_be_link();
         Ok(OpenFile::new(created, file, is_watched))
     }
 

@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// Whether it may be a link of the system's to what is open already.
-    pub(super) fn may_be_link(&self) -> bool {
+    pub(crate) fn may_be_link(&self) -> bool {
         self.may_be_link
     }
 

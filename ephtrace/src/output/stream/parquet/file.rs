@@ -61,6 +61,11 @@ impl Rewritten {
         self.file.keep();
     }
 
+    /// Fails if somebody else has done something to the file.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.file.check(self.len())
+    }
+
     /// Where the next end will begin.
     pub(super) fn at(&self) -> u64 {
         self.at
@@ -120,6 +125,10 @@ impl Rewritten {
 pub(super) fn regular(prepared: PendingFile) -> io::Result<PendingFile> {
     if !prepared.file().metadata()?.is_file() {
         let why = "it is no regular file, and a recording can't be written to a pipe";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    if prepared.place().may_be_link() {
+        let why = "its journal is a file beside it: name the file itself";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     Ok(prepared)

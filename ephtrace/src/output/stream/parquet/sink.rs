@@ -27,7 +27,7 @@ use crate::output::{
     sink::Sink,
 };
 use crate::{
-    analyse::summary::Summary,
+    analyse::{findings::Rule, summary::Summary},
     model::{Assignment, losses::Losses},
 };
 
@@ -92,6 +92,8 @@ pub struct ParquetSink {
     losses: Losses,
     /// What was lost before this file.
     losses_before: Losses,
+    /// What is copied has not ended.
+    is_cut: bool,
 }
 
 /// Points in time, in nanoseconds since the Unix epoch, from events and ticks: 0 for none yet.
@@ -147,6 +149,7 @@ impl PreparedRecording {
             clock: Ages::default(),
             losses: Losses::default(),
             losses_before: Losses::default(),
+            is_cut: false,
         };
         sink.begin_file()?;
         Ok(sink)
@@ -225,6 +228,9 @@ impl ParquetSink {
                 self.seal()?;
             }
             self.write_end()?;
+        } else {
+            // However quiet it is, the file may go.
+            self.file.check()?;
         }
         self.rotate_if_due()
     }
@@ -257,7 +263,7 @@ impl ParquetSink {
     }
 
     fn complete(&mut self) -> io::Result<()> {
-        self.footer.is_complete = true;
+        self.footer.is_complete = !self.is_cut;
         self.seal()?;
         self.write_end()
     }
@@ -321,6 +327,8 @@ impl Sink for ParquetSink {
     fn summary(&mut self, _ts_ns: u64, summary: &Summary) -> io::Result<()> {
         self.notices.summary(summary);
         self.footer.summary = serde_json::to_string(summary).ok();
+        // What a recording lacks, a copy of it lacks as well.
+        self.is_cut = summary.findings.iter().any(|finding| finding.rule == Rule::Cut);
         Ok(())
     }
 
