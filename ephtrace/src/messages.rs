@@ -17,7 +17,8 @@ pub fn tell(error: &anyhow::Error) {
 pub fn tell_unread() {
     let _ = writeln!(
         io::stderr(),
-        "ephtrace: nobody reads the output, or too slowly: its end is missing, the last line may be cut"
+        "ephtrace: nobody reads the output, or too slowly: its end is missing, the last line may \
+         be cut"
     );
 }
 

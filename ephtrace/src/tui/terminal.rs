@@ -52,8 +52,8 @@ pub(crate) fn leave_at_once() {
 
 /// A terminal that the view has to itself, until this is dropped.
 pub struct Terminal {
-    /// Not dropped: on a terminal that is gone it would complain on standard error, which may be gone
-    /// as well, and panic.
+    /// Not dropped: on a terminal that is gone it would complain on standard error, which may be
+    /// gone as well, and panic.
     terminal: ManuallyDrop<DefaultTerminal>,
     log_level: LevelFilter,
 }

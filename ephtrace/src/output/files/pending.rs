@@ -127,7 +127,8 @@ impl PendingFile {
             Some(mode) => new(place, mode).map_err(in_words)?,
             None => (Created::before(place, &file.metadata()?), file),
         };
-        // A device has no length, and what the shell has opened may have something in it (`>> FILE`).
+        // A device has no length, and what the shell has opened may have something in it
+        // (`>> FILE`).
         let is_watched = file.metadata()?.is_file() && !created.place.may_be_link();
         if is_watched {
             reserve::check_once_emptied(&file)?;
