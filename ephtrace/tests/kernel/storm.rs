@@ -188,8 +188,9 @@ fn an_open_search_outlives_many_others(hook: &str) -> Result<()> {
     let tracer = Tracer::start(&scratch, hook, &["-c", crowd.name(), "--origin", "connect"])?;
     let report = crowd.storm()?;
     let trace = tracer.stop()?;
-    // For return probes, the kernel has room for a few calls at once, and counts those beyond.
-    let (summary, missed) = if hook == "kprobe" {
+    // For return probes, the kernel has room for a few calls at once, and counts those beyond. One
+    // that preempts itself leaves more programs out the more threads there are at once.
+    let (summary, missed) = if hook == "kprobe" || setup::kernel_preempts() {
         let summary = trace.ended_well()?;
         (summary, summary.losses["hook_missed"] + summary.losses["return_missed"])
     } else {
