@@ -53,6 +53,8 @@ enum Read {
     Item(Item),
     /// What is missing up to here, and the packets that were left out.
     Losses(Losses, LeftOut),
+    /// It has not ended, as was seen at its end.
+    Cut,
     Failed(ReplayError),
 }
 
@@ -189,6 +191,7 @@ impl Reader {
                 Some(Read::Losses(losses, left_out)) => {
                     (self.losses, self.left_out) = (losses, left_out);
                 }
+                Some(Read::Cut) => self.is_cut = true,
                 Some(Read::Failed(error)) => return Err(error.into()),
                 None => {
                     let mut waiting = self.queue.waiting();
@@ -230,7 +233,12 @@ fn read(mut recording: Recording, queue: &Queue) {
         is_over = match item {
             Some(Ok(item)) => !queue.put(Read::Item(item)),
             Some(Err(error)) => !queue.put(Read::Failed(error)),
-            None => true,
+            None => {
+                if recording.is_cut() {
+                    queue.put(Read::Cut);
+                }
+                true
+            }
         };
     }
 }

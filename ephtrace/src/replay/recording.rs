@@ -70,6 +70,7 @@ pub struct Recording {
     end: Option<SharedEnd>,
     /// It could not be read to its end, and that was told.
     is_damaged: bool,
+    is_over: bool,
 }
 
 enum Source {
@@ -119,6 +120,7 @@ impl Recording {
             is_stream: false,
             end: None,
             is_damaged: false,
+            is_over: false,
         }
     }
 
@@ -149,7 +151,7 @@ impl Recording {
                 Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
             }
         };
-        Ok(Self { name, format, source, is_stream: false, end, is_damaged: false })
+        Ok(Self { name, format, source, is_stream: false, end, is_damaged: false, is_over: false })
     }
 
     /// What it is called in messages.
@@ -176,11 +178,13 @@ impl Recording {
     }
 
     /// Whether it says that it has not ended: what was seen and lost last is not in it. A Parquet
-    /// file that ephtrace recorded, and what is compressed, once it is read; others do not tell.
+    /// file that ephtrace recorded; once they are read, a stream of ephtrace that is to end with a
+    /// summary, and what is compressed. Others do not tell.
     pub fn is_cut(&self) -> bool {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),
-            Source::Ndjson(_) | Source::Pcap(_) => self.is_damaged,
+            Source::Ndjson(reader) => self.is_damaged || (self.is_over && reader.is_cut()),
+            Source::Pcap(_) => self.is_damaged,
         }
     }
 
@@ -222,7 +226,10 @@ impl Iterator for Recording {
             Source::Parquet(reader) => reader.next(),
             Source::Pcap(reader) => reader.next(),
         };
-        let Some(item) = item else { return self.damage().map(Ok) };
+        let Some(item) = item else {
+            self.is_over = true;
+            return self.damage().map(Ok);
+        };
         Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
     }
 }

@@ -252,6 +252,23 @@ fn losses_that_no_number_holds_are_the_largest_one() {
 }
 
 #[test]
+fn a_stream_without_its_summary_is_cut() {
+    let begin = r#"{"type":"stream","ends_with_summary":true}"#;
+    let quiet = r#"{"type":"stream","ends_with_summary":false}"#;
+    let (row, end) = (r#"{"type":"other"}"#, r#"{"type":"summary"}"#);
+    let is_cut = |lines: &[&str]| {
+        let mut recording = recording(lines.join("\n"));
+        assert!(!recording.is_cut(), "not known before its end");
+        recording.by_ref().for_each(drop);
+        recording.is_cut()
+    };
+    assert!(is_cut(&[begin, row]) && is_cut(&[begin, end, begin]) && is_cut(&[begin, begin, end]));
+    assert!(!is_cut(&[begin, row, end]) && !is_cut(&[begin, end, begin, end]));
+    // Whoever keeps assignments alone, or asked for no summary, can't tell.
+    assert!(!is_cut(&[row, row]) && !is_cut(&[quiet, row]));
+}
+
+#[test]
 fn what_is_compressed_is_read_as_far_as_it_goes() {
     let line = r#"{"ts_ns":1,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":443}"#;
     let lines = format!("{line}\n").repeat(2000);

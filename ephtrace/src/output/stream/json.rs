@@ -47,7 +47,9 @@ impl<T: Target> JsonSink<T> {
     pub fn new(output: T, notices: Notices) -> Self {
         let mut lines = Lines::new(output);
         // Writing to memory can't fail.
-        let _ = write_object(lines.line(), Kind::Stream, &Begin { version: VERSION, empty: Empty });
+        let ends_with_summary = !notices.is_quiet();
+        let begin = Begin { version: VERSION, ends_with_summary, empty: Empty };
+        let _ = write_object(lines.line(), Kind::Stream, &begin);
         let _ = lines.end_line();
         Self {
             lines,
@@ -82,6 +84,8 @@ impl Field {
 pub(crate) struct Begin {
     /// Version of ephtrace.
     version: &'static str,
+    /// Whether the last line will be a summary (not with `-q`): a stream without it was cut.
+    ends_with_summary: bool,
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
     empty: Empty,

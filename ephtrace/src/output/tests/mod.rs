@@ -366,7 +366,7 @@ fn losses_and_summary_as_lines() {
     let text = text_of(sink.target());
     let (losses, summary) = text.trim_end().rsplit_once('\n').unwrap();
     insta::assert_snapshot!(losses, @r#"
-    {"type":"stream","schema_version":1,"version":"0.1.0","pid":0,"tid":0,"comm":"","uid":0,"netns":0,"cgroup_id":0,"container":"","protocol":"","origin":"","sport":0,"daddr":"","dport":0,"errno":0,"error":"","latency_ns":0,"range_low":0,"range_high":0,"range_source":"","salt_epoch":0,"first_candidate":0,"tried":0,"pass":"","search_unknown":"","step":0,"cookie":0,"hook":"","host_pid":0}
+    {"type":"stream","schema_version":1,"version":"0.1.0","ends_with_summary":true,"pid":0,"tid":0,"comm":"","uid":0,"netns":0,"cgroup_id":0,"container":"","protocol":"","origin":"","sport":0,"daddr":"","dport":0,"errno":0,"error":"","latency_ns":0,"range_low":0,"range_high":0,"range_source":"","salt_epoch":0,"first_candidate":0,"tried":0,"pass":"","search_unknown":"","step":0,"cookie":0,"hook":"","host_pid":0}
     {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"ring_full","lost":3,"total":3}
     {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"undecodable","lost":1,"total":1}
     {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000001Z","ts_ns":1795000000000000001,"stage":"undecodable","lost":1,"total":2}

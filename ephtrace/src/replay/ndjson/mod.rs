@@ -30,8 +30,18 @@ pub struct Reader<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
-    losses: Losses,
+    said: Said,
     draft: Box<Draft>,
+}
+
+/// What lines say that are no assignments.
+#[derive(Default)]
+struct Said {
+    losses: Losses,
+    /// A stream has begun that is to end with a summary.
+    is_open: bool,
+    /// One that was has not.
+    is_cut: bool,
 }
 
 /// A line that is no assignment.
@@ -43,23 +53,43 @@ struct Other<'a> {
     stage: Option<line::Text<'a>>,
     #[serde(default)]
     lost: u64,
+    #[serde(default)]
+    ends_with_summary: bool,
+}
+
+impl Said {
+    /// Takes note of a line that is no assignment.
+    fn take(&mut self, other: &Other<'_>) {
+        match other.r#type.as_ref().map(line::Text::as_str) {
+            Some("loss") => {
+                let stage = other.stage.as_ref();
+                stage
+                    .inspect(|stage| names::add_loss(&mut self.losses, stage.as_str(), other.lost));
+            }
+            Some("stream") => {
+                self.is_cut |= self.is_open;
+                self.is_open = other.ends_with_summary;
+            }
+            Some("summary") => self.is_open = false,
+            _ => {}
+        }
+    }
 }
 
 impl<R: BufRead> Reader<R> {
     /// From the beginning of `input`.
     pub fn new(input: R) -> Self {
-        Self {
-            input,
-            line: Vec::new(),
-            number: 0,
-            losses: Losses::default(),
-            draft: Box::default(),
-        }
+        Self { input, line: Vec::new(), number: 0, said: Said::default(), draft: Box::default() }
+    }
+
+    /// Whether a stream of ephtrace lacks its end, as far as it was read.
+    pub fn is_cut(&self) -> bool {
+        self.said.is_cut || self.said.is_open
     }
 
     /// What is missing so far: what `loss` lines say, and what can't be read.
     pub fn losses(&self) -> Losses {
-        self.losses
+        self.said.losses
     }
 
     /// Reads one line into `self.line`; `None` at the end, `Some(false)` if it is too long.
@@ -92,10 +122,8 @@ impl<R: BufRead> Reader<R> {
             Err(reason) => Some(reason),
         };
         match (other(text), reason) {
-            (Some((stage, lost)), _) => {
-                if let Some(stage) = stage {
-                    names::add_loss(&mut self.losses, &stage, lost);
-                }
+            (Some(other), _) => {
+                self.said.take(&other);
                 None
             }
             (None, reason) => reason.map(|reason| self.broken(reason)),
@@ -103,7 +131,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn broken(&mut self, reason: String) -> Item {
-        names::add_loss(&mut self.losses, "unreadable", 1);
+        names::add_loss(&mut self.said.losses, "unreadable", 1);
         Item::Broken(Broken { unit: "line", number: self.number, reason })
     }
 }
@@ -151,14 +179,10 @@ fn draft_of(text: &str, draft: &mut Draft) -> serde_json::Result<bool> {
     Ok(is_assignment)
 }
 
-/// For a line of another type: the stage of the loss that it tells of, and how many were lost.
-fn other(text: &[u8]) -> Option<(Option<String>, u64)> {
+/// A line of another type.
+fn other(text: &[u8]) -> Option<Other<'_>> {
     let other: Other<'_> = serde_json::from_slice(text).ok()?;
-    match other.r#type?.as_str() {
-        "assignment" => None,
-        "loss" => Some((other.stage.map(|stage| stage.as_str().to_owned()), other.lost)),
-        _ => Some((None, 0)),
-    }
+    (other.r#type.as_ref()?.as_str() != "assignment").then_some(other)
 }
 
 /// What serde says, without its idea of the line: it sees but one.
