@@ -168,6 +168,23 @@ fn what_others_do_to_a_file_of_events_is_said_at_once() {
     }
 }
 
+#[test]
+fn a_journal_is_left_to_who_is_writing() {
+    let scratch = Scratch::new("repair").unwrap();
+    let path = scratch.path("a.parquet");
+    let mut run = Fed::start(&["record", &path]).unwrap();
+    run.begin(&scratch, &path).unwrap();
+    let journal = format!("{path}.journal");
+    fs::write(&journal, "of the writer").unwrap();
+    let refused = ephtrace(&["record", "--repair", &path]).unwrap();
+    assert!(said(&refused).contains("is writing to it"), "{}", said(&refused));
+    assert!(fs::exists(&journal).unwrap());
+    drop(run.input);
+    assert!(wait::exit(&mut run.child).unwrap().success());
+    assert!(ephtrace(&["record", "--repair", &path]).unwrap().status.success());
+    assert!(!fs::exists(&journal).unwrap());
+}
+
 /// What a recording lacks, a copy lacks as well, and so does a copy that was not finished.
 #[test]
 fn a_copy_of_a_part_says_so() {

@@ -14,7 +14,10 @@ use super::settings::{UsageError, parse};
 use crate::{
     cli::{RecordArgs, TraceArgs},
     model::escape::shown,
-    output::stream::parquet::{Journal, Options, Rotate, journal_path},
+    output::{
+        PendingFile,
+        stream::parquet::{Journal, Options, Rotate, journal_path},
+    },
     pipeline::{self, settings::TraceSettings},
     replay::{
         MaxMemory, Recording,
@@ -106,10 +109,14 @@ fn repair(path: &Path, max: MaxMemory) -> Result<()> {
 /// The file was replaced completely: what the journal has is older.
 fn discard_journal(path: &Path) -> Result<()> {
     let journal = journal_path(path);
+    if fs::symlink_metadata(&journal).is_err() {
+        return Ok(());
+    }
+    // A writer that is at work is about to need it.
+    let cannot_remove = || format!("can't remove {}", shown(&journal));
+    let _locked = PendingFile::existing(path).with_context(cannot_remove)?;
     match fs::remove_file(&journal) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can't remove {}", shown(&journal)))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(cannot_remove),
         _ => Ok(()),
     }
 }
