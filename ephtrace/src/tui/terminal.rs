@@ -76,7 +76,11 @@ impl Terminal {
     pub fn open() -> io::Result<Self> {
         let log_level = log::max_level();
         IS_TAKEN.store(true, Ordering::Relaxed);
-        let terminal = ratatui::try_init().inspect_err(|_| ratatui::restore())?;
+        let terminal = ratatui::try_init().map_err(|error| {
+            // Without a word: where the terminal is gone, standard error may be gone with it.
+            let _ = ratatui::try_restore();
+            if is_gone() { gone() } else { error }
+        })?;
         if io::stderr().is_terminal() {
             log::set_max_level(LevelFilter::Off);
         }
