@@ -33,8 +33,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The same about what was typed with everything escaped that would move the cursor or turn the
-/// direction: clap repeats it as it is.
+/// An error about the same words, escaped where they would move the cursor or turn the direction:
+/// clap repeats them as they are.
 fn shown_safely(error: clap::Error) -> clap::Error {
     let typed = std::env::args_os().map(|word| shown(&word).to_string());
     Cli::try_parse_from(typed).err().unwrap_or(error)

@@ -1,5 +1,5 @@
-//! What a process may still do that reads files which strangers send: nothing but to read them, and
-//! to write where its user said.
+//! The rights of a process that reads files which strangers send: to read them, and to write where
+//! its user said.
 //!
 //! Landlock (Linux 5.13) keeps files, sockets and other processes away, seccomp what Landlock knows
 //! nothing of. A kernel that lacks one of them has the other; `-v` tells what there is.
@@ -28,20 +28,20 @@ const RULES: ABI = ABI::V6;
 /// Time zones, which are read again while a replay runs.
 const ZONES: [&str; 2] = ["/etc/localtime", "/usr/share/zoneinfo"];
 
-/// What is written to beside the outputs: the terminal of a live view, and where what nobody reads
-/// goes.
+/// Files that are written to beside the outputs: the terminal of a live view, and the place for
+/// output that nobody reads.
 const DEVICES: [&str; 2] = ["/dev/tty", "/dev/null"];
 
 /// `PIPEFS_MAGIC` of the kernel's `include/uapi/linux/magic.h`.
 const PIPEFS: FsType = FsType(0x5049_5045);
 
-/// Where a hash gets its seed in a static binary.
+/// Sources of a hash's seed in a static binary.
 const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
 
-/// Which signals are ignored, and in which system call a thread waits.
+/// The kernel's word on which signals are ignored, and in which system call a thread waits.
 const OWN: [&str; 2] = ["/proc/self/status", "/proc/self/task"];
 
-/// What is left to a process.
+/// The rights that are left to a process.
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
     read: Vec<PathBuf>,

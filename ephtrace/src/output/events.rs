@@ -42,12 +42,12 @@ impl Output {
     }
 }
 
-/// What events are written to.
+/// The target of events.
 #[derive(Debug)]
 pub enum Events {
     /// A file of ephtrace's own.
     File(EventsFile),
-    /// What the shell has opened: others may write to it, too.
+    /// A file that the shell has opened: others may write to it, too.
     Stdout(File),
 }
 

@@ -151,7 +151,9 @@ fn number(mut n: u64, out: &mut Vec<u8>) {
     out.push(n.to_le_bytes()[0]);
 }
 
-fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+/// The number at the beginning of `bytes`, in the same form; bits beyond 64 are lost. Pages of
+/// Parquet have such numbers, too.
+pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut n = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let byte = *bytes.split_off_first()?;

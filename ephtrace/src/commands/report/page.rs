@@ -25,7 +25,8 @@ pub(super) fn write(
 ) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
     let target = open(path, mode, from.0)?;
-    sandbox::of(from.0).writes_beside(path).enter();
+    let sandbox = sandbox::of(from.0);
+    if target.is_some() { sandbox.writes_beside(path) } else { sandbox }.enter();
     let (report, charts) = read_in_order(from, filter, &mut io::stderr(), Charts::observe)?;
     let page = render(&report, &charts);
     let failed = || format!("can't write {}", shown(&path));

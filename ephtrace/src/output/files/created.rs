@@ -38,7 +38,7 @@ impl Created {
         Ok((Self { place, is_unused: true, identity: (metadata.dev(), metadata.ino()) }, file))
     }
 
-    /// What was at `place` before, as `metadata` says: it stays.
+    /// The file that was at `place` before, as `metadata` says: it stays.
     pub(super) fn before(place: Place, metadata: &Metadata) -> Self {
         Self { place, is_unused: false, identity: (metadata.dev(), metadata.ino()) }
     }

@@ -4,7 +4,10 @@
 use bytes::Bytes;
 use parquet::{basic::Encoding, column::page::Page};
 
-use crate::replay::budget::{Account, Charge};
+use crate::replay::{
+    budget::{Account, Charge},
+    packed::take_number,
+};
 
 /// Bytes before a plain text, for its length.
 const LENGTH_BYTES: usize = 4;
@@ -119,7 +122,7 @@ impl<'a> Texts<'a> {
 /// Takes numbers as `DELTA_BINARY_PACKED` has them, `most` of them at most.
 fn numbers_of(bytes: &mut &[u8], most: u32) -> Result<Vec<u32>, String> {
     let damaged = || "its differences are damaged".to_owned();
-    let mut size = || varint(bytes).and_then(|n| usize::try_from(n).ok()).ok_or_else(damaged);
+    let mut size = || take_number(bytes).and_then(|n| usize::try_from(n).ok()).ok_or_else(damaged);
     let (block, parts, count) = (size()?, size()?, size()?);
     if block > MAX_BLOCK || parts == 0 || !block.is_multiple_of(parts) {
         return Err(damaged());
@@ -174,20 +177,8 @@ fn bits(packed: &[u8], at: usize, width: u8) -> u32 {
     bits
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut n = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let byte = *bytes.split_off_first()?;
-        n |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(n);
-        }
-    }
-    None
-}
-
 /// With the sign in the lowest bit.
 fn signed(bytes: &mut &[u8]) -> Option<i32> {
-    let n = varint(bytes)?;
+    let n = take_number(bytes)?;
     i32::try_from((n >> 1).cast_signed() ^ -((n & 1).cast_signed())).ok()
 }
