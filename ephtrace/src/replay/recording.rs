@@ -13,6 +13,7 @@
 use std::{
     fs::{self, File, Metadata},
     io::{self, BufRead, BufReader, Cursor, Read, Write},
+    mem,
     os::{
         fd::AsFd as _,
         unix::fs::{FileExt as _, MetadataExt as _},
@@ -68,8 +69,7 @@ pub struct Recording {
     is_stream: bool,
     /// How far it could be read, if it is compressed.
     end: Option<SharedEnd>,
-    /// It could not be read to its end, and that was told.
-    is_damaged: bool,
+    /// All of it that can be read was read.
     is_over: bool,
 }
 
@@ -113,15 +113,7 @@ impl Recording {
 
     fn parquet(name: String, reader: parquet::Reader) -> Self {
         let source = Source::Parquet(Box::new(reader));
-        Self {
-            name,
-            format: Format::Parquet,
-            source,
-            is_stream: false,
-            end: None,
-            is_damaged: false,
-            is_over: false,
-        }
+        Self { name, format: Format::Parquet, source, is_stream: false, end: None, is_over: false }
     }
 
     /// Reads `input`, called `name` in messages; the first bytes tell the format, and how it is
@@ -151,7 +143,7 @@ impl Recording {
                 Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
             }
         };
-        Ok(Self { name, format, source, is_stream: false, end, is_damaged: false, is_over: false })
+        Ok(Self { name, format, source, is_stream: false, end, is_over: false })
     }
 
     /// What it is called in messages.
@@ -183,16 +175,20 @@ impl Recording {
     pub fn is_cut(&self) -> bool {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),
-            Source::Ndjson(reader) => self.is_damaged || (self.is_over && reader.is_cut()),
-            Source::Pcap(_) => self.is_damaged,
+            Source::Ndjson(reader) => self.is_damaged() || (self.is_over && reader.is_cut()),
+            Source::Pcap(_) => self.is_damaged(),
         }
     }
 
-    /// What is compressed could not be read to its end: told once.
-    fn damage(&mut self) -> Option<Item> {
-        let end = self.end.as_ref().filter(|_| !self.is_damaged)?.borrow();
+    /// Whether the compressed data ended before its end.
+    fn is_damaged(&self) -> bool {
+        self.is_over && self.damage().is_some()
+    }
+
+    /// The place where the compressed data ends, and why.
+    fn damage(&self) -> Option<Item> {
+        let end = self.end.as_ref()?.borrow();
         let reason = format!("what is compressed ends there: {}", end.reason.as_ref()?);
-        self.is_damaged = true;
         Some(Item::Broken(Broken { unit: "byte", number: end.bytes, reason }))
     }
 
@@ -212,7 +208,7 @@ impl Recording {
             Source::Parquet(reader) => reader.losses(),
             Source::Pcap(reader) => reader.losses(),
         };
-        names::add_loss(&mut losses, "unreadable", u64::from(self.is_damaged));
+        names::add_loss(&mut losses, "unreadable", u64::from(self.is_damaged()));
         losses
     }
 }
@@ -227,8 +223,9 @@ impl Iterator for Recording {
             Source::Pcap(reader) => reader.next(),
         };
         let Some(item) = item else {
-            self.is_over = true;
-            return self.damage().map(Ok);
+            // The damage is told once.
+            let was_over = mem::replace(&mut self.is_over, true);
+            return self.damage().filter(|_| !was_over).map(Ok);
         };
         Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
     }
