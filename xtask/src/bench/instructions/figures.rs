@@ -113,6 +113,16 @@ impl Figures {
         Ok(())
     }
 
+    /// Takes of each row that was measured again the lesser figures.
+    pub(super) fn take_less(&mut self, again: &Self) {
+        for row in &mut self.rows {
+            if let Some(new) = again.row(&row.load, &row.tracer) {
+                row.added_connect = row.added_connect.min(new.added_connect);
+                row.added_all = row.added_all.min(new.added_all);
+            }
+        }
+    }
+
     /// The row of a run.
     pub(super) fn row(&self, load: &str, tracer: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.load == load && row.tracer == tracer)
@@ -221,6 +231,20 @@ mod tests {
         assert_eq!(old.row("b", UNTRACED).unwrap().p50, 400);
         let other = Figures::new("another kernel".into(), "e".into(), "c".into());
         assert!(old.replace(other).is_err());
+    }
+
+    #[test]
+    fn of_two_measurements_the_lesser_figures_stay() {
+        let figures = |connect, all| {
+            let mut figures = Figures::new("k".into(), "e".into(), "c".into());
+            let traced = measured("a", "x", 10, connect, all);
+            figures.add(&[measured("a", UNTRACED, 10, 100, 2_000), traced]).unwrap();
+            figures
+        };
+        let mut first = figures(150, 5_000);
+        first.take_less(&figures(160, 3_000));
+        let row = first.row("a", "x").unwrap();
+        assert_eq!((row.added_connect, row.added_all), (50, 100));
     }
 
     #[test]

@@ -21,10 +21,18 @@ use anyhow::{Context as _, Result};
 
 use self::figures::{Committed, Figures};
 use super::document;
-use crate::{artifacts, say::result, tally::Tally};
+use crate::{
+    artifacts,
+    say::{result, say},
+    tally::Tally,
+};
 
 /// Figures depend on the kernel: committed ones are of this series.
 const KERNEL: &str = "6.12";
+
+/// How often a row that seems to have grown is measured again: whether two or three of the totals
+/// of `storm` fall into a run is chance, and one is a tenth of what it costs. Growth stays.
+const ONCE_MORE: usize = 2;
 
 /// What `bench --instructions` takes.
 #[derive(clap::Args)]
@@ -69,10 +77,21 @@ pub(super) fn main(args: &InstructionsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The reduced runs against the committed figures: a test for each.
+/// The reduced runs against the committed figures: a test for each. What seems to have grown is
+/// measured again, and the least counts.
 pub(crate) fn check() -> Result<Tally> {
     let committed = Committed::read()?.reduced.context("no committed figures to compare with")?;
-    let measured = guests::measure(&artifacts::programs()?, KERNEL, runs::reduced())?;
+    let programs = artifacts::programs()?;
+    let mut measured = guests::measure(&programs, KERNEL, runs::reduced())?;
+    for _ in 0..ONCE_MORE {
+        let grown = limits::grown(&measured, &committed);
+        if grown.is_empty() {
+            break;
+        }
+        say(format_args!("measuring once more: {}", grown.join("; ")));
+        let runs = runs::only(runs::reduced(), &grown);
+        measured.take_less(&guests::measure(&programs, KERNEL, runs)?);
+    }
     Ok(limits::compare(&measured, &committed))
 }
 

@@ -184,3 +184,25 @@ pub(super) fn reduced() -> Vec<Vec<Run>> {
         guest(&[("kprobe", ndjson), ("sock_ops", ndjson), ("sock_ops", storm)]),
     ]
 }
+
+/// Of these runs the ones of some tracers, with the untraced ones that they are compared with.
+pub(super) fn only(guests: Vec<Vec<Run>>, tracers: &[&str]) -> Vec<Vec<Run>> {
+    let is_wanted = |run: &Run| tracers.contains(&run.tracer.as_str());
+    let mut guests: Vec<_> = guests.into_iter().filter(|runs| runs.iter().any(is_wanted)).collect();
+    for runs in &mut guests {
+        runs.retain(|run| run.tracer == UNTRACED || is_wanted(run));
+    }
+    guests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_again_is_measured_untraced_too() {
+        let again = only(reduced(), &["storm, fentry"]);
+        let tracers: Vec<_> = again.iter().flatten().map(|run| run.tracer.as_str()).collect();
+        assert_eq!(tracers, [UNTRACED, "storm, fentry"]);
+    }
+}
