@@ -60,9 +60,9 @@ const FULL: Size = Size { connects: 100_000, warm_up: 20_000 };
 /// Enough to notice what has changed. What the reader has not read yet at the beginning and at the
 /// end differs by up to the 20 ms between two drains, a hundredth of this.
 const REDUCED: Size = Size { connects: 40_000, warm_up: 12_000 };
-/// The same for totals, which are made once a second, so that two or three fall into a run, but
+/// The same for totals, which are made once a second, so that some six fall into a run, but
 /// judge nothing.
-const REDUCED_STORM: Size = Size { connects: 60_000, warm_up: 2_000 };
+const REDUCED_STORM: Size = Size { connects: 180_000, warm_up: 2_000 };
 /// For what has no state that could grow: peers, and programs that do nothing.
 const SHORT: Size = Size { connects: 10_000, warm_up: 2_000 };
 
