@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     str::FromStr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -132,11 +135,17 @@ pub(crate) fn working_hooks() -> Result<Vec<String>> {
     Ok(works.filter_map(|hook| hook["hook"].as_str()).map(str::to_owned).collect())
 }
 
-/// What `ephtrace doctor --json` says.
+/// What `ephtrace doctor --json` says. Asked once: an emulated guest takes ten seconds to try all
+/// hooks.
 pub(crate) fn doctor() -> Result<Value> {
+    static SAID: OnceLock<Value> = OnceLock::new();
+    if let Some(said) = SAID.get() {
+        return Ok(said.clone());
+    }
     let doctor = Command::new(ephtrace()).args(["doctor", "--json"]).output()?;
     ensure!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stderr));
-    Ok(serde_json::from_slice(&doctor.stdout)?)
+    let said: Value = serde_json::from_slice(&doctor.stdout)?;
+    Ok(SAID.get_or_init(|| said).clone())
 }
 
 /// How many hooks there are, and which of them this is: to share out work that is alike for all.
