@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-/// SYN packets that were left out, as the capture has their connection already.
+use super::packets::Packets;
+
+/// The packets of a capture, and the ones that were left out, as it has their connection already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOut {
@@ -12,12 +14,16 @@ pub struct LeftOut {
     pub translated: u64,
     /// Of these, the ones whose source port the NAT kept.
     pub translated_kept_port: u64,
+    /// Connections that are known by their SYN-ACK alone: the capture lacks the SYN.
+    pub known_by_answer: u64,
+    /// All packets, by what they are.
+    pub packets: Packets,
 }
 
 impl LeftOut {
     /// In words, a line for each kind.
     pub fn lines(&self) -> Vec<String> {
-        let Self { repeated, translated, translated_kept_port: kept } = *self;
+        let Self { repeated, translated, translated_kept_port: kept, known_by_answer, .. } = *self;
         let mut lines = Vec::new();
         if repeated > 0 {
             lines.push(format!("{repeated} packets that were sent again were left out"));
@@ -27,6 +33,12 @@ impl LeftOut {
                 "{translated} connections were captured again behind a NAT, and count once: it \
                  kept the port of {kept}, and chose another for {}",
                 translated - kept
+            ));
+        }
+        if known_by_answer > 0 {
+            lines.push(format!(
+                "{known_by_answer} connections are known by their SYN-ACK alone: their SYN is not \
+                 in the capture"
             ));
         }
         lines

@@ -16,6 +16,7 @@ pub mod flow;
 pub mod left_out;
 pub mod losses;
 pub mod names;
+pub mod packets;
 pub mod port_range;
 pub mod schema_version;
 pub mod search;
@@ -32,6 +33,7 @@ pub use self::{
     filter::Filter,
     flow::{Family, FlowKey},
     left_out::LeftOut,
+    packets::{PacketKind, Packets},
     port_range::{PortRange, RangeInForce, RangeSource},
     schema_version::SCHEMA_VERSION,
     search::{Pass, Search, Unknown},

@@ -85,6 +85,22 @@ impl Input {
         }
     }
 
+    /// What it holds in place of assignments, once it was read to its end and had none.
+    pub(crate) fn instead(&self) -> Option<String> {
+        match self {
+            Self::Direct(recording) => recording.instead(),
+            Self::Aside(reader) => reader.end().instead.clone(),
+        }
+    }
+
+    /// What else is to be said of how it was read, once it was.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        match self {
+            Self::Direct(recording) => recording.notes(),
+            Self::Aside(reader) => reader.end().notes.clone(),
+        }
+    }
+
     /// The packets of a capture that were left out so far.
     pub(crate) fn left_out(&self) -> LeftOut {
         match self {

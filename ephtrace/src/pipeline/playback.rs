@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use jiff::tz::TimeZone;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -141,12 +141,10 @@ impl Player {
                 Progress::More | Progress::Due | Progress::Enough => {}
             }
         }
-        let mut first = first.with_context(|| {
-            format!(
-                "{}: there is no assignment in it that can be read; `ephtrace report` says more",
-                replay.input().name()
-            )
-        })?;
+        let Some(mut first) = first else {
+            let nothing = || format!("{}: no port was assigned in it", replay.input().name());
+            bail!(replay.useless().unwrap_or_else(nothing));
+        };
         let (first_ns, started) = (first.ts_ns, Instant::now());
         let mut player = Self {
             replay,

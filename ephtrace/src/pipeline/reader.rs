@@ -41,6 +41,7 @@ pub(crate) struct Reader {
     is_stream: bool,
     rules: KernelRules,
     is_cut: bool,
+    end: End,
     queue: Arc<Queue>,
     /// What was taken out of the queue.
     taken: vec::IntoIter<Read>,
@@ -48,13 +49,23 @@ pub(crate) struct Reader {
     left_out: LeftOut,
 }
 
+/// What is known of a recording once all of it was read.
+#[derive(Default)]
+pub(crate) struct End {
+    is_cut: bool,
+    /// See [`Recording::instead`].
+    pub(crate) instead: Option<String>,
+    /// See [`Recording::notes`].
+    pub(crate) notes: Vec<String>,
+}
+
 /// What the thread read, in its order.
 enum Read {
     Item(Item),
     /// What is missing up to here, and the packets that were left out.
     Losses(Losses, LeftOut),
-    /// It has not ended, as was seen at its end.
-    Cut,
+    /// All was read.
+    End(End),
     Failed(ReplayError),
 }
 
@@ -141,6 +152,7 @@ impl Reader {
             is_stream,
             rules,
             is_cut,
+            end: End::default(),
             queue,
             taken,
             losses,
@@ -156,6 +168,11 @@ impl Reader {
     /// Whether the recording says that it has not ended.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
+    }
+
+    /// What is known at its end, once it was taken.
+    pub(crate) fn end(&self) -> &End {
+        &self.end
     }
 
     /// Its format.
@@ -191,7 +208,10 @@ impl Reader {
                 Some(Read::Losses(losses, left_out)) => {
                     (self.losses, self.left_out) = (losses, left_out);
                 }
-                Some(Read::Cut) => self.is_cut = true,
+                Some(Read::End(end)) => {
+                    self.is_cut |= end.is_cut;
+                    self.end = end;
+                }
                 Some(Read::Failed(error)) => return Err(error.into()),
                 None => {
                     let mut waiting = self.queue.waiting();
@@ -234,9 +254,8 @@ fn read(mut recording: Recording, queue: &Queue) {
             Some(Ok(item)) => !queue.put(Read::Item(item)),
             Some(Err(error)) => !queue.put(Read::Failed(error)),
             None => {
-                if recording.is_cut() {
-                    queue.put(Read::Cut);
-                }
+                let (is_cut, instead) = (recording.is_cut(), recording.instead());
+                queue.put(Read::End(End { is_cut, instead, notes: recording.notes() }));
                 true
             }
         };

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::{input::Input, reader::Next};
 use crate::{
@@ -100,11 +100,24 @@ impl<N: Write> Replay<N> {
         self.input.losses()
     }
 
-    /// Fails if something was there, but nothing could be read.
-    pub(crate) fn check_readable(&self) -> Result<()> {
-        match &self.first_broken {
-            Some(broken) if !self.has_read => bail!(replay::unreadable(self.input.name(), broken)),
-            _ => Ok(()),
+    /// Says what else there is to say of how it was read. Where standard error is closed there is
+    /// nobody to tell.
+    pub(crate) fn tell_notes(&mut self) {
+        for note in self.input.notes() {
+            let _ = writeln!(self.notices, "ephtrace: {}: {note}", self.input.name());
+        }
+    }
+
+    /// Why the recording is none, if all of it was read and there was no assignment: what it held
+    /// can't be read, or is something else.
+    pub(crate) fn useless(&self) -> Option<String> {
+        if self.has_read {
+            return None;
+        }
+        let (name, format) = (self.input.name(), self.input.format());
+        match (&self.first_broken, self.input.instead()) {
+            (Some(broken), _) => Some(replay::unreadable(name, broken)),
+            (None, instead) => Some(replay::without_assignments(name, format, &instead?)),
         }
     }
 

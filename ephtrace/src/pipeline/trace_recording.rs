@@ -145,8 +145,11 @@ impl<'a> Player<'a> {
     }
 
     fn finish(self) -> Result<()> {
-        let Self { replay, mut writing, is_cut } = self;
-        replay.check_readable()?;
+        let Self { mut replay, mut writing, is_cut } = self;
+        replay.tell_notes();
+        if let Some(why) = replay.useless() {
+            bail!(why);
+        }
         if writing.begun.is_none() {
             writing.begin(0)?;
         }

@@ -169,6 +169,33 @@ impl Recording {
         }
     }
 
+    /// What it holds in place of assignments, if it was read to its end and had none: packets of
+    /// other kinds, lines of other types, nothing at all. Nothing to say of a recording of
+    /// ephtrace while which no port was assigned.
+    pub fn instead(&self) -> Option<String> {
+        match &self.source {
+            Source::Ndjson(reader) => reader.instead(),
+            Source::Parquet(reader) => reader.instead(),
+            Source::Pcap(reader) => {
+                Some(format!("it has {}", reader.left_out().packets.in_words()))
+            }
+        }
+    }
+
+    /// What else is to be said of how it was read, a sentence each: values under keys of ours that
+    /// are something else.
+    pub fn notes(&self) -> Vec<String> {
+        let Source::Ndjson(reader) = &self.source else { return Vec::new() };
+        let values = reader.left_out_values().iter();
+        values
+            .map(|(key, n)| {
+                format!(
+                    "{n} values of '{key}' are of another type than ephtrace's, and were left out"
+                )
+            })
+            .collect()
+    }
+
     /// Whether it says that it has not ended: what was seen and lost last is not in it. A Parquet
     /// file that ephtrace recorded; once they are read, a stream of ephtrace that is to end with a
     /// summary, and what is compressed. Others do not tell.
@@ -252,6 +279,19 @@ pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
          pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as \
          `ephtrace record` and `ephtrace -o json` write them"
     )
+}
+
+/// Why a recording is none: it has `instead` of assignments.
+pub(crate) fn without_assignments(name: &str, format: Format, instead: &str) -> String {
+    let advice = match format {
+        Format::Pcap | Format::Pcapng => {
+            "a port is seen where a connection begins: capture it from before, as by `tcpdump -i \
+             any -w FILE 'tcp[tcpflags] & tcp-syn != 0 or udp or sctp'`, or trace on the host by \
+             `sudo ephtrace record FILE`"
+        }
+        Format::Ndjson | Format::Parquet => "make a recording by `sudo ephtrace record FILE`",
+    };
+    format!("{name} has no assignment: {instead}; {advice}")
 }
 
 /// Whether the recording at `path` is the file that `other` tells of; `-` is standard input.

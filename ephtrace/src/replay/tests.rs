@@ -213,7 +213,8 @@ fn what_others_have_under_our_keys_is_skipped() {
     for foreign in [
         r#""uid":"CHhAvVGS1DHFjwGM9""#,
         r#""protocol":6"#,
-        r#""pid":"123","range":"all""#,
+        r#""pid":"me","range":"all""#,
+        r#""pid":1.5"#,
         r#""container":{"id":1},"netns":-1"#,
     ] {
         let (read, broken, _) = read(format!("{{{needed},{foreign},\"tid\":5}}"));
@@ -225,6 +226,50 @@ fn what_others_have_under_our_keys_is_skipped() {
         let (read, broken, _) = read(format!("{{{needed},{wrong}}}"));
         assert_eq!((read.len(), broken.len()), (0, 1), "{wrong}");
     }
+}
+
+#[test]
+fn values_that_were_left_out_are_counted_by_key() {
+    let needed = r#""ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80"#;
+    let lines = format!("{{{needed},\"uid\":\"a\"}}\n").repeat(3);
+    let mut recording = Recording::from_reader("f", Cursor::new(lines)).unwrap();
+    assert_eq!(recording.by_ref().count(), 3);
+    insta::assert_snapshot!(recording.notes().join("\n"), @"3 values of 'uid' are of another type than ephtrace's, and were left out");
+}
+
+#[test]
+fn numbers_may_be_text_and_times_fractions() {
+    let text = r#"{"ts_ns":1.795e18,"saddr":"10.0.0.1","sport":"40000","daddr":"10.0.0.2","dport":80.0}
+{"ts_ns":"1795000000000000001","saddr":"10.0.0.1","sport":40002,"daddr":"10.0.0.2","dport":"80","errno":"111","step":"-2"}"#;
+    let (rows, broken, _) = read(text);
+    assert!(broken.is_empty(), "{broken:?}");
+    let [one, other] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!(
+        (one.ts_ns, one.sport, one.flow.dport),
+        (1_795_000_000 * 1_000_000_000, Some(40000), Some(80))
+    );
+    assert_eq!((other.ts_ns, other.errno), (1_795_000_000_000_000_001, Some(111)));
+    let (_, broken, _) =
+        read(r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":"x","daddr":"10.0.0.2","dport":80.5}"#);
+    assert_eq!(broken.len(), 1);
+}
+
+#[test]
+fn a_type_of_another_tool_s_is_no_reason_to_drop_a_line() {
+    let text = r#"{"type":"flow","ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80}"#;
+    assert_eq!(read(text).0.len(), 1);
+}
+
+#[test]
+fn what_is_there_instead_of_assignments_is_told() {
+    let instead = |text: &str| {
+        let mut recording = Recording::from_reader("f", Cursor::new(text.to_owned())).unwrap();
+        assert_eq!(recording.by_ref().count(), 0);
+        recording.instead()
+    };
+    assert_eq!(instead("\n").as_deref(), Some("it is empty"));
+    insta::assert_snapshot!(instead("{\"type\":\"storm\"}\n").unwrap(), @"it has 1 lines with a type like 'storm', and none with ts_ns, saddr, sport, daddr, dport");
+    assert_eq!(instead("{\"type\":\"stream\"}\n{\"type\":\"summary\"}\n"), None);
 }
 
 #[test]

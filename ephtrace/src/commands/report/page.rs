@@ -28,6 +28,9 @@ pub(super) fn write(
     let sandbox = sandbox::of(from.0);
     if target.is_some() { sandbox.writes_beside(path) } else { sandbox }.enter();
     let (report, charts) = read_in_order(from, filter, &mut io::stderr(), Charts::observe)?;
+    if let Some(why) = report.instead {
+        bail!(why);
+    }
     let page = render(&report, &charts);
     let failed = || format!("can't write {}", shown(&path));
     if let Some(prepared) = target {

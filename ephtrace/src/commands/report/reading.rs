@@ -25,7 +25,11 @@ pub struct Report {
     pub source: String,
     /// Its format.
     pub format: &'static str,
-    /// The packets of a capture that were left out.
+    /// Why there is no assignment, where the recording is none of ephtrace's: what it has instead.
+    pub instead: Option<String>,
+    /// What else is to be said of how it was read.
+    pub notes: Vec<String>,
+    /// The packets of a capture, and those that were left out.
     #[serde(flatten)]
     pub left_out: LeftOut,
     /// What was seen in it, with all destinations that are known.
@@ -44,7 +48,8 @@ impl Report {
         out.write_all(&source)?;
         write!(out, ": ")?;
         words::write(out, &self.summary)?;
-        self.left_out.lines().iter().try_for_each(|line| writeln!(out, "{line}"))
+        let lines = self.left_out.lines().into_iter().chain(self.notes.iter().cloned());
+        lines.into_iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 
     /// One JSON object.
@@ -73,11 +78,12 @@ pub(super) fn read_with(
         stages.take(assignment)?;
         Ok(true)
     })?;
-    replay.check_readable()?;
     let input = replay.input();
     Ok(Report {
         source: input.name().to_owned(),
         format: input.format().as_str(),
+        instead: replay.useless(),
+        notes: input.notes(),
         left_out: input.left_out(),
         summary: stages.summary(None, MAX_DESTINATIONS, replay.circumstances()),
     })

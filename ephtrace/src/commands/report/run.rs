@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{page, reading::read_in_order};
 use crate::{
@@ -35,7 +35,12 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     if args.json {
         report.write_json(&mut out)?;
-    } else {
+    }
+    if let Some(why) = report.instead {
+        out.flush()?;
+        bail!(why);
+    }
+    if !args.json {
         let mut text = Vec::new();
         report.write_text(&mut text, Screen::of(&io::stdout(), args.plot.into()))?;
         out.write_all(&text)?;

@@ -1,25 +1,69 @@
-//! Lines of other tools that use a key of ours for something else.
+//! Lines of other tools that use a key of ours for something else, or write numbers as text.
 
 use serde_json::{Map, Value};
 
 use super::line::OLD_RANGE;
 use crate::model::columns::{COLUMNS, Column, ERRNO, NEEDED, Read};
 
-/// The line without what other tools have under keys of ours; `None` where that isn't what is wrong
-/// with it. What an assignment needs, and whether it failed, must be right.
-pub(super) fn without_foreign(text: &str) -> Option<String> {
-    let mut line: Map<String, Value> = serde_json::from_str(text).ok()?;
-    let before = line.len();
-    line.retain(|key, value| {
-        let column = COLUMNS.iter().find(|column| column.name == key);
-        let fits_column = |column| is_needed(column) || fits(&column.read, value);
-        column.map_or_else(|| key != OLD_RANGE || is_range(value), fits_column)
-    });
-    (line.len() < before).then(|| Value::Object(line).to_string())
+/// The line with numbers that were text or fractions, and without what other tools have under keys
+/// of ours, whose names are told; `None` where that isn't what is wrong with it. What an assignment
+/// needs, and whether it failed, must be right.
+pub(super) fn fitting(text: &str) -> Option<(String, Vec<&'static str>)> {
+    let line: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let (mut kept, mut left_out, mut is_changed) = (Map::new(), Vec::new(), false);
+    for (key, value) in line {
+        let Some(column) = COLUMNS.iter().find(|column| column.name == key) else {
+            if key == OLD_RANGE && !is_range(&value) {
+                left_out.push(OLD_RANGE);
+            } else {
+                kept.insert(key, value);
+            }
+            continue;
+        };
+        match as_number(&column.read, &value) {
+            Some(number) => {
+                is_changed = true;
+                kept.insert(key, number);
+            }
+            None if is_needed(column) || fits(&column.read, &value) => {
+                kept.insert(key, value);
+            }
+            None => left_out.push(column.name),
+        }
+    }
+    is_changed |= !left_out.is_empty();
+    is_changed.then(|| (Value::Object(kept).to_string(), left_out))
 }
 
 fn is_needed(column: &Column) -> bool {
     column.name == ERRNO.name || NEEDED.contains(&column.name)
+}
+
+/// A number that is written as text, or with a point though it counts whole units; the fraction of
+/// a nanosecond is dropped.
+fn as_number(read: &Read, value: &Value) -> Option<Value> {
+    if !matches!(read, Read::U64(_) | Read::U32(_) | Read::U16(_) | Read::Port(_) | Read::I32(_)) {
+        return None;
+    }
+    match value {
+        Value::String(text) => {
+            let text = text.trim();
+            let whole = text.parse::<i64>().map(Value::from);
+            let whole = whole.or_else(|_| text.parse::<u64>().map(Value::from)).ok();
+            whole.or_else(|| without_point(read, text.parse().ok()?))
+        }
+        Value::Number(number) if number.is_f64() => without_point(read, number.as_f64()?),
+        _ => None,
+    }
+}
+
+fn without_point(read: &Read, number: f64) -> Option<Value> {
+    let may_have_fraction = matches!(read, Read::U64(_));
+    let is_ours = number.abs() < 1e19 && (may_have_fraction || number.fract() == 0.0);
+    #[expect(clippy::cast_possible_truncation, reason = "below 2^64")]
+    let whole = is_ours.then_some(number as i128)?;
+    let unsigned = u64::try_from(whole).map(Value::from);
+    unsigned.or_else(|_| i64::try_from(whole).map(Value::from)).ok()
 }
 
 /// Whether the value is what ephtrace once had under [`OLD_RANGE`].

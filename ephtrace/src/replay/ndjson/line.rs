@@ -15,28 +15,26 @@ use crate::{
     replay::names,
 };
 
-/// Puts the values of a line into a draft, and says whether they are an assignment's: the line may
-/// have a type, and that may be another.
+/// Puts the values of a line into a draft.
 pub(super) struct Line<'d>(pub(super) &'d mut Draft);
 
 impl<'de> DeserializeSeed<'de> for Line<'_> {
-    type Value = bool;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Line<'_> {
-    type Value = bool;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self(draft) = self;
-        let mut is_assignment = true;
         let (mut seen, mut next) = (0_u64, 0);
         while let Some(key) = map.next_key_seed(Keys { next })? {
             match key {
@@ -48,10 +46,6 @@ impl<'de> Visitor<'de> for Line<'_> {
                     seen |= 1 << at;
                     next = at + 1;
                     set(draft, &column.read, &mut map)?;
-                }
-                Key::Type => {
-                    let kind = map.next_value::<Option<Text<'de>>>()?;
-                    is_assignment = kind.is_none_or(|kind| kind.as_str() == "assignment");
                 }
                 Key::Range => {
                     let range: Option<(u16, u16)> = map.next_value()?;
@@ -72,7 +66,7 @@ impl<'de> Visitor<'de> for Line<'_> {
                 forget(draft, &column.read);
             }
         }
-        Ok(is_assignment)
+        Ok(())
     }
 }
 
@@ -102,7 +96,6 @@ struct Ends {
 /// What a key stands for.
 enum Key {
     Column(usize),
-    Type,
     /// [`OLD_RANGE`]: `[low, high]`.
     Range,
     Other,
@@ -133,10 +126,8 @@ impl Visitor<'_> for Keys {
         if COLUMNS.get(self.next).is_some_and(|column| column.name == key) {
             return Ok(Key::Column(self.next));
         }
-        match key {
-            "type" => return Ok(Key::Type),
-            OLD_RANGE => return Ok(Key::Range),
-            _ => {}
+        if key == OLD_RANGE {
+            return Ok(Key::Range);
         }
         let at = COLUMNS.iter().position(|column| column.name == key);
         Ok(at.map_or(Key::Other, Key::Column))

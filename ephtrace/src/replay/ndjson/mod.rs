@@ -2,13 +2,15 @@
 //! `saddr`, `sport`, `daddr`, `dport`.
 //!
 //! Unknown keys are skipped, other keys may be missing or null. What other tools have under a key
-//! of ours with another type (the `uid` of Zeek is text) is skipped, too. Lines of another `type`
-//! are no assignments: `loss` is added to the losses, everything else is left out.
+//! of ours with another type (the `uid` of Zeek is text) is skipped, too, and counted; numbers may
+//! be text, and times fractions. A line without the five keys is left out if it has a `type`:
+//! `loss` is added to the losses.
 
 mod foreign;
 mod line;
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufRead, Read as _},
     str::Utf8Error,
 };
@@ -42,6 +44,14 @@ struct Said {
     is_open: bool,
     /// One that was has not.
     is_cut: bool,
+    /// Lines with a type of others and without the five keys.
+    foreign: u64,
+    /// The type that the first of them has.
+    foreign_type: Option<String>,
+    /// Values that were left out, as their type is not the one of the key.
+    left_out: BTreeMap<&'static str, u64>,
+    /// A line that ephtrace alone writes was read.
+    is_ours: bool,
 }
 
 /// A line that is no assignment.
@@ -62,16 +72,21 @@ impl Said {
     fn take(&mut self, other: &Other<'_>) {
         match other.r#type.as_ref().map(line::Text::as_str) {
             Some("loss") => {
+                self.is_ours = true;
                 let stage = other.stage.as_ref();
                 stage
                     .inspect(|stage| names::add_loss(&mut self.losses, stage.as_str(), other.lost));
             }
             Some("stream") => {
+                self.is_ours = true;
                 self.is_cut |= self.is_open;
                 self.is_open = other.ends_with_summary;
             }
-            Some("summary") => self.is_open = false,
-            _ => {}
+            Some("summary") => (self.is_ours, self.is_open) = (true, false),
+            kind => {
+                self.foreign += 1;
+                self.foreign_type.get_or_insert_with(|| kind.unwrap_or_default().to_owned());
+            }
         }
     }
 }
@@ -85,6 +100,27 @@ impl<R: BufRead> Reader<R> {
     /// Whether a stream of ephtrace lacks its end, as far as it was read.
     pub fn is_cut(&self) -> bool {
         self.said.is_cut || self.said.is_open
+    }
+
+    /// What the lines are, where none is an assignment: nothing to say if ephtrace traced nothing.
+    pub fn instead(&self) -> Option<String> {
+        let Said { foreign, foreign_type, is_ours, .. } = &self.said;
+        match foreign_type {
+            _ if *is_ours => None,
+            None => Some("it is empty".to_owned()),
+            Some(kind) => {
+                let kind = kind.escape_debug().to_string();
+                Some(format!(
+                    "it has {foreign} lines with a type like '{kind}', and none with ts_ns, saddr, \
+                     sport, daddr, dport"
+                ))
+            }
+        }
+    }
+
+    /// Values that were left out, as their type is not the one of their key: the key, and how many.
+    pub fn left_out_values(&self) -> &BTreeMap<&'static str, u64> {
+        &self.said.left_out
     }
 
     /// What is missing so far: what `loss` lines say, and what can't be read.
@@ -116,17 +152,16 @@ impl<R: BufRead> Reader<R> {
         if text.trim_ascii().is_empty() {
             return None;
         }
-        let reason = match parse(text, &mut self.draft) {
-            Ok(Some(assignment)) => return Some(Item::Assignment(assignment)),
-            Ok(None) => None,
-            Err(reason) => Some(reason),
+        let reason = match parse(text, &mut self.draft, &mut self.said.left_out) {
+            Ok(assignment) => return Some(Item::Assignment(assignment)),
+            Err(reason) => reason,
         };
-        match (other(text), reason) {
-            (Some(other), _) => {
+        match other(text) {
+            Some(other) => {
                 self.said.take(&other);
                 None
             }
-            (None, reason) => reason.map(|reason| self.broken(reason)),
+            None => Some(self.broken(reason)),
         }
     }
 
@@ -158,25 +193,29 @@ impl<R: BufRead> Iterator for Reader<R> {
     }
 }
 
-/// `None` for a line of another type.
-fn parse(text: &[u8], draft: &mut Draft) -> Result<Option<Assignment>, String> {
+/// The assignment of a line; the values that were left out are counted by their keys.
+fn parse(
+    text: &[u8],
+    draft: &mut Draft,
+    left_out: &mut BTreeMap<&'static str, u64>,
+) -> Result<Assignment, String> {
     // Checked once, not for each string in it.
     let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
-    let is_assignment = match draft_of(text, draft) {
-        Ok(is_assignment) => is_assignment,
-        Err(error) => foreign::without_foreign(text)
-            .and_then(|rest| draft_of(&rest, draft).ok())
-            .ok_or_else(|| in_words(&error))?,
-    };
-    if is_assignment { draft.assignment().map(Some) } else { Ok(None) }
+    if let Err(error) = draft_of(text, draft) {
+        let (fitting, keys) = foreign::fitting(text).ok_or_else(|| in_words(&error))?;
+        draft_of(&fitting, draft).map_err(|_| in_words(&error))?;
+        for key in keys {
+            *left_out.entry(key).or_default() += 1;
+        }
+    }
+    draft.assignment()
 }
 
-/// Puts a line into the draft, and says whether it is an assignment's.
-fn draft_of(text: &str, draft: &mut Draft) -> serde_json::Result<bool> {
+/// Puts a line into the draft.
+fn draft_of(text: &str, draft: &mut Draft) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let is_assignment = Line(draft).deserialize(&mut json)?;
-    json.end()?;
-    Ok(is_assignment)
+    Line(draft).deserialize(&mut json)?;
+    json.end()
 }
 
 /// A line of another type.

@@ -161,6 +161,11 @@ impl Reader {
         told(&self.file.file, KEY_COMPLETE) == Some("false")
     }
 
+    /// What the file is, where it has no row: nothing to say of one that ephtrace recorded.
+    pub fn instead(&self) -> Option<String> {
+        told(&self.file.file, KEY_COMPLETE).is_none().then(|| "it has no row".to_owned())
+    }
+
     /// The release of the kernel that was traced, where the recording tells.
     pub fn kernel_release(&self) -> Option<&str> {
         told(&self.file.file, KEY_KERNEL)

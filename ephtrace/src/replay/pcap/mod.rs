@@ -1,14 +1,17 @@
 //! Captures of packets, pcap and pcapng: each connection that a host began, by its first SYN, and
-//! each flow of UDP to a service.
+//! each flow of UDP.
 //!
-//! A SYN without ACK tells source, port and destination: an assignment, whoever made it. Whether
-//! the kernel chose the port or the program named it can't be seen, so the origin is unknown. A SYN
-//! that was sent again, or captured on a second interface, has the sequence number of the first one
-//! and counts once; so does one that is captured again behind a NAT of the same host. UDP has no
-//! first packet: what goes from port 1024 or above to one below is a client's, and one assignment
-//! until the flow was quiet for two minutes. Packets in VXLAN and Geneve are those of the hosts of
-//! the virtual network.
+//! A SYN without ACK (an INIT of SCTP) tells source, port and destination: an assignment, whoever
+//! made it; so does a SYN-ACK whose SYN is not in the capture. Whether the kernel chose the port or
+//! the program named it can't be seen, so the origin is unknown. A SYN that was sent again, or
+//! captured on a second interface, has the sequence number of the first one and counts once; so
+//! does one that is captured again behind a NAT of the same host. UDP has no first packet: a
+//! datagram is a client's unless its ports look like an answer's, and one assignment until the flow
+//! was quiet for two minutes. Packets in tunnels are those of the hosts that use the tunnel. What
+//! all other packets were is counted.
 
+mod content;
+mod link;
 mod packet;
 mod recent;
 mod tunnel;
@@ -22,11 +25,12 @@ use pcap_parser::{
 };
 
 use self::{
-    packet::{Link, Sent},
+    link::Link,
+    packet::{Sent, Told},
     recent::{RecentFlows, RecentSyns},
 };
 use super::item::{Broken, Item};
-use crate::model::{Assignment, FlowKey, LeftOut, Protocol, losses::Losses};
+use crate::model::{Assignment, FlowKey, LeftOut, PacketKind, losses::Losses};
 
 /// Bytes of a capture that are held at once.
 const BUFFER_BYTES: usize = 512 << 10;
@@ -97,7 +101,7 @@ enum Found {
     Nothing,
     Section,
     Interface(Interface),
-    Packet { ts_ns: u64, sent: Result<Option<Sent>, String> },
+    Packet { ts_ns: u64, told: Result<Told, String> },
 }
 
 impl<R: Read> Reader<R> {
@@ -126,7 +130,7 @@ impl<R: Read> Reader<R> {
         Losses { unreadable: self.unreadable, ..Losses::default() }
     }
 
-    /// SYN packets of connections that were seen before.
+    /// All packets so far, and which were left out.
     pub fn left_out(&self) -> LeftOut {
         self.left_out
     }
@@ -174,42 +178,57 @@ impl<R: Read> Reader<R> {
                 }
                 None
             }
-            Found::Packet { ts_ns, sent } => {
+            Found::Packet { ts_ns, told } => {
                 self.packets += 1;
-                match sent {
-                    Ok(sent) => self.assignment(ts_ns, sent?),
+                match told {
+                    Ok(told) => self.assigned(ts_ns, told).map(|sent| assignment(ts_ns, sent)),
                     Err(reason) => Some(self.broken(self.packets, reason)),
                 }
             }
         }
     }
 
-    fn assignment(&mut self, ts_ns: u64, sent: Sent) -> Option<Item> {
-        let protocol = if sent.sequence.is_some() {
-            if !self.seen.is_new(sent) {
-                self.left_out.repeated += 1;
-                return None;
+    /// What a packet tells of a port that was given, and of which no other packet told before.
+    fn assigned(&mut self, ts_ns: u64, told: Told) -> Option<Sent> {
+        let packets = &mut self.left_out.packets;
+        match told {
+            Told::Nothing(kind) => {
+                packets.count(kind);
+                None
             }
-            if let Some(original) = self.seen.original_of(sent, ts_ns) {
-                self.left_out.translated += 1;
-                self.left_out.translated_kept_port += u64::from(original.sport == sent.sport);
-                return None;
+            Told::Datagram(sent) => {
+                packets.count(PacketKind::Udp);
+                self.flows.begins(sent, ts_ns).then_some(sent)
             }
-            Protocol::Tcp
-        } else {
-            if !self.flows.is_new(sent, ts_ns) {
-                return None;
+            Told::Begun(sent) => {
+                packets.count(PacketKind::Syn);
+                self.flows.is_new(Sent { sequence: None, ..sent }, ts_ns);
+                if !self.seen.is_new(sent) {
+                    self.left_out.repeated += 1;
+                    return None;
+                }
+                self.before_nat(ts_ns, sent)
             }
-            Protocol::Udp
-        };
-        let Sent { saddr, sport, daddr, dport, .. } = sent;
-        Some(Item::Assignment(Assignment {
-            ts_ns,
-            flow: FlowKey { netns: None, saddr, daddr: Some(daddr), dport: Some(dport) },
-            protocol: Some(protocol),
-            sport: Some(sport),
-            ..Assignment::default()
-        }))
+            Told::Answered(sent) => {
+                packets.count(PacketKind::SynAck);
+                // What is sent in the SYN (TCP Fast Open) changes the number that comes back.
+                let is_new = self.flows.is_new(Sent { sequence: None, ..sent }, ts_ns);
+                if !is_new || !self.seen.is_new(sent) {
+                    return None;
+                }
+                let sent = self.before_nat(ts_ns, sent)?;
+                self.left_out.known_by_answer += 1;
+                Some(sent)
+            }
+        }
+    }
+
+    /// Unless a NAT of the same host made it of another one.
+    fn before_nat(&mut self, ts_ns: u64, sent: Sent) -> Option<Sent> {
+        let Some(original) = self.seen.original_of(sent, ts_ns) else { return Some(sent) };
+        self.left_out.translated += 1;
+        self.left_out.translated_kept_port += u64::from(original.sport == sent.sport);
+        None
     }
 
     fn broken(&mut self, number: u64, reason: String) -> Item {
@@ -237,6 +256,17 @@ impl<R: Read> Iterator for Reader<R> {
         }
         None
     }
+}
+
+fn assignment(ts_ns: u64, sent: Sent) -> Item {
+    let Sent { protocol, saddr, sport, daddr, dport, .. } = sent;
+    Item::Assignment(Assignment {
+        ts_ns,
+        flow: FlowKey { netns: None, saddr, daddr: Some(daddr), dport: Some(dport) },
+        protocol: Some(protocol),
+        sport: Some(sport),
+        ..Assignment::default()
+    })
 }
 
 /// Why there is no next block.
@@ -284,7 +314,7 @@ fn found(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Found {
             let unit = interfaces.first().map_or(1, |one| 1_000_000_000 / one.clock.per_second);
             let seconds = u64::from(packet.ts_sec) * 1_000_000_000;
             let ts_ns = seconds + u64::from(packet.ts_usec) * unit;
-            Found::Packet { ts_ns, sent: sent(interfaces, 0, packet.data) }
+            Found::Packet { ts_ns, told: told(interfaces, 0, packet.data) }
         }
         PcapBlockOwned::NG(Block::SectionHeader(_)) => Found::Section,
         PcapBlockOwned::NG(Block::InterfaceDescription(one)) => {
@@ -295,22 +325,22 @@ fn found(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Found {
             let index = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
             let units = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
             let ts_ns = interfaces.get(index).map_or(0, |one| one.clock.unix_ns(units));
-            Found::Packet { ts_ns, sent: sent(interfaces, index, packet.packet_data()) }
+            Found::Packet { ts_ns, told: told(interfaces, index, packet.packet_data()) }
         }
         PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
-            Found::Packet { ts_ns: 0, sent: sent(interfaces, 0, packet.packet_data()) }
+            Found::Packet { ts_ns: 0, told: told(interfaces, 0, packet.packet_data()) }
         }
         PcapBlockOwned::NG(_) => Found::Nothing,
     }
 }
 
-fn sent(interfaces: &[Interface], index: usize, data: &[u8]) -> Result<Option<Sent>, String> {
+fn told(interfaces: &[Interface], index: usize, data: &[u8]) -> Result<Told, String> {
     let Some(Interface { link, number, .. }) = interfaces.get(index) else {
         return Err("of an interface that the capture does not describe".into());
     };
     match link {
-        Some(link) => packet::sent(*link, data).map_err(str::to_owned),
-        None => Err(format!("link type {number} is not known")),
+        Some(link) => Ok(packet::read(*link, data)),
+        None => Err(link::unknown(*number)),
     }
 }
 

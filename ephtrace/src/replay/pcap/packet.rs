@@ -1,10 +1,13 @@
-//! One captured packet: is it one that a client sends with a port of its own, and to whom.
+//! One captured packet: whether a client's port is in it, and to whom it goes.
 
 use std::net::IpAddr;
 
-use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket};
+use etherparse::{
+    EtherType, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket,
+};
 
-use super::{tunnel, wireless};
+use super::{content::Content, link::Link, tunnel};
+use crate::model::{PacketKind, Protocol};
 
 /// Bytes of a TCP header up to the flags. Captures may be cut off right behind.
 const TCP_FLAGS_END: usize = 14;
@@ -12,8 +15,16 @@ const TCP_FLAGS_END: usize = 14;
 /// Bytes of a UDP header.
 const UDP_HEADER: usize = 8;
 
+/// Bytes of an SCTP header, and of its first chunk up to the first number of the sender's.
+const SCTP_INIT_END: usize = 12 + 4 + 12;
+const SCTP_INIT: u8 = 1;
+
 /// Services listen below this port, and nobody is given one of them.
 const SERVICES_END: u16 = 1024;
+
+/// Linux gives ports from here on, and most others from above it: a port below is rather a
+/// service's than one above.
+const EPHEMERAL_BEGIN: u16 = 32_768;
 
 /// Tunnels within tunnels that are opened.
 const MAX_TUNNELS: u32 = 4;
@@ -22,140 +33,181 @@ const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
+const SYN_ACK: u8 = SYN | ACK;
 
-/// What stands before the IP header (`LINKTYPE_` in the registry of tcpdump.org).
+/// What a packet tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Link {
-    /// Ethernet, with VLAN tags if need be.
-    Ethernet,
-    /// Nothing.
-    Raw,
-    /// Four bytes with the family: loopback on BSD.
-    Loopback,
-    /// Linux "cooked", as on the interface `any`.
-    LinuxSll,
-    /// The same, version 2.
-    LinuxSll2,
-    /// Wi-Fi in monitor mode.
-    Wireless,
-    /// The same behind a header of the radio's.
-    Radiotap,
+pub(super) enum Told {
+    /// A client begins a connection.
+    Begun(Sent),
+    /// A server agrees to one: what the client sent is known by that.
+    Answered(Sent),
+    /// A datagram, which has no beginning.
+    Datagram(Sent),
+    /// Nothing of a client's port.
+    Nothing(PacketKind),
 }
 
-/// A packet that a client sends from a port of its own.
+/// What a client sends from a port of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
+    pub(super) protocol: Protocol,
     pub(super) saddr: IpAddr,
     pub(super) daddr: IpAddr,
     pub(super) sport: u16,
     pub(super) dport: u16,
-    /// The first sequence number of a TCP connection: the same if the packet is sent again. `None`
-    /// for UDP.
+    /// The first sequence number of a connection: the same if the packet is sent again. `None` for
+    /// UDP.
     pub(super) sequence: Option<u32>,
 }
 
-impl Link {
-    /// By its number in a capture.
-    pub(super) fn from_number(number: i32) -> Option<Self> {
-        Some(match number {
-            0 | 108 => Self::Loopback,
-            1 => Self::Ethernet,
-            12 | 14 | 101 | 228 | 229 => Self::Raw,
-            105 => Self::Wireless,
-            113 => Self::LinuxSll,
-            127 => Self::Radiotap,
-            276 => Self::LinuxSll2,
-            _ => return None,
-        })
+/// What a packet tells; `None` if its frame is cut off.
+pub(super) fn read(link: Link, frame: &[u8]) -> Told {
+    link.content(frame).map_or(Told::Nothing(PacketKind::Damaged), |it| inside(&it, MAX_TUNNELS))
+}
+
+fn inside(content: &Content<'_>, tunnels: u32) -> Told {
+    let damaged = Told::Nothing(PacketKind::Damaged);
+    match *content {
+        Content::Other(kind) => Told::Nothing(kind),
+        Content::Ip(data) => match LaxSlicedPacket::from_ip(data) {
+            Ok(packet) => sliced(&packet, tunnels),
+            Err(_) => damaged,
+        },
+        Content::Ethernet(data) => match LaxSlicedPacket::from_ethernet(data) {
+            Ok(packet) => sliced(&packet, tunnels),
+            Err(_) => damaged,
+        },
+        Content::OfType(ether_type, data) => match tunnel::in_type(ether_type, data) {
+            Some(inner) => deeper(&inner, tunnels),
+            None => sliced(&LaxSlicedPacket::from_ether_type(EtherType(ether_type), data), tunnels),
+        },
     }
 }
 
-/// What a packet says of a client's port; `None` if it is something else.
-pub(super) fn sent(link: Link, data: &[u8]) -> Result<Option<Sent>, &'static str> {
-    let cut = "cut off before the addresses";
-    let packet = match link {
-        Link::Ethernet => LaxSlicedPacket::from_ethernet(data).map_err(|_| cut)?,
-        Link::LinuxSll => by_ether_type(data, 14, 16).ok_or(cut)?,
-        Link::LinuxSll2 => by_ether_type(data, 0, 20).ok_or(cut)?,
-        Link::Raw => return Ok(ip(data).and_then(|packet| sent_in(&packet, MAX_TUNNELS))),
-        Link::Loopback => {
-            let data = data.get(4..).ok_or(cut)?;
-            return Ok(ip(data).and_then(|packet| sent_in(&packet, MAX_TUNNELS)));
-        }
-        Link::Wireless | Link::Radiotap => {
-            let frame = match link {
-                Link::Radiotap => wireless::behind_radiotap(data).ok_or(cut)?,
-                _ => data,
-            };
-            let Some(content) = wireless::content(frame) else { return Ok(None) };
-            by_ether_type(content, 0, 2).ok_or(cut)?
-        }
-    };
-    Ok(sent_in(&packet, MAX_TUNNELS))
+/// What is in a tunnel, unless there are too many around it.
+fn deeper(content: &Content<'_>, tunnels: u32) -> Told {
+    match tunnels.checked_sub(1) {
+        Some(left) => inside(content, left),
+        None => Told::Nothing(PacketKind::OtherIp),
+    }
 }
 
-/// Whatever is not IP is none of ours.
-fn ip(data: &[u8]) -> Option<LaxSlicedPacket<'_>> {
-    LaxSlicedPacket::from_ip(data).ok()
-}
-
-/// A packet with the type of its content at `at`, and the content at `payload`.
-fn by_ether_type(data: &[u8], at: usize, payload: usize) -> Option<LaxSlicedPacket<'_>> {
-    let ether_type = u16::from_be_bytes(*data.get(at..)?.first_chunk()?);
-    Some(LaxSlicedPacket::from_ether_type(EtherType(ether_type), data.get(payload..)?))
-}
-
-fn sent_in(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Option<Sent> {
-    let net = packet.net.as_ref()?;
-    let addresses: (IpAddr, IpAddr) = match net {
-        LaxNetSlice::Ipv4(ip) => {
-            (ip.header().source_addr().into(), ip.header().destination_addr().into())
-        }
-        LaxNetSlice::Ipv6(ip) => {
-            (ip.header().source_addr().into(), ip.header().destination_addr().into())
-        }
-        LaxNetSlice::Arp(_) => return None,
-    };
-    let payload = net.ip_payload_ref()?;
-    match payload.ip_number {
-        _ if payload.fragmented => None,
-        IpNumber::TCP => syn(addresses, payload.payload),
-        IpNumber::UDP => {
-            let datagram = datagram(addresses, payload.payload)?;
-            let content = payload.payload.get(UDP_HEADER..)?;
-            match tunnel::content(datagram.dport, content) {
-                Some(inner) if tunnels > 0 => sent_in(&inner, tunnels - 1),
-                _ => Some(datagram).filter(Sent::is_to_service),
+fn sliced(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Told {
+    let (addresses, payload) = match packet.net.as_ref() {
+        Some(LaxNetSlice::Ipv4(ip)) => {
+            let header = ip.header();
+            if header.fragments_offset().value() > 0 {
+                return Told::Nothing(PacketKind::Fragment);
             }
+            let from_to = (header.source_addr().into(), header.destination_addr().into());
+            (from_to, ip.payload())
         }
-        _ => None,
+        Some(LaxNetSlice::Ipv6(ip)) => {
+            if ip.extensions().clone().into_iter().any(|part| is_later_fragment(&part)) {
+                return Told::Nothing(PacketKind::Fragment);
+            }
+            let header = ip.header();
+            let from_to = (header.source_addr().into(), header.destination_addr().into());
+            (from_to, ip.payload())
+        }
+        Some(LaxNetSlice::Arp(_)) => return Told::Nothing(PacketKind::NotIp),
+        None => return without_net(packet, tunnels),
+    };
+    transport(addresses, payload, tunnels)
+}
+
+fn is_later_fragment(extension: &Ipv6ExtensionSlice<'_>) -> bool {
+    let Ipv6ExtensionSlice::Fragment(part) = extension else { return false };
+    part.fragment_offset().value() > 0
+}
+
+/// A frame of Ethernet with something else in it than IP.
+fn without_net(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Told {
+    if packet.stop_err.is_some() {
+        return Told::Nothing(PacketKind::Damaged);
+    }
+    let inner = packet.ether_payload().and_then(|it| tunnel::in_type(it.ether_type.0, it.payload));
+    inner.map_or(Told::Nothing(PacketKind::NotIp), |inner| deeper(&inner, tunnels))
+}
+
+fn transport(addresses: (IpAddr, IpAddr), packet: &LaxIpPayloadSlice<'_>, tunnels: u32) -> Told {
+    let data = packet.payload;
+    let cut = Told::Nothing(PacketKind::Damaged);
+    match packet.ip_number {
+        IpNumber::TCP => tcp(addresses, data).unwrap_or(cut),
+        IpNumber::UDP => udp(addresses, data, tunnels).unwrap_or(cut),
+        IpNumber::SCTP => sctp(addresses, data).unwrap_or(cut),
+        IpNumber::ICMP | IpNumber::IPV6_ICMP => Told::Nothing(PacketKind::Icmp),
+        IpNumber::ENCAPSULATING_SECURITY_PAYLOAD => Told::Nothing(PacketKind::Encrypted),
+        IpNumber::IPV4 | IpNumber::IPV6 => deeper(&Content::Ip(data), tunnels),
+        IpNumber::GRE => tunnel::gre(data)
+            .map_or(Told::Nothing(PacketKind::OtherIp), |inner| deeper(&inner, tunnels)),
+        _ => Told::Nothing(PacketKind::OtherIp),
     }
 }
 
-fn syn((saddr, daddr): (IpAddr, IpAddr), payload: &[u8]) -> Option<Sent> {
+fn tcp(addresses: (IpAddr, IpAddr), data: &[u8]) -> Option<Told> {
     // By hand, for a header whose options are cut off is as good as a whole one.
-    let tcp: &[u8; TCP_FLAGS_END] = payload.first_chunk()?;
-    let flags = tcp[13] & (FIN | SYN | RST | ACK);
-    let sport = u16::from_be_bytes([tcp[0], tcp[1]]);
-    (flags == SYN && sport != 0).then(|| Sent {
-        saddr,
-        daddr,
-        sport,
-        dport: u16::from_be_bytes([tcp[2], tcp[3]]),
-        sequence: Some(u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]])),
+    let tcp: &[u8; TCP_FLAGS_END] = data.first_chunk()?;
+    let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
+    let acknowledged = u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]);
+    let sent = sent(Protocol::Tcp, addresses, data, Some(sequence))?;
+    Some(match tcp[13] & (FIN | SYN | RST | ACK) {
+        _ if sent.sport == 0 || sent.dport == 0 => Told::Nothing(PacketKind::MidStream),
+        SYN => Told::Begun(sent),
+        SYN_ACK => {
+            let sequence = Some(acknowledged.wrapping_sub(1));
+            Told::Answered(Sent { sequence, ..sent.reversed() })
+        }
+        _ => Told::Nothing(PacketKind::MidStream),
     })
 }
 
-fn datagram((saddr, daddr): (IpAddr, IpAddr), payload: &[u8]) -> Option<Sent> {
-    let udp: &[u8; UDP_HEADER] = payload.first_chunk()?;
-    let [sport, dport] = [[udp[0], udp[1]], [udp[2], udp[3]]].map(u16::from_be_bytes);
-    Some(Sent { saddr, daddr, sport, dport, sequence: None })
+fn sctp(addresses: (IpAddr, IpAddr), data: &[u8]) -> Option<Told> {
+    // The chunk's type comes first behind the common header of 12 bytes (RFC 9260, section 3.3.2).
+    let &kind = data.get(12)?;
+    if kind != SCTP_INIT {
+        return Some(Told::Nothing(PacketKind::MidStream));
+    }
+    let init: &[u8; SCTP_INIT_END] = data.first_chunk()?;
+    let tag = u32::from_be_bytes([init[16], init[17], init[18], init[19]]);
+    Some(Told::Begun(sent(Protocol::Sctp, addresses, data, Some(tag))?))
+}
+
+fn udp(addresses: (IpAddr, IpAddr), data: &[u8], tunnels: u32) -> Option<Told> {
+    let datagram = sent(Protocol::Udp, addresses, data, None)?;
+    if !tunnel::has_port(datagram.dport) {
+        return Some(Told::Datagram(datagram));
+    }
+    // The port that a tunnel sends from is a hash of what is in it.
+    let inner = tunnel::in_udp(datagram.dport, data.get(UDP_HEADER..)?);
+    Some(inner.map_or(Told::Nothing(PacketKind::Udp), |inner| deeper(&inner, tunnels)))
+}
+
+/// From the ports, with which the headers of all three protocols begin.
+fn sent(
+    protocol: Protocol,
+    (saddr, daddr): (IpAddr, IpAddr),
+    data: &[u8],
+    sequence: Option<u32>,
+) -> Option<Sent> {
+    let ports: &[u8; 4] = data.first_chunk()?;
+    let [sport, dport] = [[ports[0], ports[1]], [ports[2], ports[3]]].map(u16::from_be_bytes);
+    Some(Sent { protocol, saddr, daddr, sport, dport, sequence })
 }
 
 impl Sent {
-    /// UDP has no first packet, and an answer looks like a question: what goes to a service's port
-    /// comes from a client.
-    fn is_to_service(&self) -> bool {
-        self.dport < SERVICES_END && self.dport != 0 && self.sport >= SERVICES_END
+    /// The other way round.
+    pub(super) fn reversed(self) -> Self {
+        let Self { saddr, daddr, sport, dport, .. } = self;
+        Self { saddr: daddr, daddr: saddr, sport: dport, dport: sport, ..self }
+    }
+
+    /// Whether a client may have sent this datagram from a port that it was given: an answer looks
+    /// like a question, and a program may name the same port on both sides.
+    pub(super) fn may_be_a_client_s(self) -> bool {
+        let is_answer = self.dport >= EPHEMERAL_BEGIN && self.sport < EPHEMERAL_BEGIN;
+        self.dport != 0 && self.sport >= SERVICES_END && self.sport != self.dport && !is_answer
     }
 }

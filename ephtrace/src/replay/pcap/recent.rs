@@ -64,7 +64,7 @@ impl RecentSyns {
     }
 }
 
-/// The flows of UDP of late, likewise, with the time of their last packet.
+/// The flows of late, likewise, with the time of their last packet.
 #[derive(Default)]
 pub(super) struct RecentFlows {
     young: HashMap<Sent, u64, FxBuildHasher>,
@@ -72,13 +72,33 @@ pub(super) struct RecentFlows {
 }
 
 impl RecentFlows {
+    /// Whether a datagram begins a flow of its sender's: an answer to one does not.
+    pub(super) fn begins(&mut self, datagram: Sent, ts_ns: u64) -> bool {
+        let answered = datagram.reversed();
+        if self.is_known(answered, ts_ns) {
+            self.touch(answered, ts_ns);
+            return false;
+        }
+        datagram.may_be_a_client_s() && self.is_new(datagram, ts_ns)
+    }
+
+    /// Whether the flow is not known; it is from now on.
     pub(super) fn is_new(&mut self, flow: Sent, ts_ns: u64) -> bool {
-        let last = self.young.get(&flow).or_else(|| self.old.get(&flow)).copied();
+        let is_known = self.is_known(flow, ts_ns);
+        self.touch(flow, ts_ns);
+        !is_known
+    }
+
+    fn is_known(&self, flow: Sent, ts_ns: u64) -> bool {
+        let last = self.young.get(&flow).or_else(|| self.old.get(&flow));
+        last.is_some_and(|last| ts_ns.saturating_sub(*last) <= QUIET_NS)
+    }
+
+    fn touch(&mut self, flow: Sent, ts_ns: u64) {
         if self.young.len() == MAX_SEEN / 2 && !self.young.contains_key(&flow) {
             mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
         self.young.insert(flow, ts_ns);
-        last.is_none_or(|last| ts_ns.saturating_sub(last) > QUIET_NS)
     }
 }

@@ -1,34 +1,109 @@
-//! Packets within packets: what a host of a virtual network sent.
+//! Packets within packets: what a host of a virtual network, or behind a tunnel, sent.
 
-use etherparse::{EtherType, LaxSlicedPacket};
+use super::content::Content;
+use crate::model::PacketKind;
 
 /// VXLAN as registered, and as Linux has it unless told otherwise.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 const GENEVE_PORT: u16 = 6081;
 const HEADER_BYTES: usize = 8;
 
-/// The Ethernet type of bridged Ethernet.
-const ETHERNET: u16 = 0x6558;
+/// Types of Ethernet.
+const BRIDGED: u16 = 0x6558;
+const MPLS: [u16; 2] = [0x8847, 0x8848];
+const PPPOE_SESSION: u16 = 0x8864;
+/// Mirrors of a switch, behind headers of 8 and 12 bytes (draft-foschiano-erspan).
+const ERSPAN_II: u16 = 0x88be;
+const ERSPAN_III: u16 = 0x22eb;
 
-/// The packet in a UDP datagram to port `dport`; `None` if it is no tunnel's.
-pub(super) fn content(dport: u16, datagram: &[u8]) -> Option<LaxSlicedPacket<'_>> {
+/// Whether a tunnel in UDP has this port.
+pub(super) fn has_port(dport: u16) -> bool {
+    dport == GENEVE_PORT || VXLAN_PORTS.contains(&dport)
+}
+
+/// What is in a UDP datagram to port `dport`; `None` if it is no tunnel's.
+pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
     let header: &[u8; HEADER_BYTES] = datagram.first_chunk()?;
     if VXLAN_PORTS.contains(&dport) {
         // A network is named, and all other flags are reserved.
         let is_vxlan = header[0] == 0x08;
-        return is_vxlan.then(|| ethernet(datagram.get(HEADER_BYTES..)?)).flatten();
+        return is_vxlan.then(|| Some(Content::Ethernet(datagram.get(HEADER_BYTES..)?))).flatten();
     }
     if dport != GENEVE_PORT || header[0] >> 6 != 0 {
         return None;
     }
     let options = 4 * usize::from(header[0] & 0x3f);
     let inner = datagram.get(HEADER_BYTES + options..)?;
-    match u16::from_be_bytes([header[2], header[3]]) {
-        ETHERNET => ethernet(inner),
-        ether_type => Some(LaxSlicedPacket::from_ether_type(EtherType(ether_type), inner)),
+    Some(of_type(u16::from_be_bytes([header[2], header[3]]), inner))
+}
+
+/// What is behind a GRE header (RFC 2784, RFC 2890), a mirror of a switch among it.
+pub(super) fn gre(packet: &[u8]) -> Option<Content<'_>> {
+    let &[flags, version, high, low] = packet.first_chunk()?;
+    if version & 0x07 != 0 {
+        return None;
+    }
+    // Checksum, key and sequence number: four bytes each, where they are.
+    let fields = usize::try_from((flags & 0b1011_0000).count_ones()).ok()?;
+    let inner = packet.get(4 + 4 * fields..)?;
+    match u16::from_be_bytes([high, low]) {
+        // Without a sequence number it has no header of its own (type I).
+        ERSPAN_II if flags & 0x10 == 0 => Some(Content::Ethernet(inner)),
+        ERSPAN_II => Some(Content::Ethernet(inner.get(8..)?)),
+        ERSPAN_III => {
+            let has_more = inner.get(11)? & 1 == 1;
+            Some(Content::Ethernet(inner.get(if has_more { 20 } else { 12 }..)?))
+        }
+        ether_type => Some(of_type(ether_type, inner)),
     }
 }
 
-fn ethernet(data: &[u8]) -> Option<LaxSlicedPacket<'_>> {
-    LaxSlicedPacket::from_ethernet(data).ok()
+/// What a type of Ethernet wraps; `None` if it wraps nothing.
+pub(super) fn in_type(ether_type: u16, payload: &[u8]) -> Option<Content<'_>> {
+    match ether_type {
+        BRIDGED => Some(Content::Ethernet(payload)),
+        PPPOE_SESSION => ppp(payload.get(6..)?),
+        _ if MPLS.contains(&ether_type) => mpls(payload),
+        _ => None,
+    }
+}
+
+/// What is behind the protocol's number of PPP, of one byte if it is odd.
+pub(super) fn ppp(frame: &[u8]) -> Option<Content<'_>> {
+    const IPV4: u16 = 0x21;
+    const IPV6: u16 = 0x57;
+    let (number, payload) = match *frame {
+        [short, ref payload @ ..] if short & 1 == 1 => (u16::from(short), payload),
+        [high, low, ref payload @ ..] => (u16::from_be_bytes([high, low]), payload),
+        _ => return None,
+    };
+    match number {
+        IPV4 | IPV6 => Some(Content::Ip(payload)),
+        _ => Some(Content::Other(PacketKind::NotIp)),
+    }
+}
+
+/// What is behind the last label (RFC 3032); its own kind is not told, but by its first bits.
+fn mpls(mut labels: &[u8]) -> Option<Content<'_>> {
+    loop {
+        let (label, rest) = labels.split_first_chunk::<4>()?;
+        labels = rest;
+        if label[2] & 1 == 1 {
+            break;
+        }
+    }
+    match labels.first()? >> 4 {
+        4 | 6 => Some(Content::Ip(labels)),
+        // A control word before a frame of Ethernet (RFC 4448).
+        0 => Some(Content::Ethernet(labels.get(4..)?)),
+        _ => None,
+    }
+}
+
+fn of_type(ether_type: u16, payload: &[u8]) -> Content<'_> {
+    if ether_type == BRIDGED {
+        Content::Ethernet(payload)
+    } else {
+        Content::OfType(ether_type, payload)
+    }
 }

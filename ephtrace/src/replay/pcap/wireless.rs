@@ -1,5 +1,7 @@
 //! Frames of a wireless network that was captured in monitor mode.
 
+use crate::model::PacketKind;
+
 /// Destination, source and base station, with the frame's own control fields.
 const HEADER_BYTES: usize = 24;
 /// The fourth address of a frame between base stations.
@@ -16,14 +18,17 @@ pub(super) fn behind_radiotap(data: &[u8]) -> Option<&[u8]> {
     data.get(usize::from(u16::from_le_bytes(*len))..)
 }
 
-/// The content of a frame, from its type of Ethernet on; `None` where it has none that can be read:
-/// a frame without data, or an encrypted one.
-pub(super) fn content(frame: &[u8]) -> Option<&[u8]> {
-    let &[control, flags] = frame.first_chunk()?;
+/// The content of a frame, from its type of Ethernet on; an error where it has none that can be
+/// read: a frame without data, or an encrypted one.
+pub(super) fn content(frame: &[u8]) -> Result<&[u8], PacketKind> {
+    let &[control, flags] = frame.first_chunk().ok_or(PacketKind::Damaged)?;
     let is_data = control & 0x0c == 0x08 && control & 0x40 == 0;
     let is_encrypted = flags & 0x40 != 0;
-    if !is_data || is_encrypted {
-        return None;
+    if !is_data {
+        return Err(PacketKind::NotIp);
+    }
+    if is_encrypted {
+        return Err(PacketKind::Encrypted);
     }
     let has_quality = control & 0x80 != 0;
     let mut header = HEADER_BYTES;
@@ -32,5 +37,5 @@ pub(super) fn content(frame: &[u8]) -> Option<&[u8]> {
     header += if has_quality && flags & 0x80 != 0 { HIGH_THROUGHPUT } else { 0 };
     // Some cards fill the header up to four bytes.
     let at = |start: usize| frame.get(start..)?.strip_prefix(&SNAP);
-    at(header).or_else(|| at(header.next_multiple_of(4)))
+    at(header).or_else(|| at(header.next_multiple_of(4))).ok_or(PacketKind::NotIp)
 }

@@ -36,13 +36,99 @@ fn a_query_is_an_assignment_and_its_answer_is_none() {
     let [one] = assignments.as_slice() else { panic!("{assignments:?}") };
     assert_eq!((one.sport, one.flow.dport), (Some(40_001), Some(53)));
     assert_eq!((one.protocol, one.origin), (Some(Protocol::Udp), None));
-    assert_eq!(left_out, LeftOut::default());
+    let packets = Packets { datagrams: 2, ..Packets::default() };
+    assert_eq!(left_out, LeftOut { packets, ..LeftOut::default() });
 }
 
 #[test]
-fn udp_between_equals_has_no_client() {
-    let packets = [query(5353, 5353), query(123, 123), query(40_001, 50_000), query(68, 67)];
+fn udp_from_a_port_that_a_program_names_is_none() {
+    let packets = [query(5353, 5353), query(123, 123), query(68, 67), query(3478, 50_000)];
     assert!(sports(pcap(101, &packets)).is_empty());
+}
+
+#[test]
+fn udp_to_any_port_is_an_assignment_of_who_sends_first() {
+    let answer = udp((SERVER, 4433), (CLIENT, 40_001), b"!");
+    let packets = [query(40_001, 4433), answer, query(40_001, 4433), query(40_003, 50_000)];
+    assert_eq!(sports(pcap(101, &packets)), [Some(40_001), Some(40_003)]);
+    let back = udp((SERVER, 50_000), (CLIENT, 40_003), b"!");
+    assert_eq!(sports(pcap(101, &[query(40_003, 50_000), back])), [Some(40_003)]);
+}
+
+#[test]
+fn an_init_of_sctp_is_an_assignment() {
+    let sctp = |kind: u8, tag: u32| {
+        let mut packet = udp((CLIENT, 40_001), (SERVER, 36_412), &[0; 24]);
+        packet[9] = 132;
+        packet[20 + 12] = kind;
+        packet[20 + 16..20 + 20].copy_from_slice(&tag.to_be_bytes());
+        packet
+    };
+    let packets = [sctp(1, 7), sctp(1, 7), sctp(0, 1), sctp(1, 8)];
+    let (assignments, broken, left_out) = read(pcap(101, &packets));
+    assert!(broken.is_empty(), "{broken:?}");
+    let [one, _] = assignments.as_slice() else { panic!("{assignments:?}") };
+    assert_eq!((one.protocol, one.sport), (Some(Protocol::Sctp), Some(40_001)));
+    assert_eq!((left_out.repeated, left_out.packets.mid_stream), (1, 1));
+}
+
+/// An IP packet with `content` of this protocol.
+fn carrying(number: u8, content: &[u8]) -> Vec<u8> {
+    // Of UDP the content comes behind eight bytes.
+    let mut packet = udp((CLIENT, 1), (SERVER, 2), content);
+    packet.drain(20..28);
+    let len = u16::try_from(packet.len()).unwrap().to_be_bytes();
+    packet[2..4].copy_from_slice(&len);
+    packet[9] = number;
+    packet
+}
+
+#[test]
+fn packets_in_tunnels_of_ip_and_ethernet_are_read() {
+    let (inner, frame) = (ip_syn(40_000, 1), ethernet(&ip_syn(40_000, 1)));
+    let gre = |header: &[u8], content: &[u8]| carrying(47, &[header, content].concat());
+    let tunnels = [
+        ("IPIP", carrying(4, &inner)),
+        ("6in4", carrying(41, &ip6_syn(40_000))),
+        ("GRE", gre(&[0, 0, 8, 0], &inner)),
+        ("GRE with key", gre(&[0x20, 0, 8, 0, 0, 0, 0, 9], &inner)),
+        ("GRE with Ethernet", gre(&[0, 0, 0x65, 0x58], &frame)),
+        ("ERSPAN", gre(&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], &frame)),
+        (
+            "ERSPAN III",
+            gre(&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &frame),
+        ),
+    ];
+    for (name, packet) in &tunnels {
+        assert_eq!(sports(pcap(101, std::slice::from_ref(packet))), [Some(40_000)], "{name}");
+    }
+    let of_type =
+        |ether_type: [u8; 2], content: &[u8]| [&[0; 12], ether_type.as_slice(), content].concat();
+    let two_labels = [&[0, 1, 0, 0x40, 0, 2, 1, 0x40], inner.as_slice()].concat();
+    let with_word = [&[0, 1, 1, 0x40, 0, 0, 0, 0], frame.as_slice()].concat();
+    let session = [&[0x11, 0, 0, 1, 0, 42, 0, 0x21], inner.as_slice()].concat();
+    let frames = [
+        ("MPLS", of_type([0x88, 0x47], &two_labels)),
+        ("MPLS with Ethernet", of_type([0x88, 0x47], &with_word)),
+        ("PPPoE", of_type([0x88, 0x64], &session)),
+        (
+            "PPPoE in a VLAN",
+            of_type([0x81, 0], &[&[0, 5, 0x88, 0x64], session.as_slice()].concat()),
+        ),
+    ];
+    for (name, packet) in &frames {
+        assert_eq!(sports(pcap(1, std::slice::from_ref(packet))), [Some(40_000)], "{name}");
+    }
+}
+
+#[test]
+fn a_first_fragment_has_ports_and_a_later_one_has_none() {
+    let (mut first, mut later) = (ip_syn(40_000, 1), ip_syn(40_002, 1));
+    first[6..8].copy_from_slice(&[0x20, 0]);
+    later[6..8].copy_from_slice(&[0, 9]);
+    let (assignments, _, left_out) = read(pcap(101, &[first, later]));
+    assert_eq!(assignments.iter().map(|a| a.sport).collect::<Vec<_>>(), [Some(40_000)]);
+    assert_eq!(left_out.packets.fragments, 1);
 }
 
 #[test]

@@ -1,0 +1,128 @@
+//! The packets of a capture, by what they are.
+
+use serde::Serialize;
+
+/// Packets that tell of no port that was chosen, and SYN packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketKind {
+    /// TCP or SCTP that begins a connection.
+    Syn,
+    /// The answer to it.
+    SynAck,
+    /// TCP or SCTP of a connection that has begun.
+    MidStream,
+    /// UDP.
+    Udp,
+    /// `ICMP`, and `ICMPv6`.
+    Icmp,
+    /// Other protocols of IP, and tunnels that are not opened.
+    OtherIp,
+    /// ARP, spanning tree, and whatever else is no IP.
+    NotIp,
+    /// Fragments but the first: they have no ports.
+    Fragment,
+    /// Encrypted frames of Wi-Fi, and ESP.
+    Encrypted,
+    /// Cut off, or damaged, before the ports.
+    Damaged,
+}
+
+/// How many packets a capture has of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Packets {
+    /// TCP or SCTP that begins a connection.
+    pub syn: u64,
+    /// The answer to it.
+    pub syn_ack: u64,
+    /// TCP or SCTP of connections that had begun.
+    pub mid_stream: u64,
+    /// UDP.
+    pub datagrams: u64,
+    /// `ICMP`, and `ICMPv6`.
+    pub icmp: u64,
+    /// Other protocols of IP, and tunnels that are not opened.
+    pub other_ip: u64,
+    /// No IP at all.
+    pub not_ip: u64,
+    /// Fragments but the first.
+    pub fragments: u64,
+    /// Encrypted.
+    pub encrypted: u64,
+    /// Cut off, or damaged, before the ports.
+    pub damaged: u64,
+}
+
+impl Packets {
+    /// Counts one more.
+    pub fn count(&mut self, kind: PacketKind) {
+        let counter = match kind {
+            PacketKind::Syn => &mut self.syn,
+            PacketKind::SynAck => &mut self.syn_ack,
+            PacketKind::MidStream => &mut self.mid_stream,
+            PacketKind::Udp => &mut self.datagrams,
+            PacketKind::Icmp => &mut self.icmp,
+            PacketKind::OtherIp => &mut self.other_ip,
+            PacketKind::NotIp => &mut self.not_ip,
+            PacketKind::Fragment => &mut self.fragments,
+            PacketKind::Encrypted => &mut self.encrypted,
+            PacketKind::Damaged => &mut self.damaged,
+        };
+        *counter += 1;
+    }
+
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.by_kind().iter().map(|(count, _)| count).sum()
+    }
+
+    /// In words: "9 packets: 6 of UDP between …, 3 of …"; the most first.
+    pub fn in_words(&self) -> String {
+        let all = self.all();
+        let mut kinds = self.by_kind();
+        kinds.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        let kinds: Vec<_> = kinds
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        match (all, kinds.as_slice()) {
+            (0, _) => "no packet".to_owned(),
+            (1, [_]) => format!("1 packet: {}", kinds.join(", ")),
+            _ => format!("{all} packets: {}", kinds.join(", ")),
+        }
+    }
+
+    fn by_kind(&self) -> [(u64, &'static str); 10] {
+        let Self { syn, syn_ack, mid_stream, datagrams, icmp, .. } = *self;
+        let Self { other_ip, not_ip, fragments, encrypted, damaged, .. } = *self;
+        [
+            (syn, "SYN"),
+            (syn_ack, "SYN-ACK"),
+            (mid_stream, "of connections that had begun before"),
+            (datagrams, "UDP without a client's port"),
+            (icmp, "ICMP"),
+            (other_ip, "of other protocols"),
+            (not_ip, "without IP"),
+            (fragments, "fragments"),
+            (encrypted, "encrypted"),
+            (damaged, "cut off before the ports"),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_told_by_kind_the_most_first() {
+        let mut packets = Packets::default();
+        assert_eq!(packets.in_words(), "no packet");
+        packets.count(PacketKind::Icmp);
+        assert_eq!(packets.in_words(), "1 packet: 1 ICMP");
+        packets.count(PacketKind::Udp);
+        packets.count(PacketKind::Udp);
+        assert_eq!(packets.in_words(), "3 packets: 2 UDP without a client's port, 1 ICMP");
+    }
+}
