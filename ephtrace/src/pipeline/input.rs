@@ -14,7 +14,7 @@ pub(crate) enum Input {
     /// A recording that is read when an item is asked for. It may block.
     Direct(Recording),
     /// A recording that a thread reads ahead. It never blocks.
-    Aside(Reader),
+    Aside(Box<Reader>),
 }
 
 impl Input {

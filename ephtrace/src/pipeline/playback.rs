@@ -126,7 +126,7 @@ impl Player {
         state: Shared,
         speed: f64,
     ) -> Result<Self> {
-        let mut replay = Replay::new(Source::Aside(reader), Reach::Window, io::sink());
+        let mut replay = Replay::new(Source::Aside(Box::new(reader)), Reach::Window, io::sink());
         let mut first: Option<Assignment> = None;
         while first.is_none() {
             let take = |assignment: &mut Assignment| {

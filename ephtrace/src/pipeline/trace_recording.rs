@@ -109,7 +109,7 @@ impl<'a> Player<'a> {
             begun: None,
             failure: output::not_written(settings),
         };
-        let replay = Replay::new(Input::Aside(reader), Reach::Window, io::stderr());
+        let replay = Replay::new(Input::Aside(Box::new(reader)), Reach::Window, io::stderr());
         Self { replay, writing, is_cut: false }
     }
 

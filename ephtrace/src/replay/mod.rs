@@ -1,9 +1,14 @@
 //! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
 
+mod array;
 pub mod budget;
 mod compressed;
+mod connections;
 pub mod error;
 pub mod item;
+mod lines;
+pub mod logs;
+mod named;
 mod names;
 pub mod ndjson;
 pub mod order;

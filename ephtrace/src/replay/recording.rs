@@ -22,18 +22,20 @@ use std::{
 };
 
 use super::{
+    array::Objects,
     budget::MaxMemory,
     compressed::{Compression, SharedEnd},
     error::ReplayError,
     item::{Broken, Item},
-    names, ndjson, parquet, pcap,
+    lines::Lines,
+    logs, named, names, ndjson, parquet, pcap,
 };
 use crate::model::{LeftOut, escape::shown, losses::Losses};
 
 /// Bytes that are read from a file at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Enough of the beginning to tell the formats apart.
+/// Enough of the beginning to tell the formats apart: each has as much.
 const MAGIC_BYTES: u64 = 4;
 
 /// The formats of recordings.
@@ -47,6 +49,8 @@ pub enum Format {
     Pcap,
     /// A capture of packets of the newer kind (Wireshark).
     Pcapng,
+    /// Text of another tool, or a table.
+    Log,
 }
 
 impl Format {
@@ -57,6 +61,7 @@ impl Format {
             Self::Parquet => "parquet",
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
+            Self::Log => "log",
         }
     }
 }
@@ -74,9 +79,10 @@ pub struct Recording {
 }
 
 enum Source {
-    Ndjson(ndjson::Reader<Box<dyn BufRead>>),
+    Ndjson(Box<ndjson::Reader<Box<dyn BufRead>>>),
     Parquet(Box<parquet::Reader>),
     Pcap(Box<pcap::Reader<Box<dyn Read>>>),
+    Log(Box<logs::Reader<Box<dyn BufRead>>>),
 }
 
 impl Recording {
@@ -128,20 +134,15 @@ impl Recording {
             (magic, input) = with_magic(unpacked).map_err(unreadable)?;
             end = Some(its_end);
         }
-        if let Some((what, advice)) = foreign(&magic) {
+        if let Some((what, advice)) = named::refused(&magic) {
             return Err(ReplayError::Format { file: name, what, advice });
         }
-        let format = format(&magic);
-        let source = match format {
-            // Told apart above: it is read from its end.
-            Format::Ndjson | Format::Parquet => {
-                let input = BufReader::with_capacity(READ_BYTES, input);
-                Source::Ndjson(ndjson::Reader::new(Box::new(input)))
-            }
-            Format::Pcap | Format::Pcapng => {
+        let (format, source) = match packets(&magic) {
+            Some(format) => {
                 let reader = pcap::Reader::new(input, format == Format::Pcapng);
-                Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?))
+                (format, Source::Pcap(Box::new(reader.ok_or_else(|| damaged(&name))?)))
             }
+            None => text(&name, input)?,
         };
         Ok(Self { name, format, source, is_stream: false, end, is_over: false })
     }
@@ -164,7 +165,9 @@ impl Recording {
     /// The packets of a capture that were left out so far.
     pub fn left_out(&self) -> LeftOut {
         match &self.source {
-            Source::Ndjson(_) | Source::Parquet(_) => LeftOut::default(),
+            Source::Ndjson(reader) => reader.left_out(),
+            Source::Parquet(_) => LeftOut::default(),
+            Source::Log(reader) => reader.left_out(),
             Source::Pcap(reader) => reader.left_out(),
         }
     }
@@ -176,6 +179,7 @@ impl Recording {
         match &self.source {
             Source::Ndjson(reader) => reader.instead(),
             Source::Parquet(reader) => reader.instead(),
+            Source::Log(reader) => Some(reader.instead()),
             Source::Pcap(reader) => {
                 Some(format!("it has {}", reader.left_out().packets.in_words()))
             }
@@ -185,15 +189,11 @@ impl Recording {
     /// What else is to be said of how it was read, a sentence each: values under keys of ours that
     /// are something else.
     pub fn notes(&self) -> Vec<String> {
-        let Source::Ndjson(reader) = &self.source else { return Vec::new() };
-        let values = reader.left_out_values().iter();
-        values
-            .map(|(key, n)| {
-                format!(
-                    "{n} values of '{key}' are of another type than ephtrace's, and were left out"
-                )
-            })
-            .collect()
+        match &self.source {
+            Source::Ndjson(reader) => reader.notes(),
+            Source::Log(reader) => vec![reader.note()],
+            Source::Parquet(_) | Source::Pcap(_) => Vec::new(),
+        }
     }
 
     /// Whether it says that it has not ended: what was seen and lost last is not in it. A Parquet
@@ -203,7 +203,7 @@ impl Recording {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),
             Source::Ndjson(reader) => self.is_damaged() || (self.is_over && reader.is_cut()),
-            Source::Pcap(_) => self.is_damaged(),
+            Source::Pcap(_) | Source::Log(_) => self.is_damaged(),
         }
     }
 
@@ -224,7 +224,7 @@ impl Recording {
     pub fn kernel_release(&self) -> Option<&str> {
         match &self.source {
             Source::Parquet(reader) => reader.kernel_release(),
-            Source::Ndjson(_) | Source::Pcap(_) => None,
+            Source::Ndjson(_) | Source::Pcap(_) | Source::Log(_) => None,
         }
     }
 
@@ -234,6 +234,7 @@ impl Recording {
             Source::Ndjson(reader) => reader.losses(),
             Source::Parquet(reader) => reader.losses(),
             Source::Pcap(reader) => reader.losses(),
+            Source::Log(reader) => reader.losses(),
         };
         names::add_loss(&mut losses, "unreadable", u64::from(self.is_damaged()));
         losses
@@ -248,6 +249,7 @@ impl Iterator for Recording {
             Source::Ndjson(reader) => reader.next(),
             Source::Parquet(reader) => reader.next(),
             Source::Pcap(reader) => reader.next(),
+            Source::Log(reader) => reader.next(),
         };
         let Some(item) = item else {
             // The damage is told once.
@@ -289,7 +291,9 @@ pub(crate) fn without_assignments(name: &str, format: Format, instead: &str) -> 
              any -w FILE 'tcp[tcpflags] & tcp-syn != 0 or udp or sctp'`, or trace on the host by \
              `sudo ephtrace record FILE`"
         }
-        Format::Ndjson | Format::Parquet => "make a recording by `sudo ephtrace record FILE`",
+        Format::Ndjson | Format::Parquet | Format::Log => {
+            "make a recording by `sudo ephtrace record FILE`"
+        }
     };
     format!("{name} has no assignment: {instead}; {advice}")
 }
@@ -330,15 +334,46 @@ fn damaged(name: &str) -> ReplayError {
 }
 
 /// By the first bytes: those of a capture in either order of bytes, with micro- or nanoseconds.
-fn format(magic: &[u8]) -> Format {
+fn packets(magic: &[u8]) -> Option<Format> {
     match magic {
-        [0x0a, 0x0d, 0x0d, 0x0a] => Format::Pcapng,
+        [0x0a, 0x0d, 0x0d, 0x0a] => Some(Format::Pcapng),
         [0xa1, 0xb2, 0xc3, 0xd4]
         | [0xd4, 0xc3, 0xb2, 0xa1]
         | [0xa1, 0xb2, 0x3c, 0x4d]
-        | [0x4d, 0x3c, 0xb2, 0xa1] => Format::Pcap,
-        _ => Format::Ndjson,
+        | [0x4d, 0x3c, 0xb2, 0xa1] => Some(Format::Pcap),
+        _ => None,
     }
+}
+
+/// The objects of a JSON list one a line; anything else as it is.
+fn one_a_line(mut input: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
+    if input.fill_buf()?.trim_ascii_start().first() != Some(&b'[') {
+        return Ok(input);
+    }
+    // Conntrack has times in brackets.
+    if input.fill_buf()?.trim_ascii_start().get(1).is_some_and(u8::is_ascii_digit) {
+        return Ok(input);
+    }
+    Ok(Box::new(BufReader::with_capacity(READ_BYTES, Objects::new(input))))
+}
+
+/// By the first line: the log of a tool, or one JSON object a line.
+fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayError> {
+    let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(READ_BYTES, input));
+    let unreadable = |cause| ReplayError::Read { file: name.to_owned(), cause };
+    let mut lines = Lines::new(one_a_line(input).map_err(unreadable)?);
+    // What tools of bcc say before their table.
+    while lines.first().map_err(unreadable)?.starts_with(b"Tracing ") {
+        lines.pass();
+    }
+    let first = lines.first().map_err(unreadable)?;
+    let log = str::from_utf8(first).map_or(Ok(None), logs::Log::of);
+    let log =
+        log.map_err(|(what, advice)| ReplayError::Format { file: name.to_owned(), what, advice })?;
+    Ok(match log {
+        Some(log) => (Format::Log, Source::Log(Box::new(logs::Reader::new(lines, log)))),
+        None => (Format::Ndjson, Source::Ndjson(Box::new(ndjson::Reader::new(lines)))),
+    })
 }
 
 /// The first bytes of an input, and all of it.
@@ -347,23 +382,4 @@ fn with_magic(mut input: Box<dyn Read>) -> io::Result<(Vec<u8>, Box<dyn Read>)> 
     input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;
     let all = Cursor::new(magic.clone()).chain(input);
     Ok((magic, Box::new(all)))
-}
-
-/// What files are that are often given in place of a recording, and what to do.
-fn foreign(magic: &[u8]) -> Option<(&'static str, &'static str)> {
-    match magic {
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] => {
-            Some(("compressed twice", "take it apart once, such as by `gzip -d` or `zstd -d`"))
-        }
-        [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
-        [0x34, 0xcd, 0xb2, 0xa1] | [0xa1, 0xb2, 0xcd, 0x34] => Some((
-            "a capture in the modified format of old versions of Linux's tcpdump",
-            "use `tcpdump -r FILE -w - | ephtrace report -`",
-        )),
-        magic if magic == parquet::MAGIC => Some((
-            "a Parquet file, which is read from its end",
-            "name the file as it is: a pipe, and what is compressed, can't be read backwards",
-        )),
-        _ => None,
-    }
 }

@@ -280,6 +280,11 @@ fn what_is_no_recording_is_refused_with_advice() {
     };
     insta::assert_snapshot!(refused(&[0x34, 0xcd, 0xb2, 0xa1, 2, 0]), @"f is a capture in the modified format of old versions of Linux's tcpdump; use `tcpdump -r FILE -w - | ephtrace report -`");
     insta::assert_snapshot!(refused(&[0xfd, b'7', b'z', b'X', b'Z', 0]), @"f is compressed; use `xz -dc FILE | ephtrace report -`");
+    insta::assert_snapshot!(refused(b"BZh91AY"), @"f is compressed; use `bzip2 -dc FILE | ephtrace report -`");
+    insta::assert_snapshot!(refused(b"PK\x03\x04.."), @"f is a ZIP archive; use `unzip -p FILE | ephtrace report -`");
+    insta::assert_snapshot!(refused(b"snoop\0\0\0"), @"f is a capture of Solaris's snoop; use `editcap -F pcap FILE - | ephtrace report -`");
+    insta::assert_snapshot!(refused(b"version https://git-lfs.github.com/spec/v1\n"), @"f is a pointer of Git LFS in place of the file; fetch the file itself by `git lfs pull`");
+    insta::assert_snapshot!(refused(b"<!DOCTYPE html>"), @"f is HTML or XML, as a server answers in place of a file; download the file itself");
     insta::assert_snapshot!(refused(&gzip(&gzip(b"{}"))), @"f is compressed twice; take it apart once, such as by `gzip -d` or `zstd -d`");
     insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which is read from its end; name the file as it is: a pipe, and what is compressed, can't be read backwards");
     let missing = Recording::open(Path::new("/nonexistent/f")).err().unwrap().to_string();

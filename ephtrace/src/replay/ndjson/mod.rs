@@ -8,32 +8,80 @@
 
 mod foreign;
 mod line;
+#[cfg(test)]
+mod tests;
+mod tools;
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, Read as _},
+    io::{self, BufRead},
     str::Utf8Error,
 };
 
 use serde::{Deserialize, de::DeserializeSeed as _};
 
-use self::line::Line;
+use self::{line::Line, tools::Tool};
 use super::{
+    connections::Connections,
     item::{Broken, Item},
+    lines::{Length, Lines, MAX_LINE_BYTES},
+    logs::Clock,
     names,
 };
-use crate::model::{Assignment, Draft, losses::Losses};
-
-/// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
-pub const MAX_LINE_BYTES: u64 = 64 << 10;
+use crate::model::{Assignment, Draft, LeftOut, losses::Losses};
 
 /// Reads assignments from lines.
 pub struct Reader<R> {
-    input: R,
-    line: Vec<u8>,
-    number: u64,
+    lines: Lines<R>,
     said: Said,
     draft: Box<Draft>,
+    others: Others,
+}
+
+/// Lines of other tools.
+#[derive(Default)]
+struct Others {
+    /// The one that wrote the line before.
+    tool: Option<Tool>,
+    clock: Clock,
+    connections: Connections,
+    /// Lines that tell of no connection's beginning.
+    other: u64,
+}
+
+impl Others {
+    /// What a line says if it is one of another tool's.
+    fn read(&mut self, line: &str) -> Option<tools::Said> {
+        let mut tools = self.tool.into_iter().chain(Tool::ALL);
+        let (tool, said) =
+            tools.find_map(|tool| Some((tool, tool.read(line, &mut self.clock)?)))?;
+        self.tool = Some(tool);
+        Some(said)
+    }
+
+    fn item(&mut self, said: tools::Said) -> Option<Item> {
+        let ts_ns = self.clock.now_ns();
+        let sent = match said {
+            tools::Said::Connection(sent) => Some(sent),
+            tools::Said::Packet(told) => self.connections.assigned(ts_ns, told),
+            tools::Said::Other => {
+                self.other += 1;
+                None
+            }
+        };
+        sent.map(|sent| sent.assignment(ts_ns))
+    }
+
+    fn instead(&self) -> Option<String> {
+        let (name, packets) = (self.tool?.name(), self.connections.left_out.packets);
+        Some(match packets.all() {
+            0 => format!(
+                "it is {name}, and none of its lines tells of a connection's beginning (lines: {})",
+                self.other
+            ),
+            _ => format!("it is {name} with {}", packets.in_words()),
+        })
+    }
 }
 
 /// What lines say that are no assignments.
@@ -92,9 +140,9 @@ impl Said {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// From the beginning of `input`.
-    pub fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0, said: Said::default(), draft: Box::default() }
+    /// From the beginning of what is to be read.
+    pub(super) fn new(lines: Lines<R>) -> Self {
+        Self { lines, said: Said::default(), draft: Box::default(), others: Others::default() }
     }
 
     /// Whether a stream of ephtrace lacks its end, as far as it was read.
@@ -104,6 +152,10 @@ impl<R: BufRead> Reader<R> {
 
     /// What the lines are, where none is an assignment: nothing to say if ephtrace traced nothing.
     pub fn instead(&self) -> Option<String> {
+        let other = self.others.instead();
+        if other.is_some() {
+            return other;
+        }
         let Said { foreign, foreign_type, is_ours, .. } = &self.said;
         match foreign_type {
             _ if *is_ours => None,
@@ -118,9 +170,20 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Values that were left out, as their type is not the one of their key: the key, and how many.
-    pub fn left_out_values(&self) -> &BTreeMap<&'static str, u64> {
-        &self.said.left_out
+    /// The packets of a log of packets, and those that were left out.
+    pub fn left_out(&self) -> LeftOut {
+        self.others.connections.left_out
+    }
+
+    /// What else is to be said of how it was read, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let tool = self.others.tool.map(|tool| {
+            format!("read as {}: whether the kernel chose a port is not in it", tool.name())
+        });
+        let values = self.said.left_out.iter().map(|(key, n)| {
+            format!("{n} values of '{key}' are of another type than ephtrace's, and were left out")
+        });
+        tool.into_iter().chain(values).collect()
     }
 
     /// What is missing so far: what `loss` lines say, and what can't be read.
@@ -128,34 +191,26 @@ impl<R: BufRead> Reader<R> {
         self.said.losses
     }
 
-    /// Reads one line into `self.line`; `None` at the end, `Some(false)` if it is too long.
-    fn read_line(&mut self) -> io::Result<Option<bool>> {
-        self.line.clear();
-        let mut input = self.input.by_ref().take(MAX_LINE_BYTES);
-        let read = input.read_until(b'\n', &mut self.line)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        let whole = self.line.ends_with(b"\n") || (read as u64) < MAX_LINE_BYTES;
-        if !whole {
-            skip_line(&mut self.input)?;
-        }
-        Ok(Some(whole))
-    }
-
     fn item(&mut self) -> Option<Item> {
-        let text = match &*self.line {
-            [0xef, 0xbb, 0xbf, rest @ ..] if self.number == 1 => rest,
-            line => line,
-        };
+        let text = self.lines.line();
         if text.trim_ascii().is_empty() {
             return None;
+        }
+        // What wrote the line before has most likely written this one.
+        if self.others.tool.is_some()
+            && let Some(said) = str::from_utf8(text).ok().and_then(|text| self.others.read(text))
+        {
+            return self.others.item(said);
         }
         let reason = match parse(text, &mut self.draft, &mut self.said.left_out) {
             Ok(assignment) => return Some(Item::Assignment(assignment)),
             Err(reason) => reason,
         };
+        if !self.said.is_ours
+            && let Some(said) = str::from_utf8(text).ok().and_then(|text| self.others.read(text))
+        {
+            return self.others.item(said);
+        }
         match other(text) {
             Some(other) => {
                 self.said.take(&other);
@@ -167,7 +222,7 @@ impl<R: BufRead> Reader<R> {
 
     fn broken(&mut self, reason: String) -> Item {
         names::add_loss(&mut self.said.losses, "unreadable", 1);
-        Item::Broken(Broken { unit: "line", number: self.number, reason })
+        Item::Broken(Broken { unit: "line", number: self.lines.number(), reason })
     }
 }
 
@@ -176,14 +231,14 @@ impl<R: BufRead> Iterator for Reader<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.read_line() {
+            match self.lines.next() {
                 Ok(None) => return None,
-                Ok(Some(true)) => {
+                Ok(Some(Length::Whole)) => {
                     if let Some(item) = self.item() {
                         return Some(Ok(item));
                     }
                 }
-                Ok(Some(false)) => {
+                Ok(Some(Length::TooLong)) => {
                     let reason = format!("longer than {MAX_LINE_BYTES} bytes");
                     return Some(Ok(self.broken(reason)));
                 }
@@ -240,22 +295,4 @@ fn in_words(error: &serde_json::Error) -> String {
 
 fn not_utf8(error: &Utf8Error) -> String {
     format!("no UTF-8, column {}", error.valid_up_to() + 1)
-}
-
-fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
-    loop {
-        let (used, done) = match input.fill_buf() {
-            Ok([]) => return Ok(()),
-            Ok(bytes) => match bytes.iter().position(|&byte| byte == b'\n') {
-                Some(end) => (end + 1, true),
-                None => (bytes.len(), false),
-            },
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        input.consume(used);
-        if done {
-            return Ok(());
-        }
-    }
 }

@@ -13,7 +13,6 @@
 mod content;
 mod link;
 mod packet;
-mod recent;
 mod tunnel;
 mod wireless;
 
@@ -24,13 +23,12 @@ use pcap_parser::{
     traits::{PcapNGPacketBlock as _, PcapReaderIterator},
 };
 
-use self::{
-    link::Link,
-    packet::{Sent, Told},
-    recent::{RecentFlows, RecentSyns},
+use self::link::Link;
+use super::{
+    connections::{Connections, Told},
+    item::{Broken, Item},
 };
-use super::item::{Broken, Item};
-use crate::model::{Assignment, FlowKey, LeftOut, PacketKind, losses::Losses};
+use crate::model::{LeftOut, losses::Losses};
 
 /// Bytes of a capture that are held at once.
 const BUFFER_BYTES: usize = 512 << 10;
@@ -46,10 +44,8 @@ const MAX_INTERFACES: usize = 65_536;
 pub struct Reader<R: Read> {
     blocks: Blocks<R>,
     interfaces: Vec<Interface>,
-    seen: RecentSyns,
-    flows: RecentFlows,
+    connections: Connections,
     packets: u64,
-    left_out: LeftOut,
     unreadable: u64,
     ended: bool,
 }
@@ -116,10 +112,8 @@ impl<R: Read> Reader<R> {
         Some(Self {
             blocks,
             interfaces: Vec::new(),
-            seen: RecentSyns::default(),
-            flows: RecentFlows::default(),
+            connections: Connections::default(),
             packets: 0,
-            left_out: LeftOut::default(),
             unreadable: 0,
             ended: false,
         })
@@ -132,7 +126,7 @@ impl<R: Read> Reader<R> {
 
     /// All packets so far, and which were left out.
     pub fn left_out(&self) -> LeftOut {
-        self.left_out
+        self.connections.left_out
     }
 
     /// What the next block means; `None` at the end.
@@ -181,54 +175,14 @@ impl<R: Read> Reader<R> {
             Found::Packet { ts_ns, told } => {
                 self.packets += 1;
                 match told {
-                    Ok(told) => self.assigned(ts_ns, told).map(|sent| assignment(ts_ns, sent)),
+                    Ok(told) => {
+                        let sent = self.connections.assigned(ts_ns, told)?;
+                        Some(sent.assignment(ts_ns))
+                    }
                     Err(reason) => Some(self.broken(self.packets, reason)),
                 }
             }
         }
-    }
-
-    /// What a packet tells of a port that was given, and of which no other packet told before.
-    fn assigned(&mut self, ts_ns: u64, told: Told) -> Option<Sent> {
-        let packets = &mut self.left_out.packets;
-        match told {
-            Told::Nothing(kind) => {
-                packets.count(kind);
-                None
-            }
-            Told::Datagram(sent) => {
-                packets.count(PacketKind::Udp);
-                self.flows.begins(sent, ts_ns).then_some(sent)
-            }
-            Told::Begun(sent) => {
-                packets.count(PacketKind::Syn);
-                self.flows.is_new(Sent { sequence: None, ..sent }, ts_ns);
-                if !self.seen.is_new(sent) {
-                    self.left_out.repeated += 1;
-                    return None;
-                }
-                self.before_nat(ts_ns, sent)
-            }
-            Told::Answered(sent) => {
-                packets.count(PacketKind::SynAck);
-                // What is sent in the SYN (TCP Fast Open) changes the number that comes back.
-                let is_new = self.flows.is_new(Sent { sequence: None, ..sent }, ts_ns);
-                if !is_new || !self.seen.is_new(sent) {
-                    return None;
-                }
-                let sent = self.before_nat(ts_ns, sent)?;
-                self.left_out.known_by_answer += 1;
-                Some(sent)
-            }
-        }
-    }
-
-    /// Unless a NAT of the same host made it of another one.
-    fn before_nat(&mut self, ts_ns: u64, sent: Sent) -> Option<Sent> {
-        let Some(original) = self.seen.original_of(sent, ts_ns) else { return Some(sent) };
-        self.left_out.translated += 1;
-        self.left_out.translated_kept_port += u64::from(original.sport == sent.sport);
-        None
     }
 
     fn broken(&mut self, number: u64, reason: String) -> Item {
@@ -256,17 +210,6 @@ impl<R: Read> Iterator for Reader<R> {
         }
         None
     }
-}
-
-fn assignment(ts_ns: u64, sent: Sent) -> Item {
-    let Sent { protocol, saddr, sport, daddr, dport, .. } = sent;
-    Item::Assignment(Assignment {
-        ts_ns,
-        flow: FlowKey { netns: None, saddr, daddr: Some(daddr), dport: Some(dport) },
-        protocol: Some(protocol),
-        sport: Some(sport),
-        ..Assignment::default()
-    })
 }
 
 /// Why there is no next block.

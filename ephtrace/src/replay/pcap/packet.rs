@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use etherparse::{
-    EtherType, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket,
-};
+use etherparse::{EtherType, IpNumber, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket};
 
 use super::{content::Content, link::Link, tunnel};
-use crate::model::{PacketKind, Protocol};
+use crate::{
+    model::{PacketKind, Protocol},
+    replay::connections::{Sent, Told},
+};
 
 /// Bytes of a TCP header up to the flags. Captures may be cut off right behind.
 const TCP_FLAGS_END: usize = 14;
@@ -19,13 +20,6 @@ const UDP_HEADER: usize = 8;
 const SCTP_INIT_END: usize = 12 + 4 + 12;
 const SCTP_INIT: u8 = 1;
 
-/// Services listen below this port, and nobody is given one of them.
-const SERVICES_END: u16 = 1024;
-
-/// Linux gives ports from here on, and most others from above it: a port below is rather a
-/// service's than one above.
-const EPHEMERAL_BEGIN: u16 = 32_768;
-
 /// Tunnels within tunnels that are opened.
 const MAX_TUNNELS: u32 = 4;
 
@@ -36,32 +30,6 @@ const ACK: u8 = 0x10;
 const SYN_ACK: u8 = SYN | ACK;
 
 /// What a packet tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// A client begins a connection.
-    Begun(Sent),
-    /// A server agrees to one: what the client sent is known by that.
-    Answered(Sent),
-    /// A datagram, which has no beginning.
-    Datagram(Sent),
-    /// Nothing of a client's port.
-    Nothing(PacketKind),
-}
-
-/// What a client sends from a port of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Sent {
-    pub(super) protocol: Protocol,
-    pub(super) saddr: IpAddr,
-    pub(super) daddr: IpAddr,
-    pub(super) sport: u16,
-    pub(super) dport: u16,
-    /// The first sequence number of a connection: the same if the packet is sent again. `None` for
-    /// UDP.
-    pub(super) sequence: Option<u32>,
-}
-
-/// What a packet tells; `None` if its frame is cut off.
 pub(super) fn read(link: Link, frame: &[u8]) -> Told {
     link.content(frame).map_or(Told::Nothing(PacketKind::Damaged), |it| inside(&it, MAX_TUNNELS))
 }
@@ -104,10 +72,12 @@ fn sliced(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Told {
             (from_to, ip.payload())
         }
         Some(LaxNetSlice::Ipv6(ip)) => {
-            if ip.extensions().clone().into_iter().any(|part| is_later_fragment(&part)) {
+            let header = ip.header();
+            if ip.payload().fragmented
+                && is_later_fragment(header.next_header(), ip.extensions().slice())
+            {
                 return Told::Nothing(PacketKind::Fragment);
             }
-            let header = ip.header();
             let from_to = (header.source_addr().into(), header.destination_addr().into());
             (from_to, ip.payload())
         }
@@ -117,9 +87,21 @@ fn sliced(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Told {
     transport(addresses, payload, tunnels)
 }
 
-fn is_later_fragment(extension: &Ipv6ExtensionSlice<'_>) -> bool {
-    let Ipv6ExtensionSlice::Fragment(part) = extension else { return false };
-    part.fragment_offset().value() > 0
+/// Whether this IPv6 packet is a fragment but the first. By hand: the crate's own walk over the
+/// headers (0.21) reads behind the end of a packet that is cut off in one of them.
+fn is_later_fragment(first: IpNumber, mut headers: &[u8]) -> bool {
+    let mut kind = first;
+    while let Some(&[next, len, high, low, ..]) = headers.first_chunk::<8>() {
+        let bytes = match kind {
+            IpNumber::IPV6_FRAGMENTATION_HEADER => {
+                return u16::from_be_bytes([high, low]) >> 3 > 0;
+            }
+            IpNumber::AUTHENTICATION_HEADER => 4 * (usize::from(len) + 2),
+            _ => 8 * (usize::from(len) + 1),
+        };
+        (kind, headers) = (IpNumber(next), headers.get(bytes..).unwrap_or_default());
+    }
+    false
 }
 
 /// A frame of Ethernet with something else in it than IP.
@@ -195,19 +177,4 @@ fn sent(
     let ports: &[u8; 4] = data.first_chunk()?;
     let [sport, dport] = [[ports[0], ports[1]], [ports[2], ports[3]]].map(u16::from_be_bytes);
     Some(Sent { protocol, saddr, daddr, sport, dport, sequence })
-}
-
-impl Sent {
-    /// The other way round.
-    pub(super) fn reversed(self) -> Self {
-        let Self { saddr, daddr, sport, dport, .. } = self;
-        Self { saddr: daddr, daddr: saddr, sport: dport, dport: sport, ..self }
-    }
-
-    /// Whether a client may have sent this datagram from a port that it was given: an answer looks
-    /// like a question, and a program may name the same port on both sides.
-    pub(super) fn may_be_a_client_s(self) -> bool {
-        let is_answer = self.dport >= EPHEMERAL_BEGIN && self.sport < EPHEMERAL_BEGIN;
-        self.dport != 0 && self.sport >= SERVICES_END && self.sport != self.dport && !is_answer
-    }
 }

@@ -6,7 +6,7 @@ use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Packets, Protocol};
+use crate::model::{Assignment, FlowKey, Packets, Protocol};
 
 mod beyond_syns;
 

@@ -129,6 +129,37 @@ fn a_first_fragment_has_ports_and_a_later_one_has_none() {
     let (assignments, _, left_out) = read(pcap(101, &[first, later]));
     assert_eq!(assignments.iter().map(|a| a.sport).collect::<Vec<_>>(), [Some(40_000)]);
     assert_eq!(left_out.packets.fragments, 1);
+    // The same of IPv6, behind a header of options.
+    let fragment = |sport: u16, offset: u16| {
+        let syn = ip6_syn(sport);
+        let [high, low] = (offset << 3 | 1).to_be_bytes();
+        let options = [44, 0, 1, 4, 0, 0, 0, 0];
+        let fragment = [6, 0, high, low, 0, 0, 0, 7];
+        let mut packet = [&syn[..40], &options, &fragment, &syn[40..]].concat();
+        packet[4..6].copy_from_slice(&36_u16.to_be_bytes());
+        packet[6] = 0;
+        packet
+    };
+    let packets = [fragment(40_004, 0), fragment(40_006, 90)];
+    let (assignments, _, left_out) = read(pcap(101, &packets));
+    assert_eq!(assignments.iter().map(|a| a.sport).collect::<Vec<_>>(), [Some(40_004)]);
+    assert_eq!(left_out.packets.fragments, 1);
+}
+
+#[test]
+fn headers_of_ipv6_that_are_cut_off_do_no_harm() {
+    for kind in [0, 43, 44, 51, 60, 135] {
+        for (len, cut) in
+            (0..=255_u8).flat_map(|len| [(len, 41), (len, 42), (len, 44), (len, 47), (len, 55)])
+        {
+            let mut packet = ip6_syn(40_000);
+            packet[6] = kind;
+            packet.splice(40..40, [kind, len, 0, 1, 0, 0, 0, 0]);
+            packet.truncate(cut);
+            let told = packet::read(Link::Raw, &packet);
+            assert!(matches!(told, Told::Nothing(_)), "{kind} {len} {cut}: {told:?}");
+        }
+    }
 }
 
 #[test]

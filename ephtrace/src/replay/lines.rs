@@ -1,0 +1,99 @@
+//! Lines of text, none of them longer than may be held.
+
+use std::io::{self, BufRead, Read as _};
+
+/// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
+pub(super) const MAX_LINE_BYTES: u64 = 64 << 10;
+
+/// Lines of an input, with their numbers.
+pub(super) struct Lines<R> {
+    input: R,
+    line: Vec<u8>,
+    number: u64,
+    /// The line was looked at, and is to be read yet.
+    ahead: Option<Length>,
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    Whole,
+    /// Longer than [`MAX_LINE_BYTES`]; the rest was skipped.
+    TooLong,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// From the beginning of `input`.
+    pub(super) fn new(input: R) -> Self {
+        Self { input, line: Vec::new(), number: 0, ahead: None }
+    }
+
+    /// The first line that is not empty, which stays to be read; empty at the end. A mark of the
+    /// order of bytes is dropped.
+    pub(super) fn first(&mut self) -> io::Result<&[u8]> {
+        if self.ahead.is_none() {
+            self.line.clear();
+        }
+        while self.ahead.is_none()
+            && let Some(length) = self.next()?
+        {
+            if self.number == 1 && self.line.starts_with(&[0xef, 0xbb, 0xbf]) {
+                self.line.drain(..3);
+            }
+            self.ahead = Some(length).filter(|_| !self.line.trim_ascii().is_empty());
+        }
+        Ok(self.line())
+    }
+
+    /// Passes over the line that was looked at.
+    pub(super) fn pass(&mut self) {
+        self.ahead = None;
+    }
+
+    /// Reads one line; `None` at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Length>> {
+        if let Some(length) = self.ahead.take() {
+            return Ok(Some(length));
+        }
+        self.line.clear();
+        let mut input = self.input.by_ref().take(MAX_LINE_BYTES);
+        let read = input.read_until(b'\n', &mut self.line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.line.ends_with(b"\n") || (read as u64) < MAX_LINE_BYTES {
+            return Ok(Some(Length::Whole));
+        }
+        skip_line(&mut self.input)?;
+        Ok(Some(Length::TooLong))
+    }
+
+    /// What was read last.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// Its number, from 1 on.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let (used, done) = match input.fill_buf() {
+            Ok([]) => return Ok(()),
+            Ok(bytes) => match bytes.iter().position(|&byte| byte == b'\n') {
+                Some(end) => (end + 1, true),
+                None => (bytes.len(), false),
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        input.consume(used);
+        if done {
+            return Ok(());
+        }
+    }
+}

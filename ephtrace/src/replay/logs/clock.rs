@@ -1,0 +1,84 @@
+//! Times as logs have them: seconds, dates, the time of day, or none.
+
+use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
+
+const NS_A_SECOND: u64 = 1_000_000_000;
+const DAY_NS: u64 = 86_400 * NS_A_SECOND;
+
+/// The time of the line that was read last.
+#[derive(Debug, Default)]
+pub(in crate::replay) struct Clock {
+    now_ns: u64,
+    /// Days that have begun since the first line, where only the time of day is told.
+    days: u64,
+    has_times: bool,
+}
+
+impl Clock {
+    /// When the last line happened, in nanoseconds since the Unix epoch.
+    pub(in crate::replay) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// Whether any line told its time.
+    pub(in crate::replay) fn has_times(&self) -> bool {
+        self.has_times
+    }
+
+    /// A line without a time: later than the one before.
+    pub(in crate::replay) fn next(&mut self) {
+        self.now_ns += 1;
+    }
+
+    /// Takes the time of a line as it is.
+    pub(in crate::replay) fn set_ns(&mut self, now_ns: u64) {
+        (self.now_ns, self.has_times) = (now_ns, true);
+    }
+
+    /// Takes the time of a line; `None` if it is none.
+    pub(in crate::replay) fn set(&mut self, text: &str) -> Option<()> {
+        let now_ns = seconds(text).or_else(|| date(text)).or_else(|| self.of_day(text))?;
+        (self.now_ns, self.has_times) = (now_ns, true);
+        Some(())
+    }
+
+    /// The time of day, `HH:MM:SS` with a fraction if need be.
+    fn of_day(&mut self, text: &str) -> Option<u64> {
+        let mut parts = text.split(':');
+        let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
+        let seconds = seconds(parts.next()?)?;
+        let is_time = parts.next().is_none() && hours < 24 && minutes < 60;
+        let ns = is_time.then_some((hours * 60 + minutes) * 60 * NS_A_SECOND + seconds)?;
+        // Half a day back is another day; less is out of order.
+        if self.has_times && self.days * DAY_NS + ns + DAY_NS / 2 < self.now_ns {
+            self.days += 1;
+        }
+        Some(self.days * DAY_NS + ns)
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// Seconds with a fraction if need be, in nanoseconds: exact, as a float is not.
+fn seconds(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let nine: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let whole = number(whole).filter(|_| is_fraction && !whole.is_empty())?;
+    whole.checked_mul(NS_A_SECOND)?.checked_add(number(&nine)?)
+}
+
+/// A date and a time: with its zone as RFC 3339 and Suricata have it, or of this host's zone.
+fn date(text: &str) -> Option<u64> {
+    let with_zone = || text.parse::<Timestamp>().ok();
+    let with_bare_zone =
+        || strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()?.to_timestamp().ok();
+    let local = || {
+        let date: DateTime = text.parse().ok()?;
+        date.to_zoned(TimeZone::system()).ok().map(|zoned| zoned.timestamp())
+    };
+    let stamp = with_zone().or_else(with_bare_zone).or_else(local)?;
+    u64::try_from(stamp.as_nanosecond()).ok()
+}

@@ -1,0 +1,155 @@
+//! Text that other tools write: tables of connections or packets, `tcpdump`, `conntrack -E`.
+//!
+//! The first line tells which. Where a tool writes no times, the order of the lines is the order of
+//! the assignments; where it writes the time of day alone, a new day begins where it goes back.
+
+mod clock;
+mod conntrack;
+mod said;
+mod table;
+mod tcpdump;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, BufRead};
+
+pub(super) use self::clock::Clock;
+use self::{said::Said, table::Table};
+use super::{
+    connections::Connections,
+    item::{Broken, Item},
+    lines::{Length, Lines, MAX_LINE_BYTES},
+    names,
+};
+use crate::model::{LeftOut, losses::Losses};
+
+/// Which tool wrote a log.
+pub(super) enum Log {
+    Table(Box<Table>),
+    Tcpdump,
+    Conntrack,
+}
+
+impl Log {
+    /// By the first line that is not empty; an error where it is a log that can't be judged.
+    pub(super) fn of(first: &str) -> Result<Option<Self>, (&'static str, &'static str)> {
+        if conntrack::is_line(first) {
+            return if conntrack::is_list(first) {
+                Err(conntrack::LIST)
+            } else {
+                Ok(Some(Self::Conntrack))
+            };
+        }
+        if tcpdump::is_line(first) {
+            return Ok(Some(Self::Tcpdump));
+        }
+        Ok(Table::of(first)?.map(|table| Self::Table(Box::new(table))))
+    }
+
+    /// What it is called.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Table(table) => table.name(),
+            Self::Tcpdump => "text of tcpdump",
+            Self::Conntrack => "events of conntrack",
+        }
+    }
+}
+
+/// Reads assignments from a log.
+pub struct Reader<R> {
+    lines: Lines<R>,
+    log: Log,
+    clock: Clock,
+    connections: Connections,
+    rows: u64,
+    losses: Losses,
+}
+
+impl<R: BufRead> Reader<R> {
+    pub(super) fn new(lines: Lines<R>, log: Log) -> Self {
+        let (connections, losses) = (Connections::default(), Losses::default());
+        Self { lines, log, clock: Clock::default(), connections, rows: 0, losses }
+    }
+
+    /// What can't be read so far.
+    pub fn losses(&self) -> Losses {
+        self.losses
+    }
+
+    /// The packets of a log of packets, and those that were left out.
+    pub fn left_out(&self) -> LeftOut {
+        self.connections.left_out
+    }
+
+    /// What it holds in place of assignments.
+    pub fn instead(&self) -> String {
+        let packets = self.left_out().packets;
+        let (rows, name) = (self.rows, self.log.name());
+        if packets.all() > 0 {
+            return format!("it is {name} with {}", packets.in_words());
+        }
+        format!(
+            "it is {name}, and none of its lines tells of a connection's beginning (lines: {rows})"
+        )
+    }
+
+    /// As what it was read, and what that can't tell.
+    pub fn note(&self) -> String {
+        let times = if self.clock.has_times() { "" } else { ", and when ports were given" };
+        format!("read as {}: whether the kernel chose a port{times} is not in it", self.log.name())
+    }
+
+    fn item(&mut self) -> Option<Item> {
+        let Self { lines, log, clock, .. } = self;
+        let said = match std::str::from_utf8(lines.line()) {
+            Err(error) => Err(format!("no UTF-8, column {}", error.valid_up_to() + 1)),
+            Ok(line) => {
+                let line = line.trim_end_matches(['\n', '\r']);
+                match log {
+                    Log::Table(table) => table.read(line, clock),
+                    Log::Tcpdump => tcpdump::read(line, clock),
+                    Log::Conntrack => conntrack::read(line, clock, &mut self.connections.left_out),
+                }
+            }
+        };
+        match said {
+            Ok(Said::Nothing) => {
+                self.rows += 1;
+                None
+            }
+            Ok(Said::Row(item)) => Some(item),
+            Ok(Said::Packet(told)) => {
+                let ts_ns = self.clock.now_ns();
+                Some(self.connections.assigned(ts_ns, told)?.assignment(ts_ns))
+            }
+            Err(reason) => Some(self.broken(reason)),
+        }
+    }
+
+    fn broken(&mut self, reason: String) -> Item {
+        names::add_loss(&mut self.losses, "unreadable", 1);
+        Item::Broken(Broken { unit: "line", number: self.lines.number(), reason })
+    }
+}
+
+impl<R: BufRead> Iterator for Reader<R> {
+    type Item = io::Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.lines.next() {
+                Ok(None) => return None,
+                Ok(Some(Length::TooLong)) => {
+                    return Some(Ok(self.broken(format!("longer than {MAX_LINE_BYTES} bytes"))));
+                }
+                Ok(Some(Length::Whole)) => {
+                    if let Some(item) = self.item() {
+                        return Some(Ok(item));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What a line of a log says.
+
+use super::super::{connections::Told, item::Item};
+
+/// What a line says.
+pub(super) enum Said {
+    /// A packet, or a connection that is told once.
+    Packet(Told),
+    /// An assignment.
+    Row(Item),
+    /// Nothing: a header, a comment, an event of another kind.
+    Nothing,
+}

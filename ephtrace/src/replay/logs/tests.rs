@@ -1,0 +1,245 @@
+//! Lines as the tools print them, with other addresses.
+
+use std::io::Cursor;
+
+use proptest::prelude::*;
+
+use crate::{
+    model::{Assignment, LeftOut, Protocol},
+    replay::{Format, Item, Recording},
+};
+
+/// What a log holds: assignments, what is broken, what packets were.
+struct Read {
+    rows: Vec<Assignment>,
+    broken: Vec<String>,
+    left_out: LeftOut,
+    notes: String,
+    instead: String,
+}
+
+fn read(text: &str) -> Read {
+    let mut recording = Recording::from_reader("log", Cursor::new(text.to_owned())).unwrap();
+    assert_eq!(recording.format(), Format::Log, "{text}");
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
+    for item in recording.by_ref() {
+        match item.unwrap() {
+            Item::Assignment(assignment) => rows.push(assignment),
+            Item::Broken(what) => broken.push(what.to_string()),
+        }
+    }
+    let (left_out, notes) = (recording.left_out(), recording.notes().join("\n"));
+    Read { rows, broken, left_out, notes, instead: recording.instead().unwrap_or_default() }
+}
+
+/// Each assignment in a line.
+fn told(rows: &[Assignment]) -> String {
+    let line = |a: &Assignment| {
+        let to = a.flow.daddr.zip(a.flow.dport).map(|(daddr, dport)| format!("{daddr} {dport}"));
+        let protocol = a.protocol.map_or("?", Protocol::name);
+        let sport = a.sport.map_or("-".to_owned(), |port| port.to_string());
+        let comm = a.comm.as_ref().map_or("", |comm| comm.as_str());
+        format!(
+            "{} {protocol} {} {sport} > {} {comm}",
+            a.ts_ns,
+            a.flow.saddr,
+            to.unwrap_or_default()
+        )
+    };
+    rows.iter().map(|row| line(row).trim_end().to_owned() + "\n").collect()
+}
+
+const ZEEK: &str = "#separator \\x09
+#set_separator\t,
+#empty_field\t(empty)
+#unset_field\t-
+#path\tconn
+#open\t2026-01-01-00-00-00
+#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\t\
+conn_state\thistory
+#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tstring
+1361916332.020006\tCB\t10.0.0.5\t59856\t192.0.2.43\t80\ttcp\thttp\t0.2\tSF\tShADadfF
+1361916331.5\tC1\t10.0.0.5\t59858\t192.0.2.43\t80\ttcp\t-\t-\tOTH\tDd
+1361916333.000000001\tC2\t2001:db8::1\t40000\t2001:db8::2\t53\tudp\tdns\t-\tSF\tDd
+1361916334\tC3\t10.0.0.1\t8\t10.0.0.2\t0\ticmp\t-\t-\tOTH\t-
+#close\t2026-01-01-00-00-00
+";
+
+#[test]
+fn zeek_s_connections_are_read_but_for_those_that_had_begun() {
+    let read = read(ZEEK);
+    insta::assert_snapshot!(told(&read.rows), @"
+    1361916332020006000 tcp 10.0.0.5 59856 > 192.0.2.43 80
+    1361916333000000001 udp 2001:db8::1 40000 > 2001:db8::2 53
+    ");
+    assert!(read.broken.is_empty(), "{:?}", read.broken);
+    insta::assert_snapshot!(read.notes, @"read as Zeek's log of connections: whether the kernel chose a port is not in it");
+}
+
+#[test]
+fn a_table_of_packets_of_tshark_s_counts_connections() {
+    let text = "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\t\
+tcp.flags.ack\ttcp.seq_raw\tudp.srcport\tudp.dstport
+1700000000.000000001\t10.0.0.1\t40000\t10.0.0.2\t443\t1\t0\t77\t\t
+1700000000.1\t10.0.0.2\t443\t10.0.0.1\t40000\tTrue\tTrue\t9\t\t
+1700000000.2\t10.0.0.1\t40000\t10.0.0.2\t443\t0\t1\t78\t\t
+1700000001.0\t10.0.0.1\t40000\t10.0.0.2\t443\t1\t0\t77\t\t
+1700000002.0\t10.0.0.1\t\t10.0.0.2\t\t\t\t\t40001\t53
+1700000002.1\t10.0.0.2\t\t10.0.0.1\t\t\t\t\t53\t40001
+1700000003.0\t192.0.2.1,10.0.0.1\t40002\t192.0.2.2,10.0.0.2\t443\t1\t0\t80\t\t
+1700000004.0\t\t\t\t\t\t\t\t\t
+";
+    let read = read(text);
+    insta::assert_snapshot!(told(&read.rows), @"
+    1700000000000000001 tcp 10.0.0.1 40000 > 10.0.0.2 443
+    1700000002000000000 udp 10.0.0.1 40001 > 10.0.0.2 53
+    1700000003000000000 tcp 10.0.0.1 40002 > 10.0.0.2 443
+    ");
+    assert!(read.broken.is_empty(), "{:?}", read.broken);
+    assert_eq!((read.left_out.repeated, read.left_out.packets.mid_stream), (1, 1));
+}
+
+#[test]
+fn a_table_of_packets_without_flags_counts_flows() {
+    let text = "frame.time_epoch,ip.src,tcp.srcport,ip.dst,tcp.dstport
+1700000000.1,10.0.0.1,40000,10.0.0.2,443
+1700000000.2,10.0.0.2,443,10.0.0.1,40000
+1700000000.3,10.0.0.1,40000,10.0.0.2,443
+1700000000.4,10.0.0.1,40002,10.0.0.2,443
+";
+    insta::assert_snapshot!(told(&read(text).rows), @"
+    1700000000100000000 tcp 10.0.0.1 40000 > 10.0.0.2 443
+    1700000000400000000 tcp 10.0.0.1 40002 > 10.0.0.2 443
+    ");
+}
+
+#[test]
+fn ephtrace_s_own_csv_is_read_as_it_was() {
+    let text = r#"ts,ts_ns,pid,tid,comm,uid,netns,saddr,sport,daddr,dport,errno,protocol,origin,range_low,range_high
+2026-01-01T00:00:00Z,1767225600000000007,5,5,"a, b",0,9,10.0.0.1,40000,10.0.0.2,443,0,tcp,connect,32768,60999
+2026-01-01T00:00:00Z,1767225600000000008,5,5,curl,0,9,10.0.0.1,,10.0.0.2,443,99,tcp,connect,32768,60999
+"#;
+    let read = read(text);
+    insta::assert_snapshot!(told(&read.rows), @"
+    1767225600000000007 tcp 10.0.0.1 40000 > 10.0.0.2 443 a, b
+    1767225600000000008 tcp 10.0.0.1 - > 10.0.0.2 443 curl
+    ");
+    let [one, failed] = read.rows.as_slice() else { panic!("{:?}", read.broken) };
+    assert_eq!((one.pid, one.flow.netns, failed.errno), (Some(5), Some(9), Some(99)));
+    assert_eq!(one.range.map(|range| (range.ports.low, range.ports.high)), Some((32_768, 60_999)));
+}
+
+#[test]
+fn tables_of_bcc_are_read_with_spaces_in_names() {
+    let tcpconnect = "PID    COMM         IP SADDR            LPORT  DADDR            DPORT
+1479   telnet       4  127.0.0.1        40000  127.0.0.1        23
+1469   Web Content  4  10.201.219.236   40002  54.245.105.25    80
+1991   telnet       6  ::1              40004  ::1              23
+";
+    let first = read(tcpconnect);
+    insta::assert_snapshot!(told(&first.rows), @"
+    1 ? 127.0.0.1 40000 > 127.0.0.1 23 telnet
+    2 ? 10.201.219.236 40002 > 54.245.105.25 80 Web Content
+    3 ? ::1 40004 > ::1 23 telnet
+    ");
+    insta::assert_snapshot!(first.notes, @"read as a table of connections: whether the kernel chose a port, and when ports were given is not in it");
+    let tcptracer = "Tracing TCP established connections. Ctrl-C to end.
+T  PID    COMM             IP SADDR            DADDR            SPORT  DPORT
+C  28943  telnet           4  192.168.1.2      192.168.1.1      59306  23
+A  28942  ncat             4  127.0.0.1        127.0.0.1        9000   59307
+X  28943  telnet           4  192.168.1.2      192.168.1.1      59306  23
+";
+    insta::assert_snapshot!(told(&read(tcptracer).rows), @"1 ? 192.168.1.2 59306 > 192.168.1.1 23 telnet");
+}
+
+#[test]
+fn text_of_tcpdump_is_read_with_any_time() {
+    let text =
+        "23:59:59.900000 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 77, win 64240, length 0
+23:59:59.950000 IP 10.0.0.2.443 > 10.0.0.1.40000: Flags [S.], seq 9, ack 78, win 65160, length 0
+00:00:00.100000 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [.], ack 1, win 502, length 0
+00:00:01.000000 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 77, win 64240, length 0
+00:00:02.000000 eth0  Out IP6 2001:db8::1.40001 > 2001:db8::2.53: 1234+ A? example.com. (28)
+00:00:03.000000 IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64
+00:00:04.000000 ARP, Request who-has 10.0.0.2 tell 10.0.0.1, length 28
+\t0x0000:  4500 003c 0000 4000 4006 0000 0a00 0001  E..<..@.@.......
+00:00:05.000000 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), length 60)
+    10.0.0.1.40004 > 10.0.0.2.443: Flags [S], seq 80, win 64240, length 0
+";
+    let read = read(text);
+    insta::assert_snapshot!(told(&read.rows), @"
+    86399900000000 tcp 10.0.0.1 40000 > 10.0.0.2 443
+    86402000000000 udp 2001:db8::1 40001 > 2001:db8::2 53
+    86405000000000 tcp 10.0.0.1 40004 > 10.0.0.2 443
+    ");
+    assert!(read.broken.is_empty(), "{:?}", read.broken);
+    assert_eq!((read.left_out.repeated, read.left_out.packets.mid_stream), (1, 1));
+    for time in ["1700000000.000001", "2023-11-14 22:13:20.000001", "0.000001"] {
+        let line = format!("{time} IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 1\n");
+        assert_eq!(self::read(&line).rows[0].ts_ns % 1_000_000_000, 1_000, "{time}");
+    }
+}
+
+#[test]
+fn names_in_place_of_addresses_are_said() {
+    let read = read("1.5 IP host.40000 > server.https: Flags [S], seq 1\n");
+    insta::assert_snapshot!(read.broken.join("\n"), @"line 1: 'host.40000' is a name, not an address with a port: use `tcpdump -nn`");
+    assert!(read.rows.is_empty());
+}
+
+#[test]
+fn events_of_conntrack_count_once_with_the_nat_s_choice_beside() {
+    let text = r"[1700000000.000007]	    [NEW] tcp      6 120 SYN_SENT src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 [UNREPLIED] src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1024
+[1700000000.1]	 [UPDATE] tcp      6 60 SYN_RECV src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1024
+[1700000001.0]	    [NEW] udp      17 30 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53 [UNREPLIED] src=192.0.2.1 dst=198.51.100.7 sport=53 dport=40001
+[1700000002.0]	    [NEW] icmp     1 30 src=10.0.0.1 dst=192.0.2.1 type=8 code=0 id=1 [UNREPLIED] src=192.0.2.1 dst=10.0.0.1 type=0 code=0 id=1
+[1700000003.0]	[DESTROY] udp      17 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53
+";
+    let read = read(text);
+    insta::assert_snapshot!(told(&read.rows), @"
+    1700000000000007000 tcp 10.0.0.1 40000 > 192.0.2.1 443
+    1700000001000000000 udp 10.0.0.1 40001 > 192.0.2.1 53
+    ");
+    assert_eq!((read.left_out.translated, read.left_out.translated_kept_port), (2, 1));
+}
+
+#[test]
+fn what_has_no_order_or_no_ports_is_refused_with_the_way_out() {
+    let refused = |text: &'static str| {
+        let refusal = Recording::from_reader("log", Cursor::new(text)).err();
+        refusal.map(|error| error.to_string()).unwrap_or_default()
+    };
+    insta::assert_snapshot!(refused("tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=40000 dport=443 src=10.0.0.2 dst=10.0.0.1 sport=443 dport=40000 [ASSURED] mark=0 use=1\n"), @"log is a list of connections (`conntrack -L`), which tells who has which port, but not in which order they were given; use `conntrack -E -e NEW -o timestamp`");
+    insta::assert_snapshot!(refused("PID    COMM         IP SADDR            DADDR            DPORT\n1 a 4 10.0.0.1 10.0.0.2 80\n"), @"log is a table without the source ports of connections; use `tcpconnect -L` or `tcptracer`, which have them");
+}
+
+#[test]
+fn a_log_without_a_beginning_says_what_it_has() {
+    let tcpdump = "1.5 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [.], ack 1\n";
+    insta::assert_snapshot!(read(tcpdump).instead, @"it is text of tcpdump with 1 packet: 1 of connections that had begun before");
+    let conntrack = "[1.5]\t[DESTROY] udp 17 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53\n";
+    insta::assert_snapshot!(read(conntrack).instead, @"it is events of conntrack, and none of its lines tells of a connection's beginning (lines: 1)");
+}
+
+proptest! {
+    /// Whatever becomes of a log, it is read to its end.
+    #[test]
+    fn damaged_logs_do_not_panic(
+        which in 0_usize..4,
+        at in prop::collection::vec((0_usize..800, any::<u8>()), 0..20),
+        cut in 1_usize..900,
+    ) {
+        let conntrack = "[1.5] [NEW] tcp 6 120 SYN_SENT src=10.0.0.1 dst=::1 sport=4 dport=443\n";
+        let tcpdump = "23:59:59.9 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 77, win 1\n";
+        let csv = "ts_ns,saddr,sport,daddr,dport\n7,10.0.0.1,40,10.0.0.2,4\n\"8\",::1,4,::2,5\n";
+        let mut bytes = [ZEEK, conntrack, tcpdump, csv][which].repeat(3).into_bytes();
+        let len = bytes.len();
+        for (at, byte) in at {
+            bytes[at % len] = byte;
+        }
+        bytes.truncate(cut);
+        if let Ok(recording) = Recording::from_reader("log", Cursor::new(bytes)) {
+            prop_assert!(recording.count() < 1000);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! JSON lines of other tools: Zeek's `conn.log`, Suricata's `eve.json`, packets of `tshark -T ek`
+//! and `-T json`. By the documentation of each, and by public logs.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    model::{PacketKind, Protocol},
+    replay::{
+        connections::{Sent, Told},
+        logs::Clock,
+        names,
+    },
+};
+
+/// Who wrote a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    Zeek,
+    Suricata,
+    Tshark,
+}
+
+impl Tool {
+    pub(super) const ALL: [Self; 3] = [Self::Zeek, Self::Suricata, Self::Tshark];
+
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Zeek => "Zeek's log of connections",
+            Self::Suricata => "Suricata's log of flows",
+            Self::Tshark => "packets of tshark",
+        }
+    }
+
+    /// What a line says; nothing if it is none of this tool's.
+    pub(super) fn read(self, line: &str, clock: &mut Clock) -> Option<Said> {
+        match self {
+            Self::Zeek => zeek(line, clock),
+            Self::Suricata => suricata(line, clock),
+            Self::Tshark => tshark(line, clock),
+        }
+    }
+}
+
+/// What a line of another tool says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A connection, which is told once.
+    Connection(Sent),
+    /// A packet.
+    Packet(Told),
+    /// Something else: an alert, a query, a connection that had begun before.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Zeek<'a> {
+    ts: Value,
+    #[serde(rename = "id.orig_h", borrow)]
+    saddr: Cow<'a, str>,
+    #[serde(rename = "id.orig_p")]
+    sport: u16,
+    #[serde(rename = "id.resp_h", borrow)]
+    daddr: Cow<'a, str>,
+    #[serde(rename = "id.resp_p")]
+    dport: u16,
+    #[serde(borrow)]
+    proto: Cow<'a, str>,
+    #[serde(borrow)]
+    history: Option<Cow<'a, str>>,
+    /// Only lines of `conn.log` have one: a log of HTTP has the same connection again.
+    #[serde(borrow)]
+    conn_state: Option<Cow<'a, str>>,
+}
+
+fn zeek(line: &str, clock: &mut Clock) -> Option<Said> {
+    let one: Zeek<'_> = serde_json::from_str(line).ok()?;
+    let Some(protocol) = protocol(&one.proto).filter(|_| one.conn_state.is_some()) else {
+        return Some(Said::Other);
+    };
+    let has_syn = one.history.is_none_or(|history| history.contains(['S', 'h']));
+    if protocol == Protocol::Tcp && !has_syn {
+        return Some(Said::Other);
+    }
+    set(clock, &one.ts)?;
+    sent(protocol, (&one.saddr, one.sport), (&one.daddr, one.dport)).map(Said::Connection)
+}
+
+#[derive(Deserialize)]
+struct Suricata<'a> {
+    #[serde(borrow)]
+    event_type: Cow<'a, str>,
+    #[serde(borrow)]
+    src_ip: Option<Cow<'a, str>>,
+    src_port: Option<u16>,
+    #[serde(borrow)]
+    dest_ip: Option<Cow<'a, str>>,
+    dest_port: Option<u16>,
+    #[serde(borrow)]
+    proto: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    flow: Option<Flow<'a>>,
+    tcp: Option<Flags>,
+}
+
+#[derive(Deserialize)]
+struct Flow<'a> {
+    #[serde(borrow)]
+    start: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Flags {
+    syn: Option<bool>,
+}
+
+fn suricata(line: &str, clock: &mut Clock) -> Option<Said> {
+    let one: Suricata<'_> = serde_json::from_str(line).ok()?;
+    let protocol = one.proto.as_deref().and_then(protocol);
+    let had_begun = one.tcp.is_some_and(|tcp| tcp.syn != Some(true));
+    let (Some(protocol), "flow") = (protocol, &*one.event_type) else { return Some(Said::Other) };
+    if protocol == Protocol::Tcp && had_begun {
+        return Some(Said::Other);
+    }
+    clock.set(&one.flow?.start?)?;
+    sent(protocol, (&one.src_ip?, one.src_port?), (&one.dest_ip?, one.dest_port?))
+        .map(Said::Connection)
+}
+
+/// A packet of `-T ek` has its layers at the top, one of `-T json` in `_source`; a value may be in
+/// a list, and has its protocol twice in the name of the former.
+fn tshark(line: &str, clock: &mut Clock) -> Option<Said> {
+    let packet: Value = serde_json::from_str(line).ok()?;
+    let Some(layers) = packet.get("layers").or_else(|| packet.get("_source")?.get("layers")) else {
+        // What `-T ek` says before each packet.
+        return packet.get("index").map(|_| Said::Other);
+    };
+    let text = |layer: &str, key: &str| field(layers.get(layer)?, layer, key);
+    let time = text("frame", "time_epoch").map(Cow::into_owned);
+    if time.and_then(|time| clock.set(&time)).is_none() {
+        clock.next();
+    }
+    let version = if layers.get("ipv6").is_some() { "ipv6" } else { "ip" };
+    let Some((saddr, daddr)) = text(version, "src").zip(text(version, "dst")) else {
+        return Some(Said::Packet(Told::Nothing(PacketKind::NotIp)));
+    };
+    let known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+    let Some(protocol) = known.into_iter().find(|one| layers.get(one.name()).is_some()) else {
+        return Some(Said::Packet(Told::Nothing(PacketKind::OtherIp)));
+    };
+    let port = |key: &str| text(protocol.name(), key)?.parse::<u16>().ok();
+    let sent = sent(protocol, (&saddr, port("srcport")?), (&daddr, port("dstport")?))?;
+    let number = |key: &str| text("tcp", key)?.parse::<u32>().ok();
+    let flags = text("tcp", "flags").and_then(|flags| hexadecimal(&flags));
+    let flags = flags.or_else(|| {
+        let tree = layers.get("tcp")?.get("tcp.flags_tree")?;
+        let is_set = |key: &str| field(tree, "tcp", key).is_some_and(|value| is_true(&value));
+        Some(u32::from(is_set("flags.syn")) * SYN + u32::from(is_set("flags.ack")) * ACK)
+    });
+    let sequence = number("seq_raw");
+    Some(Said::Packet(match (protocol, flags.map(|flags| flags & (FIN | SYN | RST | ACK))) {
+        (Protocol::Tcp, Some(SYN)) => Told::Begun(Sent { sequence, ..sent }),
+        (Protocol::Tcp, Some(SYN_ACK)) => {
+            let sequence = number("ack_raw").map(|ack| ack.wrapping_sub(1));
+            Told::Answered(Sent { sequence, ..sent.reversed() })
+        }
+        (Protocol::Tcp, Some(_)) => Told::Nothing(PacketKind::MidStream),
+        _ => Told::Datagram(sent),
+    }))
+}
+
+const FIN: u32 = 0x01;
+const SYN: u32 = 0x02;
+const RST: u32 = 0x04;
+const ACK: u32 = 0x10;
+const SYN_ACK: u32 = SYN | ACK;
+
+/// `tcp.srcport`, or `tcp_tcp_srcport`.
+fn field<'v>(layer: &'v Value, name: &str, key: &str) -> Option<Cow<'v, str>> {
+    let dotted = format!("{name}.{key}");
+    let value = layer
+        .get(&dotted)
+        .or_else(|| layer.get(format!("{name}_{name}_{}", key.replace('.', "_"))))?;
+    // In a tunnel the last one is the innermost.
+    let value = value.as_array().and_then(|list| list.last()).unwrap_or(value);
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        Value::Bool(is_set) => Some(Cow::Borrowed(if *is_set { "1" } else { "0" })),
+        _ => None,
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+fn is_true(text: &str) -> bool {
+    text == "1" || text.eq_ignore_ascii_case("true")
+}
+
+/// Of those that have ports.
+fn protocol(name: &str) -> Option<Protocol> {
+    let known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+    known.into_iter().find(|one| one.name().eq_ignore_ascii_case(name))
+}
+
+fn set(clock: &mut Clock, time: &Value) -> Option<()> {
+    match time {
+        Value::String(text) => clock.set(text),
+        Value::Number(number) => clock.set(&number.to_string()),
+        _ => None,
+    }
+}
+
+fn sent(protocol: Protocol, from: (&str, u16), to: (&str, u16)) -> Option<Sent> {
+    let (saddr, daddr) = (names::address(from.0)?, names::address(to.0)?);
+    Some(Sent { protocol, saddr, daddr, sport: from.1, dport: to.1, sequence: None })
+}
