@@ -39,7 +39,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "MODE", help_heading = "Output")]
     pub mode: Option<String>,
 
-    /// Convert this recording (NDJSON, Parquet, pcap) in place of tracing; needs no root
+    /// Convert this recording, capture or log in place of tracing; needs no root
     #[arg(long, value_name = "FILE", help_heading = "Output",
           conflicts_with_all = ["hook", "btf", "ring_size"])]
     pub from: Option<PathBuf>,

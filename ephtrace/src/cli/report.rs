@@ -27,7 +27,7 @@ known).";
 /// What `report` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ReportArgs {
-    /// The recording: Parquet, NDJSON or a capture; - is standard input
+    /// The recording: of ephtrace, a capture, or a log of another tool; - is standard input
     #[arg(value_name = "FILE", required_unless_present = "from")]
     pub file: Option<PathBuf>,
 
