@@ -24,6 +24,8 @@ pub(super) enum Link {
     Ppp,
     /// HDLC of Cisco's: four bytes that end with a type of Ethernet.
     CiscoHdlc,
+    /// A ring of glass fibre, until 2000 or so.
+    Fddi,
     /// What the firewall of Linux logs (`nflog`).
     Nflog,
 }
@@ -51,6 +53,7 @@ impl Link {
             0 | 108 => Self::Loopback,
             1 => Self::Ethernet,
             9 | 50 => Self::Ppp,
+            10 => Self::Fddi,
             12 | 14 | 101 | 228 | 229 => Self::Raw,
             104 => Self::CiscoHdlc,
             105 => Self::Wireless,
@@ -73,6 +76,11 @@ impl Link {
             Self::CiscoHdlc => of_type(frame, 2, 4),
             Self::Ppp => tunnel::ppp(frame.strip_prefix(&HDLC).unwrap_or(frame)),
             Self::Nflog => Some(nflog(frame)),
+            // Its control, and two addresses.
+            Self::Fddi => {
+                let not_ip = Content::Other(PacketKind::NotIp);
+                Some(tunnel::snap(frame.get(13..)?).unwrap_or(not_ip))
+            }
             Self::Wireless => wireless_content(frame),
             Self::Radiotap => wireless_content(wireless::behind_radiotap(frame)?),
         }

@@ -6,19 +6,27 @@ use crate::model::PacketKind;
 /// VXLAN as registered, and as Linux has it unless told otherwise.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 const GENEVE_PORT: u16 = 6081;
+/// GRE in UDP (RFC 8086).
+const GRE_PORT: u16 = 4754;
 const HEADER_BYTES: usize = 8;
 
 /// Types of Ethernet.
 const BRIDGED: u16 = 0x6558;
 const MPLS: [u16; 2] = [0x8847, 0x8848];
 const PPPOE_SESSION: u16 = 0x8864;
+/// Ethernet in Ethernet of providers (IEEE 802.1ah), behind four bytes.
+const BACKBONE: u16 = 0x88e7;
+/// A number below is a length: LLC follows (IEEE 802.3).
+const TYPES_BEGIN: u16 = 0x600;
+/// LLC and SNAP: what follows is a type of Ethernet.
+const SNAP: [u8; 6] = [0xaa, 0xaa, 3, 0, 0, 0];
 /// Mirrors of a switch, behind headers of 8 and 12 bytes (draft-foschiano-erspan).
 const ERSPAN_II: u16 = 0x88be;
 const ERSPAN_III: u16 = 0x22eb;
 
 /// Whether a tunnel in UDP has this port.
 pub(super) fn has_port(dport: u16) -> bool {
-    dport == GENEVE_PORT || VXLAN_PORTS.contains(&dport)
+    [GENEVE_PORT, GRE_PORT].contains(&dport) || VXLAN_PORTS.contains(&dport)
 }
 
 /// What is in a UDP datagram to port `dport`; `None` if it is no tunnel's.
@@ -28,6 +36,9 @@ pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
         // A network is named, and all other flags are reserved.
         let is_vxlan = header[0] == 0x08;
         return is_vxlan.then(|| Some(Content::Ethernet(datagram.get(HEADER_BYTES..)?))).flatten();
+    }
+    if dport == GRE_PORT {
+        return gre(datagram);
     }
     if dport != GENEVE_PORT || header[0] >> 6 != 0 {
         return None;
@@ -63,9 +74,17 @@ pub(super) fn in_type(ether_type: u16, payload: &[u8]) -> Option<Content<'_>> {
     match ether_type {
         BRIDGED => Some(Content::Ethernet(payload)),
         PPPOE_SESSION => ppp(payload.get(6..)?),
+        BACKBONE => Some(Content::Ethernet(payload.get(4..)?)),
+        ..TYPES_BEGIN => snap(payload),
         _ if MPLS.contains(&ether_type) => mpls(payload),
         _ => None,
     }
+}
+
+/// What is behind LLC and SNAP.
+pub(super) fn snap(frame: &[u8]) -> Option<Content<'_>> {
+    let (ether_type, payload) = frame.strip_prefix(&SNAP)?.split_first_chunk()?;
+    Some(of_type(u16::from_be_bytes(*ether_type), payload))
 }
 
 /// What is behind the protocol's number of PPP, of one byte if it is odd.

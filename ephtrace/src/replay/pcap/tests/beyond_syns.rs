@@ -102,6 +102,11 @@ fn packets_in_tunnels_of_ip_and_ethernet_are_read() {
     for (name, packet) in &tunnels {
         assert_eq!(sports(pcap(101, std::slice::from_ref(packet))), [Some(40_000)], "{name}");
     }
+    let in_udp = [&[0, 0, 8, 0], inner.as_slice()].concat();
+    let in_udp = udp((CLIENT, 50_000), (SERVER, 4754), &in_udp);
+    assert_eq!(sports(pcap(101, &[in_udp])), [Some(40_000)]);
+    let fddi = [[0; 13].as_slice(), &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner].concat();
+    assert_eq!(sports(pcap(10, &[fddi])), [Some(40_000)]);
     let of_type =
         |ether_type: [u8; 2], content: &[u8]| [&[0; 12], ether_type.as_slice(), content].concat();
     let two_labels = [&[0, 1, 0, 0x40, 0, 2, 1, 0x40], inner.as_slice()].concat();
@@ -110,6 +115,8 @@ fn packets_in_tunnels_of_ip_and_ethernet_are_read() {
     let frames = [
         ("MPLS", of_type([0x88, 0x47], &two_labels)),
         ("MPLS with Ethernet", of_type([0x88, 0x47], &with_word)),
+        ("802.1ah", of_type([0x88, 0xe7], &[&[0, 0, 0, 9], frame.as_slice()].concat())),
+        ("802.3", of_type([0, 48], &behind(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner))),
         ("PPPoE", of_type([0x88, 0x64], &session)),
         (
             "PPPoE in a VLAN",
