@@ -70,6 +70,21 @@ fn a_terminal_that_is_gone_is_no_crash() {
 }
 
 #[test]
+fn an_hour_in_which_nothing_happens_is_skipped() {
+    let file = recording("gap");
+    let late = "{\"ts_ns\":1767272400000000000,\"saddr\":\"10.0.0.1\",\"sport\":40004,\
+                \"daddr\":\"10.0.0.2\",\"dport\":5432}\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + late).unwrap();
+    let mut command = Command::new(EPHTRACE);
+    let mut top = OnTerminal::start(command.args(["top", "--from"]).arg(&file)).unwrap();
+    top.read_until("skipped").unwrap();
+    top.read_until(" END ").unwrap();
+    fs::remove_file(file).unwrap();
+    top.press("q").unwrap();
+    assert_eq!(top.finish("4 assignments in", &["1 failed"]).unwrap().code(), Some(0));
+}
+
+#[test]
 fn without_a_terminal_it_says_what_to_do() {
     let output = Command::new(EPHTRACE).arg("top").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -4,8 +4,8 @@
 //! replay ─→ stages ─→ State ─→ terminal
 //! ```
 //!
-//! Needs no root. Its clock is that of the recording: it begins with the first assignment and stays
-//! with the last one.
+//! Needs no root. Its clock is that of the recording: it begins with the first assignment, passes
+//! over what is longer than ten seconds without one, and stays with the last one.
 
 use std::{
     io::{self, Sink as Nowhere},
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     analyse::summary::BUSIEST,
     model::Assignment,
-    output::{Notices, Plot},
+    output::{Notices, Plot, human_duration::HumanDuration},
     replay::{MaxMemory, sorting::Reach},
     tui::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
 };
@@ -103,6 +103,9 @@ async fn show(player: &mut Player, mut ends: ShutdownSignals) -> Result<()> {
     }
 }
 
+/// Where nothing happens for longer, playing goes on with what happens next.
+const GAP_NS: u64 = 10_000_000_000;
+
 /// A recording that is being played.
 struct Player {
     /// What can't be read is said by `report`: a view has no room for it.
@@ -116,6 +119,8 @@ struct Player {
     /// The latest time that the view was told: what a pipe brings late does not set it back.
     ticked_ns: u64,
     started: Instant,
+    /// What was skipped, as nothing happened.
+    skipped_ns: u64,
 }
 
 impl Player {
@@ -156,6 +161,7 @@ impl Player {
             last_ns: first_ns,
             ticked_ns: first_ns,
             started,
+            skipped_ns: 0,
         };
         player.show(&mut first)?;
         Ok(player)
@@ -170,7 +176,11 @@ impl Player {
             let progress = replay.advance(until_ns, ITEMS, |next| playing.show(next))?;
             match progress {
                 Progress::More => {}
-                Progress::Due | Progress::Later | Progress::Enough => return Ok(()),
+                Progress::Due => {
+                    self.skip_gap();
+                    return Ok(());
+                }
+                Progress::Later | Progress::Enough => return Ok(()),
                 Progress::End => {
                     self.is_over = true;
                     return Ok(());
@@ -178,6 +188,17 @@ impl Player {
             }
         }
         Ok(())
+    }
+
+    /// Goes on with the next assignment if it is long until then, and says so.
+    fn skip_gap(&mut self) {
+        let Some(next_ns) = self.replay.next_ns() else { return };
+        let gap_ns = next_ns.saturating_sub(self.due_ns());
+        if gap_ns > GAP_NS {
+            self.skipped_ns = self.skipped_ns.saturating_add(gap_ns);
+            let notice = format!("nothing for {}: skipped", HumanDuration(gap_ns));
+            self.state.borrow_mut().apply(Input::Notice(notice));
+        }
     }
 
     fn show(&mut self, assignment: &mut Assignment) -> Result<bool> {
@@ -192,7 +213,8 @@ impl Player {
         }
         let played = self.started.elapsed().as_secs_f64() * self.speed;
         let played = Duration::try_from_secs_f64(played).unwrap_or(Duration::MAX);
-        self.first_ns.saturating_add(u64::try_from(played.as_nanos()).unwrap_or(u64::MAX))
+        let played_ns = u64::try_from(played.as_nanos()).unwrap_or(u64::MAX);
+        self.first_ns.saturating_add(played_ns).saturating_add(self.skipped_ns)
     }
 
     /// The time in the recording.

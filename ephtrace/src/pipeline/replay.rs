@@ -147,6 +147,11 @@ impl<N: Write> Replay<N> {
         Ok(Progress::More)
     }
 
+    /// When the next assignment happened, where it is known which comes next.
+    pub(crate) fn next_ns(&self) -> Option<u64> {
+        self.order.next_ns()
+    }
+
     /// Hands on all that was read, and all that is there and can be read without waiting.
     pub(crate) fn drain(
         &mut self,
