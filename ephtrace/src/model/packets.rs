@@ -27,7 +27,7 @@ pub enum PacketKind {
     Damaged,
 }
 
-/// How many packets a capture has of each kind.
+/// The packets of a capture, counted by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Packets {

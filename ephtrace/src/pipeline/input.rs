@@ -85,7 +85,7 @@ impl Input {
         }
     }
 
-    /// What it holds in place of assignments, once it was read to its end and had none.
+    /// The contents in place of assignments, once all was read and there was none.
     pub(crate) fn instead(&self) -> Option<String> {
         match self {
             Self::Direct(recording) => recording.instead(),
@@ -93,7 +93,7 @@ impl Input {
         }
     }
 
-    /// What else is to be said of how it was read, once it was.
+    /// Notes on how it was read, once it was.
     pub(crate) fn notes(&self) -> Vec<String> {
         match self {
             Self::Direct(recording) => recording.notes(),

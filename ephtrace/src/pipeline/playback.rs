@@ -103,7 +103,7 @@ async fn show(player: &mut Player, mut ends: ShutdownSignals) -> Result<()> {
     }
 }
 
-/// Where nothing happens for longer, playing goes on with what happens next.
+/// The longest time without an assignment that is played; a longer one is skipped.
 const GAP_NS: u64 = 10_000_000_000;
 
 /// A recording that is being played.
@@ -119,7 +119,7 @@ struct Player {
     /// The latest time that the view was told: what a pipe brings late does not set it back.
     ticked_ns: u64,
     started: Instant,
-    /// What was skipped, as nothing happened.
+    /// The time that was skipped, as nothing happened.
     skipped_ns: u64,
 }
 

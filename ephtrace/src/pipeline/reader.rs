@@ -49,7 +49,7 @@ pub(crate) struct Reader {
     left_out: LeftOut,
 }
 
-/// What is known of a recording once all of it was read.
+/// The facts that are known once all of a recording was read.
 #[derive(Default)]
 pub(crate) struct End {
     is_cut: bool,
@@ -170,7 +170,7 @@ impl Reader {
         self.is_cut
     }
 
-    /// What is known at its end, once it was taken.
+    /// The facts that are known at its end, once that was taken.
     pub(crate) fn end(&self) -> &End {
         &self.end
     }

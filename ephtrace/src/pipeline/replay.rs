@@ -108,8 +108,8 @@ impl<N: Write> Replay<N> {
         }
     }
 
-    /// Why the recording is none, if all of it was read and there was no assignment: what it held
-    /// can't be read, or is something else.
+    /// The reason why the recording is none, if all of it was read and there was no assignment: its
+    /// contents can't be read, or are something else.
     pub(crate) fn useless(&self) -> Option<String> {
         if self.has_read {
             return None;
@@ -147,7 +147,7 @@ impl<N: Write> Replay<N> {
         Ok(Progress::More)
     }
 
-    /// When the next assignment happened, where it is known which comes next.
+    /// The time of the next assignment, in ns since the Unix epoch, where that is known.
     pub(crate) fn next_ns(&self) -> Option<u64> {
         self.order.next_ns()
     }

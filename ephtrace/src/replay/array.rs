@@ -16,7 +16,7 @@ impl<R: BufRead> Objects<R> {
         Self { input, depth: 0, is_text: false, is_escaped: false }
     }
 
-    /// What a byte becomes; nothing between objects.
+    /// The byte as it goes on; `None` between objects.
     fn take(&mut self, byte: u8) -> Option<u8> {
         if self.is_text {
             self.is_text = self.is_escaped || byte != b'"';

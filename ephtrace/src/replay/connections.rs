@@ -12,7 +12,7 @@ use rustc_hash::FxBuildHasher;
 use super::item::Item;
 use crate::model::{Assignment, FlowKey, LeftOut, PacketKind, Protocol};
 
-/// What a packet tells.
+/// One packet's news of a client's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     /// A client begins a connection.
@@ -25,7 +25,7 @@ pub(super) enum Told {
     Nothing(PacketKind),
 }
 
-/// What a client sends from a port of its own.
+/// A packet that a client sends from a port of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
     pub(super) protocol: Protocol,
@@ -64,7 +64,7 @@ impl Sent {
         })
     }
 
-    /// Whether a client may have sent this datagram from a port that it was given: an answer looks
+    /// True if a client may have sent this datagram from a port that it was given: an answer looks
     /// like a question, and a program may name the same port on both sides.
     fn may_be_a_client_s(self) -> bool {
         let is_answer = self.dport >= EPHEMERAL_BEGIN && self.sport < EPHEMERAL_BEGIN;
@@ -72,7 +72,7 @@ impl Sent {
     }
 }
 
-/// What is known of the packets so far.
+/// The connections and flows of the packets so far.
 #[derive(Default)]
 pub(super) struct Connections {
     seen: RecentSyns,
@@ -81,7 +81,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// What a packet tells of a port that was given, and of which no other packet told before.
+    /// The port that a packet tells of, unless another packet did before.
     pub(super) fn assigned(&mut self, ts_ns: u64, told: Told) -> Option<Sent> {
         let packets = &mut self.left_out.packets;
         match told {
@@ -104,7 +104,7 @@ impl Connections {
             }
             Told::Answered(sent) => {
                 packets.count(PacketKind::SynAck);
-                // What is sent in the SYN (TCP Fast Open) changes the number that comes back.
+                // Data in the SYN (TCP Fast Open) changes the number that comes back.
                 let is_new = self.flows.is_new(Sent { sequence: None, ..sent }, ts_ns);
                 if !is_new || !self.seen.is_new(sent) {
                     return None;
@@ -137,7 +137,7 @@ const QUIET_NS: u64 = 120_000_000_000;
 /// in nanoseconds: more than the same host needs to pass it on.
 const PASSED_ON_NS: u64 = 1_000_000_000;
 
-/// What a packet keeps behind a NAT: the first sequence number and the destination.
+/// The part of a packet that stays behind a NAT: the first sequence number and the destination.
 type Passed = (Option<u32>, IpAddr, u16);
 
 /// The connections of late: two generations, as in `analyse::lanes`.
@@ -187,7 +187,7 @@ struct RecentFlows {
 }
 
 impl RecentFlows {
-    /// Whether a datagram begins a flow of its sender's: an answer to one does not.
+    /// True if a datagram begins a flow of its sender's: an answer to one does not.
     fn begins(&mut self, datagram: Sent, ts_ns: u64) -> bool {
         let answered = datagram.reversed();
         if self.is_known(answered, ts_ns) {
@@ -197,7 +197,7 @@ impl RecentFlows {
         datagram.may_be_a_client_s() && self.is_new(datagram, ts_ns)
     }
 
-    /// Whether the flow is not known; it is from now on.
+    /// True if the flow is not known; it is from now on.
     fn is_new(&mut self, flow: Sent, ts_ns: u64) -> bool {
         let is_known = self.is_known(flow, ts_ns);
         self.touch(flow, ts_ns);

@@ -14,7 +14,7 @@ pub(super) struct Lines<R> {
     ahead: Option<Length>,
 }
 
-/// What was read.
+/// How much of a line was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     Whole,
@@ -69,7 +69,7 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(Length::TooLong))
     }
 
-    /// What was read last.
+    /// The line that was read last.
     pub(super) fn line(&self) -> &[u8] {
         &self.line
     }

@@ -2,7 +2,7 @@
 
 use super::parquet::MAGIC;
 
-/// What such a file is, and what to do.
+/// The name of such a file, and the way out.
 pub(super) fn refused(magic: &[u8]) -> Option<(&'static str, &'static str)> {
     match magic {
         [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] => {

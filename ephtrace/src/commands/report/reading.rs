@@ -25,9 +25,9 @@ pub struct Report {
     pub source: String,
     /// Its format.
     pub format: &'static str,
-    /// Why there is no assignment, where the recording is none of ephtrace's: what it has instead.
+    /// The contents of a recording without a single assignment that ephtrace did not make.
     pub instead: Option<String>,
-    /// What else is to be said of how it was read.
+    /// Notes on how it was read, a sentence each.
     pub notes: Vec<String>,
     /// The packets of a capture, and those that were left out.
     #[serde(flatten)]

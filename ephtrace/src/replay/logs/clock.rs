@@ -15,12 +15,12 @@ pub(in crate::replay) struct Clock {
 }
 
 impl Clock {
-    /// When the last line happened, in nanoseconds since the Unix epoch.
+    /// The time of the last line, in nanoseconds since the Unix epoch.
     pub(in crate::replay) fn now_ns(&self) -> u64 {
         self.now_ns
     }
 
-    /// Whether any line told its time.
+    /// True if any line told its time.
     pub(in crate::replay) fn has_times(&self) -> bool {
         self.has_times
     }

@@ -12,21 +12,21 @@ use super::{
 };
 use crate::model::{LeftOut, Protocol};
 
-/// What a list of connections is, and what to do.
+/// A list of connections: the reason why it is refused, and the way out.
 pub(super) const LIST: (&str, &str) = (
     "a list of connections (`conntrack -L`), which tells who has which port, but not in which \
      order they were given",
     "use `conntrack -E -e NEW -o timestamp`",
 );
 
-/// Whether this is a line of conntrack's.
+/// True for a line of conntrack's.
 pub(super) fn is_line(line: &str) -> bool {
     ["src=", "dst=", "sport=", "dport="].iter().all(|key| line.contains(key))
         && (line.contains("tcp") || line.contains("udp") || line.contains("sctp"))
         && !line.trim_start().starts_with('{')
 }
 
-/// Whether it is one of a list: no event stands in brackets before the protocol.
+/// True for a line of a list: no event stands in brackets before the protocol.
 pub(super) fn is_list(line: &str) -> bool {
     !["[NEW]", "[UPDATE]", "[DESTROY]"].iter().any(|event| line.contains(event))
 }

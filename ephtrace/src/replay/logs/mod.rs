@@ -23,7 +23,7 @@ use super::{
 };
 use crate::model::{LeftOut, losses::Losses};
 
-/// Which tool wrote a log.
+/// The tool that wrote a log.
 pub(super) enum Log {
     Table(Box<Table>),
     Tcpdump,
@@ -46,7 +46,7 @@ impl Log {
         Ok(Table::of(first)?.map(|table| Self::Table(Box::new(table))))
     }
 
-    /// What it is called.
+    /// Its name in messages.
     fn name(&self) -> &'static str {
         match self {
             Self::Table(table) => table.name(),
@@ -72,7 +72,7 @@ impl<R: BufRead> Reader<R> {
         Self { lines, log, clock: Clock::default(), connections, rows: 0, losses }
     }
 
-    /// What can't be read so far.
+    /// The lines that can't be read so far.
     pub fn losses(&self) -> Losses {
         self.losses
     }
@@ -82,7 +82,7 @@ impl<R: BufRead> Reader<R> {
         self.connections.left_out
     }
 
-    /// What it holds in place of assignments.
+    /// The contents in place of assignments.
     pub fn instead(&self) -> String {
         let packets = self.left_out().packets;
         let (rows, name) = (self.rows, self.log.name());

@@ -1,8 +1,8 @@
-//! What a line of a log says.
+//! The meaning of a line of a log.
 
 use super::super::{connections::Told, item::Item};
 
-/// What a line says.
+/// The meaning of a line.
 pub(super) enum Said {
     /// A packet, or a connection that is told once.
     Packet(Told),

@@ -19,7 +19,7 @@ use crate::model::{
     columns::{COLUMNS, Column, NEEDED, Read},
 };
 
-/// What stands between two values.
+/// The separator of two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Separator {
     Tab,
@@ -28,7 +28,7 @@ enum Separator {
     Spaces,
 }
 
-/// What a column is for.
+/// The use of a column.
 #[derive(Clone, Copy)]
 enum Role {
     /// One of ephtrace's own.
@@ -40,7 +40,7 @@ enum Role {
     SynFlag,
     AckFlag,
     Sequence,
-    /// What Zeek saw of a connection.
+    /// The packets that Zeek saw of a connection, a letter each.
     History,
     /// Of tcptracer: whether it connects, accepts, or closes.
     Event,
@@ -87,7 +87,7 @@ const NAMES: [(&str, &str); 26] = [
 ];
 const TIMES: [&str; 6] = ["ts", "time", "time(s)", "ts(s)", "timestamp", "frame.time_epoch"];
 
-/// What a table without the ports of clients is, and what to do.
+/// A table without the ports of clients: the reason why it is refused, and the way out.
 const WITHOUT_PORT: (&str, &str) = (
     "a table without the source ports of connections",
     "use `tcpconnect -L` or `tcptracer`, which have them",
@@ -242,10 +242,10 @@ impl Table {
     }
 }
 
-/// What a row says beside the columns of an assignment.
+/// The facts of a row beside the columns of an assignment.
 #[derive(Clone, Copy, Default)]
 struct About {
-    /// It is a packet of this protocol.
+    /// The protocol, if the row is a packet.
     packet_of: Option<Protocol>,
     syn: Option<bool>,
     ack: bool,

@@ -1,4 +1,4 @@
-//! What `tcpdump -nn` prints, in any of its forms of time.
+//! The text of `tcpdump -nn`, in any of its forms of time.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::{PacketKind, Protocol};
 
-/// Whether this is a line of tcpdump's: a packet of IP, or what it says before.
+/// True for a line of tcpdump's: a packet of IP, or its words at the start.
 pub(super) fn is_line(line: &str) -> bool {
     let is_packet = (line.contains(" IP ") || line.contains(" IP6 "))
         && (line.contains(" > ") || line.contains(" (tos ") || line.contains(" (hlim "));

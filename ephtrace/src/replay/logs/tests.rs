@@ -9,7 +9,7 @@ use crate::{
     replay::{Format, Item, Recording},
 };
 
-/// What a log holds: assignments, what is broken, what packets were.
+/// The contents of a log: assignments, broken lines, packets by kind.
 struct Read {
     rows: Vec<Assignment>,
     broken: Vec<String>,

@@ -50,7 +50,7 @@ struct Others {
 }
 
 impl Others {
-    /// What a line says if it is one of another tool's.
+    /// The meaning of a line if it is one of another tool's.
     fn read(&mut self, line: &str) -> Option<tools::Said> {
         let mut tools = self.tool.into_iter().chain(Tool::ALL);
         let (tool, said) =
@@ -150,7 +150,7 @@ impl<R: BufRead> Reader<R> {
         self.said.is_cut || self.said.is_open
     }
 
-    /// What the lines are, where none is an assignment: nothing to say if ephtrace traced nothing.
+    /// The kind of the lines, where none is an assignment; `None` if ephtrace traced nothing.
     pub fn instead(&self) -> Option<String> {
         let other = self.others.instead();
         if other.is_some() {
@@ -175,7 +175,7 @@ impl<R: BufRead> Reader<R> {
         self.others.connections.left_out
     }
 
-    /// What else is to be said of how it was read, a sentence each.
+    /// Notes on how it was read, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let tool = self.others.tool.map(|tool| {
             format!("read as {}: whether the kernel chose a port is not in it", tool.name())
@@ -196,7 +196,7 @@ impl<R: BufRead> Reader<R> {
         if text.trim_ascii().is_empty() {
             return None;
         }
-        // What wrote the line before has most likely written this one.
+        // The tool that wrote the line before has most likely written this one.
         if self.others.tool.is_some()
             && let Some(said) = str::from_utf8(text).ok().and_then(|text| self.others.read(text))
         {

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Who wrote a line.
+/// The tool that wrote a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     Zeek,
@@ -26,7 +26,7 @@ pub(super) enum Tool {
 impl Tool {
     pub(super) const ALL: [Self; 3] = [Self::Zeek, Self::Suricata, Self::Tshark];
 
-    /// What it is called.
+    /// Its name in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Zeek => "Zeek's log of connections",
@@ -35,7 +35,7 @@ impl Tool {
         }
     }
 
-    /// What a line says; nothing if it is none of this tool's.
+    /// The meaning of a line; `None` if it is none of this tool's.
     pub(super) fn read(self, line: &str, clock: &mut Clock) -> Option<Said> {
         match self {
             Self::Zeek => zeek(line, clock),
@@ -45,7 +45,7 @@ impl Tool {
     }
 }
 
-/// What a line of another tool says.
+/// The meaning of a line of another tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// A connection, which is told once.
@@ -135,7 +135,7 @@ fn suricata(line: &str, clock: &mut Clock) -> Option<Said> {
 fn tshark(line: &str, clock: &mut Clock) -> Option<Said> {
     let packet: Value = serde_json::from_str(line).ok()?;
     let Some(layers) = packet.get("layers").or_else(|| packet.get("_source")?.get("layers")) else {
-        // What `-T ek` says before each packet.
+        // The line of `-T ek` before each packet.
         return packet.get("index").map(|_| Said::Other);
     };
     let text = |layer: &str, key: &str| field(layers.get(layer)?, layer, key);

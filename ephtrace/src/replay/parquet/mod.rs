@@ -161,7 +161,7 @@ impl Reader {
         told(&self.file.file, KEY_COMPLETE) == Some("false")
     }
 
-    /// What the file is, where it has no row: nothing to say of one that ephtrace recorded.
+    /// The reason why the file has no row; `None` for one that ephtrace recorded.
     pub fn instead(&self) -> Option<String> {
         told(&self.file.file, KEY_COMPLETE).is_none().then(|| "it has no row".to_owned())
     }

@@ -1,12 +1,12 @@
-//! What a frame, or a tunnel, holds.
+//! The contents of a frame, or of a tunnel.
 
 use crate::model::PacketKind;
 
-/// What is behind a header.
+/// The contents behind a header.
 pub(super) enum Content<'a> {
     /// A frame of Ethernet.
     Ethernet(&'a [u8]),
-    /// What its type of Ethernet says.
+    /// A packet of this type of Ethernet.
     OfType(u16, &'a [u8]),
     /// An IP packet.
     Ip(&'a [u8]),

@@ -1,4 +1,4 @@
-//! What stands before the IP header.
+//! Headers before the IP header.
 
 use super::{content::Content, tunnel, wireless};
 use crate::model::PacketKind;
@@ -26,11 +26,11 @@ pub(super) enum Link {
     CiscoHdlc,
     /// A ring of glass fibre, until 2000 or so.
     Fddi,
-    /// What the firewall of Linux logs (`nflog`).
+    /// Packets that the firewall of Linux logs (`nflog`).
     Nflog,
 }
 
-/// Why a capture with a link of this number can't be read.
+/// The reason why a capture with a link of this number can't be read.
 pub(super) fn unknown(number: i32) -> String {
     let carries = match number {
         147..=162 => "one for private use, which no other tool can know",
@@ -65,7 +65,7 @@ impl Link {
         })
     }
 
-    /// What is behind the header; `None` if the frame ends before.
+    /// The contents behind the header; `None` if the frame ends before.
     pub(super) fn content(self, frame: &[u8]) -> Option<Content<'_>> {
         match self {
             Self::Ethernet => Some(Content::Ethernet(frame)),

@@ -29,7 +29,7 @@ const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 const SYN_ACK: u8 = SYN | ACK;
 
-/// What a packet tells.
+/// One packet's news of a client's port.
 pub(super) fn read(link: Link, frame: &[u8]) -> Told {
     link.content(frame).map_or(Told::Nothing(PacketKind::Damaged), |it| inside(&it, MAX_TUNNELS))
 }
@@ -53,7 +53,7 @@ fn inside(content: &Content<'_>, tunnels: u32) -> Told {
     }
 }
 
-/// What is in a tunnel, unless there are too many around it.
+/// The packet in a tunnel, unless there are too many around it.
 fn deeper(content: &Content<'_>, tunnels: u32) -> Told {
     match tunnels.checked_sub(1) {
         Some(left) => inside(content, left),
@@ -87,7 +87,7 @@ fn sliced(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Told {
     transport(addresses, payload, tunnels)
 }
 
-/// Whether this IPv6 packet is a fragment but the first. By hand: the crate's own walk over the
+/// True if this IPv6 packet is a fragment but the first. By hand: the crate's own walk over the
 /// headers (0.21) reads behind the end of a packet that is cut off in one of them.
 fn is_later_fragment(first: IpNumber, mut headers: &[u8]) -> bool {
     let mut kind = first;
