@@ -186,8 +186,8 @@ impl Recording {
         }
     }
 
-    /// Notes on how it was read, a sentence each: values under keys of ours that are something else,
-    /// the tool that wrote a log.
+    /// Notes on how it was read, a sentence each: values under keys of ours that are something
+    /// else, the tool that wrote a log.
     pub fn notes(&self) -> Vec<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.notes(),
