@@ -2,22 +2,30 @@
 
 use std::{
     cell::RefCell,
-    io::{self, ErrorKind, Read},
+    io::{self, BufRead as _, BufReader, ErrorKind, Read},
     rc::Rc,
 };
 
 use flate2::read::MultiGzDecoder;
+use xz4rust::{XzDecoder, XzNextBlockResult};
 use zstd::stream::read::Decoder;
 
 /// Bytes that zstd may look back, as a power of two: 32 MiB, which is held in memory. `zstd -19`
 /// takes 8 MiB; `--long` and `--ultra -21` take more.
 const MAX_WINDOW_LOG: u32 = 25;
 
+/// Bytes that xz may look back: as many. `xz` takes 8 MiB unless told otherwise, `xz -9` 64 MiB.
+const MAX_DICTIONARY: usize = 1 << MAX_WINDOW_LOG;
+
+/// Bytes that xz reads at once.
+const XZ_BUFFER: usize = 64 << 10;
+
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compression {
     Gzip,
     Zstd,
+    Xz,
 }
 
 impl Compression {
@@ -26,6 +34,7 @@ impl Compression {
         match magic {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd] => Some(Self::Zstd),
+            [0xfd, b'7', b'z', b'X'] => Some(Self::Xz),
             _ => None,
         }
     }
@@ -40,9 +49,59 @@ impl Compression {
                 decoder.window_log_max(MAX_WINDOW_LOG)?;
                 Box::new(decoder)
             }
+            Self::Xz => Box::new(Xz::new(input)),
         };
         let end = Rc::new(RefCell::new(End::default()));
         Ok((Box::new(Unpacked { from, end: Rc::clone(&end) }), end))
+    }
+}
+
+/// Streams of xz, one behind the other. (The crate's own reader, 0.2, forgets where the first one
+/// ended.)
+struct Xz {
+    input: BufReader<Box<dyn Read>>,
+    decoder: Box<XzDecoder<'static>>,
+    /// One stream has ended, and no other has begun.
+    is_between: bool,
+}
+
+impl Xz {
+    fn new(input: Box<dyn Read>) -> Self {
+        let decoder = XzDecoder::in_heap_with_alloc_dict_size(0, MAX_DICTIONARY);
+        Self { input: BufReader::with_capacity(XZ_BUFFER, input), decoder, is_between: false }
+    }
+}
+
+impl Read for Xz {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let bytes = self.input.fill_buf()?;
+            if bytes.is_empty() && self.is_between {
+                return Ok(0);
+            }
+            if bytes.is_empty() {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let damaged = |cause| io::Error::new(ErrorKind::InvalidData, cause);
+            let (used, written) = match self.decoder.decode(bytes, buffer).map_err(damaged)? {
+                XzNextBlockResult::NeedMoreData(used, written) => {
+                    self.is_between = false;
+                    (used, written)
+                }
+                XzNextBlockResult::EndOfStream(used, written) => {
+                    self.decoder.reset();
+                    self.is_between = true;
+                    (used, written)
+                }
+            };
+            self.input.consume(used);
+            if written > 0 {
+                return Ok(written);
+            }
+            if used == 0 {
+                return Err(ErrorKind::InvalidData.into());
+            }
+        }
     }
 }
 

@@ -5,10 +5,9 @@ use super::parquet::MAGIC;
 /// The name of such a file, and the way out.
 pub(super) fn refused(magic: &[u8]) -> Option<(&'static str, &'static str)> {
     match magic {
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] => {
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | [0xfd, b'7', b'z', b'X'] => {
             Some(("compressed twice", "take it apart once, such as by `gzip -d` or `zstd -d`"))
         }
-        [0xfd, b'7', b'z', b'X'] => Some(("compressed", "use `xz -dc FILE | ephtrace report -`")),
         [b'B', b'Z', b'h', _] => Some(("compressed", "use `bzip2 -dc FILE | ephtrace report -`")),
         [0x04, 0x22, 0x4d, 0x18] => Some(("compressed", "use `lz4 -dc FILE | ephtrace report -`")),
         [b'P', b'K', 3 | 5 | 7, _] => {
