@@ -103,6 +103,11 @@ pub struct KernelArgs {
     #[arg(long)]
     pub no_kernel_cost: bool,
 
+    /// Become this user, name or number, with the rights of root that tracing takes and no others;
+    /// files are made by that user
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
     /// Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M
     #[arg(long, value_name = "BYTES", hide = true)]
     pub ring_size: Option<String>,

@@ -41,7 +41,7 @@ pub struct RecordArgs {
 
     /// Convert this recording, capture or log in place of tracing; needs no root
     #[arg(long, value_name = "FILE", help_heading = "Output",
-          conflicts_with_all = ["hook", "btf", "ring_size"])]
+          conflicts_with_all = ["hook", "btf", "ring_size", "user"])]
     pub from: Option<PathBuf>,
 
     /// Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal

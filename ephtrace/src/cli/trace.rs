@@ -23,7 +23,7 @@ A flag that takes several values takes them as a list (-P 80,443) and repeated
 #[derive(Clone, Debug, Default, Args)]
 pub struct TraceArgs {
     /// Read this recording, capture or log (- is standard input) in place of the kernel
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hook", "btf", "ring_size"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hook", "btf", "ring_size", "user"])]
     pub from: Option<PathBuf>,
     /// Which assignments to keep.
     #[command(flatten)]

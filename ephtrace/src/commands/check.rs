@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use tokio::time::{Instant, interval};
 
-use super::settings::{UsageError, build_live_filter, named_hook, parse, which};
+use super::settings::{UsageError, account, build_live_filter, named_hook, parse, which};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, findings},
@@ -20,6 +20,7 @@ use crate::{
     host::{
         containers::Containers,
         netns,
+        rights::{Account, Rights},
         snapshot::{self, Which},
         taken_by,
     },
@@ -32,6 +33,7 @@ use crate::{
     },
     pipeline::{
         counting::{Counting, CountingOptions, CumulativeTotals},
+        rights::{self, Later},
         timing::{DRAIN_EVERY, block_on},
     },
 };
@@ -52,6 +54,8 @@ pub struct CheckSettings {
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
+    /// The user to become; `None` to stay who it is.
+    pub user: Option<Account>,
     /// Where to read the kernel's types, if not where the kernel shows them.
     pub btf: Option<PathBuf>,
 }
@@ -78,6 +82,7 @@ impl TryFrom<CheckArgs> for CheckSettings {
             which,
             filter,
             hook: named_hook(kernel.hook),
+            user: account(kernel.user.as_deref())?,
             btf: kernel.btf,
         })
     }
@@ -138,8 +143,12 @@ pub fn run(args: CheckArgs) -> Result<ExitCode> {
 }
 
 fn look(settings: &CheckSettings) -> Result<CheckInput> {
+    rights::begin(settings.user.as_ref())?;
     let counted = match settings.count_for {
-        None => None,
+        None => {
+            rights::look_only(Rights::empty());
+            None
+        }
         Some(_) => Some(block_on(count(settings))?),
     };
     let inventory = snapshot::snapshot(&settings.which, LISTED, &PastOwners::default())?;
@@ -189,6 +198,8 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         log_level: 0,
     };
     let mut counting = Counting::start(what).await?;
+    // Its one line has no room for what is missing.
+    let _ = rights::restrict(&counting.tracer, Later::COUNTING);
     let mut whole = CumulativeTotals::since(counting.since_ns);
     let end = Instant::now() + settings.count_for.unwrap_or_default();
     let mut modules = interval(DRAIN_EVERY);

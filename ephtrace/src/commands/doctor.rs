@@ -15,7 +15,10 @@ use serde::Serialize;
 use super::settings::all_origins;
 use crate::{
     cli::DoctorArgs,
-    host::hidden,
+    host::{
+        hidden,
+        rights::{self, Rights, TO_ATTACH},
+    },
     kernel::{
         attach,
         btf::Btf,
@@ -31,12 +34,14 @@ use crate::{
     },
     model::{Filter, Hook, Origin, escape::shown},
     output::{Kind, write_object},
+    pipeline::rights::look_only,
 };
 
 mod memory;
+mod right_report;
 mod test_report;
 
-use self::{memory::KernelMemory, test_report::TestReport};
+use self::{memory::KernelMemory, right_report::RightReport, test_report::TestReport};
 
 /// A trial needs no room for events: one page.
 const TRIAL_RING_BYTES: u32 = 4096;
@@ -53,6 +58,8 @@ pub struct Report {
     pub root: bool,
     /// Capabilities that are missing.
     pub missing_rights: Vec<&'static str>,
+    /// Each capability that ephtrace uses.
+    pub rights: Vec<RightReport>,
     /// Active lockdown mode; null if off, or if it can't be read.
     pub lockdown: Option<String>,
     /// Whether `lockdown` could be read.
@@ -116,7 +123,12 @@ pub struct OriginReport {
 
 /// Examines this kernel and user, and prints what was found.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
-    let report = examine(&Support::gather(args.btf.as_deref()), args.probe);
+    let held = rights::held().ok();
+    look_only(TO_ATTACH);
+    let report = Report {
+        rights: RightReport::all(held),
+        ..examine(&Support::gather(args.btf.as_deref()), args.probe)
+    };
     let mut out = io::stdout().lock();
     if args.json {
         write_object(&mut out, Kind::Doctor, &report)?;
@@ -139,6 +151,7 @@ pub fn examine(support: &Support, probe: bool) -> Report {
         kernel: support.release.clone(),
         root: support.is_root,
         missing_rights: support.missing_rights.clone(),
+        rights: RightReport::all(rights::held().ok()),
         lockdown: support.lockdown.clone().ok().flatten(),
         lockdown_known: support.lockdown.is_ok(),
         port_selection: btf.as_ref().ok().map(|btf| Generation::of(btf, symbols::table_perturb())),
@@ -159,7 +172,9 @@ pub fn examine(support: &Support, probe: bool) -> Report {
 fn processes_hidden_by(support: &Support) -> Option<String> {
     let others = "the open files of other users' processes can't be looked at: run as root, or \
                   with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
-    hidden::reason(Path::new("/proc")).or_else(|| (!support.is_root).then(|| others.to_owned()))
+    let to_look = Rights::SYS_PTRACE.union(Rights::DAC_READ_SEARCH);
+    let may_look = rights::held().map_or(support.is_root, |held| held.contains(to_look));
+    hidden::reason(Path::new("/proc")).or_else(|| (!may_look).then(|| others.to_owned()))
 }
 
 fn examine_hook(
@@ -294,6 +309,7 @@ impl Report {
         writeln!(out, "{:<10} {hidden}", "owners")?;
         writeln!(out, "{:<10} {}", "memory", self.kernel_memory.text())?;
         self.write_selection(out)?;
+        right_report::write_missing(out, &self.rights)?;
         writeln!(out)?;
         writeln!(out, "{:<10} {:<8} ATTACHES", "HOOK", "WORKS")?;
         for hook in &self.hooks {

@@ -22,6 +22,7 @@ use crate::{
     host::{
         explain,
         holders::{self, Wanted},
+        rights::Rights,
         snapshot::{self, InventoryError, Named, Which},
     },
     inventory::{
@@ -31,6 +32,7 @@ use crate::{
         owners::Owners,
     },
     output::tables::explain::{Explained, write, write_json},
+    pipeline::rights,
 };
 
 /// Where processes are shown.
@@ -41,6 +43,8 @@ const LOOKED_AT: usize = 16;
 
 /// Answers to standard output.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
+    let more = if args.probe { Rights::NET_BIND_SERVICE } else { Rights::empty() };
+    rights::look_only(more);
     let netns: Vec<String> = args.netns.iter().cloned().collect();
     let which = settings::which(&netns)?;
     let asked = settings::question(&args.what)?;

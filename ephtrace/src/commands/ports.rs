@@ -20,14 +20,14 @@ use super::settings::{self, parse};
 use crate::{
     analyse::findings::{Finding, findings},
     cli::PortsArgs,
-    host::snapshot,
+    host::{rights::Rights, snapshot},
     inventory::{Inventory, PastOwners, facts},
     output::{
         Kind,
         tables::{self, storm::write_findings},
         write_object,
     },
-    pipeline::{input::Input, replay::Replay, sandbox},
+    pipeline::{input::Input, replay::Replay, rights, sandbox},
     replay::{MaxMemory, Recording, sorting::Reach},
 };
 
@@ -37,6 +37,7 @@ const LOOKED_AT: usize = 16;
 
 /// Looks, and writes what it sees to standard output.
 pub fn run(args: &PortsArgs) -> Result<ExitCode> {
+    rights::look_only(Rights::empty());
     let which = settings::which(&args.netns)?;
     let past_owners = match &args.from {
         Some(path) => read_openers(path, parse::max_memory(&args.read)?)?,

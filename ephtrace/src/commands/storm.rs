@@ -15,14 +15,14 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use super::settings::{UsageError, build_live_filter, named_hook, parse};
+use super::settings::{UsageError, account, build_live_filter, named_hook, parse};
 use crate::{
     analyse::{
         findings::{DestinationFacts, Facts, Finding, findings},
         storm::{Detector, Interval},
     },
     cli::StormArgs,
-    host::{clock::Clock, containers::Containers, netns},
+    host::{clock::Clock, containers::Containers, netns, rights::Account},
     model::{Filter, Hook, losses::Losses},
     output::{
         stuck::unread,
@@ -32,6 +32,7 @@ use crate::{
         announce::{announce, tell_blinded, tell_module},
         counting::{self, Counting, CountingOptions, CumulativeTotals},
         occupancy::Occupancy,
+        rights::{self, Later},
         signals::ShutdownSignals,
         timing::{DRAIN_EVERY, block_on},
     },
@@ -57,6 +58,8 @@ pub struct StormSettings {
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
+    /// The user to become; `None` to stay who it is.
+    pub user: Option<Account>,
     /// Where to read the kernel's types, if not where the kernel shows them.
     pub btf: Option<PathBuf>,
     /// Nothing but errors on the notices.
@@ -76,6 +79,7 @@ impl TryFrom<StormArgs> for StormSettings {
             rows,
             filter: build_live_filter(&filter)?,
             hook: named_hook(kernel.hook),
+            user: account(kernel.user.as_deref())?,
             btf: kernel.btf,
             quiet: verbosity.quiet,
         })
@@ -108,6 +112,7 @@ pub fn run(args: StormArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
+    rights::begin(settings.user.as_ref())?;
     let mut ends = ShutdownSignals::new()?;
     let what = CountingOptions {
         hook: settings.hook,
@@ -117,8 +122,10 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
         log_level,
     };
     let counting = Counting::start(what).await?;
+    let missing = rights::restrict(&counting.tracer, Later::COUNTING);
     if !settings.quiet {
         announce(&counting.tracer);
+        missing.tell();
     }
     let mut storm = Storm::new(settings, counting);
     let mut ticks = interval_at(Instant::now() + settings.interval, settings.interval);

@@ -25,6 +25,7 @@ use crate::{
         occupancy::InventoryPoller,
         playback::play,
         remembering::{Remembering, Seen},
+        rights::{self, Later},
         settings::TraceSettings,
         signals::ShutdownSignals,
         timing::{DRAIN_EVERY, LOOK_EVERY, at, block_on},
@@ -53,6 +54,7 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
 }
 
 async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
+    rights::begin(settings.user.as_ref())?;
     let mut ends = ShutdownSignals::new()?;
     let tracer = attach::attach(settings, log_level)?;
     let about = About {
@@ -72,7 +74,7 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
         let sink = LiveSink::new(shared.clone(), notices);
         Ok(Box::new(Remembering { sink, seen: seen.clone() }))
     })?;
-    attach::settle(&mut pipeline, settings).await?;
+    attach::settle(&mut pipeline, settings, Later::of_trace(settings, true)).await?;
     if let Some(state) = state {
         let view = View::open(state)?;
         show(&mut pipeline, view, (&mut ends, settings), &seen).await?;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::settings::{UsageError, build_live_filter, build_recorded_filter, named_hook, parse};
+use super::settings::{
+    UsageError, account, build_live_filter, build_recorded_filter, named_hook, parse,
+};
 use crate::{
     cli::{KernelArgs, PlotArg, TraceArgs},
     output::{Plot, View},
@@ -27,7 +29,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
 
     fn try_from(args: TraceArgs) -> Result<Self, UsageError> {
         let TraceArgs { from, filter, view, stop, kernel, read, verbosity } = args;
-        let KernelArgs { hook, btf, no_kernel_cost, ring_size } = kernel;
+        let KernelArgs { hook, btf, no_kernel_cost, ring_size, user } = kernel;
         let ring_bytes = match ring_size {
             Some(size) => parse::ring_bytes("--ring-size", &size)?,
             None => DEFAULT_RING_BYTES,
@@ -49,6 +51,7 @@ impl TryFrom<TraceArgs> for TraceSettings {
                 build_live_filter(&filter)?
             },
             hook: named_hook(hook),
+            user: account(user.as_deref())?,
             btf,
             ring_bytes,
             measures_cost: !no_kernel_cost,

@@ -13,7 +13,7 @@ use std::{
     },
     path::{Path, PathBuf},
     ptr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use nix::{
@@ -49,10 +49,20 @@ pub struct Cgroup2 {
 }
 
 impl Cgroup2 {
+    /// [`Cgroup2::look_up`], once for a run if it finds the whole hierarchy: where nothing is mounted, what
+    /// comes after the beginning has no right to another mount.
+    pub fn find() -> Option<Self> {
+        static FOUND: OnceLock<Cgroup2> = OnceLock::new();
+        FOUND.get().cloned().or_else(|| {
+            let found = Self::look_up()?;
+            Some(if found.is_whole { FOUND.get_or_init(|| found).clone() } else { found })
+        })
+    }
+
     /// The best there is: all cgroups from a mount of this process, else from one of process 1's,
     /// else from a new one; else those of this cgroup namespace. `None` if the kernel has none, or
     /// a new mount takes rights that this process lacks.
-    pub fn find() -> Option<Self> {
+    fn look_up() -> Option<Self> {
         let mut part = None;
         let places: [fn() -> Option<Self>; 3] = [Self::mounted, Self::of_process_1, Self::detached];
         for place in places {

@@ -42,15 +42,27 @@ struct HidePid {
     gid: u32,
 }
 
+/// Whether `proc` is mounted so that what others may read of a process is closed to some.
+pub fn hides(proc: &Path) -> bool {
+    let mounts = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
+    let options = options(&mounts, proc).unwrap_or_default();
+    let mode = options.split(',').find_map(|option| option.strip_prefix("hidepid="));
+    !matches!(mode, None | Some("0" | "off"))
+}
+
 /// The last mount on `proc` counts: it covers those before.
-fn hidepid(mounts: &[u8], proc: &Path) -> Option<HidePid> {
+fn options(mounts: &[u8], proc: &Path) -> Option<String> {
     let mut lines = mounts.rsplit(|&b| b == b'\n').filter_map(|line| {
         let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
         let separator = fields.iter().position(|field| *field == b"-")?;
         let is_here = unescape(fields.get(4)?) == proc.as_os_str().as_bytes();
         (is_here).then(|| fields.get(separator + 3).copied().unwrap_or_default())
     });
-    let options = String::from_utf8_lossy(lines.next()?).into_owned();
+    Some(String::from_utf8_lossy(lines.next()?).into_owned())
+}
+
+fn hidepid(mounts: &[u8], proc: &Path) -> Option<HidePid> {
+    let options = options(mounts, proc)?;
     let value = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
     let mode = value("hidepid=")?;
     // 0 (off) hides nothing; with 1 (noaccess), processes are listed and closed to look at.

@@ -1,5 +1,6 @@
 //! What this host says of itself: everything that is read from /proc, /sys and netlink.
 
+pub mod calls;
 pub mod cgroup2;
 pub mod clock;
 pub mod conntrack;
@@ -17,6 +18,7 @@ pub(crate) mod priority;
 mod probe;
 pub mod proc_net;
 pub mod processors;
+pub mod rights;
 pub mod sandbox;
 pub mod snapshot;
 pub mod sock_diag;

@@ -5,7 +5,6 @@
 //! nothing of. A kernel that lacks one of them has the other; `-v` tells what there is.
 
 use std::{
-    collections::BTreeMap,
     env,
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
@@ -17,10 +16,8 @@ use landlock::{
     PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 use nix::sys::statfs::{FsType, fstatfs};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
+
+use super::calls::{self, Reason, Threads};
 
 /// The newest rules of Landlock that are asked for (Linux 6.12); an older kernel has fewer.
 const RULES: ABI = ABI::V6;
@@ -130,7 +127,12 @@ fn in_words(status: &RulesetStatus) -> &'static str {
     }
 }
 
-/// System calls that reading a file takes none of.
+fn filter_calls() -> Result<(), Reason> {
+    let refused = REFUSED.iter().chain(REFUSED_HERE).chain(calls::NEVER).chain(calls::NEVER_HERE);
+    calls::refuse(refused.map(|&call| (call, Vec::new())).collect(), Threads::This)
+}
+
+/// System calls that reading a file takes none of, beside those that ephtrace never makes.
 const REFUSED: &[libc::c_long] = &[
     // The network.
     libc::SYS_socket,
@@ -139,80 +141,26 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    // Other programs and processes.
-    libc::SYS_execve,
-    libc::SYS_execveat,
+    // Other processes.
     libc::SYS_kill,
     libc::SYS_tkill,
-    libc::SYS_rt_sigqueueinfo,
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_pidfd_send_signal,
-    // Files by other ways than their names, and what names alone are enough for.
-    libc::SYS_open_by_handle_at,
+    // What names alone are enough for.
     libc::SYS_fchmodat,
     libc::SYS_fchownat,
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
     libc::SYS_utimensat,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
     // The kernel and what it shows to whom.
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_kexec_load,
-    libc::SYS_reboot,
     libc::SYS_setns,
-    libc::SYS_unshare,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
     libc::SYS_fsopen,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
 ];
 
 /// Those of them that only older machines have.
 #[cfg(target_arch = "x86_64")]
-const REFUSED_HERE: &[libc::c_long] =
-    &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown];
+const REFUSED_HERE: &[libc::c_long] = &[libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown];
 
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_HERE: &[libc::c_long] = &[];
-
-/// Why a filter can't be had, in words.
-type Reason = Box<dyn std::error::Error>;
-
-fn filter_calls() -> Result<(), Reason> {
-    let machine = TargetArch::try_from(env::consts::ARCH)?;
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
-        REFUSED.iter().chain(REFUSED_HERE).map(|&call| (call, Vec::new())).collect();
-    // A new process, not a new thread.
-    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
-    let is_process =
-        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)?;
-    refused.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_process])?]);
-    // Its flags are in memory, where a filter can't look: whoever starts a thread takes `clone`.
-    let hidden = [(libc::SYS_clone3, Vec::new())].into();
-    for (calls, errno) in [(hidden, libc::ENOSYS), (refused, libc::EPERM)] {
-        let errno = SeccompAction::Errno(errno.cast_unsigned());
-        let filter = SeccompFilter::new(calls, SeccompAction::Allow, errno, machine)?;
-        seccompiler::apply_filter(&BpfProgram::try_from(filter)?)?;
-    }
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

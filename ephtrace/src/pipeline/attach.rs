@@ -6,6 +6,7 @@ use tokio::time::sleep;
 use super::{
     announce::announce,
     live::Pipeline,
+    rights::{self, Later},
     settings::TraceSettings,
     timing::{GRACE, SETTLE},
 };
@@ -35,15 +36,23 @@ pub(crate) fn attach(settings: &TraceSettings, log_level: u8) -> Result<Tracer> 
 
 /// Discards the searches that were in flight during the attachment, which lack a start, and says
 /// what is traced.
-pub(crate) async fn settle(pipeline: &mut Pipeline, settings: &TraceSettings) -> Result<()> {
+///
+/// From then on, this process has the rights that `later` takes.
+pub(crate) async fn settle(
+    pipeline: &mut Pipeline,
+    settings: &TraceSettings,
+    later: Later,
+) -> Result<()> {
     match priority::raise() {
         Ok(()) => log::info!("this thread goes before others (nice -10)"),
         Err(error) => log::info!("this thread goes with the others: {error}"),
     }
     sleep(SETTLE).await;
     pipeline.settle()?;
+    let missing = rights::restrict(pipeline.tracer(), later);
     if !settings.view.quiet {
         announce(pipeline.tracer());
+        missing.tell();
     }
     Ok(())
 }

@@ -73,7 +73,8 @@ pub(crate) struct CountingOptions<'a> {
 }
 
 impl Counting {
-    /// Attaches, and waits until nothing is attached half any more.
+    /// Attaches, and waits until nothing is attached half any more. [`rights::restrict`] is left to
+    /// whoever has told what is traced.
     pub(crate) async fn start(what: CountingOptions<'_>) -> Result<Self> {
         let options = Options {
             filter: what.filter,

@@ -18,6 +18,7 @@ mod reader;
 mod recording_metadata;
 pub(crate) mod remembering;
 pub(crate) mod replay;
+pub(crate) mod rights;
 pub(crate) mod sandbox;
 pub mod settings;
 pub(crate) mod signals;

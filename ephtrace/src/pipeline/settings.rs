@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
+    host::rights::Account,
     model::{Filter, Hook},
     output::{Format, View, stream::parquet},
     replay::MaxMemory,
@@ -25,6 +26,8 @@ pub struct TraceSettings {
     pub filter: Filter,
     /// The hook that was named; `None` for the first that works.
     pub hook: Option<Hook>,
+    /// The user to become; `None` to stay who it is.
+    pub user: Option<Account>,
     /// Where to read the kernel's types, if not where the kernel shows them.
     pub btf: Option<PathBuf>,
     /// Size of the ring buffer, in bytes: a power of two, at least [`MIN_RING_BYTES`].

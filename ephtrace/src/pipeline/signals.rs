@@ -24,6 +24,7 @@ use nix::{
 };
 use tokio::sync::Notify;
 
+use super::rights;
 use crate::{
     output::stuck::{Stuck, Writer},
     tui::terminal,
@@ -77,7 +78,10 @@ impl ShutdownSignals {
         let seen = Arc::clone(&shared);
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || watch(&incoming, &seen, writer))
+            .spawn(move || {
+                rights::renounce();
+                watch(&incoming, &seen, writer);
+            })
             .context(cannot_wait)?;
         Ok(Self(shared))
     }

@@ -8,6 +8,7 @@ use super::{
     attach,
     live::Pipeline,
     output,
+    rights::{self, Later},
     settings::TraceSettings,
     signals::ShutdownSignals,
     timing::{DRAIN_EVERY, LOOK_EVERY, at, block_on},
@@ -24,14 +25,16 @@ pub fn trace(settings: &TraceSettings, log_level: u8) -> Result<()> {
 }
 
 async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
+    rights::begin(settings.user.as_ref())?;
     // Before the file: a signal that ends ephtrace at once would leave an empty one.
     let mut ends = ShutdownSignals::new()?;
     // Before anything is attached: a bad path must not cost a single event. What is in the file
     // stays until it is known that there will be another.
+    let later = Later::of_trace(settings, false);
     let output = output::open(settings)?;
     let tracer = attach::attach(settings, log_level)?;
     let mut pipeline = Pipeline::new(settings, tracer, output)?;
-    attach::settle(&mut pipeline, settings).await?;
+    attach::settle(&mut pipeline, settings, later).await?;
     pipeline.look()?;
     let end = settings.duration.map(|duration| Instant::now() + duration);
     let mut drain = interval(DRAIN_EVERY);

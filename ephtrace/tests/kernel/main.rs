@@ -54,6 +54,7 @@ mod record;
 mod recorded;
 mod refusals;
 mod returns;
+mod rights;
 mod schema;
 mod sctp;
 mod search;
@@ -117,6 +118,7 @@ fn main() -> ExitCode {
         recorded::TESTS,
         refusals::TESTS,
         returns::TESTS,
+        rights::TESTS,
         schema::TESTS,
         sctp::TESTS,
         search::TESTS,

@@ -28,6 +28,7 @@ fn report(hooks: Vec<HookReport>, auto: Option<&'static str>) -> Report {
         kernel: "6.12.0".to_owned(),
         root: true,
         missing_rights: Vec::new(),
+        rights: Vec::new(),
         lockdown: None,
         lockdown_known: true,
         btf: Some("/sys/kernel/btf/vmlinux".to_owned()),

@@ -10,7 +10,7 @@ use std::{
 use nix::sys::statfs::{self, NSFS_MAGIC};
 
 use super::error::UsageError;
-use crate::host::{cgroup2::Cgroup2, containers::cgroups_of};
+use crate::host::{cgroup2::Cgroup2, containers::cgroups_of, rights::Account};
 use crate::model::{
     escape::shown,
     filter::{Cgroup, ContainerName},
@@ -18,6 +18,9 @@ use crate::model::{
 
 /// Where users are listed.
 const USERS: &str = "/etc/passwd";
+
+/// Where their groups are listed.
+const GROUPS: &str = "/etc/group";
 
 /// Where `ip netns` keeps its namespaces.
 const NAMED_NETNS: &str = "/run/netns";
@@ -39,6 +42,32 @@ pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
 fn user_id(users: &str, name: &str) -> Option<u32> {
     let mut fields = users.lines().map(|line| line.split(':'));
     fields.find_map(|mut user| if user.next()? == name { user.nth(1)?.parse().ok() } else { None })
+}
+
+/// The user named with `--user`, by name or number, with its groups.
+pub(crate) fn account(text: Option<&str>) -> Result<Option<Account>, UsageError> {
+    let Some(text) = text else { return Ok(None) };
+    let advice = "`getent passwd` lists the users";
+    let read = |path| {
+        fs::read_to_string(path).map_err(|e| unknown("--user", text, no_path(path, &e), advice))
+    };
+    let found = account_in(&read(USERS)?, &read(GROUPS)?, text);
+    let reason = || unknown("--user", text, format!("not in {USERS}"), advice);
+    found.map(Some).ok_or_else(reason)
+}
+
+/// User `text` of files such as `/etc/passwd` and `/etc/group`, as [`user_id`] finds it.
+fn account_in(users: &str, groups: &str, text: &str) -> Option<Account> {
+    let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let line = lines.find(|line| line.first() == Some(&text) || line.get(2) == Some(&text))?;
+    let [name, _, uid, gid, ..] = line[..] else { return None };
+    let (uid, gid) = (uid.parse().ok()?, gid.parse().ok()?);
+    let is_member = |line: &&str| {
+        line.rsplit(':').next().is_some_and(|members| members.split(',').any(|one| one == name))
+    };
+    let number = |line: &str| line.split(':').nth(2)?.parse().ok();
+    let others = groups.lines().filter(is_member).filter_map(number);
+    Some(Account { uid, gid, groups: [gid].into_iter().chain(others).collect() })
 }
 
 /// Inode number of a network namespace, from number, path or name.

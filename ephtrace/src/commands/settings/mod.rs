@@ -11,6 +11,7 @@ pub(super) mod parse;
 mod question;
 
 pub(super) use self::filter::{build_live_filter, build_recorded_filter, named_hook, which};
+pub(super) use self::lookup::account;
 pub(super) use self::question::{Asked, question};
 pub use self::{
     error::UsageError,

@@ -1,0 +1,41 @@
+//! Which capabilities this user has, and what is lost without the others.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::host::rights::{RIGHTS, Right, Rights};
+
+/// What doctor says of one capability.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RightReport {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether this user has it here, or one that does instead; null if that can't be told.
+    pub held: Option<bool>,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// What is lost without it.
+    pub lost: &'static str,
+}
+
+impl RightReport {
+    /// Each right, given those in force.
+    pub(super) fn all(held: Option<Rights>) -> Vec<Self> {
+        let report = |right: &Right| {
+            let Right { name, purpose, lost, .. } = *right;
+            Self { name, held: held.map(|held| right.is_in(held)), purpose, lost }
+        };
+        RIGHTS.iter().map(report).collect()
+    }
+}
+
+/// A line for each right that is missing; nothing where none is.
+pub(super) fn write_missing(out: &mut impl Write, rights: &[RightReport]) -> io::Result<()> {
+    let mut missing = rights.iter().filter(|one| one.held == Some(false)).peekable();
+    if missing.peek().is_some() {
+        writeln!(out, "\n{:<24} LOST WITHOUT IT", "MISSING RIGHT")?;
+    }
+    missing.try_for_each(|one| writeln!(out, "{:<24} {}", one.name, one.lost))
+}

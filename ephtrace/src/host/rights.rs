@@ -1,0 +1,230 @@
+//! The rights that Linux grants piece by piece (capabilities): which ones ephtrace uses, what for,
+//! what is lost without each, and how a process gives up those that it needs no more.
+
+use std::io;
+
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+pub use rustix::thread::CapabilitySet as Rights;
+use rustix::thread::{
+    CapabilitySets, capabilities, set_capabilities, set_keep_capabilities, set_no_new_privs,
+};
+
+/// One right.
+#[derive(Clone, Copy, Debug)]
+pub struct Right {
+    /// Its name, as `capabilities(7)` has it.
+    pub name: &'static str,
+    /// The right.
+    pub right: Rights,
+    /// Rights any of which does instead.
+    pub or: Rights,
+    /// What ephtrace does with it.
+    pub purpose: &'static str,
+    /// What is lost without it, as the end of a sentence.
+    pub lost: &'static str,
+}
+
+/// No other right does instead.
+const NONE: Rights = Rights::empty();
+
+/// All rights that ephtrace uses. docs/security.md has the same table, and a test that compares.
+pub const RIGHTS: [Right; 13] = [
+    Right {
+        name: "CAP_BPF",
+        right: Rights::BPF,
+        or: Rights::SYS_ADMIN,
+        purpose: "load the programs; read their maps up to Linux 5.18",
+        lost: "nothing can be traced",
+    },
+    Right {
+        name: "CAP_PERFMON",
+        right: Rights::PERFMON,
+        or: Rights::SYS_ADMIN,
+        purpose: "load programs that trace; attach kprobes, to a module that comes later, too",
+        lost: "nothing can be traced",
+    },
+    Right {
+        name: "CAP_NET_ADMIN",
+        right: Rights::NET_ADMIN,
+        or: Rights::SYS_ADMIN,
+        purpose: "load programs that belong to cgroups; ask connection tracking",
+        lost: "nothing can be traced",
+    },
+    Right {
+        name: "CAP_SYSLOG",
+        right: Rights::SYSLOG,
+        or: NONE,
+        purpose: "read the address of table_perturb in /proc/kallsyms",
+        lost: "the candidates of a search are unknown (TRIED)",
+    },
+    Right {
+        name: "CAP_SYS_NICE",
+        right: Rights::SYS_NICE,
+        or: NONE,
+        purpose: "put the reader before the programs that make it read (nice -10)",
+        lost: "the reader goes with the others, and a flood may cost records",
+    },
+    Right {
+        name: "CAP_SYS_RESOURCE",
+        right: Rights::SYS_RESOURCE,
+        or: NONE,
+        purpose: "lock memory for the maps, up to Linux 5.10",
+        lost: "maps must fit into `ulimit -l` up to Linux 5.10",
+    },
+    Right {
+        name: "CAP_DAC_READ_SEARCH",
+        right: Rights::DAC_READ_SEARCH,
+        or: Rights::DAC_OVERRIDE,
+        purpose: "read tracefs; look at the open files of other users' processes",
+        lost: "calls that fail are not seen by sock_ops, nor owners of other users' sockets",
+    },
+    Right {
+        name: "CAP_SYS_PTRACE",
+        right: Rights::SYS_PTRACE,
+        or: NONE,
+        purpose: "look at the namespaces and open files of other users' processes",
+        lost: "other users' namespaces and the owners of their sockets are unknown",
+    },
+    Right {
+        name: "CAP_SYS_ADMIN",
+        right: Rights::SYS_ADMIN,
+        or: NONE,
+        purpose: "enter other network namespaces; have the kernel measure programs (bpf_stats)",
+        lost: "ports in use in other network namespaces and the programs' cost are unknown",
+    },
+    Right {
+        name: "CAP_DAC_OVERRIDE",
+        right: Rights::DAC_OVERRIDE,
+        or: NONE,
+        purpose: "write files in directories of other users",
+        lost: "files can be written in one's own directories only",
+    },
+    Right {
+        name: "CAP_CHOWN",
+        right: Rights::CHOWN,
+        or: NONE,
+        purpose: "give files beside a file of another user to that user",
+        lost: "files beside a file of another user belong to ephtrace's user",
+    },
+    Right {
+        name: "CAP_FOWNER",
+        right: Rights::FOWNER,
+        or: NONE,
+        purpose: "set the mode of files of another user",
+        lost: "files of another user keep their mode",
+    },
+    Right {
+        name: "CAP_NET_BIND_SERVICE",
+        right: Rights::NET_BIND_SERVICE,
+        or: NONE,
+        purpose: "ask for ports below 1024 (`explain --probe`)",
+        lost: "`explain --probe` can't ask for ports below 1024",
+    },
+];
+
+/// To load and attach, and what goes with it.
+pub const TO_ATTACH: Rights = Rights::BPF
+    .union(Rights::PERFMON)
+    .union(Rights::NET_ADMIN)
+    .union(Rights::SYSLOG)
+    .union(Rights::SYS_NICE)
+    .union(Rights::SYS_RESOURCE)
+    .union(Rights::DAC_READ_SEARCH);
+
+/// To write into directories of other users, and give files to them.
+pub const TO_WRITE: Rights = Rights::DAC_OVERRIDE.union(Rights::CHOWN).union(Rights::FOWNER);
+
+/// To look at sockets, processes and network namespaces of everybody.
+pub const TO_LOOK: Rights = Rights::SYS_ADMIN
+    .union(Rights::SYS_PTRACE)
+    .union(Rights::DAC_READ_SEARCH)
+    .union(Rights::NET_ADMIN);
+
+impl Right {
+    /// Whether `held` has it, or what does instead.
+    pub fn is_in(&self, held: Rights) -> bool {
+        held.intersects(self.right.union(self.or))
+    }
+}
+
+/// The rights in force for this thread.
+pub fn held() -> io::Result<Rights> {
+    Ok(capabilities(None)?.effective)
+}
+
+/// This thread has no other rights than these from now on, nor has what it starts. What it does not
+/// have, it does not get. The others of the process are not touched.
+pub fn keep(rights: Rights) -> io::Result<()> {
+    let permitted = capabilities(None)?.permitted.intersection(rights);
+    let sets = CapabilitySets { effective: permitted, permitted, inheritable: Rights::empty() };
+    set_capabilities(None, sets)?;
+    Ok(set_no_new_privs(true)?)
+}
+
+/// Whether `work` succeeds without `right`, which this thread may have again afterwards.
+pub fn works_without(right: Rights, work: impl FnOnce() -> bool) -> bool {
+    let Ok(before) = capabilities(None) else { return false };
+    let without = CapabilitySets { effective: before.effective.difference(right), ..before };
+    let works = set_capabilities(None, without).is_ok() && work();
+    set_capabilities(None, before).is_ok() && works
+}
+
+/// A user of this machine, whose rights a process may take in place of root's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Groups besides.
+    pub groups: Vec<u32>,
+}
+
+/// This process is of `account` from now on, with its groups, and keeps `rights` of those that it
+/// has. To be called before there are other threads.
+pub fn become_user(account: &Account, rights: Rights) -> io::Result<()> {
+    set_keep_capabilities(true)?;
+    let groups: Vec<Gid> = account.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
+    setgroups(&groups)?;
+    let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    set_keep_capabilities(false)?;
+    keep(rights)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread};
+
+    use super::*;
+
+    #[test]
+    fn the_page_has_each_right_with_what_it_is_for() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/security.md");
+        let page = fs::read_to_string(page).unwrap();
+        for Right { name, purpose, lost, .. } in RIGHTS {
+            let row = format!("| `{name}` | {purpose} | {lost} |");
+            assert!(page.contains(&row), "docs/security.md lacks:\n{row}");
+        }
+    }
+
+    #[test]
+    fn a_thread_gives_up_rights_for_itself_alone() {
+        let before = held().unwrap();
+        let after = thread::spawn(|| {
+            keep(Rights::SYS_NICE).unwrap();
+            held().unwrap()
+        });
+        assert!(Rights::SYS_NICE.contains(after.join().unwrap()));
+        assert_eq!(held().unwrap(), before);
+    }
+
+    #[test]
+    fn what_works_without_a_right_is_found_out() {
+        let before = held().unwrap();
+        assert!(works_without(Rights::CHOWN, || !held().unwrap().contains(Rights::CHOWN)));
+        assert!(!works_without(Rights::CHOWN, || false));
+        assert_eq!(held().unwrap(), before);
+    }
+}

@@ -1,0 +1,174 @@
+//! What a live run may still do once it is attached: what the rest of it takes, and nothing else.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{recording_metadata, settings::TraceSettings};
+use crate::{
+    host::{
+        calls::{self, Live},
+        hidden,
+        rights::{
+            self, Account, RIGHTS, Right, Rights, TO_ATTACH, TO_LOOK, TO_WRITE, become_user, held,
+        },
+    },
+    kernel::tracer::Tracer,
+};
+
+/// What a command goes on to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Later {
+    /// Looks at sockets in use, in all network namespaces.
+    pub(crate) looks: bool,
+    /// Has the kernel measure what the programs cost.
+    pub(crate) measures: bool,
+    /// Writes files where not everything is this user's.
+    pub(crate) writes_for_others: bool,
+}
+
+impl Later {
+    /// What counting is followed by: `storm` and `check` look at what is in use.
+    pub(crate) const COUNTING: Self =
+        Self { looks: true, measures: false, writes_for_others: false };
+
+    /// What a trace as `settings` ask for it goes on to do; it looks at what is in use or not.
+    pub(crate) fn of_trace(settings: &TraceSettings, looks: bool) -> Self {
+        let recorded = settings.record.as_ref().map(|record| &record.path);
+        let path = recorded.or(settings.output.as_ref());
+        let writes_for_others = path.is_some_and(|path| !is_own(path));
+        Self { looks, measures: settings.measures_cost, writes_for_others }
+    }
+
+    /// The rights that it takes, but for those of the hook.
+    fn rights(self) -> Rights {
+        let mut rights = Rights::empty();
+        rights.set(Rights::SYS_ADMIN, self.measures);
+        if self.looks {
+            rights |= TO_LOOK;
+        }
+        if self.writes_for_others {
+            rights |= TO_WRITE;
+        }
+        // Else names and containers of others' processes would be missing from now on.
+        rights.set(Rights::SYS_PTRACE, self.looks || hidden::hides(Path::new("/proc")));
+        rights
+    }
+}
+
+/// Whether files can be made and replaced beside `path` by nobody but this user, so that no right
+/// is needed for it.
+fn is_own(path: &Path) -> bool {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let folder = fs::metadata(parent.unwrap_or(Path::new(".")));
+    let file = fs::metadata(path);
+    folder.is_ok_and(|folder| folder.uid() == uid && folder.mode() & 0o300 == 0o300)
+        && match file {
+            Ok(file) => file.uid() == uid && file.gid() == gid && file.mode() & 0o200 != 0,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+}
+
+/// The process becomes that of `user`, if one is named, with the rights that a run takes from its
+/// beginning to its end. To be called first: files are made by that user, and threads inherit it.
+pub(crate) fn begin(user: Option<&Account>) -> Result<()> {
+    let Some(account) = user else { return Ok(()) };
+    let had = held().unwrap_or(Rights::all());
+    become_user(account, TO_ATTACH | TO_LOOK)
+        .context("can't become that user (it takes CAP_SETUID and CAP_SETGID: run as root)")?;
+    log::info!("user {}, with {} rights of {}", account.uid, count(held().ok()), count(Some(had)));
+    Ok(())
+}
+
+fn count(rights: Option<Rights>) -> u32 {
+    rights.unwrap_or(Rights::empty()).bits().count_ones()
+}
+
+/// Rights that a run would use and has not.
+#[must_use]
+pub(crate) struct Missing(Vec<&'static Right>);
+
+/// Keeps what a run takes from now on.
+pub(crate) fn restrict(tracer: &Tracer, later: Later) -> Missing {
+    let awaits_module = tracer.awaits_module();
+    let missing = missing(later);
+    let mut rights = later.rights();
+    rights.set(Rights::PERFMON, awaits_module);
+    // Linux 5.19 and later ask nothing of whoever has a map open.
+    let reads = || tracer.counts().is_ok();
+    let needs_bpf = !rights::works_without(Rights::BPF.union(Rights::SYS_ADMIN), reads);
+    rights.set(Rights::BPF, awaits_module || needs_bpf);
+    match rights::keep(rights) {
+        Ok(()) => log::info!("rights kept: {}", names(held().unwrap_or(Rights::all()))),
+        Err(error) => log::warn!("rights can't be given up: {error}"),
+    }
+    let live = Live { enters: later.looks, measures: later.measures, awaits_module };
+    match calls::restrict_live(live) {
+        Ok(()) => log::info!("seccomp: no other program, no mount, no module, no new BPF program"),
+        Err(error) => log::info!("seccomp: none, as {error}"),
+    }
+    missing
+}
+
+impl Missing {
+    /// One line for each.
+    pub(crate) fn tell(&self) {
+        for Right { name, lost, .. } in &self.0 {
+            // Where standard error is closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "ephtrace: without {name}, {lost}");
+        }
+    }
+}
+
+/// Keeps what looking at sockets takes, for commands that attach nothing.
+pub(crate) fn look_only(more: Rights) {
+    if let Err(error) = rights::keep(TO_LOOK | more) {
+        log::warn!("rights can't be given up: {error}");
+    }
+}
+
+/// This thread, which waits for signals, needs no right.
+pub(crate) fn renounce() {
+    if let Err(error) = rights::keep(Rights::empty()) {
+        log::warn!("rights can't be given up: {error}");
+    }
+}
+
+fn names(held: Rights) -> String {
+    let names: Vec<&str> =
+        RIGHTS.iter().filter(|one| held.contains(one.right)).map(|one| one.name).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn missing(later: Later) -> Missing {
+    let held = held().unwrap_or(Rights::all());
+    let wanted = wanted(later, nix::unistd::geteuid().is_root(), is_memory_locked());
+    let is_missing = |one: &&Right| wanted.contains(one.right) && !one.is_in(held);
+    Missing(RIGHTS.iter().filter(is_missing).collect())
+}
+
+/// What a run would use that goes on like this. Users other than root have no files of others.
+fn wanted(later: Later, is_root: bool, is_memory_locked: bool) -> Rights {
+    let mut wanted = TO_ATTACH | later.rights();
+    if !is_root {
+        wanted -= TO_WRITE;
+    }
+    if !is_memory_locked {
+        wanted -= Rights::SYS_RESOURCE;
+    }
+    wanted
+}
+
+/// Linux counts maps as locked memory up to 5.10, and not from 5.11 on.
+fn is_memory_locked() -> bool {
+    let release = recording_metadata::kernel_release().unwrap_or_default();
+    let mut numbers = release.split('.').map(str::parse::<u32>);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor)))
+        if (major, minor) < (5, 11))
+}

@@ -1,0 +1,336 @@
+//! What ephtrace may still do once it has begun: the rights of docs/security.md and no more; and
+//! each of them taken away.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    net::{TcpListener, TcpStream},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::{errno::Errno, sys::signal::Signal};
+
+use crate::{
+    setup::{self, Scratch},
+    skip::skip,
+    terminal::OnTerminal,
+    tracer::{CONNECT_ONLY, Tracer, spawn},
+    wait,
+};
+
+tests! {
+    each_hook: a_run_keeps_what_the_table_says, each_right_taken_away_is_named;
+    first_hook: capabilities_of_the_file_are_enough, another_user_is_become_with_its_groups,
+        a_view_keeps_what_it_looks_with;
+}
+
+/// Numbers of `linux/capability.h`.
+const CHOWN: u64 = 0;
+const DAC_OVERRIDE: u64 = 1;
+const DAC_READ_SEARCH: u64 = 2;
+const FOWNER: u64 = 3;
+const NET_ADMIN: u64 = 12;
+const SYS_PTRACE: u64 = 19;
+const SYS_ADMIN: u64 = 21;
+const SYS_NICE: u64 = 23;
+const SYS_RESOURCE: u64 = 24;
+const SYSLOG: u64 = 34;
+const PERFMON: u64 = 38;
+const BPF: u64 = 39;
+
+/// `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// The table for `storm`, `check` and `top`.
+const LOOKING: [u64; 4] = [DAC_READ_SEARCH, NET_ADMIN, SYS_PTRACE, SYS_ADMIN];
+
+fn set(bits: &[u64]) -> u64 {
+    bits.iter().fold(0, |set, bit| set | 1 << bit)
+}
+
+/// What the kernel says of one thread.
+struct Status(BTreeMap<String, String>);
+
+impl Status {
+    fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)?;
+        let fields = text.lines().filter_map(|line| line.split_once(":\t"));
+        Ok(Self(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()))
+    }
+
+    fn field(&self, name: &str) -> Result<&str> {
+        self.0.get(name).map(String::as_str).with_context(|| format!("no {name}"))
+    }
+
+    fn set(&self, name: &str) -> Result<u64> {
+        Ok(u64::from_str_radix(self.field(name)?, 16)?)
+    }
+}
+
+/// Each thread of `pid` has these rights, the first thread, and none the others; and no way to
+/// more.
+fn check(pid: u32, rights: u64) -> Result<()> {
+    let own = Status::read(Path::new("/proc/self/status"))?.set("CapEff")?;
+    // Up to Linux 5.18, maps are read with it only.
+    let optional = if setup::kernel()? < (5, 19) { set(&[BPF]) } else { 0 };
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let thread = thread?;
+        let status = Status::read(&thread.path().join("status"))?;
+        let is_first = thread.file_name().to_str() == Some(&pid.to_string());
+        let wanted = if is_first { rights & own } else { 0 };
+        for name in ["CapPrm", "CapEff"] {
+            let has = status.set(name)? & !(optional & !wanted);
+            ensure!(has == wanted, "{name} {has:x}, not {wanted:x}: {:?}", status.0);
+        }
+        ensure!(status.set("CapInh")? == 0 && status.set("CapAmb")? == 0, "{:?}", status.0);
+        ensure!(status.field("NoNewPrivs")? == "1", "{:?}", status.0);
+        if status.0.contains_key("Seccomp_filters") {
+            ensure!(status.field("Seccomp")? == "2", "{:?}", status.0);
+        }
+    }
+    Ok(())
+}
+
+/// A connect of this process, and its port.
+fn connect() -> Result<u16> {
+    let server = TcpListener::bind("127.0.0.1:0")?;
+    Ok(TcpStream::connect(server.local_addr()?)?.local_addr()?.port())
+}
+
+/// What is in the output is what was done.
+fn sees(tracer: Tracer) -> Result<String> {
+    let port = connect()?;
+    let trace = tracer.stop()?;
+    trace.complete()?;
+    ensure!(trace.events.iter().any(|event| event.sport == Some(port)), "port {port} is missing");
+    Ok(trace.stderr)
+}
+
+fn a_run_keeps_what_the_table_says(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let id = |tracer: &Tracer| tracer.pid().as_raw().unsigned_abs();
+    let measures = set(&[SYS_ADMIN]);
+    let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
+    check(id(&tracer), measures)?;
+    sees(tracer)?;
+    let [origin, connect] = CONNECT_ONLY;
+    let tracer = Tracer::start(&scratch, hook, &[origin, connect, "--no-kernel-cost"])?;
+    check(id(&tracer), 0)?;
+    sees(tracer)?;
+    let tracer = Tracer::start_storm(&scratch, hook, &CONNECT_ONLY)?;
+    check(id(&tracer), set(&LOOKING))?;
+    tracer.stop_text()?;
+    // Whoever waits for a module has what attaching to it takes.
+    if setup::used_hook(hook)? != "sock_ops" && !Path::new("/sys/module/sctp").exists() {
+        let tracer = Tracer::start(&scratch, hook, &["--no-kernel-cost"])?;
+        check(id(&tracer), set(&[BPF, PERFMON]))?;
+        sees(tracer)?;
+    }
+    writing_keeps_what_it_takes(&scratch, hook)
+}
+
+/// In one's own directory nothing; in that of another, what it takes to write there.
+fn writing_keeps_what_it_takes(scratch: &Scratch, hook: &str) -> Result<()> {
+    let theirs = scratch.path().join("theirs");
+    fs::create_dir(&theirs)?;
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o700))?;
+    let own = scratch.file("own");
+    let file = theirs.join("x.parquet");
+    File::create(&file)?;
+    chown(&file, Some(NOBODY), Some(NOBODY))?;
+    chown(&theirs, Some(NOBODY), Some(NOBODY))?;
+    let others = set(&[DAC_OVERRIDE, CHOWN, FOWNER]);
+    for (file, rights) in [(&own, 0), (&file, others)] {
+        let mut command = Command::new(setup::ephtrace());
+        command.args(["record", "--hook", hook, "--no-kernel-cost"]).args(CONNECT_ONLY);
+        command.arg(file).stdout(Stdio::null());
+        let (mut child, mut stderr) = spawn(&mut command)?;
+        stderr.wait_for("ephtrace: tracing")?;
+        check(child.id(), rights)?;
+        connect()?;
+        nix::sys::signal::kill(crate::tracer::pid(&child), Signal::SIGINT)?;
+        let status = wait::exit(&mut child)?;
+        ensure!(status.success(), "{status}: {}", stderr.rest());
+    }
+    let metadata = fs::metadata(&file)?;
+    ensure!(metadata.uid() == NOBODY && metadata.len() > 0, "{metadata:?}");
+    Ok(())
+}
+
+fn a_view_keeps_what_it_looks_with(hook: &str) -> Result<()> {
+    let mut command = Command::new(setup::ephtrace());
+    command.args(["top", "--no-kernel-cost", "--hook", hook]).args(CONNECT_ONLY);
+    let mut top = OnTerminal::start(&mut command)?;
+    top.read_until(&format!("hook {}", setup::used_hook(hook)?))?;
+    check(top.pid(), set(&LOOKING))?;
+    top.press("q")?;
+    let status = top.finish("assignments in", &[])?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+/// Takes rights away from what `command` starts, for good.
+fn without(command: &mut Command, rights: &'static [u64]) {
+    let take = move || {
+        for right in rights {
+            // SAFETY: takes two numbers, and changes nothing but this thread's bounding set.
+            let taken = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, *right, 0, 0, 0) };
+            if taken != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec there are system calls, and nothing else.
+    unsafe { command.pre_exec(take) };
+}
+
+/// Rights that go together, and the one that is named.
+const TAKEN: [(&[u64], &str); 6] = [
+    (&[SYS_NICE], "CAP_SYS_NICE"),
+    (&[SYSLOG], "CAP_SYSLOG"),
+    (&[DAC_OVERRIDE, DAC_READ_SEARCH], "CAP_DAC_READ_SEARCH"),
+    (&[SYS_ADMIN], "CAP_SYS_ADMIN"),
+    (&[SYS_RESOURCE], "CAP_SYS_RESOURCE"),
+    (&[SYS_PTRACE], "CAP_SYS_PTRACE"),
+];
+
+fn each_right_taken_away_is_named(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    for (rights, name) in TAKEN {
+        // A trace looks at nobody's sockets.
+        let of_storm = name == "CAP_SYS_PTRACE";
+        let mut command = Command::new(setup::ephtrace());
+        let output = scratch.file("taken");
+        command.args(if of_storm { ["storm", "--json"] } else { ["trace", "-ojson"] });
+        command.args(["--hook", hook]).args(CONNECT_ONLY).stdout(File::create(&output)?);
+        without(command.stdin(Stdio::null()).stderr(Stdio::piped()), rights);
+        let tracer = Tracer::of(command.spawn()?, output)?;
+        let said = if of_storm {
+            connect()?;
+            tracer.signal(Signal::SIGINT)?;
+            tracer.wait_text()?
+        } else {
+            sees(tracer).with_context(|| format!("without {name}"))?
+        };
+        let is_named = said.contains(&format!("without {name}, "));
+        let is_due = name != "CAP_SYS_RESOURCE" || setup::kernel()? < (5, 11);
+        ensure!(is_named == is_due, "without {name}: {said}");
+    }
+    without_what_it_takes(hook)
+}
+
+/// Nothing is traced, and the right is named.
+fn without_what_it_takes(hook: &str) -> Result<()> {
+    let needed: [(&[u64], &str); 3] = [
+        (&[SYS_ADMIN, BPF], "CAP_BPF"),
+        (&[SYS_ADMIN, PERFMON], "CAP_PERFMON"),
+        (&[SYS_ADMIN, NET_ADMIN], "CAP_NET_ADMIN"),
+    ];
+    for (rights, name) in needed {
+        let mut command = Command::new(setup::ephtrace());
+        command.args(["trace", "--duration", "1ms", "--hook", hook]).args(CONNECT_ONLY);
+        without(&mut command, rights);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(1), "without {name}: {}: {said}", output.status);
+        ensure!(said.contains(&format!("lacks {name};")), "without {name}: {said}");
+    }
+    Ok(())
+}
+
+/// A copy of ephtrace whose file has `rights` (`struct vfs_ns_cap_data`, revision 2, effective), as
+/// `setcap` gives them.
+fn with_rights(scratch: &Scratch, rights: u64) -> Result<Option<PathBuf>> {
+    let copy = scratch.program(&setup::ephtrace(), "ephtrace")?;
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
+    let [low, high] = [rights & 0xffff_ffff, rights >> 32].map(|half| half as u32);
+    let words = [0x0200_0001, low, 0, high, 0].map(u32::to_le_bytes);
+    let value = words.concat();
+    let path = std::ffi::CString::new(copy.as_os_str().as_encoded_bytes())?;
+    // SAFETY: a path and a name that end, and as many bytes as are said.
+    let set = unsafe {
+        let name = c"security.capability".as_ptr();
+        libc::setxattr(path.as_ptr(), name, value.as_ptr().cast(), value.len(), 0)
+    };
+    match Errno::result(set) {
+        Ok(_) => Ok(Some(copy)),
+        Err(Errno::ENOTSUP) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// What the README says: a user without rights traces with three.
+fn capabilities_of_the_file_are_enough(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let rights = set(&[BPF, PERFMON, NET_ADMIN, SYS_RESOURCE]);
+    let own = Status::read(Path::new("/proc/self/status"))?.set("CapEff")?;
+    let Some(ephtrace) = with_rights(&scratch, rights & own)? else {
+        return skip("files have no capabilities here");
+    };
+    let file = scratch.path().join("of-nobody");
+    fs::create_dir(&file)?;
+    chown(&file, Some(NOBODY), Some(NOBODY))?;
+    let recording = file.join("x.parquet");
+    let recording = recording.to_str().context("a path")?;
+    let commands: [&[&str]; 4] = [
+        &["trace", "-o", "json", "--duration", "1s"],
+        &["storm", "0.2", "2", "--json"],
+        &["record", recording, "--duration", "1s"],
+        &["check", "--for", "200ms"],
+    ];
+    for args in commands {
+        let mut command = Command::new(&ephtrace);
+        command.args(args).args(["--hook", hook]).uid(NOBODY).gid(NOBODY);
+        let output = command.output().with_context(|| format!("{args:?}"))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let answer = String::from_utf8_lossy(&output.stdout);
+        let is_well = output.status.success() || args[0] == "check" && !answer.contains("UNKNOWN");
+        ensure!(is_well, "{args:?}: {}: {answer}{said}", output.status);
+        ensure!(args[0] == "check" || said.contains("tracing with hook"), "{args:?}: {said}");
+    }
+    ensure!(fs::metadata(recording)?.uid() == NOBODY);
+    let mut command = Command::new(&ephtrace);
+    command.args(["top", "--hook", hook]).args(CONNECT_ONLY).uid(NOBODY).gid(NOBODY);
+    let mut top = OnTerminal::start(&mut command)?;
+    top.read_until("hook ")?;
+    top.press("q")?;
+    ensure!(top.finish("assignments in", &[])?.success());
+    Ok(())
+}
+
+fn another_user_is_become_with_its_groups(hook: &str) -> Result<()> {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    if !users.lines().any(|line| line.starts_with("nobody:")) {
+        return skip("there is no user nobody");
+    }
+    let scratch = Scratch::new()?;
+    let folder = scratch.path().join("of-nobody");
+    fs::create_dir(&folder)?;
+    chown(&folder, Some(NOBODY), Some(NOBODY))?;
+    let file = folder.join("x.ndjson");
+    let mut command = Command::new(setup::ephtrace());
+    command.args(["trace", "-o", "json", "--user", "nobody", "--hook", hook]).args(CONNECT_ONLY);
+    command.arg("--output").arg(&file).stdout(Stdio::null());
+    let (mut child, mut stderr) = spawn(&mut command)?;
+    stderr.wait_for("ephtrace: tracing")?;
+    check(child.id(), set(&[SYS_ADMIN]))?;
+    let status = Status::read(Path::new(&format!("/proc/{}/status", child.id())))?;
+    let ids = format!("{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}");
+    ensure!(status.field("Uid")? == ids && status.field("Gid")? == ids, "{:?}", status.0);
+    ensure!(status.field("Groups")?.split(' ').all(|gid| gid != "0"), "{:?}", status.0);
+    let port = connect()?;
+    nix::sys::signal::kill(crate::tracer::pid(&child), Signal::SIGINT)?;
+    let ended = wait::exit(&mut child)?;
+    ensure!(ended.success(), "{ended}: {}", stderr.rest());
+    ensure!(fs::metadata(&file)?.uid() == NOBODY, "the file is not of nobody");
+    ensure!(fs::read_to_string(&file)?.contains(&format!("\"sport\":{port}")), "no port {port}");
+    Ok(())
+}
