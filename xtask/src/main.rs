@@ -9,6 +9,7 @@ mod assets;
 mod bench;
 mod cpio;
 mod dist;
+mod fuzz;
 mod guest;
 mod lint;
 mod process;
@@ -44,6 +45,8 @@ enum Command {
     Test(test::Args),
     /// Run the kernel tests, or a command, in small guests with other kernels.
     Guest(guest::Args),
+    /// Give what reads the files of others any input, for so many seconds.
+    Fuzz(fuzz::Args),
     /// Measure what tracing costs, against untraced and peers.
     Bench(bench::Args),
     /// Write the man pages and completions to `assets/`.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::main(),
         Command::Test(args) => test::main(&args),
         Command::Guest(args) => guest::main(&args),
+        Command::Fuzz(args) => fuzz::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Assets(args) => assets::main(&args),
         Command::Dist => dist::main(),

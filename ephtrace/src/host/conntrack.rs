@@ -44,7 +44,7 @@ pub fn read() -> Option<TrackerCounts> {
 }
 
 /// A line of names, then one of hexadecimal numbers for each processor.
-fn parse(text: &str) -> Option<TrackerCounts> {
+pub fn parse(text: &str) -> Option<TrackerCounts> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split_ascii_whitespace().collect();
     let column = |name: &str| names.iter().position(|one| *one == name);
@@ -79,7 +79,7 @@ fn ask() -> io::Result<Option<TrackerCounts>> {
 }
 
 /// Adds up one piece of the answer; says whether it was the last.
-fn messages(mut bytes: &[u8], all: &mut Option<TrackerCounts>) -> bool {
+pub fn messages(mut bytes: &[u8], all: &mut Option<TrackerCounts>) -> bool {
     while let Some(length) = number_at(bytes, 0, u32::from_ne_bytes).and_then(as_usize) {
         let kind = number_at(bytes, 4, u16::from_ne_bytes).unwrap_or(0);
         let Some(message) = bytes.get(..length).filter(|_| !ENDS.contains(&kind)) else {

@@ -10,7 +10,7 @@ pub mod explain;
 pub(crate) mod file_lock;
 pub mod hidden;
 pub mod holders;
-pub(crate) mod mounts;
+pub mod mounts;
 pub mod netns;
 pub mod ns_file;
 pub mod pid_namespace;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Undoes the octal escapes of a path (space, tab, newline, backslash).
-pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
+pub fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&first, tail)) = rest.split_first() {
@@ -23,7 +23,7 @@ pub(crate) fn unescape(field: &[u8]) -> Vec<u8> {
 }
 
 /// Where cgroup v2 is mounted, from the text of `/proc/self/mounts`.
-pub(crate) fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
+pub fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
     mounts.split(|&b| b == b'\n').find_map(|line| {
         let mut fields = line.split(|&b| b == b' ');
         let (_, path, kind) = (fields.next()?, fields.next()?, fields.next()?);

@@ -61,8 +61,8 @@ fn next<'a>(file: &mut impl BufRead, line: &'a mut String) -> io::Result<Option<
 }
 
 /// `sl local remote state tx:rx tr:when retransmits uid timeout inode …` (`get_tcp4_sock` and its
-/// like).
-fn parse(line: &str) -> Option<Socket> {
+/// like); `None` for any other line.
+pub fn parse(line: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (saddr, sport) = end(fields.next()?)?;
     let (daddr, dport) = end(fields.next()?)?;

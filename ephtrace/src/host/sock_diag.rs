@@ -193,7 +193,8 @@ const HEADER_BYTES: usize = 72;
 /// `INET_DIAG_SKV6ONLY`: told of IPv6 sockets without a peer, asked for or not.
 const V6ONLY: u16 = 11;
 
-fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
+/// What one message of the kernel's list says of a socket; `None` if that has no port.
+pub fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
     let header = InetResponseHeader::parse(payload).map_err(|error| form(error.to_string()))?;
     let SocketId { source_port, destination_port, source_address, destination_address, .. } =
         header.socket_id;

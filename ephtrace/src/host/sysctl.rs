@@ -90,14 +90,14 @@ fn read_at_once(path: &Path) -> io::Result<String> {
 }
 
 /// Two numbers with white space between.
-fn parse_range(text: &str) -> Option<PortRange> {
+pub fn parse_range(text: &str) -> Option<PortRange> {
     let mut ends = text.split_whitespace().map(str::parse);
     let (low, high) = (ends.next()?.ok()?, ends.next()?.ok()?);
     (low <= high && ends.next().is_none()).then_some(PortRange::new(low, high))
 }
 
 /// A list of ports and spans, such as `8080,9000-9100`; empty for none.
-fn parse_reserved(text: &str) -> Option<PortSet> {
+pub fn parse_reserved(text: &str) -> Option<PortSet> {
     let mut set = PortSet::default();
     for span in text.split(',').map(str::trim).filter(|span| !span.is_empty()) {
         let (low, high) = span.split_once('-').unwrap_or((span, span));

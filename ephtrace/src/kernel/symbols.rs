@@ -46,7 +46,7 @@ pub fn table_perturb() -> Result<u64, NoTable> {
 
 /// The address of [`TABLE`] in a list of symbols in the order of their addresses, unless the symbol
 /// after it is so far away that it must be an array.
-fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
+pub fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
     let (mut table, mut has_variables) = (None, false);
     let mut line = Vec::new();
     // A hundred thousand lines: one buffer for all, and a look at the end of each.

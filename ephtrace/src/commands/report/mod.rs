@@ -17,6 +17,7 @@ mod run;
 mod tests;
 
 pub use self::{
+    page::page_of,
     reading::{Report, read},
     run::run,
 };

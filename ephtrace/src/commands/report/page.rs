@@ -1,19 +1,19 @@
 //! `ephtrace report --html`: the report as a page, written to a file.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Write},
     path::Path,
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::reading::{Report, read_in_order};
+use super::reading::{Report, read_in_order, read_with};
 use crate::{
     analyse::charts::Charts,
-    model::{escape::shown, filter::Filter},
+    model::{Assignment, escape::shown, filter::Filter},
     output::{PendingFile, page::Page},
     pipeline::sandbox,
-    replay::{self, MaxMemory},
+    replay::{self, MaxMemory, Recording, sorting::Reach},
 };
 
 /// Reads the recording at `from`, within that memory, and writes the page to `path`, a new file
@@ -41,6 +41,14 @@ pub(super) fn write(
         out.flush()?;
     }
     Ok(())
+}
+
+/// The page of `recording`, read once; what can't be read is said on `notices`.
+pub fn page_of(recording: Recording, notices: &mut impl Write) -> Result<String> {
+    let mut charts = Charts::default();
+    let watch = |assignment: &Assignment| charts.observe(assignment);
+    let report = read_with(recording, Reach::Automatic, None, notices, watch)?;
+    Ok(render(&report, &charts))
 }
 
 /// The page.

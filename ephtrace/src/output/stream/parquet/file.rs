@@ -156,7 +156,8 @@ impl Journal {
         Self::parse(&bytes)
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// The journal in these bytes, if it is whole.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<8>()?;
         let (at, rest) = rest.split_first_chunk::<8>()?;
         let (sum, tail) = rest.split_first_chunk::<4>()?;

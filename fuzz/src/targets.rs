@@ -1,0 +1,226 @@
+//! What is fuzzed: everything that reads what others write. Each target takes any bytes, and must
+//! neither panic nor take more than its share of memory. Included by the fuzzer, and by a test that
+//! gives each target the inputs in `corpus/`.
+
+use std::{
+    fs,
+    io::{Cursor, sink},
+    process,
+};
+
+use clap::Parser as _;
+use ephtrace::{
+    cli::{Cli, Command},
+    commands::report,
+    host::{conntrack, containers, mounts, proc_net, sock_diag, sysctl},
+    kernel::{
+        btf::Btf,
+        decode::{Machine, decode},
+        symbols,
+    },
+    output::{
+        Screen,
+        stream::parquet::{Journal, journal_path},
+    },
+    pipeline::settings::TraceSettings,
+    replay::{Item, MaxMemory, Recording, parquet::is_whole_with},
+    tui::{About, Input, Key, MIN_HEIGHT, MIN_WIDTH, State, draw},
+};
+use jiff::tz::TimeZone;
+use ratatui::{Terminal, backend::TestBackend};
+
+/// A target and its name.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub(crate) const TARGETS: [Target; 13] = [
+    ("ndjson", ndjson),
+    ("parquet", parquet),
+    ("pcap", pcap),
+    ("compressed", compressed),
+    ("journal", journal),
+    ("page", page),
+    ("top", top),
+    ("btf", btf),
+    ("decode", decoded),
+    ("netlink", netlink),
+    ("proc", proc),
+    ("symbols", kernel_symbols),
+    ("arguments", arguments),
+];
+
+fn recording(bytes: &[u8]) -> Option<Recording> {
+    Recording::from_reader("fuzz", Cursor::new(bytes.to_vec())).ok()
+}
+
+/// Lines of anybody, read and reported on.
+fn ndjson(bytes: &[u8]) {
+    if let Some(recording) = recording(bytes)
+        && let Ok(report) = report::read(recording, &mut sink())
+    {
+        let screen = Screen { width: 80, colour: true };
+        let _ = report.write_text(&mut sink(), Some(screen));
+        let _ = report.write_json(&mut sink());
+    }
+}
+
+/// Parquet files of anybody, read and reported on.
+fn parquet(bytes: &[u8]) {
+    if let Ok(recording) = Recording::from_parquet("fuzz", bytes.to_vec())
+        && let Ok(report) = report::read(recording, &mut sink())
+    {
+        let _ = report.write_json(&mut sink());
+    }
+}
+
+/// Captures of anybody: the first byte says which kind, so that no time is lost on magic numbers.
+fn pcap(bytes: &[u8]) {
+    const PCAP: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1];
+    const PCAPNG: &[u8] = &[0x0a, 0x0d, 0x0d, 0x0a];
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let magic = if kind % 2 == 0 { PCAP } else { PCAPNG };
+    if let Some(recording) = recording(&[magic, rest].concat()) {
+        assert!(recording.count() <= bytes.len());
+    }
+}
+
+/// What was compressed by anybody, and is anything.
+fn compressed(bytes: &[u8]) {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let magic = if kind % 2 == 0 { GZIP } else { ZSTD };
+    if let Some(recording) = recording(&[magic, rest].concat()) {
+        let _ = report::read(recording, &mut sink());
+    }
+}
+
+/// A recording whose end was being replaced, and its journal: read, and repaired. Two bytes tell
+/// where the end begins, two how long the recording is.
+fn journal(bytes: &[u8]) {
+    let _ = Journal::parse(bytes);
+    let Some(([a, b, c, d], rest)) = bytes.split_first_chunk() else { return };
+    let length = usize::from(u16::from_le_bytes([*c, *d])).min(rest.len());
+    let (file, tail) = rest.split_at(length);
+    let at = u64::from(u16::from_le_bytes([*a, *b]));
+    let path = std::env::temp_dir().join(format!("ephtrace-fuzz-{}", process::id()));
+    if fs::write(&path, file).is_err() || fs::write(journal_path(&path), tail).is_err() {
+        return;
+    }
+    if let Ok(recording) = Recording::open(&path) {
+        let _ = report::read(recording, &mut sink());
+    }
+    let journal = Journal { at, tail: tail.to_vec() };
+    let _ = is_whole_with(&path, journal.clone(), MaxMemory::default());
+    let _ = journal.restore(&path);
+    let _ = fs::remove_file(journal_path(&path));
+    let _ = fs::remove_file(&path);
+}
+
+/// A page for a browser: whatever names say, there is one script in it, and it is closed.
+fn page(bytes: &[u8]) {
+    if let Some(recording) = recording(bytes)
+        && let Ok(page) = report::page_of(recording, &mut sink())
+    {
+        assert_eq!(page.matches("<script").count(), 1, "a script that is not the page's");
+        assert!(page.trim_end().ends_with("</html>"), "the page is cut");
+    }
+}
+
+/// A live view of a recording, with keys and sizes: the first byte tells how many, each a byte.
+fn top(bytes: &[u8]) {
+    let Some((&count, rest)) = bytes.split_first() else { return };
+    let (keys, rest) = rest.split_at(usize::from(count % 32).min(rest.len()));
+    let about = About {
+        source: "recording fuzz".to_owned(),
+        host: None,
+        started_ns: None,
+        now_ns: 0,
+        zone: TimeZone::UTC,
+        colour: true,
+    };
+    let mut state = State::new(about);
+    let Some(recording) = recording(rest) else { return };
+    let mut keys = keys.iter();
+    let read = recording.filter_map(|item| match item {
+        Ok(Item::Assignment(assignment)) => Some(assignment),
+        Ok(Item::Broken(_)) | Err(_) => None,
+    });
+    for mut assignment in read.take(64) {
+        assignment.step = None;
+        state.apply(Input::Event(&assignment));
+        state.apply(Input::Tick(assignment.ts_ns));
+        if let Some(&key) = keys.next() {
+            state.apply(Input::Key(as_key(key)));
+            show(&mut state, key);
+        }
+    }
+    state.apply(Input::End);
+    for &key in keys {
+        state.apply(Input::Key(as_key(key)));
+    }
+    show(&mut state, 0);
+}
+
+fn as_key(byte: u8) -> Key {
+    const KEYS: [Key; 8] =
+        [Key::Enter, Key::Esc, Key::Tab, Key::Backspace, Key::Up, Key::Down, Key::Home, Key::End];
+    KEYS.get(usize::from(byte)).copied().unwrap_or(Key::Char(char::from(byte)))
+}
+
+fn show(state: &mut State, size: u8) {
+    let (width, height) = (MIN_WIDTH - 4 + u16::from(size), MIN_HEIGHT - 4 + u16::from(size) / 4);
+    let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
+    let mut drawn = None;
+    let _ = terminal.draw(|frame| drawn = Some(draw(frame, state)));
+    drawn.into_iter().for_each(|drawn| state.set_drawn(drawn));
+}
+
+/// The kernel's types as a file that was named with `--btf` may hold them.
+fn btf(bytes: &[u8]) {
+    if let Ok(btf) = Btf::parse(bytes.to_vec()) {
+        let _ = btf.member("sock", "__sk_common.skc_num");
+        let _ = btf.function("__inet_hash_connect");
+    }
+}
+
+/// Records as the ring may hold them.
+fn decoded(bytes: &[u8]) {
+    let _ = decode(bytes, &Machine { unix_offset_ns: 0 });
+}
+
+/// Answers of the kernel about sockets and connection tracking.
+fn netlink(bytes: &[u8]) {
+    let _ = sock_diag::socket(bytes);
+    let _ = conntrack::messages(bytes, &mut None);
+}
+
+/// Files of `/proc` and `/sys`, some of whose words others choose.
+fn proc(bytes: &[u8]) {
+    let _ = mounts::cgroup2_mount(bytes);
+    let _ = mounts::unescape(bytes);
+    let text = String::from_utf8_lossy(bytes);
+    let _ = conntrack::parse(&text);
+    let _ = sysctl::parse_range(&text);
+    let _ = sysctl::parse_reserved(&text);
+    for line in text.lines() {
+        let _ = proc_net::parse(line);
+        let _ = containers::container_of(line);
+    }
+}
+
+/// The kernel's list of symbols.
+fn kernel_symbols(bytes: &[u8]) {
+    let _ = symbols::pointer_address(bytes);
+}
+
+/// Words of a command line, each on a line: filters, times, sizes.
+fn arguments(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let words = ["ephtrace", "trace", "--from", "fuzz"].into_iter().chain(text.lines());
+    if let Ok(cli) = Cli::try_parse_from(words)
+        && let Command::Trace(args) = cli.into_command()
+    {
+        let _ = TraceSettings::try_from(args).map_err(|error| error.to_string());
+    }
+}
