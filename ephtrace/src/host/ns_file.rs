@@ -98,6 +98,16 @@ impl NsFile {
     }
 }
 
+/// `NS_GET_NSTYPE` of `linux/nsfs.h`.
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+
+/// Whether `file`, which stands for a namespace, stands for one of networks.
+pub fn is_network(file: &File) -> bool {
+    // SAFETY: the descriptor is open, and this request takes no argument.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    kind == libc::CLONE_NEWNET
+}
+
 fn look_at(path: &Path) -> io::Result<OwnedFd> {
     let mut options = File::options();
     Ok(options.read(true).custom_flags(OFlag::O_PATH.bits()).open(path)?.into())

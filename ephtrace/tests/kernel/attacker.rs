@@ -22,6 +22,7 @@ use nix::{
 };
 
 use crate::{
+    neighbour::become_attacker,
     setup::{self, Scratch},
     wait,
 };
@@ -314,16 +315,4 @@ fn while_swapped(
         ran?;
         attacked.map_err(|_| anyhow::anyhow!("the attacker panicked"))?
     })
-}
-
-/// This thread, and no other, has no rights any more.
-fn become_attacker() -> Result<()> {
-    let (id, none) = (ATTACKER, libc::c_long::from(0));
-    // SAFETY: takes numbers, and no list.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, none, none) })?;
-    // SAFETY: takes numbers; the C library would do it to all threads.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, id, id, id) })?;
-    // SAFETY: as above.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, id, id, id) })?;
-    Ok(())
 }

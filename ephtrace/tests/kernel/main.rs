@@ -44,6 +44,7 @@ mod memory;
 mod modules;
 mod mounts;
 mod mptcp;
+mod neighbour;
 mod notes;
 mod patterns;
 mod pid_namespace;
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
         many_processors::TESTS,
         memory::TESTS,
         mptcp::TESTS,
+        neighbour::TESTS,
         patterns::TESTS,
         pid_namespace::TESTS,
         ports::TESTS,

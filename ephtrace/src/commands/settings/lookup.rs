@@ -10,7 +10,12 @@ use std::{
 use nix::sys::statfs::{self, NSFS_MAGIC};
 
 use super::error::UsageError;
-use crate::host::{cgroup2::Cgroup2, containers::cgroups_of, rights::Account};
+use crate::host::{
+    cgroup2::Cgroup2,
+    containers::cgroups_of,
+    ns_file::{self, NsFile},
+    rights::Account,
+};
 use crate::model::{
     escape::shown,
     filter::{Cgroup, ContainerName},
@@ -88,7 +93,11 @@ pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
         Ok(stat) if stat.filesystem_type() == NSFS_MAGIC => {}
         _ => return Err(fail(format!("{} is no namespace", shown(&path)))),
     }
-    u32::try_from(inode).map_err(|_| fail(format!("{} is no namespace", shown(&path))))
+    let no_namespace = || format!("{} is no network namespace", shown(&path));
+    let inode = u32::try_from(inode).map_err(|_| fail(no_namespace()))?;
+    let file = NsFile::new(path.clone()).open(inode);
+    let file = file.map_err(|e| fail(no_path(&path.to_string_lossy(), &e)))?;
+    if ns_file::is_network(&file) { Ok(inode) } else { Err(fail(no_namespace())) }
 }
 
 /// The file that stands for a network namespace, from path or name.
