@@ -1,6 +1,6 @@
 //! Each target of the fuzzer with the inputs that it has found: no panic, without a fuzzer.
 
-#[path = "../../fuzz/src/targets.rs"]
+#[path = "common/fuzz_targets.rs"]
 mod targets;
 
 use std::{fs, path::Path};

@@ -1,6 +1,7 @@
 //! libFuzzer on the target that `EPHTRACE_FUZZ_TARGET` names: one program for all.
 #![no_main]
 
+#[path = "../../ephtrace/tests/common/fuzz_targets.rs"]
 mod targets;
 
 use std::sync::OnceLock;

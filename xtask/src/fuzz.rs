@@ -1,7 +1,7 @@
-//! `cargo xtask fuzz`: libFuzzer on each target of `fuzz/src/targets.rs`, in turn.
+//! `cargo xtask fuzz`: libFuzzer on each target of `ephtrace/tests/common/fuzz_targets.rs`.
 //!
-//! corpus of the repository and of earlier runs → libFuzzer → merged, the smallest inputs that reach
-//! all code → corpus of the repository, which `cargo xtask test` runs without a fuzzer.
+//! corpus of the repository and of earlier runs → libFuzzer → merged: the smallest inputs that
+//! reach all code → corpus of the repository, which `cargo xtask test` runs without a fuzzer.
 
 use std::{
     fs,
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 }
+
+/// Where the targets are listed, each with its name.
+const TARGETS: &str = "ephtrace/tests/common/fuzz_targets.rs";
 
 /// The target of the build: with it, flags reach what runs here and not what builds it.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -125,7 +128,7 @@ fn build() -> Result<PathBuf> {
 
 /// The targets, as the list in the sources names them.
 fn names() -> Result<Vec<String>> {
-    let path = workspace::root().join("fuzz/src/targets.rs");
+    let path = workspace::root().join(TARGETS);
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let lines = text.lines().filter_map(|line| line.strip_prefix("    (\""));
     Ok(lines.filter_map(|line| Some(line.split_once('"')?.0.to_owned())).collect())

@@ -49,8 +49,8 @@ pub struct Cgroup2 {
 }
 
 impl Cgroup2 {
-    /// [`Cgroup2::look_up`], once for a run if it finds the whole hierarchy: where nothing is mounted, what
-    /// comes after the beginning has no right to another mount.
+    /// What [`Cgroup2::look_up`] finds, looked up once if that is the whole hierarchy: a run that
+    /// has begun has no right to another mount.
     pub fn find() -> Option<Self> {
         static FOUND: OnceLock<Cgroup2> = OnceLock::new();
         FOUND.get().cloned().or_else(|| {

@@ -215,8 +215,7 @@ fn each_right_taken_away_is_named(hook: &str) -> Result<()> {
         let tracer = Tracer::of(command.spawn()?, output)?;
         let said = if of_storm {
             connect()?;
-            tracer.signal(Signal::SIGINT)?;
-            tracer.wait_text()?
+            said_by_storm(tracer)?
         } else {
             sees(tracer).with_context(|| format!("without {name}"))?
         };
@@ -225,6 +224,13 @@ fn each_right_taken_away_is_named(hook: &str) -> Result<()> {
         ensure!(is_named == is_due, "without {name}: {said}");
     }
     without_what_it_takes(hook)
+}
+
+/// What is said on standard error, before the first look.
+fn said_by_storm(mut tracer: Tracer) -> Result<String> {
+    let said = tracer.wait_for("ephtrace: without")?;
+    tracer.stop_text()?;
+    Ok(said)
 }
 
 /// Nothing is traced, and the right is named.
@@ -251,9 +257,9 @@ fn without_what_it_takes(hook: &str) -> Result<()> {
 fn with_rights(scratch: &Scratch, rights: u64) -> Result<Option<PathBuf>> {
     let copy = scratch.program(&setup::ephtrace(), "ephtrace")?;
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
-    let [low, high] = [rights & 0xffff_ffff, rights >> 32].map(|half| half as u32);
-    let words = [0x0200_0001, low, 0, high, 0].map(u32::to_le_bytes);
-    let value = words.concat();
+    let rights = rights.to_le_bytes();
+    let (low, high) = rights.split_at(4);
+    let value = [&0x0200_0001_u32.to_le_bytes(), low, &[0; 4], high, &[0; 4]].concat();
     let path = std::ffi::CString::new(copy.as_os_str().as_encoded_bytes())?;
     // SAFETY: a path and a name that end, and as many bytes as are said.
     let set = unsafe {

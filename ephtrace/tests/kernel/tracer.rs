@@ -290,15 +290,6 @@ impl Tracer {
         Ok(fs::read_to_string(&self.output)?)
     }
 
-    /// Waits for its own end, which has to be a good one, and returns what it said on standard
-    /// error.
-    pub(crate) fn wait_text(mut self) -> Result<String> {
-        let status = wait::exit(&mut self.child)?;
-        let said = self.stderr.rest();
-        ensure!(status.success(), "ephtrace: {status}\n{said}");
-        Ok(said)
-    }
-
     /// Waits for its own end, and reads what it said.
     pub(crate) fn wait(mut self) -> Result<Trace> {
         let status = wait::exit(&mut self.child)?;
