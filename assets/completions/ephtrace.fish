@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= mode= count= duration= hook= btf= no-kernel-cost ring-size= max-memory= v/verbose q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= mode= count= duration= hook= btf= no-kernel-cost user= ring-size= max-memory= v/verbose q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -58,6 +58,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 4 -l ipv4 -d 'Only IPv4'
@@ -119,6 +120,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
@@ -158,6 +160,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l json -d 'Print data (one JSON object for each look, with all rows), not tables'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 4 -l ipv4 -d 'Only IPv4'
@@ -177,6 +180,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Look at what is in use only, and count nothing'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l json -d 'Print data (one JSON object), not a line'
@@ -225,6 +229,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
@@ -284,6 +289,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; tells less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given: what would take more is not read, and its place is told' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d 'Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal'
