@@ -53,10 +53,11 @@ fn user_id(users: &str, name: &str) -> Option<u32> {
 pub(crate) fn account(text: Option<&str>) -> Result<Option<Account>, UsageError> {
     let Some(text) = text else { return Ok(None) };
     let advice = "`getent passwd` lists the users";
-    let read = |path| {
-        fs::read_to_string(path).map_err(|e| unknown("--user", text, no_path(path, &e), advice))
-    };
-    let found = account_in(&read(USERS)?, &read(GROUPS)?, text);
+    let users = fs::read_to_string(USERS)
+        .map_err(|e| unknown("--user", text, no_path(USERS, &e), advice))?;
+    // Where there is no list of groups, nobody is in another one.
+    let groups = fs::read_to_string(GROUPS).unwrap_or_default();
+    let found = account_in(&users, &groups, text);
     let reason = || unknown("--user", text, format!("not in {USERS}"), advice);
     found.map(Some).ok_or_else(reason)
 }
@@ -174,4 +175,23 @@ fn no_path(path: &str, error: &io::Error) -> String {
 
 fn unknown(flag: &'static str, name: &str, reason: String, advice: &str) -> UsageError {
     UsageError::Unknown { flag, name: name.to_owned(), reason, advice: advice.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_the_groups_that_name_it() {
+        let users = "root:x:0:0::/root:/bin/sh\ntracer:x:990:991::/:/usr/sbin/nologin\nbroken:x\n";
+        let groups = "root:x:0:\nadm:x:4:syslog,tracer\nother:x:5:tracers\ntracer:x:991:\n";
+        let tracer = Account { uid: 990, gid: 991, groups: vec![991, 4] };
+        for text in ["tracer", "990"] {
+            assert_eq!(account_in(users, groups, text).as_ref(), Some(&tracer), "{text}");
+        }
+        assert_eq!(account_in(users, "", "tracer").unwrap().groups, [991]);
+        for text in ["", "nobody", "991", "broken", "x"] {
+            assert_eq!(account_in(users, groups, text), None, "{text}");
+        }
+    }
 }
