@@ -99,7 +99,7 @@ impl OnTerminal {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
-        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), signal)?)
+        Ok(kill(Pid::from_raw(self.pid().cast_signed()), signal)?)
     }
 
     /// Waits for the end of its summary and its own, and sees to it that the terminal is as it was
