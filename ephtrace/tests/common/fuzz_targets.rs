@@ -173,7 +173,9 @@ fn show(state: &mut State, size: u8) {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
     let mut drawn = None;
     let _ = terminal.draw(|frame| drawn = Some(draw(frame, state)));
-    drawn.into_iter().for_each(|drawn| state.set_drawn(drawn));
+    if let Some(drawn) = drawn {
+        state.set_drawn(drawn);
+    }
 }
 
 /// The kernel's types as a file that was named with `--btf` may hold them.
