@@ -63,11 +63,11 @@ struct Outcome {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let fuzzer = build()?;
     let names = names()?;
     let chosen: Vec<&String> =
         names.iter().filter(|name| args.only.as_ref().is_none_or(|only| only == *name)).collect();
     ensure!(!chosen.is_empty(), "no such target; there are {}", names.join(", "));
+    let fuzzer = build()?;
     let seconds = (args.seconds / chosen.len() as u64).max(1);
     let (mut inputs, mut failed) = (0, 0);
     for &name in &chosen {
