@@ -92,6 +92,21 @@ impl<R: Read> Read for FullReads<R> {
     }
 }
 
+/// Type of a block about a process, which macOS writes.
+const PROCESS_BLOCK: u32 = 0x8000_0001;
+
+/// Bytes of a block of nothing: its type, and its length at both ends.
+const EMPTY_BLOCK: u32 = 12;
+
+/// Whether such a block comes that is shorter than any: pcap-parser 0.17 subtracts from the length
+/// of this type alone without a look at it.
+fn is_short_process_block(data: &[u8]) -> bool {
+    let Some(([a, b, c, d, length @ ..], _)) = data.split_first_chunk::<8>() else { return false };
+    [u32::from_le_bytes, u32::from_be_bytes]
+        .iter()
+        .any(|word| word([*a, *b, *c, *d]) == PROCESS_BLOCK && word(*length) < EMPTY_BLOCK)
+}
+
 /// What one block means, detached from the buffer.
 enum Found {
     Nothing,
@@ -132,11 +147,15 @@ impl<R: Read> Reader<R> {
     /// What the next block means; `None` at the end.
     fn found(&mut self) -> Option<Result<Found, String>> {
         let Self { blocks, interfaces, .. } = self;
+        let is_pcapng = matches!(blocks, Blocks::Pcapng(_));
         let reader: &mut dyn PcapReaderIterator = match blocks {
             Blocks::Pcap(reader) => reader,
             Blocks::Pcapng(reader) => reader,
         };
         loop {
+            if is_pcapng && is_short_process_block(reader.data()) {
+                return Some(Err("damaged; the rest can't be read".into()));
+            }
             let problem = match reader.next() {
                 Ok((bytes, block)) => {
                     let found = found(&block, interfaces);
