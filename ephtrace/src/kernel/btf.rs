@@ -36,6 +36,9 @@ const MAGIC: u16 = 0xeb9f;
 /// Deeper than any chain of typedefs or nested anonymous members in a kernel.
 const MAX_DEPTH: u32 = 32;
 
+/// More than any structure has in it without a name; a damaged one may have itself in it.
+const MAX_ANONYMOUS: u32 = 1024;
+
 mod kind {
     pub(super) const INT: u32 = 1;
     pub(super) const PTR: u32 = 2;
@@ -145,7 +148,7 @@ impl Btf {
         let mut id = self.find(name, &[kind::STRUCT])?;
         let mut bits: u32 = 0;
         for part in path.split('.') {
-            let (offset, member) = self.member_of(id, part, 0)?;
+            let (offset, member) = self.member_of(id, part, 0, &mut 0)?;
             bits = bits.checked_add(offset)?;
             id = member;
         }
@@ -171,10 +174,12 @@ impl Btf {
         })
     }
 
-    /// Bit offset and type of member `name` of the structure or union `id`.
-    fn member_of(&self, id: u32, name: &str, depth: u32) -> Option<(u32, u32)> {
+    /// Bit offset and type of member `name` of structure or union `id`, after `seen` others.
+    fn member_of(&self, id: u32, name: &str, depth: u32, seen: &mut u32) -> Option<(u32, u32)> {
         let ty = self.strip(id)?;
-        if depth > MAX_DEPTH || !matches!(ty.kind, kind::STRUCT | kind::UNION) {
+        *seen += 1;
+        let is_too_much = *seen > MAX_ANONYMOUS || depth > MAX_DEPTH;
+        if is_too_much || !matches!(ty.kind, kind::STRUCT | kind::UNION) {
             return None;
         }
         (0..ty.count).find_map(|i| {
@@ -184,7 +189,7 @@ impl Btf {
             let bits = if ty.has_bitfields { raw & 0x00ff_ffff } else { raw };
             let own = u32_at(&self.data, at, "member name").ok()?;
             if own == 0 {
-                let (inner, found) = self.member_of(member, name, depth + 1)?;
+                let (inner, found) = self.member_of(member, name, depth + 1, seen)?;
                 return Some((bits.checked_add(inner)?, found));
             }
             self.is_named(own, name).then_some((bits, member))
