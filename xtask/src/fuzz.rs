@@ -53,6 +53,9 @@ const MAX_INPUT: u32 = 32 << 10;
 const MAX_INPUTS: usize = 96;
 const MAX_BYTES: u64 = 128 << 10;
 
+/// Characters of the names that libFuzzer gives to inputs: their SHA-1.
+const HASH: usize = 40;
+
 /// Says how many inputs libFuzzer has made.
 const COUNT: &str = "stat::number_of_executed_units:";
 
@@ -178,8 +181,13 @@ fn merge(program: &Path, name: &str, folders: &Folders) -> Result<()> {
         inputs.push((entry.metadata()?.len(), entry.file_name()));
     }
     inputs.sort();
-    fs::remove_dir_all(&folders.kept)?;
-    fs::create_dir_all(&folders.kept)?;
+    // What people have named stays: it broke something once.
+    for entry in fs::read_dir(&folders.kept)? {
+        let entry = entry?;
+        if entry.file_name().len() == HASH {
+            fs::remove_file(entry.path())?;
+        }
+    }
     let mut bytes = 0;
     for (length, input) in inputs.iter().take(MAX_INPUTS) {
         bytes += length;
