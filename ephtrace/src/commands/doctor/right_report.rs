@@ -13,11 +13,11 @@ pub struct RightReport {
     /// Its name.
     pub name: &'static str,
     /// Whether this user has it here, or one that does instead; null if that can't be told.
-    pub held: Option<bool>,
+    pub is_held: Option<bool>,
     /// What it is for.
     pub purpose: &'static str,
     /// What is lost without it.
-    pub lost: &'static str,
+    pub lost_without: &'static str,
 }
 
 impl RightReport {
@@ -25,7 +25,8 @@ impl RightReport {
     pub(super) fn all(held: Option<Rights>) -> Vec<Self> {
         let report = |right: &Right| {
             let Right { name, purpose, lost, .. } = *right;
-            Self { name, held: held.map(|held| right.is_in(held)), purpose, lost }
+            let is_held = held.map(|held| right.is_in(held));
+            Self { name, is_held, purpose, lost_without: lost }
         };
         RIGHTS.iter().map(report).collect()
     }
@@ -33,9 +34,9 @@ impl RightReport {
 
 /// A line for each right that is missing; nothing where none is.
 pub(super) fn write_missing(out: &mut impl Write, rights: &[RightReport]) -> io::Result<()> {
-    let mut missing = rights.iter().filter(|one| one.held == Some(false)).peekable();
+    let mut missing = rights.iter().filter(|one| one.is_held == Some(false)).peekable();
     if missing.peek().is_some() {
         writeln!(out, "\n{:<24} LOST WITHOUT IT", "MISSING RIGHT")?;
     }
-    missing.try_for_each(|one| writeln!(out, "{:<24} {}", one.name, one.lost))
+    missing.try_for_each(|one| writeln!(out, "{:<24} {}", one.name, one.lost_without))
 }
