@@ -22,6 +22,9 @@ pub mod bounds {
     pub const TASKS: u32 = 8192 + IDLE_TASKS;
     /// Tasks that keep their place between two searches, which is cheaper.
     pub const IDLE_TASKS: u32 = 4096;
+    /// Sockets among them whose connect is followed by the socket, as its end may come in another
+    /// task; beyond, by the task. So few that whoever opens many leaves room for the others.
+    pub const WAITING_SOCKETS: u32 = 2048;
     /// Bytes that the kernel half keeps for each.
     pub const TASK_BYTES: usize = 264;
 
@@ -146,6 +149,10 @@ pub struct Offsets {
     pub defer_connect: u32,
     /// The flag's bit in that byte.
     pub defer_connect_mask: u32,
+    /// The byte of `tcp_sock` that has the flag `fastopen_connect`.
+    pub fastopen_connect: u32,
+    /// The flag's bit in that byte.
+    pub fastopen_connect_mask: u32,
     /// `task_struct.files`.
     pub task_files: u32,
     /// `files_struct.fdt`.

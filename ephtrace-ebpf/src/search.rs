@@ -107,7 +107,11 @@ fn is_seen(start: Start, sk: u64) -> bool {
     if is_fentry && start.copy == in_flight::copy::FIRST {
         count(Counter::FirstCopyRuns);
     }
-    if let Some(slot) = in_flight::on_socket(sk) {
+    let begun = match start.hook {
+        Hook::SockOps => in_flight::find(sk).map(|found| found.slot),
+        Hook::Fentry | Hook::Kprobe => in_flight::on_socket(sk),
+    };
+    if let Some(slot) = begun {
         // SAFETY: as in `begin_for`.
         let slot = unsafe { &mut *slot };
         let is_new = slot.seen_by & start.copy != 0;
@@ -173,7 +177,13 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
             return true;
         }
     }
-    let Some(slot) = in_flight::slot(task) else {
+    let is_sock_ops = matches!(start.hook, Hook::SockOps);
+    let slot = if is_sock_ops && matches!(start.site, Site::Connect) && sock::may_defer(sk) {
+        in_flight::slot_of_socket(sk as u64, task)
+    } else {
+        in_flight::slot(task)
+    };
+    let Some(slot) = slot else {
         if is_wanted && !is_own {
             count_no_room(is_quiet);
         }
@@ -181,7 +191,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
-    if matches!(start.hook, Hook::SockOps) && slot.state == state::WANTED {
+    if is_sock_ops && slot.state == state::WANTED {
         end::end_deferred(slot);
     }
     enter(slot, start, sk, hash_offset);

@@ -19,10 +19,11 @@ mod storm;
 mod truth;
 mod ways;
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr, os::fd::AsFd as _};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use socket2::Socket;
 
 use truth::{Origin, Truth};
 
@@ -57,6 +58,9 @@ enum Command {
         /// What the log calls it
         #[arg(long, default_value = "connect")]
         way: String,
+        /// Connect the socket that standard input is
+        #[arg(long)]
+        inherited: bool,
     },
 }
 
@@ -69,14 +73,18 @@ fn main() -> Result<()> {
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Pattern(args) => pattern::run(&args),
-        Command::Connect { to, way } => connect(to, &way),
+        Command::Connect { to, way, inherited } => connect(to, &way, inherited),
     }
 }
 
 /// Connects once.
-fn connect(to: SocketAddr, way: &str) -> Result<()> {
+fn connect(to: SocketAddr, way: &str, is_inherited: bool) -> Result<()> {
     let truth = Truth::stdout();
-    let client = net::client(to)?;
+    let client = if is_inherited {
+        Socket::from(io::stdin().as_fd().try_clone_to_owned()?)
+    } else {
+        net::client(to)?
+    };
     truth::Probe::new(&truth, way, to).origin(Origin::Connect).connect(&client)?;
     truth.flush()
 }

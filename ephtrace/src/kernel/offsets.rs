@@ -25,6 +25,7 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
     let optional =
         |structure, member| btf.member(structure, member).map_or(Offsets::ABSENT, |m| m.offset);
     let defer_connect = defer_connect(btf);
+    let fastopen_connect = btf.bit("tcp_sock", "fastopen_connect");
     Ok(Offsets {
         skc_daddr: needed("sock_common", "skc_daddr")?,
         skc_rcv_saddr: needed("sock_common", "skc_rcv_saddr")?,
@@ -62,6 +63,8 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         subflow_conn: optional("mptcp_subflow_context", "conn"),
         defer_connect: defer_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
         defer_connect_mask: defer_connect.map_or(0, |bit| 1 << (bit % 8)),
+        fastopen_connect: fastopen_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
+        fastopen_connect_mask: fastopen_connect.map_or(0, |bit| 1 << (bit % 8)),
         task_files: optional("task_struct", "files"),
         files_fdt: optional("files_struct", "fdt"),
         fdtable_max_fds: optional("fdtable", "max_fds"),
