@@ -42,6 +42,8 @@ pub struct Tracer {
     pub map_bytes: u64,
     /// Why candidates are not known although the hook sees the search; `None` if they are.
     pub no_table: Option<NoTable>,
+    /// Why programs on the root cgroup can't see `bind()`; `None` if they do, or need not.
+    pub no_binds: Option<String>,
     /// Sites that the hook was asked to see and can't, with the reason.
     pub unseen: Unseen,
     /// Sites of which it sees only a part, with the assignments that it misses.
