@@ -67,8 +67,6 @@ pub struct Settings {
     pub ring_bits: u32,
     /// A random number, by which processes share the rows of the map `SHARES`.
     pub salt: u32,
-    /// Always zero: keeps the size a multiple of eight.
-    pub reserved: u32,
 }
 
 /// Byte offsets into kernel structures, from the running kernel's BTF.
@@ -135,6 +133,8 @@ pub struct Offsets {
     pub cgroup_level: u32,
     /// `cgroup.ancestor_ids`; up to Linux 6.0.
     pub cgroup_ancestor_ids: u32,
+    /// `task_struct.start_time`, of `CLOCK_MONOTONIC` in nanoseconds.
+    pub task_start_time: u32,
     /// `task_struct.flags`.
     pub task_flags: u32,
     /// `sock.sk_socket`.

@@ -12,6 +12,7 @@ mod exhaust;
 mod gate;
 mod net;
 mod netns;
+mod offspring;
 mod pattern;
 mod search;
 mod skip;
@@ -41,6 +42,8 @@ enum Command {
     Ways(ways::Args),
     /// Connect and reset as fast as possible, then print one line with the rate
     Storm(storm::Args),
+    /// Flood by processes that each bind a few sockets and end
+    Offspring(offspring::Args),
     /// Connect one after another, then print one line with what a connect takes
     Cost(cost::Args),
     /// Search in many threads at once while one connect waits
@@ -68,6 +71,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Ways(args) => ways::run(&args),
         Command::Storm(args) => storm::run(&args),
+        Command::Offspring(args) => offspring::run(&args),
         Command::Cost(args) => cost::run(&args),
         Command::Crowd(args) => crowd::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),

@@ -286,7 +286,6 @@ fn settings(
         pid_namespace: pid_namespace::told(Path::new("/proc")),
         ring_bits: options.ring_bytes.ilog2(),
         salt: salt(),
-        reserved: 0,
     })
 }
 

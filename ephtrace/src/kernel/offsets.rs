@@ -56,6 +56,7 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         css_set_dfl_cgrp: optional("css_set", "dfl_cgrp"),
         cgroup_level: optional("cgroup", "level"),
         cgroup_ancestor_ids: optional("cgroup", "ancestor_ids"),
+        task_start_time: optional("task_struct", "start_time"),
         task_flags: optional("task_struct", "flags"),
         sk_socket: optional("sock", "sk_socket"),
         socket_inode: optional("socket_alloc", "vfs_inode.i_ino"),
