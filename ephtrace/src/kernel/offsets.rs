@@ -136,4 +136,6 @@ pub fn own_range_steps_by_one(btf: &Btf) -> Option<bool> {
 }
 
 #[cfg(test)]
+mod distributions;
+#[cfg(test)]
 mod tests;

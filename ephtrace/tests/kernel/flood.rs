@@ -62,7 +62,9 @@ fn hides_nothing(hook: &str, flood: &[&str]) -> Result<()> {
     ephtrace.args(["-o", "json", "--hook", hook, "--origin", "connect,udp", "--output"]).arg(&path);
     let (mut child, mut stderr) = spawn(&mut ephtrace)?;
     stderr.wait_for("ephtrace: tracing")?;
-    wait::until("the quiet process to be no longer young", || Ok((Instant::now() > grown).then_some(())))?;
+    wait::until("the quiet process to be no longer young", || {
+        Ok((Instant::now() > grown).then_some(()))
+    })?;
     let said = outputs(std::iter::once(quiet).chain(flooding).collect())?;
     kill(pid_of(&child), Signal::SIGINT)?;
     let (status, stderr) = (wait::exit(&mut child)?, stderr.rest());
