@@ -32,6 +32,7 @@ use super::{
     support::{Support, VMLINUX},
     symbols,
     tracer::{Missed, Tracer},
+    unnoticed::LeftOut,
 };
 use crate::host::pid_namespace;
 
@@ -83,6 +84,7 @@ pub fn attach_one(
     let (programs, ebpf) = plan.carry_out(support, needs, options.log_level)?;
     let Plan { settings, mut sites, unseen, failed_calls, no_binds, .. } = plan;
     let mut tracer = tracer(hook, &sites, programs, ebpf, &settings.filter, options)?;
+    tracer.left_out = LeftOut::of_probes(hook, support);
     tracer.own_range_steps_by_one = offsets::own_range_steps_by_one(btf);
     tracer.has_large_table = address.is_some();
     tracer.map_bytes = maps::bytes(needs);
@@ -221,6 +223,7 @@ fn tracer(
         awaited: Vec::new(),
         counters,
         missed: Missed::Counting { before: 0, ends_alone: 0 },
+        left_out: LeftOut::Nothing,
         self_test: SelfTest::new(last, hook, sites, filter.origins),
     })
 }

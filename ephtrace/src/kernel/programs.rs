@@ -55,7 +55,7 @@ impl Fit {
 pub const BINDS: &str = "bind()";
 
 /// The tracepoint of the hook `sock_ops`.
-const STATE: &str = "inet_sock_set_state";
+pub const STATE: &str = "inet_sock_set_state";
 
 /// Sees tasks end, whatever the hook: what the kernel half keeps for them goes with them.
 const TASK_END: Attachment = Attachment { program: "eph_task_end", to: "sched_process_exit" };
