@@ -26,7 +26,7 @@ use super::{
     offsets,
     options::Options,
     preflight,
-    programs::{self, Fit, Programs},
+    programs::{self, Binds, Fit, Programs},
     self_test::SelfTest,
     sites::{self, Site, Unseen},
     support::{Support, VMLINUX},
@@ -129,7 +129,8 @@ impl Plan {
     ) -> Result<(Programs, Ebpf), AttachError> {
         loop {
             failed_calls::set(&mut self.settings.features, self.failed_calls);
-            let fit = fit(&self.settings, self.failed_calls, self.no_binds.is_none());
+            let binds = if self.no_binds.is_none() { Binds::Free } else { Binds::Held };
+            let fit = fit(&self.settings, self.failed_calls, binds);
             let programs = programs::programs(self.hook, &self.sites, fit);
             match load_and_attach_all(&programs, &self.settings, support, needs, log_level) {
                 Ok(ebpf) => return Ok((programs, ebpf)),
@@ -251,13 +252,13 @@ fn needs(hook: Hook, settings: &Settings, options: &Options<'_>) -> Needs {
     }
 }
 
-fn fit(settings: &Settings, failed_calls: FailedCalls, has_binds: bool) -> Fit {
+fn fit(settings: &Settings, failed_calls: FailedCalls, binds: Binds) -> Fit {
     Fit {
         arguments: settings.features.hash_connect_args,
         is_typed: Path::new(VMLINUX).exists(),
         attach_twice: settings.features.attach_twice != 0,
         has_mptcp: settings.offsets.subflow_conn != Offsets::ABSENT,
-        has_binds,
+        binds,
         failed_calls,
     }
 }

@@ -38,10 +38,19 @@ pub struct Fit {
     pub attach_twice: bool,
     /// The kernel has MPTCP.
     pub has_mptcp: bool,
-    /// The root cgroup takes programs that see `bind()`.
-    pub has_binds: bool,
+    /// Whether the root cgroup takes programs that see `bind()`.
+    pub binds: Binds,
     /// Calls that are to be seen as they fail, where the search does not tell.
     pub failed_calls: FailedCalls,
+}
+
+/// Places on the root cgroup for programs that see `bind()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binds {
+    /// Free, as far as is known.
+    Free,
+    /// Held by a program of somebody else, or refused.
+    Held,
 }
 
 impl Fit {
@@ -125,7 +134,7 @@ impl Programs {
             self.add(&["eph_connected"], &[], "");
             self.add(&[], &state[..fit.copies()], STATE);
         }
-        if fit.has_binds && rows.iter().any(|row| row.sock_ops.by_bind) {
+        if fit.binds == Binds::Free && rows.iter().any(|row| row.sock_ops.by_bind) {
             self.add(&["eph_cbound4"], &["eph_cbind4"], BINDS);
             self.add(&["eph_cbound6"], &["eph_cbind6"], BINDS);
             for (program, to) in failed_calls::programs(rows, fit.failed_calls) {
@@ -184,7 +193,7 @@ mod tests {
             is_typed,
             attach_twice: true,
             has_mptcp: true,
-            has_binds: true,
+            binds: Binds::Free,
             failed_calls,
         }
     }

@@ -211,7 +211,8 @@ fn others_are_no_hindrance() -> Result<()> {
         let scratch = Scratch::new()?;
         let Ok(other) = Other::attach(cgroup, SOCK_OPS, manner)? else { return skip(TAKEN) };
         let tracer = Tracer::start(&scratch, "sock_ops", &CONNECT_ONLY)?;
-        all_told_in(&scratch, tracer, below).with_context(|| format!("{manner:?}, {cgroup:?}"))?;
+        all_told_in(&scratch, tracer, below)
+            .with_context(|| format!("{manner:?}, {}", cgroup.display()))?;
         drop(other);
     }
     Ok(())
