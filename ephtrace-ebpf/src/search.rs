@@ -177,13 +177,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
             return true;
         }
     }
-    let is_sock_ops = matches!(start.hook, Hook::SockOps);
-    let slot = if is_sock_ops && matches!(start.site, Site::Connect) && sock::may_defer(sk) {
-        in_flight::slot_of_socket(sk as u64, task)
-    } else {
-        in_flight::slot(task)
-    };
-    let Some(slot) = slot else {
+    let Some(slot) = slot(start, sk, task) else {
         if is_wanted && !is_own {
             count_no_room(is_quiet);
         }
@@ -191,7 +185,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
-    if is_sock_ops && slot.state == state::WANTED {
+    if matches!(start.hook, Hook::SockOps) && slot.state == state::WANTED {
         end::end_deferred(slot);
     }
     enter(slot, start, sk, hash_offset);
@@ -209,6 +203,17 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     // Last: a change of the word before this is not part of the search.
     word::read_before(slot);
     true
+}
+
+/// Where the state of the search is kept.
+#[inline(always)]
+fn slot(start: Start, sk: *const u8, task: u64) -> Option<*mut InFlight> {
+    let is_by_state = matches!((start.hook, start.site), (Hook::SockOps, Site::Connect));
+    if is_by_state && sock::may_defer(sk) {
+        in_flight::slot_of_socket(sk as u64, task)
+    } else {
+        in_flight::slot(task)
+    }
 }
 
 /// A wanted search finds no slot. Where only failures are kept, it was not counted yet.

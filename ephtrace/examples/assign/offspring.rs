@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     while Instant::now() < end {
         // SAFETY: this process has one thread, so that its child may call anything.
         match unsafe { fork() }.context("making a process")? {
-            ForkResult::Child => std::process::exit(i32::from(bind(args.each).is_err())),
+            // It ends with this, having nothing else to do.
+            ForkResult::Child => return bind(args.each),
             ForkResult::Parent { child } => match waitpid(child, None)? {
                 WaitStatus::Exited(_, 0) => report.processes += 1,
                 other => bail!("a child ended so: {other:?}"),

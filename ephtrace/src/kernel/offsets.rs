@@ -73,16 +73,19 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         file_private_data: optional("file", "private_data"),
         socket_file: optional("socket", "file"),
         socket_sk: optional("socket", "sk"),
-        pt_regs_first: FIRST_ARGUMENT
-            .iter()
-            .find_map(|&register| btf.member("pt_regs", register))
-            .map_or(Offsets::ABSENT, |member| member.offset),
+        pt_regs_first: first_argument(btf).unwrap_or(Offsets::ABSENT),
     })
 }
 
 /// Registers that keep the first argument of a system call until it returns: of x86-64, arm64 and
 /// RISC-V.
 const FIRST_ARGUMENT: [&str; 3] = ["di", "orig_x0", "orig_a0"];
+
+/// Where a task's registers keep it.
+fn first_argument(btf: &Btf) -> Option<u32> {
+    let mut members = FIRST_ARGUMENT.iter().filter_map(|name| btf.member("pt_regs", name));
+    members.next().map(|member| member.offset)
+}
 
 /// Whether programs can find the socket that a system call is about, if the helper is there.
 pub(super) fn leads_to_socket(offsets: &Offsets) -> bool {
@@ -135,7 +138,5 @@ pub fn own_range_steps_by_one(btf: &Btf) -> Option<bool> {
     btf.function("inet_sk_get_local_port_range").map(|f| !f.returns_void)
 }
 
-#[cfg(test)]
-mod distributions;
 #[cfg(test)]
 mod tests;

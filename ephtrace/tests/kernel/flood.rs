@@ -1,5 +1,5 @@
-//! A flood by many processes, or by ever new ones, beside one that is quiet: what the quiet one does is shown, and what
-//! is lost is counted, by process too.
+//! A flood by many processes, or by ever new ones, beside one that is quiet: what the quiet one
+//! does is shown, and what is lost is counted, by process too.
 
 use std::{
     fs::File,
