@@ -22,6 +22,9 @@ pub mod bounds {
     pub const TASKS: u32 = 8192 + IDLE_TASKS;
     /// Tasks that keep their place between two searches, which is cheaper.
     pub const IDLE_TASKS: u32 = 4096;
+    /// Sockets among them whose connect is followed by the socket, as its end may come in another
+    /// task; beyond, by the task. So few that whoever opens many leaves room for the others.
+    pub const WAITING_SOCKETS: u32 = 2048;
     /// Bytes that the kernel half keeps for each.
     pub const TASK_BYTES: usize = 264;
 
@@ -64,8 +67,6 @@ pub struct Settings {
     pub ring_bits: u32,
     /// A random number, by which processes share the rows of the map `SHARES`.
     pub salt: u32,
-    /// Always zero: keeps the size a multiple of eight.
-    pub reserved: u32,
 }
 
 /// Byte offsets into kernel structures, from the running kernel's BTF.
@@ -132,6 +133,8 @@ pub struct Offsets {
     pub cgroup_level: u32,
     /// `cgroup.ancestor_ids`; up to Linux 6.0.
     pub cgroup_ancestor_ids: u32,
+    /// `task_struct.start_time`, of `CLOCK_MONOTONIC` in nanoseconds.
+    pub task_start_time: u32,
     /// `task_struct.flags`.
     pub task_flags: u32,
     /// `sock.sk_socket`.
@@ -146,6 +149,10 @@ pub struct Offsets {
     pub defer_connect: u32,
     /// The flag's bit in that byte.
     pub defer_connect_mask: u32,
+    /// The byte of `tcp_sock` that has the flag `fastopen_connect`.
+    pub fastopen_connect: u32,
+    /// The flag's bit in that byte.
+    pub fastopen_connect_mask: u32,
     /// `task_struct.files`.
     pub task_files: u32,
     /// `files_struct.fdt`.

@@ -17,6 +17,11 @@ use crate::{atomic, task};
 /// than inserted and deleted (265 ns): it goes when the task ends ([`crate::task_end`]), and at the
 /// end of each search as long as more than [`bounds::IDLE_TASKS`] are taken.
 ///
+/// A connect whose SYN may wait for the first write (TCP Fast Open) is here by the address of its
+/// socket, if [`Hook::SockOps`](ephtrace_common::Hook::SockOps) sees it: its end shows with that
+/// write, or as the socket is closed, both in any task and under the socket's lock, and one task
+/// may have many.
+///
 /// Neither of the two maps that would clear up by themselves. An LRU hash evicts a search that is
 /// open for long while others begin, and each processor keeps up to 128 free entries from the
 /// others (up to mid-2025), which takes 25 MiB at 512 processors. Task storage is out of reach of
@@ -25,9 +30,13 @@ use crate::{atomic, task};
 #[map]
 static IN_FLIGHT: HashMap<u64, InFlight> = HashMap::with_max_entries(bounds::TASKS, 0);
 
-/// How many entries of [`IN_FLIGHT`] are taken.
+/// How many entries of [`IN_FLIGHT`] are taken: by [`TASKS`], and by [`SOCKETS`].
 #[map]
-static TAKEN: Array<u64> = Array::with_max_entries(1, 0);
+static TAKEN: Array<u64> = Array::with_max_entries(2, 0);
+
+/// Index into [`TAKEN`].
+const TASKS: u32 = 0;
+const SOCKETS: u32 = 1;
 
 /// How far the search has come, in [`InFlight::state`].
 pub(crate) mod state {
@@ -122,7 +131,22 @@ pub(crate) fn existing_slot() -> Option<*mut InFlight> {
 /// The slot of `task`, the current one, made on its first search; `None` if there is no room.
 #[inline(always)]
 pub(crate) fn slot(task: u64) -> Option<*mut InFlight> {
-    if let Some(slot) = IN_FLIGHT.get_ptr_mut(task) {
+    existing_or_made(task, TASKS)
+}
+
+/// The slot of the socket `sk`, or if sockets have used up theirs, that of `task`.
+#[inline(always)]
+pub(crate) fn slot_of_socket(sk: u64, task: u64) -> Option<*mut InFlight> {
+    if taken(SOCKETS) < u64::from(bounds::WAITING_SOCKETS) {
+        existing_or_made(sk, SOCKETS)
+    } else {
+        slot(task)
+    }
+}
+
+#[inline(always)]
+fn existing_or_made(key: u64, kind: u32) -> Option<*mut InFlight> {
+    if let Some(slot) = IN_FLIGHT.get_ptr_mut(key) {
         return Some(slot);
     }
     // SAFETY: map, key and value are live and of the sizes that the map was declared with. The raw
@@ -130,29 +154,33 @@ pub(crate) fn slot(task: u64) -> Option<*mut InFlight> {
     let made = unsafe {
         bpf_map_update_elem(
             (&raw const IN_FLIGHT).cast_mut().cast(),
-            (&raw const task).cast(),
+            (&raw const key).cast(),
             (&raw const EMPTY).cast(),
             // Not over what an interrupt has made meanwhile.
             u64::from(BPF_NOEXIST),
         )
     };
     if made == 0 {
-        add_taken(1);
+        add_taken(kind, 1);
     }
-    IN_FLIGHT.get_ptr_mut(task)
+    IN_FLIGHT.get_ptr_mut(key)
 }
 
 /// Gives back the slot of the current task, if it has one. Its pointers must not be used any more:
 /// another task may have it at once.
 #[inline(always)]
 pub(crate) fn remove() {
-    let task = task::current();
+    delete(task::current(), TASKS);
+}
+
+#[inline(always)]
+fn delete(key: u64, kind: u32) {
     // SAFETY: map and key are live and of the sizes that the map was declared with.
     let gone = unsafe {
-        bpf_map_delete_elem((&raw const IN_FLIGHT).cast_mut().cast(), (&raw const task).cast())
+        bpf_map_delete_elem((&raw const IN_FLIGHT).cast_mut().cast(), (&raw const key).cast())
     };
     if gone == 0 {
-        add_taken(-1);
+        add_taken(kind, -1);
     }
 }
 
@@ -160,8 +188,7 @@ pub(crate) fn remove() {
 /// if slots are scarce. Last in a program, as the slot must not be used any more.
 #[inline(always)]
 pub(crate) fn release(slot: *mut InFlight) {
-    let taken = TAKEN.get(0).copied().unwrap_or(0);
-    if taken <= u64::from(bounds::IDLE_TASKS) {
+    if taken(TASKS) <= u64::from(bounds::IDLE_TASKS) {
         return;
     }
     // SAFETY: the slot is a live map value, and only this task writes to it.
@@ -172,11 +199,52 @@ pub(crate) fn release(slot: *mut InFlight) {
 }
 
 #[inline(always)]
-fn add_taken(more: i64) {
-    if let Some(taken) = TAKEN.get_ptr_mut(0) {
+fn taken(kind: u32) -> u64 {
+    TAKEN.get(kind).copied().unwrap_or(0)
+}
+
+#[inline(always)]
+fn add_taken(kind: u32, more: i64) {
+    if let Some(taken) = TAKEN.get_ptr_mut(kind) {
         // SAFETY: a live map value. Atomic, as other processors add to it, too.
         unsafe { atomic::add(taken, more.cast_unsigned()) };
     }
+}
+
+/// A search in flight, and where it was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    /// Its slot.
+    pub(crate) slot: *mut InFlight,
+    /// Address of the socket by which it was found, 0 for one of the current task.
+    sk: u64,
+}
+
+impl Found {
+    /// As [`release`]: the search has ended.
+    #[inline(always)]
+    pub(crate) fn release(self) {
+        if self.sk == 0 {
+            release(self.slot);
+        } else {
+            delete(self.sk, SOCKETS);
+        }
+    }
+}
+
+/// The search that the current task has begun on `sk`, or any task if that waits for a write.
+#[inline(always)]
+pub(crate) fn find(sk: u64) -> Option<Found> {
+    if let Some(slot) = on_socket(sk) {
+        return Some(Found { slot, sk: 0 });
+    }
+    if taken(SOCKETS) == 0 {
+        return None;
+    }
+    let slot = IN_FLIGHT.get_ptr_mut(sk)?;
+    // SAFETY: the slot is a live map value, and only whoever has locked the socket writes to it.
+    let matches = unsafe { (*slot).is_under_way() && (*slot).sk == sk };
+    if matches { Some(Found { slot, sk }) } else { None }
 }
 
 /// The search that the current task has begun on `sk`, if it is followed.

@@ -107,7 +107,11 @@ fn is_seen(start: Start, sk: u64) -> bool {
     if is_fentry && start.copy == in_flight::copy::FIRST {
         count(Counter::FirstCopyRuns);
     }
-    if let Some(slot) = in_flight::on_socket(sk) {
+    let begun = match start.hook {
+        Hook::SockOps => in_flight::find(sk).map(|found| found.slot),
+        Hook::Fentry | Hook::Kprobe => in_flight::on_socket(sk),
+    };
+    if let Some(slot) = begun {
         // SAFETY: as in `begin_for`.
         let slot = unsafe { &mut *slot };
         let is_new = slot.seen_by & start.copy != 0;
@@ -173,7 +177,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
             return true;
         }
     }
-    let Some(slot) = in_flight::slot(task) else {
+    let Some(slot) = slot(start, sk, task) else {
         if is_wanted && !is_own {
             count_no_room(is_quiet);
         }
@@ -199,6 +203,17 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     // Last: a change of the word before this is not part of the search.
     word::read_before(slot);
     true
+}
+
+/// Where the state of the search is kept.
+#[inline(always)]
+fn slot(start: Start, sk: *const u8, task: u64) -> Option<*mut InFlight> {
+    let is_by_state = matches!((start.hook, start.site), (Hook::SockOps, Site::Connect));
+    if is_by_state && sock::may_defer(sk) {
+        in_flight::slot_of_socket(sk as u64, task)
+    } else {
+        in_flight::slot(task)
+    }
 }
 
 /// A wanted search finds no slot. Where only failures are kept, it was not counted yet.

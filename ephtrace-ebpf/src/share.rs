@@ -7,19 +7,22 @@
 //! two of these parts are for processes that wrote no more in the windows before either, so that
 //! one that is quiet finds room as long as the reader gets to run at all. What stands back is lost
 //! as if the ring were full.
+//!
+//! Processes that have just begun, up to [`YOUNG_NS`], are counted together with all such of their
+//! user and cgroup: ever new ones, each of which is quiet, must not fill the ring in turn.
 
 use aya_ebpf::{bindings::BPF_RB_AVAIL_DATA, macros::map, maps::Array};
 use ephtrace_common::{AssignmentRecord, bounds};
 
-use crate::{atomic, globals::setting, maps::EVENTS};
+use crate::{atomic, globals::setting, maps::EVENTS, task};
 
 /// How full the ring was when that was looked at last, in thirty-seconds; 0 below half.
 #[map]
 static FILLED: Array<u32> = Array::with_max_entries(1, 0);
 
 /// For each process, from above: the current window's number, records in those before, and in this
-/// one ([`COUNT_BITS`] each). By a hash of the process id, salted so that nobody can choose
-/// whom to share a row with.
+/// one ([`COUNT_BITS`] each). By a hash of the process id, or of user and cgroup, salted so that
+/// nobody can choose whom to share a row with.
 #[map]
 static SHARES: Array<u64> = Array::with_max_entries(bounds::SHARES, 0);
 
@@ -51,6 +54,9 @@ const QUIET: u64 = 128;
 /// A window is so many bits of a time in nanoseconds: 537 ms, in which each of many processes that
 /// write gets its turn, so that none passes for quiet because it had to wait.
 const WINDOW_BITS: u32 = 29;
+
+/// Two windows: who has not been there for one of them whole has shown nothing of how it behaves.
+const YOUNG_NS: u64 = 2 << WINDOW_BITS;
 
 /// Below half, every sixteenth record looks how full the ring is, by the lowest bits of its time.
 const LOOKS: u64 = 15;
@@ -92,11 +98,24 @@ fn allowance(filled: u32) -> u64 {
     if allowance > QUIET { allowance } else { QUIET }
 }
 
+/// Who the records of the process are counted as.
+#[inline(always)]
+fn counted_as(record: &AssignmentRecord) -> u32 {
+    let is_young = task::process_start_ns()
+        .is_some_and(|start_ns| record.end_ns.wrapping_sub(start_ns) < YOUNG_NS);
+    if is_young {
+        let cgroup = record.cgroup_id as u32 ^ (record.cgroup_id >> 32) as u32;
+        record.uid.wrapping_mul(0x85eb_ca6b) ^ cgroup
+    } else {
+        record.pid
+    }
+}
+
 /// Records of the process in the windows before, of which the last one counts in full and each
 /// earlier one half as much as the next, and in this one up to now.
 #[inline(always)]
 fn written(record: &AssignmentRecord) -> (u64, u64) {
-    let salted = (record.pid ^ setting!(salt)).wrapping_mul(0x9e37_79b1);
+    let salted = (counted_as(record) ^ setting!(salt)).wrapping_mul(0x9e37_79b1);
     let Some(row) = SHARES.get_ptr_mut(salted >> (u32::BITS - bounds::SHARES.ilog2())) else {
         return (0, 0);
     };

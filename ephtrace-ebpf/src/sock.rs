@@ -69,6 +69,16 @@ pub(crate) fn is_deferred(sk: *const u8) -> bool {
     u32::from(flags) & setting!(offsets.defer_connect_mask) != 0
 }
 
+/// Whether the program has asked for that (`TCP_FASTOPEN_CONNECT`).
+#[inline(always)]
+pub(crate) fn may_defer(sk: *const u8) -> bool {
+    if setting!(offsets.fastopen_connect) == Offsets::ABSENT {
+        return false;
+    }
+    let flags = read::probe::<u8>(sk, setting!(offsets.fastopen_connect)).unwrap_or(0);
+    u32::from(flags) & setting!(offsets.fastopen_connect_mask) != 0
+}
+
 /// Addresses and destination port; family 0 for another family or where they can't be read.
 ///
 /// Both are set before the search: `tcp_v4_connect` and `tcp_v6_connect` route first. Not an

@@ -21,7 +21,7 @@ use ephtrace_common::{Counter, Hook, Origin, Protocol, Site, known};
 use crate::{
     end::{self, Outcome},
     filter,
-    in_flight::{self, InFlight, copy},
+    in_flight::{self, Found, InFlight, copy},
     maps::count,
     missed,
     search::{self, Start},
@@ -126,7 +126,7 @@ fn started<const TRUSTED: bool, const SECOND: bool>(
         return;
     }
     search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
-    if let Some(slot) = in_flight::on_socket(sk as u64) {
+    if let Some(Found { slot, .. }) = in_flight::find(sk as u64) {
         // SAFETY: the slot is a live map value, and only this task writes to it.
         unsafe { (*slot).stale_sport = u32::from(sock::stale_sport(sk)) };
     }
@@ -136,7 +136,8 @@ fn started<const TRUSTED: bool, const SECOND: bool>(
 /// interrupt: those had their port and are not in flight any more.
 #[inline(always)]
 fn closed(sk: *const u8, errno: u32) {
-    let Some(slot) = in_flight::on_socket(sk as u64) else { return };
+    let Some(found) = in_flight::find(sk as u64) else { return };
+    let slot = found.slot;
     let sport = sock::stale_sport(sk);
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let was = unsafe { (*slot).stale_sport };
@@ -148,7 +149,7 @@ fn closed(sk: *const u8, errno: u32) {
         Outcome { sport: u16::from_be(sport), errno: 0, cookie: 0 }
     };
     end::end(slot, &outcome);
-    in_flight::release(slot);
+    found.release();
 }
 
 /// With TCP Fast Open, the SYN may wait for the first write. The end of the search is seen then, or
@@ -168,15 +169,15 @@ fn note_deferral(slot: *mut InFlight) {
 fn found(ctx: &SockOpsContext) {
     // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
     let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
-    let Some(slot) = in_flight::on_socket(sk) else {
+    let Some(found) = in_flight::find(sk) else {
         // The kernel never leaves this program out.
         missed::end_passed_over(sk);
         return;
     };
-    note_deferral(slot);
+    note_deferral(found.slot);
     // SAFETY: the context is the argument that the helper demands in this program type.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     let sport = ctx.local_port() as u16;
-    end::end(slot, &Outcome { sport, errno: 0, cookie });
-    in_flight::release(slot);
+    end::end(found.slot, &Outcome { sport, errno: 0, cookie });
+    found.release();
 }

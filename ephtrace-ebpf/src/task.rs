@@ -100,6 +100,17 @@ fn place_of_id(pid: *const u8) -> Option<usize> {
     None
 }
 
+/// When the current process began, `CLOCK_MONOTONIC` in nanoseconds.
+#[inline(always)]
+pub(crate) fn process_start_ns() -> Option<u64> {
+    if setting!(offsets.task_start_time) == Offsets::ABSENT {
+        return None;
+    }
+    let task = current() as *const u8;
+    let leader = read::probe::<*const u8>(task, setting!(offsets.task_group_leader))?;
+    read::probe::<u64>(leader, setting!(offsets.task_start_time))
+}
+
 /// cgroup v2 id of the current task.
 #[inline(always)]
 pub(crate) fn cgroup_id() -> u64 {

@@ -12,6 +12,7 @@ mod exhaust;
 mod gate;
 mod net;
 mod netns;
+mod offspring;
 mod pattern;
 mod search;
 mod skip;
@@ -19,10 +20,11 @@ mod storm;
 mod truth;
 mod ways;
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr, os::fd::AsFd as _};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use socket2::Socket;
 
 use truth::{Origin, Truth};
 
@@ -40,6 +42,8 @@ enum Command {
     Ways(ways::Args),
     /// Connect and reset as fast as possible, then print one line with the rate
     Storm(storm::Args),
+    /// Flood by processes that each bind a few sockets and end
+    Offspring(offspring::Args),
     /// Connect one after another, then print one line with what a connect takes
     Cost(cost::Args),
     /// Search in many threads at once while one connect waits
@@ -57,6 +61,9 @@ enum Command {
         /// What the log calls it
         #[arg(long, default_value = "connect")]
         way: String,
+        /// Connect the socket that standard input is
+        #[arg(long)]
+        inherited: bool,
     },
 }
 
@@ -64,19 +71,24 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Ways(args) => ways::run(&args),
         Command::Storm(args) => storm::run(&args),
+        Command::Offspring(args) => offspring::run(&args),
         Command::Cost(args) => cost::run(&args),
         Command::Crowd(args) => crowd::run(&args),
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Pattern(args) => pattern::run(&args),
-        Command::Connect { to, way } => connect(to, &way),
+        Command::Connect { to, way, inherited } => connect(to, &way, inherited),
     }
 }
 
 /// Connects once.
-fn connect(to: SocketAddr, way: &str) -> Result<()> {
+fn connect(to: SocketAddr, way: &str, is_inherited: bool) -> Result<()> {
     let truth = Truth::stdout();
-    let client = net::client(to)?;
+    let client = if is_inherited {
+        Socket::from(io::stdin().as_fd().try_clone_to_owned()?)
+    } else {
+        net::client(to)?
+    };
     truth::Probe::new(&truth, way, to).origin(Origin::Connect).connect(&client)?;
     truth.flush()
 }

@@ -49,7 +49,7 @@ pub struct Cgroup2 {
 }
 
 impl Cgroup2 {
-    /// What [`Cgroup2::look_up`] finds, looked up once if that is the whole hierarchy: a run that
+    /// What `look_up` finds, looked up once if that is the whole hierarchy: a run that
     /// has begun has no right to another mount.
     pub fn find() -> Option<Self> {
         static FOUND: OnceLock<Cgroup2> = OnceLock::new();

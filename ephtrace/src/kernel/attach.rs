@@ -12,26 +12,27 @@ use aya::{
     sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
-use ephtrace_common::{Features, Filter as WireFilter, Hook, Offsets, Settings};
+use ephtrace_common::{Features, Filter as WireFilter, Hook, Offsets, Origin, Settings};
 
 use super::{
     btf::Btf,
     config,
     error::AttachError,
     failed_calls::{self, FailedCalls},
-    filter::to_wire,
+    filter::{origin_bit, to_wire},
     hooks,
     load::load_and_attach_all,
     maps::{self, Needs},
     offsets,
     options::Options,
     preflight,
-    programs::{self, Fit, Programs},
+    programs::{self, Binds, Fit, Programs},
     self_test::SelfTest,
-    sites::{self, Site},
+    sites::{self, Site, Unseen},
     support::{Support, VMLINUX},
     symbols,
     tracer::{Missed, Tracer},
+    unnoticed::LeftOut,
 };
 use crate::host::pid_namespace;
 
@@ -70,34 +71,20 @@ pub fn attach_one(
     btf: &Btf,
     options: &Options<'_>,
 ) -> Result<Tracer, AttachError> {
+    preflight::check_rights(support)?;
     preflight::check_hook(hook, support)?;
     let filter = to_wire(options.filter)?;
-    let (mut sites, mut unseen) = preflight::divide(hook, support, btf, filter.origins)?;
+    let (sites, unseen) = preflight::divide(hook, support, btf, filter.origins)?;
     let table = (hook != Hook::SockOps).then(symbols::table_perturb);
     let address = table.and_then(Result::ok);
-    let mut settings = settings(hook, support, btf, &filter, options, address)?;
+    let settings = settings(hook, support, btf, &filter, options, address)?;
     let needs = needs(hook, &settings, options);
-    let mut failed_calls = failed_calls::offered(hook, btf, &settings.offsets);
-    let (programs, ebpf) = loop {
-        failed_calls::set(&mut settings.features, failed_calls);
-        let programs = programs::programs(hook, &sites, fit(&settings, failed_calls));
-        let asks_cookie = settings.features.cookie_in_tracing != 0;
-        let loaded = load_and_attach_all(&programs, &settings, support, needs, options.log_level);
-        match loaded {
-            Ok(ebpf) => break (programs, ebpf),
-            Err((_, AttachError::Refused { .. })) if asks_cookie => {
-                settings.features.cookie_in_tracing = 0;
-            }
-            Err((to, error)) => match failed_calls::without(failed_calls, to) {
-                Some(rest) => {
-                    log::info!("{to}: {error}");
-                    failed_calls = rest;
-                }
-                None => unseen.push(give_up(&mut sites, to, error)?),
-            },
-        }
-    };
-    let mut tracer = tracer(hook, &sites, programs, ebpf, &filter, options)?;
+    let failed_calls = failed_calls::offered(hook, btf, &settings.offsets);
+    let mut plan = Plan { hook, settings, sites, unseen, failed_calls, no_binds: None };
+    let (programs, ebpf) = plan.carry_out(support, needs, options.log_level)?;
+    let Plan { settings, mut sites, unseen, failed_calls, no_binds, .. } = plan;
+    let mut tracer = tracer(hook, &sites, programs, ebpf, &settings.filter, options)?;
+    tracer.left_out = LeftOut::of_probes(hook, support);
     tracer.own_range_steps_by_one = offsets::own_range_steps_by_one(btf);
     tracer.has_large_table = address.is_some();
     tracer.map_bytes = maps::bytes(needs);
@@ -112,9 +99,84 @@ pub fn attach_one(
         }
     }
     prove(&mut tracer, &mut sites)?;
-    let seen_in_part = |site| Some((site, failed_calls::misses(hook, site, failed_calls)?));
+    let seen_in_part = |site| match &no_binds {
+        Some(why) if site == Site::Bind => Some((site, why.clone())),
+        _ => Some((site, failed_calls::misses(hook, site, failed_calls)?)),
+    };
     tracer.seen_in_part = sites.into_iter().filter_map(seen_in_part).collect();
+    tracer.no_binds = no_binds;
     Ok(tracer)
+}
+
+/// What is to be attached: less and less of it, as far as the kernel refuses.
+struct Plan {
+    hook: Hook,
+    settings: Settings,
+    sites: Vec<Site>,
+    unseen: Unseen,
+    failed_calls: FailedCalls,
+    /// Why programs on the root cgroup can't see `bind()`.
+    no_binds: Option<String>,
+}
+
+impl Plan {
+    /// Loads and attaches all that can be.
+    fn carry_out(
+        &mut self,
+        support: &Support,
+        needs: Needs,
+        log_level: u8,
+    ) -> Result<(Programs, Ebpf), AttachError> {
+        loop {
+            failed_calls::set(&mut self.settings.features, self.failed_calls);
+            let binds = if self.no_binds.is_none() { Binds::Free } else { Binds::Held };
+            let fit = fit(&self.settings, self.failed_calls, binds);
+            let programs = programs::programs(self.hook, &self.sites, fit);
+            match load_and_attach_all(&programs, &self.settings, support, needs, log_level) {
+                Ok(ebpf) => return Ok((programs, ebpf)),
+                Err((to, error)) => self.go_without(to, error)?,
+            }
+        }
+    }
+
+    /// Goes on without what could not be attached to `to`, if it can.
+    fn go_without(&mut self, to: &'static str, error: AttachError) -> Result<(), AttachError> {
+        let features = &mut self.settings.features;
+        if features.cookie_in_tracing != 0 && matches!(error, AttachError::Refused { .. }) {
+            features.cookie_in_tracing = 0;
+        } else if let Some(rest) = failed_calls::without(self.failed_calls, to) {
+            log::info!("{to}: {error}");
+            self.failed_calls = rest;
+        } else if to == programs::BINDS {
+            self.go_without_binds(error)?;
+        } else {
+            self.unseen.push(give_up(&mut self.sites, to, error)?);
+        }
+        Ok(())
+    }
+
+    /// The root cgroup takes no programs that see `bind()`.
+    fn go_without_binds(&mut self, error: AttachError) -> Result<(), AttachError> {
+        let origins = &mut self.settings.filter.origins;
+        *origins &= !(origin_bit(Origin::Bind) | origin_bit(Origin::Udp));
+        let connects = *origins;
+        // A port that a program names in bind() is not seen either.
+        let listens = *origins & !origin_bit(Origin::Explicit);
+        let is_left = |site: &Site| {
+            let wanted = if *site == Site::Connect { connects } else { listens };
+            sites::row(*site).sock_ops.by_state && sites::row(*site).is_wanted(wanted)
+        };
+        let (left, gone): (Vec<_>, Vec<_>) = self.sites.iter().partition(|site| is_left(site));
+        if left.is_empty() {
+            return Err(error);
+        }
+        let why = format!("bind() is not seen: {error}");
+        self.unseen.extend(gone.into_iter().map(|site| (site, why.clone())));
+        (self.sites, self.no_binds) = (left, Some(why));
+        self.failed_calls =
+            FailedCalls { bind: false, connect: false, send: false, ..self.failed_calls };
+        Ok(())
+    }
 }
 
 /// Goes on without the sites that the hook turns out not to see, if it can.
@@ -152,6 +214,7 @@ fn tracer(
         has_large_table: false,
         map_bytes: 0,
         no_table: None,
+        no_binds: None,
         unseen: Vec::new(),
         seen_in_part: Vec::new(),
         failed_calls: FailedCalls::ALL,
@@ -161,6 +224,7 @@ fn tracer(
         awaited: Vec::new(),
         counters,
         missed: Missed::Counting { before: 0, ends_alone: 0 },
+        left_out: LeftOut::Nothing,
         self_test: SelfTest::new(last, hook, sites, filter.origins),
     })
 }
@@ -188,12 +252,13 @@ fn needs(hook: Hook, settings: &Settings, options: &Options<'_>) -> Needs {
     }
 }
 
-fn fit(settings: &Settings, failed_calls: FailedCalls) -> Fit {
+fn fit(settings: &Settings, failed_calls: FailedCalls, binds: Binds) -> Fit {
     Fit {
         arguments: settings.features.hash_connect_args,
         is_typed: Path::new(VMLINUX).exists(),
         attach_twice: settings.features.attach_twice != 0,
         has_mptcp: settings.offsets.subflow_conn != Offsets::ABSENT,
+        binds,
         failed_calls,
     }
 }
@@ -225,7 +290,6 @@ fn settings(
         pid_namespace: pid_namespace::told(Path::new("/proc")),
         ring_bits: options.ring_bytes.ilog2(),
         salt: salt(),
-        reserved: 0,
     })
 }
 

@@ -54,7 +54,7 @@ impl HookRow {
             Hook::Kprobe => "kprobe and kretprobe on the same".to_owned(),
             Hook::SockOps => {
                 "tracepoint inet_sock_set_state; sock_ops, bind and post_bind programs on the root \
-                 cgroup"
+                 cgroup, where meanwhile others can't attach theirs without `multi`"
                     .to_owned()
             }
         }

@@ -93,7 +93,7 @@ pub(super) fn maps(needs: Needs, processors: u32) -> [Map; 15] {
         map("EVENTS", Ring, 1, needs.ring_bytes),
         map("AYA_LOGS", Ring, 1, log),
         map("IN_FLIGHT", Hash(8), bounds::TASK_BYTES, bounds::TASKS),
-        map("TAKEN", Array, 8, 1),
+        map("TAKEN", Array, 8, 2),
         map("PRINCIPALS", LruHash(8), bounds::PRINCIPAL_BYTES, principals),
         map("WORDS", Array, bounds::WORD_BYTES, words),
         map("FILLED", Array, 4, 1),

@@ -25,6 +25,7 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
     let optional =
         |structure, member| btf.member(structure, member).map_or(Offsets::ABSENT, |m| m.offset);
     let defer_connect = defer_connect(btf);
+    let fastopen_connect = btf.bit("tcp_sock", "fastopen_connect");
     Ok(Offsets {
         skc_daddr: needed("sock_common", "skc_daddr")?,
         skc_rcv_saddr: needed("sock_common", "skc_rcv_saddr")?,
@@ -55,6 +56,7 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         css_set_dfl_cgrp: optional("css_set", "dfl_cgrp"),
         cgroup_level: optional("cgroup", "level"),
         cgroup_ancestor_ids: optional("cgroup", "ancestor_ids"),
+        task_start_time: optional("task_struct", "start_time"),
         task_flags: optional("task_struct", "flags"),
         sk_socket: optional("sock", "sk_socket"),
         socket_inode: optional("socket_alloc", "vfs_inode.i_ino"),
@@ -62,6 +64,8 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         subflow_conn: optional("mptcp_subflow_context", "conn"),
         defer_connect: defer_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
         defer_connect_mask: defer_connect.map_or(0, |bit| 1 << (bit % 8)),
+        fastopen_connect: fastopen_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
+        fastopen_connect_mask: fastopen_connect.map_or(0, |bit| 1 << (bit % 8)),
         task_files: optional("task_struct", "files"),
         files_fdt: optional("files_struct", "fdt"),
         fdtable_max_fds: optional("fdtable", "max_fds"),
@@ -69,16 +73,19 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         file_private_data: optional("file", "private_data"),
         socket_file: optional("socket", "file"),
         socket_sk: optional("socket", "sk"),
-        pt_regs_first: FIRST_ARGUMENT
-            .iter()
-            .find_map(|&register| btf.member("pt_regs", register))
-            .map_or(Offsets::ABSENT, |member| member.offset),
+        pt_regs_first: first_argument(btf).unwrap_or(Offsets::ABSENT),
     })
 }
 
 /// Registers that keep the first argument of a system call until it returns: of x86-64, arm64 and
 /// RISC-V.
 const FIRST_ARGUMENT: [&str; 3] = ["di", "orig_x0", "orig_a0"];
+
+/// Where a task's registers keep it.
+fn first_argument(btf: &Btf) -> Option<u32> {
+    let mut members = FIRST_ARGUMENT.iter().filter_map(|name| btf.member("pt_regs", name));
+    members.next().map(|member| member.offset)
+}
 
 /// Whether programs can find the socket that a system call is about, if the helper is there.
 pub(super) fn leads_to_socket(offsets: &Offsets) -> bool {

@@ -12,7 +12,7 @@ use super::{
 pub struct Attachment {
     /// Name of the program.
     pub program: &'static str,
-    /// A function or a tracepoint; empty for the root cgroup.
+    /// A function, a tracepoint or [`BINDS`]; empty for the root cgroup otherwise.
     pub to: &'static str,
 }
 
@@ -38,8 +38,19 @@ pub struct Fit {
     pub attach_twice: bool,
     /// The kernel has MPTCP.
     pub has_mptcp: bool,
+    /// Whether the root cgroup takes programs that see `bind()`.
+    pub binds: Binds,
     /// Calls that are to be seen as they fail, where the search does not tell.
     pub failed_calls: FailedCalls,
+}
+
+/// Places on the root cgroup for programs that see `bind()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binds {
+    /// Free, as far as is known.
+    Free,
+    /// Held by a program of somebody else, or refused.
+    Held,
 }
 
 impl Fit {
@@ -49,8 +60,11 @@ impl Fit {
     }
 }
 
+/// Stands for the root cgroup where programs see `bind()` there.
+pub const BINDS: &str = "bind()";
+
 /// The tracepoint of the hook `sock_ops`.
-const STATE: &str = "inet_sock_set_state";
+pub const STATE: &str = "inet_sock_set_state";
 
 /// Sees tasks end, whatever the hook: what the kernel half keeps for them goes with them.
 const TASK_END: Attachment = Attachment { program: "eph_task_end", to: "sched_process_exit" };
@@ -120,9 +134,9 @@ impl Programs {
             self.add(&["eph_connected"], &[], "");
             self.add(&[], &state[..fit.copies()], STATE);
         }
-        if rows.iter().any(|row| row.sock_ops.by_bind) {
-            self.add(&["eph_cbound4"], &["eph_cbind4"], "");
-            self.add(&["eph_cbound6"], &["eph_cbind6"], "");
+        if fit.binds == Binds::Free && rows.iter().any(|row| row.sock_ops.by_bind) {
+            self.add(&["eph_cbound4"], &["eph_cbind4"], BINDS);
+            self.add(&["eph_cbound6"], &["eph_cbind6"], BINDS);
             for (program, to) in failed_calls::programs(rows, fit.failed_calls) {
                 self.add(&[program], &[], to);
             }
@@ -174,7 +188,14 @@ mod tests {
 
     fn fit(arguments: u32, is_typed: bool) -> Fit {
         let failed_calls = FailedCalls::ALL;
-        Fit { arguments, is_typed, attach_twice: true, has_mptcp: true, failed_calls }
+        Fit {
+            arguments,
+            is_typed,
+            attach_twice: true,
+            has_mptcp: true,
+            binds: Binds::Free,
+            failed_calls,
+        }
     }
 
     /// All programs that any hook attaches to any kernel.

@@ -44,7 +44,7 @@ pub fn table_perturb() -> Result<u64, NoTable> {
     pointer_address(BufReader::new(symbols))
 }
 
-/// The address of [`TABLE`] in a list of symbols in the order of their addresses, unless the symbol
+/// The address of `TABLE` in a list of symbols in the order of their addresses, unless the symbol
 /// after it is so far away that it must be an array.
 pub fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
     let (mut table, mut has_variables) = (None, false);

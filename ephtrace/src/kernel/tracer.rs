@@ -24,7 +24,7 @@ use super::{
     support::Support,
     symbols::NoTable,
     totals::TotalsReader,
-    unnoticed::{FirstCopies, recursion_misses},
+    unnoticed::{FirstCopies, LeftOut, recursion_misses},
 };
 
 /// The loaded and attached kernel half. Dropping it detaches everything.
@@ -42,6 +42,8 @@ pub struct Tracer {
     pub map_bytes: u64,
     /// Why candidates are not known although the hook sees the search; `None` if they are.
     pub no_table: Option<NoTable>,
+    /// Why programs on the root cgroup can't see `bind()`; `None` if they do, or need not.
+    pub no_binds: Option<String>,
     /// Sites that the hook was asked to see and can't, with the reason.
     pub unseen: Unseen,
     /// Sites of which it sees only a part, with the assignments that it misses.
@@ -56,6 +58,7 @@ pub struct Tracer {
     pub(super) logger: Option<EbpfLogger<&'static dyn Log>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) missed: Missed,
+    pub(super) left_out: LeftOut,
     pub(super) self_test: SelfTest,
 }
 
@@ -147,8 +150,20 @@ impl Tracer {
     }
 
     /// Attempts that fail without being seen, in words.
+    ///
+    /// Among them those of which the kernel does not tell how many it kept from the hook.
     pub fn unseen_failures(&self) -> Option<String> {
-        self.failed_calls.unseen(self.hook)
+        let known = self.failed_calls.unseen(self.hook);
+        let parts: Vec<_> = known.into_iter().chain(self.left_out().in_words()).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// Calls that the kernel kept from the hook without telling how many.
+    fn left_out(&self) -> LeftOut {
+        match self.left_out {
+            LeftOut::Nothing => LeftOut::changes(&self.ebpf, &self.programs.starts),
+            known => known,
+        }
     }
 
     /// Searches that began so far.
@@ -234,6 +249,9 @@ impl Tracer {
             Missed::Stopped { .. } => 0,
         };
         let starts = std::mem::take(&mut self.programs.starts);
+        if self.left_out == LeftOut::Nothing {
+            self.left_out = LeftOut::changes(&self.ebpf, &starts);
+        }
         let first_copies = FirstCopies::of(&self.ebpf, &starts);
         // A second copy before the first: a call that the second one alone sees would be one too
         // many.

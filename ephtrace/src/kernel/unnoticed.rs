@@ -10,11 +10,12 @@ use std::{
 };
 
 use aya::{Ebpf, programs::Program};
-use ephtrace_common::Counter;
+use ephtrace_common::{Counter, Hook};
 
 use super::{
-    programs::Attachment,
+    programs::{Attachment, STATE},
     sites::{SITES, Traced},
+    support::Support,
 };
 
 /// Programs that see searches begin, the first of two copies each.
@@ -51,9 +52,94 @@ impl FirstCopies {
     }
 }
 
+/// Calls that the kernel kept from a hook, where nothing tells how many they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LeftOut {
+    /// None.
+    Nothing,
+    /// At most so many changes of sockets' states, the start or the failure of a search among them
+    /// or not. A search that succeeds is seen to end whatever happens.
+    Changes(u64),
+    /// Any number of probes.
+    Probes,
+}
+
+/// Counts the kprobes that it leaves out from here on.
+const COUNTS_PROBES: (u32, u32) = (6, 7);
+
+impl LeftOut {
+    /// By kprobes, which a kernel leaves out only if it preempts its own code.
+    pub(super) fn of_probes(hook: Hook, support: &Support) -> Self {
+        let is_counted = version(&support.release).is_some_and(|this| this >= COUNTS_PROBES);
+        if hook == Hook::Kprobe && support.is_preemptible && !is_counted {
+            Self::Probes
+        } else {
+            Self::Nothing
+        }
+    }
+
+    /// Changes of state that neither copy of the program in `starts` may have seen: as many as the
+    /// one missed that missed fewer, at most.
+    pub(super) fn changes(ebpf: &Ebpf, starts: &[Attachment]) -> Self {
+        let copies = starts.iter().filter(|start| start.to == STATE);
+        let missed = copies.map(|start| match ebpf.program(start.program) {
+            Some(Program::BtfTracePoint(program)) => recursion_misses(program.fd().ok()?.as_fd()),
+            Some(Program::RawTracePoint(program)) => recursion_misses(program.fd().ok()?.as_fd()),
+            _ => None,
+        });
+        // A kernel that counts none leaves none out (Linux 6.2).
+        match missed.flatten().min() {
+            None | Some(0) => Self::Nothing,
+            Some(most) => Self::Changes(most),
+        }
+    }
+
+    /// What is not known.
+    pub(super) fn in_words(self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Changes(most) => Some(format!(
+                "not known, because the kernel left out both copies of a program at the same time: \
+                 up to {most} connects and listens that failed (hook sock_ops)"
+            )),
+            Self::Probes => Some(
+                "not known, because a preemptible kernel counts the probes that it leaves out from \
+                 Linux 6.7 on only: searches in the middle of which it did (hook kprobe)"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// The first two numbers of a kernel's release.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
 /// How often the kernel skipped a program: a line of its file descriptor's text (Linux 5.12), which
 /// aya does not read.
 pub(super) fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
     text.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(version("6.12.0-rc1") > Some(COUNTS_PROBES));
+        assert!(version("6.1.192-cloud") < Some(COUNTS_PROBES));
+        assert_eq!(version("next"), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        assert_eq!(LeftOut::Nothing.in_words(), None);
+        for unknown in [LeftOut::Changes(3), LeftOut::Probes] {
+            assert!(unknown.in_words().unwrap().starts_with("not known, because "));
+        }
+    }
 }

@@ -77,6 +77,9 @@ pub(crate) fn announce(tracer: &Tracer) {
     if let Some(why) = tracer.no_table {
         line = format!("{line}; TRIED is unknown: {why}");
     }
+    if let Some(why) = &tracer.no_binds {
+        line = format!("{line}; {why}");
+    }
     for (better, why) in &tracer.passed_over {
         log::info!("hook {} can't be used: {why}", better.name());
     }

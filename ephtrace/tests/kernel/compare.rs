@@ -140,18 +140,26 @@ fn cookie_difference(attempt: &Attempt, event: &Event) -> Option<String> {
 
 /// Whether a search is seen by the end of its socket, of which hook `sock_ops` is told no cookie.
 fn is_seen_at_its_end(attempt: &Attempt, event: &Event) -> bool {
-    let is_unsent = attempt.errno != 0
-        || ["fastopen_unsent", "fastopen_left", "fastopen_several"].contains(&&*attempt.way);
+    let is_unsent = attempt.errno != 0 || UNSENT_WAYS.contains(&&*attempt.way);
     event.hook.as_deref() == Some("sock_ops") && is_unsent
 }
 
+/// Ways in which there may never be a write.
+const UNSENT_WAYS: [&str; 4] =
+    ["fastopen_unsent", "fastopen_left", "fastopen_closed_elsewhere", "fastopen_reconnected"];
+
 /// Ways in which the SYN waits for the first write.
-const LATE_WAYS: [&str; 5] = [
+const LATE_WAYS: [&str; 10] = [
     "fastopen_connect",
     "fastopen_several",
     "fastopen_unsent",
     "fastopen_left",
     "fastopen_beside_bind",
+    "fastopen_other_thread",
+    "fastopen_other_process",
+    "fastopen_closed_elsewhere",
+    "fastopen_second_write",
+    "fastopen_reconnected",
 ];
 
 /// The time of the event is that of the attempt, and the search took no longer than the attempt.

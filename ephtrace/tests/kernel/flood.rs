@@ -1,11 +1,12 @@
-//! A flood by many processes beside one that is quiet: what the quiet one does is shown, and what
-//! is lost is counted, by process too.
+//! A flood by many processes, or by ever new ones, beside one that is quiet: what the quiet one
+//! does is shown, and what is lost is counted, by process too.
 
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
     path::Path,
     process::Command,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -21,7 +22,7 @@ use crate::{
 };
 
 tests! {
-    first_hook: a_flood_hides_no_quiet_process;
+    first_hook: a_flood_hides_no_quiet_process, a_flood_of_new_processes_hides_no_quiet_one;
 }
 
 /// Processes that bind as fast as they can.
@@ -30,7 +31,21 @@ const FLOODING: usize = 50;
 /// Connects of the quiet process, a hundred a second.
 const QUIET: usize = 500;
 
+/// How long a process is young to the kernel half (`YOUNG_NS` in `share.rs`).
+const YOUNG: Duration = Duration::from_nanos(2 << 29);
+
 fn a_flood_hides_no_quiet_process(hook: &str) -> Result<()> {
+    let flood = ["storm", "--wait", "--threads", "1", "--by", "udp-bind", "--seconds", "6"];
+    hides_nothing(hook, &[flood.as_slice(), &["--connects", "1000000000"]].concat())
+}
+
+/// Each of them writes less than what counts as quiet.
+fn a_flood_of_new_processes_hides_no_quiet_one(hook: &str) -> Result<()> {
+    hides_nothing(hook, &["offspring", "--wait", "--each", "100", "--seconds", "6"])
+}
+
+/// So many processes that do `flood`.
+fn hides_nothing(hook: &str, flood: &[&str]) -> Result<()> {
     if setup::storm()? < 100_000 {
         return skip("this machine is too slow to be flooded");
     }
@@ -38,9 +53,8 @@ fn a_flood_hides_no_quiet_process(hook: &str) -> Result<()> {
     let (attempts, range) = (QUIET.to_string(), ["--range", "20000-29999"]);
     let quiet = ["exhaust", "--wait", "--pace", "100", "--attempts", &attempts];
     let quiet = Assign::start(&scratch, &[quiet.as_slice(), &range].concat())?;
-    let flood = ["storm", "--wait", "--threads", "1", "--by", "udp-bind", "--seconds", "6"];
-    let flood = [flood.as_slice(), &["--connects", "1000000000"]].concat();
-    let flooding = (0..FLOODING).map(|_| Assign::start(&scratch, &flood));
+    let grown = Instant::now() + YOUNG;
+    let flooding = (0..FLOODING).map(|_| Assign::start(&scratch, flood));
     let flooding = flooding.collect::<Result<Vec<_>>>()?;
     let pid = quiet.pid();
     let path = scratch.file("flood.ndjson");
@@ -48,6 +62,9 @@ fn a_flood_hides_no_quiet_process(hook: &str) -> Result<()> {
     ephtrace.args(["-o", "json", "--hook", hook, "--origin", "connect,udp", "--output"]).arg(&path);
     let (mut child, mut stderr) = spawn(&mut ephtrace)?;
     stderr.wait_for("ephtrace: tracing")?;
+    wait::until("the quiet process to be no longer young", || {
+        Ok((Instant::now() > grown).then_some(()))
+    })?;
     let said = outputs(std::iter::once(quiet).chain(flooding).collect())?;
     kill(pid_of(&child), Signal::SIGINT)?;
     let (status, stderr) = (wait::exit(&mut child)?, stderr.rest());

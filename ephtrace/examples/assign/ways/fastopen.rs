@@ -118,11 +118,13 @@ fn send_first(context: &Context<'_>, to: SocketAddr) -> Result<()> {
     Ok(())
 }
 
+/// 1: clients, 2: servers, 0x4 and 0x200: neither needs a cookie.
+pub(super) const FASTOPEN: &str = "519";
+
 /// Runs `work` where client and server both do Fast Open, and the client has the server's cookie.
 pub(crate) fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<()> {
     netns::in_new(None, || {
-        // 1: clients, 2: servers, 0x4 and 0x200: neither needs a cookie.
-        netns::set("tcp_fastopen", "519")?;
+        netns::set("tcp_fastopen", FASTOPEN)?;
         let server = Server::new(Ipv4Addr::LOCALHOST)?;
         net::set_option(server.socket().as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN, 1024)
             .map_err(|e| net::no_option("TCP_FASTOPEN", e))?;

@@ -1,6 +1,7 @@
 //! Every way in which a socket gets its port.
 
 mod bound;
+mod deferred;
 pub(crate) mod fastopen;
 mod mptcp;
 mod plain;
@@ -74,6 +75,11 @@ const WAYS: &[Way] = &[
     ("fastopen_unsent", fastopen::unsent),
     ("fastopen_left", fastopen::left),
     ("fastopen_sendto", fastopen::sendto),
+    ("fastopen_other_thread", deferred::other_thread),
+    ("fastopen_other_process", deferred::other_process),
+    ("fastopen_closed_elsewhere", deferred::closed_elsewhere),
+    ("fastopen_second_write", deferred::second_write),
+    ("fastopen_reconnected", deferred::reconnected),
     ("tcp_bind", unconnected::tcp_bind),
     ("tcp_bind_address", unconnected::tcp_bind_address),
     ("tcp_bind_ipv6", unconnected::tcp_bind_ipv6),
@@ -95,8 +101,7 @@ const WAYS: &[Way] = &[
 ];
 
 /// Ways that are gone only where they are asked for: an SCTP socket makes the kernel load a module,
-/// a subflow of MPTCP joins when it likes, and a task follows one search at a time with hook
-/// `sock_ops`.
+/// a subflow of MPTCP joins when it likes, and a bind in between is not logged.
 const ON_REQUEST: &[Way] = &[
     ("fastopen_beside_bind", fastopen::beside_bind),
     ("mptcp_join", mptcp::join),

@@ -1,5 +1,7 @@
 //! Types made up by hand: each field at a place of its own.
 
+mod distributions;
+
 use super::*;
 use crate::kernel::tests::types::Types;
 
