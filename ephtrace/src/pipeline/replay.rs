@@ -6,6 +6,7 @@
 
 use std::{
     io::Write,
+    mem,
     time::{Duration, Instant},
 };
 
@@ -57,6 +58,8 @@ pub(crate) struct Replay<N> {
     has_read: bool,
     broken: u64,
     first_broken: Option<Broken>,
+    /// Told once an assignment was read: where there is none, one sentence says enough.
+    untold: Vec<Broken>,
 }
 
 impl<N: Write> Replay<N> {
@@ -71,6 +74,7 @@ impl<N: Write> Replay<N> {
             has_read: false,
             broken: 0,
             first_broken: None,
+            untold: Vec::new(),
         }
     }
 
@@ -199,7 +203,10 @@ impl<N: Write> Replay<N> {
                 if self.order.is_empty() && self.input.is_stream() {
                     self.waiting_since = Some(Instant::now());
                 }
-                self.has_read = true;
+                if !self.has_read {
+                    self.has_read = true;
+                    self.tell_untold();
+                }
                 self.order.push(assignment).context(NOT_SORTED)?;
             }
             Item::Broken(broken) => self.tell(broken),
@@ -212,10 +219,20 @@ impl<N: Write> Replay<N> {
         !self.order.is_empty() && self.waiting_since.is_some_and(|since| since.elapsed() >= HOLD)
     }
 
+    fn tell_untold(&mut self) {
+        for (nth, broken) in (1..).zip(mem::take(&mut self.untold)) {
+            replay::tell(&mut self.notices, self.input.name(), nth, &broken);
+        }
+    }
+
     /// Reports an unreadable item; it is skipped.
     fn tell(&mut self, broken: Broken) {
         self.broken += 1;
-        replay::tell(&mut self.notices, self.input.name(), self.broken, &broken);
+        if self.has_read {
+            replay::tell(&mut self.notices, self.input.name(), self.broken, &broken);
+        } else if self.broken <= replay::MAX_TOLD {
+            self.untold.push(broken.clone());
+        }
         self.first_broken.get_or_insert(broken);
     }
 }

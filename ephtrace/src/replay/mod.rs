@@ -30,6 +30,6 @@ pub use self::{
     recording::{Format, Recording},
 };
 pub(crate) use self::{
-    recording::{is_from, tell, unreadable, without_assignments},
+    recording::{MAX_TOLD, is_from, tell, unreadable, without_assignments},
     spool::prepare as prepare_spool,
 };

@@ -261,7 +261,7 @@ impl Iterator for Recording {
 }
 
 /// How many broken pieces are shown; the others are only counted.
-const MAX_TOLD: u64 = 10;
+pub(crate) const MAX_TOLD: u64 = 10;
 
 /// Says what can't be read, the first times. Where standard error is closed there is nobody to
 /// tell.
@@ -278,8 +278,8 @@ pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Brok
 pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
     format!(
         "{name}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
-         pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as \
-         `ephtrace record` and `ephtrace -o json` write them"
+         pcapng), a log with a header (Zeek, a table), or Parquet or NDJSON with at least ts_ns, \
+         saddr, sport, daddr, dport, as `ephtrace record` and `ephtrace -o json` write them"
     )
 }
 
@@ -357,13 +357,20 @@ fn one_a_line(mut input: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(READ_BYTES, Objects::new(input))))
 }
 
+/// True for a line before the contents: a comment, but those of Zeek that tell its columns, and the
+/// greeting of a tool of bcc.
+fn is_preface(line: &[u8]) -> bool {
+    let tells_columns = [b"#separator".as_slice(), b"#fields"];
+    line.starts_with(b"Tracing ")
+        || (line.starts_with(b"#") && !tells_columns.iter().any(|tag| line.starts_with(tag)))
+}
+
 /// By the first line: the log of a tool, or one JSON object a line.
 fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayError> {
     let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(READ_BYTES, input));
     let unreadable = |cause| ReplayError::Read { file: name.to_owned(), cause };
     let mut lines = Lines::new(one_a_line(input).map_err(unreadable)?);
-    // What tools of bcc say before their table.
-    while lines.first().map_err(unreadable)?.starts_with(b"Tracing ") {
+    while is_preface(lines.first().map_err(unreadable)?) {
         lines.pass();
     }
     let first = lines.first().map_err(unreadable)?;

@@ -52,30 +52,41 @@ pub(in crate::replay) struct Table {
     separator: Separator,
     roles: Vec<Role>,
     draft: Draft,
-    is_zeek: bool,
+    /// Of Zeek's logs, `conn.log` alone has each connection once.
+    zeek: Option<Zeek>,
     has_header: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zeek {
+    Connections,
+    Other,
+}
+
 /// Names of others for columns of ours.
-const NAMES: [(&str, &str); 26] = [
+const NAMES: [(&str, &str); 30] = [
     ("id.orig_h", "saddr"),
+    ("id_orig_h", "saddr"),
     ("ip.src", "saddr"),
     ("ipv6.src", "saddr"),
     ("src_ip", "saddr"),
     ("laddr", "saddr"),
     ("id.orig_p", "sport"),
+    ("id_orig_p", "sport"),
     ("tcp.srcport", "sport"),
     ("udp.srcport", "sport"),
     ("sctp.srcport", "sport"),
     ("src_port", "sport"),
     ("lport", "sport"),
     ("id.resp_h", "daddr"),
+    ("id_resp_h", "daddr"),
     ("ip.dst", "daddr"),
     ("ipv6.dst", "daddr"),
     ("dst_ip", "daddr"),
     ("dest_ip", "daddr"),
     ("raddr", "daddr"),
     ("id.resp_p", "dport"),
+    ("id_resp_p", "dport"),
     ("tcp.dstport", "dport"),
     ("udp.dstport", "dport"),
     ("sctp.dstport", "dport"),
@@ -90,7 +101,7 @@ const TIMES: [&str; 6] = ["ts", "time", "time(s)", "ts(s)", "timestamp", "frame.
 /// A table without the ports of clients: the reason why it is refused, and the way out.
 const WITHOUT_PORT: (&str, &str) = (
     "a table without the source ports of connections",
-    "use `tcpconnect -L` or `tcptracer`, which have them",
+    "it takes a column such as sport, id.orig_p or LPORT (`tcpconnect -L` has it)",
 );
 
 fn column(name: &str) -> Option<&'static Column> {
@@ -102,7 +113,7 @@ impl Table {
     pub(super) fn of(first: &str) -> Result<Option<Self>, (&'static str, &'static str)> {
         let first = first.trim_end_matches(['\n', '\r']);
         if first.starts_with("#separator \\x09") || first.starts_with("#fields\t") {
-            let mut table = Self::new(Separator::Tab, true);
+            let mut table = Self::new(Separator::Tab, Some(Zeek::Other));
             table.take_header(first);
             return Ok(Some(table));
         }
@@ -111,7 +122,7 @@ impl Table {
             _ if first.contains(',') => Separator::Comma,
             _ => Separator::Spaces,
         };
-        let mut table = Self::new(separator, false);
+        let mut table = Self::new(separator, None);
         table.set_roles(&values(first, separator, 0, None));
         let has = |name: &str| table.place(name).is_some();
         let is_table = has("saddr") && has("daddr") && has("dport") && !first.contains('{');
@@ -122,16 +133,17 @@ impl Table {
         }
     }
 
-    fn new(separator: Separator, is_zeek: bool) -> Self {
-        Self { separator, roles: Vec::new(), draft: Draft::default(), is_zeek, has_header: false }
+    fn new(separator: Separator, zeek: Option<Zeek>) -> Self {
+        Self { separator, roles: Vec::new(), draft: Draft::default(), zeek, has_header: false }
     }
 
     pub(super) fn name(&self) -> &'static str {
         let is_of_packets = self.roles.iter().any(|role| matches!(role, Role::SynFlag));
-        match self.separator {
-            _ if self.is_zeek => "Zeek's log of connections",
-            _ if is_of_packets => "a table of packets",
-            Separator::Tab | Separator::Comma | Separator::Spaces => "a table of connections",
+        match self.zeek {
+            Some(Zeek::Connections) => "Zeek's log of connections",
+            Some(Zeek::Other) => "another log of Zeek's than conn.log",
+            None if is_of_packets => "a table of packets",
+            None => "a table of connections",
         }
     }
 
@@ -152,7 +164,13 @@ impl Table {
 
     /// A line of Zeek's that is none of a connection.
     fn take_header(&mut self, line: &str) {
+        if line.strip_prefix("#path\t").is_some_and(|path| path.starts_with("conn")) {
+            self.zeek = Some(Zeek::Connections);
+        }
         if let Some(names) = line.strip_prefix("#fields\t") {
+            if names.split('\t').any(|name| name == "conn_state") {
+                self.zeek = Some(Zeek::Connections);
+            }
             self.set_roles(&names.split('\t').map(str::to_owned).collect::<Vec<_>>());
             self.has_header = true;
         }
@@ -162,11 +180,14 @@ impl Table {
         if line.trim().is_empty() {
             return Ok(Said::Nothing);
         }
-        if self.is_zeek && line.starts_with('#') {
+        if self.zeek.is_some() && line.starts_with('#') {
             self.take_header(line);
             return Ok(Said::Nothing);
         }
-        if !self.is_zeek && !self.has_header {
+        if self.zeek == Some(Zeek::Other) {
+            return Ok(Said::Nothing);
+        }
+        if self.zeek.is_none() && !self.has_header {
             self.has_header = true;
             return Ok(Said::Nothing);
         }

@@ -77,6 +77,19 @@ fn zeek_s_connections_are_read_but_for_those_that_had_begun() {
 }
 
 #[test]
+fn other_logs_of_zeek_s_have_connections_twice() {
+    let header = "# saved by somebody\n#separator \\x09\n#path\tweird\n";
+    let fields = "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tname\n";
+    let row = "1.5\tC1\t10.0.0.5\t59858\t192.0.2.43\t80\tbad_TCP_checksum\n";
+    let read = read(&[header, fields, row].concat());
+    assert!(read.rows.is_empty());
+    insta::assert_snapshot!(read.instead, @"it is another log of Zeek's than conn.log, and none of its lines tells of a connection's beginning (lines: 4)");
+    let conn = "#fields\tts\tid_orig_h\tid_orig_p\tid_resp_h\tid_resp_p\tconn_state\n";
+    let row = "1.5\t10.0.0.5\t59858\t192.0.2.43\t80\tSF\n";
+    assert_eq!(self::read(&[conn, row].concat()).rows.len(), 1);
+}
+
+#[test]
 fn a_table_of_packets_of_tshark_s_counts_connections() {
     let text = "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\t\
 tcp.flags.ack\ttcp.seq_raw\tudp.srcport\tudp.dstport
@@ -210,7 +223,7 @@ fn what_has_no_order_or_no_ports_is_refused_with_the_way_out() {
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
     insta::assert_snapshot!(refused("tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=40000 dport=443 src=10.0.0.2 dst=10.0.0.1 sport=443 dport=40000 [ASSURED] mark=0 use=1\n"), @"log is a list of connections (`conntrack -L`), which tells who has which port, but not in which order they were given; use `conntrack -E -e NEW -o timestamp`");
-    insta::assert_snapshot!(refused("PID    COMM         IP SADDR            DADDR            DPORT\n1 a 4 10.0.0.1 10.0.0.2 80\n"), @"log is a table without the source ports of connections; use `tcpconnect -L` or `tcptracer`, which have them");
+    insta::assert_snapshot!(refused("PID    COMM         IP SADDR            DADDR            DPORT\n1 a 4 10.0.0.1 10.0.0.2 80\n"), @"log is a table without the source ports of connections; it takes a column such as sport, id.orig_p or LPORT (`tcpconnect -L` has it)");
 }
 
 #[test]

@@ -59,13 +59,13 @@ pub(super) enum Said {
 #[derive(Deserialize)]
 struct Zeek<'a> {
     ts: Value,
-    #[serde(rename = "id.orig_h", borrow)]
+    #[serde(rename = "id.orig_h", alias = "id_orig_h", borrow)]
     saddr: Cow<'a, str>,
-    #[serde(rename = "id.orig_p")]
+    #[serde(rename = "id.orig_p", alias = "id_orig_p")]
     sport: u16,
-    #[serde(rename = "id.resp_h", borrow)]
+    #[serde(rename = "id.resp_h", alias = "id_resp_h", borrow)]
     daddr: Cow<'a, str>,
-    #[serde(rename = "id.resp_p")]
+    #[serde(rename = "id.resp_p", alias = "id_resp_p")]
     dport: u16,
     #[serde(borrow)]
     proto: Cow<'a, str>,

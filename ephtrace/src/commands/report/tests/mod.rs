@@ -192,12 +192,9 @@ fn nothing_is_a_report_too() {
 #[test]
 fn a_file_without_a_single_assignment_is_refused() {
     let (report, said) = report("hello\nworld\n");
-    insta::assert_snapshot!(report.unwrap().instead.unwrap(), @"test.ndjson: nothing in it can be read (line 1: expected value, column 1); it should be a capture of packets (pcap, pcapng), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as `ephtrace record` and `ephtrace -o json` write them");
+    insta::assert_snapshot!(report.unwrap().instead.unwrap(), @"test.ndjson: nothing in it can be read (line 1: expected value, column 1); it should be a capture of packets (pcap, pcapng), a log with a header (Zeek, a table), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as `ephtrace record` and `ephtrace -o json` write them");
     insta::assert_snapshot!(self::report("").0.unwrap().instead.unwrap(), @"test.ndjson has no assignment: it is empty; make a recording by `sudo ephtrace record FILE`");
-    insta::assert_snapshot!(said, @r##"
-    ephtrace: test.ndjson: line 1: expected value, column 1
-    ephtrace: test.ndjson: line 2: expected value, column 1
-    "##);
+    insta::assert_snapshot!(said, @"");
 }
 
 #[test]
