@@ -77,7 +77,13 @@ impl Cgroup2 {
     /// Its folder, for as long as this value lives.
     pub fn folder(&self) -> PathBuf {
         let open = || format!("/proc/self/fd/{}", self.root.as_raw_fd()).into();
-        self.mount_point.clone().unwrap_or_else(open)
+        self.own_mount_point().cloned().unwrap_or_else(open)
+    }
+
+    /// Where this process has it mounted. The way through process 1 takes a right each time, which
+    /// a run has given up once it has begun.
+    fn own_mount_point(&self) -> Option<&PathBuf> {
+        self.mount_point.as_ref().filter(|path| !path.starts_with(ROOT_OF_PROCESS_1))
     }
 
     /// What it is called where one is told of it.
@@ -106,7 +112,7 @@ impl Cgroup2 {
 
     /// What to call the place `full` of a cgroup where one is told of it.
     pub fn shown(&self, full: &Path) -> String {
-        match (&self.mount_point, full.strip_prefix(self.folder())) {
+        match (self.own_mount_point(), full.strip_prefix(self.folder())) {
             (None, Ok(below)) => format!("cgroup /{}", shown(&below)),
             _ => shown(&full).to_string(),
         }
