@@ -5,6 +5,7 @@
 
 mod clock;
 mod conntrack;
+mod names_of_others;
 mod said;
 mod table;
 mod tcpdump;

@@ -12,6 +12,7 @@ use super::{
         names,
     },
     clock::Clock,
+    names_of_others::{NAMES, TIMES},
     said::Said,
 };
 use crate::model::{
@@ -62,41 +63,6 @@ enum Zeek {
     Connections,
     Other,
 }
-
-/// Names of others for columns of ours.
-const NAMES: [(&str, &str); 30] = [
-    ("id.orig_h", "saddr"),
-    ("id_orig_h", "saddr"),
-    ("ip.src", "saddr"),
-    ("ipv6.src", "saddr"),
-    ("src_ip", "saddr"),
-    ("laddr", "saddr"),
-    ("id.orig_p", "sport"),
-    ("id_orig_p", "sport"),
-    ("tcp.srcport", "sport"),
-    ("udp.srcport", "sport"),
-    ("sctp.srcport", "sport"),
-    ("src_port", "sport"),
-    ("lport", "sport"),
-    ("id.resp_h", "daddr"),
-    ("id_resp_h", "daddr"),
-    ("ip.dst", "daddr"),
-    ("ipv6.dst", "daddr"),
-    ("dst_ip", "daddr"),
-    ("dest_ip", "daddr"),
-    ("raddr", "daddr"),
-    ("id.resp_p", "dport"),
-    ("id_resp_p", "dport"),
-    ("tcp.dstport", "dport"),
-    ("udp.dstport", "dport"),
-    ("sctp.dstport", "dport"),
-    ("dst_port", "dport"),
-    ("dest_port", "dport"),
-    ("rport", "dport"),
-    ("proto", "protocol"),
-    ("task", "comm"),
-];
-const TIMES: [&str; 6] = ["ts", "time", "time(s)", "ts(s)", "timestamp", "frame.time_epoch"];
 
 /// A table without the ports of clients: the reason why it is refused, and the way out.
 const WITHOUT_PORT: (&str, &str) = (

@@ -12,29 +12,58 @@ use super::{
 };
 use crate::model::{PacketKind, Protocol};
 
-/// True for a line of tcpdump's: a packet of IP, or its words at the start.
+/// True for a line of tcpdump's: a packet, of IP or not, or its words at the start.
 pub(super) fn is_line(line: &str) -> bool {
-    let is_packet = (line.contains(" IP ") || line.contains(" IP6 "))
-        && (line.contains(" > ") || line.contains(" (tos ") || line.contains(" (hlim "));
-    is_packet && line.starts_with(|c: char| c.is_ascii_digit())
-        || line.starts_with("tcpdump: verbose output suppressed")
-        || line.starts_with("reading from file ")
+    let packet = numbered(line).unwrap_or(line);
+    let first = packet.split(' ').next().unwrap_or_default();
+    let is_time = first.starts_with(|c: char| c.is_ascii_digit()) && !first.contains(['{', ',']);
+    let has = |word: &str| packet.starts_with(word) || packet.contains(&format!(" {word}"));
+    let is_ip = (has("IP ") || has("IP6 "))
+        && [" > ", " (tos ", " (class ", " (hlim ", " (flowlabel "]
+            .iter()
+            .any(|it| packet.contains(it));
+    (is_ip && (is_time || packet.starts_with("IP")))
+        || (is_time && OTHERS.iter().any(|word| has(word)))
+        || ["tcpdump: verbose output suppressed", "reading from file "]
+            .iter()
+            .any(|words| line.starts_with(words))
 }
 
+/// Packets without IP that may stand at the beginning.
+const OTHERS: [&str; 5] = ["ARP, ", "LLDP, ", "STP 802.1", "CDPv2, ", "IS-IS, "];
+
 pub(super) fn read(line: &str, clock: &mut Clock) -> Result<Said, String> {
-    let is_continued = line.starts_with([' ', '\t']);
+    let (line, is_continued) = match numbered(line) {
+        Some(packet) => (packet, false),
+        None => (line, line.starts_with([' ', '\t'])),
+    };
+    // A packet in another one's payload, as in an error of ICMP, is further in.
+    if line.starts_with('\t') || line.starts_with("     ") {
+        return Ok(Said::Nothing);
+    }
+    let is_packet = ["IP ", "IP6 "].iter().any(|word| line.starts_with(word));
     // Bytes of a packet, and what is said of the program's own work.
     if is_continued && line.trim_start().starts_with("0x")
-        || line.starts_with(|c: char| c.is_ascii_alphabetic())
+        || (line.starts_with(|c: char| c.is_ascii_alphabetic()) && !is_packet)
     {
         return Ok(Said::Nothing);
     }
     if !is_continued {
         time(line, clock);
     }
+    packet(line)
+}
+
+fn packet(line: &str) -> Result<Said, String> {
     let Some((from, rest)) = line.split_once(" > ") else { return Ok(Said::Nothing) };
     let from = from.rsplit(' ').next().unwrap_or_default();
     let Some((to, what)) = rest.split_once(": ") else { return Ok(Said::Nothing) };
+    // Of a tunnel, the packet in it is told behind, or on a line of its own.
+    if TUNNELS.iter().any(|name| what.starts_with(name)) {
+        let inner = [": IP ", ": IP6 "].iter().find_map(|word| what.split_once(word));
+        return inner
+            .map_or(Ok(Said::Packet(Told::Nothing(PacketKind::Udp))), |(_, it)| packet(it));
+    }
     match (end(from), end(to)) {
         (Ok(Some((saddr, sport))), Ok(Some((daddr, dport)))) => {
             let sent = Sent { protocol: Protocol::Udp, saddr, daddr, sport, dport, sequence: None };
@@ -47,14 +76,28 @@ pub(super) fn read(line: &str, clock: &mut Clock) -> Result<Said, String> {
     }
 }
 
-/// The time before ` IP `: of day, of a date (two words), or in seconds; a delta is none.
+/// Tunnels in UDP, as tcpdump names them.
+const TUNNELS: [&str; 4] = ["VXLAN", "Geneve", "GREv", "NSH"];
+
+/// The packet behind its number (`tcpdump -#`), which is right-aligned before two spaces.
+fn numbered(line: &str) -> Option<&str> {
+    let (number, packet) = line.trim_start().split_once("  ")?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| packet.trim_start())
+}
+
+/// The time before ` IP `: of day, of a date (two words), or in seconds. Packets come in order, but
+/// a difference to the packet before (`-ttt`) looks like a time of day that goes back.
 fn time(line: &str, clock: &mut Clock) {
     let mut words = line.split(' ');
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let is_date = first.len() == 10 && first.contains('-');
+    let before_ns = clock.now_ns();
     let is_set = if is_date { clock.set(&format!("{first}T{second}")) } else { clock.set(first) };
     if is_set.is_none() {
         clock.next();
+    } else if clock.now_ns() < before_ns {
+        clock.set_ns(before_ns);
     }
 }
 
@@ -75,7 +118,10 @@ fn told(sent: Sent, what: &str) -> Told {
         let is_sctp_init = what.starts_with("sctp") && what.contains("[INIT]");
         return match what.get(..4) {
             Some("sctp") if is_sctp_init => Told::Begun(sctp(sent, what)),
-            Some("sctp" | "tcp ") => Told::Nothing(PacketKind::MidStream),
+            Some("sctp") => Told::Nothing(PacketKind::MidStream),
+            // Without its flags (`-q`).
+            Some("tcp ") => Told::Datagram(Sent { protocol: Protocol::Tcp, ..sent }),
+            Some("DCCP") => Told::Nothing(PacketKind::OtherIp),
             _ => Told::Datagram(sent),
         };
     };

@@ -187,6 +187,12 @@ fn text_of_tcpdump_is_read_with_any_time() {
     ");
     assert!(read.broken.is_empty(), "{:?}", read.broken);
     assert_eq!((read.left_out.repeated, read.left_out.packets.mid_stream), (1, 1));
+    let numbered = "    1  00:00:01.5 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 1, length 0
+    2  IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), length 60)
+    10.0.0.1.40004 > 10.0.0.2.443: Flags [S], seq 80, win 64240, length 0
+";
+    assert_eq!(self::read(numbered).rows.len(), 2);
+    assert_eq!(self::read("IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 1\n").rows.len(), 1);
     for time in ["1700000000.000001", "2023-11-14 22:13:20.000001", "0.000001"] {
         let line = format!("{time} IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 1\n");
         assert_eq!(self::read(&line).rows[0].ts_ns % 1_000_000_000, 1_000, "{time}");

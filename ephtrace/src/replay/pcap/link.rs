@@ -24,6 +24,10 @@ pub(super) enum Link {
     Ppp,
     /// HDLC of Cisco's: four bytes that end with a type of Ethernet.
     CiscoHdlc,
+    /// InfiniBand, with the type of Ethernet behind its addresses.
+    Infiniband,
+    /// Apple's header with the number of another link.
+    Pktap,
     /// A ring of glass fibre, until 2000 or so.
     Fddi,
     /// Packets that the firewall of Linux logs (`nflog`).
@@ -33,7 +37,7 @@ pub(super) enum Link {
 /// The reason why a capture with a link of this number can't be read.
 pub(super) fn unknown(number: i32) -> String {
     let carries = match number {
-        147..=162 => "one for private use, which no other tool can know",
+        147 | 148 | 150..=162 => "one for private use, which no other tool can know",
         187 | 201 | 251 | 254 | 255 => "Bluetooth, which has no ports of IP",
         186 | 189 | 220 | 249 | 266 => "USB, which has no ports of IP",
         195 | 215 | 230 | 283 => "IEEE 802.15.4, whose packets are not read",
@@ -59,7 +63,9 @@ impl Link {
             105 => Self::Wireless,
             113 => Self::LinuxSll,
             127 => Self::Radiotap,
+            149 | 258 => Self::Pktap,
             239 => Self::Nflog,
+            242 => Self::Infiniband,
             276 => Self::LinuxSll2,
             _ => return None,
         })
@@ -76,6 +82,8 @@ impl Link {
             Self::CiscoHdlc => of_type(frame, 2, 4),
             Self::Ppp => tunnel::ppp(frame.strip_prefix(&HDLC).unwrap_or(frame)),
             Self::Nflog => Some(nflog(frame)),
+            Self::Infiniband => of_type(frame, 40, 44),
+            Self::Pktap => pktap(frame),
             // Its control, and two addresses.
             Self::Fddi => {
                 let not_ip = Content::Other(PacketKind::NotIp);
@@ -85,6 +93,15 @@ impl Link {
             Self::Radiotap => wireless_content(wireless::behind_radiotap(frame)?),
         }
     }
+}
+
+/// The frame of another link behind a header whose length comes first; the link's number is its
+/// third word.
+fn pktap(frame: &[u8]) -> Option<Content<'_>> {
+    let word = |at: usize| Some(u32::from_le_bytes(*frame.get(at..)?.first_chunk()?));
+    let link = Link::from_number(i32::try_from(word(8)?).ok()?)?;
+    let inner = frame.get(usize::try_from(word(0)?).ok()?..)?;
+    if link == Link::Pktap { None } else { link.content(inner) }
 }
 
 /// A frame with the type of its content at `at`, and the content at `payload`.

@@ -91,6 +91,7 @@ pub(super) fn snap(frame: &[u8]) -> Option<Content<'_>> {
 pub(super) fn ppp(frame: &[u8]) -> Option<Content<'_>> {
     const IPV4: u16 = 0x21;
     const IPV6: u16 = 0x57;
+    const MPLS: [u16; 2] = [0x281, 0x283];
     let (number, payload) = match *frame {
         [short, ref payload @ ..] if short & 1 == 1 => (u16::from(short), payload),
         [high, low, ref payload @ ..] => (u16::from_be_bytes([high, low]), payload),
@@ -98,6 +99,7 @@ pub(super) fn ppp(frame: &[u8]) -> Option<Content<'_>> {
     };
     match number {
         IPV4 | IPV6 => Some(Content::Ip(payload)),
+        _ if MPLS.contains(&number) => mpls(payload),
         _ => Some(Content::Other(PacketKind::NotIp)),
     }
 }
