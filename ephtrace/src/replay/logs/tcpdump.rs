@@ -23,11 +23,15 @@ pub(super) fn is_line(line: &str) -> bool {
             .iter()
             .any(|it| packet.contains(it));
     (is_ip && (is_time || packet.starts_with("IP")))
+        || (is_time && packet.contains(ETHERTYPE_IP))
         || (is_time && OTHERS.iter().any(|word| has(word)))
         || ["tcpdump: verbose output suppressed", "reading from file "]
             .iter()
             .any(|words| line.starts_with(words))
 }
+
+/// In the header of the link (`-e`), before the packet.
+const ETHERTYPE_IP: &str = ", ethertype IPv";
 
 /// Packets without IP that may stand at the beginning.
 const OTHERS: [&str; 5] = ["ARP, ", "LLDP, ", "STP 802.1", "CDPv2, ", "IS-IS, "];
@@ -55,6 +59,8 @@ pub(super) fn read(line: &str, clock: &mut Clock) -> Result<Said, String> {
 }
 
 fn packet(line: &str) -> Result<Said, String> {
+    let link = line.split_once(ETHERTYPE_IP).and_then(|(_, rest)| rest.split_once(": "));
+    let line = link.map_or(line, |(_, packet)| packet);
     let Some((from, rest)) = line.split_once(" > ") else { return Ok(Said::Nothing) };
     let from = from.rsplit(' ').next().unwrap_or_default();
     let Some((to, what)) = rest.split_once(": ") else { return Ok(Said::Nothing) };

@@ -192,6 +192,9 @@ fn text_of_tcpdump_is_read_with_any_time() {
     10.0.0.1.40004 > 10.0.0.2.443: Flags [S], seq 80, win 64240, length 0
 ";
     assert_eq!(self::read(numbered).rows.len(), 2);
+    let with_link = "00:00:01.5 00:00:5e:00:53:01 > 00:00:5e:00:53:02, ethertype IPv4 (0x0800), \
+                     length 74: 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 1, length 0\n";
+    assert_eq!(self::read(with_link).rows[0].sport, Some(40_000));
     assert_eq!(self::read("IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 1\n").rows.len(), 1);
     for time in ["1700000000.000001", "2023-11-14 22:13:20.000001", "0.000001"] {
         let line = format!("{time} IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 1\n");
