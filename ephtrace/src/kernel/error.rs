@@ -10,7 +10,10 @@ use super::{
     filter::TooManyValues,
     support::{LockdownUnknown, Support},
 };
-use crate::host::mounts;
+use crate::host::{
+    mounts,
+    rights::{Rights, held},
+};
 
 /// Why a hook could not be used: the cause, and the next step.
 #[derive(Debug, Error)]
@@ -87,6 +90,7 @@ pub(super) fn explain(
         (Some(libc::EPERM), _) if is_on_cgroup(program) && support.missing_rights.is_empty() => {
             not_on_cgroup(name, support)
         }
+        (Some(libc::EPERM | libc::EACCES), _) if is_kept_from_kprobes(program) => no_kprobes(),
         (Some(libc::EPERM | libc::EACCES), _) if support.missing_rights.is_empty() => {
             AttachError::NotPermitted(format!(
                 "the kernel refuses {name} although this process has the rights: a policy forbids \
@@ -115,6 +119,27 @@ pub(super) fn is_ftrace_off() -> bool {
 }
 
 /// Whether it is attached to functions or tracepoints.
+fn no_kprobes() -> AttachError {
+    AttachError::NotPermitted(
+        "kernel.perf_event_paranoid is above 2, with which Debian's and Ubuntu's kernels keep \
+         kprobes for who has CAP_SYS_ADMIN; this process lacks it: run `sudo ephtrace`, or take \
+         another hook"
+            .into(),
+    )
+}
+
+/// True where a patch of Debian's and Ubuntu's asks for `CAP_SYS_ADMIN` in `perf_event_open`, and
+/// this process lacks it.
+fn is_kept_from_kprobes(program: &Program) -> bool {
+    if !matches!(program, Program::KProbe(_)) {
+        return false;
+    }
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok();
+    let is_above_2 =
+        level.and_then(|text| text.trim().parse::<i32>().ok()).is_some_and(|it| it > 2);
+    is_above_2 && !held().is_ok_and(|rights| rights.contains(Rights::SYS_ADMIN))
+}
+
 fn is_tracing(program: &Program) -> bool {
     matches!(
         program,
