@@ -26,9 +26,9 @@ use crate::{
 };
 
 tests! {
-    each_hook: a_run_keeps_what_the_table_says, each_right_taken_away_is_named;
-    first_hook: capabilities_of_the_file_are_enough, another_user_is_become_with_its_groups,
-        a_view_keeps_what_it_looks_with;
+    each_hook: each_right_taken_away_is_named;
+    first_hook: a_run_keeps_what_the_table_says, capabilities_of_the_file_are_enough,
+        another_user_is_become_with_its_groups, a_view_keeps_what_it_looks_with;
 }
 
 /// Numbers of `linux/capability.h`.
