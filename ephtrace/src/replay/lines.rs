@@ -2,6 +2,12 @@
 
 use std::io::{self, BufRead, Read as _};
 
+use super::{
+    item::{Broken, Item},
+    names,
+};
+use crate::model::losses::Losses;
+
 /// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
 pub(super) const MAX_LINE_BYTES: u64 = 64 << 10;
 
@@ -74,9 +80,10 @@ impl<R: BufRead> Lines<R> {
         &self.line
     }
 
-    /// Its number, from 1 on.
-    pub(super) fn number(&self) -> u64 {
-        self.number
+    /// The line as one that can't be read, which is counted as lost.
+    pub(super) fn broken(&self, reason: String, losses: &mut Losses) -> Item {
+        names::add_loss(losses, "unreadable", 1);
+        Item::Broken(Broken { unit: "line", number: self.number, reason })
     }
 }
 

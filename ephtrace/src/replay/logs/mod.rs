@@ -18,9 +18,8 @@ pub(super) use self::clock::Clock;
 use self::{said::Said, table::Table};
 use super::{
     connections::Connections,
-    item::{Broken, Item},
+    item::Item,
     lines::{Length, Lines, MAX_LINE_BYTES},
-    names,
 };
 use crate::model::{LeftOut, losses::Losses};
 
@@ -129,8 +128,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn broken(&mut self, reason: String) -> Item {
-        names::add_loss(&mut self.losses, "unreadable", 1);
-        Item::Broken(Broken { unit: "line", number: self.lines.number(), reason })
+        self.lines.broken(reason, &mut self.losses)
     }
 }
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, de::DeserializeSeed as _};
 use self::{line::Line, tools::Tool};
 use super::{
     connections::Connections,
-    item::{Broken, Item},
+    item::Item,
     lines::{Length, Lines, MAX_LINE_BYTES},
     logs::Clock,
     names,
@@ -221,8 +221,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn broken(&mut self, reason: String) -> Item {
-        names::add_loss(&mut self.said.losses, "unreadable", 1);
-        Item::Broken(Broken { unit: "line", number: self.lines.number(), reason })
+        self.lines.broken(reason, &mut self.said.losses)
     }
 }
 
