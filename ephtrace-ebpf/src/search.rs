@@ -205,7 +205,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     true
 }
 
-/// Where the state of the search is kept.
+/// The slot that keeps the state of the search.
 #[inline(always)]
 fn slot(start: Start, sk: *const u8, task: u64) -> Option<*mut InFlight> {
     let is_by_state = matches!((start.hook, start.site), (Hook::SockOps, Site::Connect));

@@ -17,7 +17,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{gate::Gate, truth::Truth};
 
-/// What `assign offspring` takes.
+/// Arguments of `assign offspring`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many UDP sockets each process binds to port 0

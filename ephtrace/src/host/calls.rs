@@ -14,7 +14,7 @@ pub(super) type Reason = Box<dyn std::error::Error>;
 /// Calls, each with the conditions any of which refuses it; always where there is none.
 pub(super) type Refused = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Whose calls are refused.
+/// The threads whose calls are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Threads {
     /// Those of this thread, and of those that it starts.
@@ -110,7 +110,7 @@ const BPF_ENABLE_STATS: u64 = 32;
 /// `BPF_LINK_CREATE`.
 const BPF_LINK_CREATE: u64 = 28;
 
-/// What a live run goes on to do.
+/// The work that a live run goes on to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Live {
     /// Enters other network namespaces.

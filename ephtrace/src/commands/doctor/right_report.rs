@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::host::rights::{RIGHTS, Right, Rights};
 
-/// What doctor says of one capability.
+/// One capability, as doctor tells of it.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RightReport {
@@ -14,9 +14,9 @@ pub struct RightReport {
     pub name: &'static str,
     /// Whether this user has it here, or one that does instead; null if that can't be told.
     pub is_held: Option<bool>,
-    /// What it is for.
+    /// The purpose.
     pub purpose: &'static str,
-    /// What is lost without it.
+    /// The loss without it.
     pub lost_without: &'static str,
 }
 

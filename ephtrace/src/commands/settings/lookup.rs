@@ -24,7 +24,7 @@ use crate::model::{
 /// Where users are listed.
 const USERS: &str = "/etc/passwd";
 
-/// Where their groups are listed.
+/// The list of their groups.
 const GROUPS: &str = "/etc/group";
 
 /// Where `ip netns` keeps its namespaces.
