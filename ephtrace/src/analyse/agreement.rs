@@ -46,6 +46,40 @@ pub(super) fn agreed(
     whole
 }
 
+/// The verdict of the judge that saw all parts `together`, if there is one and no part contradicts
+/// it; else what they `agreed` on. A part that has no verdict contradicts nothing.
+pub(super) fn or_together(
+    agreed: Verdict,
+    together: Option<&Verdict>,
+    shares: &[Share<'_>],
+) -> Verdict {
+    let Some(together) = together else { return agreed };
+    let says_less = together.pattern == Pattern::Undetermined
+        && agreed.pattern != Pattern::Undetermined
+        || together.algorithm == Algorithm::Undetermined
+            && agreed.algorithm != Algorithm::Undetermined;
+    if says_less || shares.iter().any(|share| contradicts(share.verdict, together)) {
+        return agreed;
+    }
+    let first = agreed.evidence.into_iter().take(1);
+    let lines = together.evidence.iter().map(|line| format!("together: {line}"));
+    Verdict { evidence: first.chain(lines).collect(), ..together.clone() }
+}
+
+/// Whether what is said of a part can't be so if the likeliest pattern of the whole is right. Its
+/// algorithm may differ: what a part sees of a counter that others share looks like another one.
+fn contradicts(part: &Verdict, whole: &Verdict) -> bool {
+    let pattern = whole.patterns[0].name;
+    let is_other = part.pattern != Pattern::Undetermined && part.pattern != pattern;
+    let is_counter = pattern.is_of_a_counter();
+    let is_other_answer = match part.predictable {
+        Predictable::Yes => !is_counter && pattern != Pattern::Fixed,
+        Predictable::No => is_counter,
+        Predictable::Unknown => false,
+    };
+    is_other || is_other_answer
+}
+
 /// How many of the verdicts have which pattern, most frequent first; undetermined ones don't count.
 pub(super) fn counts(shares: &[Share<'_>]) -> Vec<PatternCount> {
     let mut counts: Vec<PatternCount> = Vec::new();

@@ -10,8 +10,9 @@ use std::{fmt, net::IpAddr};
 use super::{
     agreement::{self, Share},
     heavy_hitters::{Entry, HeavyHitters},
+    machine::Machine,
     pattern::{KernelRules, Observation, Stream, StreamVerdict, Verdict, WHOLE},
-    ranges::{Judges, Ranges, Said, list},
+    ranges::{self, Judges, Ranges, Said, list},
     summary::{HostSummary, HostsSummary, OriginSummary, PatternCount},
 };
 use crate::model::Assignment;
@@ -38,6 +39,7 @@ pub(super) struct Hosts {
     assignments: u64,
     explicit: u64,
     judges: Judges,
+    machine: Machine,
 }
 
 /// A host, by what the source tells of it.
@@ -61,6 +63,8 @@ pub(super) struct HostVerdicts {
     pub(super) verdict: Verdict,
     pub(super) origins: Vec<OriginSummary>,
     pub(super) hosts: HostsSummary,
+    /// What a destination or a process must not contradict.
+    pub(super) rules: KernelRules,
 }
 
 impl Host {
@@ -88,6 +92,7 @@ impl Hosts {
             assignments: 0,
             explicit: 0,
             judges: Judges::with_limit(MAX_JUDGES),
+            machine: Machine::default(),
         }
     }
 
@@ -103,7 +108,11 @@ impl Hosts {
             return;
         }
         self.assignments += 1;
-        let known = &mut self.known.see(Host::of(assignment)).value;
+        let host = Host::of(assignment);
+        if let Host::Netns(netns) = host {
+            self.machine.observe(event, netns);
+        }
+        let known = &mut self.known.see(host).value;
         if known.ranges.observe(event, self.judges.is_one_left()) {
             self.judges.appoint();
         }
@@ -124,24 +133,37 @@ impl Hosts {
     /// The verdict on each host, by origin, and over all, where the kernel is known to have these
     /// `rules`.
     pub(super) fn verdicts(&self, rules: KernelRules) -> HostVerdicts {
-        let ranked = self.known.ranked();
-        let judged: Vec<Judged> = ranked
-            .iter()
-            .take(MAX_JUDGED)
-            .map(|(host, entry)| Judged::new(**host, entry, rules))
-            .collect();
+        let together = self.machine.said(rules);
+        let first = self.said(rules, together.as_ref());
+        let is_said = |said: &Said| said.verdict.algorithm == first.verdict.algorithm;
+        match together.filter(is_said) {
+            // No namespace must say otherwise then.
+            Some(said) => self.said(ranges::found(&said.streams, rules), Some(&said)),
+            None => first,
+        }
+    }
+
+    fn said(&self, rules: KernelRules, together: Option<&Said>) -> HostVerdicts {
+        let judged = self.judged(rules);
         let shares: Vec<Share<'_>> = judged
             .iter()
             .filter(|one| one.assignments >= FEWEST || judged.len() == 1)
             .map(|one| Share { assignments: one.assignments, verdict: &one.verdict })
             .collect();
-        let verdict = match (shares.as_slice(), ranked.len()) {
-            ([only], 1) => only.verdict.clone(),
-            _ => agreement::agreed(self.assignments, &shares, |counts, only_predictable| {
-                sentence(self.known.len() as u64, counts, only_predictable)
-            }),
+        let verdict = match shares.as_slice() {
+            [only] if self.known.len() == 1 => only.verdict.clone(),
+            _ => {
+                let agreed = agreement::agreed(self.assignments, &shares, |counts, only| {
+                    sentence(self.known.len() as u64, counts, only)
+                });
+                agreement::or_together(agreed, together.map(|said| &said.verdict), &shares)
+            }
         };
-        let origins = origins(&judged, self.assignments);
+        let rules = match judged.as_slice() {
+            [only] if self.known.len() == 1 => ranges::found(&only.streams, rules),
+            _ => rules,
+        };
+        let origins = origins(&judged, self.assignments, together);
         let patterns = agreement::counts(&shares);
         let only_predictable = agreement::only_predictable(&shares);
         let hosts = HostsSummary {
@@ -152,7 +174,12 @@ impl Hosts {
             patterns,
             busiest: judged.into_iter().map(Judged::summary).collect(),
         };
-        HostVerdicts { verdict, origins, hosts }
+        HostVerdicts { verdict, origins, hosts, rules }
+    }
+
+    fn judged(&self, rules: KernelRules) -> Vec<Judged> {
+        let ranked = self.known.ranked().into_iter().take(MAX_JUDGED);
+        ranked.map(|(host, entry)| Judged::new(*host, entry, rules)).collect()
     }
 }
 
@@ -198,34 +225,39 @@ impl Judged {
 }
 
 /// The verdicts by origin, over all hosts.
-fn origins(judged: &[Judged], total: u64) -> Vec<OriginSummary> {
+fn origins(judged: &[Judged], total: u64, together: Option<&Said>) -> Vec<OriginSummary> {
     let all: Vec<&StreamVerdict> = judged.iter().flat_map(|one| &one.streams).collect();
     let mut streams: Vec<Stream> = all.iter().map(|one| one.stream).collect();
     streams.sort_unstable();
     streams.dedup();
     let is_only = streams.len() == 1;
     let summary = |stream: Stream| {
-        let of: Vec<&StreamVerdict> =
-            all.iter().copied().filter(|one| one.stream == stream).collect();
+        let is_of = |one: &&StreamVerdict| one.stream == stream;
+        let of: Vec<&StreamVerdict> = all.iter().copied().filter(is_of).collect();
         let assignments: u64 = of.iter().map(|one| one.assignments).sum();
         let verdict = match of.as_slice() {
             [only] => only.verdict.clone(),
             several => {
-                let share = |one: &&StreamVerdict| (one.assignments, one.verdict.clone());
-                let kept: Vec<_> = several.iter().map(share).collect();
-                let shares: Vec<_> = kept
-                    .iter()
-                    .filter(|(n, _)| *n >= FEWEST)
-                    .map(|(assignments, verdict)| Share { assignments: *assignments, verdict })
-                    .collect();
+                let mut ranges = together.iter().flat_map(|said| &said.streams).filter(is_of);
+                let only_range = ranges.next().filter(|_| ranges.next().is_none());
                 let total = if is_only { total } else { assignments };
-                let parts = several.len() as u64;
-                agreement::agreed(total, &shares, |counts, only| {
-                    format!("{parts} streams{}", list(counts, only))
-                })
+                of_streams(several, total, only_range.map(|one| &one.verdict))
             }
         };
         OriginSummary { origin: stream.as_str(), assignments, verdict }
     };
     streams.into_iter().map(summary).collect()
+}
+
+/// The verdict on one origin, which several hosts or ranges have.
+fn of_streams(several: &[&StreamVerdict], total: u64, together: Option<&Verdict>) -> Verdict {
+    let shares: Vec<Share<'_>> = several
+        .iter()
+        .filter(|one| one.assignments >= FEWEST)
+        .map(|one| Share { assignments: one.assignments, verdict: &one.verdict })
+        .collect();
+    let agreed = agreement::agreed(total, &shares, |counts, only| {
+        format!("{} streams{}", several.len(), list(counts, only))
+    });
+    agreement::or_together(agreed, together, &shares)
 }

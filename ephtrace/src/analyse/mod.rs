@@ -10,6 +10,7 @@ pub mod findings;
 pub(crate) mod heavy_hitters;
 pub mod hosts;
 pub mod lanes;
+mod machine;
 pub(crate) mod number;
 pub mod overflow;
 pub mod pattern;

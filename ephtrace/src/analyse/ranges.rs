@@ -163,6 +163,15 @@ fn over(by_range: Vec<(u64, Vec<StreamVerdict>)>, unjudged: u64) -> Said {
     Said { streams: by_range.into_iter().flat_map(|(_, streams)| streams).collect(), verdict }
 }
 
+/// The `rules` with what each of the `streams` was found to follow, where it has one range.
+pub(super) fn found(streams: &[StreamVerdict], rules: KernelRules) -> KernelRules {
+    let has_one_range = |one: &&StreamVerdict| {
+        streams.iter().filter(|other| other.stream == one.stream).count() == 1
+    };
+    let found = streams.iter().filter(has_one_range);
+    found.fold(rules, |rules, one| rules.having_found(one.stream, &one.verdict))
+}
+
 /// `2 ranges of ports: 2 per_destination`.
 fn sentence(
     ranges: usize,

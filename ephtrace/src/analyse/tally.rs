@@ -112,7 +112,7 @@ impl Tally {
     /// What is said of one destination; `None` if it is not known, or was left out for lack of
     /// room.
     pub fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
-        self.destinations.one(lane, self.rules)
+        self.destinations.one(lane, self.hosts.verdicts(self.rules).rules)
     }
 
     /// What findings are made from, of all destinations that are known.
@@ -127,13 +127,7 @@ impl Tally {
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
         let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
         let duration_ns = self.duration_ns(now_ns);
-        let destinations = self.destinations.summaries(busiest, self.rules);
-        let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts(self.rules);
-        // Where there are several hosts, each of them was asked.
-        if hosts.known < 2 {
-            let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
-            verdict.check_destinations(&judged);
-        }
+        let (HostVerdicts { verdict, origins, hosts, rules }, destinations) = self.judged(busiest);
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),
@@ -157,7 +151,7 @@ impl Tally {
             origins,
             hosts,
             explicit: self.hosts.explicit(),
-            processes: self.processes.summaries(self.rules),
+            processes: self.processes.summaries(rules),
             processes_evicted: self.processes.evicted(),
             destinations,
             destinations_known: self.destinations.known(),
@@ -180,6 +174,24 @@ impl Tally {
         };
         temper(&mut summary);
         summary
+    }
+
+    /// The verdicts on the whole, on the hosts and on the `busiest` destinations, none of which
+    /// contradicts another.
+    fn judged(&self, busiest: usize) -> (HostVerdicts, Vec<DestinationSummary>) {
+        let mut hosts = self.hosts.verdicts(self.rules);
+        let destinations = self.destinations.summaries(busiest, self.rules);
+        let was = hosts.verdict.algorithm;
+        // Where there are several hosts, each of them was asked.
+        if hosts.hosts.known < 2 {
+            let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
+            hosts.verdict.check_destinations(&judged);
+        }
+        if hosts.verdict.algorithm != was {
+            return (HostVerdicts { rules: self.rules, ..hosts }, destinations);
+        }
+        let destinations = self.destinations.summaries(busiest, hosts.rules);
+        (hosts, destinations)
     }
 
     fn duration_ns(&self, now_ns: Option<u64>) -> u64 {

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 mod known;
 mod named;
+mod parts;
 mod verdicts;
 
 use proptest::prelude::*;

@@ -2,6 +2,7 @@
 //! contradict it, it is withheld, and says so. `kernel_rules` has what its kernel is known to do.
 
 use super::{
+    kernel_rules::Found,
     names::{Algorithm, Pattern, Predictable},
     verdict::{CONFIDENT, Verdict, hedged},
 };
@@ -34,6 +35,39 @@ impl Verdict {
             one.predictable != Predictable::Unknown && one.predictable != self.predictable
         });
         self.withhold(said, doubted);
+    }
+
+    /// Withholds what the whole contradicts that this is a part of, and that was `found` to follow
+    /// one rule: of a counter that others use too, a part sees something that looks like another
+    /// one.
+    pub(super) fn check_whole(&mut self, found: Found) {
+        // The parts of a mixture may be pure.
+        if found.pattern == Pattern::Mixed {
+            return;
+        }
+        let by_pattern = found.pattern != Pattern::Undetermined
+            && self.pattern != Pattern::Undetermined
+            && self.pattern != found.pattern;
+        let by_algorithm = found.algorithm != Algorithm::Undetermined
+            && self.algorithm != Algorithm::Undetermined
+            && self.algorithm != found.algorithm;
+        if by_pattern {
+            let Found { pattern, .. } = found;
+            let why = format!(
+                "withheld: {} was found, and all assignments together are {pattern}",
+                self.pattern
+            );
+            self.withhold(why, (self.pattern == Pattern::Random) != (pattern == Pattern::Random));
+        } else if by_algorithm {
+            let Found { algorithm, .. } = found;
+            let why = format!(
+                "withheld: {} was found, and all assignments together follow {algorithm}",
+                self.algorithm
+            );
+            self.algorithms = hedged(std::mem::take(&mut self.algorithms), 0.9 * CONFIDENT);
+            self.decide();
+            self.evidence.insert(0, why);
+        }
     }
 
     fn is_contradicted_by(&self, one: &Self) -> bool {

@@ -82,7 +82,7 @@ impl Judge {
 
     /// The same where the kernel that gave the ports is known to have these `rules`.
     pub fn by_origin_knowing(&self, rules: KernelRules) -> Vec<StreamVerdict> {
-        self.streams.iter().map(|judged| judged.said(rules.of(judged.stream))).collect()
+        self.streams.iter().map(|judged| judged.said(rules)).collect()
     }
 
     /// The verdict on the whole, out of those on each origin: theirs if they agree, else `mixed`.
@@ -118,11 +118,11 @@ impl StreamJudge {
         self.classifier.observe(event);
     }
 
-    /// Where the ports alone don't decide, the rule that is `known` does, if they fit it; where
-    /// they contradict it, nothing is said.
-    fn said(&self, known: Option<Algorithm>) -> StreamVerdict {
+    /// Where the ports alone don't decide, the rule that is known does, if they fit it; where they
+    /// contradict it, or what the whole was found to follow, nothing is said.
+    fn said(&self, rules: KernelRules) -> StreamVerdict {
         let mut verdict = self.classifier.verdict();
-        if let Some(known) = known {
+        if let Some(known) = rules.of(self.stream) {
             if verdict.algorithm == Algorithm::Undetermined {
                 let informed = self.classifier.verdict_knowing(known);
                 if informed.algorithm == known {
@@ -131,6 +131,9 @@ impl StreamJudge {
                 }
             }
             verdict.check_kernel(known);
+        }
+        if let Some(found) = rules.found(self.stream) {
+            verdict.check_whole(found);
         }
         verdict.evidence.extend(self.schedule.sentence());
         StreamVerdict { stream: self.stream, assignments: self.schedule.seen(), verdict }

@@ -27,6 +27,14 @@ pub struct KernelRules {
     is_traced: bool,
     connect: Option<Algorithm>,
     socket_range: Option<Algorithm>,
+    found: [Option<Found>; Stream::ALL.len()],
+}
+
+/// What the assignments of one host follow, taken together; each may be undetermined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) pattern: Pattern,
+    pub(super) algorithm: Algorithm,
 }
 
 impl KernelRules {
@@ -46,7 +54,25 @@ impl KernelRules {
             Some(false) => connect,
             None => None,
         };
-        Self { is_traced: true, connect, socket_range }
+        Self { is_traced: true, connect, socket_range, ..Self::default() }
+    }
+
+    /// The same, with what all assignments of `stream` together were found to follow: what is said
+    /// of a part of them must not contradict it.
+    #[must_use]
+    pub fn having_found(mut self, stream: Stream, whole: &Verdict) -> Self {
+        let Verdict { pattern, algorithm, .. } = *whole;
+        let index = Stream::ALL.iter().position(|one| *one == stream);
+        if let Some(slot) = index.and_then(|index| self.found.get_mut(index)) {
+            *slot = Some(Found { pattern, algorithm });
+        }
+        self
+    }
+
+    /// What all assignments of `stream` together follow; `None` where nobody has looked.
+    pub(super) fn found(&self, stream: Stream) -> Option<Found> {
+        let index = Stream::ALL.iter().position(|one| *one == stream)?;
+        self.found.get(index).copied().flatten()
     }
 
     /// The rule by which the kernel gives the ports of `stream`; `None` where that is not known.

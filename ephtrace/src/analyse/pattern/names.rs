@@ -73,7 +73,7 @@ impl Pattern {
     }
 
     /// Whether a counter stands behind the ports.
-    pub(super) fn is_of_a_counter(self) -> bool {
+    pub(in crate::analyse) fn is_of_a_counter(self) -> bool {
         matches!(self, Self::Sequential | Self::PerDestination)
     }
 }

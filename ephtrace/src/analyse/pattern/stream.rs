@@ -23,6 +23,17 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Connect,
+        Self::ConnectSocketRange,
+        Self::Bind,
+        Self::Udp,
+        Self::Ping,
+        Self::Sctp,
+        Self::Unknown,
+    ];
+
     /// The stream of an event; `None` for a port that the program named.
     pub fn of(event: &Observation) -> Option<Self> {
         match (event.origin, event.protocol) {

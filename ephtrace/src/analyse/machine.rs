@@ -1,0 +1,47 @@
+//! The network namespaces of a machine judged as one: they share a kernel, and so its rule.
+//!
+//! A container often makes a handful of connects, too few for a verdict of its own; a dozen of such
+//! containers together are enough. The judge knows which namespace each port was given in, for a
+//! counter may belong to one namespace or to the whole machine.
+
+use super::{
+    pattern::{KernelRules, Observation, WHOLE},
+    ranges::{MAX_WAITING, Ranges, Said},
+};
+
+/// What the namespaces of one machine were given, in order.
+#[derive(Default)]
+pub(super) struct Machine {
+    /// The namespace that was seen first.
+    first: Option<u32>,
+    /// Its assignments while it is the only one: its own judge has them, too. A busy one is judged
+    /// well by itself, so that what it was given up to then is left out.
+    alone: Vec<Observation>,
+    /// All of them from the second namespace on.
+    together: Option<Ranges<WHOLE>>,
+}
+
+impl Machine {
+    /// Takes note of an assignment in namespace `netns`.
+    pub(super) fn observe(&mut self, event: &Observation, netns: u32) {
+        if let Some(together) = &mut self.together {
+            together.observe(event, true);
+        } else if *self.first.get_or_insert(netns) != netns {
+            let mut together = Ranges::default();
+            for event in std::mem::take(&mut self.alone).iter().chain([event]) {
+                together.observe(event, true);
+            }
+            self.together = Some(together);
+        } else if self.alone.len() < MAX_WAITING {
+            self.alone.push(*event);
+        } else {
+            self.alone.clear();
+        }
+    }
+
+    /// What is said of all of them where the kernel is known to have these `rules`; nothing of a
+    /// single namespace.
+    pub(super) fn said(&self, rules: KernelRules) -> Option<Said> {
+        self.together.as_ref().map(|together| together.said(rules))
+    }
+}

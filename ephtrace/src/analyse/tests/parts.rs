@@ -1,0 +1,125 @@
+//! What is said of a part, a namespace, a process or a destination, beside what the whole follows.
+#![expect(clippy::cast_possible_truncation, reason = "small numbers, written here")]
+
+use fastrand::Rng;
+
+use super::{
+    SECOND, assigned, destination,
+    verdicts::{NETNS, summary},
+};
+use crate::{
+    analyse::{
+        pattern::{Algorithm, Pattern, Verdict},
+        summary::{RunContext, Summary},
+        tally::Tally,
+    },
+    model::{Assignment, FlowKey},
+};
+
+fn of(netns: u32, pid: u32, nth: u64, to: u32, port: u16) -> Assignment {
+    let flow = FlowKey { netns: Some(netns), ..destination(to) };
+    Assignment {
+        ts_ns: SECOND + nth * 1_000_000,
+        range: Some(NETNS),
+        pid: Some(pid),
+        hook: None,
+        ..assigned(flow, port)
+    }
+}
+
+/// The rule of Linux 4.2 to 5.11: one counter by two for the whole machine; a hash of namespace and
+/// destination says where it begins.
+fn linux_of_one_counter(namespaces: u32, assignments: u64) -> Summary {
+    let mut rng = Rng::with_seed(7);
+    let mut tally = Tally::new(None);
+    let mut counter = 0;
+    for nth in 0..assignments {
+        let (netns, to) = (rng.u32(0..namespaces), rng.u32(0..5));
+        let hash = (netns * 5 + to + 1).wrapping_mul(0x9e37_79b9) >> 9;
+        let offset = ((hash + counter) % (NETNS.ports.len() & !1)) & !1;
+        counter += 2;
+        let port = NETNS.ports.low + offset as u16;
+        tally.observe(&of(4_026_531_840 + netns, 7 + to, nth, to, port));
+    }
+    tally.summary(None, 10, RunContext::default())
+}
+
+fn parts(summary: &Summary) -> Vec<&Verdict> {
+    let hosts = summary.hosts.busiest.iter().map(|one| &one.verdict);
+    let processes = summary.processes.iter().map(|one| &one.verdict);
+    let destinations = summary.destinations.iter().map(|one| &one.verdict);
+    hosts.chain(processes).chain(destinations).collect()
+}
+
+/// Each namespace sees the counter jump by what the others take, which looks like random steps.
+#[test]
+fn namespaces_that_share_a_counter_are_judged_together() {
+    for assignments in [64, 160, 400] {
+        let summary = linux_of_one_counter(6, assignments);
+        let Verdict { pattern, algorithm, evidence, .. } = &summary.verdict;
+        let said = (*pattern, *algorithm);
+        let expected = (Pattern::PerDestination, Algorithm::LinuxHintEven);
+        assert_eq!(said, expected, "{assignments}: {evidence:#?}");
+        for part in parts(&summary) {
+            let is_right = matches!(
+                part.algorithm,
+                Algorithm::LinuxHintEven | Algorithm::Undetermined | Algorithm::Alg3Hash
+            );
+            assert!(is_right, "{assignments}: {part:#?}");
+        }
+    }
+}
+
+/// Containers that make three connects each: too few for a verdict of their own.
+#[test]
+fn a_dozen_small_namespaces_make_a_verdict() {
+    let mut tally = Tally::new(None);
+    let mut rng = Rng::with_seed(5);
+    let mut ports: Vec<u16> = (0..12).map(|_| rng.u16(16_500..20_000) * 2).collect();
+    for nth in 0..36 {
+        let to = rng.usize(0..12);
+        ports[to] += 2 * rng.u16(1..=8);
+        tally.observe(&of(4_026_532_000 + to as u32, 7, nth, to as u32, ports[to]));
+    }
+    let summary = tally.summary(None, 10, RunContext::default());
+    assert_eq!(summary.verdict.pattern, Pattern::PerDestination, "{:#?}", summary.verdict);
+    assert!(summary.hosts.judged < 6, "most by themselves have too few");
+}
+
+/// A process sees its share of a counter, which looks like random increments.
+#[test]
+fn a_process_does_not_contradict_the_counter_that_it_shares() {
+    for seed in 0..40 {
+        let mut rng = Rng::with_seed(seed);
+        let each = (0..96_u64)
+            .map(|nth| of(4_026_531_840, rng.u32(0..5), nth, rng.u32(0..6), 40_000 + nth as u16));
+        let summary = summary(Tally::new(None), &each.collect::<Vec<_>>());
+        assert_eq!(summary.verdict.algorithm, Algorithm::SeqGlobal, "{:#?}", summary.verdict);
+        for part in parts(&summary) {
+            let said = (part.pattern, part.algorithm);
+            assert!(matches!(said.0, Pattern::Sequential | Pattern::Undetermined), "{part:#?}");
+            assert!(
+                matches!(said.1, Algorithm::SeqGlobal | Algorithm::Undetermined),
+                "{seed}: {part:#?}"
+            );
+        }
+    }
+}
+
+/// Recordings of two machines that were written into one file.
+#[test]
+fn namespaces_that_follow_different_rules_have_no_verdict_together() {
+    let mut rng = Rng::with_seed(3);
+    let each = (0..400_u64).map(|nth| {
+        let to = rng.u32(0..5);
+        match nth % 2 {
+            0 => of(4_026_531_840, 7, nth, to, 40_000 + nth as u16 / 2),
+            _ => of(4_026_532_000, 8, nth, to, rng.u16(32_768..=60_999)),
+        }
+    });
+    let summary = summary(Tally::new(None), &each.collect::<Vec<_>>());
+    assert_eq!(summary.verdict.pattern, Pattern::Undetermined, "{:#?}", summary.verdict);
+    let of_each: Vec<Pattern> =
+        summary.hosts.busiest.iter().map(|one| one.verdict.pattern).collect();
+    assert_eq!(of_each, [Pattern::Sequential, Pattern::Random], "{:#?}", summary.hosts.busiest);
+}
