@@ -5,6 +5,7 @@ use std::io;
 use serde::{Serialize, Serializer};
 
 use super::{
+    kept::Kept,
     lines::{Lines, Target},
     value_writer::{Short, ValueWriter},
 };
@@ -33,7 +34,14 @@ pub struct JsonSink<T> {
     lines: Lines<T>,
     notices: Notices,
     value_writer: ValueWriter,
+    parts: Vec<Part>,
+}
+
+/// Columns next to one another.
+struct Part {
     fields: Vec<Field>,
+    /// Where they are mostly the same as in the line before.
+    kept: Option<Box<Kept>>,
 }
 
 /// A column with what stands before its value: `,"name":`.
@@ -51,12 +59,7 @@ impl<T: Target> JsonSink<T> {
         let begin = Begin { version: VERSION, ends_with_summary, empty: Empty };
         let _ = write_object(lines.line(), Kind::Stream, &begin);
         let _ = lines.end_line();
-        Self {
-            lines,
-            notices,
-            value_writer: ValueWriter::default(),
-            fields: COLUMNS.into_iter().map(Field::new).collect(),
-        }
+        Self { lines, notices, value_writer: ValueWriter::default(), parts: parts() }
     }
 
     /// What the lines are written to.
@@ -76,6 +79,24 @@ impl Field {
     fn new(column: Column) -> Self {
         Self { lead: Short::new(&format!(",\"{}\":", column.name)), value: column.value }
     }
+}
+
+/// All columns, in their order.
+fn parts() -> Vec<Part> {
+    let part = |columns: &[Column], kept| Part {
+        fields: columns.iter().copied().map(Field::new).collect(),
+        kept,
+    };
+    let mut parts = Vec::new();
+    let mut next = 0;
+    for kept in Kept::all() {
+        let (first, last) = kept.indices().into_inner();
+        parts.push(part(&COLUMNS[next..first], None));
+        parts.push(part(&COLUMNS[first..=last], Some(Box::new(kept))));
+        next = last + 1;
+    }
+    parts.push(part(&COLUMNS[next..], None));
+    parts
 }
 
 /// What the first line of a stream says.
@@ -144,15 +165,20 @@ pub(crate) struct SummaryLine<'a> {
 
 impl<T: Target> Sink for JsonSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
-        let Self { lines, value_writer, fields, .. } = self;
+        let Self { lines, value_writer, parts, .. } = self;
         let out = lines.line();
         out.extend_from_slice(br#"{"type":"assignment""#);
-        for Field { lead, value } in fields {
-            value_writer.make_room(out);
-            value_writer.short(lead);
-            write(out, value_writer, value(assignment));
+        for Part { fields, kept } in parts {
+            match kept {
+                None => write_fields(fields, assignment, value_writer, out),
+                Some(kept) => {
+                    let write = |text: &mut Vec<u8>| {
+                        write_fields(fields, assignment, value_writer, text);
+                    };
+                    out.extend_from_slice(kept.text(assignment, write));
+                }
+            }
         }
-        value_writer.flush(out);
         out.extend_from_slice(b"}\n");
         lines.end_line()
     }
@@ -188,6 +214,20 @@ impl<T: Target> Sink for JsonSink<T> {
     fn finish(&mut self) -> io::Result<()> {
         self.lines.finish()
     }
+}
+
+fn write_fields(
+    fields: &[Field],
+    assignment: &Assignment,
+    value_writer: &mut ValueWriter,
+    out: &mut Vec<u8>,
+) {
+    for Field { lead, value } in fields {
+        value_writer.make_room(out);
+        value_writer.short(lead);
+        write(out, value_writer, value(assignment));
+    }
+    value_writer.flush(out);
 }
 
 fn write(out: &mut Vec<u8>, value_writer: &mut ValueWriter, value: Value<'_>) {

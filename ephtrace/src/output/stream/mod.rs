@@ -3,6 +3,7 @@
 pub(crate) mod csv;
 mod explain;
 pub(crate) mod json;
+mod kept;
 pub(crate) mod lines;
 pub mod parquet;
 pub(crate) mod text;

@@ -1,6 +1,7 @@
 //! Every format on literal assignments.
 
 mod failing_output;
+mod kept;
 mod properties;
 
 use std::{
