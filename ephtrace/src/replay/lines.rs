@@ -1,6 +1,8 @@
 //! Lines of text, none of them longer than may be held.
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead};
+
+use memchr::memchr;
 
 use super::{
     item::{Broken, Item},
@@ -9,7 +11,7 @@ use super::{
 use crate::model::losses::Losses;
 
 /// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
-pub(super) const MAX_LINE_BYTES: u64 = 64 << 10;
+pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Lines of an input, with their numbers.
 pub(super) struct Lines<R> {
@@ -62,17 +64,17 @@ impl<R: BufRead> Lines<R> {
             return Ok(Some(length));
         }
         self.line.clear();
-        let mut input = self.input.by_ref().take(MAX_LINE_BYTES);
-        let read = input.read_until(b'\n', &mut self.line)?;
-        if read == 0 {
+        let Self { input, line, .. } = self;
+        to_line_end(input, |bytes| {
+            let room = MAX_LINE_BYTES - line.len();
+            line.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        })?;
+        if line.is_empty() {
             return Ok(None);
         }
         self.number += 1;
-        if self.line.ends_with(b"\n") || (read as u64) < MAX_LINE_BYTES {
-            return Ok(Some(Length::Whole));
-        }
-        skip_line(&mut self.input)?;
-        Ok(Some(Length::TooLong))
+        let is_whole = line.len() < MAX_LINE_BYTES || line.ends_with(b"\n");
+        Ok(Some(if is_whole { Length::Whole } else { Length::TooLong }))
     }
 
     /// The line that was read last.
@@ -87,19 +89,20 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+/// Hands on the bytes up to the end of the line, its `\n` included, in pieces.
+fn to_line_end(input: &mut impl BufRead, mut piece: impl FnMut(&[u8])) -> io::Result<()> {
     loop {
-        let (used, done) = match input.fill_buf() {
+        let bytes = match input.fill_buf() {
             Ok([]) => return Ok(()),
-            Ok(bytes) => match bytes.iter().position(|&byte| byte == b'\n') {
-                Some(end) => (end + 1, true),
-                None => (bytes.len(), false),
-            },
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
+        let end = memchr(b'\n', bytes);
+        let used = end.map_or(bytes.len(), |end| end + 1);
+        piece(&bytes[..used]);
         input.consume(used);
-        if done {
+        if end.is_some() {
             return Ok(());
         }
     }
