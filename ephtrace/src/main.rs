@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     set_signals();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.into_command(),
-        Err(error) => return messages::misunderstood(&shown_safely(error)),
+        Err(error) => return messages::misunderstood(shown_safely(error)),
     };
     let level = command.verbosity().level();
     messages::init_log(level);
@@ -27,8 +27,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if messages::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            messages::tell(&error);
-            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+            let is_usage = error.is::<UsageError>();
+            messages::tell(&error, is_usage);
+            ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
 }

@@ -8,6 +8,7 @@ mod check;
 mod doctor;
 mod explain;
 mod filter;
+mod number;
 mod options;
 mod ports;
 mod record;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{ReadArgs, Verbosity};
+use super::{
+    number::whole,
+    options::{ReadArgs, Verbosity},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +29,7 @@ pub struct PortsArgs {
     pub netns: Vec<String>,
 
     /// List so many destinations of each namespace; the others are summed up
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>(0..=u64::MAX))]
     pub limit: usize,
 
     /// Tell who opened connections by this recording (`ephtrace -o json`); - is standard input

@@ -86,18 +86,14 @@ impl TryFrom<StormArgs> for StormSettings {
     }
 }
 
-/// Seconds, as `vmstat` takes them, or a time with its unit.
+/// Seconds, as `vmstat` takes them, or a time with its unit; not too short.
 fn parse_interval(text: &str) -> Result<Duration, UsageError> {
-    let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
-    let interval = match seconds {
-        Some(seconds) => seconds,
-        None => parse::duration("INTERVAL", text)?,
-    };
+    let interval = parse::duration("INTERVAL", text)?;
     if interval < MIN_INTERVAL {
         return Err(UsageError::Value {
             flag: "INTERVAL",
             value: text.to_owned(),
-            reason: "it must be at least 100ms".to_owned(),
+            reason: "expected at least 100ms".to_owned(),
         });
     }
     Ok(interval)
@@ -263,8 +259,8 @@ mod tests {
     fn intervals_are_seconds_or_times() {
         let ms = |text| parse_interval(text).map(|interval| interval.as_millis()).ok();
         assert_eq!(
-            ["1", "0.5", "250ms", "2m"].map(ms),
-            [Some(1000), Some(500), Some(250), Some(120_000)]
+            ["1", "0.5", "250ms", "2m", "1h30m"].map(ms),
+            [Some(1000), Some(500), Some(250), Some(120_000), Some(5_400_000)]
         );
         assert_eq!(["0", "0.01", "-1", "x", "nan", "1e300"].map(ms), [None; 6]);
     }
