@@ -17,7 +17,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli.into_command(),
         Err(error) => return messages::misunderstood(shown_safely(error)),
     };
-    let level = command.verbosity().level();
+    let verbosity = command.verbosity();
+    output::set_colour(verbosity.color.into());
+    let level = verbosity.level();
     messages::init_log(level);
     match commands::execute(command, level) {
         Ok(_) if let Some(signal) = output::stuck::unread() => {

@@ -6,15 +6,22 @@ use std::{
     process::ExitCode,
 };
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    CommandFactory as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use log::LevelFilter;
+
+use crate::{cli::Cli, output::screen::shows_colour};
 
 /// Says why ephtrace ends, in the style of clap's own errors. Where standard error is closed there
 /// is nobody to tell.
 pub fn tell(error: &anyhow::Error, is_usage: bool) {
     let mut text = without_numbers(&format!("{error:#}"));
     text.push_str(if is_usage { "\n\nFor more information, try '--help'.\n" } else { "\n" });
-    let _ = clap::Error::raw(ErrorKind::ValueValidation, text).print();
+    // The command has the colours.
+    let error = clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(&Cli::command());
+    print(&error);
 }
 
 /// Says that the end of the output has gone nowhere.
@@ -32,8 +39,21 @@ pub fn misunderstood(error: clap::Error) -> ExitCode {
     let is_check = std::env::args_os().nth(1).is_some_and(|command| command == "check");
     let code = if is_check && error.exit_code() != 0 { 3 } else { error.exit_code() };
     // Where nobody listens there is nobody to tell.
-    let _ = named_alike(error).print();
+    print(&named_alike(error));
     ExitCode::from(u8::try_from(code).unwrap_or(2))
+}
+
+/// Help goes to standard output, errors to standard error, in colours where these are wanted.
+fn print(error: &clap::Error) {
+    let (text, uses_stderr) = (error.render(), error.use_stderr());
+    let colour =
+        if uses_stderr { shows_colour(&io::stderr()) } else { shows_colour(&io::stdout()) };
+    let text = if colour { text.ansi().to_string() } else { text.to_string() };
+    let _ = if uses_stderr {
+        io::stderr().write_all(text.as_bytes())
+    } else {
+        io::stdout().write_all(text.as_bytes())
+    };
 }
 
 /// An option is called '--port' in each error about its value, not '--port <PORTS>' in those of clap.
@@ -89,7 +109,6 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::cli::Cli;
 
     fn told(line: &str) -> String {
         named_alike(Cli::try_parse_from(line.split(' ')).unwrap_err()).to_string()

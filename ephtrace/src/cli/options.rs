@@ -24,7 +24,7 @@ pub struct ViewArgs {
     #[arg(short = 'U', long)]
     pub print_uid: bool,
 
-    /// Room for long IPv6 addresses from the start
+    /// All columns, and room for long IPv6 addresses, however narrow the terminal is
     #[arg(short, long)]
     pub wide: bool,
 
@@ -37,7 +37,7 @@ pub struct ViewArgs {
     #[arg(long)]
     pub raw: bool,
 
-    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is
+    /// Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot alone is
     /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
@@ -137,6 +137,11 @@ pub struct Verbosity {
     /// say yet more
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
+
+    /// Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is
+    /// set (auto), always, or never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    pub color: PlotArg,
 
     /// Only errors and losses on standard error: no notices, no summary
     #[arg(short, long)]

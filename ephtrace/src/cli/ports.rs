@@ -40,6 +40,10 @@ pub struct PortsArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// All columns and whole lines, however narrow the terminal is
+    #[arg(short, long)]
+    pub wide: bool,
+
     /// How the recording is read.
     #[command(flatten)]
     pub read: ReadArgs,

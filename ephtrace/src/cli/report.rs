@@ -47,11 +47,15 @@ pub struct ReportArgs {
     #[arg(long, value_name = "MODE", requires = "html")]
     pub mode: Option<String>,
 
-    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is
+    /// Draw the ports above the text: on a terminal with UTF-8 (auto), always, or never; --plot alone is
     /// always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
+
+    /// All columns and whole lines, however narrow the terminal is
+    #[arg(short, long)]
+    pub wide: bool,
 
     /// Which assignments to report on.
     #[command(flatten)]

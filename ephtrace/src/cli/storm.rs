@@ -37,6 +37,10 @@ pub struct StormArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// All columns and whole lines, however narrow the terminal is
+    #[arg(short, long)]
+    pub wide: bool,
+
     /// How many rows the kernel keeps room for in each look
     #[arg(long, value_name = "ROWS", hide = true, value_parser = whole::<u32>(0..=u32::MAX.into()))]
     pub rows: Option<u32>,

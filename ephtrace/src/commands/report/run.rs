@@ -12,7 +12,7 @@ use crate::{
     cli::ReportArgs,
     commands::settings::{build_recorded_filter, parse},
     model::{Assignment, filter::Filter},
-    output::Screen,
+    output::{Paper, Screen},
     pipeline::sandbox,
 };
 
@@ -42,8 +42,10 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     }
     if !args.json {
         let mut text = Vec::new();
-        report.write_text(&mut text, Screen::of(&io::stdout(), args.plot.into()))?;
-        out.write_all(&text)?;
+        let screen = Screen::of(&io::stdout(), args.plot.into());
+        let paper = Paper::of(&io::stdout(), args.wide);
+        report.write_text(&mut text, screen, paper)?;
+        out.write_all(&paper.fit(&text))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

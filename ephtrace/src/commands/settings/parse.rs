@@ -86,13 +86,13 @@ pub(in crate::commands) fn time(text: &str) -> Option<Duration> {
     let scaled = |number: &str, unit: f64| {
         Some(Duration::try_from_secs_f64(number.trim().parse::<f64>().ok()? * unit).ok())
     };
-    let duration = match scaled(text, 1.0).or_else(|| scaled(text.strip_suffix('d')?, 86_400.0)) {
-        Some(duration) => duration?,
-        None => {
-            let span = text.parse::<jiff::Span>().ok()?;
-            let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-            Duration::try_from(duration).ok()?
-        }
+    let number = scaled(text, 1.0).or_else(|| scaled(text.strip_suffix('d')?, 86_400.0));
+    let duration = if let Some(duration) = number {
+        duration?
+    } else {
+        let span = text.parse::<jiff::Span>().ok()?;
+        let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        Duration::try_from(duration).ok()?
     };
     (duration <= LONGEST).then_some(duration)
 }

@@ -15,6 +15,8 @@ use crate::inventory::{
 use crate::model::{Origin, PortRange};
 use crate::output::{
     escape::escape_for_terminal,
+    paper::Paper,
+    table::{Head, Table},
     width::{Left, width},
 };
 
@@ -28,7 +30,12 @@ const NAMED_HOLDERS: usize = 3;
 const HOLDER_WIDTH: usize = 20;
 
 /// Writes all of it.
-pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -> io::Result<()> {
+pub(crate) fn write(
+    out: &mut impl Write,
+    inventory: &Inventory,
+    limit: usize,
+    paper: Paper,
+) -> io::Result<()> {
     headline(out, inventory)?;
     let mut inventory = inventory.clone();
     inventory.cut(limit);
@@ -36,7 +43,7 @@ pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -
         writeln!(out)?;
         settings(out, namespace)?;
         in_use(out, namespace)?;
-        destinations(out, namespace)?;
+        destinations(out, namespace, paper)?;
         bound(out, &namespace.bound)?;
     }
     if !inventory.unreadable.is_empty() {
@@ -244,48 +251,68 @@ fn left_to(namespace: &Namespace, ask: Ask) -> String {
     format!("{} of {} ports", parts.join(", "), namespace.settings.usable)
 }
 
-fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
+fn destinations(out: &mut impl Write, namespace: &Namespace, paper: Paper) -> io::Result<()> {
     if namespace.destinations_known == 0 {
         return Ok(());
     }
-    let columns = widest(namespace.destinations.iter().map(most));
     writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
-    writeln!(
-        out,
-        "{:>7} {:>7} {:4} {:>6} {:>6} {:>11} {:>7} {:>8} {:>7} {:>9} {:>6}  {:columns$} \
-         DESTINATION",
-        "IN USE",
-        "SHARE",
-        "MARK",
-        "EVEN",
-        "ODD",
-        "LEFT",
-        "ESTAB",
-        "TIMEWAIT",
-        "SYNSENT",
-        "CLOSEWAIT",
-        "OTHER",
-        "HELD BY"
-    )?;
+    let mut table = Table::new(HEADS);
     for one in &namespace.destinations {
         let mark = if one.mark == Mark::None { "-" } else { one.mark.as_str() };
-        let (share, holder) = (percent(one.share), most(one));
-        let (in_use, even, odd, to) = (one.in_use, one.even, one.odd, to(one));
-        write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} {:>11} ", left(one))?;
-        writeln!(out, "{}  {} {to}", main_states(&one.by_state), Left(&holder, columns))?;
+        let counts = [one.in_use, one.even, one.odd];
+        let words = [percent(one.share), mark.to_owned(), left(one), most(one), to(one)];
+        table.row(row(counts, &one.by_state, words));
     }
-    let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others else {
-        return Ok(());
-    };
-    write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} {:>11} ", "", "", "")?;
-    let states = main_states(by_state);
-    writeln!(out, "{states}  {:columns$} {destinations} others", "")
+    if let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others {
+        let others = format!("{destinations} others");
+        let words = [String::new(), String::new(), String::new(), String::new(), others];
+        table.row(row([*in_use, *even, *odd], by_state, words));
+    }
+    table.write(out, paper)
 }
 
-fn main_states(by_state: &ByState) -> String {
+/// What goes first is what the others tell, or what is seldom other than 0.
+const HEADS: [Head; 13] = [
+    Head::right("IN USE", 7),
+    Head::right("SHARE", 7),
+    Head::left("MARK", 4),
+    Head::right("EVEN", 6).drop(1),
+    Head::right("ODD", 6).drop(2),
+    Head::right("LEFT", 6),
+    Head::right("ESTAB", 7).drop(6),
+    Head::right("TIMEWAIT", 8).drop(7),
+    Head::right("SYNSENT", 7).drop(3),
+    Head::right("CLOSEWAIT", 9).drop(4),
+    Head::right("OTHER", 6).drop(5),
+    Head::left("HELD BY", HOLDER_WIDTH).apart(),
+    Head::left("DESTINATION", 0),
+];
+
+fn row<N: ToString>(
+    [in_use, even, odd]: [N; 3],
+    by_state: &ByState,
+    [share, mark, left, holder, to]: [String; 5],
+) -> [String; 13] {
     let ByState { established, time_wait, syn_sent, close_wait, .. } = by_state;
     let other = by_state.total() - established - time_wait - syn_sent - close_wait;
-    format!("{established:>7} {time_wait:>8} {syn_sent:>7} {close_wait:>9} {other:>6}")
+    let [in_use, even, odd] = [in_use, even, odd].map(|n| n.to_string());
+    let states = [*established, *time_wait, *syn_sent, *close_wait, other];
+    let [established, time_wait, syn_sent, close_wait, other] = states.map(|n| n.to_string());
+    [
+        in_use,
+        share,
+        mark,
+        even,
+        odd,
+        left,
+        established,
+        time_wait,
+        syn_sent,
+        close_wait,
+        other,
+        holder,
+        to,
+    ]
 }
 
 /// `90`, or `0..90` where ports may be taken of which nobody saw whether they were bound.
