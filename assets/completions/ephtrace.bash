@@ -677,13 +677,17 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__report)
-            opts="-w -p -u -c -P -L -4 -6 -x -v -q -h --from --json --html --mode --plot --wide --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --max-memory --verbose --color --quiet --help"
+            opts="-w -p -u -c -P -L -4 -6 -x -v -q -h --from --compare --json --html --mode --plot --wide --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compare)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -783,7 +787,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__schema)
-            opts="-v -q -h --verbose --color --quiet --help stream assignment loss summary storm ports explain check report doctor whatif"
+            opts="-v -q -h --verbose --color --quiet --help stream assignment loss summary storm ports explain check report comparison doctor whatif"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

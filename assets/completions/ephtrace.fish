@@ -330,6 +330,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbos
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l from -d 'The same, as other commands take it' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l compare -d 'Did the fix work? Two recordings side by side: failures, search time, verdicts, fullest destinations, findings gone and new' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Write a page with charts to this file, in place of the text; - is standard output' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l mode -d 'Who may read and write that page if it is new, such as 644; without, its owner alone' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal with UTF-8 (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'

@@ -1,8 +1,8 @@
 //! The binary: parse, log, run, exit code.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use ephtrace::{
     cli::Cli,
     commands::{self, settings::UsageError},
@@ -30,7 +30,8 @@ fn main() -> ExitCode {
         Err(error) if messages::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let is_usage = error.is::<UsageError>();
-            messages::tell(&error, is_usage);
+            let colour = output::screen::shows_colour(&io::stderr());
+            messages::tell(&error, is_usage, &Cli::command(), colour);
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }

@@ -7,21 +7,21 @@ use std::{
 };
 
 use clap::{
-    CommandFactory as _,
+    Command,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use log::LevelFilter;
 
-use crate::{cli::Cli, output::screen::shows_colour};
-
 /// Says why ephtrace ends, in the style of clap's own errors. Where standard error is closed there
 /// is nobody to tell.
-pub fn tell(error: &anyhow::Error, is_usage: bool) {
+///
+/// `command` has the colours, which are shown if `colour`.
+pub fn tell(error: &anyhow::Error, is_usage: bool, command: &Command, colour: bool) {
     let mut text = without_numbers(&format!("{error:#}"));
     text.push_str(if is_usage { "\n\nFor more information, try '--help'.\n" } else { "\n" });
-    // The command has the colours.
-    let error = clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(&Cli::command());
-    print(&error);
+    let error = clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command).render();
+    let text = if colour { error.ansi().to_string() } else { error.to_string() };
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Says that the end of the output has gone nowhere.
@@ -39,24 +39,12 @@ pub fn misunderstood(error: clap::Error) -> ExitCode {
     let is_check = std::env::args_os().nth(1).is_some_and(|command| command == "check");
     let code = if is_check && error.exit_code() != 0 { 3 } else { error.exit_code() };
     // Where nobody listens there is nobody to tell.
-    print(&named_alike(error));
+    let _ = named_alike(error).print();
     ExitCode::from(u8::try_from(code).unwrap_or(2))
 }
 
-/// Help goes to standard output, errors to standard error, in colours where these are wanted.
-fn print(error: &clap::Error) {
-    let (text, uses_stderr) = (error.render(), error.use_stderr());
-    let colour =
-        if uses_stderr { shows_colour(&io::stderr()) } else { shows_colour(&io::stdout()) };
-    let text = if colour { text.ansi().to_string() } else { text.to_string() };
-    let _ = if uses_stderr {
-        io::stderr().write_all(text.as_bytes())
-    } else {
-        io::stdout().write_all(text.as_bytes())
-    };
-}
-
-/// An option is called '--port' in each error about its value, not '--port <PORTS>' in those of clap.
+/// An option is called '--port' in each error about its value, not '--port <PORTS>' in those of
+/// clap.
 fn named_alike(mut error: clap::Error) -> clap::Error {
     let typed = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
@@ -109,6 +97,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::cli::Cli;
 
     fn told(line: &str) -> String {
         named_alike(Cli::try_parse_from(line.split(' ')).unwrap_err()).to_string()

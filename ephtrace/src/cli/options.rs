@@ -37,8 +37,8 @@ pub struct ViewArgs {
     #[arg(long)]
     pub raw: bool,
 
-    /// Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot alone is
-    /// always
+    /// Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot
+    /// alone is always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
@@ -68,8 +68,8 @@ pub enum PlotArg {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Recording")]
 pub struct ReadArgs {
-    /// Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given:
-    /// what would take more is not read, and its place is told
+    /// Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is
+    /// given: what would take more is not read, and its place is told
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<String>,
 }

@@ -29,7 +29,8 @@ pub struct PortsArgs {
     pub netns: Vec<String>,
 
     /// List so many destinations of each namespace; the others are summed up
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>(0..=u64::MAX))]
+    #[arg(long, value_name = "N", default_value_t = 10,
+          value_parser = whole::<usize>(0..=u64::MAX))]
     pub limit: usize,
 
     /// Tell who opened connections by this recording (`ephtrace -o json`); - is standard input

@@ -59,8 +59,8 @@ pub struct WhatifArgs {
     #[arg(long)]
     pub tw_reuse: bool,
 
-    /// net.ipv4.tcp_tw_reuse_delay (Linux 6.14 and later): a time such as 500ms or 2s; a bare number
-    /// is milliseconds, as the sysctl has it
+    /// net.ipv4.tcp_tw_reuse_delay (Linux 6.14 and later): a time such as 500ms or 2s; a bare
+    /// number is milliseconds, as the sysctl has it
     #[arg(long, value_name = "TIME", requires = "tw_reuse", default_value = "1000")]
     pub tw_reuse_delay: String,
 

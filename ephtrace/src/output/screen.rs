@@ -64,7 +64,7 @@ pub fn set_colour(when: Plot) {
 }
 
 /// Whether what is written to `out` is coloured.
-pub(crate) fn shows_colour(out: &impl IsTerminal) -> bool {
+pub fn shows_colour(out: &impl IsTerminal) -> bool {
     match COLOUR.load(Ordering::Relaxed) {
         0 => out.is_terminal() && has_colour(),
         colour => colour == 1,

@@ -58,8 +58,8 @@ impl<const N: usize> Table<N> {
         self.rows.push(row);
     }
 
-    /// Writes heads and rows, without the columns for which `paper` has no room. What still does not
-    /// fit is for [`Paper::fit`] to break.
+    /// Writes heads and rows, without the columns for which `paper` has no room. Lines that are
+    /// still too long are for [`Paper::fit`] to break.
     pub(crate) fn write(&self, out: &mut impl Write, paper: Paper) -> io::Result<()> {
         let mut kept: Vec<(usize, Head)> = self.heads.into_iter().enumerate().collect();
         for (n, head) in &mut kept {

@@ -110,8 +110,8 @@ impl Terminal {
     }
 
     /// Gives the terminal back and stops, as Ctrl-Z does elsewhere; takes it again once the shell
-    /// lets the process go on (`fg`). What happens meanwhile is lost where the ring has no room, and
-    /// counted.
+    /// lets the process go on (`fg`). Events that find no room in the ring meanwhile are counted as
+    /// lost.
     fn suspend(&mut self) -> io::Result<()> {
         ratatui::try_restore()?;
         IS_TAKEN.store(false, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{page, reading::read_in_order};
+use super::{compare, page, reading::read_in_order};
 use crate::{
     cli::ReportArgs,
     commands::settings::{build_recorded_filter, parse},
@@ -19,6 +19,9 @@ use crate::{
 /// Reads the recording, and writes the report to standard output, or as a page to a file; what
 /// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
+    if let [before, after] = args.compare.as_slice() {
+        return compare::run(args, before, after);
+    }
     let path = args.recording();
     let from = (&*path, parse::max_memory(&args.read)?);
     let filter = build_recorded_filter(&args.filter)?;

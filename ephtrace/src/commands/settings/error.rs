@@ -24,7 +24,8 @@ pub enum UsageError {
     TooMany(#[from] TooManyValues),
     /// There is no terminal to draw on.
     #[error(
-        "top draws on a terminal, and standard output is not one; `ephtrace trace` writes lines"
+        "top needs a terminal that it can draw on: standard output is none, or TERM is 'dumb'; \
+         `ephtrace trace` writes lines"
     )]
     NoTerminal,
     /// A name stands for nothing on this machine.

@@ -1,7 +1,8 @@
 //! A table for people: one line for each assignment, `-` for unknown.
 //!
-//! On a terminal that is too narrow, columns are dropped in a fixed order. Columns are as wide as IPv4 needs. The first value that is longer widens its column from there
-//! on, under a new header, so that the grid holds with IPv6, too.
+//! Columns are as wide as IPv4 needs. The first value that is longer widens its column from there
+//! on, under a new header, so that the grid holds with IPv6, too. On a terminal that is too narrow,
+//! columns are dropped in a fixed order.
 
 use std::io::{self, Write as _};
 

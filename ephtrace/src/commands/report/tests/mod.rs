@@ -1,5 +1,6 @@
 //! Reports on literal recordings.
 
+mod compared;
 mod delivered;
 mod hosts;
 
@@ -306,7 +307,8 @@ proptest! {
         }
         if let Ok(report) = report(&text).0 {
             let screen = Screen { width: 80, colour: true };
-            prop_assert!(report.write_text(&mut Vec::new(), Some(screen), Paper::default()).is_ok());
+            let written = report.write_text(&mut Vec::new(), Some(screen), Paper::default());
+            prop_assert!(written.is_ok());
             prop_assert!(report.write_json(&mut Vec::new()).is_ok());
         }
     }
