@@ -95,7 +95,7 @@ _ephtrace() {
 
     case "${cmd}" in
         ephtrace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --quiet --help --version trace storm check whatif top doctor ports explain record report schema help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help --version trace storm check whatif top doctor ports explain record report schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -221,6 +221,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -279,7 +283,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__doctor)
-            opts="-v -q -h --json --probe --btf --verbose --quiet --help"
+            opts="-v -q -h --json --probe --btf --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,6 +291,10 @@ _ephtrace() {
             case "${prev}" in
                 --btf)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -297,7 +305,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__explain)
-            opts="-v -q -h --netns --probe --from --json --max-memory --verbose --quiet --help"
+            opts="-v -q -h --netns --probe --from --json --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -313,6 +321,10 @@ _ephtrace() {
                     ;;
                 --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -505,7 +517,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__ports)
-            opts="-v -q -h --netns --limit --from --json --max-memory --verbose --quiet --help"
+            opts="-w -v -q -h --netns --limit --from --json --wide --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -527,6 +539,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -535,7 +551,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__record)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --mode --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --mode --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -649,6 +665,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -657,13 +677,17 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__report)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --json --html --mode --plot --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --max-memory --verbose --quiet --help"
+            opts="-w -p -u -c -P -L -4 -6 -x -v -q -h --from --compare --json --html --mode --plot --wide --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compare)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -751,6 +775,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -759,12 +787,16 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__schema)
-            opts="-v -q -h --verbose --quiet --help stream assignment loss summary storm ports explain check report doctor whatif"
+            opts="-v -q -h --verbose --color --quiet --help stream assignment loss summary storm ports explain check report comparison doctor whatif"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -773,7 +805,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__storm)
-            opts="-n -p -u -c -P -L -4 -6 -x -v -q -h --limit --json --rows --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --quiet --help"
+            opts="-n -w -p -u -c -P -L -4 -6 -x -v -q -h --limit --json --wide --rows --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -875,6 +907,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -883,7 +919,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__top)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -993,6 +1029,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1001,7 +1041,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__trace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1127,6 +1167,10 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1135,7 +1179,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__whatif)
-            opts="-v -q -h --range --reserved --sources --destinations --rate --requests --lifetime --closes-first --tw-reuse --tw-reuse-delay --nat --nat-addresses --json --verbose --quiet --help"
+            opts="-v -q -h --range --reserved --sources --destinations --rate --requests --lifetime --closes-first --tw-reuse --tw-reuse-delay --nat --nat-addresses --json --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1183,6 +1227,10 @@ _ephtrace() {
                     ;;
                 --nat-addresses)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

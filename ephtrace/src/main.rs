@@ -1,8 +1,8 @@
 //! The binary: parse, log, run, exit code.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use ephtrace::{
     cli::Cli,
     commands::{self, settings::UsageError},
@@ -15,9 +15,11 @@ fn main() -> ExitCode {
     set_signals();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.into_command(),
-        Err(error) => return messages::misunderstood(&shown_safely(error)),
+        Err(error) => return messages::misunderstood(shown_safely(error)),
     };
-    let level = command.verbosity().level();
+    let verbosity = command.verbosity();
+    output::set_colour(verbosity.color.into());
+    let level = verbosity.level();
     messages::init_log(level);
     match commands::execute(command, level) {
         Ok(_) if let Some(signal) = output::stuck::unread() => {
@@ -27,8 +29,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if messages::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            messages::tell(&error);
-            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+            let is_usage = error.is::<UsageError>();
+            let colour = output::screen::shows_colour(&io::stderr());
+            messages::tell(&error, is_usage, &Cli::command(), colour);
+            ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
 }

@@ -2,15 +2,26 @@
 //! with.
 
 use std::{
-    io::{self, ErrorKind, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
 };
 
+use clap::{
+    Command,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use log::LevelFilter;
 
-/// Says why ephtrace ends. Where standard error is closed there is nobody to tell.
-pub fn tell(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr(), "ephtrace: {}", without_numbers(&format!("{error:#}")));
+/// Says why ephtrace ends, in the style of clap's own errors. Where standard error is closed there
+/// is nobody to tell.
+///
+/// `command` has the colours, which are shown if `colour`.
+pub fn tell(error: &anyhow::Error, is_usage: bool, command: &Command, colour: bool) {
+    let mut text = without_numbers(&format!("{error:#}"));
+    text.push_str(if is_usage { "\n\nFor more information, try '--help'.\n" } else { "\n" });
+    let error = clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command).render();
+    let text = if colour { error.ansi().to_string() } else { error.to_string() };
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Says that the end of the output has gone nowhere.
@@ -24,12 +35,31 @@ pub fn tell_unread() {
 
 /// The command line can't be understood, or asks for help. To a monitoring system 2 would mean
 /// something else.
-pub fn misunderstood(error: &clap::Error) -> ExitCode {
+pub fn misunderstood(error: clap::Error) -> ExitCode {
     let is_check = std::env::args_os().nth(1).is_some_and(|command| command == "check");
     let code = if is_check && error.exit_code() != 0 { 3 } else { error.exit_code() };
     // Where nobody listens there is nobody to tell.
-    let _ = error.print();
+    let _ = named_alike(error).print();
     ExitCode::from(u8::try_from(code).unwrap_or(2))
+}
+
+/// An option is called '--port' in each error about its value, not '--port <PORTS>' in those of
+/// clap.
+fn named_alike(mut error: clap::Error) -> clap::Error {
+    let typed = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let is_about_a_value =
+        matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
+    // Of an option without a value, clap's text tells which value is missing.
+    if is_about_a_value && !typed(ContextKind::InvalidValue).is_empty() {
+        let name = typed(ContextKind::InvalidArg);
+        let name = name.split([' ', '=']).next().unwrap_or_default();
+        let name = name.trim_matches(['[', ']', '<', '>', '.']).to_owned();
+        error.insert(ContextKind::InvalidArg, ContextValue::String(name));
+    }
+    error
 }
 
 /// Messages go to standard error; those of libraries only when everything is asked for.
@@ -59,5 +89,52 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|e| e.downcast_ref::<io::Error>())
-        .any(|e| e.kind() == ErrorKind::BrokenPipe)
+        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn told(line: &str) -> String {
+        named_alike(Cli::try_parse_from(line.split(' ')).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn errors_of_clap_read_as_those_of_ephtrace() {
+        insta::assert_snapshot!(told("ephtrace -p x"), @"
+        error: invalid value 'x' for '--pid': expected 0 to 4294967295
+
+        For more information, try '--help'.
+        ");
+        insta::assert_snapshot!(told("ephtrace --count 0"), @"
+        error: invalid value '0' for '--count': expected a whole number from 1 on
+
+        For more information, try '--help'.
+        ");
+        insta::assert_snapshot!(told("ephtrace --plot=big"), @"
+        error: invalid value 'big' for '--plot'
+          [possible values: auto, always, never]
+
+        For more information, try '--help'.
+        ");
+        insta::assert_snapshot!(told("ephtrace storm 1 none"), @"
+        error: invalid value 'none' for 'COUNT': expected a whole number from 1 on
+
+        For more information, try '--help'.
+        ");
+        insta::assert_snapshot!(told("ephtrace --duration"), @"
+        error: a value is required for '--duration <TIME>' but none was supplied
+
+        For more information, try '--help'.
+        ");
+        insta::assert_snapshot!(told("ephtrace whatif --sources 0"), @"
+        error: invalid value '0' for '--sources': expected 1 to 65536
+
+        For more information, try '--help'.
+        ");
+    }
 }

@@ -4,6 +4,7 @@ mod agreement;
 mod askers;
 pub mod capacity;
 pub mod charts;
+pub mod comparison;
 pub mod delivery;
 pub mod destinations;
 pub mod findings;

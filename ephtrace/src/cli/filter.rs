@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::PossibleValue};
 use ephtrace_common::Origin;
 
+use super::number::whole;
+
 /// Which assignments to keep; the kernel drops all others before they cost anything.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
     /// Only these processes
-    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
+    #[arg(short, long, value_name = "PID", value_delimiter = ',',
+          value_parser = whole::<u32>(0..=u32::MAX.into()))]
     pub pid: Vec<u32>,
 
     /// Only processes of these users (number or name)
@@ -21,7 +24,8 @@ pub struct FilterArgs {
     #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
     pub comm: Vec<String>,
 
-    /// Only these destination ports, such as 80,443,8000-8100
+    /// Only these destination ports: numbers, ranges, services of /etc/services, such as
+    /// https,8000-8100
     #[arg(short = 'P', long, value_name = "PORTS", value_delimiter = ',')]
     pub port: Vec<String>,
 
@@ -72,7 +76,7 @@ pub struct FilterArgs {
     #[arg(short = 'x', long)]
     pub failed: bool,
 
-    /// Only where the search took at least so long, such as 100us or 1ms
+    /// Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)
     #[arg(long, value_name = "TIME")]
     pub min_latency: Option<String>,
 }

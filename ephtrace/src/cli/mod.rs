@@ -8,6 +8,7 @@ mod check;
 mod doctor;
 mod explain;
 mod filter;
+mod number;
 mod options;
 mod ports;
 mod record;
@@ -125,7 +126,7 @@ impl Command {
             Self::Trace(args) => args.verbosity,
             Self::Storm(args) => args.verbosity,
             // Its one line is all that it says.
-            Self::Check(_) => Verbosity { quiet: true, verbose: 0 },
+            Self::Check(_) => Verbosity { quiet: true, ..Verbosity::default() },
             Self::Whatif(args) => args.verbosity,
             Self::Top(args) => args.verbosity,
             Self::Doctor(args) => args.verbosity,

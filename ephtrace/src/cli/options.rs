@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::number::whole;
 use crate::output::Format;
 
 /// How to show assignments.
@@ -23,7 +24,7 @@ pub struct ViewArgs {
     #[arg(short = 'U', long)]
     pub print_uid: bool,
 
-    /// Room for long IPv6 addresses from the start
+    /// All columns, and room for long IPv6 addresses, however narrow the terminal is
     #[arg(short, long)]
     pub wide: bool,
 
@@ -36,8 +37,8 @@ pub struct ViewArgs {
     #[arg(long)]
     pub raw: bool,
 
-    /// Draw the ports with the summary: on a terminal (auto), always, or never; --plot alone is
-    /// always
+    /// Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot
+    /// alone is always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
@@ -67,8 +68,8 @@ pub enum PlotArg {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Recording")]
 pub struct ReadArgs {
-    /// Most memory to take while a recording is read, such as 512M or 2G, 256M unless it is given:
-    /// what would take more is not read, and its place is told
+    /// Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is
+    /// given: what would take more is not read, and its place is told
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<String>,
 }
@@ -78,10 +79,10 @@ pub struct ReadArgs {
 #[command(next_help_heading = "Output")]
 pub struct StopArgs {
     /// Stop after so many events
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1..=u64::MAX))]
     pub count: Option<u64>,
 
-    /// Stop after so long, such as 30s or 5m
+    /// Stop after so long: 10 (seconds), 90s, 1h30m, 1d
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
 }
@@ -108,7 +109,7 @@ pub struct KernelArgs {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
 
-    /// Size of the ring buffer between kernel and ephtrace, in bytes, with suffix K or M
+    /// Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M
     #[arg(long, value_name = "BYTES", hide = true)]
     pub ring_size: Option<String>,
 }
@@ -136,6 +137,11 @@ pub struct Verbosity {
     /// say yet more
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
+
+    /// Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is
+    /// set (auto), always, or never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    pub color: PlotArg,
 
     /// Only errors and losses on standard error: no notices, no summary
     #[arg(short, long)]

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{ReadArgs, Verbosity};
+use super::{
+    number::whole,
+    options::{ReadArgs, Verbosity},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +29,8 @@ pub struct PortsArgs {
     pub netns: Vec<String>,
 
     /// List so many destinations of each namespace; the others are summed up
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10,
+          value_parser = whole::<usize>(0..=u64::MAX))]
     pub limit: usize,
 
     /// Tell who opened connections by this recording (`ephtrace -o json`); - is standard input
@@ -36,6 +40,10 @@ pub struct PortsArgs {
     /// Print data (one JSON object), not text
     #[arg(long)]
     pub json: bool,
+
+    /// All columns and whole lines, however narrow the terminal is
+    #[arg(short, long)]
+    pub wide: bool,
 
     /// How the recording is read.
     #[command(flatten)]

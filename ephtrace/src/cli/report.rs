@@ -18,6 +18,8 @@ Examples:
   ephtrace report ports.ndjson --plot | less
   ephtrace report ports.ndjson --json | jq .verdict.algorithm
   ephtrace report ports.ndjson --html ports.html     a page with charts, one file
+  ephtrace report --compare before.parquet after.parquet
+                                           did the fix work?
   ephtrace report server.pcap --src 192.0.2.7        one client of many
 
 A recording of another tool or system needs one JSON object a line, with the keys
@@ -28,12 +30,18 @@ known).";
 #[derive(Clone, Debug, Default, Args)]
 pub struct ReportArgs {
     /// The recording: of ephtrace, a capture, or a log of another tool; - is standard input
-    #[arg(value_name = "FILE", required_unless_present = "from")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["from", "compare"])]
     pub file: Option<PathBuf>,
 
     /// The same, as other commands take it
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     pub from: Option<PathBuf>,
+
+    /// Did the fix work? Two recordings side by side: failures, search time, verdicts, fullest
+    /// destinations, findings gone and new
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"],
+          conflicts_with_all = ["file", "from", "html", "mode", "plot"])]
+    pub compare: Vec<PathBuf>,
 
     /// Print data (one JSON object), not text
     #[arg(long)]
@@ -47,11 +55,15 @@ pub struct ReportArgs {
     #[arg(long, value_name = "MODE", requires = "html")]
     pub mode: Option<String>,
 
-    /// Draw the ports above the text: on a terminal (auto), always, or never; --plot alone is
-    /// always
+    /// Draw the ports above the text: on a terminal with UTF-8 (auto), always, or never; --plot
+    /// alone is always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
+
+    /// All columns and whole lines, however narrow the terminal is
+    #[arg(short, long)]
+    pub wide: bool,
 
     /// Which assignments to report on.
     #[command(flatten)]

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{
     filter::FilterArgs,
+    number::whole,
     options::{KernelArgs, Verbosity},
 };
 
@@ -24,19 +25,24 @@ pub struct StormArgs {
     pub interval: String,
 
     /// Stop after so many looks
-    #[arg(value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_name = "COUNT", value_parser = whole::<u64>(1..=u64::MAX))]
     pub count: Option<u64>,
 
     /// How many rows to show; 0 for all
-    #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 10)]
+    #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 10,
+          value_parser = whole::<usize>(0..=u64::MAX))]
     pub limit: usize,
 
     /// Print data (one JSON object for each look, with all rows), not tables
     #[arg(long)]
     pub json: bool,
 
+    /// All columns and whole lines, however narrow the terminal is
+    #[arg(short, long)]
+    pub wide: bool,
+
     /// How many rows the kernel keeps room for in each look
-    #[arg(long, value_name = "ROWS", hide = true)]
+    #[arg(long, value_name = "ROWS", hide = true, value_parser = whole::<u32>(0..=u32::MAX.into()))]
     pub rows: Option<u32>,
 
     /// Which assignments to count.

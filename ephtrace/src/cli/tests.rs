@@ -174,7 +174,7 @@ fn every_command_of_the_pages_can_be_typed() {
 fn every_question_has_a_command_and_what_it_said() {
     let page = include_str!("../../../docs/questions.md");
     let questions: Vec<&str> = page.split("\n## ").skip(1).collect();
-    assert_eq!(questions.len(), 13);
+    assert_eq!(questions.len(), 14);
     for text in questions {
         let said = text.split_once("```text\n$ ").map_or("", |(_, rest)| rest);
         let (typed, said) = said.split_once('\n').unwrap_or_default();

@@ -60,6 +60,6 @@ impl From<TopArgs> for TraceArgs {
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && speed >= 0.0 => Ok(speed),
-        _ => Err("it takes a number from 0 on, such as 10 or 0.5".to_owned()),
+        _ => Err("expected a number from 0 on, such as 10 or 0.5".to_owned()),
     }
 }

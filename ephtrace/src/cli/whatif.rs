@@ -2,12 +2,15 @@
 
 use clap::{Args, ValueEnum};
 
-use super::options::Verbosity;
+use super::{
+    number::{number, whole},
+    options::Verbosity,
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   ephtrace whatif                              this host as it is
-  ephtrace whatif --rate 800 --lifetime 0.2    800 connects a second of 200 ms each
+  ephtrace whatif --rate 800 --lifetime 200ms  800 connects a second of 200 ms each
   ephtrace whatif --range 10240-65535 --sources 4
   ephtrace whatif --rate 800 --requests 50     keep-alive: 50 requests a connection
   ephtrace whatif --nat aws --rate 2000        behind an AWS NAT gateway
@@ -22,43 +25,44 @@ pub struct WhatifArgs {
     pub range: Option<String>,
 
     /// How many ports of the range are reserved; without it, as many as here
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=65_536))]
     pub reserved: Option<u32>,
 
     /// How many source addresses connects are spread over
     #[arg(long, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=65536))]
+          value_parser = whole::<u32>(1..=65536))]
     pub sources: u32,
 
     /// How many destinations (address and port) connects are spread over
     #[arg(long, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = whole::<u32>(1..=1_000_000))]
     pub destinations: u32,
 
     /// Requests a second that are to be carried
-    #[arg(long, value_name = "PER-SECOND")]
+    #[arg(long, value_name = "PER-SECOND", value_parser = number)]
     pub rate: Option<f64>,
 
     /// Requests that one connection carries; 1 without keep-alive
-    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = number)]
     pub requests: f64,
 
-    /// How long a connection lives, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1)]
-    pub lifetime: f64,
+    /// How long a connection lives: 0.2 (seconds), 200ms, 1h30m
+    #[arg(long, value_name = "TIME", default_value = "100ms")]
+    pub lifetime: String,
 
     /// Share of the connections that this side closes first, which then wait for 60 seconds
     /// (TIME_WAIT): 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = number)]
     pub closes_first: f64,
 
     /// net.ipv4.tcp_tw_reuse=1: ports in TIME_WAIT can be used again after a second
     #[arg(long)]
     pub tw_reuse: bool,
 
-    /// net.ipv4.tcp_tw_reuse_delay: after so many milliseconds (Linux 6.14 and later)
-    #[arg(long, value_name = "MS", requires = "tw_reuse", default_value_t = 1000)]
-    pub tw_reuse_delay: u32,
+    /// net.ipv4.tcp_tw_reuse_delay (Linux 6.14 and later): a time such as 500ms or 2s; a bare
+    /// number is milliseconds, as the sysctl has it
+    #[arg(long, value_name = "TIME", requires = "tw_reuse", default_value = "1000")]
+    pub tw_reuse_delay: String,
 
     /// A NAT on the way: aws, azure-nat, azure-lb, gcp, or how many ports it has for one
     /// destination and address
@@ -67,7 +71,7 @@ pub struct WhatifArgs {
 
     /// How many addresses the NAT translates to
     #[arg(long, value_name = "N", requires = "nat", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=256))]
+          value_parser = whole::<u32>(1..=256))]
     pub nat_addresses: u32,
 
     /// Print data (one JSON object), not text
@@ -111,7 +115,7 @@ impl std::str::FromStr for Nat {
         }
         match text.parse() {
             Ok(ports @ 1..=65_535) => Ok(Self::Ports(ports)),
-            _ => Err("it takes aws, azure-nat, azure-lb, gcp or a number of ports up to 65535"
+            _ => Err("expected aws, azure-nat, azure-lb, gcp or a number of ports, 1 to 65535"
                 .to_owned()),
         }
     }

@@ -99,10 +99,10 @@ fn pair(
         reason: reason.to_owned(),
     };
     let (warning, critical) =
-        text.split_once(',').ok_or_else(|| wrong("it takes two values, such as the default"))?;
+        text.split_once(',').ok_or_else(|| wrong("expected two values, WARN,CRIT"))?;
     let thresholds = Thresholds { warning: value(warning)?, critical: value(critical)? };
     if thresholds.warning > thresholds.critical {
-        return Err(wrong("the first value warns, so it can't be above the second"));
+        return Err(wrong("expected WARN not above CRIT"));
     }
     Ok(thresholds)
 }
@@ -112,7 +112,7 @@ fn percent(flag: &'static str, text: &str) -> Result<f64, UsageError> {
     number.ok_or_else(|| UsageError::Value {
         flag,
         value: text.to_owned(),
-        reason: "it takes a percentage from 0 to 100".to_owned(),
+        reason: "expected a percentage from 0 to 100".to_owned(),
     })
 }
 

@@ -31,7 +31,10 @@ use crate::{
         facts,
         owners::Owners,
     },
-    output::tables::explain::{Explained, write, write_json},
+    output::{
+        Paper,
+        tables::explain::{Explained, write, write_json},
+    },
     pipeline::rights,
 };
 
@@ -62,7 +65,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     if args.json {
         write_json(&mut text, &explained)?;
     } else {
-        write(&mut text, &explained)?;
+        let paper = Paper::of(&io::stdout(), false);
+        write(&mut text, &explained, paper)?;
+        text = paper.fit(&text);
     }
     let mut out = io::stdout().lock();
     out.write_all(&text)?;

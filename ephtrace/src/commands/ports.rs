@@ -23,7 +23,7 @@ use crate::{
     host::{rights::Rights, snapshot},
     inventory::{Inventory, PastOwners, facts},
     output::{
-        Kind,
+        Kind, Paper,
         tables::{self, storm::write_findings},
         write_object,
     },
@@ -51,11 +51,13 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
         let answer = PortsReport { inventory: &inventory, findings: &found };
         write_object(&mut text, Kind::Ports, &answer)?;
     } else {
-        tables::ports::write(&mut text, &inventory, args.limit)?;
+        let paper = Paper::of(&io::stdout(), args.wide);
+        tables::ports::write(&mut text, &inventory, args.limit, paper)?;
         if !found.is_empty() {
             writeln!(text)?;
-            write_findings(&mut text, &found)?;
+            write_findings(&mut text, &found, paper)?;
         }
+        text = paper.fit(&text);
     }
     let mut out = io::stdout().lock();
     out.write_all(&text)?;

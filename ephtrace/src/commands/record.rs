@@ -52,20 +52,17 @@ impl TryFrom<RecordArgs> for TraceSettings {
     }
 }
 
-/// A size has a large letter (256M), a time a small one (10m).
+/// A size, or a time: `10m` is ten minutes, `10M` a size.
 fn rotation(text: &str) -> Result<Rotate, UsageError> {
-    let flag = "--rotate";
-    let Some(bytes) = parse::bytes(text) else {
-        return match parse::duration(flag, text) {
-            Ok(time) => Ok(Rotate::Time(time)),
-            Err(_) => {
-                Err(bad(text, "it takes a size such as 256M or 2G, or a time such as 10m or 1h"))
-            }
-        };
-    };
-    match bytes {
-        Ok(bytes) if bytes >= MIN_ROTATE_BYTES => Ok(Rotate::Bytes(bytes)),
-        _ => Err(bad(text, "a file has at least 1M")),
+    let size = if text.ends_with('m') { None } else { parse::bytes(text) };
+    match (size, parse::time(text)) {
+        (Some(bytes), _) if bytes >= MIN_ROTATE_BYTES => Ok(Rotate::Bytes(bytes)),
+        (Some(_), _) => Err(bad(text, "expected at least 1M; a bare number is bytes")),
+        (None, Some(time)) if !time.is_zero() => Ok(Rotate::Time(time)),
+        (None, Some(_)) => Err(bad(text, "expected more than 0")),
+        (None, None) => {
+            Err(bad(text, "expected a size such as 256M or 2GiB, or a time such as 10m or 1h30m"))
+        }
     }
 }
 
@@ -135,10 +132,20 @@ mod tests {
         assert_eq!(is("1048576"), Ok(Rotate::Bytes(1 << 20)));
         assert_eq!(is("10m"), Ok(Rotate::Time(Duration::from_mins(10))));
         assert_eq!(is("1h"), Ok(Rotate::Time(Duration::from_hours(1))));
+        assert_eq!(is("1h30m"), Ok(Rotate::Time(Duration::from_mins(90))));
+        assert_eq!(is("1d"), Ok(Rotate::Time(Duration::from_hours(24))));
+        for text in ["1.5GiB", "1536M", "1.5g", "1572864k"] {
+            assert_eq!(is(text), Ok(Rotate::Bytes(3 << 29)), "{text}");
+        }
         for text in ["", "M", "10", "1K", "x", "-1M", "99999999999999999999M", "20000000000G", "0s"]
         {
-            assert!(is(text).unwrap_err().starts_with(&format!("'{text}'")), "{text}");
+            assert!(
+                is(text)
+                    .unwrap_err()
+                    .starts_with(&format!("invalid value '{text}' for '--rotate': expected")),
+                "{text}"
+            );
         }
-        insta::assert_snapshot!(is("often").unwrap_err(), @"'often' is no value for --rotate: it takes a size such as 256M or 2G, or a time such as 10m or 1h");
+        insta::assert_snapshot!(is("often").unwrap_err(), @"invalid value 'often' for '--rotate': expected a size such as 256M or 2GiB, or a time such as 10m or 1h30m");
     }
 }

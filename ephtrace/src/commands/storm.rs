@@ -25,6 +25,7 @@ use crate::{
     host::{clock::Clock, containers::Containers, netns, rights::Account},
     model::{Filter, Hook, losses::Losses},
     output::{
+        Paper,
         stuck::unread,
         tables::storm::{IntervalReport, LOOK, WHOLE, write_findings},
     },
@@ -52,6 +53,8 @@ pub struct StormSettings {
     pub limit: Option<usize>,
     /// Data, not tables.
     pub json: bool,
+    /// All columns and whole lines.
+    pub wide: bool,
     /// Rows that the kernel keeps room for; `None` for as many as its memory bound allows.
     pub rows: Option<u32>,
     /// Which assignments to count.
@@ -70,12 +73,14 @@ impl TryFrom<StormArgs> for StormSettings {
     type Error = UsageError;
 
     fn try_from(args: StormArgs) -> Result<Self, UsageError> {
-        let StormArgs { interval, count, limit, json, rows, filter, kernel, verbosity } = args;
+        let StormArgs { interval, count, limit, json, wide, rows, filter, kernel, verbosity } =
+            args;
         Ok(Self {
             interval: parse_interval(&interval)?,
             count,
             limit: (limit > 0).then_some(limit),
             json,
+            wide,
             rows,
             filter: build_live_filter(&filter)?,
             hook: named_hook(kernel.hook),
@@ -86,18 +91,14 @@ impl TryFrom<StormArgs> for StormSettings {
     }
 }
 
-/// Seconds, as `vmstat` takes them, or a time with its unit.
+/// Seconds, as `vmstat` takes them, or a time with its unit; not too short.
 fn parse_interval(text: &str) -> Result<Duration, UsageError> {
-    let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
-    let interval = match seconds {
-        Some(seconds) => seconds,
-        None => parse::duration("INTERVAL", text)?,
-    };
+    let interval = parse::duration("INTERVAL", text)?;
     if interval < MIN_INTERVAL {
         return Err(UsageError::Value {
             flag: "INTERVAL",
             value: text.to_owned(),
-            reason: "it must be at least 100ms".to_owned(),
+            reason: "expected at least 100ms".to_owned(),
         });
     }
     Ok(interval)
@@ -191,9 +192,12 @@ impl<'a> Storm<'a> {
         if self.settings.json {
             look.write_json(&mut out)?;
         } else {
-            look.write_text(&mut out, self.settings.limit)?;
-            write_findings(&mut out, &self.new_ones(&found))?;
-            writeln!(out)?;
+            let paper = Paper::of(&out, self.settings.wide);
+            let mut text = Vec::new();
+            look.write_text(&mut text, self.settings.limit, paper)?;
+            write_findings(&mut text, &self.new_ones(&found), paper)?;
+            writeln!(text)?;
+            out.write_all(&paper.fit(&text))?;
         }
         Ok(out.flush()?)
     }
@@ -234,11 +238,16 @@ impl<'a> Storm<'a> {
         if self.settings.json && is_read {
             look.write_json(&mut out)?;
         } else {
-            look.write_text(&mut out, self.settings.limit)?;
-            write_findings(&mut out, found)?;
+            let wide = self.settings.wide;
+            let (stdout, stderr) = (io::stdout(), io::stderr());
+            let paper = if is_read { Paper::of(&stdout, wide) } else { Paper::of(&stderr, wide) };
+            let mut text = Vec::new();
+            look.write_text(&mut text, self.settings.limit, paper)?;
+            write_findings(&mut text, found, paper)?;
             for (stage, lost) in losses.stages().into_iter().filter(|(_, lost)| *lost > 0) {
-                writeln!(out, "lost: {lost} assignments are not in these numbers ({stage})")?;
+                writeln!(text, "lost: {lost} assignments are not in these numbers ({stage})")?;
             }
+            out.write_all(&paper.fit(&text))?;
         }
         Ok(out.flush()?)
     }
@@ -263,8 +272,8 @@ mod tests {
     fn intervals_are_seconds_or_times() {
         let ms = |text| parse_interval(text).map(|interval| interval.as_millis()).ok();
         assert_eq!(
-            ["1", "0.5", "250ms", "2m"].map(ms),
-            [Some(1000), Some(500), Some(250), Some(120_000)]
+            ["1", "0.5", "250ms", "2m", "1h30m"].map(ms),
+            [Some(1000), Some(500), Some(250), Some(120_000), Some(5_400_000)]
         );
         assert_eq!(["0", "0.01", "-1", "x", "nan", "1e300"].map(ms), [None; 6]);
     }

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Result;
 use serde::Serialize;
 
-use super::settings::UsageError;
+use super::settings::{UsageError, parse};
 use crate::{
     analyse::capacity::{Ceiling, Setup},
     cli::{Nat, Preset, WhatifArgs},
@@ -117,6 +117,7 @@ impl Here {
 
 fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Estimate, UsageError> {
     check(args)?;
+    let lifetime_s = lifetime_s(args)?;
     let nat = args.nat.map(nat_defaults);
     let mut assumptions = Vec::new();
     let all = range(args, here, &mut assumptions)?.len();
@@ -126,13 +127,9 @@ fn answer(args: &WhatifArgs, here: Option<Here>) -> Result<Estimate, UsageError>
         ports: all.saturating_sub(reserved),
         sources: args.sources,
         destinations: args.destinations,
-        lifetime_s: args.lifetime,
+        lifetime_s,
         closes_first: args.closes_first,
-        time_wait_s: if args.tw_reuse {
-            f64::from(args.tw_reuse_delay) / 1000.0
-        } else {
-            TIME_WAIT_S
-        },
+        time_wait_s: if args.tw_reuse { reuse_delay_s(&args.tw_reuse_delay)? } else { TIME_WAIT_S },
         requests_per_second: args.rate,
         requests_per_connection: args.requests,
         nat_ports: nat.as_ref().map(|nat| nat.ports),
@@ -151,16 +148,10 @@ fn check(args: &WhatifArgs) -> Result<(), UsageError> {
         Err(UsageError::Value { flag, value: value.to_string(), reason: reason.to_owned() })
     };
     if !(args.closes_first >= 0.0 && args.closes_first <= 1.0) {
-        return wrong("--closes-first", args.closes_first, "a share is from 0 to 1");
-    }
-    if !(args.lifetime >= 0.0 && args.lifetime.is_finite()) {
-        return wrong("--lifetime", args.lifetime, "it takes seconds");
-    }
-    if args.lifetime == 0.0 && args.closes_first == 0.0 {
-        return wrong("--lifetime", args.lifetime, "a connection takes some time");
+        return wrong("--closes-first", args.closes_first, "expected 0 to 1");
     }
     if !(args.requests >= 1.0 && args.requests.is_finite()) {
-        return wrong("--requests", args.requests, "a connection carries one at least");
+        return wrong("--requests", args.requests, "expected 1 or more");
     }
     if let Some(nat) = args.nat
         && let addresses @ 2.. = args.nat_addresses
@@ -176,9 +167,28 @@ fn check(args: &WhatifArgs) -> Result<(), UsageError> {
     }
     match args.rate {
         Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
-            wrong("--rate", rate, "it takes requests a second")
+            wrong("--rate", rate, "expected more than 0")
         }
         _ => Ok(()),
+    }
+}
+
+fn lifetime_s(args: &WhatifArgs) -> Result<f64, UsageError> {
+    let (flag, text) = ("--lifetime", &args.lifetime);
+    let wrong =
+        |reason: &str| UsageError::Value { flag, value: text.clone(), reason: reason.to_owned() };
+    let seconds = parse::time(text).ok_or_else(|| wrong(parse::TIME))?.as_secs_f64();
+    if seconds == 0.0 && args.closes_first == 0.0 {
+        return Err(wrong("expected more than 0: nothing else keeps a port here"));
+    }
+    Ok(seconds)
+}
+
+/// A bare number is milliseconds, as in the sysctl.
+fn reuse_delay_s(text: &str) -> Result<f64, UsageError> {
+    match text.parse::<u32>() {
+        Ok(ms) => Ok(f64::from(ms) / 1000.0),
+        Err(_) => Ok(parse::duration("--tw-reuse-delay", text)?.as_secs_f64()),
     }
 }
 
@@ -195,7 +205,7 @@ fn range(
                 UsageError::Value {
                     flag: "--range",
                     value: text.clone(),
-                    reason: "it takes two ports, such as 10240-65535".to_owned(),
+                    reason: "expected two ports from 1 to 65535, such as 10240-65535".to_owned(),
                 }
             })?
         }
@@ -288,106 +298,4 @@ impl Estimate {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-    use insta::assert_snapshot;
-
-    use super::*;
-    use crate::cli::{Cli, Command};
-
-    const HERE: Here = Here { range: PortRange::new(32_768, 60_999), reserved: 232 };
-
-    fn ask(line: &str) -> Result<Estimate, UsageError> {
-        let words = format!("ephtrace whatif {line}");
-        let command = Cli::parse_from(words.split_whitespace()).into_command();
-        let Command::Whatif(args) = command else { panic!("not whatif") };
-        answer(&args, Some(HERE))
-    }
-
-    fn text(line: &str) -> String {
-        let mut text = Vec::new();
-        ask(line).unwrap().write_text(&mut text).unwrap();
-        String::from_utf8(text).unwrap()
-    }
-
-    #[test]
-    fn this_host_as_it_is() {
-        assert_snapshot!(text("--lifetime 0"), @r##"
-        the ports carry 467 connections a second for ever; up to 233 no connect searches long
-
-        ports for all destinations together           28000
-        a connection takes one up for                  60.0 s
-        connections a second, at most                 466.7
-          without long searches (half mark)           233.3
-
-        assumed:
-          range 32768 to 60999
-          232 ports of the range are reserved
-          a connection lives 0 s; in 100 of 100 this side closes first, and the port waits 60 s more
-          the load is even: no bursts, no ports bound by others
-        "##);
-    }
-
-    #[test]
-    fn behind_a_nat() {
-        assert_snapshot!(text("--rate 800 --requests 10 --nat azure --sources 4"), @"
-        no: 4808 ports would be in use, and there are 1024; the NAT's ports run out after about 13 s
-
-        ports for all destinations together            1024
-        a connection takes one up for                  60.1 s
-        connections a second, at most                  17.0
-          without long searches (half mark)            17.0
-        requests a second, at most                    170.4
-
-        assumed:
-          range 32768 to 60999
-          232 ports of the range are reserved
-          a connection lives 0.1 s; in 100 of 100 this side closes first, and the port waits 60 s more
-          each source address is used equally, by bind() with IP_BIND_ADDRESS_NO_PORT
-          the NAT has 1024 ports for one destination, used by this host alone, and keeps each for 60 s behind its connection, whoever closed first (Azure gives an instance 1,024 in pools of up to 50)
-          the load is even: no bursts, no ports bound by others
-        ");
-    }
-
-    #[test]
-    fn addresses_and_waits_of_a_nat_count() {
-        let per_second = |line| ask(line).unwrap().ceiling.connections_per_second;
-        let one = per_second("--lifetime 0 --tw-reuse --nat aws");
-        let three = per_second("--lifetime 0 --tw-reuse --nat aws --nat-addresses 3");
-        assert!((one - 55_000.0 / 60.0).abs() < 1e-9, "{one}");
-        assert!((three - 3.0 * one).abs() < 1e-9, "{three}");
-        let gcp = per_second("--lifetime 0 --nat gcp");
-        assert!((gcp - 64.0 / 120.0).abs() < 1e-9, "{gcp}");
-        let quick = per_second("--lifetime 0 --tw-reuse --tw-reuse-delay 100");
-        assert!((quick - 28_000.0 / 0.1).abs() < 1e-6, "{quick}");
-    }
-
-    #[test]
-    fn verdicts_say_yes_slowly_and_no() {
-        let verdict = |line| ask(line).unwrap().verdict;
-        assert_snapshot!(verdict("--lifetime 0 --rate 100"), @"yes: 6000 of 28000 ports in use (21 %)");
-        assert_snapshot!(verdict("--lifetime 0 --rate 400"), @"yes, but slowly: 24000 of 28000 ports in use (86 %), beyond the half mark each connect searches through half of the range");
-        assert_snapshot!(verdict("--lifetime 0 --rate 700"), @"no: 42000 ports would be in use, and there are 28000; the ports run out after about 40 s");
-        assert_snapshot!(verdict("--lifetime 0 --rate 700 --tw-reuse"), @"yes: 700 of 28000 ports in use (2 %)");
-        assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 6005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
-        assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 6005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
-        assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate \
-                                  1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
-    }
-
-    #[test]
-    fn what_can_t_be_meant_is_refused() {
-        for line in [
-            "--closes-first 2",
-            "--lifetime=-1",
-            "--requests 0",
-            "--rate 0",
-            "--range 9-1",
-            "--nat aws --nat-addresses 9",
-            "--nat gcp --nat-addresses 2",
-        ] {
-            assert!(ask(line).is_err(), "{line}");
-        }
-        assert!(ask("--lifetime 0 --closes-first 0").is_err());
-    }
-}
+mod tests;

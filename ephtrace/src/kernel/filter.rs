@@ -16,7 +16,7 @@ use crate::model::{
 
 /// A filter has more values than the kernel half compares.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("{flag} takes at most {limit} values, not {given}: {advice}")]
+#[error("too many values for '{flag}': expected at most {limit}, not {given}; {advice}")]
 pub struct TooManyValues {
     /// The flag, with its dashes.
     pub flag: &'static str,

@@ -29,6 +29,8 @@ pub enum Kind {
     Check,
     /// `report --json`: a recording, judged
     Report,
+    /// `report --compare --json`: two recordings side by side
+    Comparison,
     /// `doctor --json`: what this kernel and user allow
     Doctor,
     /// `whatif --json`: what a set-up can carry
@@ -48,6 +50,7 @@ impl Kind {
             Self::Explain => "explain",
             Self::Check => "check",
             Self::Report => "report",
+            Self::Comparison => "comparison",
             Self::Doctor => "doctor",
             Self::Whatif => "whatif",
         }

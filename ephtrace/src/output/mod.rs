@@ -8,11 +8,13 @@ pub(crate) mod human_duration;
 pub mod kind;
 pub mod notices;
 pub mod page;
+pub mod paper;
 pub mod screen;
 pub mod sink;
 pub mod stream;
 pub mod stuck;
 pub mod summary;
+mod table;
 pub mod tables;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,8 @@ pub use self::{
     files::PendingFile,
     kind::{Kind, write_object},
     notices::Notices,
-    screen::{Plot, Screen},
+    paper::Paper,
+    screen::{Plot, Screen, set_colour},
     sink::Sink,
     stream::{
         Format, build,

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
+    paper::Paper,
     screen::{Plot, Screen},
     summary::words,
 };
@@ -13,6 +14,7 @@ pub struct Notices {
     out: Box<dyn Write>,
     quiet: bool,
     plot: Plot,
+    is_wide: bool,
     told: Losses,
 }
 
@@ -30,13 +32,25 @@ pub(crate) struct Loss {
 impl Notices {
     /// Writes to `out`; the summary only if not `quiet`.
     pub fn new(out: impl Write + 'static, quiet: bool) -> Self {
-        Self { out: Box::new(out), quiet, plot: Plot::Never, told: Losses::default() }
+        Self {
+            out: Box::new(out),
+            quiet,
+            plot: Plot::Never,
+            is_wide: false,
+            told: Losses::default(),
+        }
     }
 
     /// The same with plots of the size of standard error.
     #[must_use]
     pub fn with_plots(self, plot: Plot) -> Self {
         Self { plot, ..self }
+    }
+
+    /// The same with whole lines, however narrow the terminal is.
+    #[must_use]
+    pub fn wide(self, is_wide: bool) -> Self {
+        Self { is_wide, ..self }
     }
 
     /// Whether the summary is left out.
@@ -76,8 +90,9 @@ impl Notices {
             if let Some(screen) = Screen::of(&io::stderr(), self.plot) {
                 let _ = words::plots(&mut text, summary, screen);
             }
-            let _ = words::write(&mut text, summary);
-            let _ = self.out.write_all(&text);
+            let paper = Paper::of(&io::stderr(), self.is_wide);
+            let _ = words::write(&mut text, summary, paper);
+            let _ = self.out.write_all(&paper.fit(&text));
             let _ = self.out.flush();
         }
     }

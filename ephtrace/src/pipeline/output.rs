@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::settings::TraceSettings;
 use crate::model::escape::shown;
 use crate::output::{
-    self, Notices, Sink,
+    self, Events, Notices, Paper, Sink,
     stream::parquet::{Fact, PreparedRecording},
 };
 
@@ -31,7 +31,12 @@ impl Output {
     ) -> Result<Box<dyn Sink>> {
         let sink = match self {
             Self::Events(output) => output.begin().map(|file| {
-                output::build(settings.format, &settings.view, started_ns, file, io::stderr())
+                let paper = match &file {
+                    Events::Stdout(stdout) => Paper::of(stdout, settings.view.wide),
+                    Events::File(_) => Paper::default(),
+                };
+                let view = (&settings.view, paper);
+                output::build(settings.format, view, started_ns, file, io::stderr())
             }),
             Self::Recording(prepared) => {
                 prepared.begin(facts()).map(|sink| Box::new(sink) as Box<dyn Sink>)

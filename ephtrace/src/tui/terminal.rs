@@ -13,12 +13,16 @@ use std::{
 };
 
 use log::LevelFilter;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{Signal, raise},
+};
 use ratatui::{
     DefaultTerminal,
     crossterm::{
         event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
-        terminal::disable_raw_mode,
+        execute,
+        terminal::{EnterAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
 };
 
@@ -93,12 +97,30 @@ impl Terminal {
         // On a terminal that was closed, crossterm would read nothing for ever.
         while inputs.len() < MAX_KEYS && !is_gone() && event::poll(Duration::ZERO)? {
             match event::read()? {
+                Event::Key(key) if translate(key) == Some(Key::Ctrl('z')) => {
+                    self.suspend()?;
+                    inputs.push(Input::Resize);
+                }
                 Event::Key(key) => inputs.extend(translate(key).map(Input::Key)),
                 Event::Resize(..) => inputs.push(Input::Resize),
                 _ => {}
             }
         }
         if is_gone() { Err(gone()) } else { Ok(inputs) }
+    }
+
+    /// Gives the terminal back and stops, as Ctrl-Z does elsewhere; takes it again once the shell
+    /// lets the process go on (`fg`). Events that find no room in the ring meanwhile are counted as
+    /// lost.
+    fn suspend(&mut self) -> io::Result<()> {
+        ratatui::try_restore()?;
+        IS_TAKEN.store(false, Ordering::Relaxed);
+        // Not by `kill`, which the sandbox of readers refuses.
+        raise(Signal::SIGTSTP)?;
+        IS_TAKEN.store(true, Ordering::Relaxed);
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen)?;
+        self.terminal.clear()
     }
 
     /// Draws the view.

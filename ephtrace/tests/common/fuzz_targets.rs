@@ -19,7 +19,7 @@ use ephtrace::{
         symbols,
     },
     output::{
-        Screen,
+        Paper, Screen,
         stream::parquet::{Journal, journal_path},
     },
     pipeline::settings::TraceSettings,
@@ -59,7 +59,8 @@ fn ndjson(bytes: &[u8]) {
         && let Ok(report) = report::read(recording, &mut sink())
     {
         let screen = Screen { width: 80, colour: true };
-        let _ = report.write_text(&mut sink(), Some(screen));
+        let _ =
+            report.write_text(&mut sink(), Some(screen), Paper { columns: Some(60), colour: true });
         let _ = report.write_json(&mut sink());
     }
 }

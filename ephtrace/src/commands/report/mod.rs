@@ -10,6 +10,7 @@
 //! [`MAX_DESTINATIONS`](crate::analyse::destinations::MAX_DESTINATIONS),
 //! [`MAX_PROCESSES`](crate::analyse::processes::MAX_PROCESSES).
 
+mod compare;
 mod page;
 mod reading;
 mod run;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
     model::{Assignment, LeftOut, filter::Filter},
-    output::{Kind, Screen, Watch, printable, summary::words, write_object},
+    output::{Kind, Paper, Screen, Watch, printable, summary::words, write_object},
     pipeline::{input::Input, replay::Replay, stages::Stages},
     replay::{MaxMemory, Recording, sorting::Reach},
 };
@@ -39,7 +39,12 @@ pub struct Report {
 
 impl Report {
     /// For people, with plots if there is a screen to draw them on.
-    pub fn write_text(&self, out: &mut impl Write, screen: Option<Screen>) -> io::Result<()> {
+    pub fn write_text(
+        &self,
+        out: &mut impl Write,
+        screen: Option<Screen>,
+        paper: Paper,
+    ) -> io::Result<()> {
         if let Some(screen) = screen {
             words::plots(out, &self.summary, screen)?;
         }
@@ -47,7 +52,7 @@ impl Report {
         printable(&mut source, &self.source);
         out.write_all(&source)?;
         write!(out, ": ")?;
-        words::write(out, &self.summary)?;
+        words::write(out, &self.summary, paper)?;
         let lines = self.left_out.lines().into_iter().chain(self.notes.iter().cloned());
         lines.into_iter().try_for_each(|line| writeln!(out, "{line}"))
     }

@@ -7,18 +7,21 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{page, reading::read_in_order};
+use super::{compare, page, reading::read_in_order};
 use crate::{
     cli::ReportArgs,
     commands::settings::{build_recorded_filter, parse},
     model::{Assignment, filter::Filter},
-    output::Screen,
+    output::{Paper, Screen},
     pipeline::sandbox,
 };
 
 /// Reads the recording, and writes the report to standard output, or as a page to a file; what
 /// can't be read is said on standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
+    if let [before, after] = args.compare.as_slice() {
+        return compare::run(args, before, after);
+    }
     let path = args.recording();
     let from = (&*path, parse::max_memory(&args.read)?);
     let filter = build_recorded_filter(&args.filter)?;
@@ -42,8 +45,10 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     }
     if !args.json {
         let mut text = Vec::new();
-        report.write_text(&mut text, Screen::of(&io::stdout(), args.plot.into()))?;
-        out.write_all(&text)?;
+        let screen = Screen::of(&io::stdout(), args.plot.into());
+        let paper = Paper::of(&io::stdout(), args.wide);
+        report.write_text(&mut text, screen, paper)?;
+        out.write_all(&paper.fit(&text))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

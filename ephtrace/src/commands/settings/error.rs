@@ -10,23 +10,26 @@ use crate::{kernel::filter::TooManyValues, model::escape::escape_for_terminal as
 #[derive(Debug, Error)]
 pub enum UsageError {
     /// A value has not the form that its flag takes.
-    #[error("'{}' is no value for {flag}: {}", escape(value), escape(reason))]
+    #[error("invalid value '{}' for '{flag}': {}", escape(value), escape(reason))]
     Value {
         /// The flag, with its dashes.
         flag: &'static str,
         /// What was typed.
         value: String,
-        /// What is wrong with it, or what it should look like.
+        /// What was expected, or what is wrong with it.
         reason: String,
     },
     /// A filter has more values than the kernel half compares.
     #[error(transparent)]
     TooMany(#[from] TooManyValues),
     /// There is no terminal to draw on.
-    #[error("top draws on a terminal, and standard output is none; `ephtrace trace` writes lines")]
+    #[error(
+        "top needs a terminal that it can draw on: standard output is none, or TERM is 'dumb'; \
+         `ephtrace trace` writes lines"
+    )]
     NoTerminal,
     /// A name stands for nothing on this machine.
-    #[error("{flag} {}: {}; {advice}", escape(name), escape(reason))]
+    #[error("invalid value '{}' for '{flag}': {}; {advice}", escape(name), escape(reason))]
     Unknown {
         /// The flag, with its dashes.
         flag: &'static str,

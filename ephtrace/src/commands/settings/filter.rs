@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ephtrace_common::bounds;
 
-use super::{error::UsageError, lookup, parse};
+use super::{error::UsageError, lookup, parse, ports};
 use crate::{
     cli::{FilterArgs, HookArg},
     host::snapshot::{Named, Which},
@@ -23,15 +23,15 @@ pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
 
 /// What was asked for, however many values that takes.
 fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
-    let ports = |flag, texts: &[String]| each(texts, |text| parse::ports(flag, text));
+    let port_ranges = |flag, texts: &[String]| each(texts, |text| ports::ports(flag, text));
     let networks = |flag, texts: &[String]| each(texts, |text| parse::network(flag, text));
     let origins: Vec<Origin> = args.origin.iter().map(|arg| arg.0).collect();
     Ok(Filter {
         pids: args.pid.iter().copied().collect(),
         uids: each(&args.uid, |user| lookup::uid(user))?,
         comms: each(&args.comm, |name| parse::comm("--comm", name))?,
-        dports: ports("--port", &args.port)?,
-        lports: ports("--lport", &args.lport)?,
+        dports: port_ranges("--port", &args.port)?,
+        lports: port_ranges("--lport", &args.lport)?,
         dst: networks("--dst", &args.dst)?,
         src: networks("--src", &args.src)?,
         netns: each(&args.netns, |name| lookup::netns(name))?,

@@ -8,6 +8,7 @@ mod error;
 mod filter;
 mod lookup;
 pub(super) mod parse;
+pub(super) mod ports;
 mod question;
 
 pub(super) use self::filter::{build_live_filter, build_recorded_filter, named_hook, which};

@@ -1,11 +1,16 @@
 //! From text to value, where the text alone is enough. Pure.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use jiff::SpanRelativeTo;
 
 use super::error::UsageError;
 use crate::{
     cli::ReadArgs,
-    model::{Comm, PortRange, filter::Network},
+    model::{Comm, filter::Network},
     pipeline::settings::{MAX_RING_BYTES, MIN_RING_BYTES},
     replay::MaxMemory,
 };
@@ -14,47 +19,40 @@ fn bad(flag: &'static str, value: &str, reason: impl Into<String>) -> UsageError
     UsageError::Value { flag, value: value.to_owned(), reason: reason.into() }
 }
 
-/// A port or a range of ports: `80`, `8000-8100`.
-pub(in crate::commands) fn ports(flag: &'static str, text: &str) -> Result<PortRange, UsageError> {
-    let (low, high) = text.split_once('-').unwrap_or((text, text));
-    let port = |text: &str| text.trim().parse::<u16>();
-    let (Ok(low), Ok(high)) = (port(low), port(high)) else {
-        return Err(bad(
-            flag,
-            text,
-            "it takes a port (80) or a range (8000-8100), each from 0 to 65535",
-        ));
-    };
-    if low > high {
-        return Err(bad(flag, text, format!("the range is empty; {high}-{low}?")));
-    }
-    Ok(PortRange { low, high })
-}
-
 /// An address or a network: `10.0.0.0/8`, `2001:db8::1`. Bits behind the prefix are ignored.
 pub(in crate::commands) fn network(flag: &'static str, text: &str) -> Result<Network, UsageError> {
     let (addr, length) = match text.split_once('/') {
         Some((addr, length)) => (addr, Some(length)),
         None => (text, None),
     };
-    let Ok(addr) = addr.trim().parse::<IpAddr>() else {
-        return Err(bad(
-            flag,
-            text,
-            "it takes an address, or a network such as 10.0.0.0/8 or 2001:db8::/32",
-        ));
+    // Brackets are what IPv6 addresses have in front of ports.
+    let bare = addr.trim();
+    let bare = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(bare);
+    let Ok(addr) = bare.parse::<IpAddr>() else {
+        let with_port = addr.trim().parse::<SocketAddr>();
+        return Err(bad(flag, text, with_port.map_or_else(|_| NETWORK.to_owned(), about_port)));
     };
     let bits: u8 = if addr.is_ipv4() { 32 } else { 128 };
     let length = length.map_or(Some(bits), |length| length.trim().parse().ok());
     length
         .and_then(|length| Network::new(addr, length))
-        .ok_or_else(|| bad(flag, text, format!("the prefix length is a number from 0 to {bits}")))
+        .ok_or_else(|| bad(flag, text, format!("expected a prefix length from 0 to {bits}")))
+}
+
+const NETWORK: &str = "expected an address, or a network such as 10.0.0.0/8 or 2001:db8::/32";
+
+fn about_port(addr: SocketAddr) -> String {
+    format!(
+        "expected no port here; type {} and, for the destination's, --port {}",
+        addr.ip(),
+        addr.port()
+    )
 }
 
 /// Name of a process, at most as long as the kernel keeps it.
 pub(in crate::commands) fn comm(flag: &'static str, text: &str) -> Result<Comm, UsageError> {
     if text.is_empty() || text.contains('\0') {
-        return Err(bad(flag, text, "it takes the name of a process, as in /proc/PID/comm"));
+        return Err(bad(flag, text, "expected the name of a process, as in /proc/PID/comm"));
     }
     if text.len() > 15 {
         let cut: String = text.char_indices().filter(|(i, _)| *i < 15).map(|(_, c)| c).collect();
@@ -64,29 +62,45 @@ pub(in crate::commands) fn comm(flag: &'static str, text: &str) -> Result<Comm, 
     Ok(Comm::new(text))
 }
 
-/// A length of time: `100us`, `1.5ms`, `2m 30s`.
+/// A length of time above zero: `10` (seconds), `100us`, `1.5h`, `1h30m`, `1d`.
 pub(in crate::commands) fn duration(
     flag: &'static str,
     text: &str,
 ) -> Result<Duration, UsageError> {
-    let wanted = "it takes a number with its unit, such as 100us, 1ms, 30s or 5m";
-    let parsed = text.parse::<jiff::SignedDuration>().map_err(|_| bad(flag, text, wanted))?;
-    match Duration::try_from(parsed) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(bad(flag, text, "it must be more than nothing")),
+    match time(text) {
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        Some(_) => Err(bad(flag, text, "expected more than 0")),
+        None => Err(bad(flag, text, TIME)),
     }
 }
 
-/// A number of bytes: `4096`, `256M`, `2G`. `None` if it is no number, an error if it is too large.
-pub(in crate::commands) fn bytes(text: &str) -> Option<Result<u64, TooLarge>> {
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
-        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1),
+/// What a time looks like.
+pub(in crate::commands) const TIME: &str =
+    "expected a time such as 10 (seconds), 100us, 1.5h, 1h30m or 1d, up to 100 years";
+
+/// No clock is asked to go further.
+const LONGEST: Duration = Duration::from_hours(24 * 36_525);
+
+/// A length of time, zero included. A bare number is seconds; a day has 24 hours.
+pub(in crate::commands) fn time(text: &str) -> Option<Duration> {
+    let scaled = |number: &str, unit: f64| {
+        Some(Duration::try_from_secs_f64(number.trim().parse::<f64>().ok()? * unit).ok())
     };
-    let number = digits.parse::<u64>().ok()?;
-    Some(number.checked_mul(unit).ok_or(TooLarge))
+    let number = scaled(text, 1.0).or_else(|| scaled(text.strip_suffix('d')?, 86_400.0));
+    let duration = if let Some(duration) = number {
+        duration?
+    } else {
+        let span = text.parse::<jiff::Span>().ok()?;
+        let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        Duration::try_from(duration).ok()?
+    };
+    (duration <= LONGEST).then_some(duration)
+}
+
+/// A number of bytes: `4096`, `64k`, `256M`, `1.5GiB`. Units are powers of 1024, with or without
+/// `iB` or `B`. `None` if it is none that 64 bits can count.
+pub(in crate::commands) fn bytes(text: &str) -> Option<u64> {
+    parse_size::Config::new().with_binary().parse_size(text).ok()
 }
 
 /// Who may read and write a file, in octal: `640`, `0640`.
@@ -97,15 +111,11 @@ pub(in crate::commands) fn mode(flag: &'static str, text: &str) -> Result<u32, U
         _ => Err(bad(
             flag,
             text,
-            "it takes up to three octal digits, for the owner, the group and others: 4 may read, \
+            "expected up to three octal digits, for the owner, the group and others: 4 may read, \
              2 write, 6 both, such as 640",
         )),
     }
 }
-
-/// More bytes than 64 bits can count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::commands) struct TooLarge;
 
 /// Nobody runs a file that ephtrace writes.
 const READ_AND_WRITE: u32 = 0o666;
@@ -114,28 +124,17 @@ const READ_AND_WRITE: u32 = 0o666;
 pub(in crate::commands) fn max_memory(read: &ReadArgs) -> Result<MaxMemory, UsageError> {
     let Some(text) = &read.max_memory else { return Ok(MaxMemory::default()) };
     let flag = "--max-memory";
-    match bytes(&text.to_ascii_uppercase()) {
-        None => Err(bad(flag, text, "it takes a number of bytes, such as 512M or 2G")),
-        Some(Ok(bytes)) => MaxMemory::new(bytes).ok_or_else(|| {
-            let least = MaxMemory::LEAST_BYTES >> 20;
-            bad(flag, text, format!("ephtrace itself takes most of that; at least {least}M"))
-        }),
-        Some(Err(TooLarge)) => Err(bad(flag, text, "no machine has as much")),
-    }
+    let bytes = bytes(text).ok_or_else(|| bad(flag, text, "expected a size such as 512M or 2GiB"));
+    MaxMemory::new(bytes?).ok_or_else(|| {
+        let least = MaxMemory::LEAST_BYTES >> 20;
+        bad(flag, text, format!("expected at least {least}M: ephtrace itself takes most of that"))
+    })
 }
 
 /// Size of the ring buffer, rounded up to what the kernel takes.
 pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageError> {
-    let bytes = match bytes(&text.to_ascii_uppercase()) {
-        Some(Ok(bytes)) => u32::try_from(bytes).ok(),
-        _ => None,
-    };
-    match bytes {
+    match bytes(text).and_then(|bytes| u32::try_from(bytes).ok()) {
         Some(bytes @ 1..=MAX_RING_BYTES) => Ok(bytes.max(MIN_RING_BYTES).next_power_of_two()),
-        _ => Err(bad(
-            flag,
-            text,
-            "it takes a number of bytes up to 1024M, with or without suffix K or M",
-        )),
+        _ => Err(bad(flag, text, "expected a size up to 1024M, such as 64k or 8M")),
     }
 }

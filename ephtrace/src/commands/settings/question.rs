@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::error::UsageError;
+use super::{error::UsageError, ports};
 use crate::inventory::explain::{Question, Shortage, Transport};
 
 /// What `explain` can be asked.
@@ -42,7 +42,7 @@ pub(in crate::commands) fn question(words: &[String]) -> Result<Asked, UsageErro
             }
             Ok(Asked::About(Question::Tuple { from, to }))
         }
-        _ => Err(bad("it takes ADDRESS:PORT, FROM TO, :PORT, or the name of an error")),
+        _ => Err(bad("expected ADDRESS:PORT, FROM TO, :PORT, or the name of an error")),
     }
 }
 
@@ -66,23 +66,21 @@ fn local_port(text: &str) -> Result<Question, String> {
         Some((port, "udp")) => (port, Some(Transport::Udp)),
         Some((_, other)) => return Err(format!("'{other}' is neither tcp nor udp")),
     };
-    let port = port.parse().ok().filter(|&port| port != 0);
-    let port = port.ok_or("a port is a number from 1 to 65535")?;
-    Ok(Question::Port { port, transport })
+    Ok(Question::Port { port: ports::port(port)?, transport })
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let numeric = text.replacen("localhost:", "127.0.0.1:", 1);
-    let addr: SocketAddr = numeric.parse().map_err(|_| {
+    let wrong = || {
         format!(
-            "'{text}' is no ADDRESS:PORT such as 10.0.0.5:5432 or [2001:db8::5]:443; \
-             `getent hosts NAME` tells the address of a name"
+            "'{text}' is no ADDRESS:PORT such as 10.0.0.5:5432, [2001:db8::5]:443 or \
+             localhost:https; `getent hosts NAME` tells the address of a name"
         )
-    })?;
-    if addr.port() == 0 {
-        return Err(format!("'{text}': port 0 is no port"));
-    }
-    Ok(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let host = if host == "localhost" { "127.0.0.1" } else { host };
+    // Port 1 stands in: whether the address is one comes first.
+    let addr: SocketAddr = format!("{host}:1").parse().map_err(|_| wrong())?;
+    Ok(SocketAddr::new(addr.ip().to_canonical(), ports::port(port)?))
 }
 
 #[cfg(test)]
@@ -124,7 +122,9 @@ mod tests {
             ("10.0.0.2:1 [::1]:2", "IPv6"),
             ("0.0.0.0:1 10.0.0.1:2", "ip route get"),
             ("EBUSY", "ADDRESS:PORT"),
-            ("10.0.0.5:0", "port 0"),
+            ("10.0.0.5:0", "1 to 65535"),
+            ("10.0.0.5:no-such", "a service (https)"),
+            ("::1:443", "[2001:db8::5]:443"),
             ("1 2 3", "FROM TO"),
         ] {
             let error = ask(words).unwrap_err();

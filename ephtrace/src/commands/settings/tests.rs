@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 use clap::Parser as _;
 use proptest::prelude::*;
 
-use super::{lookup, parse, *};
+use super::{lookup, parse, ports, *};
 use crate::{
     cli::{Cli, Command},
     host::mounts::cgroup2_mount,
@@ -104,7 +104,7 @@ proptest! {
 
     #[test]
     fn nothing_that_is_typed_panics(text in "\\PC{0,20}") {
-        let _ = parse::ports("-P", &text);
+        let _ = ports::ports("-P", &text);
         let _ = parse::network("--dst", &text);
         let _ = parse::comm("-c", &text);
         let _ = parse::duration("--duration", &text);
@@ -116,8 +116,55 @@ proptest! {
     fn ports_as_written(a: u16, b: u16) {
         let range = PortRange::new(a.min(b), a.max(b));
         let text = range.to_string();
-        prop_assert_eq!(parse::ports("-P", &text).unwrap(), range);
+        prop_assert_eq!(ports::ports("-P", &text).unwrap(), range);
     }
+}
+
+#[test]
+fn times_as_people_type_them() {
+    for (text, ms) in [
+        ("10", 10_000),
+        ("0.5", 500),
+        ("10s", 10_000),
+        ("10 s", 10_000),
+        ("250ms", 250),
+        ("100000us", 100),
+        ("1h30m", 5_400_000),
+        ("1h 30m", 5_400_000),
+        ("2m 30s", 150_000),
+        ("1.5h", 5_400_000),
+        ("1d", 86_400_000),
+        ("1.5d", 129_600_000),
+        ("1d12h", 129_600_000),
+        ("1w", 604_800_000),
+    ] {
+        assert_eq!(parse::time(text), Some(Duration::from_millis(ms)), "{text}");
+    }
+    assert_eq!(parse::time("0"), Some(Duration::ZERO));
+    for text in ["", "s", "-1", "-1s", "1h ago", "x", "nan", "inf", "1e300", "1e18", "1mo", "101y"]
+    {
+        assert_eq!(parse::time(text), None, "{text}");
+    }
+}
+
+#[test]
+fn each_option_that_takes_a_time_takes_all_of_its_forms() {
+    for (text, seconds) in [("10", 10), ("90s", 90), ("1h30m", 5400), ("1d", 86_400)] {
+        let time = Some(Duration::from_secs(seconds));
+        assert_eq!(settings(&format!("--duration {text}")).unwrap().duration, time);
+        assert_eq!(settings(&format!("--min-latency {text}")).unwrap().filter.min_latency, time);
+    }
+}
+
+#[test]
+fn services_by_name() {
+    // Images of containers may lack the list.
+    if !Path::new("/etc/services").exists() {
+        return;
+    }
+    let filter = settings("-P https,8000-8100 -L http-alt").unwrap().filter;
+    assert_eq!(filter.dports, [PortRange::new(443, 443), PortRange::new(8000, 8100)]);
+    assert_eq!(filter.lports, [PortRange::new(8080, 8080)]);
 }
 
 #[test]
@@ -128,6 +175,8 @@ fn sizes_of_the_ring() {
         ("65537", 128 << 10),
         ("3M", 4 << 20),
         ("1024m", MAX_RING_BYTES),
+        ("64k", 64 << 10),
+        ("0.5GiB", 512 << 20),
     ] {
         assert_eq!(parse::ring_bytes("--ring-size", text).unwrap(), bytes, "{text}");
     }
@@ -140,7 +189,10 @@ fn modes_of_new_files() {
     }
     for text in ["", "+640", "-1", "0x1a", "648", "rw-r--r--", "755", "1666", "00640", " 640"] {
         let error = parse::mode("--mode", text).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("'{text}' is no value for --mode")), "{error}");
+        assert!(
+            error.starts_with(&format!("invalid value '{text}' for '--mode': expected")),
+            "{error}"
+        );
     }
 }
 
@@ -153,8 +205,12 @@ fn what_is_refused_says_why() {
         "--dst 10.0.0.0/33",
         "--src example.org",
         "-c a-name-that-is-too-long",
-        "--min-latency 100",
+        "-P 70000",
+        "-L no-such-service",
+        "--dst [::1]:443",
+        "--min-latency soon",
         "--duration 0s",
+        "--duration 1h30",
         "--ring-size 1025M",
         "--max-memory much",
         "--max-memory 95M",
@@ -169,25 +225,29 @@ fn what_is_refused_says_why() {
     ];
     let all: Vec<String> = words.iter().map(|line| refused(line)).collect();
     insta::assert_snapshot!(all.join("\n"), @"
-    '80-' is no value for --port: it takes a port (80) or a range (8000-8100), each from 0 to 65535
-    '90-80' is no value for --port: the range is empty; 80-90?
-    '65536' is no value for --port: it takes a port (80) or a range (8000-8100), each from 0 to 65535
-    '10.0.0.0/33' is no value for --dst: the prefix length is a number from 0 to 32
-    'example.org' is no value for --src: it takes an address, or a network such as 10.0.0.0/8 or 2001:db8::/32
-    'a-name-that-is-too-long' is no value for --comm: the kernel keeps 15 bytes of a name; try 'a-name-that-is-'
-    '100' is no value for --min-latency: it takes a number with its unit, such as 100us, 1ms, 30s or 5m
-    '0s' is no value for --duration: it must be more than nothing
-    '1025M' is no value for --ring-size: it takes a number of bytes up to 1024M, with or without suffix K or M
-    'much' is no value for --max-memory: it takes a number of bytes, such as 512M or 2G
-    '95M' is no value for --max-memory: ephtrace itself takes most of that; at least 96M
-    '99999999999G' is no value for --max-memory: no machine has as much
-    '755' is no value for --mode: it takes up to three octal digits, for the owner, the group and others: 4 may read, 2 write, 6 both, such as 640
-    --uid no-such-user-here: not in /etc/passwd; `id -u NAME` tells the number of any user; give that
-    --netns no-such-netns: no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
-    --netns /dev/null: /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does
-    --netns /no/such/path: no /no/such/path; a path such as /proc/PID/ns/net or /run/netns/NAME does
-    --pid takes at most 16 values, not 17: a cgroup can hold any number
-    --dst takes at most 8 values, not 9: join networks to shorter prefixes
+    invalid value '80-' for '--port': expected two ports from 1 to 65535, such as 8000-8100
+    invalid value '90-80' for '--port': the range is empty; try 80-90
+    invalid value '65536' for '--port': expected 1 to 65535
+    invalid value '10.0.0.0/33' for '--dst': expected a prefix length from 0 to 32
+    invalid value 'example.org' for '--src': expected an address, or a network such as 10.0.0.0/8 or 2001:db8::/32
+    invalid value 'a-name-that-is-too-long' for '--comm': the kernel keeps 15 bytes of a name; try 'a-name-that-is-'
+    invalid value '70000' for '--port': expected 1 to 65535
+    invalid value 'no-such-service' for '--lport': expected a port (443), a range (8000-8100) or a service (https); /etc/services has no such service
+    invalid value '[::1]:443' for '--dst': expected no port here; type ::1 and, for the destination's, --port 443
+    invalid value 'soon' for '--min-latency': expected a time such as 10 (seconds), 100us, 1.5h, 1h30m or 1d, up to 100 years
+    invalid value '0s' for '--duration': expected more than 0
+    invalid value '1h30' for '--duration': expected a time such as 10 (seconds), 100us, 1.5h, 1h30m or 1d, up to 100 years
+    invalid value '1025M' for '--ring-size': expected a size up to 1024M, such as 64k or 8M
+    invalid value 'much' for '--max-memory': expected a size such as 512M or 2GiB
+    invalid value '95M' for '--max-memory': expected at least 96M: ephtrace itself takes most of that
+    invalid value '99999999999G' for '--max-memory': expected a size such as 512M or 2GiB
+    invalid value '755' for '--mode': expected up to three octal digits, for the owner, the group and others: 4 may read, 2 write, 6 both, such as 640
+    invalid value 'no-such-user-here' for '--uid': not in /etc/passwd; `id -u NAME` tells the number of any user; give that
+    invalid value 'no-such-netns' for '--netns': no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
+    invalid value '/dev/null' for '--netns': /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does
+    invalid value '/no/such/path' for '--netns': no /no/such/path; a path such as /proc/PID/ns/net or /run/netns/NAME does
+    too many values for '--pid': expected at most 16, not 17; a cgroup can hold any number
+    too many values for '--dst': expected at most 8, not 9; join networks to shorter prefixes
     ");
 }
 

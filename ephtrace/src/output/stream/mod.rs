@@ -13,7 +13,7 @@ use std::io::Write;
 
 use clap::ValueEnum;
 
-use super::{notices::Notices, sink::Sink, view::View};
+use super::{notices::Notices, paper::Paper, sink::Sink, view::View};
 
 /// How events are written; also the value of `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -28,10 +28,10 @@ pub enum Format {
 }
 
 /// The sink for a format and a view. `started_ns`, in nanoseconds since the Unix epoch, is where
-/// the seconds since the start begin.
+/// the seconds since the start begin; `paper` is what text is written on.
 pub fn build<T, N>(
     format: Format,
-    view: &View,
+    (view, paper): (&View, Paper),
     started_ns: u64,
     output: T,
     notices: N,
@@ -40,9 +40,9 @@ where
     T: lines::Target + 'static,
     N: Write + 'static,
 {
-    let notices = Notices::new(notices, view.quiet).with_plots(view.plot);
+    let notices = Notices::new(notices, view.quiet).with_plots(view.plot).wide(view.wide);
     match format {
-        Format::Text => Box::new(text::TextSink::new(view, started_ns, output, notices)),
+        Format::Text => Box::new(text::TextSink::new(view, started_ns, output, notices).on(paper)),
         Format::Json => Box::new(json::JsonSink::new(output, notices)),
         Format::Csv => Box::new(csv::CsvSink::new(output, notices).raw(view.raw)),
     }

@@ -1,7 +1,8 @@
 //! A table for people: one line for each assignment, `-` for unknown.
 //!
 //! Columns are as wide as IPv4 needs. The first value that is longer widens its column from there
-//! on, under a new header, so that the grid holds with IPv6, too.
+//! on, under a new header, so that the grid holds with IPv6, too. On a terminal that is too narrow,
+//! columns are dropped in a fixed order.
 
 use std::io::{self, Write as _};
 
@@ -13,7 +14,8 @@ use super::{
     value_writer::{Second, ValueWriter, split},
 };
 use crate::output::{
-    escape::printable, notices::Notices, sink::Sink, view::View, width::width_of_bytes,
+    escape::printable, notices::Notices, paper::Paper, sink::Sink, view::View,
+    width::width_of_bytes,
 };
 use crate::{
     analyse::summary::Summary,
@@ -28,6 +30,20 @@ use crate::{
 /// Widths that addresses get: IPv4, a link-local IPv6 address, any IPv6 address.
 const ADDRESS_WIDTHS: [usize; 3] = [15, 25, 39];
 
+/// Columns that go where the terminal is too narrow, the first one first.
+const DROPPED: [&str; 7] = [
+    columns::FAMILY.name,
+    columns::ORIGIN.name,
+    columns::SADDR.name,
+    columns::TRIED.name,
+    columns::STEP.name,
+    columns::LATENCY_NS.name,
+    columns::PID.name,
+];
+
+/// Stands before what a line has no room for even so.
+const NEXT_LINE: &[u8] = b"\n    ";
+
 /// Writes assignments as lines of a table. Losses and the summary go to the notices.
 pub struct TextSink<T> {
     lines: Lines<T>,
@@ -36,6 +52,9 @@ pub struct TextSink<T> {
     writer: CellWriter,
     needs_header: bool,
     explains: bool,
+    paper: Paper,
+    /// The line that is being written is one of a failure.
+    has_failed: bool,
 }
 
 /// One column of the table, and its text in the line that is being written.
@@ -79,6 +98,8 @@ impl<T: Target> TextSink<T> {
             writer,
             needs_header: true,
             explains: view.explain,
+            paper: Paper::default(),
+            has_failed: false,
         }
     }
 
@@ -86,6 +107,14 @@ impl<T: Target> TextSink<T> {
     #[must_use]
     pub fn with_zone(mut self, zone: TimeZone) -> Self {
         self.writer.zone = zone;
+        self
+    }
+
+    /// The same on this paper: columns are dropped, and the rest broken, where it is too narrow.
+    #[must_use]
+    pub fn on(mut self, paper: Paper) -> Self {
+        self.paper = paper;
+        self.drop_columns();
         self
     }
 
@@ -106,10 +135,19 @@ impl<T: Target> TextSink<T> {
     /// Writes the texts of the cells as a line.
     fn line(&mut self) -> io::Result<()> {
         let out = self.lines.line();
+        let mut taken = 0;
         for (n, Cell { width, kind, text, .. }) in self.cells.iter().enumerate() {
-            if n > 0 {
+            let is_first = n == 0;
+            let columns = *width.max(&width_of_bytes(text));
+            if !is_first && !self.paper.holds(taken + 1 + columns) {
+                out.truncate(out.trim_ascii_end().len());
+                out.extend_from_slice(NEXT_LINE);
+                taken = NEXT_LINE.len() - 1;
+            } else if !is_first {
                 out.push(b' ');
+                taken += 1;
             }
+            taken += columns;
             let padding = width.saturating_sub(width_of_bytes(text));
             let (before, after) = match kind {
                 Kind::Left | Kind::Address => (0, padding),
@@ -117,7 +155,11 @@ impl<T: Target> TextSink<T> {
                 Kind::Open => (0, 0),
             };
             out.resize(out.len() + before, b' ');
-            out.extend_from_slice(text);
+            if *kind == Kind::Open && self.has_failed {
+                let _ = write!(out, "{}", self.paper.failed(String::from_utf8_lossy(text)));
+            } else {
+                out.extend_from_slice(text);
+            }
             out.resize(out.len() + after, b' ');
         }
         out.push(b'\n');
@@ -134,6 +176,9 @@ impl<T: Target> TextSink<T> {
                     *width = width_of_bytes(text);
                     self.needs_header = true;
                 }
+                Kind::Open if self.paper.columns.is_some() => {
+                    *width = (*width).max(width_of_bytes(text));
+                }
                 Kind::Left | Kind::Right | Kind::Open => {}
             }
         }
@@ -144,6 +189,18 @@ impl<T: Target> TextSink<T> {
                 cell.width = address_width;
                 self.needs_header = true;
             }
+        }
+        self.drop_columns();
+    }
+
+    /// Drops columns in the order of [`DROPPED`] until a line fits.
+    fn drop_columns(&mut self) {
+        let columns = |cells: &[Cell]| cells.iter().map(|cell| cell.width + 1).sum::<usize>() - 1;
+        while !self.paper.holds(columns(&self.cells)) {
+            let place = |name| self.cells.iter().position(|cell| cell.column.name == name);
+            let Some(place) = DROPPED.into_iter().find_map(place) else { return };
+            self.cells.remove(place);
+            self.needs_header = true;
         }
     }
 }
@@ -165,7 +222,7 @@ fn layout(view: View) -> Vec<Cell> {
         (true, columns::STEP, 6, Kind::Right),
         (true, columns::TRIED, 5, Kind::Right),
         (true, columns::LATENCY_NS, 8, Kind::Right),
-        (true, columns::ERRNO, 0, Kind::Open),
+        (true, columns::ERRNO, 3, Kind::Open),
     ];
     let wanted = all.into_iter().filter(|(wanted, ..)| *wanted);
     wanted.map(|(_, column, width, kind)| Cell { column, width, kind, text: Vec::new() }).collect()
@@ -224,12 +281,14 @@ impl<T: Target> Sink for TextSink<T> {
             self.header()?;
             self.cells.iter_mut().zip(texts).for_each(|(cell, text)| cell.text = text);
         }
+        self.has_failed = assignment.errno.is_some_and(|errno| errno != 0);
         self.line()?;
+        self.has_failed = false;
         if self.explains {
-            let out = self.lines.line();
-            out.extend_from_slice(b"    ");
-            explain(out, assignment);
-            out.push(b'\n');
+            let mut sentence = b"    ".to_vec();
+            explain(&mut sentence, assignment);
+            sentence.push(b'\n');
+            self.lines.line().extend(self.paper.fit(&sentence));
             self.lines.end_line()?;
         }
         Ok(())

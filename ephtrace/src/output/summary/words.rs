@@ -5,7 +5,12 @@ use std::io::{self, Write};
 
 use super::{overflow, plots};
 use crate::output::{
-    escape::printable, human_bytes::HumanBytes, human_duration::HumanDuration, screen::Screen,
+    escape::printable,
+    human_bytes::HumanBytes,
+    human_duration::HumanDuration,
+    paper::Paper,
+    screen::Screen,
+    table::{Head, Table},
     tables::storm::write_findings,
 };
 use crate::{
@@ -27,14 +32,14 @@ const LISTED_PROCESSES: usize = 5;
 pub(crate) const USUAL: f64 = 0.1;
 
 /// Writes all of it.
-pub(crate) fn write(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    numbers(out, summary)?;
-    write_findings(out, &findings_first(summary))?;
+pub(crate) fn write(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<()> {
+    numbers(out, summary, paper)?;
+    write_findings(out, &findings_first(summary), paper)?;
     if summary.assignments > 0 {
         verdict(out, summary)?;
         origins(out, summary)?;
         hosts(out, &summary.hosts)?;
-        destinations(out, summary)?;
+        destinations(out, summary, paper)?;
         processes(out, summary)?;
         reuse(out, &summary.reuse)?;
         let found = &summary.self_connects;
@@ -64,10 +69,12 @@ pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> 
     writeln!(out, "{text}")
 }
 
-fn numbers(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<()> {
     let Summary { assignments, failures, duration_ns, per_second, .. } = summary;
     let duration = HumanDuration(*duration_ns);
-    write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failures} failed")?;
+    let failed = format!("{failures} failed");
+    let failed = if *failures > 0 { paper.failed(failed).to_string() } else { failed };
+    write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failed}")?;
     for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
         let lead = if n == 0 { ':' } else { ',' };
         match (error, errno) {
@@ -208,18 +215,22 @@ fn hosts(out: &mut impl Write, hosts: &HostsSummary) -> io::Result<()> {
     Ok(())
 }
 
-fn destinations(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+fn destinations(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<()> {
     let all = &summary.destinations;
     let Some(first) = all.first() else { return Ok(()) };
     let more = if summary.destinations_evicted > 0 { "more than " } else { "" };
     writeln!(out, "\nbusiest of {more}{} destinations:", summary.destinations_known)?;
-    let head = ("COUNT", "FAILED", "USUAL STEP", "PORTS", "VERDICT");
-    let (count, failed, step, ports, verdict) = head;
-    writeln!(out, "{count:>9} {failed:>7}  {step:11} {ports:11} {verdict:15} DESTINATION")?;
+    let mut table = Table::new([
+        Head::right("COUNT", 9),
+        Head::right("FAILED", 7),
+        Head::left("USUAL STEP", 11).apart().drop(2),
+        Head::left("PORTS", 11).drop(1),
+        Head::left("VERDICT", 15),
+        Head::left("DESTINATION", 0),
+    ]);
     let several = all.iter().any(|one| one.flow.netns != first.flow.netns);
-    for one in all.iter().take(BUSIEST) {
-        destination(out, one, several)?;
-    }
+    all.iter().take(BUSIEST).for_each(|one| table.row(destination(one, several)));
+    table.write(out, paper)?;
     let listed: u64 = all.iter().take(BUSIEST).map(|one| one.assignments).sum();
     let others = summary.assignments.saturating_sub(listed);
     if others > 0 {
@@ -232,7 +243,7 @@ fn destinations(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     Ok(())
 }
 
-fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> io::Result<()> {
+fn destination(one: &DestinationSummary, netns: bool) -> [String; 6] {
     let count = at_least(one.assignments, one.complete);
     let step = one
         .usual_step
@@ -242,26 +253,22 @@ fn destination(out: &mut impl Write, one: &DestinationSummary, netns: bool) -> i
         Some(all) => format!("{}/{all}", one.distinct_ports),
         None => one.distinct_ports.to_string(),
     };
-    let (failures, word) = (one.failures, word(&one.verdict));
-    write!(out, "{count:>9} {failures:>7}  {step:11} {ports:11} {word:15} ")?;
-    match one.flow.remote() {
-        Some(to) => write!(out, "{} -> {to}", one.flow.saddr)?,
-        None => write!(out, "{}", one.flow.saddr)?,
-    }
+    let mut place = match one.flow.remote() {
+        Some(to) => format!("{} -> {to}", one.flow.saddr),
+        None => one.flow.saddr.to_string(),
+    };
     let origin = one.origin.map(Origin::name);
     let protocol = one.protocol.filter(|&protocol| protocol != Protocol::Tcp).map(Protocol::name);
     let protocol = protocol.filter(|&protocol| origin != Some(protocol));
     let origin = origin.filter(|_| one.origin != Some(Origin::Connect));
     for word in protocol.into_iter().chain(origin) {
-        write!(out, " {word}")?;
+        place = format!("{place} {word}");
     }
     if netns {
-        match one.flow.netns {
-            Some(netns) => write!(out, " (netns {netns})")?,
-            None => write!(out, " (netns unknown)")?,
-        }
+        let netns = one.flow.netns.map_or_else(|| "unknown".to_owned(), |netns| netns.to_string());
+        place = format!("{place} (netns {netns})");
     }
-    writeln!(out)
+    [count, one.failures.to_string(), step, ports, word(&one.verdict).to_string(), place]
 }
 
 pub(crate) fn at_least(count: u64, complete: bool) -> String {

@@ -20,7 +20,10 @@ use crate::{
         DestinationUse,
         explain::{Answer, Attempt, Holding, Transport, Verdict},
     },
-    output::kind::{Kind, write_object},
+    output::{
+        kind::{Kind, write_object},
+        paper::Paper,
+    },
 };
 
 /// An answer, what is in use for the destination, and what is wrong with it.
@@ -44,7 +47,11 @@ pub(crate) fn write_json(out: &mut impl Write, explained: &Explained<'_>) -> io:
 }
 
 /// Writes it in words. The first line is the answer.
-pub(crate) fn write(out: &mut impl Write, explained: &Explained<'_>) -> io::Result<()> {
+pub(crate) fn write(
+    out: &mut impl Write,
+    explained: &Explained<'_>,
+    paper: Paper,
+) -> io::Result<()> {
     let Explained { answer, in_use, findings } = explained;
     headline(out, answer)?;
     writeln!(out)?;
@@ -76,7 +83,7 @@ pub(crate) fn write(out: &mut impl Write, explained: &Explained<'_>) -> io::Resu
     notes(out, answer)?;
     if !findings.is_empty() {
         writeln!(out)?;
-        write_findings(out, findings)?;
+        write_findings(out, findings, paper)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Answers as tables or single lines: `storm`, `ports`, `check`, `explain`.
 
 pub mod check;
+pub(crate) mod comparison;
 pub(crate) mod explain;
 pub(crate) mod ports;
 pub mod storm;

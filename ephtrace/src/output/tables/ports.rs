@@ -1,20 +1,21 @@
 //! An inventory for people. The first line says what matters most; then each namespace.
 
+mod fullest;
 pub(super) mod words;
 
 use std::io::{self, Write};
 
-use self::words::{asks, group, holder, holder_ports, percent, place, reuse, states, to};
+use self::words::{HOLDER_WIDTH, asks, holder, holder_ports, percent, place, reuse, states, to};
 use crate::inventory::{
     Inventory,
     asked::{Ask, Asked},
     bound::{Bound, Held},
-    namespace::{DestinationUse, Mark, Namespace, NetnsSettings, Others},
-    socket::ByState,
+    namespace::{DestinationUse, Mark, Namespace, NetnsSettings},
 };
 use crate::model::{Origin, PortRange};
 use crate::output::{
     escape::escape_for_terminal,
+    paper::Paper,
     width::{Left, width},
 };
 
@@ -24,11 +25,13 @@ const LISTED_BOUND: usize = 10;
 /// How many holders the first line names.
 const NAMED_HOLDERS: usize = 3;
 
-/// Columns that the name of a holder has at least.
-const HOLDER_WIDTH: usize = 20;
-
 /// Writes all of it.
-pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -> io::Result<()> {
+pub(crate) fn write(
+    out: &mut impl Write,
+    inventory: &Inventory,
+    limit: usize,
+    paper: Paper,
+) -> io::Result<()> {
     headline(out, inventory)?;
     let mut inventory = inventory.clone();
     inventory.cut(limit);
@@ -36,7 +39,7 @@ pub(crate) fn write(out: &mut impl Write, inventory: &Inventory, limit: usize) -
         writeln!(out)?;
         settings(out, namespace)?;
         in_use(out, namespace)?;
-        destinations(out, namespace)?;
+        fullest::write(out, namespace, paper)?;
         bound(out, &namespace.bound)?;
     }
     if !inventory.unreadable.is_empty() {
@@ -242,64 +245,6 @@ fn left_to(namespace: &Namespace, ask: Ask) -> String {
     });
     let parts: Vec<String> = parts.collect();
     format!("{} of {} ports", parts.join(", "), namespace.settings.usable)
-}
-
-fn destinations(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
-    if namespace.destinations_known == 0 {
-        return Ok(());
-    }
-    let columns = widest(namespace.destinations.iter().map(most));
-    writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
-    writeln!(
-        out,
-        "{:>7} {:>7} {:4} {:>6} {:>6} {:>11} {:>7} {:>8} {:>7} {:>9} {:>6}  {:columns$} \
-         DESTINATION",
-        "IN USE",
-        "SHARE",
-        "MARK",
-        "EVEN",
-        "ODD",
-        "LEFT",
-        "ESTAB",
-        "TIMEWAIT",
-        "SYNSENT",
-        "CLOSEWAIT",
-        "OTHER",
-        "HELD BY"
-    )?;
-    for one in &namespace.destinations {
-        let mark = if one.mark == Mark::None { "-" } else { one.mark.as_str() };
-        let (share, holder) = (percent(one.share), most(one));
-        let (in_use, even, odd, to) = (one.in_use, one.even, one.odd, to(one));
-        write!(out, "{in_use:>7} {share:>7} {mark:4} {even:>6} {odd:>6} {:>11} ", left(one))?;
-        writeln!(out, "{}  {} {to}", main_states(&one.by_state), Left(&holder, columns))?;
-    }
-    let Some(Others { destinations, in_use, even, odd, by_state }) = &namespace.others else {
-        return Ok(());
-    };
-    write!(out, "{in_use:>7} {:>7} {:4} {even:>6} {odd:>6} {:>11} ", "", "", "")?;
-    let states = main_states(by_state);
-    writeln!(out, "{states}  {:columns$} {destinations} others", "")
-}
-
-fn main_states(by_state: &ByState) -> String {
-    let ByState { established, time_wait, syn_sent, close_wait, .. } = by_state;
-    let other = by_state.total() - established - time_wait - syn_sent - close_wait;
-    format!("{established:>7} {time_wait:>8} {syn_sent:>7} {close_wait:>9} {other:>6}")
-}
-
-/// `90`, or `0..90` where ports may be taken of which nobody saw whether they were bound.
-fn left(one: &DestinationUse) -> String {
-    match (one.left_least, one.left) {
-        (least, left) if least == left => left.to_string(),
-        (least, left) => format!("{least}..{left}"),
-    }
-}
-
-/// The greatest holder in one column, and what part it has.
-fn most(destination: &DestinationUse) -> String {
-    let Some(holder) = destination.holders.first() else { return "-".to_owned() };
-    if holder.ports == destination.in_use { group(holder) } else { holder_ports(holder) }
 }
 
 fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {

@@ -13,11 +13,13 @@ use crate::output::{
     escape::escape_for_terminal,
     human_duration::HumanDuration,
     kind::{Kind, write_typed},
+    paper::Paper,
+    table::{Head, Table},
 };
 use crate::{
     analyse::{
         capacity::Capacity,
-        findings::Finding,
+        findings::{Finding, Severity},
         quantities::Latency,
         storm::{Interval, Numbers, Row, error_name},
     },
@@ -78,38 +80,52 @@ impl<'a> IntervalReport<'a> {
     }
 
     /// The numbers as a table of at most `limit` rows; findings are written apart.
-    pub fn write_text(&self, out: &mut impl Write, limit: Option<usize>) -> io::Result<()> {
+    pub fn write_text(
+        &self,
+        out: &mut impl Write,
+        limit: Option<usize>,
+        paper: Paper,
+    ) -> io::Result<()> {
         let Interval { end_ns, all, rows, other, duration_ns } = self.interval;
         let count = if self.is_whole() { Count::Sum } else { Count::PerSecond };
         let head = match count {
             Count::PerSecond => clock(*end_ns),
             Count::Sum => format!("all of {}", HumanDuration(*duration_ns)),
         };
-        headline(out, &head, all, count, self.unseen_failures.as_deref())?;
+        headline(out, &head, all, count, (self.unseen_failures.as_deref(), paper))?;
         if rows.is_empty() && other.is_none() {
             return Ok(());
         }
         let shown = limit.unwrap_or(rows.len()).min(rows.len());
-        header(out, count)?;
+        let mut table = Table::new(heads(count));
         for row in &rows[..shown] {
-            line(out, &row.numbers, count, (row.capacity, &place(row)))?;
-        }
-        if let Some(rest) = rows.get(shown..).filter(|rest| !rest.is_empty()) {
-            let left = count.sum(rest);
-            writeln!(out, "{left:>9} to {} others (all with -n 0)", rest.len())?;
+            table.row(cells(&row.numbers, count, (row.capacity, place(row))));
         }
         if let Some(other) = other {
-            line(out, other, count, (None, "others, for which the kernel's map had no room"))?;
+            let place = "others, for which the kernel's map had no room".to_owned();
+            table.row(cells(other, count, (None, place)));
         }
-        Ok(())
+        table.write(out, paper)?;
+        match rows.get(shown..).filter(|rest| !rest.is_empty()) {
+            Some(rest) => {
+                let left = count.sum(rest);
+                writeln!(out, "{left:>9} to {} others (all with -n 0)", rest.len())
+            }
+            None => Ok(()),
+        }
     }
 }
 
 /// Findings in words: what, the evidence, the remedies, each of these once. They name processes and
 /// namespaces, whose names may hold anything.
-pub fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+pub fn write_findings(out: &mut impl Write, findings: &[Finding], paper: Paper) -> io::Result<()> {
     let mut told = BTreeSet::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings {
+        let severity = match severity {
+            Severity::Critical => paper.alarm(severity).to_string(),
+            Severity::Warning => paper.warning(severity).to_string(),
+            Severity::Note => severity.to_string(),
+        };
         writeln!(out, "{severity}: {} [{rule}]", escape_for_terminal(sentence))?;
         writeln!(out, "  evidence: {}", escape_for_terminal(evidence))?;
         for remedy in remedies.iter().filter(|remedy| told.insert(*remedy)) {
@@ -124,11 +140,13 @@ fn headline(
     head: &str,
     all: &Numbers,
     count: Count,
-    unseen: Option<&str>,
+    (unseen, paper): (Option<&str>, Paper),
 ) -> io::Result<()> {
     let rate = all.per_second - all.failed_per_second;
     let mut line = format!("{head}  {} assigned", count.of(all.assignments - all.failed, rate));
-    let _ = write!(line, ", {} failed", count.of(all.failed, all.failed_per_second));
+    let failed = format!("{} failed", count.of(all.failed, all.failed_per_second));
+    let failed = if all.failed > 0 { paper.failed(failed).to_string() } else { failed };
+    let _ = write!(line, ", {failed}");
     if !all.errors.is_empty() {
         let errors: Vec<_> =
             all.errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
@@ -148,34 +166,38 @@ fn headline(
     writeln!(out, "{line}")
 }
 
-fn header(out: &mut impl Write, count: Count) -> io::Result<()> {
+/// The columns. At 80, a row has room for a destination once the first three are dropped.
+fn heads(count: Count) -> [Head; 8] {
     let rate = if count == Count::Sum { "COUNT" } else { "RATE" };
-    let (failed, p50, p99) = ("FAILED", "P50(us)", "P99(us)");
-    writeln!(
-        out,
-        "{rate:>9} {failed:>9} {p50:>8} {p99:>8} {:>6} {:>6} {:>5}  ORIGIN  PROCESS and \
-         DESTINATION",
-        "TRIED", "<CPU%", "USE%"
-    )
+    [
+        Head::right(rate, 9),
+        Head::right("FAILED", 9),
+        Head::right("P50(us)", 8).drop(2),
+        Head::right("P99(us)", 8),
+        Head::right("TRIED", 6).drop(1),
+        Head::right("<CPU%", 6).drop(3),
+        Head::right("USE%", 5),
+        Head::left("ORIGIN  PROCESS and DESTINATION", 0).apart(),
+    ]
 }
 
-fn line(
-    out: &mut impl Write,
+fn cells(
     numbers: &Numbers,
     count: Count,
-    (capacity, place): (Option<Capacity>, &str),
-) -> io::Result<()> {
+    (capacity, place): (Option<Capacity>, String),
+) -> [String; 8] {
     let used = capacity.map_or_else(|| "-".to_owned(), |c| format!("{:.0}", c.share * 100.0));
     let tried = numbers.tried_p99.map_or_else(|| "-".to_owned(), |tried| tried.to_string());
-    writeln!(
-        out,
-        "{:>9} {:>9} {:>8} {:>8} {tried:>6} {:>6.1} {used:>5}  {place}",
+    [
         count.of(numbers.assignments, numbers.per_second),
         count.of(numbers.failed, numbers.failed_per_second),
         micros(numbers.latency.map(|latency| latency.p50_ns)),
         micros(numbers.latency.map(|latency| latency.p99_ns)),
-        numbers.search_cpus_at_most * 100.0,
-    )
+        tried,
+        format!("{:.1}", numbers.search_cpus_at_most * 100.0),
+        used,
+        place,
+    ]
 }
 
 /// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
@@ -239,7 +261,7 @@ fn clock(unix_ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::findings::{Rule, Severity};
+    use crate::analyse::findings::Rule;
 
     #[test]
     fn names_can_not_steer_a_terminal() {
@@ -252,7 +274,7 @@ mod tests {
             remedies: vec![evil.to_owned()],
         };
         let mut out = Vec::new();
-        write_findings(&mut out, &[finding]).unwrap();
+        write_findings(&mut out, &[finding], Paper::default()).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");
         assert!(!text.contains('\x1b'), "{text}");

@@ -2,6 +2,7 @@
 
 mod failing_output;
 mod kept;
+mod narrow;
 mod properties;
 
 use std::{
@@ -289,7 +290,7 @@ fn a_summary() -> Summary {
 fn the_summary_in_words() {
     let said = Said::default();
     let view = View { plot: Plot::Never, ..View::default() };
-    let mut sink = build(Format::Text, &view, START, Vec::new(), said.clone());
+    let mut sink = build(Format::Text, (&view, Paper::default()), START, Vec::new(), said.clone());
     sink.summary(START, &a_summary()).unwrap();
     insta::assert_snapshot!(said.text(), @r#"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
@@ -340,7 +341,7 @@ fn quiet_says_only_what_was_lost() {
     for &format in Format::value_variants() {
         let said = Said::default();
         let view = View { quiet: true, ..View::default() };
-        let mut sink = build(format, &view, START, Vec::new(), said.clone());
+        let mut sink = build(format, (&view, Paper::default()), START, Vec::new(), said.clone());
         let lost = |n| Losses { ring_full: n, ..Losses::default() };
         for losses in [lost(0), lost(5), lost(5), lost(7)] {
             sink.losses(START, &losses).unwrap();

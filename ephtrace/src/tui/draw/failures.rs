@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, text::Line, widgets::Widget as _};
 
 use super::{
     figures::{self, cut_middle, known},
-    grid::{Cell, Column, heading, line},
+    grid::{Cell, Column, heading, line, shown},
     style::{ALARM, CURSOR, QUIET, safe},
 };
 use crate::{
@@ -23,23 +23,27 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
         let none = "no assignment failed: every search found a port";
         return Line::styled(none, QUIET).render(area, buffer);
     }
-    let mut columns = [
-        Column::left("TIME", 12),
-        Column::right("PID", 7),
-        Column::left("COMM", 11),
+    let all = [
+        Column::left("TIME", 12).from(52),
+        Column::right("PID", 7).from(74),
+        Column::left("COMM", 11).from(64),
         Column::left("DESTINATION", 0),
         Column::left("ERROR", 13),
-        Column::right("LAT(us)", 7),
+        Column::right("LAT(us)", 7).from(80),
     ];
+    let mut columns = shown(&all, area.width, all);
     let taken: u16 = columns.iter().map(|column| column.width + 1).sum();
-    columns[3].width = (area.width + 1).saturating_sub(taken);
+    let room = (area.width + 1).saturating_sub(taken);
+    if let Some(destination) = columns.iter_mut().find(|column| column.width == 0) {
+        destination.width = room;
+    }
     heading(&columns, "").render(area, buffer);
     let cursor = state.cursor_of(failures.len());
-    let room = usize::from(area.height.saturating_sub(1));
-    for (n, y) in window(cursor, failures.len(), room).zip(area.y + 1..area.bottom()) {
+    let lines = usize::from(area.height.saturating_sub(1));
+    for (n, y) in window(cursor, failures.len(), lines).zip(area.y + 1..area.bottom()) {
         let Some(one) = failures.get(n) else { continue };
         let row = Rect { y, height: 1, ..area };
-        line(&columns, cells(state, one, columns[3].width)).render(row, buffer);
+        line(&columns, shown(&all, area.width, cells(state, one, room))).render(row, buffer);
         if n == cursor {
             buffer.set_style(row, CURSOR);
         }

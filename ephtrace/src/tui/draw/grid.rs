@@ -20,15 +20,22 @@ pub(super) struct Column {
     pub(super) title: &'static str,
     pub(super) width: u16,
     pub(super) right: bool,
+    /// The narrowest view that has it.
+    pub(super) from: u16,
 }
 
 impl Column {
     pub(super) const fn left(title: &'static str, width: u16) -> Self {
-        Self { title, width, right: false }
+        Self { title, width, right: false, from: 0 }
     }
 
     pub(super) const fn right(title: &'static str, width: u16) -> Self {
-        Self { title, width, right: true }
+        Self { title, width, right: true, from: 0 }
+    }
+
+    /// The same, for views of this width or more.
+    pub(super) const fn from(self, from: u16) -> Self {
+        Self { from, ..self }
     }
 }
 
@@ -48,6 +55,16 @@ impl Cell {
     pub(super) fn styled(text: String, style: Style) -> Self {
         Self { text, style }
     }
+}
+
+/// Those of `items` whose column a view of this width has; each column has one.
+pub(super) fn shown<T>(
+    columns: &[Column],
+    width: u16,
+    items: impl IntoIterator<Item = T>,
+) -> Vec<T> {
+    let all = columns.iter().zip(items);
+    all.filter(|(column, _)| width >= column.from).map(|(_, item)| item).collect()
 }
 
 /// One line: each text in its column, cut if it must be.

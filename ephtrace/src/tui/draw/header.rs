@@ -24,13 +24,19 @@ use crate::{
 /// How many seconds the bars show.
 const BARS: u64 = 10;
 
+/// From this width on there are bars.
+const WITH_BARS: u16 = 80;
+
 /// Draws it, and returns the first line below.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     let seen = state.seen();
+    // The verdict matters more, and columns have the latency, too.
+    let has_room = verdict(seen).width() + latency(seen).width() < usize::from(area.width);
+    let latency = if has_room { latency(seen) } else { Line::default() };
     let lines = [
         (source(state, seen), standing(state, seen)),
-        (numbers(seen), Line::default()),
-        (verdict(seen), latency(seen)),
+        (numbers(seen, area.width >= WITH_BARS), Line::default()),
+        (verdict(seen), latency),
     ];
     let mut y = area.y;
     for (left, right) in lines {
@@ -82,12 +88,12 @@ fn standing(state: &State, seen: &ViewModel) -> Line<'static> {
     line
 }
 
-fn numbers(seen: &ViewModel) -> Line<'static> {
+fn numbers(seen: &ViewModel, has_bars: bool) -> Line<'static> {
     let rate = figures::count(seen.timeline.rate(seen.now_ns));
     let bars = figures::bars(&seen.timeline.rates(seen.now_ns, BARS));
     let mut line = Line::from(vec![
         Span::styled(format!("{rate:>6}/s"), STRONG),
-        Span::raw(format!(" {bars}  ")),
+        Span::raw(if has_bars { format!(" {bars}  ") } else { "  ".to_owned() }),
     ]);
     let Some(summary) = &seen.summary else { return line };
     line.push_span(Span::raw(format!("{} assignments, ", figures::count(summary.assignments))));

@@ -213,6 +213,7 @@ fn alert_lines(alert: &Alert, now_ns: u64, width: usize) -> Vec<Piece> {
 const HELP: &[(&str, &str)] = &[
     ("", "Keys"),
     ("q Ctrl-C", "quit; the summary of the run is printed"),
+    ("Ctrl-Z", "stop, until the shell's `fg`"),
     ("Tab 1 2 3 4", "next list: destinations, processes, failures, plots"),
     ("j k g G", "move, as arrows, PgUp, PgDn, Home and End do"),
     ("!", "what is wrong, with evidence and remedies"),

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
     figures::{self, known},
-    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, heading, line},
+    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, heading, line, shown},
     style::{ALARM, CURSOR, safe},
 };
 use crate::{
@@ -39,27 +39,29 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
         Column::right("PID", 8),
         Column::left("COMM", 16),
         Column::right("RATE/s", 6),
-        Column::right("COUNT", 8),
+        Column::right("COUNT", 8).from(66),
         Column::right("FAILED", 6),
-        Column::left("VERDICT", 15),
+        Column::left("VERDICT", 15).from(56),
     ];
     let processes = state.processes();
     let has_containers = processes.iter().any(|one| one.container.is_some());
     // Where there is room for one of both, it matters more which of two alike a process is.
     let has_confidence = !has_containers || area.width >= WITH_CONFIDENCE;
     if has_confidence {
-        columns.push(Column::left("CONFIDENCE", 10));
+        columns.push(Column::left("CONFIDENCE", 10).from(75));
     }
     if has_containers {
-        columns.push(Column::left(CONTAINER, CONTAINER_WIDTH));
+        columns.push(Column::left(CONTAINER, CONTAINER_WIDTH).from(77));
     }
-    heading(&columns, title(state.by_process.by)).render(area, buffer);
+    let kept = shown(&columns, area.width, columns.iter().copied());
+    heading(&kept, title(state.by_process.by)).render(area, buffer);
     let cursor = state.cursor_of(processes.len());
     let room = usize::from(area.height.saturating_sub(1));
     for (n, y) in window(cursor, processes.len(), room).zip(area.y + 1..area.bottom()) {
         let Some(one) = processes.get(n) else { continue };
         let row = Rect { y, height: 1, ..area };
-        line(&columns, cells(state, one, has_confidence)).render(row, buffer);
+        let cells = cells(state, one, has_confidence);
+        line(&kept, shown(&columns, area.width, cells)).render(row, buffer);
         if n == cursor {
             buffer.set_style(row, CURSOR);
         }

@@ -7,6 +7,8 @@
 //! tabs        which list is below
 //! list        destinations, processes or failures; or, in place of plots and list, a page
 //! footer      keys
+//!
+//! In less than 80 columns or 24 lines: lists without plots, and fewer columns
 //! ```
 //!
 //! Only the colours of the terminal's own palette, and none that black or white could swallow; what
@@ -27,11 +29,17 @@ use super::{
 };
 use crate::tui::state::{Drawn, Page, Panel, State};
 
-/// Fewest columns in which the table of destinations fits.
-pub const MIN_WIDTH: u16 = 80;
+/// Fewest columns in which the table of destinations tells anything.
+pub const MIN_WIDTH: u16 = 40;
 
-/// Fewest lines in which plot and table both show something.
-pub const MIN_HEIGHT: u16 = 24;
+/// Fewest lines: three of the header, tabs, headings, a row, keys, and an alert.
+pub const MIN_HEIGHT: u16 = 8;
+
+/// Fewest lines of the body in which both plot and list show something.
+const WITH_PLOT: u16 = 14;
+
+/// From so many lines on, alerts take two of them, and else one.
+const WITH_ALERTS: u16 = 20;
 
 /// Lines that are neither dots nor rows: title and axis of the plot, tabs, headings.
 const AROUND: u16 = 5;
@@ -100,12 +108,15 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
 
 fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
     // Half of the room for each, unless the list needs less. All lists have the same.
-    let room = body.height - AROUND;
-    let known = u16::try_from(state.seen().rows.len()).unwrap_or(u16::MAX);
-    let graph = (room - known.clamp(FEWEST_ROWS, room.div_ceil(2))).min(MAX_GRAPH);
-    let plot = Rect { height: graph + 3, ..body };
     let rows = state.destinations();
-    plots::draw(plot, buffer, state, &rows);
+    let room = if body.height < WITH_PLOT { 0 } else { body.height - AROUND };
+    let known = u16::try_from(state.seen().rows.len()).unwrap_or(u16::MAX);
+    let mut plot = Rect { height: 0, ..body };
+    if room > 0 {
+        let graph = (room - known.clamp(FEWEST_ROWS, room.div_ceil(2))).min(MAX_GRAPH);
+        plot.height = graph + 3;
+        plots::draw(plot, buffer, state, &rows);
+    }
     tabs(Rect { y: plot.bottom(), height: 1, ..body }, buffer, state);
     let top = plot.bottom() + 1;
     let table = Rect { y: top, height: body.bottom() - top, ..body };
@@ -131,14 +142,15 @@ fn too_small(area: Rect, buffer: &mut Buffer) {
 /// How many lines the alerts take.
 fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     let alerts = state.seen().alerts.all();
-    let shown = alerts.len().min(usize::from(ALERTS));
+    let most = if buffer.area.height < WITH_ALERTS { 1 } else { ALERTS };
+    let shown = alerts.len().min(usize::from(most));
     for (n, alert) in alerts.iter().take(shown).enumerate() {
         let more = match alerts.len() - shown {
             _ if n + 1 < shown => String::new(),
             0 => " (! says more)".to_owned(),
             more => format!(" (! has {more} more)"),
         };
-        let room = usize::from(area.width) - 2 - more.len();
+        let room = usize::from(area.width).saturating_sub(2 + more.len());
         let line = Line::from(vec![
             Span::styled("! ", ALARM),
             Span::styled(figures::cut(&safe(&alert.sentence), room) + &more, STRONG),
@@ -167,6 +179,7 @@ fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
             line.push_span(Span::styled(format!(" {name} "), QUIET));
         }
     }
+    let tabs_width = line.width();
     line.render(Rect { height: 1, ..area }, buffer);
     let sorted = match state.panel {
         Panel::Destinations => grid::sorted(
@@ -187,7 +200,9 @@ fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
     if state.failed_only {
         right.push_span(Span::styled("failed ", STRONG));
     }
-    right.push_span(Span::styled(sorted, QUIET));
+    if tabs_width + right.width() + sorted.len() < usize::from(area.width) {
+        right.push_span(Span::styled(sorted, QUIET));
+    }
     right.right_aligned().render(Rect { height: 1, ..area }, buffer);
 }
 

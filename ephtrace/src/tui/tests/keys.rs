@@ -93,9 +93,65 @@ fn colours_are_those_that_show_on_black_and_on_white() {
 }
 
 #[test]
-fn a_small_terminal_is_told_so() {
+fn a_small_terminal_shows_less() {
     let mut scene = recording();
-    assert!(
-        scene.text(79, 24).starts_with("ephtrace top needs 80 columns and 24 lines;\nhere are 79")
-    );
+    insta::assert_snapshot!(scene.text(60, 18), @"
+    ephtrace top  hook fentry  web1    3 lost  0:00:40  12:00:40
+        34/s  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k 99.9 %
+    port by time
+    60999│                     ⠠⠠⡀⠂          ⠂ ⡀ ⠐⢀    ⠈       d
+    51588│                 ⠐⠒⡀⠒⠒⠒⠐⠒⠁⠒⠠⠠⠂⡀⠉⠐⠉⠉⠉⠉⠉⡈⠈⠉⠉⠉⠈⠂⠉⠠⠉⠄⠂⠉⠉ b
+    42178│                 ⠂⠤⠐⠈⠤⠤⠤⠤⠤⠑⠤⠖⠒⠒⠒⠒⠒⠠⠒⠄⠒⠒⠒⠒⠒⠒⠂⠈⠋⠉⠉⠉⠉⠄⠉ a
+    32768│                 ⠤⠂⠤⠤⠤⠤⠤⠤⠤⠤⠖⠒⠒⠒⠄⡀⠠⠒⠒⠒⠒⠚⠉⠉⠁⠂⠉⠉⠉⠉⠄⠉⠉⢀  c
+         └──────────────────────────────────────────────×××××─
+         -60 s                   -30 s                     now
+    [destinations 4] processes 4  failures 15  plots   by RATE/s
+      DESTINATION            RATE/s FAILED   USE VERDICT
+    a 10.0.0.2:5432              16      0     – linux_dhash64k
+    b 10.0.0.4:6379             9.0     15     – linux_dhash64k
+    c 10.0.0.3:443              8.0      0     – linux_dhash64k
+    d 10.0.0.9:873              1.0      0     – undetermined
+
+    q quit ? help / filter f failed s sort Tab list Enter open S
+    ");
+    insta::assert_snapshot!(scene.text(44, 10), @"
+    ephtrace top  hook 3 lost  0:00:40  12:00:40
+        34/s  1255 assignments, 15 failed: EADD
+    verdict per_destination, linux_dhash64k 99.
+    [destinations 4] processes 4  failures 15  p
+      DESTINATION            RATE/s FAILED   USE
+    a 10.0.0.2:5432              16      0     –
+    b 10.0.0.4:6379             9.0     15     –
+    c 10.0.0.3:443              8.0      0     –
+    d 10.0.0.9:873              1.0      0     –
+    q quit ? help / filter f failed s sort Tab l
+    ");
+    scene.press("2");
+    insta::assert_snapshot!(scene.text(60, 10), @"
+    ephtrace top  hook fentry  web1    3 lost  0:00:40  12:00:40
+        34/s  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k 99.9 %
+     destinations 4 [processes 4] failures 15  plots   by RATE/s
+         PID COMM             RATE/s FAILED VERDICT
+         182 app                  16      0 linux_dhash64k
+         184 app                 9.0     15 linux_dhash64k
+         183 app                 8.0      0 linux_dhash64k
+         189 backup              1.0      0 undetermined
+    q quit ? help / filter f failed s sort Tab list Enter open S
+    ");
+    scene.press("3");
+    insta::assert_snapshot!(scene.text(60, 10), @"
+    ephtrace top  hook fentry  web1    3 lost  0:00:40  12:00:40
+        34/s  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k 99.9 %
+     destinations 4  processes 4 [failures 15] plots
+    TIME         DESTINATION                       ERROR
+    12:00:39.660 10.0.0.4:6379                     EADDRNOTAVAIL
+    12:00:39.330 10.0.0.4:6379                     EADDRNOTAVAIL
+    12:00:39.000 10.0.0.4:6379                     EADDRNOTAVAIL
+    12:00:38.660 10.0.0.4:6379                     EADDRNOTAVAIL
+    q quit ? help / filter f failed s sort Tab list Enter open S
+    ");
+    assert!(scene.text(39, 24).starts_with("ephtrace top needs 40 columns"));
 }

@@ -312,6 +312,7 @@ fn help_fits_the_smallest_screen() {
     verdict waiting for the first assignment
     Keys
        q Ctrl-C  quit; the summary of the run is printed
+         Ctrl-Z  stop, until the shell's `fg`
     Tab 1 2 3 4  next list: destinations, processes, failures, plots
         j k g G  move, as arrows, PgUp, PgDn, Home and End do
               !  what is wrong, with evidence and remedies
@@ -329,8 +330,7 @@ fn help_fits_the_smallest_screen() {
           TRIED  candidates that a search looked at, mean of the last second
         LAT(us)  time that a search took, mean of the last second
         VERDICT  how ports are handed out, by the last 64
-            × –  on the axis: an assignment failed; in a column: not known
-    q quit Esc back j k scroll Space freeze ? help
+    q quit Esc back j k scroll Space freeze ? help                1 more lines below
     ");
 }
 

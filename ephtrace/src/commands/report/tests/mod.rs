@@ -1,5 +1,6 @@
 //! Reports on literal recordings.
 
+mod compared;
 mod delivered;
 mod hosts;
 
@@ -15,7 +16,7 @@ use super::{page, reading::read_with, *};
 use crate::{
     analyse::{charts::Charts, destinations::MAX_DESTINATIONS, processes::MAX_PROCESSES},
     model::Assignment,
-    output::Screen,
+    output::{Paper, Screen},
     replay::{MaxMemory, Recording, sorting::Reach},
 };
 
@@ -29,7 +30,7 @@ fn report(lines: &str) -> (Result<Report>, String) {
 
 fn text(lines: &str) -> String {
     let mut out = Vec::new();
-    report(lines).0.unwrap().write_text(&mut out, None).unwrap();
+    report(lines).0.unwrap().write_text(&mut out, None, Paper::default()).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -306,7 +307,8 @@ proptest! {
         }
         if let Ok(report) = report(&text).0 {
             let screen = Screen { width: 80, colour: true };
-            prop_assert!(report.write_text(&mut Vec::new(), Some(screen)).is_ok());
+            let written = report.write_text(&mut Vec::new(), Some(screen), Paper::default());
+            prop_assert!(written.is_ok());
             prop_assert!(report.write_json(&mut Vec::new()).is_ok());
         }
     }

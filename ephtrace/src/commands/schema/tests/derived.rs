@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::DEFS;
 use crate::{
+    analyse::comparison::Comparison,
     commands::{doctor, ports::PortsReport, report, whatif::Estimate},
     model::{
         SCHEMA_VERSION,
@@ -57,6 +58,7 @@ fn of_kind(kind: Kind, generator: &mut SchemaGenerator) -> Value {
         Kind::Explain => Explained::json_schema(generator),
         Kind::Check => CheckReport::json_schema(generator),
         Kind::Report => report::Report::json_schema(generator),
+        Kind::Comparison => Comparison::json_schema(generator),
         Kind::Doctor => doctor::Report::json_schema(generator),
         Kind::Whatif => Estimate::json_schema(generator),
     };

@@ -49,7 +49,7 @@ fn text(question: &Question) -> String {
     let answer = answer(question, &seen(), owners);
     let mut out = Vec::new();
     let explained = Explained { answer: &answer, in_use: None, findings: &[] };
-    write(&mut out, &explained).unwrap();
+    write(&mut out, &explained, Paper::default()).unwrap();
     write_json(&mut out, &explained).unwrap();
     String::from_utf8(out).unwrap()
 }

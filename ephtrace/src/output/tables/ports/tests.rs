@@ -37,7 +37,7 @@ fn inventory(namespaces: Vec<Namespace>) -> Inventory {
 
 fn text(inventory: &Inventory) -> String {
     let mut out = Vec::new();
-    write(&mut out, inventory, usize::MAX).unwrap();
+    write(&mut out, inventory, usize::MAX, Paper::default()).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn the_first_line_is_of_the_fullest_whatever_is_listed() {
     let mut all = inventory(vec![busy()]);
     let first = |limit| {
         let mut out = Vec::new();
-        write(&mut out, &all, limit).unwrap();
+        write(&mut out, &all, limit, Paper::default()).unwrap();
         String::from_utf8(out).unwrap().lines().next().unwrap().to_owned()
     };
     assert_eq!(first(0), first(10));
@@ -108,7 +108,7 @@ fn text_begins_with_what_matters_most() {
     let reason = EnterError::NotPermitted.to_string();
     all.unreadable = vec![Unreadable { netns: 9, name: Some("red".into()), reason }];
     all.hidden_processes = Some(2);
-    assert_snapshot!(text(&all), @r##"
+    assert_snapshot!(text(&all), @r"
     bind() to port 0 on 0.0.0.0: 77.7 % of the range in use, 7 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
     bind() to port 0 on ::: 88.8 % of the range in use, 8 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
     10.0.0.1 -> 10.0.0.9:443: 55.5 % of the range in use, 5 of 9 ports, in netns 7 (blue, own); past the HALF mark: each connect first tries 5 ports in vain; held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1; 1 closed since
@@ -125,11 +125,11 @@ fn text_begins_with_what_matters_most() {
     left to udp 0.0.0.0: 9, ::: 9 of 9 ports
 
     fullest of 4 destinations:
-     IN USE   SHARE MARK   EVEN    ODD        LEFT   ESTAB TIMEWAIT SYNSENT CLOSEWAIT  OTHER  HELD BY                        DESTINATION
-          5  55.5 % half      5      0        1..2       4        1       0         0      0  pgbouncer (181) 4f1d0c9a2b7e 3 10.0.0.1 -> 10.0.0.9:443
-          1  11.1 % -         1      0        1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.6:443
-          1  11.1 % -         1      0        1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.7:443
-          1                   0      1                   1        0       0         0      0                                 1 others
+     IN USE   SHARE MARK   EVEN    ODD   LEFT   ESTAB TIMEWAIT SYNSENT CLOSEWAIT  OTHER  HELD BY                        DESTINATION
+          5  55.5 % half      5      0   1..2       4        1       0         0      0  pgbouncer (181) 4f1d0c9a2b7e 3 10.0.0.1 -> 10.0.0.9:443
+          1  11.1 % -         1      0   1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.6:443
+          1  11.1 % -         1      0   1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.7:443
+          1                   0      1              1        0       0         0      0                                 1 others
 
     bound in the range:
        PORT STATE  RESERVED ORIGIN   HELD BY              ADDRESS
@@ -153,7 +153,7 @@ fn text_begins_with_what_matters_most() {
     LEFT is a range where connected sockets may have been bound first, which takes a port for every destination: the kernel does not list that; a recording tells: --from FILE.
 
     Nobody has 1 of the ports listed open any more (TIME_WAIT); a recording tells who opened them: --from FILE.
-    "##);
+    ");
 }
 
 #[test]

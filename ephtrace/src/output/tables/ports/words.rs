@@ -59,6 +59,9 @@ pub(super) fn to(destination: &DestinationUse) -> String {
     destination.flow.remote().map_or_else(|| saddr.to_string(), |to| format!("{saddr} -> {to}"))
 }
 
+/// Columns that the name of a holder has at least.
+pub(super) const HOLDER_WIDTH: usize = 20;
+
 /// `pgbouncer (181)`, and its container.
 pub(in crate::output::tables) fn who(owner: &Owner) -> String {
     let comm = owner.comm.as_deref().map_or("?".to_owned(), escape_for_terminal);

@@ -1,0 +1,318 @@
+//! Two runs side by side: did the change between them help? Pure: summaries in, numbers and
+//! sentences out.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use serde::Serialize;
+
+use super::{findings::Finding, pattern::Verdict, quantities::Latency, real, summary::Summary};
+use crate::model::losses::{Losses, serialize_losses};
+
+/// How many destinations are compared: the fullest of both runs.
+const DESTINATIONS: usize = 10;
+
+/// Runs of which one lasts so many times as long as the other, or has as many times the load, are
+/// not alike.
+const ALIKE: f64 = 2.0;
+
+/// Standard errors that two shares are apart before one is called smaller. Failures come in
+/// bursts, so that the usual two or three say too much.
+const APART: f64 = 5.0;
+
+/// Failures that the second run would have by the share of the first before none of them tells
+/// anything.
+const EXPECTED: f64 = 10.0;
+
+/// One of two runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Side {
+    /// The name of the recording.
+    pub recording: String,
+    /// Its format.
+    pub format: &'static str,
+    /// From its first to its last assignment, in nanoseconds.
+    pub duration_ns: u64,
+    /// Assignments, failed ones included.
+    pub assignments: u64,
+    /// Assignments a second.
+    pub per_second: f64,
+    /// Failed ones.
+    pub failures: u64,
+    /// Their share of all assignments, 0 to 1; null where there are none, or where the format does
+    /// not show failures.
+    pub failure_share: Option<f64>,
+    /// Time that searches for a port took; null where the recording does not tell.
+    pub latency: Option<Latency>,
+    /// How ports are handed out, over all.
+    pub verdict: Verdict,
+    /// What did not reach the recording.
+    #[serde(serialize_with = "serialize_losses")]
+    pub losses: Losses,
+}
+
+/// One destination in both runs, over all source addresses.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DestinationChange {
+    /// Address and port, as `10.0.0.5:5432`; an IPv6 address is in brackets.
+    pub destination_name: String,
+    /// In the first run; null where it is not among those that are known there.
+    pub destination_before: Option<DestinationSide>,
+    /// In the second run; null where it is not among those that are known there.
+    pub destination_after: Option<DestinationSide>,
+}
+
+/// One destination in one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DestinationSide {
+    /// Assignments to it, failed ones included.
+    pub assignments: u64,
+    /// Failed ones.
+    pub failures: u64,
+    /// Share of its range that was handed out at some time, 0 to 1, of the fullest source address;
+    /// null where no range is known.
+    pub range_share: Option<f64>,
+}
+
+/// Two runs side by side.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Comparison {
+    /// Whether fewer assignments fail, in a sentence.
+    pub sentence: String,
+    /// What makes the two runs differ in kind, so that numbers may not say the same: a sentence
+    /// each.
+    pub caveats: Vec<String>,
+    /// The first run.
+    pub before: Side,
+    /// The second run.
+    pub after: Side,
+    /// Findings of the first run that the second does not have.
+    pub findings_gone: Vec<Finding>,
+    /// Findings of the second run that the first does not have.
+    pub findings_new: Vec<Finding>,
+    /// Findings of both, as in the second.
+    pub findings_left: Vec<Finding>,
+    /// The fullest destinations of both.
+    pub changes: Vec<DestinationChange>,
+}
+
+/// A run with the name and the format of its recording.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// The name.
+    pub recording: &'a str,
+    /// The format.
+    pub format: &'static str,
+    /// Whether the format shows assignments that fail: captures have no packet of them.
+    pub shows_failures: bool,
+    /// The run.
+    pub summary: &'a Summary,
+}
+
+/// Compares two runs.
+pub fn compare(before: Run<'_>, after: Run<'_>) -> Comparison {
+    let sides = [before, after].map(side);
+    let caveats = caveats([before, after], &sides);
+    let sentence = sentence(&sides);
+    let is_in = |run: Run<'_>, finding: &Finding| {
+        run.summary.findings.iter().any(|other| is_same(other, finding))
+    };
+    let (left, new): (Vec<_>, Vec<_>) =
+        after.summary.findings.iter().cloned().partition(|finding| is_in(before, finding));
+    let gone = before.summary.findings.iter().filter(|finding| !is_in(after, finding));
+    let findings_gone = gone.cloned().collect();
+    let changes = changes(before.summary, after.summary);
+    let [before, after] = sides;
+    Comparison {
+        sentence,
+        caveats,
+        before,
+        after,
+        findings_gone,
+        findings_new: new,
+        findings_left: left,
+        changes,
+    }
+}
+
+fn side(run: Run<'_>) -> Side {
+    let Summary { duration_ns, assignments, per_second, failures, latency, .. } = *run.summary;
+    let share = (run.shows_failures && assignments > 0).then(|| real(failures) / real(assignments));
+    Side {
+        recording: run.recording.to_owned(),
+        format: run.format,
+        duration_ns,
+        assignments,
+        per_second,
+        failures,
+        failure_share: share,
+        latency,
+        verdict: run.summary.verdict.clone(),
+        losses: run.summary.losses,
+    }
+}
+
+/// The same rule about the same: process ids change with a restart.
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    one.rule == other.rule && without_pids(&one.sentence) == without_pids(&other.sentence)
+}
+
+/// `text` without numbers in parentheses.
+fn without_pids(text: &str) -> String {
+    let mut kept = String::new();
+    for (n, part) in text.split('(').enumerate() {
+        let rest = part.split_once(')').filter(|(number, _)| {
+            n > 0 && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        match rest {
+            Some((_, rest)) => kept += rest,
+            None if n == 0 => kept += part,
+            None => {
+                kept.push('(');
+                kept += part;
+            }
+        }
+    }
+    kept
+}
+
+fn caveats(runs: [Run<'_>; 2], sides: &[Side; 2]) -> Vec<String> {
+    let mut caveats = Vec::new();
+    for (run, when) in runs.into_iter().zip(["before", "after"]) {
+        if run.summary.assignments == 0 {
+            caveats.push(format!("{when}: there is no assignment"));
+        }
+        let lost = run.summary.losses.total();
+        if lost > 0 {
+            caveats
+                .push(format!("{when}: {lost} events were lost, so all counts are lower bounds"));
+        }
+        if !run.shows_failures {
+            let format = run.format;
+            caveats.push(format!("{when}: a {format} recording shows no assignment that fails"));
+        }
+        if run.summary.disordered > 0 {
+            caveats.push(format!(
+                "{when}: rows are out of order, which steps and verdicts suffer from"
+            ));
+        }
+        if run.summary.destinations_evicted > 0 {
+            caveats.push(format!("{when}: quiet destinations were left out for lack of room"));
+        }
+    }
+    let [before, after] = sides;
+    if let (Some(first), Some(second)) = (runs[0].summary.hook, runs[1].summary.hook)
+        && first != second
+    {
+        let (first, second) = (first.name(), second.name());
+        caveats.push(format!(
+            "seen by {first} before and by {second} after, which time searches differently"
+        ));
+    }
+    if before.latency.is_some() != after.latency.is_some() {
+        let when = if before.latency.is_none() { "before" } else { "after" };
+        caveats.push(format!("{when}: the time of searches is not known"));
+    }
+    let durations = (real(before.duration_ns), real(after.duration_ns));
+    if !are_alike(durations) {
+        caveats.push("one run is more than twice as long as the other: compare rates".to_owned());
+    }
+    if !are_alike((before.per_second, after.per_second)) {
+        caveats.push(format!(
+            "the load differs ({:.1} and {:.1} assignments a second): less load alone makes fewer \
+             fail",
+            before.per_second, after.per_second
+        ));
+    }
+    caveats
+}
+
+fn are_alike((one, other): (f64, f64)) -> bool {
+    one <= ALIKE * other && other <= ALIKE * one
+}
+
+fn sentence([before, after]: &[Side; 2]) -> String {
+    let (Some(first), Some(second)) = (before.failure_share, after.failure_share) else {
+        return "whether fewer assignments fail is not known".to_owned();
+    };
+    let told = format!("{} before, {} after", percent(first), percent(second));
+    if before.failures == 0 && after.failures == 0 {
+        return "no assignment failed, before or after".to_owned();
+    }
+    let (n, m) = (real(before.assignments), real(after.assignments));
+    let both = (real(before.failures) + real(after.failures)) / (n + m);
+    let error = (both * (1.0 - both) * (1.0 / n + 1.0 / m)).sqrt();
+    let expected = if first > second { first * m } else { second * n };
+    let is_apart = (first - second).abs() > APART * error;
+    if !is_apart || expected < EXPECTED {
+        return format!("no telling difference in failures: {told}");
+    }
+    let is_alike = are_alike((before.per_second, after.per_second));
+    let load = if is_alike { "" } else { ", at another load" };
+    match (first > second, after.failures) {
+        (true, 0) => format!("none fail any more: {told}{load}"),
+        (true, _) => format!("fewer fail: {told}{load}"),
+        (false, _) => format!("more fail: {told}{load}"),
+    }
+}
+
+/// A share in percent, with a digit where there is little.
+pub fn percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".to_owned(),
+        percent if percent < 0.1 => "less than 0.1 %".to_owned(),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
+/// The fullest destinations of both, the fullest first.
+fn changes(before: &Summary, after: &Summary) -> Vec<DestinationChange> {
+    let (before, after) = (by_destination(before), by_destination(after));
+    let mut names: Vec<SocketAddr> = before.keys().chain(after.keys()).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let fullness = |name: &SocketAddr| {
+        let sides = [before.get(name), after.get(name)].into_iter().flatten();
+        sides.fold((0, 0.0, 0), |(failures, share, all), side| {
+            let of_range = side.range_share.unwrap_or(0.0);
+            (failures.max(side.failures), f64::max(share, of_range), all.max(side.assignments))
+        })
+    };
+    names.sort_by(|one, other| {
+        let ((failures, share, all), (failures2, share2, all2)) = (fullness(one), fullness(other));
+        (failures2 > 0)
+            .cmp(&(failures > 0))
+            .then(share2.total_cmp(&share))
+            .then(all2.cmp(&all))
+            .then(one.cmp(other))
+    });
+    let change = |name: SocketAddr| DestinationChange {
+        destination_name: name.to_string(),
+        destination_before: before.get(&name).copied(),
+        destination_after: after.get(&name).copied(),
+    };
+    names.into_iter().take(DESTINATIONS).map(change).collect()
+}
+
+fn by_destination(summary: &Summary) -> BTreeMap<SocketAddr, DestinationSide> {
+    let mut all = BTreeMap::<SocketAddr, DestinationSide>::new();
+    for one in &summary.destinations {
+        let Some(remote) = one.flow.remote() else { continue };
+        let side = all.entry(remote).or_default();
+        side.assignments += one.assignments;
+        side.failures += one.failures;
+        let ports = one.range_ports.filter(|ports| *ports > 0);
+        let share = ports.map(|ports| f64::from(one.distinct_ports) / f64::from(ports));
+        side.range_share = match (side.range_share, share) {
+            (Some(known), Some(share)) => Some(f64::max(known, share)),
+            (known, share) => known.or(share),
+        };
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

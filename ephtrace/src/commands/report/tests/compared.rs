@@ -1,0 +1,69 @@
+//! Two recordings side by side.
+
+use super::*;
+use crate::{commands::report::compare::comparison, output::tables::comparison::write};
+
+/// `count` connects in ten seconds, of which those from the `port_count`th on find no port.
+fn recorded(count: u64, port_count: u64) -> Report {
+    let mut lines = String::new();
+    for n in 0..count {
+        let ts_ns = 1_795_000_000_000_000_000 + n * 10_000_000_000 / count;
+        let found = n < port_count;
+        let sport = if found { (40_000 + n).to_string() } else { "null".to_owned() };
+        let errno = if found { 0 } else { 99 };
+        writeln!(
+            lines,
+            r#"{{"ts_ns":{ts_ns},"saddr":"10.0.0.1","sport":{sport},"daddr":"10.0.0.5","dport":5432,"protocol":"tcp","netns":7,"origin":"connect","range_low":40000,"range_high":40099,"pid":{count},"comm":"app","errno":{errno}}}"#
+        )
+        .unwrap();
+    }
+    report(&lines).0.unwrap()
+}
+
+fn compared(before: &Report, after: &Report) -> String {
+    let paper = Paper { columns: Some(80), colour: false };
+    let mut text = Vec::new();
+    write(&mut text, &comparison(before, after), paper).unwrap();
+    String::from_utf8(paper.fit(&text)).unwrap()
+}
+
+#[test]
+fn a_fix_that_works() {
+    insta::assert_snapshot!(compared(&recorded(200, 100), &recorded(180, 200)), @"
+    none fail any more: 50.0 % before, 0 % after
+
+                 BEFORE           AFTER
+    recording    test.ndjson      test.ndjson
+    length       9.9 s            9.9 s
+    assignments  200              180
+    a second     20.1             18.1
+    failed       100 (50.0 %)     0 (0 %)
+    search p50   -                -
+    search p99   -                -
+    search max   -                -
+    pattern      undetermined     undetermined
+    predictable  yes (>99.9 %)    yes (>99.9 %)
+    lost         0                0
+
+    fullest destinations, before > after:
+                COUNT          FAILED          OF RANGE  DESTINATION
+            200 > 180         100 > 0 100.0 % > 100.0 %  10.0.0.5:5432
+
+    findings that are gone:
+    critical: app (200) finds no free port (connect) for 10.0.0.1 -> 10.0.0.5:5432
+        [exhausted]
+      evidence: 100 of 200 assignments failed for want of a port; the range has 100
+          ports
+    warning: app (200) goes on trying although no port is free [retry-loop]
+      evidence: 10 failed attempts a second for 10.0.0.1 -> 10.0.0.5:5432, each a
+          search through the whole range
+    ");
+}
+
+#[test]
+fn nothing_has_changed() {
+    let (before, after) = (recorded(200, 100), recorded(201, 100));
+    let text = compared(&before, &after);
+    assert!(text.starts_with("no telling difference in failures: "), "{text}");
+    assert!(text.contains("findings that are left:") && !text.contains("gone"), "{text}");
+}
