@@ -9,6 +9,7 @@ use std::{fmt, net::IpAddr};
 
 use super::{
     agreement::{self, Share},
+    fitted_range::{FittedRange, PortsSeen},
     heavy_hitters::{Entry, HeavyHitters},
     pattern::{KernelRules, Observation, Stream, StreamVerdict, Verdict, WHOLE},
     ranges::{Judges, Ranges, Said, list},
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::model::Assignment;
 
-/// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones
+/// How many hosts are told apart; each keeps up to 16 KiB. Once there are more, the quieter ones
 /// make room, and are counted.
 pub const MAX_HOSTS: usize = 512;
 
@@ -53,6 +54,7 @@ pub(super) enum Host {
 struct Known {
     failures: u64,
     ranges: Ranges<WHOLE>,
+    seen: PortsSeen,
 }
 
 /// What is said of all hosts.
@@ -61,6 +63,8 @@ pub(super) struct HostVerdicts {
     pub(super) verdict: Verdict,
     pub(super) origins: Vec<OriginSummary>,
     pub(super) hosts: HostsSummary,
+    /// The range that ports fit which the source does not tell.
+    pub(super) fitted_range: Option<FittedRange>,
 }
 
 impl Host {
@@ -104,6 +108,7 @@ impl Hosts {
         }
         self.assignments += 1;
         let known = &mut self.known.see(Host::of(assignment)).value;
+        known.seen.observe(assignment);
         if known.ranges.observe(event, self.judges.is_one_left()) {
             self.judges.appoint();
         }
@@ -144,6 +149,10 @@ impl Hosts {
         let origins = origins(&judged, self.assignments);
         let patterns = agreement::counts(&shares);
         let only_predictable = agreement::only_predictable(&shares);
+        let fitted: Vec<&FittedRange> =
+            judged.iter().filter_map(|one| one.fitted_range.as_ref()).collect();
+        let others = ranked.len().saturating_sub(judged.len()) as u64;
+        let fitted_range = FittedRange::over(&fitted, others);
         let hosts = HostsSummary {
             known: self.known.len() as u64,
             judged: patterns.iter().map(|one| one.count).sum::<u64>() + only_predictable,
@@ -152,7 +161,7 @@ impl Hosts {
             patterns,
             busiest: judged.into_iter().map(Judged::summary).collect(),
         };
-        HostVerdicts { verdict, origins, hosts }
+        HostVerdicts { verdict, origins, hosts, fitted_range }
     }
 }
 
@@ -170,12 +179,14 @@ struct Judged {
     failures: u64,
     streams: Vec<StreamVerdict>,
     verdict: Verdict,
+    fitted_range: Option<FittedRange>,
 }
 
 impl Judged {
     fn new(host: Host, entry: &Entry<Known>, rules: KernelRules) -> Self {
-        let Known { failures, ranges } = &entry.value;
+        let Known { failures, ranges, seen } = &entry.value;
         let Said { streams, verdict } = ranges.said(rules);
+        let fitted_range = FittedRange::of(seen, &verdict);
         Self {
             host,
             assignments: entry.count.saturating_sub(*failures),
@@ -183,17 +194,18 @@ impl Judged {
             failures: *failures,
             streams,
             verdict,
+            fitted_range,
         }
     }
 
     fn summary(self) -> HostSummary {
-        let Self { host, assignments, complete, failures, verdict, .. } = self;
+        let Self { host, assignments, complete, failures, verdict, fitted_range, .. } = self;
         let (netns, saddr) = match host {
             Host::Netns(netns) => (Some(netns), None),
             Host::Address(address) => (None, Some(address)),
         };
         let assignments = assignments + failures;
-        HostSummary { netns, saddr, assignments, complete, failures, verdict }
+        HostSummary { netns, saddr, assignments, complete, failures, verdict, fitted_range }
     }
 }
 

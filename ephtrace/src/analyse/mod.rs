@@ -7,6 +7,7 @@ pub mod charts;
 pub mod delivery;
 pub mod destinations;
 pub mod findings;
+pub mod fitted_range;
 pub(crate) mod heavy_hitters;
 pub mod hosts;
 pub mod lanes;

@@ -128,7 +128,8 @@ impl Tally {
         let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
         let duration_ns = self.duration_ns(now_ns);
         let destinations = self.destinations.summaries(busiest, self.rules);
-        let HostVerdicts { mut verdict, origins, hosts } = self.hosts.verdicts(self.rules);
+        let HostVerdicts { mut verdict, origins, hosts, fitted_range } =
+            self.hosts.verdicts(self.rules);
         // Where there are several hosts, each of them was asked.
         if hosts.known < 2 {
             let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
@@ -156,6 +157,7 @@ impl Tally {
             verdict,
             origins,
             hosts,
+            fitted_range,
             explicit: self.hosts.explicit(),
             processes: self.processes.summaries(self.rules),
             processes_evicted: self.processes.evicted(),

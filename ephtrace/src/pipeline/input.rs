@@ -6,13 +6,13 @@ use super::reader::{Next, Reader, rules_of};
 use crate::{
     analyse::pattern::KernelRules,
     model::{LeftOut, losses::Losses},
-    replay::{Format, Recording},
+    replay::{Format, Recordings},
 };
 
 /// A source of items.
 pub(crate) enum Input {
     /// A recording that is read when an item is asked for. It may block.
-    Direct(Recording),
+    Direct(Recordings),
     /// A recording that a thread reads ahead. It never blocks.
     Aside(Box<Reader>),
 }
@@ -38,10 +38,10 @@ impl Input {
     }
 
     /// Its name in messages.
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Direct(recording) => recording.name(),
-            Self::Aside(reader) => reader.name(),
+            Self::Aside(reader) => reader.name().to_owned(),
         }
     }
 
@@ -90,6 +90,14 @@ impl Input {
         match self {
             Self::Direct(recording) => recording.instead(),
             Self::Aside(reader) => reader.end().instead.clone(),
+        }
+    }
+
+    /// Files of several that can't be read, once all was, and why.
+    pub(crate) fn unread(&self) -> &[String] {
+        match self {
+            Self::Direct(recording) => recording.unread(),
+            Self::Aside(reader) => &reader.end().unread,
         }
     }
 

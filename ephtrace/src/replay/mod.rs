@@ -16,6 +16,7 @@ mod packed;
 pub mod parquet;
 pub mod pcap;
 pub mod recording;
+pub mod recordings;
 pub mod retries;
 pub mod sorting;
 mod spool;
@@ -28,6 +29,7 @@ pub use self::{
     error::ReplayError,
     item::{Broken, Item},
     recording::{Format, Recording},
+    recordings::Recordings,
 };
 pub(crate) use self::{
     recording::{MAX_TOLD, is_from, tell, unreadable, without_assignments},

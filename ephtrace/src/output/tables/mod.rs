@@ -1,6 +1,7 @@
-//! Answers as tables or single lines: `storm`, `ports`, `check`, `explain`.
+//! Answers as tables or single lines: `storm`, `ports`, `check`, `explain`, default ranges.
 
 pub mod check;
 pub(crate) mod explain;
 pub(crate) mod ports;
+pub mod ranges;
 pub mod storm;

@@ -64,7 +64,7 @@ fn page(recording: Recording) -> String {
     let mut charts = Charts::default();
     let observe = |assignment: &Assignment| charts.observe(assignment);
     let reach = Reach::Automatic;
-    let report = read_with(recording, reach, None, &mut io::sink(), observe).unwrap();
+    let report = read_with(recording.into(), reach, None, &mut io::sink(), observe).unwrap();
     page::render(&report, &charts)
 }
 
@@ -327,7 +327,9 @@ fn a_page() {
 fn a_page_does_not_overwrite_its_recording() {
     let path = std::env::temp_dir().join(format!("ephtrace-page-{}", std::process::id()));
     std::fs::write(&path, double_hash(2)).unwrap();
-    let refused = page::write((&path, None), (&path, MaxMemory::default()), None).unwrap_err();
+    let refused =
+        page::write((&path, None), (std::slice::from_ref(&path), MaxMemory::default()), None)
+            .unwrap_err();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), double_hash(2));
     std::fs::remove_file(&path).unwrap();
     assert!(
