@@ -37,6 +37,14 @@ impl Input {
         }
     }
 
+    /// Whether it is several files.
+    pub(crate) fn is_several(&self) -> bool {
+        match self {
+            Self::Direct(recording) => recording.is_several(),
+            Self::Aside(reader) => reader.is_several(),
+        }
+    }
+
     /// Its name in messages.
     pub(crate) fn name(&self) -> String {
         match self {

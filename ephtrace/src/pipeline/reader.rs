@@ -39,6 +39,7 @@ pub(crate) struct Reader {
     name: String,
     format: Format,
     is_stream: bool,
+    is_several: bool,
     rules: KernelRules,
     is_cut: bool,
     end: End,
@@ -129,6 +130,7 @@ impl Reader {
     pub(crate) async fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self> {
         let (opened, is_open) = oneshot::channel();
         let queue = Arc::new(Queue::default());
+        let is_several = paths.len() > 1;
         let (paths, over) = (paths.to_owned(), Over(queue.clone()));
         let run = move || match Recordings::open_within(&paths, max) {
             Ok(recording) => {
@@ -153,6 +155,7 @@ impl Reader {
             name,
             format,
             is_stream,
+            is_several,
             rules,
             is_cut,
             end: End::default(),
@@ -186,6 +189,11 @@ impl Reader {
     /// Whether it may still be written to while it is read.
     pub(crate) fn is_stream(&self) -> bool {
         self.is_stream
+    }
+
+    /// Whether it is several files.
+    pub(crate) fn is_several(&self) -> bool {
+        self.is_several
     }
 
     /// By which rules the kernel that was traced gives ports.

@@ -108,7 +108,11 @@ impl<N: Write> Replay<N> {
     /// nobody to tell.
     pub(crate) fn tell_notes(&mut self) {
         for note in self.input.notes() {
-            let _ = writeln!(self.notices, "ephtrace: {}: {note}", self.input.name());
+            // Those of several files have the name of theirs.
+            let _ = match self.input.is_several() {
+                true => writeln!(self.notices, "ephtrace: {note}"),
+                false => writeln!(self.notices, "ephtrace: {}: {note}", self.input.name()),
+            };
         }
     }
 

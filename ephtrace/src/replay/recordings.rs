@@ -86,6 +86,11 @@ impl Recordings {
         }
     }
 
+    /// Whether it is several.
+    pub fn is_several(&self) -> bool {
+        matches!(self, Self::Several(_))
+    }
+
     /// Its name in messages.
     pub fn name(&self) -> String {
         match self {

@@ -6,10 +6,10 @@ use std::{
     env,
     fs::{self, File},
     io::{BufRead as _, BufReader},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -18,6 +18,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::{
     conntrack::track,
@@ -33,7 +34,7 @@ tests! {
 }
 
 /// Connects, and destinations that they go to in turn.
-const CONNECTS: usize = 1000;
+const CONNECTS: usize = 500;
 const DESTINATIONS: &str = "16";
 
 /// Entries that connection tracking has to have room for: connects wait where it has none.
@@ -41,6 +42,11 @@ const ROOM: u64 = 10_000;
 
 /// The limit of all network namespaces.
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+
+/// Where nobody listens, and the ports that marks come from.
+const NOBODY: u16 = 9;
+const BEFORE: u16 = 4999;
+const AFTER: u16 = 4998;
 
 /// The libraries of unpacked packages.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
@@ -114,6 +120,7 @@ fn every_tool_tells_the_same(hook: &str) -> Result<()> {
     let ports: BTreeSet<u16> = truth.iter().map(|(_, dport)| *dport).collect();
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let ports = ports.join(",");
+    let mut algorithms = BTreeSet::new();
     for path in &recordings {
         let name = path.file_name().unwrap_or_default().display().to_string();
         let seen = assignments(path, &ports).with_context(|| name.clone())?;
@@ -125,6 +132,7 @@ fn every_tool_tells_the_same(hook: &str) -> Result<()> {
             truth.len()
         );
         let report = report(path, &ports).with_context(|| name.clone())?;
+        algorithms.insert(report["verdict"]["algorithm"].to_string());
         ensure!(report["verdict"]["predictable"] == "yes", "{name}: {}", report["verdict"]);
         ensure!(report["verdict"]["pattern"] == "per_destination", "{name}: {}", report["verdict"]);
         let is_own = !report["destinations"][0]["origin"].is_null();
@@ -134,15 +142,6 @@ fn every_tool_tells_the_same(hook: &str) -> Result<()> {
             "{name}: {report}"
         );
     }
-    same_algorithm(&recordings, &ports)
-}
-
-/// What is told by one is told by all.
-fn same_algorithm(recordings: &[PathBuf], ports: &str) -> Result<()> {
-    let told = |path: &PathBuf| -> Result<String> {
-        Ok(report(path, ports)?["verdict"]["algorithm"].to_string())
-    };
-    let algorithms = recordings.iter().map(told).collect::<Result<BTreeSet<_>>>()?;
     ensure!(algorithms.len() == 1, "{algorithms:?}");
     Ok(())
 }
@@ -161,8 +160,8 @@ fn record(tools: &Tools, scratch: &Scratch, hook: &str) -> Result<Option<Vec<Pat
     let (events, ids) = (file("conntrack.txt"), file("conntrack-id.txt"));
     let pcap_name = pcap.display().to_string();
     let live = ["-i", "lo", "-Z", "root", "-B", "8192"];
-    let to_file = [&live[..], &["-s", "128", "-w", &pcap_name, "tcp"]].concat();
-    let to_text = [&live[..], &["-nn", "-tt", "tcp[tcpflags] & tcp-syn != 0"]].concat();
+    let to_file = [&live[..], &["-s", "128", "-U", "-w", &pcap_name, "tcp"]].concat();
+    let to_text = [&live[..], &["-nn", "-tt", "-l", "tcp[tcpflags] & tcp-syn != 0"]].concat();
     let mut dumps = [
         tools.start("usr/bin/tcpdump", &to_file, &file("nothing"))?,
         tools.start("usr/bin/tcpdump", &to_text, &text)?,
@@ -176,10 +175,10 @@ fn record(tools: &Tools, scratch: &Scratch, hook: &str) -> Result<Option<Vec<Pat
         tools.start("usr/sbin/conntrack", &with_id, &ids)?,
     ];
     let (tracers, own) = trace(scratch, hook)?;
-    // Conntrack does not say when it listens; the tracers took longer.
-    thread::sleep(Duration::from_millis(300));
+    // Conntrack does not say when it listens.
+    mark(BEFORE, &[&events, &ids])?;
     storm(&file("truth"))?;
-    thread::sleep(Duration::from_millis(300));
+    mark(AFTER, &[&events, &ids, &text, &pcap])?;
     for tracer in tracers {
         tracer.stop_text().map(drop)?;
     }
@@ -189,6 +188,31 @@ fn record(tools: &Tools, scratch: &Scratch, hook: &str) -> Result<Option<Vec<Pat
     all.extend(tshark(tools, scratch, &pcap)?);
     all.push(pcap);
     Ok(Some(all))
+}
+
+/// Connects from `port` to where nobody listens, until each file has it.
+fn mark(port: u16, files: &[&PathBuf]) -> Result<()> {
+    let (from, to) = ((Ipv4Addr::LOCALHOST, port), (Ipv4Addr::LOCALHOST, NOBODY));
+    let raw = [port.to_be_bytes(), NOBODY.to_be_bytes()].concat();
+    let words = [
+        format!("127.0.0.1.{port} > 127.0.0.1.{NOBODY}: Flags [S]").into_bytes(),
+        format!("sport={port} dport={NOBODY} [UNREPLIED]").into_bytes(),
+        raw,
+    ];
+    let has = |bytes: &[u8]| {
+        words.iter().any(|word| bytes.windows(word.len()).any(|one| one == word.as_slice()))
+    };
+    wait::until("all tools have seen a connect", || {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        client.bind(&SocketAddr::from(from).into())?;
+        // It is refused.
+        let _ = client.connect(&SocketAddr::from(to).into());
+        let mut is_there = true;
+        for path in files {
+            is_there &= has(&fs::read(path)?);
+        }
+        Ok(is_there.then_some(()))
+    })
 }
 
 /// ephtrace's own recordings.
