@@ -109,9 +109,10 @@ impl<N: Write> Replay<N> {
     pub(crate) fn tell_notes(&mut self) {
         for note in self.input.notes() {
             // Those of several files have the name of theirs.
-            let _ = match self.input.is_several() {
-                true => writeln!(self.notices, "ephtrace: {note}"),
-                false => writeln!(self.notices, "ephtrace: {}: {note}", self.input.name()),
+            let _ = if self.input.is_several() {
+                writeln!(self.notices, "ephtrace: {note}")
+            } else {
+                writeln!(self.notices, "ephtrace: {}: {note}", self.input.name())
             };
         }
     }

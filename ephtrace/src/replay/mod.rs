@@ -18,6 +18,7 @@ pub mod pcap;
 pub mod recording;
 pub mod recordings;
 pub mod retries;
+pub mod several;
 pub mod sorting;
 mod spool;
 #[cfg(test)]

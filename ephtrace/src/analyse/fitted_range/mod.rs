@@ -90,14 +90,15 @@ impl FittedRange {
         if hosts.len() == 1 && others == 0 {
             return Some(first.clone());
         }
-        let known: Vec<&&Self> = hosts.iter().filter(|one| one.range_low.is_some()).collect();
+        let known: Vec<&Self> =
+            hosts.iter().copied().filter(|one| one.range_low.is_some()).collect();
         let unknown = (hosts.len() - known.len()) as u64 + others;
         let Some(best) = known.first() else {
             let sentence = format!("not known, because no host of {unknown} shows its own");
             return Some(Self { sentence, ..Self::nothing() });
         };
-        let is_same = |one: &&&Self| one.range() == best.range() && one.systems == best.systems;
-        if !known.iter().all(|one| is_same(&one)) {
+        let is_same = |one: &&Self| one.range() == best.range() && one.systems == best.systems;
+        if !known.iter().all(is_same) {
             let sentence = format!(
                 "not one range: {} hosts show different ones, or different systems, and {unknown} \
                  show none",
@@ -182,8 +183,9 @@ impl FittedRange {
             } else {
                 "are named by programs, or by another host behind the same address"
             };
-            sentence += &format!("; {count} ports outside of it {whose}: ");
-            sentence += &format!("{}{more}", listed.join(", "));
+            let listed = listed.join(", ");
+            let outside = format!("; {count} ports outside of it {whose}: {listed}{more}");
+            sentence.push_str(&outside);
         }
         Self {
             range_low: Some(range.low),
