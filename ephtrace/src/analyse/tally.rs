@@ -126,14 +126,12 @@ impl Tally {
         let completeness = self.completeness(&around);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
         let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
-        let duration_ns = self.duration_ns(now_ns);
         let destinations = self.destinations.summaries(busiest, self.rules);
-        let HostVerdicts { mut verdict, origins, hosts, fitted_range } =
-            self.hosts.verdicts(self.rules);
+        let by_host = self.hosts.verdicts(self.rules);
+        let HostVerdicts { mut verdict, origins, hosts, fitted_range } = by_host;
         // Where there are several hosts, each of them was asked.
         if hosts.known < 2 {
-            let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
-            verdict.check_destinations(&judged);
+            check_destinations(&mut verdict, &destinations);
         }
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
@@ -145,6 +143,7 @@ impl Tally {
             ..Facts::default()
         };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
+        let duration_ns = self.duration_ns(now_ns);
         let mut summary = Summary {
             duration_ns,
             assignments: self.assignments,
@@ -222,6 +221,12 @@ impl Tally {
         let quantile = |q| histogram.value_at_quantile(q).min(self.longest_ns);
         Some(Latency { p50_ns: quantile(0.5), p99_ns: quantile(0.99), max_ns: self.longest_ns })
     }
+}
+
+/// Compares the verdict over all with those on each destination.
+fn check_destinations(verdict: &mut Verdict, destinations: &[DestinationSummary]) {
+    let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
+    verdict.check_destinations(&judged);
 }
 
 /// What did not arrive, or not in order, takes its part of the confidence of all verdicts.

@@ -39,8 +39,8 @@ pub struct RecordArgs {
     #[arg(long, value_name = "MODE", help_heading = "Output")]
     pub mode: Option<String>,
 
-    /// Convert this recording, capture or log in place of tracing; needs no root. Several, each with
-    /// --from, are merged by time
+    /// Convert this recording, capture or log in place of tracing; needs no root. Several, each
+    /// with --from, are merged by time
     #[arg(long, value_name = "FILE", help_heading = "Output",
           conflicts_with_all = ["hook", "btf", "ring_size", "user"])]
     pub from: Vec<PathBuf>,

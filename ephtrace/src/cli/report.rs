@@ -28,8 +28,8 @@ known).";
 /// What `report` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ReportArgs {
-    /// The recording: of ephtrace, a capture, or a log of another tool; - is standard input. Several
-    /// are merged by time
+    /// The recording: of ephtrace, a capture, or a log of another tool; - is standard input.
+    /// Several are merged by time
     #[arg(value_name = "FILE", required_unless_present = "from")]
     pub files: Vec<PathBuf>,
 

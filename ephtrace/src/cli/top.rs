@@ -24,9 +24,10 @@ Examples:
 /// What `top` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TopArgs {
-    /// Play this recording in place of what the kernel does; - is standard input. Several are merged
-    /// by time
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["FilterArgs", "KernelArgs", "StopArgs"])]
+    /// Play this recording in place of what the kernel does; - is standard input. Several are
+    /// merged by time
+    #[arg(long, value_name = "FILE", num_args = 1..,
+          conflicts_with_all = ["FilterArgs", "KernelArgs", "StopArgs"])]
     pub from: Vec<PathBuf>,
 
     /// Play so many times as fast as it happened; 0 is as fast as it goes

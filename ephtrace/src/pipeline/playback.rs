@@ -41,8 +41,8 @@ const STRETCH: Duration = Duration::from_millis(15);
 /// Items that are played before the clock is looked at: less than a millisecond.
 const ITEMS: usize = 256;
 
-/// Plays the recordings at `files`, within that memory, `speed` times as fast as it happened; 0 is as
-/// fast as it goes.
+/// Plays the recordings at `files`, within that memory, `speed` times as fast as it happened; 0 is
+/// as fast as it goes.
 pub(crate) fn play((files, max): (&[PathBuf], MaxMemory), speed: f64, quiet: bool) -> Result<()> {
     sandbox::of(files).enter();
     let ends = ShutdownSignals::new()?;

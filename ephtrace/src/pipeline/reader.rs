@@ -125,8 +125,8 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// Opens the recordings at `paths` and begins to read. A pipe is open when its first bytes came,
-    /// and one of several once it has a row.
+    /// Opens the recordings at `paths` and begins to read. A pipe is open when its first bytes
+    /// came, and one of several once it has a row.
     pub(crate) async fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self> {
         let (opened, is_open) = oneshot::channel();
         let queue = Arc::new(Queue::default());

@@ -1,11 +1,11 @@
 //! One recording, or several as one, merged by time: captures that were rotated, logs of several
 //! tools.
 //!
-//! Of the files that are open, the one with the earliest row comes next. At most [`MAX_OPEN`](super::several::MAX_OPEN) are
-//! open at once, whatever their number, so that memory stays bounded: each file is looked into for
-//! its first row, and opened again when the others have come that far. A pipe stays open. Where more
-//! of them overlap in time, the rest waits; what comes late of it is out of order, and is counted as
-//! that of one file is.
+//! Of the files that are open, the one with the earliest row comes next. At most
+//! [`MAX_OPEN`](super::several::MAX_OPEN) are open at once, whatever their number, so that memory
+//! stays bounded: each file is looked into for its first row, and opened again when the others have
+//! come that far. A pipe stays open. Where more of them overlap in time, the rest waits; what comes
+//! late of it is out of order, and is counted as that of one file is.
 
 use std::path::PathBuf;
 

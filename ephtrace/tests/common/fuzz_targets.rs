@@ -68,11 +68,11 @@ fn ndjson(bytes: &[u8]) {
 /// First lines of logs, by which they are told apart.
 const HEADS: [&str; 8] = [
     "",
-    "#separator \\x09\n#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\t\
-     conn_state\n",
+    "#separator \\x09\n#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\t\
+     proto\tconn_state\n",
     "ts_ns,saddr,sport,daddr,dport,protocol,range_low,range_high\n",
-    "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\ttcp.flags.ack\t\
-     tcp.seq_raw\tudp.srcport\tudp.dstport\n",
+    "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\t\
+     tcp.flags.ack\ttcp.seq_raw\tudp.srcport\tudp.dstport\n",
     "PID COMM IP SADDR LPORT DADDR DPORT\n",
     "T PID COMM IP SADDR DADDR SPORT DPORT\n",
     "1.5 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 77, win 1\n",

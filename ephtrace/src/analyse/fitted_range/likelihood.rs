@@ -12,7 +12,7 @@ const NAMED: [f64; 4] = [0.002, 0.01, 0.05, 0.15];
 /// Ports there are.
 const PORTS: f64 = 65_536.0;
 
-/// Shares of the first of two ranges that are mixed: with less of it, there are ports outside of the
+/// Shares of the first of two ranges that are mixed: with less of it, its ports are outside of the
 /// other.
 const SHARES: [f64; 3] = [0.3, 0.5, 0.7];
 

@@ -62,7 +62,8 @@ pub const SYSTEMS: [System; 17] = [
     System {
         system: "Linux 5.12 to 5.17",
         range: PortRange::new(32768, 60999),
-        rule: "TCP connect: double hash with 256 counters; bind to port 0: random, odd; UDP: random",
+        rule: "TCP connect: double hash with 256 counters; bind to port 0: random, odd; \
+               UDP: random",
         algorithms: &[LinuxDhash256, RandomOdd, RandomUniform],
         shown_by: LINUX_SHOW,
         set_by: LINUX_SET,

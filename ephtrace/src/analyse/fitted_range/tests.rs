@@ -99,8 +99,8 @@ fn is_not_wrong(fitted: &FittedRange, truth: PortRange, what: &str) {
 #[test]
 fn random_ports_of_each_default_show_it() {
     for system in &SYSTEMS {
-        for seed in 0..5 {
-            let fitted = random(system.range, 600, seed).fitted();
+        for seed in 0..3 {
+            let fitted = random(system.range, 2000, seed).fitted();
             let range =
                 fitted.range().unwrap_or_else(|| panic!("{}: {}", system.range, fitted.sentence));
             assert!(range.low.abs_diff(system.range.low) <= 1, "{}", fitted.sentence);
@@ -171,8 +171,8 @@ fn a_narrowed_range_is_not_taken_for_the_default() {
         [(33_000, 60_000), (40_000, 50_000), (32_768, 50_000), (50_000, 65_535), (45_000, 60_999)]
     {
         let range = PortRange::new(range.0, range.1);
-        for count in [50, 150, 400, 1000, 5000] {
-            for seed in 0..10 {
+        for count in [50, 150, 400, 1500] {
+            for seed in 0..4 {
                 is_not_wrong(&random(range, count, seed).fitted(), range, "narrowed");
                 is_not_wrong(&linux(range, 200, count, seed).fitted(), range, "narrowed, Linux");
             }
