@@ -1,5 +1,7 @@
 //! Several recordings in one call: merged by time, in bounded memory, and a bad one costs no other.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its files can't be made")]
+
 use std::{
     fmt::Write as _,
     fs,
