@@ -90,6 +90,11 @@ fn this_kernel() -> Result<Tally> {
     if let Ok(python) = setup::python::ensure() {
         command.arg(format!("EPHTRACE_PYTHON={}", python.display()));
     }
+    match setup::packet_tools::ensure() {
+        Ok(root) => drop(command.arg(format!("EPHTRACE_PACKET_TOOLS={}", root.display()))),
+        // That test is skipped.
+        Err(error) => say(format_args!("no other tools that record: {error:#}")),
+    }
     if let Some(hooks) = std::env::var_os("EPHTRACE_HOOKS") {
         command.arg(format!("EPHTRACE_HOOKS={}", hooks.to_string_lossy()));
     }

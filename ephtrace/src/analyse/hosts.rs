@@ -9,6 +9,7 @@ use std::{fmt, net::IpAddr};
 
 use super::{
     agreement::{self, Share},
+    fitted_range::{FittedRange, PortsSeen},
     heavy_hitters::{Entry, HeavyHitters},
     machine::Machine,
     pattern::{KernelRules, Observation, Stream, StreamVerdict, Verdict, WHOLE},
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::model::Assignment;
 
-/// How many hosts are told apart; each keeps up to 8 KiB. Once there are more, the quieter ones
+/// How many hosts are told apart; each keeps up to 16 KiB. Once there are more, the quieter ones
 /// make room, and are counted.
 pub const MAX_HOSTS: usize = 512;
 
@@ -55,6 +56,7 @@ pub(super) enum Host {
 struct Known {
     failures: u64,
     ranges: Ranges<WHOLE>,
+    seen: PortsSeen,
 }
 
 /// What is said of all hosts.
@@ -65,6 +67,8 @@ pub(super) struct HostVerdicts {
     pub(super) hosts: HostsSummary,
     /// What a destination or a process must not contradict.
     pub(super) rules: KernelRules,
+    /// The range that ports fit which the source does not tell.
+    pub(super) fitted_range: Option<FittedRange>,
 }
 
 impl Host {
@@ -113,6 +117,7 @@ impl Hosts {
             self.machine.observe(event, netns);
         }
         let known = &mut self.known.see(host).value;
+        known.seen.observe(assignment);
         if known.ranges.observe(event, self.judges.is_one_left()) {
             self.judges.appoint();
         }
@@ -166,6 +171,10 @@ impl Hosts {
         let origins = origins(&judged, self.assignments, together);
         let patterns = agreement::counts(&shares);
         let only_predictable = agreement::only_predictable(&shares);
+        let fitted: Vec<&FittedRange> =
+            judged.iter().filter_map(|one| one.fitted_range.as_ref()).collect();
+        let others = self.known.len().saturating_sub(judged.len()) as u64;
+        let fitted_range = FittedRange::over(&fitted, others);
         let hosts = HostsSummary {
             known: self.known.len() as u64,
             judged: patterns.iter().map(|one| one.count).sum::<u64>() + only_predictable,
@@ -174,7 +183,7 @@ impl Hosts {
             patterns,
             busiest: judged.into_iter().map(Judged::summary).collect(),
         };
-        HostVerdicts { verdict, origins, hosts, rules }
+        HostVerdicts { verdict, origins, hosts, rules, fitted_range }
     }
 
     fn judged(&self, rules: KernelRules) -> Vec<Judged> {
@@ -197,12 +206,14 @@ struct Judged {
     failures: u64,
     streams: Vec<StreamVerdict>,
     verdict: Verdict,
+    fitted_range: Option<FittedRange>,
 }
 
 impl Judged {
     fn new(host: Host, entry: &Entry<Known>, rules: KernelRules) -> Self {
-        let Known { failures, ranges } = &entry.value;
+        let Known { failures, ranges, seen } = &entry.value;
         let Said { streams, verdict } = ranges.said(rules);
+        let fitted_range = FittedRange::of(seen, &verdict);
         Self {
             host,
             assignments: entry.count.saturating_sub(*failures),
@@ -210,17 +221,18 @@ impl Judged {
             failures: *failures,
             streams,
             verdict,
+            fitted_range,
         }
     }
 
     fn summary(self) -> HostSummary {
-        let Self { host, assignments, complete, failures, verdict, .. } = self;
+        let Self { host, assignments, complete, failures, verdict, fitted_range, .. } = self;
         let (netns, saddr) = match host {
             Host::Netns(netns) => (Some(netns), None),
             Host::Address(address) => (None, Some(address)),
         };
         let assignments = assignments + failures;
-        HostSummary { netns, saddr, assignments, complete, failures, verdict }
+        HostSummary { netns, saddr, assignments, complete, failures, verdict, fitted_range }
     }
 }
 

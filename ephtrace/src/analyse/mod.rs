@@ -8,6 +8,7 @@ pub mod comparison;
 pub mod delivery;
 pub mod destinations;
 pub mod findings;
+pub mod fitted_range;
 pub(crate) mod heavy_hitters;
 pub mod hosts;
 pub mod lanes;

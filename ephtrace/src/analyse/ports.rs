@@ -43,6 +43,18 @@ impl Ports {
         }
     }
 
+    /// All of them, lowest first.
+    pub(super) fn sorted(&self) -> Vec<u16> {
+        match self {
+            Self::Few { ports, len } => {
+                let mut sorted = ports[..*len].to_vec();
+                sorted.sort_unstable();
+                sorted
+            }
+            Self::Many(bits) => (0..=u16::MAX).filter(|&port| is_set(bits, port)).collect(),
+        }
+    }
+
     /// How many are in `range`.
     pub(super) fn count(&self, range: PortRange) -> u32 {
         let inside = |port: &u16| range.contains(*port);

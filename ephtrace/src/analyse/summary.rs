@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::{
     findings::Finding,
+    fitted_range::FittedRange,
     overflow::Overflow,
     pattern::{Pattern, Verdict},
     picture::PlotData,
@@ -82,6 +83,9 @@ pub struct Summary {
     pub origins: Vec<OriginSummary>,
     /// The same by host.
     pub hosts: HostsSummary,
+    /// The range that ports fit, and whose default that is, where the recording does not tell;
+    /// null if it tells of all.
+    pub fitted_range: Option<FittedRange>,
     /// Assignments whose port the program named, on which no verdict is given.
     pub explicit: u64,
     /// The same for the busiest processes, busiest first.
@@ -193,6 +197,8 @@ pub struct HostSummary {
     /// How its ports are handed out.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// The range that its ports fit, where the recording does not tell; null if it tells of all.
+    pub fitted_range: Option<FittedRange>,
 }
 
 impl HostSummary {

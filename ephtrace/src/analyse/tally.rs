@@ -126,8 +126,8 @@ impl Tally {
         let completeness = self.completeness(&around);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
         let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
-        let duration_ns = self.duration_ns(now_ns);
-        let (HostVerdicts { verdict, origins, hosts, rules }, destinations) = self.judged(busiest);
+        let (by_host, destinations) = self.judged(busiest);
+        let HostVerdicts { verdict, origins, hosts, rules, fitted_range } = by_host;
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),
@@ -138,6 +138,7 @@ impl Tally {
             ..Facts::default()
         };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
+        let duration_ns = self.duration_ns(now_ns);
         let mut summary = Summary {
             duration_ns,
             assignments: self.assignments,
@@ -150,6 +151,7 @@ impl Tally {
             verdict,
             origins,
             hosts,
+            fitted_range,
             explicit: self.hosts.explicit(),
             processes: self.processes.summaries(rules),
             processes_evicted: self.processes.evicted(),
@@ -184,8 +186,7 @@ impl Tally {
         let was = hosts.verdict.algorithm;
         // Where there are several hosts, each of them was asked.
         if hosts.hosts.known < 2 {
-            let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
-            hosts.verdict.check_destinations(&judged);
+            check_destinations(&mut hosts.verdict, &destinations);
         }
         if hosts.verdict.algorithm != was {
             return (HostVerdicts { rules: self.rules, ..hosts }, destinations);
@@ -232,6 +233,12 @@ impl Tally {
         let quantile = |q| histogram.value_at_quantile(q).min(self.longest_ns);
         Some(Latency { p50_ns: quantile(0.5), p99_ns: quantile(0.99), max_ns: self.longest_ns })
     }
+}
+
+/// Compares the verdict over all with those on each destination.
+fn check_destinations(verdict: &mut Verdict, destinations: &[DestinationSummary]) {
+    let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
+    verdict.check_destinations(&judged);
 }
 
 /// What did not arrive, or not in order, takes its part of the confidence of all verdicts.

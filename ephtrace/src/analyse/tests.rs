@@ -231,8 +231,9 @@ fn a_summary_counts() {
     failures: 4
     findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=\"10240 65535\"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: \"10240 65535\"}]}","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
     first_ns: 1000000000
+    fitted_range: null
     hook: null
-    hosts: {"busiest":[{"algorithm":"undetermined","assignments":9,"complete":true,"confirmed_by_kernel":null,"failures":4,"informative_pairs":3,"n":5,"netns":1,"next_port_bits":null,"pattern":"per_destination","predictable":"yes","saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0}
+    hosts: {"busiest":[{"algorithm":"undetermined","assignments":9,"complete":true,"confirmed_by_kernel":null,"failures":4,"fitted_range":null,"informative_pairs":3,"n":5,"netns":1,"next_port_bits":null,"pattern":"per_destination","predictable":"yes","saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0}
     kernel_cost: null
     kernel_counts: null
     lanes_evicted: 0

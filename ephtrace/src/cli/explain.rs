@@ -14,6 +14,7 @@ Examples:
   sudo ephtrace explain :8080          who has the port; could I bind to it?
   ephtrace explain :53/udp             for UDP alone
   sudo ephtrace explain EADDRNOTAVAIL  where does it come from, on this machine, now?
+  ephtrace explain ranges              which ports do systems give by default, and this one?
   sudo ephtrace explain 10.0.0.5:5432 --probe
                                        ask the kernel what its lists do not tell
 
@@ -24,7 +25,7 @@ Without root it sees all ports in use, but not who holds those of other users.";
 #[derive(Clone, Debug, Default, Args)]
 pub struct ExplainArgs {
     /// A destination (ADDRESS:PORT), a connection (two of them, from and to), a local port (:PORT,
-    /// :PORT/tcp, :PORT/udp), or an error (EADDRNOTAVAIL, EADDRINUSE, EAGAIN)
+    /// :PORT/tcp, :PORT/udp), an error (EADDRNOTAVAIL, EADDRINUSE, EAGAIN), or `ranges`
     #[arg(value_name = "WHAT", required = true, num_args = 1..=2)]
     pub what: Vec<String>,
 

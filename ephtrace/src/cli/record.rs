@@ -39,10 +39,11 @@ pub struct RecordArgs {
     #[arg(long, value_name = "MODE", help_heading = "Output")]
     pub mode: Option<String>,
 
-    /// Convert this recording, capture or log in place of tracing; needs no root
+    /// Convert this recording, capture or log in place of tracing; needs no root. Several, each
+    /// with --from, are merged by time
     #[arg(long, value_name = "FILE", help_heading = "Output",
           conflicts_with_all = ["hook", "btf", "ring_size", "user"])]
-    pub from: Option<PathBuf>,
+    pub from: Vec<PathBuf>,
 
     /// Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal
     #[arg(long, help_heading = "Output", conflicts_with_all = ["rotate", "mode", "from"])]

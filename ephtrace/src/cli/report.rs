@@ -14,6 +14,7 @@ Examples:
   ephtrace report ports.ndjson             what `ephtrace -o json` recorded
   ephtrace report ports.parquet            what `ephtrace record` recorded
   ephtrace report host.pcap                the clients of `tcpdump -w` or Wireshark
+  ephtrace report rotated.pcap*            several files, merged by time
   zstd -dc ports.zst | ephtrace report -   from standard input
   ephtrace report ports.ndjson --plot | less
   ephtrace report ports.ndjson --json | jq .verdict.algorithm
@@ -29,18 +30,19 @@ known).";
 /// What `report` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ReportArgs {
-    /// The recording: of ephtrace, a capture, or a log of another tool; - is standard input
+    /// The recording: of ephtrace, a capture, or a log of another tool; - is standard input.
+    /// Several are merged by time
     #[arg(value_name = "FILE", required_unless_present_any = ["from", "compare"])]
-    pub file: Option<PathBuf>,
+    pub files: Vec<PathBuf>,
 
     /// The same, as other commands take it
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
-    pub from: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
+    pub from: Vec<PathBuf>,
 
     /// Did the fix work? Two recordings side by side: failures, search time, verdicts, fullest
     /// destinations, findings gone and new
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"],
-          conflicts_with_all = ["file", "from", "html", "mode", "plot"])]
+          conflicts_with_all = ["files", "from", "html", "mode", "plot"])]
     pub compare: Vec<PathBuf>,
 
     /// Print data (one JSON object), not text
@@ -79,8 +81,8 @@ pub struct ReportArgs {
 }
 
 impl ReportArgs {
-    /// The recording, however it was named; clap asks for one of the two.
-    pub fn recording(&self) -> PathBuf {
-        self.file.clone().or_else(|| self.from.clone()).unwrap_or_default()
+    /// The recordings, however they were named; clap asks for one of the two.
+    pub fn recordings(&self) -> Vec<PathBuf> {
+        self.files.iter().chain(&self.from).cloned().collect()
     }
 }

@@ -44,7 +44,7 @@ fn top_takes_the_filters_of_trace_or_a_recording() {
     let Ok(Command::Top(live)) = typed("ephtrace top -p 1 -x --duration 1s -q") else { panic!() };
     assert_eq!((live.filter.pid, live.filter.failed, live.speed), (vec![1], true, 1.0));
     let Ok(Command::Top(played)) = typed("ephtrace top --from - --speed 0") else { panic!() };
-    assert_eq!((played.from, played.speed), (Some("-".into()), 0.0));
+    assert_eq!((played.from, played.speed), (vec!["-".into()], 0.0));
 }
 
 #[test]
@@ -101,7 +101,9 @@ fn report_takes_one_file() {
     let Command::Report(args) = typed("ephtrace report - --json -q").unwrap() else {
         panic!("not report");
     };
-    assert!(args.json && args.recording().as_os_str() == "-" && args.verbosity.quiet);
+    assert!(
+        args.json && args.recordings() == [std::path::PathBuf::from("-")] && args.verbosity.quiet
+    );
     assert_eq!(typed("ephtrace report").map(|_| ()).unwrap_err().exit_code(), 2);
 }
 

@@ -24,9 +24,11 @@ Examples:
 /// What `top` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TopArgs {
-    /// Play this recording in place of what the kernel does; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["FilterArgs", "KernelArgs", "StopArgs"])]
-    pub from: Option<PathBuf>,
+    /// Play this recording in place of what the kernel does; - is standard input. Several are
+    /// merged by time
+    #[arg(long, value_name = "FILE", num_args = 1..,
+          conflicts_with_all = ["FilterArgs", "KernelArgs", "StopArgs"])]
+    pub from: Vec<PathBuf>,
 
     /// Play so many times as fast as it happened; 0 is as fast as it goes
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed, requires = "from")]
@@ -53,7 +55,7 @@ impl From<TopArgs> for TraceArgs {
     /// What `trace` would be asked for to see the same.
     fn from(args: TopArgs) -> Self {
         let TopArgs { filter, stop, kernel, read, verbosity, .. } = args;
-        Self { filter, view: ViewArgs::default(), stop, kernel, read, verbosity, from: None }
+        Self { filter, view: ViewArgs::default(), stop, kernel, read, verbosity, from: Vec::new() }
     }
 }
 

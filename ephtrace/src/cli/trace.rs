@@ -22,9 +22,11 @@ A flag that takes several values takes them as a list (-P 80,443) and repeated
 /// What `trace` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TraceArgs {
-    /// Read this recording, capture or log (- is standard input) in place of the kernel
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hook", "btf", "ring_size", "user"])]
-    pub from: Option<PathBuf>,
+    /// Read this recording, capture or log (- is standard input) in place of the kernel. Several
+    /// are merged by time
+    #[arg(long, value_name = "FILE", num_args = 1..,
+          conflicts_with_all = ["hook", "btf", "ring_size", "user"])]
+    pub from: Vec<PathBuf>,
     /// Which assignments to keep.
     #[command(flatten)]
     pub filter: FilterArgs,

@@ -24,6 +24,7 @@ use crate::{
         holders::{self, Wanted},
         rights::Rights,
         snapshot::{self, InventoryError, Named, Which},
+        sysctl::{self, PROC_SYS_NET},
     },
     inventory::{
         DestinationUse, Inventory, PastOwners,
@@ -33,7 +34,10 @@ use crate::{
     },
     output::{
         Paper,
-        tables::explain::{Explained, write, write_json},
+        tables::{
+            explain::{Explained, write, write_json},
+            ranges::Ranges,
+        },
     },
     pipeline::rights,
 };
@@ -58,6 +62,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let (answer, in_use, found) = match asked {
         Asked::About(question) => of_question(&question, one(&which)?, args.probe, &history)?,
         Asked::Why(error) => of_error(error, &which, &history)?,
+        Asked::Ranges => return ranges(args.json),
     };
     let verdict = answer.verdict;
     let explained = Explained { answer: &answer, in_use: in_use.as_ref(), findings: &found };
@@ -73,6 +78,22 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     out.write_all(&text)?;
     out.flush()?;
     Ok(ExitCode::from(exit_code(verdict)))
+}
+
+/// Prints the default ranges of systems, and the range of this network namespace.
+fn ranges(json: bool) -> Result<ExitCode> {
+    let own = sysctl::read(Path::new(PROC_SYS_NET)).ok().map(|sysctls| sysctls.range);
+    let ranges = Ranges::beside(own);
+    let mut text = Vec::new();
+    if json {
+        ranges.write_json(&mut text)?;
+    } else {
+        ranges.write_text(&mut text)?;
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&text)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// An answer, what is in use for the destination that it is about, and what is wrong.

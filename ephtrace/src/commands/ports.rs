@@ -81,7 +81,7 @@ pub(super) struct PortsReport<'a> {
 /// Read by a thread in a sandbox: what comes after it takes all that the process may.
 pub(super) fn read_openers(path: &Path, max: MaxMemory) -> Result<PastOwners> {
     let in_a_sandbox = || {
-        sandbox::of(path).enter();
+        sandbox::of(&[path.to_owned()]).enter();
         read(path, max)
     };
     thread::scope(|scope| match scope.spawn(in_a_sandbox).join() {
@@ -93,7 +93,7 @@ pub(super) fn read_openers(path: &Path, max: MaxMemory) -> Result<PastOwners> {
 fn read(path: &Path, max: MaxMemory) -> Result<PastOwners> {
     let mut past_owners = PastOwners::default();
     let recording = Recording::open_within(path, max)?;
-    let mut replay = Replay::new(Input::Direct(recording), Reach::Window, io::sink());
+    let mut replay = Replay::new(Input::Direct(recording.into()), Reach::Window, io::sink());
     let mut assignments = 0_u64;
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         assignments += 1;

@@ -42,13 +42,10 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
     if !Terminal::is_there() {
         return Err(UsageError::NoTerminal.into());
     }
-    match &args.from {
-        Some(file) => {
-            play((file, parse::max_memory(&args.read)?), args.speed, args.verbosity.quiet)?;
-        }
-        None => {
-            block_on(watch(&TraceSettings::try_from(TraceArgs::from(args))?, log_level))?;
-        }
+    if args.from.is_empty() {
+        block_on(watch(&TraceSettings::try_from(TraceArgs::from(args))?, log_level))?;
+    } else {
+        play((&args.from, parse::max_memory(&args.read)?), args.speed, args.verbosity.quiet)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -45,10 +45,10 @@ impl TryFrom<TraceArgs> for TraceSettings {
             quiet: verbosity.quiet,
         };
         Ok(Self {
-            filter: if from.is_some() {
-                build_recorded_filter(&filter)?
-            } else {
+            filter: if from.is_empty() {
                 build_live_filter(&filter)?
+            } else {
+                build_recorded_filter(&filter)?
             },
             hook: named_hook(hook),
             user: account(user.as_deref())?,

@@ -21,6 +21,18 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// These and the ones of another capture.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            repeated: self.repeated + other.repeated,
+            translated: self.translated + other.translated,
+            translated_kept_port: self.translated_kept_port + other.translated_kept_port,
+            known_by_answer: self.known_by_answer + other.known_by_answer,
+            packets: self.packets.and(&other.packets),
+        }
+    }
+
     /// In words, a line for each kind.
     pub fn lines(&self) -> Vec<String> {
         let Self { repeated, translated, translated_kept_port: kept, known_by_answer, .. } = *self;

@@ -62,6 +62,19 @@ impl Losses {
         }
     }
 
+    /// These and `others`, stage by stage; as many as a number holds.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self {
+            ring_full: self.ring_full.saturating_add(others.ring_full),
+            in_flight_full: self.in_flight_full.saturating_add(others.in_flight_full),
+            return_missed: self.return_missed.saturating_add(others.return_missed),
+            hook_missed: self.hook_missed.saturating_add(others.hook_missed),
+            undecodable: self.undecodable.saturating_add(others.undecodable),
+            unreadable: self.unreadable.saturating_add(others.unreadable),
+        }
+    }
+
     /// All stages together; as many as a number holds, where a recording claims more.
     pub fn total(&self) -> u64 {
         self.stages().into_iter().fold(0, |total, (_, n)| total.saturating_add(n))

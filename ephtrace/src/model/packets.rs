@@ -71,6 +71,23 @@ impl Packets {
         *counter += 1;
     }
 
+    /// These and others.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self {
+            syn: self.syn + others.syn,
+            syn_ack: self.syn_ack + others.syn_ack,
+            mid_stream: self.mid_stream + others.mid_stream,
+            datagrams: self.datagrams + others.datagrams,
+            icmp: self.icmp + others.icmp,
+            other_ip: self.other_ip + others.other_ip,
+            not_ip: self.not_ip + others.not_ip,
+            fragments: self.fragments + others.fragments,
+            encrypted: self.encrypted + others.encrypted,
+            damaged: self.damaged + others.damaged,
+        }
+    }
+
     /// All of them.
     pub fn all(&self) -> u64 {
         self.by_kind().iter().map(|(count, _)| count).sum()

@@ -25,6 +25,8 @@ pub enum Kind {
     Ports,
     /// `explain --json`: one question, one answer
     Explain,
+    /// `explain ranges --json`: default ranges of systems, and the range here
+    Ranges,
     /// `check --json`: the answer for monitoring
     Check,
     /// `report --json`: a recording, judged
@@ -48,6 +50,7 @@ impl Kind {
             Self::Storm => "storm",
             Self::Ports => "ports",
             Self::Explain => "explain",
+            Self::Ranges => "ranges",
             Self::Check => "check",
             Self::Report => "report",
             Self::Comparison => "comparison",

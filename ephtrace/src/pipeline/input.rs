@@ -6,13 +6,13 @@ use super::reader::{Next, Reader, rules_of};
 use crate::{
     analyse::pattern::KernelRules,
     model::{LeftOut, losses::Losses},
-    replay::{Format, Recording},
+    replay::{Format, Recordings},
 };
 
 /// A source of items.
 pub(crate) enum Input {
     /// A recording that is read when an item is asked for. It may block.
-    Direct(Recording),
+    Direct(Recordings),
     /// A recording that a thread reads ahead. It never blocks.
     Aside(Box<Reader>),
 }
@@ -37,11 +37,19 @@ impl Input {
         }
     }
 
+    /// Whether it is several files.
+    pub(crate) fn is_several(&self) -> bool {
+        match self {
+            Self::Direct(recording) => recording.is_several(),
+            Self::Aside(reader) => reader.is_several(),
+        }
+    }
+
     /// Its name in messages.
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Direct(recording) => recording.name(),
-            Self::Aside(reader) => reader.name(),
+            Self::Aside(reader) => reader.name().to_owned(),
         }
     }
 
@@ -90,6 +98,14 @@ impl Input {
         match self {
             Self::Direct(recording) => recording.instead(),
             Self::Aside(reader) => reader.end().instead.clone(),
+        }
+    }
+
+    /// Files of several that can't be read, once all was, and why.
+    pub(crate) fn unread(&self) -> &[String] {
+        match self {
+            Self::Direct(recording) => recording.unread(),
+            Self::Aside(reader) => &reader.end().unread,
         }
     }
 

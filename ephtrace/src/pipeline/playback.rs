@@ -9,11 +9,11 @@
 
 use std::{
     io::{self, Sink as Nowhere},
-    path::Path,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use jiff::tz::TimeZone;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -41,12 +41,12 @@ const STRETCH: Duration = Duration::from_millis(15);
 /// Items that are played before the clock is looked at: less than a millisecond.
 const ITEMS: usize = 256;
 
-/// Plays the recording at `file`, within that memory, `speed` times as fast as it happened; 0 is as
-/// fast as it goes.
-pub(crate) fn play((file, max): (&Path, MaxMemory), speed: f64, quiet: bool) -> Result<()> {
-    sandbox::of(file).enter();
+/// Plays the recordings at `files`, within that memory, `speed` times as fast as it happened; 0 is
+/// as fast as it goes.
+pub(crate) fn play((files, max): (&[PathBuf], MaxMemory), speed: f64, quiet: bool) -> Result<()> {
+    sandbox::of(files).enter();
     let ends = ShutdownSignals::new()?;
-    let reader = block_on(Reader::open(file, max))?;
+    let reader = block_on(Reader::open(files, max))?;
     let about = About {
         source: format!("recording {}", reader.name()),
         host: None,
@@ -63,7 +63,8 @@ pub(crate) fn play((file, max): (&Path, MaxMemory), speed: f64, quiet: bool) -> 
     let mut player = block_on(Player::begin(reader, stages, state, speed))?;
     block_on(show(&mut player, ends))?;
     let summary = player.stages.summary(None, BUSIEST, player.replay.circumstances());
-    Ok(player.stages.finish(player.last_ns, &summary)?)
+    player.stages.finish(player.last_ns, &summary)?;
+    player.replay.unread().map_or(Ok(()), |why| Err(anyhow!(why)))
 }
 
 async fn show(player: &mut Player, mut ends: ShutdownSignals) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use std::{
     mem,
-    path::Path,
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread, vec,
 };
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     analyse::pattern::{KernelFacts, KernelRules},
     model::{LeftOut, losses::Losses},
-    replay::{Format, Item, MaxMemory, Recording, ReplayError},
+    replay::{Format, Item, MaxMemory, Recordings, ReplayError},
 };
 
 /// Items that are read ahead, of some hundred bytes each.
@@ -39,6 +39,7 @@ pub(crate) struct Reader {
     name: String,
     format: Format,
     is_stream: bool,
+    is_several: bool,
     rules: KernelRules,
     is_cut: bool,
     end: End,
@@ -53,10 +54,12 @@ pub(crate) struct Reader {
 #[derive(Default)]
 pub(crate) struct End {
     is_cut: bool,
-    /// See [`Recording::instead`].
+    /// See [`Recordings::instead`].
     pub(crate) instead: Option<String>,
-    /// See [`Recording::notes`].
+    /// See [`Recordings::notes`].
     pub(crate) notes: Vec<String>,
+    /// See [`Recordings::unread`].
+    pub(crate) unread: Vec<String>,
 }
 
 /// What the thread read, in its order.
@@ -122,14 +125,16 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// Opens the recording at `path` and begins to read. A pipe is open when its first bytes came.
-    pub(crate) async fn open(path: &Path, max: MaxMemory) -> Result<Self> {
+    /// Opens the recordings at `paths` and begins to read. A pipe is open when its first bytes
+    /// came, and one of several once it has a row.
+    pub(crate) async fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self> {
         let (opened, is_open) = oneshot::channel();
         let queue = Arc::new(Queue::default());
-        let (path, over) = (path.to_owned(), Over(queue.clone()));
-        let run = move || match Recording::open_within(&path, max) {
+        let is_several = paths.len() > 1;
+        let (paths, over) = (paths.to_owned(), Over(queue.clone()));
+        let run = move || match Recordings::open_within(&paths, max) {
             Ok(recording) => {
-                let name = recording.name().to_owned();
+                let name = recording.name();
                 let about = (name, recording.format(), recording.is_stream());
                 let about = (about, rules_of(&recording), recording.is_cut());
                 if opened.send(Ok(about)).is_ok() {
@@ -150,6 +155,7 @@ impl Reader {
             name,
             format,
             is_stream,
+            is_several,
             rules,
             is_cut,
             end: End::default(),
@@ -183,6 +189,11 @@ impl Reader {
     /// Whether it may still be written to while it is read.
     pub(crate) fn is_stream(&self) -> bool {
         self.is_stream
+    }
+
+    /// Whether it is several files.
+    pub(crate) fn is_several(&self) -> bool {
+        self.is_several
     }
 
     /// By which rules the kernel that was traced gives ports.
@@ -232,13 +243,13 @@ impl Reader {
 }
 
 /// By which rules the kernel gives ports that was traced, as far as the recording tells.
-pub(super) fn rules_of(recording: &Recording) -> KernelRules {
+pub(super) fn rules_of(recording: &Recordings) -> KernelRules {
     let Some(release) = recording.kernel_release() else { return KernelRules::default() };
     KernelRules::new(&KernelFacts { release: Some(release), ..KernelFacts::default() })
 }
 
 /// Reads all of it, until nobody listens any more.
-fn read(mut recording: Recording, queue: &Queue) {
+fn read(mut recording: Recordings, queue: &Queue) {
     let mut known = (Losses::default(), LeftOut::default());
     let mut is_over = false;
     while !is_over {
@@ -255,7 +266,8 @@ fn read(mut recording: Recording, queue: &Queue) {
             Some(Err(error)) => !queue.put(Read::Failed(error)),
             None => {
                 let (is_cut, instead) = (recording.is_cut(), recording.instead());
-                queue.put(Read::End(End { is_cut, instead, notes: recording.notes() }));
+                let (notes, unread) = (recording.notes(), recording.unread().to_vec());
+                queue.put(Read::End(End { is_cut, instead, notes, unread }));
                 true
             }
         };

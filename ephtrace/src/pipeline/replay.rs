@@ -108,7 +108,12 @@ impl<N: Write> Replay<N> {
     /// nobody to tell.
     pub(crate) fn tell_notes(&mut self) {
         for note in self.input.notes() {
-            let _ = writeln!(self.notices, "ephtrace: {}: {note}", self.input.name());
+            // Those of several files have the name of theirs.
+            let _ = if self.input.is_several() {
+                writeln!(self.notices, "ephtrace: {note}")
+            } else {
+                writeln!(self.notices, "ephtrace: {}: {note}", self.input.name())
+            };
         }
     }
 
@@ -120,9 +125,20 @@ impl<N: Write> Replay<N> {
         }
         let (name, format) = (self.input.name(), self.input.format());
         match (&self.first_broken, self.input.instead()) {
-            (Some(broken), _) => Some(replay::unreadable(name, broken)),
-            (None, instead) => Some(replay::without_assignments(name, format, &instead?)),
+            (Some(broken), _) => Some(replay::unreadable(&name, broken)),
+            (None, instead) => Some(replay::without_assignments(&name, format, &instead?)),
         }
+    }
+
+    /// What to end with if files of several could not be read, once all was.
+    pub(crate) fn unread(&self) -> Option<String> {
+        let unread = self.input.unread();
+        let first = unread.first()?;
+        let more = match unread.len() {
+            1 => String::new(),
+            several => format!(" (and {} more)", several - 1),
+        };
+        Some(format!("not all files could be read, and the result is of the others: {first}{more}"))
     }
 
     /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take`
@@ -221,7 +237,7 @@ impl<N: Write> Replay<N> {
 
     fn tell_untold(&mut self) {
         for (nth, broken) in (1..).zip(mem::take(&mut self.untold)) {
-            replay::tell(&mut self.notices, self.input.name(), nth, &broken);
+            replay::tell(&mut self.notices, &self.input.name(), nth, &broken);
         }
     }
 
@@ -229,7 +245,7 @@ impl<N: Write> Replay<N> {
     fn tell(&mut self, broken: Broken) {
         self.broken += 1;
         if self.has_read {
-            replay::tell(&mut self.notices, self.input.name(), self.broken, &broken);
+            replay::tell(&mut self.notices, &self.input.name(), self.broken, &broken);
         } else if self.broken <= replay::MAX_TOLD {
             self.untold.push(broken.clone());
         }

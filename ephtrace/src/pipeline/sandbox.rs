@@ -1,11 +1,12 @@
 //! The sandbox of whoever reads a recording: it may come from anybody.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::{host::sandbox::Sandbox, output::stream::parquet::journal_path, replay};
 
-/// What reading the recording at `from` takes, beside what is open already.
-pub(crate) fn of(from: &Path) -> Sandbox {
+/// What reading the recordings at `from` takes, beside what is open already.
+pub(crate) fn of(from: &[PathBuf]) -> Sandbox {
     replay::prepare_spool();
-    Sandbox::default().reads(from).reads(&journal_path(from))
+    let reads = |sandbox: Sandbox, path: &PathBuf| sandbox.reads(path).reads(&journal_path(path));
+    from.iter().fold(Sandbox::default(), reads)
 }

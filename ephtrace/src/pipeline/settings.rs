@@ -46,8 +46,8 @@ pub struct TraceSettings {
     pub count: Option<u64>,
     /// Stop after so long.
     pub duration: Option<Duration>,
-    /// The recording to read in place of the kernel.
-    pub from: Option<PathBuf>,
+    /// The recordings to read in place of the kernel; none to trace it.
+    pub from: Vec<PathBuf>,
     /// Most memory that reading it may take.
     pub max_memory: MaxMemory,
     /// Where rows go, in place of `output`.

@@ -18,8 +18,8 @@ use super::{
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn trace(settings: &TraceSettings, log_level: u8) -> Result<()> {
-    if let Some(from) = &settings.from {
-        return trace_recording(settings, from);
+    if !settings.from.is_empty() {
+        return trace_recording(settings, &settings.from);
     }
     block_on(run(settings, log_level))
 }

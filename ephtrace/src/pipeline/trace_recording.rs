@@ -4,11 +4,11 @@ use std::{
     fs::{self, File},
     io::{self, Stderr},
     os::fd::AsFd as _,
-    path::Path,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use tokio::{
     task::yield_now,
     time::{MissedTickBehavior, interval},
@@ -40,12 +40,12 @@ const STRETCH: usize = 4096;
 
 /// Takes the recording `from` through the filters to the output, until its end or a signal. Counts
 /// and lengths of time are the recording's own.
-pub(crate) fn trace_recording(settings: &TraceSettings, from: &Path) -> Result<()> {
+pub(crate) fn trace_recording(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     refuse_same_file(settings, from)?;
     block_on(run(settings, from))
 }
 
-async fn run(settings: &TraceSettings, from: &Path) -> Result<()> {
+async fn run(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     let output = output::open(settings)?;
     let sandbox = sandbox::of(from);
     let record = settings.record.as_ref().map(|record| &record.path);
@@ -157,7 +157,8 @@ impl<'a> Player<'a> {
         around.is_cut |= is_cut;
         let Writing { begun: Some(begun), failure, .. } = writing else { return Ok(()) };
         let summary = begun.stages.summary(None, BUSIEST, around);
-        begun.stages.finish(begun.last_ns, &summary).context(failure)
+        begun.stages.finish(begun.last_ns, &summary).context(failure)?;
+        replay.unread().map_or(Ok(()), |why| Err(anyhow!(why)))
     }
 }
 
@@ -229,7 +230,7 @@ fn later(ts_ns: u64, passed: Duration) -> u64 {
 }
 
 /// To create the output would empty the input, and to write behind it would never end.
-fn refuse_same_file(settings: &TraceSettings, from: &Path) -> Result<()> {
+fn refuse_same_file(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     let into = match (&settings.record, &settings.output) {
         (Some(record), _) if record.rotate.is_some() => return Ok(()),
         (Some(record), _) => fs::metadata(&record.path),
@@ -240,9 +241,12 @@ fn refuse_same_file(settings: &TraceSettings, from: &Path) -> Result<()> {
         }
     };
     match into {
-        Ok(into) if into.is_file() && replay::is_from(from, &into) => {
-            bail!("{} can't be read and written at once: name another file", shown(&from))
-        }
+        Ok(into) if into.is_file() => match from.iter().find(|one| replay::is_from(one, &into)) {
+            Some(one) => {
+                bail!("{} can't be read and written at once: name another file", shown(one))
+            }
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }

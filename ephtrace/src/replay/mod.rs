@@ -16,7 +16,9 @@ mod packed;
 pub mod parquet;
 pub mod pcap;
 pub mod recording;
+pub mod recordings;
 pub mod retries;
+pub mod several;
 pub mod sorting;
 mod spool;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub use self::{
     error::ReplayError,
     item::{Broken, Item},
     recording::{Format, Recording},
+    recordings::Recordings,
 };
 pub(crate) use self::{
     recording::{MAX_TOLD, is_from, tell, unreadable, without_assignments},

@@ -23,7 +23,7 @@ use std::{
 
 use super::{
     array::Objects,
-    budget::MaxMemory,
+    budget::{Account, MaxMemory},
     compressed::{Compression, SharedEnd},
     error::ReplayError,
     item::{Broken, Item},
@@ -51,6 +51,8 @@ pub enum Format {
     Pcapng,
     /// Text of another tool, or a table.
     Log,
+    /// Several files, not all of one format.
+    Several,
 }
 
 impl Format {
@@ -62,6 +64,7 @@ impl Format {
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Log => "log",
+            Self::Several => "several",
         }
     }
 }
@@ -93,6 +96,11 @@ impl Recording {
 
     /// Opens the file at `path`; `-` is standard input.
     pub fn open_within(path: &Path, max: MaxMemory) -> Result<Self, ReplayError> {
+        Self::open_sharing(path, &Account::new(max))
+    }
+
+    /// Opens the file at `path`, which shares the memory of `account` with others.
+    pub(super) fn open_sharing(path: &Path, account: &Account) -> Result<Self, ReplayError> {
         if path.as_os_str() == "-" {
             let is_stream = !stdin_metadata().is_ok_and(|metadata| metadata.is_file());
             let read = Self::from_reader("standard input", io::stdin())?;
@@ -101,7 +109,7 @@ impl Recording {
         let name = shown(path).to_string();
         let file = File::open(path).and_then(refuse_directory);
         match file {
-            Ok(file) if is_parquet(&file) => parquet::Reader::open(&name, path, file, max)
+            Ok(file) if is_parquet(&file) => parquet::Reader::open(&name, path, file, account)
                 .map(|reader| Self::parquet(name, reader)),
             Ok(file) => {
                 let is_stream = !file.metadata().is_ok_and(|metadata| metadata.is_file());
@@ -291,7 +299,7 @@ pub(crate) fn without_assignments(name: &str, format: Format, instead: &str) -> 
              any -w FILE 'tcp[tcpflags] & tcp-syn != 0 or udp or sctp'`, or trace on the host by \
              `sudo ephtrace record FILE`"
         }
-        Format::Ndjson | Format::Parquet | Format::Log => {
+        Format::Ndjson | Format::Parquet | Format::Log | Format::Several => {
             "make a recording by `sudo ephtrace record FILE`"
         }
     };

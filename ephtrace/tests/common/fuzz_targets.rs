@@ -33,8 +33,9 @@ use ratatui::{Terminal, backend::TestBackend};
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 13] = [
+pub(crate) const TARGETS: [Target; 14] = [
     ("ndjson", ndjson),
+    ("logs", logs),
     ("parquet", parquet),
     ("pcap", pcap),
     ("compressed", compressed),
@@ -61,6 +62,32 @@ fn ndjson(bytes: &[u8]) {
         let screen = Screen { width: 80, colour: true };
         let _ =
             report.write_text(&mut sink(), Some(screen), Paper { columns: Some(60), colour: true });
+        let _ = report.write_json(&mut sink());
+    }
+}
+
+/// First lines of logs, by which they are told apart.
+const HEADS: [&str; 8] = [
+    "",
+    "#separator \\x09\n#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\t\
+     proto\tconn_state\n",
+    "ts_ns,saddr,sport,daddr,dport,protocol,range_low,range_high\n",
+    "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\t\
+     tcp.flags.ack\ttcp.seq_raw\tudp.srcport\tudp.dstport\n",
+    "PID COMM IP SADDR LPORT DADDR DPORT\n",
+    "T PID COMM IP SADDR DADDR SPORT DPORT\n",
+    "1.5 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [S], seq 77, win 1\n",
+    "[1.5] [NEW] tcp 6 120 SYN_SENT src=10.0.0.1 dst=::1 sport=4 dport=443\n",
+];
+
+/// Logs of other tools, read and reported on: the first byte says which, so that no time is lost
+/// on their first lines.
+fn logs(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let head = HEADS[usize::from(*kind) % HEADS.len()];
+    if let Some(recording) = recording(&[head.as_bytes(), rest].concat())
+        && let Ok(report) = report::read(recording, &mut sink())
+    {
         let _ = report.write_json(&mut sink());
     }
 }

@@ -55,7 +55,7 @@ fn translate() -> Result<bool> {
 }
 
 /// Has all connections tracked; false if there is no `nft` or no connection tracking.
-fn track() -> Result<bool> {
+pub(crate) fn track() -> Result<bool> {
     add("add table ip track\n\
          add chain ip track out { type filter hook output priority 0; }\n\
          add rule ip track out ct state new counter\n")

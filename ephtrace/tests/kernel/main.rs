@@ -35,6 +35,7 @@ mod failed_calls;
 mod fallback;
 mod filters;
 mod flood;
+mod formats;
 mod hidden_table;
 mod holding;
 mod judged;
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         fallback::TESTS,
         filters::TESTS,
         flood::TESTS,
+        formats::TESTS,
         hidden_table::TESTS,
         holding::TESTS,
         judged::TESTS,

@@ -5,6 +5,7 @@
 mod callgrind;
 mod cargo;
 mod document;
+mod formats;
 pub(crate) mod instructions;
 mod patterns;
 mod ratchets;
@@ -45,6 +46,8 @@ enum Benchmark {
     Build(ratchets::BuildArgs),
     /// Ten million rows in bounded memory
     Rows,
+    /// How many lines or packets of each format are read in a second: docs/performance.md
+    Formats(formats::FormatsArgs),
     /// How many assignments of a recording are judged in a second
     Report,
     /// What one assignment costs between the decoder and NDJSON
@@ -61,6 +64,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         None => storm::compare(&args.storm)?,
         Some(Benchmark::Storm(args)) => storm::compare(args)?,
         Some(Benchmark::Patterns(args)) => patterns::evaluate(args)?,
+        Some(Benchmark::Formats(args)) => formats::measure(args)?,
         Some(Benchmark::Report) => process::run(&mut bench("report", ["--noplot"]))?,
         Some(Benchmark::Ndjson) => process::run(&mut bench("ndjson", ["--noplot"]))?,
     }

@@ -7,6 +7,7 @@
 pub(crate) mod bpftool;
 pub(crate) mod compiler;
 mod linker;
+pub(crate) mod packet_tools;
 pub(crate) mod python;
 pub(crate) mod version;
 
@@ -26,7 +27,8 @@ pub(crate) struct Args {
     /// Also what checking the eBPF half with clippy needs
     #[arg(long)]
     lint: bool,
-    /// Also the programs that tests compare with: bpftool, DuckDB, Polars and pyarrow
+    /// Also the programs that tests compare with: bpftool, DuckDB, Polars and pyarrow,
+    /// tcpdump, tshark and conntrack
     #[arg(long)]
     tests: bool,
 }
@@ -43,6 +45,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.tests {
         say(format_args!("other reader of types: {}", bpftool::ensure()?.display()));
         say(format_args!("other readers of recordings: {}", python::ensure()?.display()));
+        say(format_args!("other tools that record: {}", packet_tools::ensure()?.display()));
     }
     say("everything is here: cargo build --release");
     Ok(ExitCode::SUCCESS)

@@ -3,9 +3,9 @@
 use std::{
     io::{self, Write as _},
     panic,
-    path::Path,
+    path::PathBuf,
     process::ExitCode,
-    thread,
+    slice, thread,
 };
 
 use anyhow::{Result, bail};
@@ -22,12 +22,12 @@ use crate::{
 };
 
 /// Reads both recordings, and writes what has changed to standard output.
-pub(super) fn run(args: &ReportArgs, before: &Path, after: &Path) -> Result<ExitCode> {
+pub(super) fn run(args: &ReportArgs, before: &PathBuf, after: &PathBuf) -> Result<ExitCode> {
     let max = parse::max_memory(&args.read)?;
     let filter = build_recorded_filter(&args.filter)?;
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
-    let before = read_alone((before, max), filter.as_ref())?;
-    let after = read_alone((after, max), filter.as_ref())?;
+    let before = read_alone((slice::from_ref(before), max), filter.as_ref())?;
+    let after = read_alone((slice::from_ref(after), max), filter.as_ref())?;
     let both = comparison(&before, &after);
     let mut text = Vec::new();
     if args.json {
@@ -60,7 +60,7 @@ fn as_run(report: &Report) -> Run<'_> {
 }
 
 /// Reads a recording on a thread in a sandbox of its own: none of the two may look at the other.
-fn read_alone(from: (&Path, MaxMemory), filter: Option<&Filter>) -> Result<Report> {
+fn read_alone(from: (&[PathBuf], MaxMemory), filter: Option<&Filter>) -> Result<Report> {
     let in_a_sandbox = || {
         sandbox::of(from.0).enter();
         let nothing = |(): &mut (), _: &Assignment| ();

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::PathBuf,
 };
 
 use anyhow::Result;
@@ -13,7 +13,7 @@ use crate::{
     model::{Assignment, LeftOut, filter::Filter},
     output::{Kind, Paper, Screen, Watch, printable, summary::words, write_object},
     pipeline::{input::Input, replay::Replay, stages::Stages},
-    replay::{MaxMemory, Recording, sorting::Reach},
+    replay::{MaxMemory, Recording, Recordings, sorting::Reach},
 };
 
 /// What is said of a recording.
@@ -27,6 +27,9 @@ pub struct Report {
     pub format: &'static str,
     /// The contents of a recording without a single assignment that ephtrace did not make.
     pub instead: Option<String>,
+    /// What to end with if files of several could not be read.
+    #[serde(skip)]
+    pub unread: Option<String>,
     /// Notes on how it was read, a sentence each.
     pub notes: Vec<String>,
     /// The packets of a capture, and those that were left out.
@@ -65,12 +68,12 @@ impl Report {
 
 /// Reads all of `recording`; what can't be read is said on `notices`.
 pub fn read(recording: Recording, notices: &mut impl Write) -> Result<Report> {
-    read_with(recording, Reach::Automatic, None, notices, |_| ())
+    read_with(recording.into(), Reach::Automatic, None, notices, |_| ())
 }
 
 /// The same of the assignments that `filter` keeps; `watch` sees each of them, its `step` set.
 pub(super) fn read_with(
-    recording: Recording,
+    recording: Recordings,
     reach: Reach,
     filter: Option<Filter>,
     notices: &mut impl Write,
@@ -85,26 +88,27 @@ pub(super) fn read_with(
     })?;
     let input = replay.input();
     Ok(Report {
-        source: input.name().to_owned(),
+        source: input.name(),
         format: input.format().as_str(),
         instead: replay.useless(),
+        unread: replay.unread(),
         notes: input.notes(),
         left_out: input.left_out(),
         summary: stages.summary(None, MAX_DESTINATIONS, replay.circumstances()),
     })
 }
 
-/// Reads the recording at `path` within `max`; a second time, all of it put in order, where rows
-/// came too late and it is a file. `observe` sees each assignment; what it has seen in the end is
+/// Reads the recordings at `paths` within `max`; a second time, all of it put in order, where rows
+/// came too late and they are files. `observe` sees each assignment; what it has seen in the end is
 /// returned, too.
 pub(super) fn read_in_order<O: Default>(
-    (path, max): (&Path, MaxMemory),
+    (paths, max): (&[PathBuf], MaxMemory),
     filter: Option<&Filter>,
     notices: &mut impl Write,
     observe: impl Fn(&mut O, &Assignment),
 ) -> Result<(Report, O)> {
-    let recording = Recording::open_within(path, max)?;
-    let is_file = !recording.is_stream() && path.as_os_str() != "-";
+    let recording = Recordings::open_within(paths, max)?;
+    let is_file = !recording.is_stream() && paths.iter().all(|path| path.as_os_str() != "-");
     let mut seen = O::default();
     let watch = |assignment: &Assignment| observe(&mut seen, assignment);
     let report = read_with(recording, Reach::Automatic, filter.cloned(), notices, watch)?;
@@ -116,7 +120,7 @@ pub(super) fn read_in_order<O: Default>(
     // What can't be read was said already.
     let nowhere = &mut io::sink();
     let again = read_with(
-        Recording::open_within(path, max)?,
+        Recordings::open_within(paths, max)?,
         Reach::Whole,
         filter.cloned(),
         nowhere,

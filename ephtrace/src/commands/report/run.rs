@@ -22,8 +22,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     if let [before, after] = args.compare.as_slice() {
         return compare::run(args, before, after);
     }
-    let path = args.recording();
-    let from = (&*path, parse::max_memory(&args.read)?);
+    let paths = args.recordings();
+    let from = (&*paths, parse::max_memory(&args.read)?);
     let filter = build_recorded_filter(&args.filter)?;
     // Without one, none is looked at for each row.
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
@@ -32,7 +32,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         page::write((page, mode), from, filter.as_ref())?;
         return Ok(ExitCode::SUCCESS);
     }
-    sandbox::of(&path).enter();
+    sandbox::of(&paths).enter();
     let nothing = |(): &mut (), _: &Assignment| ();
     let (report, ()) = read_in_order(from, filter.as_ref(), &mut io::stderr(), nothing)?;
     let mut out = io::stdout().lock();
@@ -51,5 +51,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         out.write_all(&paper.fit(&text))?;
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    match report.unread {
+        Some(why) => bail!(why),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -12,6 +12,8 @@ pub(in crate::commands) enum Asked {
     About(Question),
     /// Where an error comes from.
     Why(Shortage),
+    /// Which ranges systems have.
+    Ranges,
 }
 
 /// What is meant by one or two words.
@@ -42,11 +44,14 @@ pub(in crate::commands) fn question(words: &[String]) -> Result<Asked, UsageErro
             }
             Ok(Asked::About(Question::Tuple { from, to }))
         }
-        _ => Err(bad("expected ADDRESS:PORT, FROM TO, :PORT, or the name of an error")),
+        _ => Err(bad("expected ADDRESS:PORT, FROM TO, :PORT, the name of an error, or `ranges`")),
     }
 }
 
 fn single(text: &str) -> Result<Asked, String> {
+    if text == "ranges" {
+        return Ok(Asked::Ranges);
+    }
     if let Some(error) = Shortage::from_name(&text.to_uppercase()) {
         return Ok(Asked::Why(error));
     }
@@ -97,7 +102,9 @@ mod tests {
         let shown = |words: &str| match ask(words).unwrap() {
             Asked::About(question) => question.to_string(),
             Asked::Why(error) => error.name().to_owned(),
+            Asked::Ranges => "ranges".to_owned(),
         };
+        assert_eq!(shown("ranges"), "ranges");
         assert_eq!(shown("10.0.0.5:5432"), "10.0.0.5:5432");
         assert_eq!(shown("[::1]:80"), "[::1]:80");
         assert_eq!(shown("[::ffff:10.0.0.5]:80"), "10.0.0.5:80");

@@ -75,6 +75,7 @@ pub(super) fn verdict(summary: &Summary) -> Markup {
         @if !evidence.is_empty() {
             ul.evidence { @for line in evidence { li { (escape_for_terminal(line)) } } }
         }
+        @if let Some(fitted) = &summary.fitted_range { p.range { "Range: " (fitted.sentence) } }
         @if summary.verdict.n > 0 {
             details {
                 summary { "What else it could be" }

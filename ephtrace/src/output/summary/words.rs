@@ -110,7 +110,10 @@ fn verdict(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     for line in &summary.verdict.evidence {
         writeln!(out, "  {line}")?;
     }
-    Ok(())
+    match &summary.fitted_range {
+        Some(fitted) => writeln!(out, "range: {}", fitted.sentence),
+        None => Ok(()),
+    }
 }
 
 /// The verdict over all in one sentence.

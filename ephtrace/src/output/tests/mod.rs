@@ -305,6 +305,7 @@ fn the_summary_in_words() {
       evidence: 3 ring_full
     verdict: undetermined over all hosts; each is judged by itself
       2 hosts, 0 judged
+    range: not known, because of 1 different ports only 1 were drawn anew, and 150 would have to be; the others follow one before, and no counter was seen to come round
 
     by origin:
         COUNT  VERDICT         ORIGIN

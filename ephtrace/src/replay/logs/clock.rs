@@ -27,7 +27,7 @@ impl Clock {
 
     /// A line without a time: later than the one before.
     pub(in crate::replay) fn next(&mut self) {
-        self.now_ns += 1;
+        self.now_ns = self.now_ns.saturating_add(1);
     }
 
     /// Takes the time of a line as it is.
@@ -47,13 +47,18 @@ impl Clock {
         let mut parts = text.split(':');
         let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
         let seconds = seconds(parts.next()?)?;
-        let is_time = parts.next().is_none() && hours < 24 && minutes < 60;
-        let ns = is_time.then_some((hours * 60 + minutes) * 60 * NS_A_SECOND + seconds)?;
+        // The last second of a day may be a leap second.
+        let is_time = hours < 24 && minutes < 60 && seconds < 61 * NS_A_SECOND;
+        if !is_time || parts.next().is_some() {
+            return None;
+        }
+        let ns = (hours * 60 + minutes) * 60 * NS_A_SECOND + seconds;
+        let on = |days: u64| days.saturating_mul(DAY_NS).saturating_add(ns);
         // Half a day back is another day; less is out of order.
-        if self.has_times && self.days * DAY_NS + ns + DAY_NS / 2 < self.now_ns {
+        if self.has_times && on(self.days).saturating_add(DAY_NS / 2) < self.now_ns {
             self.days += 1;
         }
-        Some(self.days * DAY_NS + ns)
+        Some(on(self.days))
     }
 }
 

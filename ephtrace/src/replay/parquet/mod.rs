@@ -85,18 +85,18 @@ struct Open {
 /// Whether the file at `path` is a Parquet file with its end.
 pub fn is_whole(path: &Path, max: MaxMemory) -> io::Result<bool> {
     let source = Source::file(File::open(path)?)?;
-    Ok(Opened::open(source, max).is_ok())
+    Ok(Opened::open(source, &Account::new(max)).is_ok())
 }
 
 /// Whether the file at `path` would be a Parquet file with the end from this journal.
 pub fn is_whole_with(path: &Path, journal: Journal, max: MaxMemory) -> io::Result<bool> {
     let restored = Source::restored(File::open(path)?, journal)?;
-    Ok(restored.is_some_and(|source| Opened::open(source, max).is_ok()))
+    Ok(restored.is_some_and(|source| Opened::open(source, &Account::new(max)).is_ok()))
 }
 
 impl Opened {
-    fn open(source: Source, max: MaxMemory) -> Result<Self, Unusable> {
-        let account = Account::new(max);
+    fn open(source: Source, account: &Account) -> Result<Self, Unusable> {
+        let account = account.clone();
         let cost = footer::cost(&source)?;
         let charge = account.take(cost).map_err(|over| Unusable::TooLarge(over.to_string()))?;
         // Statistics are of no use here, and the library keeps them.
@@ -112,17 +112,22 @@ impl Opened {
 
 impl Reader {
     /// Opens the recording at `path`, called `name` in messages.
-    pub fn open(name: &str, path: &Path, file: File, max: MaxMemory) -> Result<Self, ReplayError> {
+    pub(super) fn open(
+        name: &str,
+        path: &Path,
+        file: File,
+        account: &Account,
+    ) -> Result<Self, ReplayError> {
         let unreadable = |cause| ReplayError::Read { file: name.to_owned(), cause };
         let again = file.try_clone().map_err(unreadable)?;
         let source = Source::file(file).map_err(unreadable)?;
-        let reason = match Opened::open(source.clone(), max) {
+        let reason = match Opened::open(source.clone(), account) {
             Ok(file) => return Self::new(name, file),
             Err(reason) => reason,
         };
         if let Some(journal) = Journal::beside(path)
             && let Some(restored) = Source::restored(again, journal).map_err(unreadable)?
-            && let Ok(file) = Opened::open(restored, max)
+            && let Ok(file) = Opened::open(restored, account)
         {
             log::warn!(
                 "{name}: its end was being replaced when the recording was killed; read with the \
@@ -136,7 +141,7 @@ impl Reader {
     /// Reads what is in memory, called `name` in messages.
     pub fn from_bytes(name: &str, bytes: Vec<u8>, max: MaxMemory) -> Result<Self, ReplayError> {
         let source = Source::memory(bytes);
-        match Opened::open(source.clone(), max) {
+        match Opened::open(source.clone(), &Account::new(max)) {
             Ok(file) => Self::new(name, file),
             Err(reason) => Err(unusable(name, &source, reason)),
         }

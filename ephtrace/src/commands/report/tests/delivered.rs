@@ -101,8 +101,13 @@ fn rows_that_come_too_late_are_counted_on_a_pipe_and_sorted_in_a_file() {
     let path = std::env::temp_dir().join(format!("ephtrace-late-{}", std::process::id()));
     std::fs::write(&path, &late).unwrap();
     let nothing = |(): &mut (), _: &Assignment| ();
-    let (again, ()) =
-        read_in_order((&path, MaxMemory::default()), None, &mut std::io::sink(), nothing).unwrap();
+    let (again, ()) = read_in_order(
+        (std::slice::from_ref(&path), MaxMemory::default()),
+        None,
+        &mut std::io::sink(),
+        nothing,
+    )
+    .unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(again.summary, sorted.summary);
 }

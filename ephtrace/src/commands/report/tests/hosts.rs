@@ -90,7 +90,8 @@ fn one_client_of_many_can_be_reported_on() {
     let lines = io::Cursor::new(capture(&rules, 60));
     let recording = Recording::from_reader("test", lines).unwrap();
     let report =
-        read_with(recording, Reach::Automatic, Some(filter), &mut io::sink(), |_| ()).unwrap();
+        read_with(recording.into(), Reach::Automatic, Some(filter), &mut io::sink(), |_| ())
+            .unwrap();
     assert_eq!(report.summary.assignments, 60);
     assert_eq!(report.summary.hosts.known, 1);
     assert_eq!(report.summary.verdict.pattern.as_str(), "sequential");

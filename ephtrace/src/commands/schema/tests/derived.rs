@@ -18,6 +18,7 @@ use crate::{
         tables::{
             check::CheckReport,
             explain::Explained,
+            ranges::Ranges,
             storm::{IntervalReport, WHOLE},
         },
     },
@@ -56,6 +57,7 @@ fn of_kind(kind: Kind, generator: &mut SchemaGenerator) -> Value {
         Kind::Storm => IntervalReport::json_schema(generator),
         Kind::Ports => PortsReport::json_schema(generator),
         Kind::Explain => Explained::json_schema(generator),
+        Kind::Ranges => Ranges::json_schema(generator),
         Kind::Check => CheckReport::json_schema(generator),
         Kind::Report => report::Report::json_schema(generator),
         Kind::Comparison => Comparison::json_schema(generator),

@@ -1,0 +1,163 @@
+//! One recording, or several as one, merged by time: captures that were rotated, logs of several
+//! tools.
+//!
+//! Of the files that are open, the one with the earliest row comes next. At most
+//! [`MAX_OPEN`](super::several::MAX_OPEN) are open at once, whatever their number, so that memory
+//! stays bounded: each file is looked into for its first row, and opened again when the others have
+//! come that far. A pipe stays open. Where more of them overlap in time, the rest waits; what comes
+//! late of it is out of order, and is counted as that of one file is.
+
+use std::path::PathBuf;
+
+use super::{
+    budget::MaxMemory,
+    error::ReplayError,
+    item::Item,
+    recording::{Format, Recording},
+    several::{LISTED, Part, Several},
+};
+use crate::model::{LeftOut, losses::Losses};
+
+/// One recording, or several.
+pub enum Recordings {
+    /// One, read as it is.
+    One(Box<Recording>),
+    /// Several, merged.
+    Several(Several),
+}
+
+impl From<Recording> for Recordings {
+    fn from(one: Recording) -> Self {
+        Self::One(Box::new(one))
+    }
+}
+
+impl Recordings {
+    /// Opens the files at `paths`, within that memory in all; `-` is standard input. Of several,
+    /// those that can't be opened are left out and told by [`Recordings::unread`].
+    pub fn open_within(paths: &[PathBuf], max: MaxMemory) -> Result<Self, ReplayError> {
+        match paths {
+            [path] => Recording::open_within(path, max).map(Self::from),
+            several => Several::open(several, max).map(Self::Several),
+        }
+    }
+
+    /// Whether it is several.
+    pub fn is_several(&self) -> bool {
+        matches!(self, Self::Several(_))
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::One(one) => one.name().to_owned(),
+            Self::Several(several) => several.name(),
+        }
+    }
+
+    /// The format of all, if it is one.
+    pub fn format(&self) -> Format {
+        match self {
+            Self::One(one) => one.format(),
+            Self::Several(several) => several.format(),
+        }
+    }
+
+    /// Whether one of them may still be written to while it is read.
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::One(one) => one.is_stream(),
+            Self::Several(several) => several.is_stream,
+        }
+    }
+
+    /// The packets of captures that were left out so far.
+    pub fn left_out(&self) -> LeftOut {
+        match self {
+            Self::One(one) => one.left_out(),
+            Self::Several(several) => {
+                let all = several.abouts().map(|about| about.left_out);
+                all.fold(LeftOut::default(), |sum, one| sum.and(&one))
+            }
+        }
+    }
+
+    /// See [`Recording::instead`]: of several, what each holds, the first of them.
+    pub fn instead(&self) -> Option<String> {
+        let several = match self {
+            Self::One(one) => return one.instead(),
+            Self::Several(several) => several,
+        };
+        let all: Vec<String> = several
+            .abouts()
+            .filter_map(|about| Some(format!("of {}, {}", about.name, about.instead.as_ref()?)))
+            .collect();
+        let more = all.len().saturating_sub(LISTED);
+        let listed: Vec<String> = all.into_iter().take(LISTED).collect();
+        let more = if more > 0 { format!(" (and so on, {more} more)") } else { String::new() };
+        (!listed.is_empty()).then(|| format!("{}{more}", listed.join("; ")))
+    }
+
+    /// Notes on how it was read, of several with the name of each.
+    pub fn notes(&self) -> Vec<String> {
+        match self {
+            Self::One(one) => one.notes(),
+            Self::Several(several) => {
+                let named = several.abouts().flat_map(|about| {
+                    about.notes.into_iter().map(move |note| format!("{}: {note}", about.name))
+                });
+                several.unread.iter().cloned().chain(named).collect()
+            }
+        }
+    }
+
+    /// Whether one of them says that it has not ended.
+    pub fn is_cut(&self) -> bool {
+        match self {
+            Self::One(one) => one.is_cut(),
+            Self::Several(several) => several.abouts().any(|about| about.is_cut),
+        }
+    }
+
+    /// The release of the kernel that was traced, where all of them tell the same.
+    pub fn kernel_release(&self) -> Option<&str> {
+        match self {
+            Self::One(one) => one.kernel_release(),
+            Self::Several(several) => {
+                let first = several.parts.first()?.about.kernel_release.as_deref()?;
+                let is_same = |part: &Part| part.about.kernel_release.as_deref() == Some(first);
+                several.parts.iter().all(is_same).then_some(first)
+            }
+        }
+    }
+
+    /// What is missing so far.
+    pub fn losses(&self) -> Losses {
+        match self {
+            Self::One(one) => one.losses(),
+            Self::Several(several) => {
+                let all = several.abouts().map(|about| about.losses);
+                all.fold(Losses::default(), |sum, one| sum.and(&one))
+            }
+        }
+    }
+
+    /// Files of several that can't be read, or not to their end, and why.
+    pub fn unread(&self) -> &[String] {
+        match self {
+            Self::One(_) => &[],
+            Self::Several(several) => &several.unread,
+        }
+    }
+}
+
+impl Iterator for Recordings {
+    type Item = Result<Item, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::One(one) => one.next(),
+            Self::Several(several) => several.next().map(Ok),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Several recordings, merged by time: of the files that are open, the one with the earliest row
+//! comes next.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    budget::{Account, MaxMemory},
+    error::ReplayError,
+    item::{Broken, Item},
+    recording::{Format, Recording},
+};
+use crate::model::{Assignment, LeftOut, losses::Losses};
+
+/// Files that are open at once. Each may hold a block of a capture, 16 MiB, and 32 MiB of what is
+/// compressed: together less than `--max-memory` has by default for recordings.
+pub const MAX_OPEN: usize = 4;
+
+/// Names that stand in the name of all, and reasons that are listed.
+pub(super) const LISTED: usize = 3;
+
+/// Pieces in a row that can't be read and wait to be told: more than anybody is shown.
+const MAX_BROKEN: usize = 64;
+
+/// Several recordings, merged.
+pub struct Several {
+    pub(super) parts: Vec<Part>,
+    account: Account,
+    /// Pieces that can't be read, to be told before anything else.
+    broken: VecDeque<Item>,
+    /// Files that can't be read, and why.
+    pub(super) unread: Vec<String>,
+    pub(super) is_stream: bool,
+}
+
+/// One of several.
+pub(super) struct Part {
+    path: PathBuf,
+    state: State,
+    pub(super) about: About,
+}
+
+enum State {
+    /// Looked into and closed: time of its first row.
+    Closed(u64),
+    /// Open, and its next row.
+    Open(Box<Recording>, Box<Assignment>),
+    Over,
+}
+
+/// The facts of a file, as far as it was read.
+#[derive(Clone)]
+pub(super) struct About {
+    pub(super) name: String,
+    pub(super) format: Format,
+    pub(super) left_out: LeftOut,
+    pub(super) losses: Losses,
+    pub(super) instead: Option<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) is_cut: bool,
+    pub(super) kernel_release: Option<String>,
+}
+
+impl About {
+    fn of(recording: &Recording) -> Self {
+        Self {
+            name: recording.name().to_owned(),
+            format: recording.format(),
+            left_out: recording.left_out(),
+            losses: recording.losses(),
+            instead: None,
+            notes: Vec::new(),
+            is_cut: recording.is_cut(),
+            kernel_release: recording.kernel_release().map(str::to_owned),
+        }
+    }
+
+    /// The same once all was read.
+    fn at_end(recording: &Recording, has_rows: bool) -> Self {
+        let instead = recording.instead().filter(|_| !has_rows);
+        Self { instead, notes: recording.notes(), ..Self::of(recording) }
+    }
+}
+
+impl Several {
+    /// Opens the files at `paths`, within that memory in all.
+    pub(super) fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self, ReplayError> {
+        let (parts, account) = (Vec::new(), Account::new(max));
+        let (broken, unread) = (VecDeque::new(), Vec::new());
+        let mut several = Self { parts, account, broken, unread, is_stream: false };
+        let mut first_error = None;
+        for path in paths {
+            match Recording::open_sharing(path, &several.account) {
+                Ok(recording) => several.look_into(path, recording),
+                Err(error) => {
+                    several.unread.push(error.to_string());
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        match first_error {
+            Some(error) if several.parts.is_empty() => Err(error),
+            _ => Ok(several),
+        }
+    }
+
+    /// Reads up to the first row. A file is closed again where others have to be open.
+    fn look_into(&mut self, path: &Path, mut recording: Recording) {
+        self.is_stream |= recording.is_stream();
+        let is_kept =
+            recording.is_stream() || path.as_os_str() == "-" || self.count_open() < MAX_OPEN;
+        let mut seen = Vec::new();
+        let first = self.row(&mut recording, &mut seen);
+        let about = match &first {
+            Some(_) => About::of(&recording),
+            None => About::at_end(&recording, false),
+        };
+        let state = match first {
+            None => State::Over,
+            Some(row) if is_kept => State::Open(Box::new(recording), Box::new(row)),
+            Some(row) => State::Closed(row.ts_ns),
+        };
+        // What is closed is read again, and its broken pieces come again.
+        if matches!(state, State::Closed(_)) {
+            let (left_out, losses) = (LeftOut::default(), Losses::default());
+            let about = About { left_out, losses, ..about };
+            self.parts.push(Part { path: path.to_owned(), state, about });
+        } else {
+            self.broken.extend(seen);
+            self.parts.push(Part { path: path.to_owned(), state, about });
+        }
+    }
+
+    /// The next row of a file, and the pieces before it that can't be read.
+    fn row(&mut self, recording: &mut Recording, broken: &mut Vec<Item>) -> Option<Assignment> {
+        loop {
+            match recording.next()? {
+                Ok(Item::Assignment(row)) => return Some(row),
+                Ok(Item::Broken(one)) => {
+                    let reason = format!("{} (in {})", one.reason, recording.name());
+                    // The others are counted as losses.
+                    if broken.len() < MAX_BROKEN {
+                        broken.push(Item::Broken(Broken { reason, ..one }));
+                    }
+                }
+                Err(error) => {
+                    self.unread.push(error.to_string());
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The next row of all, or a piece before it that can't be read.
+    pub(super) fn next(&mut self) -> Option<Item> {
+        if let Some(broken) = self.broken.pop_front() {
+            return Some(broken);
+        }
+        self.open_due();
+        let at = self.earliest()?;
+        let part = self.parts.get_mut(at)?;
+        let State::Open(mut recording, row) = mem::replace(&mut part.state, State::Over) else {
+            return None;
+        };
+        let mut broken = Vec::new();
+        let next = self.row(&mut recording, &mut broken);
+        self.broken.extend(broken);
+        let part = self.parts.get_mut(at)?;
+        match next {
+            Some(next) => part.state = State::Open(recording, Box::new(next)),
+            None => part.about = About::at_end(&recording, true),
+        }
+        Some(Item::Assignment(*row))
+    }
+
+    /// Opens files that the others have come up to, as far as there is room.
+    fn open_due(&mut self) {
+        loop {
+            let due = self.parts.iter().enumerate().filter_map(|(at, part)| match part.state {
+                State::Closed(first_ns) => Some((first_ns, at)),
+                State::Open(..) | State::Over => None,
+            });
+            let Some((first_ns, at)) = due.min() else { return };
+            let is_due = self.earliest_ns().is_none_or(|next_ns| first_ns <= next_ns);
+            let is_room = self.count_open() < MAX_OPEN || self.earliest_ns().is_none();
+            if !(is_due && is_room) {
+                return;
+            }
+            self.open_again(at);
+        }
+    }
+
+    fn open_again(&mut self, at: usize) {
+        let Some(part) = self.parts.get_mut(at) else { return };
+        part.state = State::Over;
+        let path = part.path.clone();
+        let mut recording = match Recording::open_sharing(&path, &self.account) {
+            Ok(recording) => recording,
+            Err(error) => return self.unread.push(error.to_string()),
+        };
+        let mut broken = Vec::new();
+        let row = self.row(&mut recording, &mut broken);
+        self.broken.extend(broken);
+        let Some(part) = self.parts.get_mut(at) else { return };
+        match row {
+            Some(row) => part.state = State::Open(Box::new(recording), Box::new(row)),
+            None => part.about = About::at_end(&recording, true),
+        }
+    }
+
+    fn count_open(&self) -> usize {
+        self.parts.iter().filter(|part| matches!(part.state, State::Open(..))).count()
+    }
+
+    /// The part with the earliest row; of several with one time, the first that was named.
+    fn earliest(&self) -> Option<usize> {
+        let open = self.parts.iter().enumerate().filter_map(|(at, part)| match &part.state {
+            State::Open(_, row) => Some((row.ts_ns, at)),
+            State::Closed(_) | State::Over => None,
+        });
+        open.min().map(|(_, at)| at)
+    }
+
+    fn earliest_ns(&self) -> Option<u64> {
+        let part = self.parts.get(self.earliest()?)?;
+        match &part.state {
+            State::Open(_, row) => Some(row.ts_ns),
+            State::Closed(_) | State::Over => None,
+        }
+    }
+
+    /// The facts of each, as far as it was read.
+    pub(super) fn abouts(&self) -> impl Iterator<Item = About> {
+        self.parts.iter().map(|part| match &part.state {
+            State::Open(recording, _) => About::of(recording),
+            State::Closed(_) | State::Over => part.about.clone(),
+        })
+    }
+
+    /// The names of the first, and how many there are.
+    pub(super) fn name(&self) -> String {
+        let names = self.parts.iter().map(|part| part.about.name.clone());
+        let listed: Vec<String> = names.take(LISTED).collect();
+        let more = self.parts.len() - listed.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", listed.join(", "))
+    }
+
+    /// The format of all, if it is one.
+    pub(super) fn format(&self) -> Format {
+        let mut formats = self.parts.iter().map(|part| part.about.format);
+        let first = formats.next().unwrap_or(Format::Several);
+        if formats.all(|format| format == first) { first } else { Format::Several }
+    }
+}
