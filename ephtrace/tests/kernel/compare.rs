@@ -19,6 +19,10 @@ const SHOWN: usize = 5;
 /// How far the clocks of both may be apart: ephtrace converts from the monotonic clock.
 const CLOCK_TOLERANCE_NS: u64 = 100_000_000;
 
+/// How long after the attempt a hook may see it that waits for a write of another thread, which a
+/// busy guest lets wait.
+const LATE_NS: u64 = 1_000_000_000;
+
 /// What makes an assignment the one that it is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -169,12 +173,12 @@ fn in_time(attempt: &Attempt, event: &Event) -> bool {
         return true;
     }
     let from = attempt.start_ns.saturating_sub(CLOCK_TOLERANCE_NS);
-    let to = attempt.end_ns + CLOCK_TOLERANCE_NS;
     let took = attempt.end_ns.saturating_sub(attempt.start_ns);
     // A hook on the sending of the SYN waits for the first write, and can't tell how long that is;
     // nor can one on the end of a call.
     let is_late = event.hook.as_deref() == Some("sock_ops")
         && (LATE_WAYS.contains(&attempt.way.as_str()) || attempt.errno == libc::EAGAIN);
+    let to = attempt.end_ns + if is_late { LATE_NS } else { CLOCK_TOLERANCE_NS };
     (from..=to).contains(&event.ts_ns)
         && event.latency_ns.map(|ns| ns > 0 && ns <= took) == (!is_late).then_some(true)
 }
