@@ -759,7 +759,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__schema)
-            opts="-v -q -h --verbose --quiet --help stream assignment loss summary storm ports explain check report doctor whatif"
+            opts="-v -q -h --verbose --quiet --help stream assignment loss summary storm ports explain ranges check report doctor whatif"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -24,7 +24,7 @@ function __fish_ephtrace_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l from -d 'Read this recording, capture or log (- is standard input) in place of the kernel' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l from -d 'Read this recording, capture or log (- is standard input) in place of the kernel. Several are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
@@ -86,7 +86,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "record" -d 'Recor
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of what ephtrace writes as JSON'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l from -d 'Read this recording, capture or log (- is standard input) in place of the kernel' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l from -d 'Read this recording, capture or log (- is standard input) in place of the kernel. Several are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
@@ -202,7 +202,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l json -d 'Pr
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l from -d 'Play this recording in place of what the kernel does; - is standard input' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l from -d 'Play this recording in place of what the kernel does; - is standard input. Several are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l speed -d 'Play so many times as fast as it happened; 0 is as fast as it goes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s u -l uid -d 'Only processes of these users (number or name)' -r
@@ -263,7 +263,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s q -l quiet
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Begin a new file at this size (256M, 2G) or after this time (10m, 1h): FILE-000001 and so on, before the extension; none is overwritten' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l mode -d 'Who may read and write new files, such as 640; without, their owner alone' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording, capture or log in place of tracing; needs no root' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording, capture or log in place of tracing; needs no root. Several, each with --from, are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
