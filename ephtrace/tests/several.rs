@@ -174,3 +174,20 @@ fn a_line_that_can_t_be_read_is_told_with_its_file() {
     let report: Value = serde_json::from_str(&stdout(&report)).unwrap();
     assert_eq!((&report["assignments"], &report["losses"]["unreadable"]), (&20.into(), &1.into()));
 }
+
+/// The first namespace has the same number on every machine.
+#[test]
+fn machines_that_can_t_be_told_apart_are_told() {
+    let scratch = Scratch::new("machines");
+    let of = |seconds: std::ops::Range<u64>| {
+        ndjson(seconds).replace("\"dport\"", "\"netns\":4026531840,\"dport\"")
+    };
+    let (first, later) = (scratch.file("a", of(0..40)), scratch.file("b", of(40..80)));
+    let meanwhile = scratch.file("c", of(20..60));
+    let said = |args: &[&str]| stdout(&ephtrace(args));
+    let note = "taken for those of one machine";
+    let rotated = said(&["report", &first, &later]);
+    assert!(!rotated.contains(note), "{rotated}");
+    let both = said(&["report", &first, &meanwhile]);
+    assert_eq!(both.matches(note).count(), 1, "{both}");
+}

@@ -106,7 +106,7 @@ impl Recordings {
                 let named = several.abouts().flat_map(|about| {
                     about.notes.into_iter().map(move |note| format!("{}: {note}", about.name))
                 });
-                several.unread.iter().cloned().chain(named).collect()
+                several.unread.iter().cloned().chain(several.note()).chain(named).collect()
             }
         }
     }

@@ -34,6 +34,8 @@ pub struct Several {
     /// Files that can't be read, and why.
     pub(super) unread: Vec<String>,
     pub(super) is_stream: bool,
+    /// Two that tell network namespaces are of the same time.
+    overlaps: bool,
 }
 
 /// One of several.
@@ -41,6 +43,8 @@ pub(super) struct Part {
     path: PathBuf,
     state: State,
     pub(super) about: About,
+    /// A row of it that was handed on told its network namespace.
+    has_namespaces: bool,
 }
 
 enum State {
@@ -85,12 +89,24 @@ impl About {
     }
 }
 
+impl Part {
+    fn new(path: &Path, state: State, about: About) -> Self {
+        Self { path: path.to_owned(), state, about, has_namespaces: false }
+    }
+
+    /// Begun, not over, and with network namespaces.
+    fn is_in_namespaces(&self) -> bool {
+        self.has_namespaces && matches!(self.state, State::Open(..))
+    }
+}
+
 impl Several {
     /// Opens the files at `paths`, within that memory in all.
     pub(super) fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self, ReplayError> {
         let (parts, account) = (Vec::new(), Account::new(max));
         let (broken, unread) = (VecDeque::new(), Vec::new());
-        let mut several = Self { parts, account, broken, unread, is_stream: false };
+        let mut several =
+            Self { parts, account, broken, unread, is_stream: false, overlaps: false };
         let mut first_error = None;
         for path in paths {
             match Recording::open_sharing(path, &several.account) {
@@ -127,10 +143,10 @@ impl Several {
         if matches!(state, State::Closed(_)) {
             let (left_out, losses) = (LeftOut::default(), Losses::default());
             let about = About { left_out, losses, ..about };
-            self.parts.push(Part { path: path.to_owned(), state, about });
+            self.parts.push(Part::new(path, state, about));
         } else {
             self.broken.extend(seen);
-            self.parts.push(Part { path: path.to_owned(), state, about });
+            self.parts.push(Part::new(path, state, about));
         }
     }
 
@@ -168,7 +184,10 @@ impl Several {
         let mut broken = Vec::new();
         let next = self.row(&mut recording, &mut broken);
         self.broken.extend(broken);
+        let has_namespace = row.flow.netns.is_some();
+        self.overlaps |= has_namespace && self.parts.iter().any(Part::is_in_namespaces);
         let part = self.parts.get_mut(at)?;
+        part.has_namespaces |= has_namespace;
         match next {
             Some(next) => part.state = State::Open(recording, Box::new(next)),
             None => part.about = About::at_end(&recording, true),
@@ -230,6 +249,13 @@ impl Several {
             State::Open(_, row) => Some(row.ts_ns),
             State::Closed(_) | State::Over => None,
         }
+    }
+
+    /// What the reader of all can't know: the first namespace has the same number everywhere.
+    pub(super) fn note(&self) -> Option<String> {
+        let note = "recordings of the same time tell network namespaces, which are taken for those \
+                    of one machine: read recordings of several machines one by one";
+        self.overlaps.then(|| note.to_owned())
     }
 
     /// The facts of each, as far as it was read.
