@@ -89,6 +89,7 @@ fn ranges(json: bool) -> Result<ExitCode> {
         ranges.write_json(&mut text)?;
     } else {
         ranges.write_text(&mut text)?;
+        text = Paper::of(&io::stdout(), false).fit(&text);
     }
     let mut out = io::stdout().lock();
     out.write_all(&text)?;

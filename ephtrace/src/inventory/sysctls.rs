@@ -60,12 +60,13 @@ pub struct TrackerCounts {
 impl Add for TrackerCounts {
     type Output = Self;
 
+    /// Nothing counts beyond [`u64::MAX`]: the numbers are read from a file.
     fn add(self, other: Self) -> Self {
         Self {
-            insert_failed: self.insert_failed + other.insert_failed,
-            drop: self.drop + other.drop,
-            early_drop: self.early_drop + other.early_drop,
-            search_restart: self.search_restart + other.search_restart,
+            insert_failed: self.insert_failed.saturating_add(other.insert_failed),
+            drop: self.drop.saturating_add(other.drop),
+            early_drop: self.early_drop.saturating_add(other.early_drop),
+            search_restart: self.search_restart.saturating_add(other.search_restart),
         }
     }
 }
