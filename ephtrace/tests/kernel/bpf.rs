@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
 use anyhow::{Context as _, Result};
 
-use crate::wait;
+use crate::{changed::Changed, wait};
 
 /// What the names of ephtrace's programs begin with.
 const PREFIX: &[u8] = b"eph_";
@@ -70,25 +70,9 @@ pub(crate) fn misses(programs: &BTreeSet<u32>) -> Result<u64> {
     Ok(infos.iter().flatten().map(|info| info.recursion_misses).sum())
 }
 
-/// Has the kernel measure how long programs run, until this is dropped.
-pub(crate) struct Stats(String);
-
-impl Stats {
-    const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-    /// Switches the measurement on.
-    pub(crate) fn on() -> Result<Self> {
-        let before = fs::read_to_string(Self::SWITCH).context(Self::SWITCH)?;
-        fs::write(Self::SWITCH, "1").context(Self::SWITCH)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Stats {
-    fn drop(&mut self) {
-        // Left on, it costs time and nothing else.
-        let _ = fs::write(Self::SWITCH, &self.0);
-    }
+/// Has the kernel measure how long programs run, until it is dropped.
+pub(crate) fn measured() -> Result<Changed> {
+    Changed::to("/proc/sys/kernel/bpf_stats_enabled", "1")
 }
 
 /// How long these programs ran in nanoseconds, and how often, while that was measured.

@@ -108,7 +108,7 @@ fn cgroups_are_found_without_a_mount(hook: &str) -> Result<()> {
         let refused = without_cgroup2(left, || Ok(command(hook, &args).output()?))?;
         let said = String::from_utf8_lossy(&refused.stderr);
         ensure!(refused.status.code() == Some(2), "{}: {said}", refused.status);
-        ensure!(said.contains("--cgroup no/such: no "), "{said}");
+        ensure!(said.contains("for '--cgroup': no "), "{said}");
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use socket2::{Socket, Type};
 
 use crate::{
     all_clear::{FIRST, PORTS, check, in_small_netns, ports, socket},
+    changed::Changed,
     setup::{self, Scratch},
     skip::skip,
     tracer::Tracer,
@@ -80,26 +81,12 @@ const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 /// Entries of this thread's network namespace.
 const ENTRIES: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 
-/// The kernel's limit, lowered until it is dropped.
-struct Lowered(String);
-
-impl Lowered {
-    /// `None` where there is no limit to lower, or where that could hurt somebody.
-    fn to(limit: u64) -> Result<Option<Self>> {
-        if !fs::exists(MAX)? || fs::read_to_string(ENTRIES)?.trim() != "0" {
-            return Ok(None);
-        }
-        let before = fs::read_to_string(MAX)?;
-        fs::write(MAX, limit.to_string()).context(MAX)?;
-        Ok(Some(Self(before)))
+/// The kernel's limit, lowered; `None` where there is none, or where that could hurt somebody.
+fn lowered_to(limit: u64) -> Result<Option<Changed>> {
+    if !fs::exists(MAX)? || fs::read_to_string(ENTRIES)?.trim() != "0" {
+        return Ok(None);
     }
-}
-
-impl Drop for Lowered {
-    fn drop(&mut self) {
-        // The host would go on with next to no connections.
-        let _ = fs::write(MAX, &self.0);
-    }
+    Changed::to(MAX, &limit.to_string()).map(Some)
 }
 
 /// A connect that does not wait for its end.
@@ -115,7 +102,7 @@ fn begin_to_connect() -> Result<Socket> {
 /// All ports but a tenth are free, and yet nothing can connect.
 fn a_full_table_is_the_cause() -> Result<()> {
     let limit = u64::try_from(PORTS / 10)?;
-    let Some(_lowered) = Lowered::to(limit)? else {
+    let Some(_lowered) = lowered_to(limit)? else {
         return skip("no connection tracking, or somebody uses it");
     };
     let mut is_there = true;

@@ -33,7 +33,7 @@ fn the_cost_of_a_run_is_what_the_kernel_measures(hook: &str) -> Result<()> {
     let before = bpf::programs()?;
     let tracer = Tracer::start(&scratch, hook, &["-p", &pid, "--origin", "connect"])?;
     let ours = &bpf::programs()? - &before;
-    let stats = bpf::Stats::on()?;
+    let stats = bpf::measured()?;
     let start = bpf::run_time(&ours)?;
     let (run_time_ns, runs) = bpf::enough_runs(&ours, start)?;
     drop(stats);

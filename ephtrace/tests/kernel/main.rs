@@ -21,6 +21,7 @@ mod attempts;
 mod bpf;
 mod by_process;
 mod cgroups;
+mod changed;
 mod chaos;
 mod check;
 mod compare;

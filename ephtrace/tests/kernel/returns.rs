@@ -3,7 +3,6 @@
 //! seen or counted.
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
     sync::{
         Barrier,
@@ -16,6 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use socket2::{Domain, Socket, Type};
 
 use crate::{
+    changed::Changed,
     notes::say,
     setup::{self, Scratch},
     tracer::{CONNECT_ONLY, Trace, Tracer},
@@ -35,24 +35,6 @@ const TASKS: u16 = 40;
 const ROUNDS: u16 = 15;
 const PREEMPTED_ROUNDS: u16 = 150;
 
-/// The range of ephemeral ports, narrowed until it is dropped.
-struct Narrowed(String);
-
-impl Narrowed {
-    fn new() -> Result<Self> {
-        let before = fs::read_to_string(RANGE)?;
-        fs::write(RANGE, "40000 40999")?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Narrowed {
-    fn drop(&mut self) {
-        // The next test would find a full range.
-        let _ = fs::write(RANGE, &self.0);
-    }
-}
-
 /// What a program knows of its connects, and ephtrace says of them.
 struct Outcome {
     failed: u64,
@@ -65,7 +47,7 @@ struct Outcome {
 fn connect_in_vain(hook: &str, are_bound: bool) -> Result<Outcome> {
     let server = TcpListener::bind("127.0.0.1:0").context("no port to listen on")?;
     let to = server.local_addr()?;
-    let narrowed = Narrowed::new()?;
+    let narrowed = Changed::to(RANGE, "40000 40999")?;
     let accepting = server.try_clone()?;
     thread::spawn(move || accepting.incoming().flatten().collect::<Vec<_>>());
     let mut held = Vec::new();

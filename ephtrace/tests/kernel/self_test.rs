@@ -2,14 +2,14 @@
 //! for a port itself, and asks the hook.
 
 use std::{
-    fs,
     net::{TcpListener, TcpStream},
     path::Path,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{
+    changed::Changed,
     setup::{self, Scratch},
     skip::skip,
     tracer::{self, CONNECT_ONLY, Tracer, spawn},
@@ -25,28 +25,11 @@ tests! {
 /// Whether the kernel calls traced functions' programs at all.
 const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
-/// Function tracing off, until it is dropped.
-struct FtraceOff;
-
-impl FtraceOff {
-    fn new() -> Result<Self> {
-        fs::write(FTRACE, "0").context(FTRACE)?;
-        Ok(Self)
-    }
-}
-
-impl Drop for FtraceOff {
-    fn drop(&mut self) {
-        // The next test would fail by it.
-        let _ = fs::write(FTRACE, "1");
-    }
-}
-
 fn a_hook_that_never_runs_is_refused(hook: &str) -> Result<()> {
     if !Path::new(FTRACE).exists() {
         return skip("this kernel has no function tracing to switch off");
     }
-    let _off = FtraceOff::new()?;
+    let _off = Changed::to(FTRACE, "0")?;
     let output = tracer::command(hook, &["--duration", "1s"]).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(1), "{}: {said}", output.status);
@@ -58,7 +41,7 @@ fn the_next_hook_is_taken_and_the_reason_told() -> Result<()> {
     if !Path::new(FTRACE).exists() || setup::used_hook("auto")? == "sock_ops" {
         return skip("no hook on functions works here anyway");
     }
-    let _off = FtraceOff::new()?;
+    let _off = Changed::to(FTRACE, "0")?;
     let scratch = Scratch::new()?;
     let mut tracer = Tracer::spawn(&scratch, "auto", &["--origin", "connect", "-v"])?;
     let line = tracer.wait_attached()?;
@@ -114,7 +97,7 @@ fn a_hook_that_goes_blind_is_told(hook: &str) -> Result<()> {
     command.stdout(std::process::Stdio::null());
     let (mut child, mut stderr) = spawn(&mut command)?;
     let told = stderr.wait_for("ephtrace: tracing").and_then(|_| {
-        let _off = match FtraceOff::new() {
+        let _off = match Changed::to(FTRACE, "0") {
             Ok(off) => off,
             Err(error) if is_busy(&error) => return Ok(None),
             Err(error) => return Err(error),

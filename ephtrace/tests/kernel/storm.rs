@@ -63,7 +63,7 @@ fn storm_by(hook: &str, by: &str, origin: &str) -> Result<()> {
     let args = ["-p", &storm.pid().to_string(), "--origin", origin];
     let tracer = Tracer::start(&scratch, hook, &args)?;
     let ours = &bpf::programs()? - &before;
-    let stats = bpf::Stats::on()?;
+    let stats = bpf::measured()?;
     let report = storm.storm()?;
     let (run_time_ns, _) = bpf::run_time(&ours)?;
     drop(stats);
