@@ -138,7 +138,10 @@ fn live(mut valgrind: Command, assign: &Path, rows: u32, folder: &Path) -> Resul
     let mut child = valgrind.arg(rows.to_string()).spawn().context("cannot start valgrind")?;
     let mut stderr = BufReader::new(child.stderr.take().context("valgrind has no stderr")?);
     let mut said = String::new();
-    stderr.read_line(&mut said).context("cannot read what ephtrace says")?;
+    // Valgrind warns of system calls that it does not know.
+    while !said.contains(TRACES)
+        && stderr.read_line(&mut said).context("cannot read what ephtrace says")? > 0
+    {}
     if said.contains(TRACES) {
         let connects = rows + rows / 10;
         process::output(Command::new(assign).args(["cost", &format!("--connects={connects}")]))?;
