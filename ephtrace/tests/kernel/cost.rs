@@ -22,12 +22,12 @@ const TOLERANCE: u64 = 5;
 /// goes through, twice where the kernel may leave one out.
 const MOST_RUNS: u64 = 40;
 
-/// Connects that a sample sees some of.
-const ENOUGH: u64 = 100;
-
 fn the_cost_of_a_run_is_what_the_kernel_measures(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
-    let mut assign = connecting(&scratch)?;
+    // For as long as it takes: the first sample is taken when a trace begins.
+    let args = ["pattern", "connect", "--times", "2000000", "--seconds", "1000"];
+    let mut assign = Assign::start(&scratch, &args)?;
+    assign.next(1)?;
     assign.discard()?;
     let pid = assign.pid().to_string();
     let before = bpf::programs()?;
@@ -53,20 +53,11 @@ fn the_cost_of_a_run_is_what_the_kernel_measures(hook: &str) -> Result<()> {
 
 fn nothing_is_measured_on_request(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
-    let mut assign = connecting(&scratch)?;
     let tracer = Tracer::start(&scratch, hook, &["--origin", "connect", "--no-kernel-cost"])?;
-    assign.next(ENOUGH)?;
+    Assign::start(&scratch, &["storm", "--connects", "50"])?.output()?;
     let trace = tracer.stop()?;
     let summary = trace.ended_well()?;
     ensure!(summary.kernel.seen > 0, "nothing was traced: {summary:?}");
     ensure!(summary.kernel_cost.is_none(), "{:?}", summary.kernel_cost);
     Ok(())
-}
-
-/// Connects for as long as it takes: the first sample is taken when a trace begins.
-fn connecting(scratch: &Scratch) -> Result<Assign> {
-    let args = ["pattern", "connect", "--times", "2000000", "--seconds", "1000"];
-    let mut assign = Assign::start(scratch, &args)?;
-    assign.next(1)?;
-    Ok(assign)
 }
