@@ -3,13 +3,16 @@
 
 use std::io;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::settings::TraceSettings;
-use crate::model::escape::shown;
-use crate::output::{
-    self, Events, Notices, Paper, Sink,
-    stream::parquet::{Fact, PreparedRecording},
+use crate::{
+    host::rights::{self, Rights},
+    model::escape::shown,
+    output::{
+        self, Events, Notices, Paper, Sink,
+        stream::parquet::{Fact, PreparedRecording},
+    },
 };
 
 /// Where events go. A file is as it was before until it is begun.
@@ -42,7 +45,7 @@ impl Output {
                 prepared.begin(facts()).map(|sink| Box::new(sink) as Box<dyn Sink>)
             }
         };
-        sink.with_context(|| not_opened(settings))
+        sink.map_err(|error| not_opened(settings, error.into()))
     }
 }
 
@@ -57,11 +60,23 @@ pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
         }
         None => output::Output::open(settings.output.as_deref(), settings.mode).map(Output::Events),
     };
-    opened.with_context(|| not_opened(settings))
+    opened.map_err(|error| not_opened(settings, error.into()))
 }
 
-fn not_opened(settings: &TraceSettings) -> String {
-    format!("can't open {} for writing", output_name(settings))
+/// What could not be opened, and the right that would have done it.
+fn not_opened(settings: &TraceSettings, error: anyhow::Error) -> anyhow::Error {
+    let output = output_name(settings);
+    let is_denied = error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    let lacks_right = || rights::held().is_ok_and(|held| !held.contains(Rights::DAC_OVERRIDE));
+    if is_denied && lacks_right() {
+        return error.context(format!(
+            "can't open {output} for writing: without CAP_DAC_OVERRIDE, files can be written in \
+             one's own directories only"
+        ));
+    }
+    error.context(format!("can't open {output} for writing"))
 }
 
 fn output_name(settings: &TraceSettings) -> String {

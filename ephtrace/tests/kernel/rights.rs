@@ -29,6 +29,7 @@ tests! {
     each_hook: each_right_taken_away_is_named;
     first_hook: a_run_keeps_what_the_table_says, capabilities_of_the_file_are_enough,
         another_user_is_become_with_its_groups, a_view_keeps_what_it_looks_with;
+    once: rights_to_write_and_to_ask_are_named;
 }
 
 /// Numbers of `linux/capability.h`.
@@ -36,6 +37,7 @@ const CHOWN: u64 = 0;
 const DAC_OVERRIDE: u64 = 1;
 const DAC_READ_SEARCH: u64 = 2;
 const FOWNER: u64 = 3;
+const NET_BIND_SERVICE: u64 = 10;
 const NET_ADMIN: u64 = 12;
 const SYS_PTRACE: u64 = 19;
 const SYS_ADMIN: u64 = 21;
@@ -263,6 +265,35 @@ fn without_what_it_takes(hook: &str) -> Result<()> {
         ensure!(output.status.code() == Some(1), "without {name}: {}: {said}", output.status);
         ensure!(said.contains(&format!("lacks {name};")), "without {name}: {said}");
     }
+    Ok(())
+}
+
+/// What writing in a directory of another user and asking for a low port take.
+fn rights_to_write_and_to_ask_are_named() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let folder = scratch.file("another's");
+    fs::create_dir(&folder)?;
+    chown(&folder, Some(NOBODY), Some(NOBODY))?;
+    let needed: [(&[u64], &str, i32); 3] = [
+        (&[DAC_OVERRIDE], "CAP_DAC_OVERRIDE", 1),
+        (&[CHOWN], "CAP_CHOWN", 0),
+        (&[FOWNER], "CAP_FOWNER", 0),
+    ];
+    for (rights, name, code) in needed {
+        let mut command = Command::new(setup::ephtrace());
+        command.args(["trace", "--duration", "1ms", "--output"]).arg(folder.join(name));
+        without(command.args(CONNECT_ONLY), rights);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(code), "without {name}: {}: {said}", output.status);
+        ensure!(said.contains(&format!("without {name}, ")), "without {name}: {said}");
+    }
+    let mut command = Command::new(setup::ephtrace());
+    without(command.args(["explain", "--probe", ":1"]), &[NET_BIND_SERVICE]);
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(said.contains("free: no socket has the port; "), "{said}");
+    ensure!(said.contains("ephtrace lacks CAP_NET_BIND_SERVICE"), "{said}");
     Ok(())
 }
 

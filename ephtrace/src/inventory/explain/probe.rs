@@ -6,10 +6,31 @@ use super::{
 };
 use crate::model::errno::errno_name;
 
+/// What an error says of ephtrace, where it says nothing of the port.
+fn about_ephtrace(errno: i32) -> Option<&'static str> {
+    match errno {
+        libc::EACCES => {
+            Some("as ephtrace lacks CAP_NET_BIND_SERVICE, or a security module forbids")
+        }
+        libc::EPERM => Some("as a firewall or a security module forbids"),
+        libc::EMFILE | libc::ENFILE => Some("as too many files are open"),
+        libc::ENOMEM | libc::ENOBUFS => Some("as memory is short"),
+        _ => None,
+    }
+}
+
 /// Puts what the kernel said of the same way into `attempt`.
 pub(super) fn apply(attempt: &mut Attempt, probed: &[Probed]) {
     let Some(probe) = probed.iter().find(|probe| probe.way == attempt.way) else { return };
     let number = u16::try_from(probe.errno).unwrap_or(u16::MAX);
+    if let Some(why) = about_ephtrace(probe.errno) {
+        let error = errno_name(number).unwrap_or("another error");
+        attempt.because = format!(
+            "{}; the kernel refused a socket of ephtrace's own for another reason: {error}, {why}",
+            attempt.because
+        );
+        return;
+    }
     attempt.probed = true;
     let thought = attempt.verdict;
     let is_by_chance = match probe.port {

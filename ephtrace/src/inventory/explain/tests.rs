@@ -143,6 +143,20 @@ fn the_kernel_has_the_last_word() {
     assert_eq!((taken.verdict, taken.error), (Verdict::NotFree, Some("EADDRNOTAVAIL")));
 }
 
+/// Without the right to ask, what the lists say stands.
+#[test]
+fn a_refusal_of_ephtrace_is_none_of_the_port() {
+    let mut free = seen(Vec::new());
+    let before = verdict(&to(SERVER), &free).0;
+    for errno in [libc::EACCES, libc::EPERM, libc::EMFILE, libc::ENOBUFS] {
+        free.probed = vec![Probed { way: Way::Connect, errno, port: None }];
+        let answer = ask(&to(SERVER), &free, &PastOwners::default());
+        let attempt = &answer.attempts[0];
+        assert_eq!((attempt.verdict, attempt.probed, attempt.error), (before, false, None));
+        assert!(attempt.because.contains("for another reason: "), "{}", attempt.because);
+    }
+}
+
 #[test]
 fn sockets_that_are_not_listed_may_have_what_looks_free() {
     let mut seen = seen((40_000..40_007).map(established).collect());
