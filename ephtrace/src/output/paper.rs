@@ -1,7 +1,7 @@
 //! What text for people is written on: how many columns it has, and whether it shows colours.
 //!
 //! Into pipes and files nothing is dropped, broken or coloured. On a terminal, tables drop columns
-//! ([`table`](super::table)), and all other lines that are too long are broken at spaces, what
+//! (`output::table`), and all other lines that are too long are broken at spaces, what
 //! follows indented.
 
 use std::{
