@@ -65,7 +65,7 @@ pub(super) struct HostVerdicts {
     pub(super) verdict: Verdict,
     pub(super) origins: Vec<OriginSummary>,
     pub(super) hosts: HostsSummary,
-    /// What a destination or a process must not contradict.
+    /// The rules that a destination or a process must not contradict.
     pub(super) rules: KernelRules,
     /// The range that ports fit which the source does not tell.
     pub(super) fitted_range: Option<FittedRange>,

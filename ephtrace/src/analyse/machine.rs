@@ -9,7 +9,7 @@ use super::{
     ranges::{MAX_WAITING, Ranges, Said},
 };
 
-/// What the namespaces of one machine were given, in order.
+/// The assignments in all namespaces of one machine, in order.
 #[derive(Default)]
 pub(super) struct Machine {
     /// The namespace that was seen first.
@@ -39,8 +39,8 @@ impl Machine {
         }
     }
 
-    /// What is said of all of them where the kernel is known to have these `rules`; nothing of a
-    /// single namespace.
+    /// The verdict on all of them where the kernel is known to have these `rules`; none for a single
+    /// namespace.
     pub(super) fn said(&self, rules: KernelRules) -> Option<Said> {
         self.together.as_ref().map(|together| together.said(rules))
     }

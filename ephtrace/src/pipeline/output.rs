@@ -63,7 +63,7 @@ pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
     opened.map_err(|error| not_opened(settings, error.into()))
 }
 
-/// What could not be opened, and the right that would have done it.
+/// An error that names the output, and the right that opening it takes.
 fn not_opened(settings: &TraceSettings, error: anyhow::Error) -> anyhow::Error {
     let output = output_name(settings);
     let is_denied = error

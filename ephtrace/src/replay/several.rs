@@ -251,7 +251,7 @@ impl Several {
         }
     }
 
-    /// What the reader of all can't know: the first namespace has the same number everywhere.
+    /// A doubt that no reader can settle: the first namespace has the same number everywhere.
     pub(super) fn note(&self) -> Option<String> {
         let note = "recordings of the same time tell network namespaces, which are taken for those \
                     of one machine: read recordings of several machines one by one";

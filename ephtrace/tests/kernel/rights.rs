@@ -268,7 +268,7 @@ fn without_what_it_takes(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// What writing in a directory of another user and asking for a low port take.
+/// Writing in a directory of another user takes three rights, asking for a low port one.
 fn rights_to_write_and_to_ask_are_named() -> Result<()> {
     let scratch = Scratch::new()?;
     let folder = scratch.file("another's");

@@ -30,7 +30,7 @@ pub struct KernelRules {
     found: [Option<Found>; Stream::ALL.len()],
 }
 
-/// What the assignments of one host follow, taken together; each may be undetermined.
+/// The rule that all assignments of one host were found to follow; each half may be undetermined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) pattern: Pattern,
@@ -69,7 +69,7 @@ impl KernelRules {
         self
     }
 
-    /// What all assignments of `stream` together follow; `None` where nobody has looked.
+    /// The rule that all assignments of `stream` follow; `None` where nobody has looked.
     pub(super) fn found(&self, stream: Stream) -> Option<Found> {
         let index = Stream::ALL.iter().position(|one| *one == stream)?;
         self.found.get(index).copied().flatten()

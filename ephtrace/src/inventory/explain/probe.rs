@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::errno::errno_name;
 
-/// What an error says of ephtrace, where it says nothing of the port.
+/// The reason for an error that is about ephtrace, not about the port.
 fn about_ephtrace(errno: i32) -> Option<&'static str> {
     match errno {
         libc::EACCES => {

@@ -40,7 +40,7 @@ pub struct JsonSink<T> {
 /// Columns next to one another.
 struct Part {
     fields: Vec<Field>,
-    /// Where they are mostly the same as in the line before.
+    /// Their text, if they are mostly the same as in the line before.
     kept: Option<Box<Kept>>,
 }
 

@@ -38,7 +38,7 @@ impl Kept {
         Self { columns, is_same, last: Assignment::default(), text: Vec::new() }
     }
 
-    /// Where its columns are among all.
+    /// The places of its columns among all.
     pub(super) fn indices(&self) -> RangeInclusive<usize> {
         // A name that is no column makes a run of none, which the test would see.
         let index = |name: &str| COLUMNS.iter().position(|column| column.name == name).unwrap_or(0);
