@@ -39,8 +39,8 @@ impl Machine {
         }
     }
 
-    /// The verdict on all of them where the kernel is known to have these `rules`; none for a single
-    /// namespace.
+    /// The verdict on all of them where the kernel is known to have these `rules`; none for one
+    /// namespace alone.
     pub(super) fn said(&self, rules: KernelRules) -> Option<Said> {
         self.together.as_ref().map(|together| together.said(rules))
     }
