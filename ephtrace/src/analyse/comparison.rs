@@ -46,7 +46,7 @@ pub struct Side {
     pub latency: Option<Latency>,
     /// How ports are handed out, over all.
     pub verdict: Verdict,
-    /// What did not reach the recording.
+    /// Events that did not reach the recording.
     #[serde(serialize_with = "serialize_losses")]
     pub losses: Losses,
 }
@@ -82,7 +82,7 @@ pub struct DestinationSide {
 pub struct Comparison {
     /// Whether fewer assignments fail, in a sentence.
     pub sentence: String,
-    /// What makes the two runs differ in kind, so that numbers may not say the same: a sentence
+    /// Differences in kind between the runs, so that numbers may not say the same: a sentence
     /// each.
     pub caveats: Vec<String>,
     /// The first run.
@@ -155,7 +155,7 @@ fn side(run: Run<'_>) -> Side {
     }
 }
 
-/// The same rule about the same: process ids change with a restart.
+/// Both are of one rule about one thing: process ids change with a restart.
 fn is_same(one: &Finding, other: &Finding) -> bool {
     one.rule == other.rule && without_pids(&one.sentence) == without_pids(&other.sentence)
 }

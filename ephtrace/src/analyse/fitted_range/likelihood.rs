@@ -82,7 +82,7 @@ impl Draws<'_> {
         log_mean(&by_share)
     }
 
-    /// The same under two ranges mixed.
+    /// Likelihood under two ranges mixed.
     fn under_both(&self, one: PortRange, other: PortRange, weight: f64) -> f64 {
         let (a, b) = (self.inside(one).len(), self.inside(other).len());
         let both = self.inside(one.intersection(other)).len();

@@ -69,7 +69,7 @@ pub struct FittedRange {
     pub sentence: String,
 }
 
-/// What is told of a range.
+/// A range as it is told.
 struct Told {
     members: Vec<PortRange>,
     confidence: f64,

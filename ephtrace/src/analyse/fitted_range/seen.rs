@@ -1,4 +1,4 @@
-//! What is kept of a host's ports while their range is not known.
+//! Ports of a host that are kept while its range is not known.
 
 use super::super::ports::Ports;
 use crate::model::Assignment;

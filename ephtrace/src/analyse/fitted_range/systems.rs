@@ -28,7 +28,7 @@ pub struct System {
     pub shown_by: &'static str,
     /// The command that sets the range.
     pub set_by: &'static str,
-    /// What tells the range and the rule.
+    /// Source of the range and the rule.
     pub source: &'static str,
 }
 

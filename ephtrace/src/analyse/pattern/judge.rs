@@ -118,7 +118,7 @@ impl StreamJudge {
         self.classifier.observe(event);
     }
 
-    /// Where the ports alone don't decide, the rule that is known does, if they fit it; where they
+    /// The rule that is known decides where the ports alone don't, if they fit it; where they
     /// contradict it, or what the whole was found to follow, nothing is said.
     fn said(&self, rules: KernelRules) -> StreamVerdict {
         let mut verdict = self.classifier.verdict();
