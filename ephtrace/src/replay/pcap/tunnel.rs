@@ -8,6 +8,10 @@ const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 const GENEVE_PORT: u16 = 6081;
 /// GRE in UDP (RFC 8086).
 const GRE_PORT: u16 = 4754;
+/// VXLAN that names the protocol in it (draft-ietf-nvo3-vxlan-gpe).
+const VXLAN_GPE_PORT: u16 = 4790;
+/// User data of mobile networks (3GPP TS 29.281).
+const GTP_PORT: u16 = 2152;
 const HEADER_BYTES: usize = 8;
 
 /// Types of Ethernet.
@@ -26,26 +30,63 @@ const ERSPAN_III: u16 = 0x22eb;
 
 /// Whether a tunnel in UDP has this port.
 pub(super) fn has_port(dport: u16) -> bool {
-    [GENEVE_PORT, GRE_PORT].contains(&dport) || VXLAN_PORTS.contains(&dport)
+    [GENEVE_PORT, GRE_PORT, VXLAN_GPE_PORT, GTP_PORT].contains(&dport)
+        || VXLAN_PORTS.contains(&dport)
 }
 
 /// What is in a UDP datagram to port `dport`; `None` if it is no tunnel's.
 pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
     let header: &[u8; HEADER_BYTES] = datagram.first_chunk()?;
-    if VXLAN_PORTS.contains(&dport) {
+    let inner = datagram.get(HEADER_BYTES..)?;
+    match dport {
         // A network is named, and all other flags are reserved.
-        let is_vxlan = header[0] == 0x08;
-        return is_vxlan.then(|| Some(Content::Ethernet(datagram.get(HEADER_BYTES..)?))).flatten();
+        _ if VXLAN_PORTS.contains(&dport) => {
+            (header[0] == 0x08).then_some(Content::Ethernet(inner))
+        }
+        VXLAN_GPE_PORT => vxlan_gpe(header, inner),
+        GTP_PORT => gtp(header, inner),
+        GRE_PORT => gre(datagram),
+        GENEVE_PORT if header[0] >> 6 == 0 => {
+            let options = 4 * usize::from(header[0] & 0x3f);
+            Some(of_type(u16::from_be_bytes([header[2], header[3]]), inner.get(options..)?))
+        }
+        _ => None,
     }
-    if dport == GRE_PORT {
-        return gre(datagram);
+}
+
+fn vxlan_gpe<'a>(header: &[u8; HEADER_BYTES], inner: &'a [u8]) -> Option<Content<'a>> {
+    /// The header names a network, and the protocol that follows.
+    const NETWORK: u8 = 0x08;
+    const PROTOCOL: u8 = 0x04;
+    match (header[0] & (NETWORK | PROTOCOL), header[3]) {
+        (NETWORK, _) | (_, 3) => Some(Content::Ethernet(inner)),
+        (_, 1 | 2) => Some(Content::Ip(inner)),
+        (_, 5) => mpls(inner),
+        _ => None,
     }
-    if dport != GENEVE_PORT || header[0] >> 6 != 0 {
+}
+
+/// The packet of a subscriber's, behind the extensions that GTP version 1 lists.
+fn gtp<'a>(header: &[u8; HEADER_BYTES], mut inner: &'a [u8]) -> Option<Content<'a>> {
+    /// Version 1 of GTP, not of GTP'.
+    const VERSION: u8 = 0x30;
+    const USER_DATA: u8 = 0xff;
+    if header[0] & 0xf0 != VERSION || header[1] != USER_DATA {
         return None;
     }
-    let options = 4 * usize::from(header[0] & 0x3f);
-    let inner = datagram.get(HEADER_BYTES + options..)?;
-    Some(of_type(u16::from_be_bytes([header[2], header[3]]), inner))
+    if header[0] & 0x07 != 0 {
+        // A sequence number, an N-PDU number, and the type of the first extension.
+        let (fields, mut rest) = inner.split_first_chunk::<4>()?;
+        let mut next = if header[0] & 0x04 == 0 { 0 } else { fields[3] };
+        while next != 0 {
+            let len = 4 * usize::from(*rest.first()?);
+            let extension = rest.get(..len)?;
+            next = *extension.last()?;
+            rest = &rest[len..];
+        }
+        inner = rest;
+    }
+    Some(Content::Ip(inner))
 }
 
 /// What is behind a GRE header (RFC 2784, RFC 2890), a mirror of a switch among it.

@@ -197,6 +197,53 @@ fn packets_in_a_tunnel_are_those_of_its_hosts() {
 }
 
 #[test]
+fn packets_of_mobile_networks_are_those_of_their_subscribers() {
+    let inner = ip_syn(40_000, 1);
+    let headers: [(&str, &[u8]); 4] = [
+        ("no more", &[0x30, 0xff, 0, 40, 0, 0, 0, 1]),
+        ("with a number", &[0x32, 0xff, 0, 44, 0, 0, 0, 1, 0, 7, 0, 0]),
+        ("with an extension", &[0x34, 0xff, 0, 48, 0, 0, 0, 1, 0, 0, 0, 0x85, 1, 0, 1, 0]),
+        (
+            "with two",
+            &[0x34, 0xff, 0, 56, 0, 0, 0, 1, 0, 0, 0, 0x85, 1, 0, 1, 0xc0, 2, 0, 0, 0, 0, 0, 0, 0],
+        ),
+    ];
+    let gtp = |header: &[u8]| {
+        let content = [header, inner.as_slice()].concat();
+        sports(pcap(101, &[udp((CLIENT, 2152), (SERVER, 2152), &content)]))
+    };
+    for (name, header) in headers {
+        assert_eq!(gtp(header), [Some(40_000)], "{name}");
+    }
+    // An echo, another version, an extension without a length.
+    for header in [
+        [0x30, 1, 0, 40, 0, 0, 0, 1].as_slice(),
+        &[0x50, 0xff, 0, 40, 0, 0, 0, 1],
+        &[0x34, 0xff, 0, 48, 0, 0, 0, 1, 0, 0, 0, 0x85, 0, 0, 1, 0],
+    ] {
+        assert!(gtp(header).is_empty(), "{header:?}");
+    }
+}
+
+#[test]
+fn vxlan_may_name_what_is_in_it() {
+    let (ip, frame) = (ip_syn(40_000, 1), ethernet(&ip_syn(40_000, 1)));
+    for (flags, protocol, inner) in [(0x0c, 1, &ip), (0x0c, 3, &frame), (0x08, 0, &frame)] {
+        let content = [&[flags, 0, 0, protocol, 0, 0, 1, 0], inner.as_slice()].concat();
+        let packet = udp((CLIENT, 50_000), (SERVER, 4790), &content);
+        assert_eq!(sports(pcap(101, &[packet])), [Some(40_000)], "{flags:#x} {protocol}");
+    }
+}
+
+#[test]
+fn cisco_s_hdlc_is_read_on_lines_of_ppp_too() {
+    for link in [9, 104] {
+        let frame = [&[0x0f, 0, 8, 0], ip_syn(40_000, 1).as_slice()].concat();
+        assert_eq!(sports(pcap(link, &[frame])), [Some(40_000)], "{link}");
+    }
+}
+
+#[test]
 fn tunnels_within_tunnels_end() {
     let mut packet = ip_syn(40_000, 1);
     let wrapped = |packet: &[u8]| {
