@@ -87,7 +87,7 @@ impl Tools {
 }
 
 /// Ends a tool as Ctrl-C does.
-fn end(mut child: Child) -> Result<()> {
+pub(crate) fn end(mut child: Child) -> Result<()> {
     kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
     wait::exit(&mut child).map(drop)
 }
@@ -117,9 +117,7 @@ fn every_tool_tells_the_same(hook: &str) -> Result<()> {
     let recordings = in_new_netns(|| record(&tools, &scratch, hook))?;
     let Some(recordings) = recordings else { return skip("no connection tracking, or no nft") };
     let truth = truth(&scratch)?;
-    let ports: BTreeSet<u16> = truth.iter().map(|(_, dport)| *dport).collect();
-    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-    let ports = ports.join(",");
+    let ports = ports_of(&truth);
     let mut algorithms = BTreeSet::new();
     for path in &recordings {
         let name = path.file_name().unwrap_or_default().display().to_string();
@@ -236,7 +234,7 @@ fn trace(scratch: &Scratch, hook: &str) -> Result<(Vec<Tracer>, Vec<PathBuf>)> {
     Ok(all)
 }
 
-fn storm(truth: &Path) -> Result<()> {
+pub(crate) fn storm(truth: &Path) -> Result<()> {
     let mut command = Command::new(setup::assign()?);
     command.args(["storm", "--threads", "1", "--destinations", DESTINATIONS]);
     let done =
@@ -268,11 +266,18 @@ fn tshark(tools: &Tools, scratch: &Scratch, pcap: &Path) -> Result<Vec<PathBuf>>
 }
 
 /// Ports of the program, and those that it connected to, in its order.
-fn truth(scratch: &Scratch) -> Result<Vec<(u16, u16)>> {
+pub(crate) fn truth(scratch: &Scratch) -> Result<Vec<(u16, u16)>> {
     let text = fs::read_to_string(scratch.path().join("truth"))?;
     let all = text.lines().map(pair).collect::<Result<Vec<_>>>()?;
     ensure!(all.len() == CONNECTS, "{} connects", all.len());
     Ok(all)
+}
+
+/// The ports that the program connected to, as an option takes them.
+pub(crate) fn ports_of(truth: &[(u16, u16)]) -> String {
+    let ports: BTreeSet<u16> = truth.iter().map(|(_, dport)| *dport).collect();
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    ports.join(",")
 }
 
 fn pair(line: &str) -> Result<(u16, u16)> {
@@ -282,7 +287,7 @@ fn pair(line: &str) -> Result<(u16, u16)> {
 }
 
 /// The same as a recording tells it.
-fn assignments(path: &Path, ports: &str) -> Result<Vec<(u16, u16)>> {
+pub(crate) fn assignments(path: &Path, ports: &str) -> Result<Vec<(u16, u16)>> {
     let mut command = Command::new(setup::ephtrace());
     command.args(["trace", "-o", "json", "-q", "-P", ports, "--from"]).arg(path);
     let done = command.output()?;
@@ -291,7 +296,7 @@ fn assignments(path: &Path, ports: &str) -> Result<Vec<(u16, u16)>> {
     text.lines().filter(|line| line.contains(r#""type":"assignment""#)).map(pair).collect()
 }
 
-fn report(path: &Path, ports: &str) -> Result<Value> {
+pub(crate) fn report(path: &Path, ports: &str) -> Result<Value> {
     let mut command = Command::new(setup::ephtrace());
     let done = command.args(["report", "--json", "-P", ports]).arg(path).output()?;
     ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -73,6 +73,7 @@ mod terminal;
 mod top;
 mod totals;
 mod tracer;
+mod tracing_tools;
 mod unseen;
 #[path = "../common/validator.rs"]
 mod validator;

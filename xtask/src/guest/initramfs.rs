@@ -17,6 +17,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// Enough for programs that turn user ids into names.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
+/// The libraries of an unpacked package of Debian's.
+const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 /// What each command finds in its environment before what the user adds.
 const ENVIRONMENT: [&str; 6] = [
     "PATH=/bin",
@@ -53,13 +55,22 @@ impl Plan {
 
     /// A file of the host's in /bin, and its shared libraries where they are here.
     pub(super) fn add_with_libraries(&mut self, file: &Path) -> Result<()> {
+        self.add_unpacked(file, Path::new("/"))
+    }
+
+    /// The same of a package that is unpacked in `root`, with libraries of there.
+    pub(super) fn add_unpacked(&mut self, file: &Path, root: &Path) -> Result<()> {
         let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
         let place = format!("/bin/{}", name.to_string_lossy());
         // ldd fails on static programs and on what is no program: those need no libraries.
-        if let Ok(libraries) = process::output(Command::new("ldd").arg(file)) {
+        let mut ldd = Command::new("ldd");
+        ldd.arg(file).env("LD_LIBRARY_PATH", root.join(LIBRARIES));
+        if let Ok(libraries) = process::output(&mut ldd) {
             for library in libraries.lines().filter_map(library) {
-                if !self.files.iter().any(|(place, _)| place == library) {
-                    self.files.push((library.to_owned(), PathBuf::from(library)));
+                let inside = Path::new("/").join(library.strip_prefix(root).unwrap_or(library));
+                let place = inside.display().to_string();
+                if !self.files.iter().any(|(other, _)| *other == place) {
+                    self.files.push((place, library.to_owned()));
                 }
             }
         }
@@ -124,6 +135,6 @@ pub(super) fn with_modules(initramfs: &Path, kernel: &Kernel) -> Result<PathBuf>
 }
 
 /// The path in a line of ldd: `name => /path (address)` or `/path (address)`.
-fn library(line: &str) -> Option<&str> {
-    line.split_whitespace().find(|word| word.starts_with('/'))
+fn library(line: &str) -> Option<&Path> {
+    line.split_whitespace().find(|word| word.starts_with('/')).map(Path::new)
 }

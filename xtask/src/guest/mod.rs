@@ -22,12 +22,15 @@ use self::{
     machine::{Accelerator, Machine},
     verdict::{Outcome, Verdict},
 };
-use crate::{artifacts, tally::Tally};
+use crate::{artifacts, say::say, setup, tally::Tally};
 
 /// An emulated processor makes about 3000 connects a second: what takes a host a moment would take
 /// it minutes.
 const TEST_SIZES: [&str; 3] =
     ["EPHTRACE_STORM=3000", "EPHTRACE_TIMES=3", "EPHTRACE_POPULATIONS=100"];
+
+/// Other tracers, of libbpf-tools, whose text ephtrace reads.
+const TRACING_TOOLS: [&str; 2] = ["tcpconnect", "tcptracer"];
 
 /// Boot other kernels, and run the kernel tests or one command there.
 #[derive(clap::Args)]
@@ -114,6 +117,16 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
     plan.command.extend(words.map(str::to_owned));
     plan.command.extend(options.only.clone());
     plan.environment.push(format!("EPHTRACE_HOOKS={}", options.hooks));
+    match setup::packet_tools::ensure() {
+        Ok(root) => {
+            for name in TRACING_TOOLS {
+                plan.add_unpacked(&root.join("usr/sbin").join(name), &root)?;
+            }
+            plan.environment.push("EPHTRACE_TRACING_TOOLS=/bin".to_owned());
+        }
+        // That test is skipped.
+        Err(error) => say(format_args!("no other tracers: {error:#}")),
+    }
     plan.environment.extend(TEST_SIZES.map(str::to_owned));
     plan.environment.extend(options.env.iter().cloned());
     Ok(verdict::report(&boot(options, Prefix::Always, &plan)?))

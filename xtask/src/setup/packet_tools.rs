@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{apt, process, say::say, workspace};
 
-const PACKAGES: [&str; 3] = ["tcpdump", "tshark", "conntrack"];
+const PACKAGES: [&str; 4] = ["tcpdump", "tshark", "conntrack", "libbpf-tools"];
 
 /// The folder that they are unpacked in, with the libraries that this machine lacks. Made unless it
 /// is there; ephtrace itself needs none of this.

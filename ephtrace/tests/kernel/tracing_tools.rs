@@ -1,0 +1,91 @@
+//! One run of a program whose ports are known, told by tracers of libbpf-tools: ephtrace reads the
+//! same assignments out of their text, and gives the same verdict as for its own recording.
+
+use std::{
+    env,
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    formats::{assignments, end, ports_of, report, storm, truth},
+    setup::{self, Scratch},
+    skip::skip,
+    tracer::Tracer,
+    wait,
+};
+
+tests! {
+    first_hook: tracing_tools_tell_the_same;
+}
+
+/// The tools, with a column for the source port and without times; and with times.
+const FORMS: [(&str, &[&str]); 4] = [
+    ("tcpconnect", &["-s"]),
+    ("tcpconnect", &["-s", "-t", "-U"]),
+    ("tcptracer", &[]),
+    ("tcptracer", &["-t", "-U"]),
+];
+
+fn tracing_tools_tell_the_same(hook: &str) -> Result<()> {
+    let Some(folder) = env::var_os("EPHTRACE_TRACING_TOOLS").map(PathBuf::from) else {
+        return skip("tcpconnect and tcptracer of libbpf-tools: none here");
+    };
+    let scratch = Scratch::new()?;
+    let file = |name: &str| scratch.path().join(name);
+    let mut tools = Vec::new();
+    for (at, (name, args)) in FORMS.into_iter().enumerate() {
+        let path = file(&format!("{name}-{at}.txt"));
+        tools.push((start(&folder.join(name), args, &path)?, path));
+    }
+    let own = file("own.ndjson");
+    let own_path = own.display().to_string();
+    let tracer = Tracer::start(&scratch, hook, &["-c", "assign", "--output", &own_path])?;
+    storm(&file("truth"))?;
+    tracer.stop_text()?;
+    for (tool, _) in &mut tools {
+        ensure!(tool.try_wait()?.is_none(), "a tool has ended by itself");
+    }
+    let mut paths = vec![own];
+    for (tool, path) in tools {
+        end(tool)?;
+        paths.push(path);
+    }
+    let truth = truth(&scratch)?;
+    let ports = ports_of(&truth);
+    for path in &paths {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        let seen = assignments(path, &ports).with_context(|| name.clone())?;
+        let differs = seen.iter().zip(&truth).position(|(a, b)| a != b);
+        ensure!(
+            seen == truth,
+            "{name}: {} assignments for {}, the first that differs is {differs:?}",
+            seen.len(),
+            truth.len()
+        );
+        let report = report(path, &ports).with_context(|| name.clone())?;
+        ensure!(report["verdict"]["predictable"] == "yes", "{name}: {}", report["verdict"]);
+        ensure!(report["verdict"]["pattern"] == "per_destination", "{name}: {}", report["verdict"]);
+    }
+    Ok(())
+}
+
+/// Starts a tool, and connects until its text arrives: it says nothing once it is attached, and
+/// writes whole blocks.
+fn start(program: &Path, args: &[&str], output: &Path) -> Result<Child> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(File::create(output)?);
+    let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    wait::until("a tool writes", || {
+        ensure!(child.try_wait()?.is_none(), "{} has ended", program.display());
+        drop((TcpStream::connect(address)?, listener.accept()?));
+        Ok((fs::metadata(output)?.len() > 0).then_some(()))
+    })?;
+    Ok(child)
+}
