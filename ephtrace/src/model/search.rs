@@ -20,7 +20,9 @@ impl Search {
     pub fn of(origin: Origin) -> Self {
         match origin {
             Origin::Connect => Self::Keyed,
-            Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp => Self::Random,
+            Origin::Bind | Origin::Listen | Origin::Udp | Origin::Sctp | Origin::Nat => {
+                Self::Random
+            }
             Origin::Ping => Self::Counted,
             Origin::Explicit => Self::Named,
         }

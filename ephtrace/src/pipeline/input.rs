@@ -69,6 +69,14 @@ impl Input {
         }
     }
 
+    /// True if the recording does not tell in which order ports were assigned.
+    pub(crate) fn is_unordered(&self) -> bool {
+        match self {
+            Self::Direct(recording) => recording.is_unordered(),
+            Self::Aside(reader) => reader.is_unordered(),
+        }
+    }
+
     /// Its format.
     pub(crate) fn format(&self) -> Format {
         match self {

@@ -36,18 +36,37 @@ pub(crate) enum Next {
 
 /// A recording that is being read.
 pub(crate) struct Reader {
-    name: String,
-    format: Format,
-    is_stream: bool,
+    about: About,
     is_several: bool,
-    rules: KernelRules,
-    is_cut: bool,
     end: End,
     queue: Arc<Queue>,
     /// What was taken out of the queue.
     taken: vec::IntoIter<Read>,
     losses: Losses,
     left_out: LeftOut,
+}
+
+/// The facts that are known once a recording is open.
+struct About {
+    name: String,
+    format: Format,
+    is_stream: bool,
+    rules: KernelRules,
+    is_cut: bool,
+    is_unordered: bool,
+}
+
+impl About {
+    fn of(recording: &Recordings) -> Self {
+        Self {
+            name: recording.name(),
+            format: recording.format(),
+            is_stream: recording.is_stream(),
+            rules: rules_of(recording),
+            is_cut: recording.is_cut(),
+            is_unordered: recording.is_unordered(),
+        }
+    }
 }
 
 /// The facts that are known once all of a recording was read.
@@ -134,10 +153,7 @@ impl Reader {
         let (paths, over) = (paths.to_owned(), Over(queue.clone()));
         let run = move || match Recordings::open_within(&paths, max) {
             Ok(recording) => {
-                let name = recording.name();
-                let about = (name, recording.format(), recording.is_stream());
-                let about = (about, rules_of(&recording), recording.is_cut());
-                if opened.send(Ok(about)).is_ok() {
+                if opened.send(Ok(About::of(&recording))).is_ok() {
                     read(recording, &over.0);
                 }
             }
@@ -148,16 +164,11 @@ impl Reader {
             .name("recording".to_owned())
             .spawn(run)
             .context("can't start a thread that reads the recording")?;
-        let ((name, format, is_stream), rules, is_cut) =
-            is_open.await.context("the recording can't be read")??;
+        let about = is_open.await.context("the recording can't be read")??;
         let (taken, losses) = (Vec::new().into_iter(), Losses::default());
         Ok(Self {
-            name,
-            format,
-            is_stream,
+            about,
             is_several,
-            rules,
-            is_cut,
             end: End::default(),
             queue,
             taken,
@@ -168,12 +179,17 @@ impl Reader {
 
     /// What it is called in messages.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.about.name
     }
 
     /// Whether the recording says that it has not ended.
     pub(crate) fn is_cut(&self) -> bool {
-        self.is_cut
+        self.about.is_cut
+    }
+
+    /// True if the recording does not tell in which order ports were assigned.
+    pub(crate) fn is_unordered(&self) -> bool {
+        self.about.is_unordered
     }
 
     /// The facts that are known at its end, once that was taken.
@@ -183,12 +199,12 @@ impl Reader {
 
     /// Its format.
     pub(crate) fn format(&self) -> Format {
-        self.format
+        self.about.format
     }
 
     /// Whether it may still be written to while it is read.
     pub(crate) fn is_stream(&self) -> bool {
-        self.is_stream
+        self.about.is_stream
     }
 
     /// Whether it is several files.
@@ -198,7 +214,7 @@ impl Reader {
 
     /// By which rules the kernel that was traced gives ports.
     pub(crate) fn kernel_rules(&self) -> KernelRules {
-        self.rules
+        self.about.rules
     }
 
     /// The packets of a capture that were left out.
@@ -220,7 +236,7 @@ impl Reader {
                     (self.losses, self.left_out) = (losses, left_out);
                 }
                 Some(Read::End(end)) => {
-                    self.is_cut |= end.is_cut;
+                    self.about.is_cut |= end.is_cut;
                     self.end = end;
                 }
                 Some(Read::Failed(error)) => return Err(error.into()),

@@ -92,7 +92,8 @@ impl<N: Write> Replay<N> {
     pub(crate) fn circumstances(&self) -> RunContext {
         RunContext {
             losses: self.losses(),
-            disordered: self.order.disordered(),
+            // All of them, however many there are.
+            disordered: if self.input.is_unordered() { u64::MAX } else { self.order.disordered() },
             retried: self.retries.repeated(),
             is_cut: self.input.is_cut(),
             ..RunContext::default()

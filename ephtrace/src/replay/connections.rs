@@ -10,7 +10,7 @@ use std::{
 use rustc_hash::FxBuildHasher;
 
 use super::item::Item;
-use crate::model::{Assignment, FlowKey, LeftOut, PacketKind, Protocol};
+use crate::model::{Assignment, FlowKey, LeftOut, Origin, PacketKind, Protocol};
 
 /// One packet's news of a client's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +52,17 @@ impl Sent {
         Self { saddr: daddr, daddr: saddr, sport: dport, dport: sport, ..self }
     }
 
-    /// As an assignment at that time.
+    /// As an assignment at that time, of an origin that is not known.
     pub(super) fn assignment(self, ts_ns: u64) -> Item {
+        self.assignment_by(None, ts_ns)
+    }
+
+    /// As an assignment of that origin at that time.
+    pub(super) fn assignment_by(self, origin: Option<Origin>, ts_ns: u64) -> Item {
         let Self { protocol, saddr, sport, daddr, dport, .. } = self;
         Item::Assignment(Assignment {
             ts_ns,
+            origin,
             flow: FlowKey { netns: None, saddr, daddr: Some(daddr), dport: Some(dport) },
             protocol: Some(protocol),
             sport: Some(sport),

@@ -6,9 +6,8 @@
 //!                                       └─ pcap ────┘
 //! ```
 //!
-//! Needs no root, holds a line, some thousand rows or a few packets at a time, and never panics
-//! whatever the file holds. What can't be read is an [`Item::Broken`] with its place, and counted;
-//! the rest goes on.
+//! Needs no root, holds a line, some thousand rows or a few packets at a time. What can't be read
+//! is an [`Item::Broken`] with its place, and counted; the rest goes on.
 
 use std::{
     fs::{self, File, Metadata},
@@ -180,9 +179,8 @@ impl Recording {
         }
     }
 
-    /// What it holds in place of assignments, if it was read to its end and had none: packets of
-    /// other kinds, lines of other types, nothing at all. Nothing to say of a recording of
-    /// ephtrace while which no port was assigned.
+    /// Its contents, if it was read to its end and had no assignment. `None` for a recording of
+    /// ephtrace during which no port was assigned.
     pub fn instead(&self) -> Option<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.instead(),
@@ -204,9 +202,13 @@ impl Recording {
         }
     }
 
-    /// Whether it says that it has not ended: what was seen and lost last is not in it. A Parquet
-    /// file that ephtrace recorded; once they are read, a stream of ephtrace that is to end with a
-    /// summary, and what is compressed. Others do not tell.
+    /// True if it does not tell in which order ports were assigned.
+    pub fn is_unordered(&self) -> bool {
+        matches!(&self.source, Source::Log(reader) if reader.is_unordered())
+    }
+
+    /// True if it says that it has not ended: its last events and losses are missing. A Parquet
+    /// file of ephtrace tells; once read, so do its streams, and compressed data.
     pub fn is_cut(&self) -> bool {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),

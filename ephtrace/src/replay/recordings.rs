@@ -119,6 +119,14 @@ impl Recordings {
         }
     }
 
+    /// True if one of them does not tell in which order ports were assigned.
+    pub fn is_unordered(&self) -> bool {
+        match self {
+            Self::One(one) => one.is_unordered(),
+            Self::Several(several) => several.abouts().any(|about| about.is_unordered),
+        }
+    }
+
     /// The release of the kernel that was traced, where all of them tell the same.
     pub fn kernel_release(&self) -> Option<&str> {
         match self {

@@ -65,6 +65,7 @@ pub(super) struct About {
     pub(super) instead: Option<String>,
     pub(super) notes: Vec<String>,
     pub(super) is_cut: bool,
+    pub(super) is_unordered: bool,
     pub(super) kernel_release: Option<String>,
 }
 
@@ -78,6 +79,7 @@ impl About {
             instead: None,
             notes: Vec::new(),
             is_cut: recording.is_cut(),
+            is_unordered: recording.is_unordered(),
             kernel_release: recording.kernel_release().map(str::to_owned),
         }
     }

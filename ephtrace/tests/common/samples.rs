@@ -4,7 +4,7 @@
 pub(crate) type Sample = (&'static str, &'static str);
 
 /// All of them.
-pub(crate) const SAMPLES: [Sample; 12] = [
+pub(crate) const SAMPLES: [Sample; 13] = [
     ("zeek", ZEEK),
     ("zeek_json", ZEEK_JSON),
     ("suricata", SURICATA),
@@ -13,6 +13,7 @@ pub(crate) const SAMPLES: [Sample; 12] = [
     ("tshark_fields", TSHARK_FIELDS),
     ("tcpdump", TCPDUMP),
     ("conntrack", CONNTRACK),
+    ("conntrack-list", CONNTRACK_LIST),
     ("tcpconnect", TCPCONNECT),
     ("tcptracer", TCPTRACER),
     ("csv", CSV),
@@ -77,6 +78,10 @@ const TCPDUMP: &str =
 const CONNTRACK: &str = r"[1700000000.000007]	    [NEW] tcp      6 120 SYN_SENT src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 [UNREPLIED] src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1024
 [1700000001.0]	    [NEW] udp      17 30 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53 [UNREPLIED] src=192.0.2.1 dst=198.51.100.7 sport=53 dport=40001
 [1700000003.0]	[DESTROY] udp      17 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53
+";
+
+const CONNTRACK_LIST: &str = "tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1025 [ASSURED] mark=0 use=1
+udp      17 29 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53 src=192.0.2.1 dst=198.51.100.7 sport=53 dport=40001 mark=0 use=1
 ";
 
 const TCPCONNECT: &str = "PID    COMM         IP SADDR            LPORT  DADDR            DPORT

@@ -103,6 +103,17 @@ fn disorder(facts: &Facts) -> Vec<Finding> {
     if disordered == 0 {
         return Vec::new();
     }
+    if disordered == assignments {
+        return vec![Finding {
+            rule: Rule::Disorder,
+            severity: Severity::Warning,
+            sentence: "the recording does not tell in which order ports were assigned: whether \
+                       they come in sequence is not known"
+                .to_owned(),
+            evidence: format!("none of {assignments} assignments has its place in the order"),
+            remedies: vec!["record the assignments as they come: ephtrace record FILE".to_owned()],
+        }];
+    }
     vec![Finding {
         rule: Rule::Disorder,
         severity: Severity::Warning,

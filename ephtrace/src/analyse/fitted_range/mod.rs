@@ -118,6 +118,15 @@ impl FittedRange {
         Some(Self { range_low, range_high, confidence, systems, sentence, ..Self::nothing() })
     }
 
+    /// Takes the range back, for the assignments are not in their order: a counter that is
+    /// shuffled looks as if each port was drawn anew.
+    pub(super) fn withhold(&mut self) {
+        let sentence =
+            "not known, because the assignments are not in the order in which they came".to_owned();
+        let Self { distinct_ports, lowest_port, highest_port, .. } = *self;
+        *self = Self { distinct_ports, lowest_port, highest_port, sentence, ..Self::nothing() };
+    }
+
     fn nothing() -> Self {
         Self {
             range_low: None,

@@ -85,7 +85,7 @@ impl KernelRules {
             Stream::Bind => Some(Algorithm::RandomOdd),
             Stream::Udp => Some(Algorithm::RandomUniform),
             Stream::Ping => Some(Algorithm::SeqGlobal),
-            Stream::Sctp | Stream::Unknown => None,
+            Stream::Sctp | Stream::Nat | Stream::Unknown => None,
         }
     }
 }

@@ -18,19 +18,22 @@ pub enum Stream {
     Ping,
     /// SCTP, however it came about (`sctp_get_port_local`).
     Sctp,
+    /// A NAT that chooses other ports than its clients (`nf_nat_l4proto_unique_tuple`).
+    Nat,
     /// The source does not tell.
     Unknown,
 }
 
 impl Stream {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Connect,
         Self::ConnectSocketRange,
         Self::Bind,
         Self::Udp,
         Self::Ping,
         Self::Sctp,
+        Self::Nat,
         Self::Unknown,
     ];
 
@@ -38,6 +41,7 @@ impl Stream {
     pub fn of(event: &Observation) -> Option<Self> {
         match (event.origin, event.protocol) {
             (Some(Origin::Explicit), _) => None,
+            (Some(Origin::Nat), _) => Some(Self::Nat),
             (Some(Origin::Ping), _) => Some(Self::Ping),
             (Some(Origin::Sctp), _) | (_, Some(Protocol::Sctp)) => Some(Self::Sctp),
             (Some(Origin::Udp), _) | (_, Some(Protocol::Udp | Protocol::UdpLite)) => {
@@ -61,6 +65,7 @@ impl Stream {
             Self::Udp => "udp",
             Self::Ping => "ping",
             Self::Sctp => "sctp",
+            Self::Nat => "nat",
             Self::Unknown => "unknown origin",
         }
     }

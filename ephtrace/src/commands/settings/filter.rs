@@ -56,6 +56,15 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
 /// The filter of a live trace: the kernel half has to have room for all values.
 pub(in crate::commands) fn build_live_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     let mut filter = build_filter(args)?;
+    if args.origin.iter().any(|arg| arg.0 == Origin::Nat) {
+        return Err(UsageError::Value {
+            flag: "--origin",
+            value: Origin::Nat.name().to_owned(),
+            reason: "no hook sees a NAT choose; `conntrack -E -e NEW -o timestamp` does, and \
+                     `trace --from` reads its text"
+                .to_owned(),
+        });
+    }
     // All that the kernel half compares, each in any of them.
     for name in &args.container {
         filter.cgroups.extend(lookup::container(name)?);
@@ -99,9 +108,9 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
     })
 }
 
-/// All origins; of `explicit`, where the kernel chose nothing, failures alone are kept.
+/// All origins that hooks see; of `explicit`, where the kernel chose nothing, failures alone are kept.
 pub fn all_origins() -> Vec<Origin> {
-    Origin::ALL.to_vec()
+    Origin::ALL.iter().copied().filter(|&origin| origin != Origin::Nat).collect()
 }
 
 /// Network namespaces as `--netns` names them: inode number, and the file that stands for it unless

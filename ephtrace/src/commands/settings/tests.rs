@@ -216,6 +216,7 @@ fn what_is_refused_says_why() {
         "--max-memory 95M",
         "--max-memory 99999999999G",
         "--output f --mode 755",
+        "--origin nat",
         "-u no-such-user-here",
         "--netns no-such-netns",
         "--netns /dev/null",
@@ -242,6 +243,7 @@ fn what_is_refused_says_why() {
     invalid value '95M' for '--max-memory': expected at least 96M: ephtrace itself takes most of that
     invalid value '99999999999G' for '--max-memory': expected a size such as 512M or 2GiB
     invalid value '755' for '--mode': expected up to three octal digits, for the owner, the group and others: 4 may read, 2 write, 6 both, such as 640
+    invalid value 'nat' for '--origin': no hook sees a NAT choose; `conntrack -E -e NEW -o timestamp` does, and `trace --from` reads its text
     invalid value 'no-such-user-here' for '--uid': not in /etc/passwd; `id -u NAME` tells the number of any user; give that
     invalid value 'no-such-netns' for '--netns': no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
     invalid value '/dev/null' for '--netns': /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does

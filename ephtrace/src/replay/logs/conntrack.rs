@@ -1,7 +1,8 @@
-//! `conntrack -E -o timestamp`: a connection that the kernel's tracker has begun to follow.
+//! `conntrack -E -o timestamp`: a connection that the kernel's tracker has begun to follow; and
+//! `conntrack -L`, the connections of one moment, in no order.
 //!
-//! The second half of a line is what the answer will look like: where the NAT of this host changed
-//! the source, its choice of a port.
+//! The second half of a line is the tuple of the answer: where the NAT of this host changed the
+//! source port, that is an assignment, too.
 
 use std::{net::IpAddr, str::SplitWhitespace};
 
@@ -10,14 +11,7 @@ use super::{
     clock::Clock,
     said::Said,
 };
-use crate::model::{LeftOut, Protocol};
-
-/// A list of connections: the reason why it is refused, and the way out.
-pub(super) const LIST: (&str, &str) = (
-    "a list of connections (`conntrack -L`), which tells who has which port, but not in which \
-     order they were given",
-    "use `conntrack -E -e NEW -o timestamp`",
-);
+use crate::model::{LeftOut, Origin, Protocol};
 
 /// True for a line of conntrack's.
 pub(super) fn is_line(line: &str) -> bool {
@@ -32,6 +26,7 @@ pub(super) fn is_list(line: &str) -> bool {
 }
 
 /// One direction of a connection.
+#[derive(Clone, Copy)]
 struct Tuple {
     src: IpAddr,
     dst: IpAddr,
@@ -39,32 +34,46 @@ struct Tuple {
     dport: u16,
 }
 
-pub(super) fn read(line: &str, clock: &mut Clock, left_out: &mut LeftOut) -> Result<Said, String> {
-    if !line.contains("[NEW]") {
+/// The assignments in a line of events or, if `is_list`, of a list.
+pub(super) fn read(
+    line: &str,
+    is_list: bool,
+    clock: &mut Clock,
+    left_out: &mut LeftOut,
+) -> Result<Said, String> {
+    if !is_list && !line.contains("[NEW]") {
         return Ok(Said::Nothing);
     }
     let time = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']'));
     if time.and_then(|(time, _)| clock.set(time.trim())).is_none() {
         clock.next();
     }
-    let words = line.split_whitespace();
+    let mut words = line.split_whitespace();
     let Some(protocol) = words.clone().find_map(Protocol::from_name) else {
         return Ok(Said::Nothing);
     };
-    let mut words = words;
     let Some(original) = tuple(&mut words) else {
         return Err("no addresses and ports (src=, dst=, sport=, dport=)".to_owned());
     };
-    // The answer goes to what the NAT made of the source.
-    if let Some(answer) = tuple(&mut words)
-        && answer.dst != original.src
-    {
-        left_out.translated += 1;
-        left_out.translated_kept_port += u64::from(answer.dport == original.sport);
+    let row = original.sent(protocol).assignment(clock.now_ns());
+    // The answer goes to the address and port that the NAT gave the source.
+    let Some(answer) = tuple(&mut words).filter(|answer| answer.dst != original.src) else {
+        return Ok(Said::Row(row));
+    };
+    left_out.translated += 1;
+    if answer.dport == original.sport {
+        left_out.translated_kept_port += 1;
+        return Ok(Said::Row(row));
     }
-    let Tuple { src: saddr, dst: daddr, sport, dport } = original;
-    let sent = Sent { protocol, saddr, daddr, sport, dport, sequence: None };
-    Ok(Said::Row(sent.assignment(clock.now_ns())))
+    let by_nat = answer.sent(protocol).reversed().assignment_by(Some(Origin::Nat), clock.now_ns());
+    Ok(Said::Rows(row, by_nat))
+}
+
+impl Tuple {
+    fn sent(self, protocol: Protocol) -> Sent {
+        let Self { src: saddr, dst: daddr, sport, dport } = self;
+        Sent { protocol, saddr, daddr, sport, dport, sequence: None }
+    }
 }
 
 /// The next four values with their keys; others may stand between.

@@ -28,17 +28,16 @@ pub(super) enum Log {
     Table(Box<Table>),
     Tcpdump,
     Conntrack,
+    /// The connections of one moment, in no order.
+    ConntrackList,
 }
 
 impl Log {
     /// By the first line that is not empty; an error where it is a log that can't be judged.
     pub(super) fn of(first: &str) -> Result<Option<Self>, (&'static str, &'static str)> {
         if conntrack::is_line(first) {
-            return if conntrack::is_list(first) {
-                Err(conntrack::LIST)
-            } else {
-                Ok(Some(Self::Conntrack))
-            };
+            let is_list = conntrack::is_list(first);
+            return Ok(Some(if is_list { Self::ConntrackList } else { Self::Conntrack }));
         }
         if tcpdump::is_line(first) {
             return Ok(Some(Self::Tcpdump));
@@ -52,6 +51,7 @@ impl Log {
             Self::Table(table) => table.name(),
             Self::Tcpdump => "text of tcpdump",
             Self::Conntrack => "events of conntrack",
+            Self::ConntrackList => "a list of connections by conntrack",
         }
     }
 }
@@ -62,6 +62,8 @@ pub struct Reader<R> {
     log: Log,
     clock: Clock,
     connections: Connections,
+    /// Comes next: the other assignment of a line.
+    second: Option<Item>,
     rows: u64,
     losses: Losses,
 }
@@ -69,7 +71,7 @@ pub struct Reader<R> {
 impl<R: BufRead> Reader<R> {
     pub(super) fn new(lines: Lines<R>, log: Log) -> Self {
         let (connections, losses) = (Connections::default(), Losses::default());
-        Self { lines, log, clock: Clock::default(), connections, rows: 0, losses }
+        Self { lines, log, clock: Clock::default(), connections, second: None, rows: 0, losses }
     }
 
     /// The lines that can't be read so far.
@@ -94,8 +96,20 @@ impl<R: BufRead> Reader<R> {
         )
     }
 
-    /// As what it was read, and what that can't tell.
+    /// True if the order of its lines is not that of the assignments.
+    pub fn is_unordered(&self) -> bool {
+        matches!(self.log, Log::ConntrackList)
+    }
+
+    /// The format that it was read as, and what that can't tell.
     pub fn note(&self) -> String {
+        if self.is_unordered() {
+            return format!(
+                "read as {}: whether the kernel chose a port, when, and in which order is not in \
+                 it; `conntrack -E -e NEW -o timestamp` tells the order",
+                self.log.name()
+            );
+        }
         let times = if self.clock.has_times() { "" } else { ", and when ports were given" };
         format!("read as {}: whether the kernel chose a port{times} is not in it", self.log.name())
     }
@@ -109,7 +123,10 @@ impl<R: BufRead> Reader<R> {
                 match log {
                     Log::Table(table) => table.read(line, clock),
                     Log::Tcpdump => tcpdump::read(line, clock),
-                    Log::Conntrack => conntrack::read(line, clock, &mut self.connections.left_out),
+                    Log::Conntrack | Log::ConntrackList => {
+                        let is_list = matches!(log, Log::ConntrackList);
+                        conntrack::read(line, is_list, clock, &mut self.connections.left_out)
+                    }
                 }
             }
         };
@@ -119,6 +136,10 @@ impl<R: BufRead> Reader<R> {
                 None
             }
             Ok(Said::Row(item)) => Some(item),
+            Ok(Said::Rows(item, second)) => {
+                self.second = Some(second);
+                Some(item)
+            }
             Ok(Said::Packet(told)) => {
                 let ts_ns = self.clock.now_ns();
                 Some(self.connections.assigned(ts_ns, told)?.assignment(ts_ns))
@@ -136,6 +157,9 @@ impl<R: BufRead> Iterator for Reader<R> {
     type Item = io::Result<Item>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(second) = self.second.take() {
+            return Some(Ok(second));
+        }
         loop {
             match self.lines.next() {
                 Ok(None) => return None,

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use crate::{
-    model::{Assignment, LeftOut, Protocol},
+    model::{Assignment, LeftOut, Origin, Protocol},
     replay::{Format, Item, Recording},
 };
 
@@ -210,7 +210,7 @@ fn names_in_place_of_addresses_are_said() {
 }
 
 #[test]
-fn events_of_conntrack_count_once_with_the_nat_s_choice_beside() {
+fn events_of_conntrack_count_once_and_a_nat_s_choice_is_of_an_origin_of_its_own() {
     let text = r"[1700000000.000007]	    [NEW] tcp      6 120 SYN_SENT src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 [UNREPLIED] src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1024
 [1700000000.1]	 [UPDATE] tcp      6 60 SYN_RECV src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1024
 [1700000001.0]	    [NEW] udp      17 30 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53 [UNREPLIED] src=192.0.2.1 dst=198.51.100.7 sport=53 dport=40001
@@ -220,18 +220,35 @@ fn events_of_conntrack_count_once_with_the_nat_s_choice_beside() {
     let read = read(text);
     insta::assert_snapshot!(told(&read.rows), @"
     1700000000000007000 tcp 10.0.0.1 40000 > 192.0.2.1 443
+    1700000000000007000 tcp 198.51.100.7 1024 > 192.0.2.1 443
     1700000001000000000 udp 10.0.0.1 40001 > 192.0.2.1 53
     ");
+    let origins: Vec<_> = read.rows.iter().map(|row| row.origin).collect();
+    assert_eq!(origins, [None, Some(Origin::Nat), None]);
     assert_eq!((read.left_out.translated, read.left_out.translated_kept_port), (2, 1));
 }
 
 #[test]
-fn what_has_no_order_or_no_ports_is_refused_with_the_way_out() {
+fn a_list_of_conntrack_has_connections_in_no_order() {
+    let text = "tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1025 [ASSURED] mark=0 use=1
+ipv4     2 tcp      6 117 TIME_WAIT src=10.0.0.1 dst=192.0.2.1 sport=40002 dport=443 src=192.0.2.1 dst=10.0.0.1 sport=443 dport=40002 [ASSURED] mark=0 use=1
+icmp     1 29 src=10.0.0.1 dst=192.0.2.1 type=8 code=0 id=1 src=192.0.2.1 dst=10.0.0.1 type=0 code=0 id=1 mark=0 use=1
+";
+    let read = read(text);
+    insta::assert_snapshot!(told(&read.rows), @"
+    1 tcp 10.0.0.1 40000 > 192.0.2.1 443
+    1 tcp 198.51.100.7 1025 > 192.0.2.1 443
+    2 tcp 10.0.0.1 40002 > 192.0.2.1 443
+    ");
+    insta::assert_snapshot!(read.notes, @"read as a list of connections by conntrack: whether the kernel chose a port, when, and in which order is not in it; `conntrack -E -e NEW -o timestamp` tells the order");
+}
+
+#[test]
+fn what_has_no_ports_is_refused_with_the_way_out() {
     let refused = |text: &'static str| {
         let refusal = Recording::from_reader("log", Cursor::new(text)).err();
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
-    insta::assert_snapshot!(refused("tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=40000 dport=443 src=10.0.0.2 dst=10.0.0.1 sport=443 dport=40000 [ASSURED] mark=0 use=1\n"), @"log is a list of connections (`conntrack -L`), which tells who has which port, but not in which order they were given; use `conntrack -E -e NEW -o timestamp`");
     insta::assert_snapshot!(refused("PID    COMM         IP SADDR            DADDR            DPORT\n1 a 4 10.0.0.1 10.0.0.2 80\n"), @"log is a table without the source ports of connections; it takes a column such as sport, id.orig_p or LPORT (`tcpconnect -L` has it)");
 }
 
