@@ -41,6 +41,11 @@ impl Delivery {
         (lost + self.disordered * DISORDERED_DOUBT).clamp(0.0, 1.0)
     }
 
+    /// True if nothing is known of the order.
+    pub fn is_unordered(self) -> bool {
+        self.disordered >= 1.0
+    }
+
     /// True if too much is out of order for anything that depends on the order.
     pub fn is_shuffled(self) -> bool {
         self.disordered * DISORDERED_DOUBT >= 0.1
@@ -68,11 +73,18 @@ impl Delivery {
         if predictable == Predictable::Unknown {
             verdict.predictable = predictable;
         }
+        if self.is_unordered() {
+            verdict.evidence.clear();
+            verdict.next_port_bits = None;
+        }
         verdict.evidence.extend(self.sentence());
     }
 
     fn sentence(self) -> Option<String> {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        if self.is_unordered() {
+            return Some("not judged, because the order of the assignments is not known".into());
+        }
         match (self.lost > LOST_ALLOWED, self.disordered > 0.0) {
             (true, true) => Some(format!(
                 "less sure, as {} were lost and {} came out of order",

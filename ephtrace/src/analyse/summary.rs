@@ -50,6 +50,8 @@ pub struct RunContext {
     pub disordered: u64,
     /// The recording says that it has not ended.
     pub is_cut: bool,
+    /// The recording does not tell when ports were assigned, but at most in which order.
+    pub is_untimed: bool,
     /// Rows of a recording that repeat a connect from the same port, and were left out.
     pub retried: u64,
     /// Inode number of the network namespace that remedies are typed in.
@@ -61,7 +63,7 @@ pub struct RunContext {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Time that the run took, in nanoseconds; of a recording, from its first to its last
-    /// assignment.
+    /// assignment. 0 where a recording has no times, and so are rates.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,

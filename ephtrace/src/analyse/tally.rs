@@ -128,7 +128,7 @@ impl Tally {
         let around = RunContext { disordered, ..around };
         let completeness = self.completeness(&around);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
-        let RunContext { overflow, own_netns, disordered, retried, unseen_failures, .. } = around;
+        let RunContext { overflow, own_netns, retried, unseen_failures, is_untimed, .. } = around;
         let (by_host, destinations) = self.judged(busiest);
         let HostVerdicts { verdict, origins, hosts, rules, fitted_range } = by_host;
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
@@ -141,7 +141,11 @@ impl Tally {
             ..Facts::default()
         };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
-        let duration_ns = self.duration_ns(now_ns);
+        let (duration_ns, span) = if is_untimed {
+            (0, (None, None))
+        } else {
+            (self.duration_ns(now_ns), (self.first_ns, self.last_ns))
+        };
         let mut summary = Summary {
             duration_ns,
             assignments: self.assignments,
@@ -149,8 +153,8 @@ impl Tally {
             errors: self.errors(),
             per_second: per_second(self.assignments, duration_ns),
             latency: self.latency(),
-            first_ns: self.first_ns,
-            last_ns: self.last_ns,
+            first_ns: span.0,
+            last_ns: span.1,
             verdict,
             origins,
             hosts,
@@ -244,6 +248,15 @@ fn check_destinations(verdict: &mut Verdict, destinations: &[DestinationSummary]
     verdict.check_destinations(&judged);
 }
 
+/// Takes back everything that rests on the order of the assignments: there is none.
+fn forget_order(summary: &mut Summary) {
+    let hosts = &mut summary.hosts;
+    (hosts.judged, hosts.only_predictable) = (0, 0);
+    hosts.patterns.clear();
+    summary.picture = PlotData::default();
+    summary.destinations.iter_mut().for_each(|one| one.usual_step = None);
+}
+
 /// What did not arrive, or not in order, takes its part of the confidence of all verdicts.
 fn temper(summary: &mut Summary) {
     let lost = summary.losses.total();
@@ -263,6 +276,9 @@ fn temper(summary: &mut Summary) {
     if delivery.is_shuffled() {
         let of_hosts = hosts.busiest.iter_mut().filter_map(|one| one.fitted_range.as_mut());
         of_hosts.chain(fitted_range).for_each(FittedRange::withhold);
+    }
+    if delivery.is_unordered() {
+        forget_order(summary);
     }
 }
 

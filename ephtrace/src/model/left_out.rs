@@ -42,8 +42,8 @@ impl LeftOut {
         }
         if translated > 0 {
             lines.push(format!(
-                "{translated} connections were captured again behind a NAT, and count once: it \
-                 kept the port of {kept}, and chose another for {}",
+                "{translated} connections went through a NAT of this host: it kept the port of \
+                 {kept}, and chose another for {}",
                 translated - kept
             ));
         }

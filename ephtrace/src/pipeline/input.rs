@@ -77,6 +77,14 @@ impl Input {
         }
     }
 
+    /// True if the recording does not tell when ports were assigned.
+    pub(crate) fn is_untimed(&self) -> bool {
+        match self {
+            Self::Direct(recording) => recording.is_untimed(),
+            Self::Aside(reader) => reader.is_untimed(),
+        }
+    }
+
     /// Its format.
     pub(crate) fn format(&self) -> Format {
         match self {

@@ -54,6 +54,7 @@ struct About {
     rules: KernelRules,
     is_cut: bool,
     is_unordered: bool,
+    is_untimed: bool,
 }
 
 impl About {
@@ -65,6 +66,7 @@ impl About {
             rules: rules_of(recording),
             is_cut: recording.is_cut(),
             is_unordered: recording.is_unordered(),
+            is_untimed: recording.is_untimed(),
         }
     }
 }
@@ -190,6 +192,11 @@ impl Reader {
     /// True if the recording does not tell in which order ports were assigned.
     pub(crate) fn is_unordered(&self) -> bool {
         self.about.is_unordered
+    }
+
+    /// True if the recording does not tell when ports were assigned.
+    pub(crate) fn is_untimed(&self) -> bool {
+        self.about.is_untimed
     }
 
     /// The facts that are known at its end, once that was taken.

@@ -94,6 +94,7 @@ impl<N: Write> Replay<N> {
             losses: self.losses(),
             // All of them, however many there are.
             disordered: if self.input.is_unordered() { u64::MAX } else { self.order.disordered() },
+            is_untimed: self.input.is_untimed(),
             retried: self.retries.repeated(),
             is_cut: self.input.is_cut(),
             ..RunContext::default()

@@ -207,6 +207,11 @@ impl Recording {
         matches!(&self.source, Source::Log(reader) if reader.is_unordered())
     }
 
+    /// True if it does not tell when ports were assigned.
+    pub fn is_untimed(&self) -> bool {
+        matches!(&self.source, Source::Log(reader) if reader.is_untimed())
+    }
+
     /// True if it says that it has not ended: its last events and losses are missing. A Parquet
     /// file of ephtrace tells; once read, so do its streams, and compressed data.
     pub fn is_cut(&self) -> bool {

@@ -127,6 +127,14 @@ impl Recordings {
         }
     }
 
+    /// True if one of them does not tell when ports were assigned.
+    pub fn is_untimed(&self) -> bool {
+        match self {
+            Self::One(one) => one.is_untimed(),
+            Self::Several(several) => several.abouts().any(|about| about.is_untimed),
+        }
+    }
+
     /// The release of the kernel that was traced, where all of them tell the same.
     pub fn kernel_release(&self) -> Option<&str> {
         match self {

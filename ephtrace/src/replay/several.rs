@@ -66,6 +66,7 @@ pub(super) struct About {
     pub(super) notes: Vec<String>,
     pub(super) is_cut: bool,
     pub(super) is_unordered: bool,
+    pub(super) is_untimed: bool,
     pub(super) kernel_release: Option<String>,
 }
 
@@ -80,6 +81,7 @@ impl About {
             notes: Vec::new(),
             is_cut: recording.is_cut(),
             is_unordered: recording.is_unordered(),
+            is_untimed: recording.is_untimed(),
             kernel_release: recording.kernel_release().map(str::to_owned),
         }
     }

@@ -74,7 +74,12 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
     let duration = HumanDuration(*duration_ns);
     let failed = format!("{failures} failed");
     let failed = if *failures > 0 { paper.failed(failed).to_string() } else { failed };
-    write!(out, "{assignments} assignments in {duration} ({per_second:.1}/s), {failed}")?;
+    write!(out, "{assignments} assignments")?;
+    // Of a recording without times, there is no rate.
+    if *duration_ns > 0 {
+        write!(out, " in {duration} ({per_second:.1}/s)")?;
+    }
+    write!(out, ", {failed}")?;
     for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
         let lead = if n == 0 { ':' } else { ',' };
         match (error, errno) {

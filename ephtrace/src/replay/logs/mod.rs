@@ -101,6 +101,15 @@ impl<R: BufRead> Reader<R> {
         matches!(self.log, Log::ConntrackList)
     }
 
+    /// True if its lines have no times.
+    pub fn is_untimed(&self) -> bool {
+        match &self.log {
+            Log::Table(table) => !table.has_times(),
+            Log::ConntrackList => true,
+            Log::Tcpdump | Log::Conntrack => false,
+        }
+    }
+
     /// The format that it was read as, and what that can't tell.
     pub fn note(&self) -> String {
         if self.is_unordered() {

@@ -122,3 +122,44 @@ fn a_long_log_in_the_order_of_ends_is_sorted_as_a_whole() {
     assert_eq!(ended.summary.disordered, 0);
     assert_eq!(ended.summary, sorted.summary);
 }
+
+/// A list by conntrack: a host with a counter, in the order of the tracker's hash table, behind a
+/// NAT that takes every third port away.
+fn list(n: u16) -> String {
+    let line = |at: u16| {
+        let (sport, dport) =
+            (40_000 + 2 * at, if at % 3 == 0 { 1024 + at } else { 40_000 + 2 * at });
+        format!(
+            "tcp      6 {at} ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport={sport} dport=443 \
+             src=192.0.2.1 dst=198.51.100.7 sport=443 dport={dport} [ASSURED] mark=0 use=1\n"
+        )
+    };
+    // 89 and each n here have no common factor.
+    (0..n).map(|at| line(u16::try_from(u32::from(at) * 89 % u32::from(n)).unwrap())).collect()
+}
+
+#[test]
+fn a_list_has_ports_and_nothing_that_takes_an_order() {
+    let report = json(&list(300));
+    assert_eq!((&report["assignments"], &report["disordered"]), (&400.into(), &400.into()));
+    let whole = &report["verdict"];
+    assert_eq!(
+        (&whole["predictable"], &whole["pattern"]),
+        (&"unknown".into(), &"undetermined".into())
+    );
+    assert_eq!(report["hosts"]["judged"], 0);
+    assert!(report["fitted_range"]["range_low"].is_null(), "{}", report["fitted_range"]);
+    assert_eq!((&report["per_second"], &report["first_ns"]), (&0.0.into(), &().into()));
+    let verdicts = ["destinations", "origins"].map(|key| report[key].as_array().unwrap().clone());
+    for one in verdicts.into_iter().flatten() {
+        let verdict = one.get("verdict").unwrap_or(&one);
+        assert_eq!(verdict["predictable"], "unknown", "{one}");
+        let evidence = "not judged, because the order of the assignments is not known";
+        assert_eq!(verdict["evidence"], serde_json::json!([evidence]), "{one}");
+    }
+    let nat = report["destinations"].as_array().unwrap().iter().find(|one| one["origin"] == "nat");
+    assert_eq!(nat.unwrap()["assignments"], 100);
+    let text = text(&list(300));
+    assert!(text.contains("400 assignments, 0 failed\n"), "{text}");
+    assert!(!text.contains("random") && !text.contains("sequential"), "{text}");
+}
