@@ -51,31 +51,31 @@ impl Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Capacity {
-    /// When it was looked at, in nanoseconds since the Unix epoch.
+    /// Time of the snapshot, in nanoseconds since the Unix epoch.
     pub at_ns: u64,
-    /// Ports that are taken now: in use for it, or bound for every destination.
+    /// Ports unavailable now: in use for it, or bound for every destination.
     pub in_use: u32,
-    /// Ports that can be used: the range less the reserved ones.
+    /// Usable ports: the range minus the reserved ports.
     pub usable: u32,
     /// `in_use / usable`, from 0 to 1.
     pub share: f64,
-    /// Assignments a second that succeeded; null before there are two looks.
+    /// Successful assignments per second; null in the first report.
     pub assigned_per_second: Option<f64>,
-    /// Releases a second: what was assigned less what the use grew by; never below zero.
+    /// Releases per second: assignments minus the growth of the use; never below zero.
     pub released_per_second: Option<f64>,
-    /// How fast the use grows, in ports a second; null without a trend.
+    /// Growth of the ports in use, per second; null without a trend.
     pub growth_per_second: Option<f64>,
     /// How long a port stays in use on average, in seconds: use over releases (Little's law). Null
     /// while nothing is released.
     pub hold_s: Option<f64>,
-    /// Assignments a second that could go on for ever: usable ports over the time that one stays in
+    /// Sustainable assignments per second: usable ports divided by the time that a port stays in
     /// use.
     pub sustainable_per_second: Option<f64>,
     /// Seconds until half of the ports are in use, at the present trend, from the end of the
     /// interval or from `at_ns`, whichever is later; 0 if they are, null if the trend does not lead
     /// there within a day.
     pub half_in_s: Option<f64>,
-    /// Seconds until none is left, likewise.
+    /// Seconds until no port is free, likewise.
     pub full_in_s: Option<f64>,
 }
 
@@ -179,27 +179,27 @@ use super::number::as_f64;
 pub struct Setup {
     /// Ports of the range that can be used.
     pub ports: u32,
-    /// Source addresses that connects are spread over.
+    /// Number of source addresses that connects use.
     #[serde(rename = "source_count")]
     pub sources: u32,
-    /// Destination addresses and ports that connects are spread over.
+    /// Number of destinations (address and port) that connects use.
     #[serde(rename = "destination_count")]
     pub destinations: u32,
     /// How long a connection lives, in seconds.
     pub lifetime_s: f64,
     /// Share of the connections that this side closes first, from 0 to 1.
     pub closes_first: f64,
-    /// How long a port is blocked behind such a connection (TIME_WAIT), in seconds.
+    /// Time that a port is blocked after such a connection (TIME_WAIT), in seconds.
     pub time_wait_s: f64,
-    /// Requests a second.
+    /// Requests per second.
     pub requests_per_second: Option<f64>,
-    /// Requests that one connection carries: 1 without keep-alive.
+    /// Requests per connection: 1 without keep-alive.
     pub requests_per_connection: f64,
-    /// Ports that a NAT on the way has for one destination and address; `None` without one.
+    /// Ports of a NAT in the path per destination and address; `None` without a NAT.
     pub nat_ports: Option<u32>,
     /// Addresses that the NAT translates to.
     pub nat_addresses: u32,
-    /// How long the NAT keeps a port behind a connection, whoever closed first, in seconds.
+    /// Time that the NAT keeps a port after a connection, whoever closed first, in seconds.
     pub nat_wait_s: f64,
 }
 
@@ -207,26 +207,27 @@ pub struct Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ceiling {
-    /// Ports for all destinations together: those of the NAT if that is what is scarce, else of
-    /// this host.
+    /// Ports for all destinations together: those of the NAT if it is the bottleneck, else of this
+    /// host.
     pub ports: u64,
-    /// Whether the NAT is what is scarce.
+    /// Whether the NAT is the bottleneck.
     pub is_nat: bool,
-    /// How long a connection takes one of these ports up on average, in seconds: lifetime, and what
-    /// the port waits behind it.
+    /// Average time that a connection keeps its port, in seconds: its lifetime and the wait after
+    /// it.
     pub hold_s: f64,
-    /// Connections a second that can go on for ever.
+    /// Sustainable connections per second.
     pub connections_per_second: f64,
-    /// Up to here no connect searches long: half of the host's ports.
+    /// Connections per second without long searches: those that keep at most half of the host's
+    /// ports in use.
     pub quick_connections_per_second: f64,
-    /// Requests a second that can go on for ever.
+    /// Sustainable requests per second.
     pub requests_per_second: f64,
-    /// Ports in use for the requests that were asked for (Little's law), if any were.
+    /// Ports in use for the requested rate (Little's law), if one was given.
     pub needed_ports: Option<f64>,
     /// `needed_ports` as a share of `ports`.
     pub share: Option<f64>,
-    /// Seconds until no port is left, from none in use, with the requests that were asked for; null
-    /// if that does not come.
+    /// Seconds until no port is free, starting from none in use, at the requested rate; null if
+    /// that never happens.
     pub full_in_s: Option<f64>,
 }
 

@@ -19,9 +19,9 @@ pub struct ErrorCount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latency {
-    /// Half of the searches took at most so long.
+    /// Median.
     pub p50_ns: u64,
-    /// 99 of 100 took at most so long.
+    /// 99th percentile.
     pub p99_ns: u64,
     /// The longest.
     pub max_ns: u64,

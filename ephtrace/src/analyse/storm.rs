@@ -31,7 +31,7 @@ use crate::model::{
 pub struct Period {
     /// Its end, in nanoseconds since the Unix epoch.
     pub end_ns: u64,
-    /// How long it was, in nanoseconds.
+    /// Duration, in nanoseconds.
     pub duration_ns: u64,
     /// Processors that are online: searches can't keep more of them busy.
     pub processors: u32,
@@ -44,13 +44,13 @@ pub struct Interval {
     /// Its end, in nanoseconds since the Unix epoch.
     #[serde(rename = "ts_ns")]
     pub end_ns: u64,
-    /// How long it was, in nanoseconds.
+    /// Duration, in nanoseconds.
     pub duration_ns: u64,
     /// Everything, whatever the row.
     pub all: Numbers,
     /// Processes of one name, by destination and origin: most search time first.
     pub rows: Vec<Row>,
-    /// What found no room in the kernel's map; null if all did.
+    /// Assignments that did not fit into the kernel's map; null if all did.
     pub other: Option<Numbers>,
 }
 
@@ -60,14 +60,14 @@ pub struct Interval {
 pub struct Row {
     /// Name of the processes.
     pub comm: String,
-    /// The process that was assigned most; null if it is outside of the pid namespace of ephtrace.
+    /// The process with the most assignments; null if it is outside ephtrace's PID namespace.
     pub pid: Option<u32>,
-    /// How many processes share the row.
+    /// Number of processes that share the row.
     #[serde(rename = "process_count")]
     pub processes: u32,
     /// Real user id.
     pub uid: u32,
-    /// cgroup v2 id of the process that was assigned most.
+    /// cgroup v2 id of the process with the most assignments.
     pub cgroup_id: u64,
     /// Their container, if they are in one.
     pub container: Option<String>,
@@ -85,8 +85,8 @@ pub struct Row {
     /// Its share.
     #[serde(flatten)]
     pub numbers: Numbers,
-    /// How much of the range is in use for the destination, and how long the rest lasts; null where
-    /// that was not looked at.
+    /// Share of the range in use for the destination, and how long the rest lasts; null if not
+    /// examined.
     pub capacity: Option<Capacity>,
 }
 
@@ -99,38 +99,36 @@ pub struct Numbers {
     /// Failed ones.
     #[serde(rename = "failures")]
     pub failed: u64,
-    /// Failed ones by error, those that occurred; without an errno, all other errors together.
+    /// Failures by error; the entry without an errno has all other errors.
     #[serde(serialize_with = "serialize_errors")]
     #[cfg_attr(test, schemars(with = "Vec<ErrorCount>"))]
     pub errors: Vec<(Option<u16>, u64)>,
-    /// Assignments a second.
+    /// Assignments per second.
     pub per_second: f64,
-    /// Failures a second.
+    /// Failures per second.
     #[serde(rename = "failures_per_second")]
     pub failed_per_second: f64,
-    /// Time that searches took, in nanoseconds: wall time, that in which one waited for a processor
-    /// included.
+    /// Total time of the searches, in nanoseconds: wall time, including waits for a CPU.
     pub search_ns: u64,
-    /// How many processors searches kept busy at most: `search_ns` by the duration, and no more
-    /// than the machine has.
+    /// Upper bound on the CPUs busy with port searches: `search_ns` divided by the duration, at
+    /// most the CPUs of the machine.
     pub search_cpus_at_most: f64,
-    /// Sockets that were connected to themselves: they were given the very port that they connect
-    /// to.
+    /// Sockets connected to themselves: they were assigned the same port that they connect to.
     #[serde(rename = "self_connect_count")]
     pub self_connects: u64,
     /// Wall time of the searches, in nanoseconds; null if that is known of none.
     pub latency: Option<Latency>,
-    /// Searches of which it is known how far they went.
+    /// Searches of known length.
     pub searches_known: u64,
-    /// Half of these looked at no more candidates; null if none is known.
+    /// Median of the candidates tried; null if unknown.
     pub tried_p50: Option<u32>,
-    /// 99 of 100 of these looked at no more candidates.
+    /// 99th percentile of the candidates tried.
     pub tried_p99: Option<u32>,
-    /// The most that one looked at, exact.
+    /// Maximum, exact.
     pub tried_max: Option<u32>,
     /// Candidates on average.
     pub tried_mean: Option<f64>,
-    /// Of the known ones, how many went on to the other parity: the half mark is behind them.
+    /// Number of known searches that went on to the other parity, past the half mark.
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
     #[serde(flatten, serialize_with = "serialize_known_ends")]
@@ -138,7 +136,7 @@ pub struct Numbers {
     pub range: Option<PortRange>,
     /// Origin `explicit`: the port of the latest failure.
     pub refused_port: Option<u16>,
-    /// Failures were about more ports than that one.
+    /// Whether other ports failed as well.
     pub refused_ports_differ: bool,
 }
 
@@ -151,7 +149,7 @@ impl Row {
         let process = match self.processes {
             0 | 1 => match self.pid {
                 Some(pid) => format!("{} ({pid})", self.comm),
-                None => format!("{} (outside of this pid namespace)", self.comm),
+                None => format!("{} (outside this PID namespace)", self.comm),
             },
             many => format!("{} ({many} processes)", self.comm),
         };

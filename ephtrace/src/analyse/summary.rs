@@ -31,14 +31,14 @@ pub const BUSIEST: usize = 10;
 pub struct RunContext {
     /// What did not reach the output.
     pub losses: Losses,
-    /// What the kernel half counted.
+    /// Counts of the eBPF programs.
     pub kernel: Option<KernelCounts>,
-    /// How assignments were seen.
+    /// Hook that saw the assignments.
     pub hook: Option<Hook>,
-    /// Attempts that fail without being seen, in words; `None` if there are none, or for a
+    /// Failing attempts that the hook does not see, in words; `None` if there are none, or for a
     /// recording, which does not tell.
     pub unseen_failures: Option<String>,
-    /// Processor time of this process.
+    /// CPU time of this process.
     pub cpu: Option<CpuTime>,
     /// Cost of the programs in the kernel; `None` where it was not measured.
     pub kernel_cost: Option<KernelCost>,
@@ -52,7 +52,7 @@ pub struct RunContext {
     pub is_cut: bool,
     /// The recording does not tell when ports were assigned, but at most in which order.
     pub is_untimed: bool,
-    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    /// Rows of a recording that repeat a connect from the same port; they are not counted.
     pub retried: u64,
     /// Inode number of the network namespace that remedies are typed in.
     pub own_netns: Option<u32>,
@@ -62,77 +62,77 @@ pub struct RunContext {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
-    /// Time that the run took, in nanoseconds; of a recording, from its first to its last
-    /// assignment. 0 where a recording has no times, and so are rates.
+    /// Duration of the run, in nanoseconds; of a recording, from its first to its last assignment.
+    /// 0 where a recording has no times, and so are rates.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,
-    /// Of these, failed ones.
+    /// Failures among them.
     pub failures: u64,
     /// The failed ones by error, most frequent first.
     pub errors: Vec<ErrorCount>,
-    /// Assignments a second, over the whole run.
+    /// Assignments per second, over the whole run.
     pub per_second: f64,
-    /// Time that the kernel spent choosing.
+    /// Port search latency: time the kernel took to choose the port.
     pub latency: Option<Latency>,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: Option<u64>,
     /// Time of the last one, in nanoseconds since the Unix epoch.
     pub last_ns: Option<u64>,
-    /// How ports are handed out, over all.
+    /// How ports are assigned, over all.
     pub verdict: Verdict,
     /// The same by origin.
     pub origins: Vec<OriginSummary>,
     /// The same by host.
     pub hosts: HostsSummary,
-    /// The range that ports fit, and whose default that is, where the recording does not tell;
-    /// null if it tells of all.
+    /// The range that ports fit, and whose default it is, if the recording does not have it; null
+    /// if it has all ranges.
     pub fitted_range: Option<FittedRange>,
-    /// Assignments whose port the program named, on which no verdict is given.
+    /// Assignments whose port the program chose; they get no verdict.
     pub explicit: u64,
     /// The same for the busiest processes, busiest first.
     pub processes: Vec<ProcessSummary>,
-    /// Processes that were left out for lack of room, those that came back counted again.
+    /// Evictions of quieter processes; one that returns can be evicted again.
     pub processes_evicted: u64,
     /// The busiest destinations, busiest first.
     pub destinations: Vec<DestinationSummary>,
-    /// How many destinations are known, those that are not listed included.
+    /// Number of known destinations, including those not listed.
     pub destinations_known: u64,
-    /// Destinations that were left out for lack of room, those that came back counted again.
+    /// Evictions of quieter destinations; one that returns can be evicted again.
     pub destinations_evicted: u64,
     /// Assignments to all destinations that are not listed.
     pub other_assignments: u64,
-    /// What is wrong, why, and what to do, worst first.
+    /// Problems with evidence and remedies, worst first.
     pub findings: Vec<Finding>,
-    /// Ports that come back to the same destination.
+    /// Reuse of 4-tuples.
     pub reuse: Reuse,
     /// Sockets that are connected to themselves.
     pub self_connects: SelfConnect,
     /// What did not reach the output.
     #[serde(serialize_with = "serialize_losses")]
     pub losses: Losses,
-    /// Assignments of a recording that came too late to be put in order by time.
+    /// Assignments of a recording that came too late to be sorted by time.
     pub disordered: u64,
-    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    /// Rows of a recording that repeat a connect from the same port; they are not counted.
     pub retried: u64,
-    /// What the kernel half counted.
+    /// Counts of the eBPF programs.
     #[serde(rename = "kernel_counts")]
     pub kernel: Option<KernelCounts>,
-    /// How assignments were seen.
+    /// Hook that saw the assignments.
     #[serde(serialize_with = "hook")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::hook"))]
     pub hook: Option<Hook>,
-    /// Attempts that fail without being seen, in words; `None` if there are none, or for a
+    /// Failing attempts that the hook does not see, in words; `None` if there are none, or for a
     /// recording, which does not tell.
     pub unseen_failures: Option<String>,
-    /// Processor time of this process.
+    /// CPU time of this process.
     pub cpu: Option<CpuTime>,
     /// Cost of the programs in the kernel; `None` where it was not measured.
     pub kernel_cost: Option<KernelCost>,
-    /// Lanes that were forgotten to make room: so many steps may be missing.
+    /// Flows whose state was evicted: up to that many steps may be missing.
     pub lanes_evicted: u64,
-    /// What found no room in the ring buffer, so that it was only counted, by process, destination
-    /// and origin; null if nothing.
+    /// Assignments that did not fit into the ring buffer and were only counted, by process,
+    /// destination and origin; null if none.
     pub overflow: Option<Overflow>,
     /// What plots are drawn from; no part of the data.
     #[serde(skip)]
@@ -146,9 +146,9 @@ pub struct OriginSummary {
     /// Which: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind` (with
     /// listen), `udp`, `ping`, `sctp`, `unknown origin`.
     pub origin: &'static str,
-    /// Its assignments, of which a long run is judged in part.
+    /// Its assignments; of a long run, only a part is judged.
     pub assignments: u64,
-    /// How its ports are handed out.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -158,15 +158,15 @@ pub struct OriginSummary {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostsSummary {
-    /// How many are known.
+    /// Number of known ones.
     pub known: u64,
-    /// How many of them have a verdict: a pattern, or that the next port can be predicted.
+    /// Number of them with a verdict: a pattern, or that the next port can be predicted.
     pub judged: u64,
-    /// How many of them have no pattern, but it is sure that the next port can be predicted.
+    /// Number of them without a pattern whose next port can certainly be predicted.
     pub only_predictable: u64,
-    /// Hosts that were left out for lack of room, those that came back counted again.
+    /// Evictions of quieter hosts; one that returns can be evicted again.
     pub evicted: u64,
-    /// How many have which pattern, most frequent first.
+    /// Number of hosts per pattern, most frequent first.
     pub patterns: Vec<PatternCount>,
     /// The busiest ones, busiest first.
     pub busiest: Vec<HostSummary>,
@@ -178,7 +178,7 @@ pub struct HostsSummary {
 pub struct PatternCount {
     /// The pattern.
     pub pattern: Pattern,
-    /// How many hosts have it.
+    /// Number of hosts that have it.
     pub count: u64,
 }
 
@@ -188,18 +188,18 @@ pub struct PatternCount {
 pub struct HostSummary {
     /// Inode number of its network namespace; null where the source tells only its address.
     pub netns: Option<u32>,
-    /// Its source address; null where it is told apart by its namespace.
+    /// Its source address; null if its namespace identifies it.
     pub saddr: Option<IpAddr>,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Whether `assignments` is exact; else it is a lower bound.
+    /// Whether `assignments` is exact; otherwise it is a lower bound.
     pub complete: bool,
     /// Failed ones.
     pub failures: u64,
-    /// How its ports are handed out.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The range that its ports fit, where the recording does not tell; null if it tells of all.
+    /// The range that its ports fit, if the recording does not have it; null if it has all ranges.
     pub fitted_range: Option<FittedRange>,
 }
 
@@ -218,7 +218,7 @@ impl HostSummary {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessSummary {
-    /// Process id; null if it is outside of the pid namespace of ephtrace.
+    /// Process id; null if it is outside ephtrace's PID namespace.
     pub pid: Option<u32>,
     /// Its name, where known.
     pub comm: Option<String>,
@@ -226,11 +226,11 @@ pub struct ProcessSummary {
     pub container: Option<String>,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Whether `assignments` is exact; else it is a lower bound.
+    /// Whether `assignments` is exact; otherwise it is a lower bound.
     pub complete: bool,
     /// Failed ones.
     pub failures: u64,
-    /// How its ports are handed out.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -252,16 +252,16 @@ pub struct DestinationSummary {
     pub origin: Option<Origin>,
     /// Assignments to it, failed ones included.
     pub assignments: u64,
-    /// Whether `assignments` is exact; else it is a lower bound, for the destination came up late
-    /// among very many others.
+    /// Whether `assignments` is exact; otherwise it is a lower bound, because the destination
+    /// appeared late among very many others.
     pub complete: bool,
     /// Failed ones among them.
     pub failures: u64,
-    /// Those of them that failed because no port was free.
+    /// Failures among them with no free port.
     pub no_port: u64,
-    /// Searches of which it is known how far they went.
+    /// Searches of known length.
     pub searches_known: u64,
-    /// Of these, how many found their port in the other parity: the half mark is behind them.
+    /// Number of these searches that found their port in the other parity, past the half mark.
     pub second_pass: u64,
     /// The most frequent step in its lane.
     pub usual_step: Option<UsualStep>,
@@ -269,15 +269,15 @@ pub struct DestinationSummary {
     #[serde(flatten, serialize_with = "serialize_known_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<Option<u16>>"))]
     pub range: Option<PortRange>,
-    /// How many ports the range has.
+    /// Number of ports in the range.
     pub range_ports: Option<u32>,
-    /// How many different ports of the range it was given.
+    /// Number of different ports of the range that it was assigned.
     pub distinct_ports: u32,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: u64,
     /// Time of the last one, in nanoseconds since the Unix epoch.
     pub last_ns: u64,
-    /// How its ports are handed out.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -288,8 +288,8 @@ pub struct DestinationSummary {
 pub struct UsualStep {
     /// The step.
     pub step: i32,
-    /// Its share of all steps, from 0 to 1; where there are more than 16 different steps, at least
-    /// so much.
+    /// Its share of all steps, from 0 to 1; a lower bound if there are more than 16 different
+    /// steps.
     pub share: f64,
 }
 
@@ -299,11 +299,11 @@ pub struct UsualStep {
 pub struct KernelCounts {
     /// Searches begun.
     pub seen: u64,
-    /// Not wanted by the filter.
+    /// Rejected by the filter.
     pub filtered: u64,
-    /// Records handed to the user side.
+    /// Records handed to user space.
     pub emitted: u64,
-    /// Connects of sockets that had their port before.
+    /// Connects of sockets that were already bound.
     pub already_bound: u64,
     /// Fields that could not be read and are unknown.
     pub read_failed: u64,
@@ -327,9 +327,9 @@ pub struct CpuTime {
 pub struct KernelCost {
     /// Time that they took in the samples, in nanoseconds.
     pub run_time_ns: u64,
-    /// How often they ran in the samples.
+    /// Number of runs in the samples.
     pub runs: u64,
-    /// How many searches began in the samples.
+    /// Searches that began in the samples.
     pub searches: u64,
 }
 

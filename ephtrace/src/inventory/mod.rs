@@ -30,24 +30,25 @@ pub use self::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inventory {
-    /// When, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Each namespace, the one with the fullest destination first.
     pub namespaces: Vec<Namespace>,
-    /// Namespaces that could not be looked at.
+    /// Unreadable namespaces.
     #[serde(rename = "unreadable_namespaces")]
     pub unreadable: Vec<Unreadable>,
-    /// Processes whose network namespace may not be looked at; null unless all were wanted, and
-    /// where nobody can tell (`processes_hidden_by`).
+    /// Processes whose network namespace is not readable; null unless all were requested, and where
+    /// this is unknown (`processes_hidden_by`).
     pub hidden_processes: Option<u32>,
-    /// Processes whose open files may not be looked at, so that holders may be missing; null where
-    /// nobody can tell.
+    /// Processes whose open files are not readable, so that holders may be missing; null where this
+    /// is unknown.
     pub hidden_holders: Option<u32>,
-    /// Why processes may be there that `/proc` does not even list; null if it lists all.
+    /// Why `/proc` may not list all processes; null if it does.
     pub processes_hidden_by: Option<String>,
-    /// The inventory was told who opened connections, so that a TIME_WAIT can have a holder.
+    /// Whether a recording told who opened connections, so that a TIME_WAIT socket can have a
+    /// holder.
     pub openers_known: bool,
-    /// Connections that were forgotten, of those that it was told of, for lack of room.
+    /// Connections of the recording whose state was evicted.
     pub openers_forgotten: u64,
 }
 

@@ -20,11 +20,11 @@ use crate::model::{FlowKey, PortRange, port_range::serialize_ends};
 pub struct NetnsRef {
     /// Its inode number.
     pub netns: u32,
-    /// Its name in the manner of `ip netns`: that of the file that it is mounted on.
+    /// Its name as in `ip netns`: the name of the file that it is mounted on.
     pub name: Option<String>,
     /// Whether ephtrace runs in this namespace.
     pub own: bool,
-    /// Processes in it, as far as they may be looked at; null if nobody looked.
+    /// Visible processes in it; null if not examined.
     #[serde(rename = "process_count")]
     pub processes: Option<u32>,
     /// A file by which it can be entered, if one is known.
@@ -65,15 +65,15 @@ pub struct Namespace {
     pub destinations: Vec<DestinationUse>,
     /// All others together; null if there are none.
     pub others: Option<Others>,
-    /// Ports of the range that are taken for every destination.
+    /// Ports of the range that are unavailable for every destination.
     pub bound: Bound,
-    /// What programs find that ask for a port without naming a destination.
+    /// What programs find that ask for a port without a destination.
     pub asked: Vec<Asked>,
-    /// Where the list of sockets comes from.
+    /// Source of the socket list.
     pub source: Source,
     /// All TCP sockets, whatever their port.
     pub tcp: TcpTotals,
-    /// All UDP sockets: their ports are apart from those of TCP.
+    /// All UDP sockets; UDP and TCP ports are separate.
     pub udp: UdpTotals,
     /// Usable ports that connect leaves out whatever the destination, in order: those of `bound`,
     /// and those that were seen to be bound before they connected.
@@ -136,13 +136,13 @@ pub struct NetnsSettings {
     #[serde(flatten, serialize_with = "serialize_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<u16>"))]
     pub range: PortRange,
-    /// Both ends are even, or both are odd: the kernel asks for one of each, and may miss a port.
+    /// Whether both ends have the same parity: the kernel expects one of each and may skip a port.
     pub ends_of_equal_parity: bool,
     /// Ports of the range that are reserved (`ip_local_reserved_ports`).
     pub reserved: u32,
-    /// All reserved ports, inside the range or not, as runs.
+    /// All reserved ports as runs, inside the range or not.
     pub reserved_runs: Vec<PortRange>,
-    /// The longest run of neighbours inside the range: connect walks over it.
+    /// The longest block inside the range, which connect has to walk over.
     pub longest_reserved: Option<PortRange>,
     /// Ports of the range that are not reserved: the full mark.
     pub usable: u32,
@@ -154,11 +154,11 @@ pub struct NetnsSettings {
     pub tw_reuse: Option<u8>,
     /// `tcp_tw_reuse_delay`, in milliseconds; null on kernels without it.
     pub tw_reuse_delay_ms: Option<u32>,
-    /// `tcp_timestamps`: at 0 no TIME_WAIT can be taken over.
+    /// `tcp_timestamps`; at 0, no TIME_WAIT socket can be taken over.
     pub timestamps: Option<u8>,
     /// `ip_autobind_reuse`; null before Linux 5.7.
     pub autobind_reuse: Option<bool>,
-    /// Connections that the firewall follows; null without connection tracking.
+    /// Connections in the conntrack table; null without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
 
@@ -206,7 +206,7 @@ pub struct DestinationUse {
     pub flow: FlowKey,
     /// Ports in use for it.
     pub in_use: u32,
-    /// `in_use` by the usable ports: 0 to 1.
+    /// `in_use` divided by the usable ports: 0 to 1.
     pub share: f64,
     /// Even ones of `in_use`.
     pub even: u32,
@@ -214,24 +214,24 @@ pub struct DestinationUse {
     pub odd: u32,
     /// `in_use` by state.
     pub by_state: ByState,
-    /// Those in SYN_SENT that have sent their SYN again: the destination did not answer within a
+    /// Those in SYN_SENT that have retransmitted their SYN: the destination did not answer within a
     /// second.
     pub syn_resent: u32,
-    /// Those whose program has closed them, and whose connection has not ended: it waits for the
-    /// peer.
+    /// Those closed by their program that still wait for the peer.
     pub orphans: u32,
-    /// Ports that connect could still choose: usable, not in use for it, not bound, and not known
-    /// to be bound and connected.
+    /// Ports that connect can still choose: usable, not in use for it, not bound, and not known to
+    /// be bound and connected.
     pub left: u32,
-    /// The same if every connected socket of which nobody saw how it came by its port had been
-    /// bound before, as the kernel does not list that: so many are left at least.
+    /// Lower bound of `left`: as if every connected socket whose assignment was not seen had been
+    /// bound before, which the kernel does not list.
     pub left_least: u32,
-    /// Those of `left` that connect tries first. At 0 each connect tries half of the range in vain.
+    /// Those of `left` that connect tries first. At 0, each connect scans half of the range before
+    /// it finds one.
     pub first_left: u32,
-    /// Which mark is reached: a TIME_WAIT that can be taken over now reaches none.
+    /// The mark that is reached; a TIME_WAIT socket that can be taken over now does not count.
     pub mark: Mark,
-    /// Those in `TIME_WAIT` that connect may take over by `tcp_tw_reuse`, young ones included, at
-    /// most: the peer must have sent timestamps, too, which the kernel does not list.
+    /// Upper bound on those in `TIME_WAIT` that connect can take over by `tcp_tw_reuse`, including
+    /// young ones: the peer must also have sent timestamps, which the kernel does not list.
     pub time_wait_reusable: Option<u32>,
     /// Those of them that are old enough now (`tcp_tw_reuse_delay`, or a second).
     pub time_wait_reusable_now: Option<u32>,
@@ -239,11 +239,11 @@ pub struct DestinationUse {
     pub holders: Vec<Holder>,
     /// The program that has most of `in_use`, in whatever containers; null if it is known of none.
     pub program: Option<Program>,
-    /// Ports that others have, who are not listed.
+    /// Ports of holders that are not listed.
     pub other_holders: u32,
-    /// Ports whose socket is open, but by whom is not seen: no right to look, or the kernel itself.
+    /// Ports whose socket is open, but whose owner is unseen: missing rights, or the kernel itself.
     pub unknown_open: u32,
-    /// Ports that nobody has open any more, such as in `TIME_WAIT`, and whose opening was not seen.
+    /// Ports that no process has open now, as in `TIME_WAIT`, and whose opening was not seen.
     pub unknown_closed: u32,
     /// The ports in use, in order, and whether each is in `TIME_WAIT`.
     #[serde(skip)]
@@ -346,14 +346,14 @@ pub struct TcpTotals {
     pub sockets: u64,
     /// Listening.
     pub listening: u64,
-    /// Bound and nothing else, as far as the kernel lists them.
+    /// Sockets that are only bound, as far as the kernel lists them.
     pub bound_only: u64,
     /// Connected, by state.
     #[serde(rename = "by_state")]
     pub connected: ByState,
-    /// Sockets in the range that are in no other number, for lack of room.
+    /// Sockets in the range that are in no other number, to bound memory.
     pub left_out: u64,
-    /// The list changed while the kernel wrote it, in each attempt: some may be missing.
+    /// Whether the list changed in each attempt to read it: sockets may be missing.
     pub interrupted: bool,
 }
 
@@ -393,7 +393,7 @@ fn counted<S: Serializer>(ports: &Parity, serializer: S) -> Result<S::Ok, S::Err
 pub struct Unreadable {
     /// Its inode number.
     pub netns: u32,
-    /// Its name in the manner of `ip netns`.
+    /// Its name as in `ip netns`.
     pub name: Option<String>,
     /// Why, and what to do.
     pub reason: String,

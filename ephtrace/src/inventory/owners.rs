@@ -56,14 +56,14 @@ pub struct Holder {
     /// Who: of several processes the one with most of the ports.
     #[serde(flatten)]
     pub owner: Owner,
-    /// How many processes.
+    /// Number of processes.
     #[serde(rename = "process_count")]
     pub processes: u32,
-    /// How many ports: `open` and `closed`.
+    /// Number of ports: `open` and `closed`.
     pub ports: u32,
     /// Ports whose socket they have open.
     pub open: u32,
-    /// Ports that they were seen to open, and that nobody has open any more.
+    /// Ports that they were seen to open, and that no process has open any more.
     pub closed: u32,
 }
 
@@ -73,15 +73,15 @@ pub struct Holder {
 pub struct Program {
     /// Their name.
     pub comm: String,
-    /// The one with most of the ports; null if the recording does not tell.
+    /// The process with most of the ports; null if the recording does not tell.
     pub pid: Option<u32>,
-    /// How many processes.
+    /// Number of processes.
     #[serde(rename = "process_count")]
     pub processes: u32,
-    /// In how many containers they are; 0 if in none.
+    /// Number of containers that they run in; 0 if none.
     #[serde(rename = "container_count")]
     pub containers: u32,
-    /// How many ports they have.
+    /// Number of their ports.
     pub ports: u32,
 }
 

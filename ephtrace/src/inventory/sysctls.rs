@@ -26,7 +26,7 @@ pub struct Sysctls {
     /// `net.ipv4.ip_autobind_reuse`: sockets with `SO_REUSEADDR` may be bound to port 0 although
     /// all ports are taken, and share one with others like them; `None` before Linux 5.7.
     pub autobind_reuse: Option<bool>,
-    /// Connections that the firewall follows; `None` without connection tracking.
+    /// Connections in the conntrack table; `None` without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
 
@@ -38,7 +38,7 @@ pub struct Conntrack {
     pub count: u64,
     /// `net.netfilter.nf_conntrack_max`: how many there may be.
     pub max: u64,
-    /// What it could not do, since the namespace was made; null where it may not be asked.
+    /// Its failures since the namespace was created; null if unreadable.
     pub counts: Option<TrackerCounts>,
 }
 
@@ -46,14 +46,14 @@ pub struct Conntrack {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrackerCounts {
-    /// Entries that clashed with another: the packet was dropped. Behind a NAT, two connections
-    /// were given the same translated port.
+    /// Entries that clashed with another, so that the packet was dropped. Behind a NAT, two
+    /// connections were assigned the same translated port.
     pub insert_failed: u64,
-    /// Packets that were dropped for want of an entry: the table is full.
+    /// Packets that were dropped because the table was full.
     pub drop: u64,
-    /// Entries that were thrown out early to make room.
+    /// Entries that were dropped early to make room.
     pub early_drop: u64,
-    /// Look-ups that had to begin again as the table changed meanwhile.
+    /// Look-ups that had to restart because the table changed meanwhile.
     pub search_restart: u64,
 }
 

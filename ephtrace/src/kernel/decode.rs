@@ -22,7 +22,7 @@ pub enum DecodeError {
         got: usize,
     },
     /// A number that stands for nothing.
-    #[error("{field} is {value}, which stands for nothing")]
+    #[error("{field} has the unknown value {value}")]
     Unknown {
         /// Which field.
         field: &'static str,

@@ -21,18 +21,21 @@ const POINTER_GAP: u64 = 512;
 pub enum NoTable {
     /// The kernel shows zeros (`kernel.kptr_restrict`), or no list.
     #[error(
-        "the kernel hides the address of table_perturb; it takes CAP_SYSLOG, and \
+        "the kernel hides the address of table_perturb; ephtrace needs CAP_SYSLOG, and \
          kernel.kptr_restrict below 2"
     )]
     Hidden,
     /// Not in the list, nor is any other variable.
-    #[error("this kernel lists no table_perturb; one built with CONFIG_KALLSYMS_ALL does")]
+    #[error("this kernel does not list table_perturb, which needs CONFIG_KALLSYMS_ALL")]
     Absent,
     /// Not in the list, which has variables.
     #[error("this kernel has no table_perturb (Linux before 5.12)")]
     Older,
     /// The symbol is of another kind.
-    #[error("table_perturb is an array in this kernel (Linux 5.12 to 5.17), which is not read")]
+    #[error(
+        "table_perturb is an array in this kernel (Linux 5.12 to 5.17), which ephtrace does not \
+         read"
+    )]
     Array,
 }
 

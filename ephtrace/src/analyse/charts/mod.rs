@@ -54,7 +54,7 @@ const PORTS: usize = 1 << 16;
 pub struct Mark {
     /// Its number in the recording, from 1 on.
     pub number: u64,
-    /// When, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Its lane in the [`LaneIds`].
     pub id: Id,

@@ -16,7 +16,7 @@ use crate::{
 pub struct Facts {
     /// Destinations, the busiest or fullest first.
     pub destinations: Vec<DestinationFacts>,
-    /// What programs find that ask for a port without naming a destination.
+    /// What programs find that ask for a port without a destination.
     pub asked: Vec<AskedFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,
@@ -24,7 +24,7 @@ pub struct Facts {
     pub own_netns: Option<u32>,
     /// The fullest connection tracker.
     pub conntrack: Option<Tracker>,
-    /// Ports that come back to the same destination.
+    /// Reuse of 4-tuples.
     pub reuse: Option<Reuse>,
     /// Sockets that are connected to themselves.
     pub self_connects: Option<SelfConnect>,
@@ -101,7 +101,7 @@ pub struct DestinationFacts {
     pub assignments: u64,
     /// Failed ones, whatever the error.
     pub failures: u64,
-    /// Assignments a second.
+    /// Assignments per second.
     pub per_second: Option<f64>,
     /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
     /// free.
@@ -116,7 +116,7 @@ pub struct DestinationFacts {
     pub refused_ports_differ: bool,
     /// Who has that port, or the connection that was asked for, if somebody looked and found it.
     pub taken_by: Option<TakenBy>,
-    /// Searches of which it is known how far they went.
+    /// Searches of known length.
     pub searches_known: u64,
     /// Of these, how many went on to the other parity.
     pub second_pass: u64,
@@ -220,7 +220,7 @@ pub struct TrackedFacts {
     pub insert_failed: u64,
     /// Packets that were dropped as the table was full.
     pub drop: u64,
-    /// Entries that were thrown out early to make room.
+    /// Entries that were dropped early to make room.
     pub early_drop: u64,
     /// Look-ups that had to begin again.
     pub search_restart: u64,

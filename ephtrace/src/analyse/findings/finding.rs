@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::facts::Facts;
 
-/// How bad it is.
+/// Severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -139,17 +139,17 @@ pub(super) type Check = fn(&Facts) -> Vec<Finding>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// Which rule made it.
+    /// Rule that made the finding.
     pub rule: Rule,
-    /// What is wrong, in one sentence.
+    /// The problem, in one sentence.
     pub sentence: String,
-    /// The numbers that say so, in words.
+    /// The evidence, in words.
     #[serde(serialize_with = "as_list")]
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub evidence: String,
-    /// What to do: lines that can be typed or pasted, or a sentence.
+    /// Remedies: commands that can be pasted, or sentences.
     pub remedies: Vec<String>,
 }
 

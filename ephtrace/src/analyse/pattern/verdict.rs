@@ -29,12 +29,12 @@ pub struct Verdict {
     /// Probability of the likeliest algorithm.
     #[serde(serialize_with = "rounded")]
     pub algorithm_confidence: f64,
-    /// Number of assignments that it was judged by.
+    /// Number of assignments that the verdict is based on.
     pub n: u64,
-    /// Pairs that say something: returns to a destination with the hash secret unchanged; for a
+    /// Informative pairs: repeat assignments to a destination with an unchanged hash secret; for a
     /// sequential pattern, assignments after another one.
     pub informative_pairs: u64,
-    /// The few numbers that carry it, in words.
+    /// The main evidence, in words.
     pub evidence: Vec<String>,
     /// All patterns, best first.
     pub patterns: Vec<Named<Pattern>>,
@@ -42,7 +42,8 @@ pub struct Verdict {
     pub algorithms: Vec<Named<Algorithm>>,
     /// Whether the kernel's own search state agrees; `None` where it was not seen.
     pub confirmed_by_kernel: Option<bool>,
-    /// How much there is to guess about the next port of a destination, in bits.
+    /// Entropy of the next port of a destination, in bits: an attacker needs about two to that
+    /// power guesses.
     #[serde(serialize_with = "rounded_if_any")]
     pub next_port_bits: Option<f64>,
 }

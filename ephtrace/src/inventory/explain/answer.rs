@@ -25,18 +25,18 @@ const LISTED: usize = 20;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Explanation"))]
 pub struct Answer {
-    /// What was asked, as the command takes it.
+    /// The question, as given on the command line.
     pub question: String,
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// The address that a connect is made from, as routing chooses it; null if that is not known,
-    /// or if nothing is connected.
+    /// Source address of a connect, as chosen by routing; null if unknown, or if nothing is
+    /// connected.
     pub saddr: Option<IpAddr>,
     /// Lowest ephemeral port; null if several namespaces were looked at.
     pub range_low: Option<u16>,
     /// Highest ephemeral port; likewise.
     pub range_high: Option<u16>,
-    /// The answer to what was asked: of several ways the worst.
+    /// The answer: the worst of several attempts.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
     /// Each way to get a port that belongs to the question.
@@ -44,18 +44,18 @@ pub struct Answer {
     /// Sockets that have the port in question, those that listen first.
     #[serde(rename = "socket_list")]
     pub sockets: Vec<Holding>,
-    /// How many more there are.
+    /// Number of sockets not listed.
     pub more_sockets: usize,
-    /// Ports below it take `CAP_NET_BIND_SERVICE` to bind, and the port in question is one; null if
-    /// it is none.
+    /// Binding to ports below this needs `CAP_NET_BIND_SERVICE`; null if the port in question is
+    /// not below it.
     pub privileged_below: Option<u16>,
-    /// The port in question is an ephemeral one: a connect can take it while nobody has it.
+    /// Whether the port in question is ephemeral: while it is free, a connect can take it.
     pub is_ephemeral: Option<bool>,
-    /// A connect to the destination may be given the destination's own port, and so reach itself:
-    /// that is an ephemeral port of the same address, and nobody listens there. Null if no
-    /// destination is asked about, or if the source address is not known.
+    /// Whether a connect to the destination can be assigned the destination's own port and so reach
+    /// itself: an ephemeral port of the same address, on which nothing listens. Null if no
+    /// destination was asked about, or if the source address is unknown.
     pub may_self_connect: Option<bool>,
-    /// Of an error: what else ends so, and is not to be seen in lists of sockets.
+    /// For an error: other causes, which socket lists do not show.
     pub elsewhere: Vec<&'static str>,
 }
 
@@ -94,16 +94,16 @@ pub struct Holding {
     pub daddr: Option<IpAddr>,
     /// Remote port; null if there is none.
     pub dport: Option<u16>,
-    /// Its state; of a UDP socket without a peer, `close`.
+    /// Its state; `close` for a UDP socket without a peer.
     pub state: TcpState,
     /// How long it stays in TIME_WAIT, in milliseconds; null in other states.
     pub time_wait_left_ms: Option<u16>,
-    /// Who has it open, or opened it once; null if that is not known.
+    /// Who has it open, or opened it once; null if unknown.
     #[serde(rename = "holder")]
     pub owner: Option<Owner>,
-    /// The owner has it open now.
+    /// Whether the owner has it open now.
     pub is_open: bool,
-    /// How it came by its port; null if that was not seen.
+    /// Which call assigned its port; null if that was not seen.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,

@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PortCount {
-    /// Ports that can be used: the range less what is reserved.
+    /// Usable ports: the range minus the reserved ports.
     pub usable: u32,
-    /// Ports that can be had.
+    /// Free ports.
     pub free: u32,
-    /// Ports of which that can't be told.
+    /// Ports for which this is unknown.
     pub unsure: u32,
 }
 
@@ -75,9 +75,9 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attempt {
-    /// Which way.
+    /// Kind of call.
     pub way: Way,
-    /// What the kernel will say, as far as its lists tell; what it said, if it was asked.
+    /// What the kernel will answer according to its lists, or what it answered if asked.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
     /// The error that the call ends with, if it is not free.
@@ -87,9 +87,9 @@ pub struct Attempt {
     /// Ports of the range, where the kernel chooses; else null.
     #[serde(rename = "port_count")]
     pub ports: Option<PortCount>,
-    /// Ports that the search looks at, on average; null where it is not known.
+    /// Average number of ports that a search tries; null if unknown.
     pub candidates: Option<u32>,
-    /// The kernel was asked, by a socket of ephtrace's own.
+    /// Whether the kernel was asked with a test socket.
     pub probed: bool,
     /// Ends of the range that one search finds and the next one leaves out.
     #[serde(skip)]

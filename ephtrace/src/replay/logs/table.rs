@@ -67,7 +67,7 @@ enum Zeek {
 /// A table without the ports of clients: the reason why it is refused, and the way out.
 const WITHOUT_PORT: (&str, &str) = (
     "a table without the source ports of connections",
-    "it takes a column such as sport, id.orig_p or LPORT (`tcpconnect -L` has it)",
+    "it needs a column such as sport, id.orig_p or LPORT (`tcpconnect -L` prints it)",
 );
 
 fn column(name: &str) -> Option<&'static Column> {
@@ -106,8 +106,8 @@ impl Table {
     pub(super) fn name(&self) -> &'static str {
         let is_of_packets = self.roles.iter().any(|role| matches!(role, Role::SynFlag));
         match self.zeek {
-            Some(Zeek::Connections) => "Zeek's log of connections",
-            Some(Zeek::Other) => "another log of Zeek's than conn.log",
+            Some(Zeek::Connections) => "a Zeek connection log",
+            Some(Zeek::Other) => "a Zeek log other than conn.log",
             None if is_of_packets => "a table of packets",
             None => "a table of connections",
         }
@@ -334,7 +334,7 @@ fn parsed<T: FromStr>(column: &Column, value: Option<&str>) -> Result<Option<T>,
 }
 
 fn wrong(column: &Column, value: &str) -> String {
-    format!("'{}' is no {} ({})", value.escape_debug(), column.name, column.meaning)
+    format!("'{}' is not a valid {} ({})", value.escape_debug(), column.name, column.meaning)
 }
 
 /// The values of a line. Where spaces separate them, what is more than there are `columns` belongs
