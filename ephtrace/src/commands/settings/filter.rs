@@ -107,7 +107,8 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
     })
 }
 
-/// All origins that hooks see; of `explicit`, where the kernel chose nothing, failures alone are kept.
+/// All origins that hooks see; of `explicit`, where the kernel chose nothing, failures alone are
+/// kept.
 pub fn all_origins() -> Vec<Origin> {
     Origin::ALL.iter().copied().filter(|&origin| origin != Origin::Nat).collect()
 }
