@@ -16,12 +16,13 @@ const BPF: &str = "bpfel-unknown-none";
 
 /// Runs every check, also after one that failed.
 pub(crate) fn main() -> Result<ExitCode> {
-    let compiler = setup::ensure_lint()?;
+    let (compiler, typos) = setup::ensure_lint()?;
     let checks = [
         ("format", cargo("fmt --all --check")),
         ("clippy", cargo("clippy --workspace --exclude ephtrace-ebpf --all-targets -- -Dwarnings")),
         ("clippy, eBPF half", clippy_for_ebpf(&compiler)),
         ("documentation", cargo("doc --workspace --exclude ephtrace-ebpf --no-deps")),
+        ("spelling", spelling(&typos)),
     ];
     let mut failed = Vec::new();
     for (what, mut check) in checks {
@@ -46,6 +47,13 @@ fn cargo(words: &str) -> Command {
     let mut cargo = Command::new(process::cargo());
     cargo.current_dir(workspace::root()).args(words.split(' ')).env("RUSTDOCFLAGS", "-Dwarnings");
     cargo
+}
+
+/// Misspelt words in every file that git does not ignore; names and hidden files included.
+fn spelling(typos: &Path) -> Command {
+    let mut command = Command::new(typos);
+    command.current_dir(workspace::root()).args(["--hidden", "--format", "brief"]);
+    command
 }
 
 fn clippy_for_ebpf(compiler: &setup::compiler::Compiler) -> Command {

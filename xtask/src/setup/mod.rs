@@ -9,9 +9,10 @@ pub(crate) mod compiler;
 mod linker;
 pub(crate) mod packet_tools;
 pub(crate) mod python;
+mod typos;
 pub(crate) mod version;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     /// Where a compiler for eBPF comes from when none is here, or in place of the one that is
     #[arg(long, value_enum, default_value_t = Route::Auto)]
     route: Route,
-    /// Also what checking the eBPF half with clippy needs
+    /// Also what checking needs: clippy for the eBPF half, and typos
     #[arg(long)]
     lint: bool,
     /// Also the programs that tests compare with: bpftool, DuckDB, Polars and pyarrow,
@@ -41,6 +42,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     say(format_args!("linker for eBPF: {linker}"));
     if args.lint {
         compiler::install_clippy(&compiler)?;
+        say(format_args!("reader of the spelling: {}", typos::ensure()?.display()));
     }
     if args.tests {
         say(format_args!("other reader of types: {}", bpftool::ensure()?.display()));
@@ -61,10 +63,10 @@ pub(crate) fn ensure() -> Result<()> {
     linker::ensure(compiler.llvm).map(drop)
 }
 
-/// The same for checking; returns the compiler of the eBPF half.
-pub(crate) fn ensure_lint() -> Result<Compiler> {
+/// The same for checking; returns the compiler of the eBPF half, and typos.
+pub(crate) fn ensure_lint() -> Result<(Compiler, PathBuf)> {
     let compiler = compiler::ensure(Route::Auto)?;
     linker::ensure(compiler.llvm)?;
     compiler::install_clippy(&compiler)?;
-    Ok(compiler)
+    Ok((compiler, typos::ensure()?))
 }

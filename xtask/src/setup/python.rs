@@ -1,7 +1,11 @@
 //! Other readers of what ephtrace writes, which it is tried with: DuckDB, Polars and pyarrow, and a
 //! validator of JSON Schema, from `PyPI`, in a virtual environment of their own in the cache.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -12,25 +16,27 @@ const READERS: [&str; 4] = ["duckdb", "polars", "pyarrow", "jsonschema"];
 /// The interpreter that has them. Made unless it is there; ephtrace itself needs none of this.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let home = workspace::cache()?.join("python");
-    let (python, whole) = (home.join("bin/python"), home.join("whole"));
-    let wanted = READERS.join(" ");
-    // One that was made before a reader came to the list is made anew.
+    environment(&home, &READERS, "to try what ephtrace writes with")?;
+    Ok(home.join("bin/python"))
+}
+
+/// Makes a virtual environment with these packages, unless it is there.
+pub(super) fn environment(home: &Path, packages: &[&str], why: &str) -> Result<()> {
+    let whole = home.join("whole");
+    let wanted = packages.join(" ");
+    // One that was made for another list is made anew.
     if fs::read_to_string(&whole).is_ok_and(|made| made == wanted) {
-        return Ok(python);
+        return Ok(());
     }
     if !has_venv() {
-        apt::require("other readers of what ephtrace writes", &["python3-venv"])?;
+        apt::require(&format!("installing {wanted}"), &["python3-venv"])?;
     }
-    say(format_args!(
-        "installing {} from PyPI, to try what ephtrace writes with",
-        READERS.join(", ")
-    ));
-    process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-    let mut pip = Command::new(&python);
+    say(format_args!("installing {wanted} from PyPI, {why}"));
+    process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(home))?;
+    let mut pip = Command::new(home.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    process::output(pip.args(READERS))?;
-    fs::write(&whole, wanted).with_context(|| format!("cannot write {}", whole.display()))?;
-    Ok(python)
+    process::output(pip.args(packages))?;
+    fs::write(&whole, wanted).with_context(|| format!("cannot write {}", whole.display()))
 }
 
 /// Debian has what venv installs pip from in a package of its own.
