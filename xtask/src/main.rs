@@ -12,6 +12,7 @@ mod dist;
 mod fuzz;
 mod guest;
 mod lint;
+mod picture;
 mod process;
 mod run;
 mod say;
@@ -51,6 +52,8 @@ enum Command {
     Bench(bench::Args),
     /// Write the man pages and completions to `assets/`.
     Assets(assets::Args),
+    /// Draw `ephtrace top` for the README, from a real run.
+    Picture(picture::Args),
     /// Build one static file for other hosts.
     Dist,
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Assets(args) => assets::main(&args),
+        Command::Picture(args) => picture::main(&args),
         Command::Dist => dist::main(),
     };
     result.unwrap_or_else(|error| {
