@@ -1,5 +1,7 @@
 //! What is typed, and what is made of it.
 
+mod pages;
+
 use clap::CommandFactory as _;
 
 use clap::ValueEnum as _;
@@ -113,73 +115,4 @@ fn doctor_has_its_own_flags() {
         panic!("not doctor");
     };
     assert!(args.json && args.btf.is_some() && args.verbosity.verbose == 1);
-}
-
-/// Command lines of ephtrace in a page: behind a prompt in a block, or in backticks.
-fn commands(page: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let (mut is_block, mut is_console) = (false, false);
-    for line in page.lines() {
-        if let Some(language) = line.strip_prefix("```") {
-            is_block = !is_block;
-            is_console = is_block && ["text", "console", "sh"].contains(&language);
-        } else if is_console {
-            let typed = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "));
-            // Behind two blanks stands what it does, behind a pipe another program.
-            found.extend(typed.and_then(|typed| typed.split("  ").next()).map(str::to_owned));
-        } else if !is_block {
-            found.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
-        }
-    }
-    let rest = |text: &String| {
-        let text = text.strip_prefix("sudo ").unwrap_or(text);
-        let end = text.find([';', '|', '>', '…']).unwrap_or(text.len());
-        (text == "ephtrace" || text.starts_with("ephtrace ")).then(|| text[..end].trim().to_owned())
-    };
-    found.iter().filter_map(rest).collect()
-}
-
-/// Placeholders of the pages, and a value for each.
-const PLACEHOLDERS: [(&str, &str); 3] = [("[--", "--"), ("]", ""), ("KIND", "stream")];
-
-#[test]
-fn every_command_of_the_pages_can_be_typed() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let docs = std::fs::read_dir(format!("{folder}/docs")).unwrap();
-    let mut pages: Vec<_> = docs.map(|entry| entry.unwrap().path()).collect();
-    pages.retain(|page| page.extension().is_some_and(|kind| kind == "md"));
-    pages.push(format!("{folder}/README.md").into());
-    let (mut count, mut wrong) = (0, Vec::new());
-    for page in pages {
-        for line in commands(&std::fs::read_to_string(&page).unwrap()) {
-            count += 1;
-            let plain =
-                PLACEHOLDERS.iter().fold(line.clone(), |line, (from, to)| line.replace(from, to));
-            let words: Vec<&str> =
-                plain.split_whitespace().map(|word| word.trim_matches('\'')).collect();
-            // A command that is only named.
-            let is_named = words.len() == 2
-                && Cli::command().get_subcommands().any(|c| c.get_name() == words[1]);
-            if let Err(error) = Cli::try_parse_from(words)
-                && error.use_stderr()
-                && !is_named
-            {
-                wrong.push(format!("{}: {line}: {error}", page.display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(count > 60, "only {count} commands");
-}
-
-#[test]
-fn every_question_has_a_command_and_what_it_said() {
-    let page = include_str!("../../../docs/questions.md");
-    let questions: Vec<&str> = page.split("\n## ").skip(1).collect();
-    assert_eq!(questions.len(), 14);
-    for text in questions {
-        let said = text.split_once("```text\n$ ").map_or("", |(_, rest)| rest);
-        let (typed, said) = said.split_once('\n').unwrap_or_default();
-        assert!(typed.contains("ephtrace ") && said.find("```") > Some(40), "{text}");
-    }
 }

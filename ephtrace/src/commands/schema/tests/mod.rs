@@ -2,6 +2,7 @@
 
 mod derived;
 mod documented;
+mod examples;
 pub(crate) mod words;
 
 use std::{
