@@ -53,6 +53,7 @@ mod pid_namespace;
 mod ports;
 #[path = "../common/python.rs"]
 mod python;
+mod readme;
 mod record;
 mod recorded;
 mod refusals;
@@ -120,6 +121,7 @@ fn main() -> ExitCode {
         patterns::TESTS,
         pid_namespace::TESTS,
         ports::TESTS,
+        readme::TESTS,
         record::TESTS,
         recorded::TESTS,
         refusals::TESTS,
