@@ -18,6 +18,7 @@ mod say;
 mod setup;
 mod tally;
 mod test;
+mod waiting;
 
 mod workspace;
 
