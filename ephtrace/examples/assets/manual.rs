@@ -66,8 +66,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("TERM", "On a terminal that is called dumb there are no colours, no progress and no top."),
     (
         "LC_ALL, LC_CTYPE, LANG",
-        "The first that is set tells whether the terminal shows UTF-8: plots need it, and top draws \
-         with ASCII alone without.",
+        "The first that is set tells whether the terminal shows UTF-8: plots need it, and top \
+         draws with ASCII alone without.",
     ),
     ("TZ, TZDIR", "The time zone of wall-clock times."),
     ("TMPDIR", "Where a recording that is out of order is sorted; /tmp unless it is set."),

@@ -149,7 +149,8 @@ impl State {
         }
     }
 
-    /// Out of a page, from an alert to the list of all, then out of filters, then to where the cursor was at first.
+    /// Out of a page, from an alert to the list of all, then out of filters, then to where the
+    /// cursor was at first.
     fn back(&mut self) {
         if let Some(page) = self.page.take() {
             self.scroll = 0;

@@ -134,8 +134,8 @@ fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
 
 fn too_small(area: Rect, buffer: &mut Buffer) {
     let text = format!(
-        "ephtrace top needs {MIN_WIDTH} columns and {MIN_HEIGHT} lines; this one has {} and {}. Make \
-         the window larger, or press q.",
+        "ephtrace top needs {MIN_WIDTH} columns and {MIN_HEIGHT} lines; this one has {} and {}. \
+         Make the window larger, or press q.",
         area.width, area.height
     );
     let lines = figures::wrap(&text, 0, area.width.into());
