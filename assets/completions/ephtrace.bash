@@ -166,7 +166,7 @@ _ephtrace() {
                     return 0
                     ;;
                 --origin)
-                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
                     ;;
                 --min-latency)
@@ -630,7 +630,7 @@ _ephtrace() {
                     return 0
                     ;;
                 --origin)
-                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
                     ;;
                 --min-latency)
@@ -764,7 +764,7 @@ _ephtrace() {
                     return 0
                     ;;
                 --origin)
-                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
                     ;;
                 --min-latency)
@@ -884,7 +884,7 @@ _ephtrace() {
                     return 0
                     ;;
                 --origin)
-                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
                     ;;
                 --min-latency)
@@ -994,7 +994,7 @@ _ephtrace() {
                     return 0
                     ;;
                 --origin)
-                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
                     ;;
                 --min-latency)
@@ -1112,7 +1112,7 @@ _ephtrace() {
                     return 0
                     ;;
                 --origin)
-                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
                     ;;
                 --min-latency)
@@ -1292,7 +1292,7 @@ _ephtrace_values() {
         option="${COMP_WORDS[COMP_CWORD - 2]}"
     fi
     case "$option" in
-        --origin) _ephtrace_list "$typed" < <(printf '%s\n' connect bind listen udp ping sctp explicit) ;;
+        --origin) _ephtrace_list "$typed" < <(printf '%s\n' connect bind listen udp ping sctp explicit nat) ;;
         --netns) _ephtrace_list "$typed" < <(_ephtrace_namespaces) ;;
         -c | --comm) _ephtrace_list "$typed" < <(_ephtrace_programs) ;;
         -u | --uid) _ephtrace_list "$typed" < <(compgen -u) ;;
