@@ -68,11 +68,11 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
     ephtrace top  hook fentry  web1    3 lost  0:00:40  12:00:40
         34/s  1255 assignments, 15 failed: EADDRNOTAVAIL
     verdict per_destination, linux_dhash64k 99.9 %
-    ! no port is left for 10.0.0.1 -> 10.0.0.4:6… (! has 2 more)
+    ! no free port for 10.0.0.1 -> 10.0.0.4:6379… (! has 2 more)
     critical: no free port for 10.0.0.1 -> 10.0.0.4:6379: the
       next connect fails [full]
       28232 of 28232 ports in use (100 %); mostly pool (181)
-      remedy: keep connections and use them again: a pool, HTTP
+      remedy: reuse connections: a connection pool, HTTP
         keep-alive
       remedy: sysctl -w net.ipv4.ip_local_reserved_ports=8080
         net.ipv4.ip_local_port_range="10240 65535"
