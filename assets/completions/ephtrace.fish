@@ -8,6 +8,7 @@ function __fish_ephtrace_needs_command
     set -l cmd (commandline -opc)
     set -e cmd[1]
     argparse -s (__fish_ephtrace_global_optspecs) -- $cmd 2>/dev/null
+    or argparse -s (__fish_ephtrace_global_optspecs) -- $cmd[1..-2] 2>/dev/null
     or return
     if set -q argv[1]
         # Also print the command, so this can be used to figure out what it is.
@@ -25,23 +26,17 @@ function __fish_ephtrace_using_subcommand
 end
 
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l from -d 'Read this recording, capture or log instead of tracing (- is standard input). Several files are merged by time' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s p -l pid -d 'Only these processes' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s u -l uid -d 'Only processes of these users (number or name)' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -x -a '(__fish_complete_list , __fish_ephtrace_programs)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -x -a '(__fish_complete_list , __fish_ephtrace_services)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l src -d 'Only sources in these networks' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
-bind\t'TCP bind to port 0'
-listen\t'TCP listen on an unbound socket'
-udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
-ping\t'Ping socket: bind to 0, connect or first send'
-sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table'
 json\t'One JSON object per line'
@@ -58,7 +53,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -90,23 +85,17 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Analy
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l from -d 'Read this recording, capture or log instead of tracing (- is standard input). Several files are merged by time' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s p -l pid -d 'Only these processes' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s u -l uid -d 'Only processes of these users (number or name)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -x -a '(__fish_complete_list , __fish_ephtrace_programs)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -x -a '(__fish_complete_list , __fish_ephtrace_services)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l src -d 'Only sources in these networks' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
-bind\t'TCP bind to port 0'
-listen\t'TCP listen on an unbound socket'
-udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
-ping\t'Ping socket: bind to 0, connect or first send'
-sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table'
 json\t'One JSON object per line'
@@ -123,7 +112,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -143,30 +132,24 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'Number of rows to show; 0 shows all' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l rows -d 'Number of rows that the kernel keeps per report' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s p -l pid -d 'Only these processes' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s u -l uid -d 'Only processes of these users (number or name)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -x -a '(__fish_complete_list , __fish_ephtrace_programs)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -x -a '(__fish_complete_list , __fish_ephtrace_services)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l src -d 'Only sources in these networks' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
-bind\t'TCP bind to port 0'
-listen\t'TCP listen on an unbound socket'
-udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
-ping\t'Ping socket: bind to 0, connect or first send'
-sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
@@ -184,13 +167,13 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l use -d 'Port
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l failures -d 'Failed assignments, in percent of all; 0 warns of any failure' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l p99 -d '99th percentile of the port search latency' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l for -d 'How long to count assignments' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l netns -d 'Check these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l netns -d 'Check these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Check only the ports in use, without counting assignments'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l json -d 'Print one JSON object instead of a line'
@@ -217,23 +200,17 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s q -l quiet 
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l from -d 'Play this recording instead of tracing; - is standard input. Several files are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l speed -d 'Play the recording N times as fast as it happened; 0 is as fast as possible' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s p -l pid -d 'Only these processes' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s u -l uid -d 'Only processes of these users (number or name)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -x -a '(__fish_complete_list , __fish_ephtrace_programs)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -x -a '(__fish_complete_list , __fish_ephtrace_services)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l src -d 'Only sources in these networks' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
-bind\t'TCP bind to port 0'
-listen\t'TCP listen on an unbound socket'
-udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
-ping\t'Ping socket: bind to 0, connect or first send'
-sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
@@ -242,7 +219,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -264,7 +241,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l probe -d 'M
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'Show these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'Show these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l limit -d 'List at most N destinations per namespace; the others are summed up' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections; - is standard input' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
@@ -276,7 +253,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s w -l wide -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'Use this network namespace instead of ephtrace\'s own: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'Use this network namespace instead of ephtrace\'s own: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is standard input. To prove that a socket was not bound, it must have all processes and `--origin connect,bind,listen,udp,explicit`' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -290,23 +267,17 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s h -l help 
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Start a new file at this size (256M, 2G) or after this time (10m, 1h), numbered before the extension: FILE-000001 and so on; existing files are not overwritten' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l mode -d 'Permissions of new files, such as 640; by default, only their owner may read and write them' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording, capture or log instead of tracing; needs no root. Several, each with its own --from, are merged by time' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s u -l uid -d 'Only processes of these users (number or name)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -x -a '(__fish_complete_list , __fish_ephtrace_programs)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -x -a '(__fish_complete_list , __fish_ephtrace_services)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l src -d 'Only sources in these networks' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
-bind\t'TCP bind to port 0'
-listen\t'TCP listen on an unbound socket'
-udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
-ping\t'Ping socket: bind to 0, connect or first send'
-sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
@@ -315,7 +286,7 @@ fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -336,23 +307,17 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l mode -d 'Pe
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal with UTF-8 (auto), always, or never; --plot alone means always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s p -l pid -d 'Only these processes' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s u -l uid -d 'Only processes of these users (number or name)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -x -a '(__fish_complete_list , __fish_ephtrace_programs)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -x -a '(__fish_complete_list , __fish_ephtrace_services)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l src -d 'Only sources in these networks' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
-bind\t'TCP bind to port 0'
-listen\t'TCP listen on an unbound socket'
-udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
-ping\t'Ping socket: bind to 0, connect or first send'
-sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -384,3 +349,25 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_s
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+
+# Values that no definition of a command line knows: what is there on this machine.
+
+function __fish_ephtrace_programs
+    set -l files (grep -ls . /proc/*/cmdline 2>/dev/null | string replace -r 'cmdline$' comm)
+    cat $files 2>/dev/null | sort -u
+end
+
+function __fish_ephtrace_namespaces
+    path basename /run/netns/* 2>/dev/null
+    if contains -- ports (commandline -opc); or contains -- check (commandline -opc)
+        echo all
+    end
+end
+
+function __fish_ephtrace_services
+    string match -rg '^([a-z][^\s#]*)' </etc/services 2>/dev/null
+end
+
+function __fish_ephtrace_origins
+    string join \n connect bind listen udp ping sctp explicit nat
+end

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     };
     let verbosity = command.verbosity();
     output::set_colour(verbosity.color.into());
+    output::progress::set_quiet(verbosity.quiet);
     let level = verbosity.level();
     messages::init_log(level);
     match commands::execute(command, level) {

@@ -1,7 +1,7 @@
 //! `cargo xtask assets`: man pages and completions, kept in `assets/` so that whoever packages
 //! ephtrace needs no build for them. `cargo xtask lint` tells when they are not current.
 //!
-//! The files come out of the definition of the command line (`ephtrace/examples/assets.rs`), so a
+//! The files come out of the definition of the command line (`ephtrace/examples/assets`), so a
 //! new command has its page and its completions without a word here.
 
 use std::{

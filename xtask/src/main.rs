@@ -19,6 +19,7 @@ mod say;
 mod setup;
 mod tally;
 mod test;
+mod waiting;
 
 mod workspace;
 

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::waiting::Waiting;
+
 /// Runs a program with our own stdout and stderr; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
@@ -22,8 +24,10 @@ pub(crate) fn run_aside(command: &mut Command) -> Result<()> {
     run(command.stdin(Stdio::null()).stdout(std::io::stderr()))
 }
 
-/// Runs a program and returns its stdout; anything but success is an error with its stderr.
+/// Runs a program and returns its stdout; anything but success is an error with its stderr. As it
+/// says nothing meanwhile, a terminal shows what is waited for.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let _shown = Waiting::begin(spell(command));
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

@@ -21,6 +21,7 @@ Examples:
   ephtrace report ports.ndjson --html ports.html     a page with charts, one file
   ephtrace report --compare before.parquet after.parquet
                                            did the fix work?
+  ephtrace report --compare before.pcap after.pcap --html both.html
   ephtrace report server.pcap --src 192.0.2.7        one client of many
 
 A recording from another tool or system needs one JSON object per line with the keys
@@ -42,7 +43,7 @@ pub struct ReportArgs {
     /// Did the fix work? Compare two recordings: failures, port search latency, verdicts, fullest
     /// destinations, resolved and new findings
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"],
-          conflicts_with_all = ["files", "from", "html", "mode", "plot"])]
+          conflicts_with_all = ["files", "from", "plot"])]
     pub compare: Vec<PathBuf>,
 
     /// Print one JSON object instead of text

@@ -42,6 +42,9 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
     if !Terminal::is_there() {
         return Err(UsageError::NoTerminal.into());
     }
+    if Terminal::is_dumb() {
+        return Err(UsageError::DumbTerminal.into());
+    }
     if args.from.is_empty() {
         block_on(watch(&TraceSettings::try_from(TraceArgs::from(args))?, log_level))?;
     } else {
@@ -61,6 +64,7 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
         now_ns: 0,
         zone: TimeZone::system(),
         colour: Terminal::has_colour(),
+        utf8: Terminal::has_utf8(),
     };
     let (mut state, seen) = (None, Seen::default());
     let mut pipeline = Pipeline::with_sink(settings, tracer, |started_ns| {

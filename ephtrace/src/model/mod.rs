@@ -19,6 +19,7 @@ pub mod losses;
 pub mod names;
 pub mod packets;
 pub mod port_range;
+pub mod provenance;
 pub mod schema_version;
 pub mod search;
 pub mod who;
@@ -36,6 +37,7 @@ pub use self::{
     left_out::LeftOut,
     packets::{PacketKind, Packets},
     port_range::{PortRange, RangeInForce, RangeSource},
+    provenance::{HooksSeen, Provenance},
     schema_version::SCHEMA_VERSION,
     search::{Pass, Search, Unknown},
 };

@@ -8,6 +8,7 @@ pub mod kind;
 pub mod notices;
 pub mod page;
 pub mod paper;
+pub mod progress;
 pub mod screen;
 pub mod sink;
 pub mod stream;

@@ -79,6 +79,11 @@ pub(crate) fn wants_colour() -> bool {
     }
 }
 
+/// Whether a view that has the terminal to itself may draw with all of Unicode.
+pub(crate) fn shows_utf8() -> bool {
+    has_utf8()
+}
+
 /// <https://no-color.org>, and terminals that have none.
 fn has_colour() -> bool {
     set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")

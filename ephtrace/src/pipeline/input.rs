@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::reader::{Next, Reader, rules_of};
 use crate::{
     analyse::pattern::KernelRules,
-    model::{LeftOut, losses::Losses},
+    model::{LeftOut, Provenance, losses::Losses},
     replay::{Format, Recordings},
 };
 
@@ -58,6 +58,14 @@ impl Input {
         match self {
             Self::Direct(recording) => rules_of(recording),
             Self::Aside(reader) => reader.kernel_rules(),
+        }
+    }
+
+    /// Where the recording comes from, as far as it tells and was read here.
+    pub(crate) fn provenance(&self) -> Provenance {
+        match self {
+            Self::Direct(recording) => recording.provenance(),
+            Self::Aside(_) => Provenance::default(),
         }
     }
 

@@ -28,7 +28,11 @@ use super::{
     view::{self, View},
 };
 use crate::{
-    analyse::summary::BUSIEST,
+    analyse::{
+        findings::{Facts, Severity, findings},
+        summary::BUSIEST,
+    },
+    host::netns,
     model::Assignment,
     output::{Notices, Plot, human_duration::HumanDuration},
     replay::{MaxMemory, sorting::Reach},
@@ -54,6 +58,7 @@ pub(crate) fn play((files, max): (&[PathBuf], MaxMemory), speed: f64, quiet: boo
         now_ns: 0,
         zone: TimeZone::system(),
         colour: Terminal::has_colour(),
+        utf8: Terminal::has_utf8(),
     };
     let state = view::shared(about);
     let plot = if quiet { Plot::Never } else { Plot::Auto };
@@ -223,11 +228,16 @@ impl Player {
         if self.is_over || self.speed == 0.0 { self.last_ns } else { self.due_ns() }
     }
 
-    /// Tells the view what the tally says.
+    /// Tells the view what the tally says, and what is wrong.
     fn snapshot(&self, view: &View) {
         let (wanted, now_ns) = (view.wanted(), self.now_ns());
         let around = self.replay.circumstances();
         view.tell(Input::TallySnapshot(view::snapshot(&self.stages, now_ns, &wanted, around)));
+        let destinations = self.stages.facts();
+        let facts = Facts { destinations, own_netns: netns::own().ok(), ..Facts::default() };
+        for finding in findings(&facts).into_iter().filter(|f| f.severity != Severity::Note) {
+            view.tell(Input::Finding(finding));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     analyse::pattern::{KernelFacts, KernelRules},
     model::{LeftOut, losses::Losses},
-    replay::{Format, Item, MaxMemory, Recordings, ReplayError},
+    replay::{Format, Item, MaxMemory, Meter, Recordings, ReplayError},
 };
 
 /// Items that are read ahead, of some hundred bytes each.
@@ -149,11 +149,20 @@ impl Reader {
     /// Opens the recordings at `paths` and begins to read. A pipe is open when its first bytes
     /// came, and one of several once it has a row.
     pub(crate) async fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self> {
+        Self::open_metered(paths, max, Meter::default()).await
+    }
+
+    /// The same; `meter` counts the bytes that are read of them.
+    pub(crate) async fn open_metered(
+        paths: &[PathBuf],
+        max: MaxMemory,
+        meter: Meter,
+    ) -> Result<Self> {
         let (opened, is_open) = oneshot::channel();
         let queue = Arc::new(Queue::default());
         let is_several = paths.len() > 1;
         let (paths, over) = (paths.to_owned(), Over(queue.clone()));
-        let run = move || match Recordings::open_within(&paths, max) {
+        let run = move || match Recordings::open_metered(&paths, max, &meter) {
             Ok(recording) => {
                 if opened.send(Ok(About::of(&recording))).is_ok() {
                     read(recording, &over.0);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     model::Hook,
-    output::stream::parquet::{Fact, KEY_HOOK, KEY_KERNEL},
+    output::stream::parquet::{Fact, KEY_HOOK, KEY_HOST, KEY_KERNEL},
 };
 
 /// What decides how ports are handed out, below `/proc/sys/net/ipv4`.
@@ -32,7 +32,7 @@ pub(crate) fn gather(hook: Hook, started_ns: u64) -> Vec<Fact> {
         ("ephtrace.started_ns", Some(started_ns.to_string())),
         (KEY_HOOK, Some(hook.name().to_owned())),
         (KEY_KERNEL, kernel_release()),
-        ("ephtrace.hostname", read("/proc/sys/kernel/hostname")),
+        (KEY_HOST, read("/proc/sys/kernel/hostname")),
         ("ephtrace.boot_id", read("/proc/sys/kernel/random/boot_id")),
         ("ephtrace.sysctls", Some(Value::Object(sysctls).to_string())),
     ];

@@ -16,8 +16,9 @@ use super::{input::Input, reader::Next};
 use crate::{
     analyse::summary::RunContext,
     model::{Assignment, losses::Losses},
+    output,
     replay::{
-        self, Broken, Item,
+        self, Broken, Item, Meter,
         retries::Retries,
         sorting::{Reach, Sorting},
     },
@@ -25,6 +26,10 @@ use crate::{
 
 /// Longest time that an assignment out of a pipe waits for earlier ones: a person sees no delay.
 const HOLD: Duration = Duration::from_millis(200);
+
+/// Items between two looks at the clock for whoever waits: a look takes as long as a fortieth of an
+/// item.
+const TOLD_EVERY: u64 = 64;
 
 /// What to say when the file that a recording is sorted in fails.
 const NOT_SORTED: &str =
@@ -60,6 +65,16 @@ pub(crate) struct Replay<N> {
     first_broken: Option<Broken>,
     /// Told once an assignment was read: where there is none, one sentence says enough.
     untold: Vec<Broken>,
+    /// Items so far.
+    items: u64,
+    shown: Shown,
+}
+
+/// How far it is, for whoever waits.
+#[derive(Default)]
+struct Shown {
+    meter: Meter,
+    line: output::progress::Progress,
 }
 
 impl<N: Write> Replay<N> {
@@ -75,7 +90,15 @@ impl<N: Write> Replay<N> {
             broken: 0,
             first_broken: None,
             untold: Vec::new(),
+            items: 0,
+            shown: Shown::default(),
         }
+    }
+
+    /// Shows on a terminal how far it is, of so many bytes, if that is known.
+    #[must_use]
+    pub(crate) fn showing(self, meter: Meter, size: Option<u64>) -> Self {
+        Self { shown: Shown { meter, line: output::progress::Progress::new(size) }, ..self }
     }
 
     /// The recording itself.
@@ -205,12 +228,21 @@ impl<N: Write> Replay<N> {
 
     /// Reads one item. Returns how far it went if there is none.
     fn read(&mut self) -> Result<Option<Progress>> {
+        self.items += 1;
+        if self.items.is_multiple_of(TOLD_EVERY) {
+            self.shown.line.tick(self.shown.meter.bytes(), self.items);
+        }
         match self.input.next()? {
             Next::Item(item) => self.sort_in(item)?,
             Next::Later if self.is_held() => self.order.release().context(NOT_SORTED)?,
             Next::Later => return Ok(Some(Progress::Later)),
-            Next::End if self.order.is_empty() => return Ok(Some(Progress::End)),
-            Next::End => self.order.release().context(NOT_SORTED)?,
+            Next::End => {
+                self.shown.line.finish();
+                if self.order.is_empty() {
+                    return Ok(Some(Progress::End));
+                }
+                self.order.release().context(NOT_SORTED)?;
+            }
         }
         Ok(None)
     }
@@ -246,6 +278,7 @@ impl<N: Write> Replay<N> {
     /// Reports an unreadable item; it is skipped.
     fn tell(&mut self, broken: Broken) {
         self.broken += 1;
+        self.shown.line.clear();
         if self.has_read {
             replay::tell(&mut self.notices, &self.input.name(), self.broken, &broken);
         } else if self.broken <= replay::MAX_TOLD {

@@ -29,7 +29,7 @@ use crate::{
     analyse::{pattern::KernelRules, summary::BUSIEST},
     model::{Assignment, escape::shown},
     output::Sink,
-    replay::{self, sorting::Reach},
+    replay::{self, Meter, sorting::Reach},
 };
 
 /// Key of where the rows of a converted recording come from.
@@ -47,6 +47,7 @@ pub(crate) fn trace_recording(settings: &TraceSettings, from: &[PathBuf]) -> Res
 
 async fn run(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     let output = output::open(settings)?;
+    let (meter, size) = (Meter::default(), replay::size_of(from));
     let sandbox = sandbox::of(from);
     let record = settings.record.as_ref().map(|record| &record.path);
     match record.or(settings.output.as_ref()) {
@@ -59,9 +60,12 @@ async fn run(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     let reader = tokio::select! {
         biased;
         () = ends.wait() => return Ok(()),
-        reader = Reader::open(from, settings.max_memory) => reader?,
+        reader = Reader::open_metered(from, settings.max_memory, meter.clone()) => reader?,
     };
     let mut player = Player::new(settings, reader, output);
+    if writes_file(settings) {
+        player.replay = player.replay.showing(meter, size);
+    }
     let mut drain = interval(DRAIN_EVERY);
     drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looked = Instant::now();
@@ -218,6 +222,15 @@ impl Writing<'_> {
         let flushed = self.begun.as_mut().map_or(Ok(()), |begun| begun.stages.flush());
         flushed.with_context(|| self.failure.clone())
     }
+}
+
+/// Whether all goes to a file, so that a terminal has nothing to show but how far it is.
+fn writes_file(settings: &TraceSettings) -> bool {
+    let is_file = || {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        stdout.and_then(|stdout| File::from(stdout).metadata()).is_ok_and(|out| out.is_file())
+    };
+    settings.record.is_some() || settings.output.is_some() || is_file()
 }
 
 /// As many were written as were asked for.

@@ -1,6 +1,7 @@
 //! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
 
 mod array;
+mod beginning;
 pub mod budget;
 mod compressed;
 mod connections;
@@ -8,6 +9,7 @@ pub mod error;
 pub mod item;
 mod lines;
 pub mod logs;
+mod meter;
 mod named;
 mod names;
 pub mod ndjson;
@@ -34,6 +36,7 @@ pub use self::{
     recordings::Recordings,
 };
 pub(crate) use self::{
+    meter::{Meter, size_of},
     notices::{MAX_TOLD, tell, unreadable, without_assignments},
     recording::is_from,
     spool::prepare as prepare_spool,

@@ -11,31 +11,24 @@
 
 use std::{
     fs::{self, File, Metadata},
-    io::{self, BufRead, BufReader, Cursor, Read},
+    io::{self, BufRead, BufReader, Read},
     mem,
-    os::{
-        fd::AsFd as _,
-        unix::fs::{FileExt as _, MetadataExt as _},
-    },
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::Path,
 };
 
 use super::{
-    array::Objects,
+    beginning::{READ_BYTES, is_preface, one_a_line, with_magic},
     budget::{Account, MaxMemory},
     compressed::{Compression, SharedEnd},
     error::ReplayError,
     item::{Broken, Item},
     lines::Lines,
-    logs, named, names, ndjson, parquet, pcap,
+    logs,
+    meter::{Meter, Metered, stdin_metadata},
+    named, names, ndjson, parquet, pcap,
 };
-use crate::model::{LeftOut, escape::shown, losses::Losses};
-
-/// Bytes that are read from a file at once.
-const READ_BYTES: usize = 256 << 10;
-
-/// Enough of the beginning to tell the formats apart: each has as much.
-const MAGIC_BYTES: u64 = 4;
+use crate::model::{LeftOut, Provenance, escape::shown, losses::Losses};
 
 /// The formats of recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,24 +88,32 @@ impl Recording {
 
     /// Opens the file at `path`; `-` is standard input.
     pub fn open_within(path: &Path, max: MaxMemory) -> Result<Self, ReplayError> {
-        Self::open_sharing(path, &Account::new(max))
+        Self::open_sharing(path, &Account::new(max), &Meter::default())
     }
 
-    /// Opens the file at `path`, which shares the memory of `account` with others.
-    pub(super) fn open_sharing(path: &Path, account: &Account) -> Result<Self, ReplayError> {
+    /// Opens the file at `path`, which shares the memory of `account` with others, and whose bytes
+    /// are counted with theirs.
+    pub(super) fn open_sharing(
+        path: &Path,
+        account: &Account,
+        meter: &Meter,
+    ) -> Result<Self, ReplayError> {
+        let meter = meter.clone();
         if path.as_os_str() == "-" {
             let is_stream = !stdin_metadata().is_ok_and(|metadata| metadata.is_file());
-            let read = Self::from_reader("standard input", io::stdin())?;
+            let input = Metered { input: io::stdin(), meter };
+            let read = Self::from_reader("standard input", input)?;
             return Ok(Self { is_stream, ..read });
         }
         let name = shown(path).to_string();
         let file = File::open(path).and_then(refuse_directory);
         match file {
             Ok(file) if is_parquet(&file) => parquet::Reader::open(&name, path, file, account)
-                .map(|reader| Self::parquet(name, reader)),
+                .map(|reader| Self::parquet(name, reader.counted_by(meter))),
             Ok(file) => {
                 let is_stream = !file.metadata().is_ok_and(|metadata| metadata.is_file());
-                Ok(Self { is_stream, ..Self::from_reader(&name, file)? })
+                let input = Metered { input: file, meter };
+                Ok(Self { is_stream, ..Self::from_reader(&name, input)? })
             }
             Err(cause) => Err(ReplayError::Open { file: name, advice: advice(&cause), cause }),
         }
@@ -243,6 +244,15 @@ impl Recording {
         }
     }
 
+    /// Where it comes from, as far as it tells and was read.
+    pub fn provenance(&self) -> Provenance {
+        match &self.source {
+            Source::Parquet(reader) => reader.provenance(),
+            Source::Ndjson(reader) => Provenance::new(None, None, reader.tells_losses()),
+            Source::Pcap(_) | Source::Log(_) => Provenance::new(None, None, false),
+        }
+    }
+
     /// What is missing so far: what the recording itself says was lost, and what can't be read.
     pub fn losses(&self) -> Losses {
         let mut losses = match &self.source {
@@ -279,10 +289,6 @@ impl Iterator for Recording {
 pub(crate) fn is_from(path: &Path, other: &Metadata) -> bool {
     let metadata = if path.as_os_str() == "-" { stdin_metadata() } else { fs::metadata(path) };
     metadata.is_ok_and(|one| (one.dev(), one.ino()) == (other.dev(), other.ino()))
-}
-
-fn stdin_metadata() -> io::Result<Metadata> {
-    io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata())
 }
 
 /// On Linux a directory opens like a file and fails only when it is read.
@@ -322,26 +328,6 @@ fn packets(magic: &[u8]) -> Option<Format> {
     }
 }
 
-/// The objects of a JSON list one a line; anything else as it is.
-fn one_a_line(mut input: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
-    if input.fill_buf()?.trim_ascii_start().first() != Some(&b'[') {
-        return Ok(input);
-    }
-    // Conntrack has times in brackets.
-    if input.fill_buf()?.trim_ascii_start().get(1).is_some_and(u8::is_ascii_digit) {
-        return Ok(input);
-    }
-    Ok(Box::new(BufReader::with_capacity(READ_BYTES, Objects::new(input))))
-}
-
-/// True for a line before the contents: a comment, but those of Zeek that tell its columns, and the
-/// greeting of a tool of bcc.
-fn is_preface(line: &[u8]) -> bool {
-    let tells_columns = [b"#separator".as_slice(), b"#fields"];
-    line.starts_with(b"Tracing ")
-        || (line.starts_with(b"#") && !tells_columns.iter().any(|tag| line.starts_with(tag)))
-}
-
 /// By the first line: the log of a tool, or one JSON object a line.
 fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayError> {
     let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(READ_BYTES, input));
@@ -358,12 +344,4 @@ fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayErro
         Some(log) => (Format::Log, Source::Log(Box::new(logs::Reader::new(lines, log)))),
         None => (Format::Ndjson, Source::Ndjson(Box::new(ndjson::Reader::new(lines)))),
     })
-}
-
-/// The first bytes of an input, and all of it.
-fn with_magic(mut input: Box<dyn Read>) -> io::Result<(Vec<u8>, Box<dyn Read>)> {
-    let mut magic = Vec::new();
-    input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;
-    let all = Cursor::new(magic.clone()).chain(input);
-    Ok((magic, Box::new(all)))
 }

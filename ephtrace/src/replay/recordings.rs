@@ -10,13 +10,14 @@
 use std::path::PathBuf;
 
 use super::{
-    budget::MaxMemory,
+    budget::{Account, MaxMemory},
     error::ReplayError,
     item::Item,
+    meter::Meter,
     recording::{Format, Recording},
     several::{LISTED, Part, Several},
 };
-use crate::model::{LeftOut, losses::Losses};
+use crate::model::{LeftOut, Provenance, losses::Losses};
 
 /// One recording, or several.
 pub enum Recordings {
@@ -36,9 +37,18 @@ impl Recordings {
     /// Opens the files at `paths`, within that memory in all; `-` is standard input. Of several,
     /// those that can't be opened are left out and told by [`Recordings::unread`].
     pub fn open_within(paths: &[PathBuf], max: MaxMemory) -> Result<Self, ReplayError> {
+        Self::open_metered(paths, max, &Meter::default())
+    }
+
+    /// The same; `meter` counts the bytes that are read of them.
+    pub(crate) fn open_metered(
+        paths: &[PathBuf],
+        max: MaxMemory,
+        meter: &Meter,
+    ) -> Result<Self, ReplayError> {
         match paths {
-            [path] => Recording::open_within(path, max).map(Self::from),
-            several => Several::open(several, max).map(Self::Several),
+            [path] => Recording::open_sharing(path, &Account::new(max), meter).map(Self::from),
+            several => Several::open(several, max, meter).map(Self::Several),
         }
     }
 
@@ -145,6 +155,16 @@ impl Recordings {
                 several.parts.iter().all(is_same).then_some(first)
             }
         }
+    }
+
+    /// Where they come from, as far as they tell and were read.
+    pub fn provenance(&self) -> Provenance {
+        let several = match self {
+            Self::One(one) => return one.provenance(),
+            Self::Several(several) => several,
+        };
+        let all = several.abouts().map(|about| about.provenance);
+        all.reduce(Provenance::and).unwrap_or_default()
     }
 
     /// What is missing so far.

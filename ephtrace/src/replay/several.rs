@@ -11,9 +11,10 @@ use super::{
     budget::{Account, MaxMemory},
     error::ReplayError,
     item::{Broken, Item},
+    meter::Meter,
     recording::{Format, Recording},
 };
-use crate::model::{Assignment, LeftOut, losses::Losses};
+use crate::model::{Assignment, LeftOut, Provenance, losses::Losses};
 
 /// Files that are open at once. Each may hold a block of a capture, 16 MiB, and 32 MiB of what is
 /// compressed: together less than `--max-memory` has by default for recordings.
@@ -29,6 +30,7 @@ const MAX_BROKEN: usize = 64;
 pub struct Several {
     pub(super) parts: Vec<Part>,
     account: Account,
+    meter: Meter,
     /// Pieces that can't be read, to be told before anything else.
     broken: VecDeque<Item>,
     /// Files that can't be read, and why.
@@ -68,6 +70,7 @@ pub(super) struct About {
     pub(super) is_unordered: bool,
     pub(super) is_untimed: bool,
     pub(super) kernel_release: Option<String>,
+    pub(super) provenance: Provenance,
 }
 
 impl About {
@@ -83,6 +86,7 @@ impl About {
             is_unordered: recording.is_unordered(),
             is_untimed: recording.is_untimed(),
             kernel_release: recording.kernel_release().map(str::to_owned),
+            provenance: recording.provenance(),
         }
     }
 
@@ -106,14 +110,18 @@ impl Part {
 
 impl Several {
     /// Opens the files at `paths`, within that memory in all.
-    pub(super) fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self, ReplayError> {
-        let (parts, account) = (Vec::new(), Account::new(max));
+    pub(super) fn open(
+        paths: &[PathBuf],
+        max: MaxMemory,
+        meter: &Meter,
+    ) -> Result<Self, ReplayError> {
+        let (parts, account, meter) = (Vec::new(), Account::new(max), meter.clone());
         let (broken, unread) = (VecDeque::new(), Vec::new());
         let mut several =
-            Self { parts, account, broken, unread, is_stream: false, overlaps: false };
+            Self { parts, account, meter, broken, unread, is_stream: false, overlaps: false };
         let mut first_error = None;
         for path in paths {
-            match Recording::open_sharing(path, &several.account) {
+            match Recording::open_sharing(path, &several.account, &several.meter) {
                 Ok(recording) => several.look_into(path, recording),
                 Err(error) => {
                     several.unread.push(error.to_string());
@@ -220,7 +228,7 @@ impl Several {
         let Some(part) = self.parts.get_mut(at) else { return };
         part.state = State::Over;
         let path = part.path.clone();
-        let mut recording = match Recording::open_sharing(&path, &self.account) {
+        let mut recording = match Recording::open_sharing(&path, &self.account, &self.meter) {
             Ok(recording) => recording,
             Err(error) => return self.unread.push(error.to_string()),
         };

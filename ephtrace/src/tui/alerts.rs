@@ -10,6 +10,8 @@ const MAX_ALERTS: usize = 16;
 /// Something that is wrong, and when it was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Alert {
+    /// Its own, which it keeps while it is seen again.
+    pub(crate) serial: u32,
     pub(crate) severity: Severity,
     /// What, in one sentence.
     pub(crate) sentence: String,
@@ -21,12 +23,16 @@ pub(crate) struct Alert {
 
 /// All of them: the worst first, of equals that which was seen last.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Alerts(Vec<Alert>);
+pub(crate) struct Alerts {
+    all: Vec<Alert>,
+    next: u32,
+}
 
 impl Alerts {
     /// A finding, or one again.
     pub(crate) fn find(&mut self, finding: Finding, now_ns: u64) {
         self.put(Alert {
+            serial: 0,
             severity: finding.severity,
             sentence: finding.sentence.clone(),
             finding: Some(finding),
@@ -36,19 +42,26 @@ impl Alerts {
 
     /// What the tracer has to say of itself.
     pub(crate) fn tell(&mut self, sentence: String, now_ns: u64) {
-        self.put(Alert { severity: Severity::Warning, sentence, finding: None, last_ns: now_ns });
+        let severity = Severity::Warning;
+        self.put(Alert { serial: 0, severity, sentence, finding: None, last_ns: now_ns });
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> &[Alert] {
-        &self.0
+        &self.all
     }
 
     fn put(&mut self, alert: Alert) {
-        self.0.retain(|known| known.sentence != alert.sentence);
-        self.0.push(alert);
-        self.0.sort_by_key(|alert| (alert.severity, Reverse(alert.last_ns)));
-        self.0.truncate(MAX_ALERTS);
+        let known = self.all.iter().position(|known| known.sentence == alert.sentence);
+        let serial = if let Some(at) = known {
+            self.all.remove(at).serial
+        } else {
+            self.next = self.next.wrapping_add(1);
+            self.next
+        };
+        self.all.push(Alert { serial, ..alert });
+        self.all.sort_by_key(|alert| (alert.severity, Reverse(alert.last_ns)));
+        self.all.truncate(MAX_ALERTS);
     }
 }
 

@@ -108,10 +108,20 @@ impl State {
         self.show(Panel::ALL[(at + by) % Panel::ALL.len()]);
     }
 
-    /// Into what the cursor is on: a destination, the destination of a failure, those of a process.
+    /// Into what the cursor is on: a destination, the destination of a failure, those of a process,
+    /// an alert.
     fn enter(&mut self) {
-        if self.page.is_some() {
-            return;
+        match self.page {
+            Some(Page::Alerts) => {
+                let alert = self.seen().alerts.all().get(self.alert_cursor());
+                if let Some(serial) = alert.map(|alert| alert.serial) {
+                    self.alert = Some(serial);
+                    self.open(Page::Alert(serial));
+                }
+                return;
+            }
+            Some(_) => return,
+            None => {}
         }
         let at = self.cursor();
         match self.panel {
@@ -139,10 +149,12 @@ impl State {
         }
     }
 
-    /// Out of a page, then out of filters, then to where the cursor was at first.
+    /// Out of a page, from an alert to the list of all, then out of filters, then to where the
+    /// cursor was at first.
     fn back(&mut self) {
-        if self.page.take().is_some() {
+        if let Some(page) = self.page.take() {
             self.scroll = 0;
+            self.page = matches!(page, Page::Alert(_)).then_some(Page::Alerts);
         } else if !self.filter.is_empty() || self.failed_only {
             (self.filter, self.failed_only) = (Filter::default(), false);
         } else {
@@ -163,6 +175,12 @@ impl State {
         };
         let moved =
             |from: usize| if back { from.saturating_sub(by) } else { from.saturating_add(by) };
+        if self.page == Some(Page::Alerts) {
+            let alerts = self.seen().alerts.all();
+            let to = moved(self.alert_cursor()).min(alerts.len().saturating_sub(1));
+            self.alert = alerts.get(to).map(|alert| alert.serial);
+            return;
+        }
         if self.page.is_some() || self.panel == Panel::Plots {
             let to = moved(usize::from(self.scroll)).min(usize::from(self.drawn.last));
             self.scroll = u16::try_from(to).unwrap_or(u16::MAX);

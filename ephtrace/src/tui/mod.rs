@@ -27,7 +27,7 @@ mod timeline;
 mod view_model;
 
 pub use self::{
-    draw::{MIN_HEIGHT, MIN_WIDTH, draw},
+    draw::{HELP, MIN_HEIGHT, MIN_WIDTH, draw},
     keys::Key,
     live_sink::{LiveSink, Shared},
     rows::InUse,

@@ -35,6 +35,8 @@ pub struct About {
     pub zone: jiff::tz::TimeZone,
     /// Whether there are colours.
     pub colour: bool,
+    /// Whether the locale has UTF-8; else all is drawn with ASCII.
+    pub utf8: bool,
 }
 
 /// What the view is told.
@@ -101,6 +103,8 @@ impl Panel {
 pub(crate) enum Page {
     Help,
     Alerts,
+    /// One alert, whole, by its serial.
+    Alert(u32),
     Destination(LaneKey),
 }
 
@@ -121,6 +125,8 @@ pub struct State {
     pub(crate) scroll: u16,
     /// The destination that the cursor is on; it goes where that goes.
     pub(crate) selected: Option<LaneKey>,
+    /// The alert that the cursor is on in their list, by its serial.
+    pub(crate) alert: Option<u32>,
     /// The line of the other lists that it is on.
     pub(crate) cursor: usize,
     pub(crate) drawn: Drawn,
@@ -144,6 +150,7 @@ impl State {
             ended: false,
             scroll: 0,
             selected: None,
+            alert: None,
             cursor: 0,
             drawn: Drawn::default(),
             changed: true,
@@ -290,6 +297,12 @@ impl State {
             Panel::Destinations => self.cursor_in(&self.destinations()),
             _ => self.cursor_of(self.count()),
         }
+    }
+
+    /// The alert that the cursor is on.
+    pub(crate) fn alert_cursor(&self) -> usize {
+        let alerts = self.seen().alerts.all();
+        alerts.iter().position(|alert| Some(alert.serial) == self.alert).unwrap_or(0)
     }
 
     /// The same among the destinations that are shown.

@@ -31,7 +31,7 @@ use super::{
     keys::Key,
     state::{Drawn, Input, State},
 };
-use crate::output::screen::wants_colour;
+use crate::output::screen::{shows_utf8, wants_colour};
 
 /// Keys that are taken at once, so that pasted text does not stop the rest.
 const MAX_KEYS: usize = 64;
@@ -63,9 +63,19 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Whether standard output can show a view.
+    /// Whether standard output is a terminal.
     pub fn is_there() -> bool {
-        io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        io::stdout().is_terminal()
+    }
+
+    /// Whether that terminal says that it can't move its cursor, which a view takes.
+    pub fn is_dumb() -> bool {
+        std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+    }
+
+    /// Whether it shows UTF-8, by the locale.
+    pub fn has_utf8() -> bool {
+        shows_utf8()
     }
 
     /// Whether it has colours and the user wants them.

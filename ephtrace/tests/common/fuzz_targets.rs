@@ -166,6 +166,7 @@ fn top(bytes: &[u8]) {
         now_ns: 0,
         zone: TimeZone::UTC,
         colour: true,
+        utf8: true,
     };
     let mut state = State::new(about);
     let Some(recording) = recording(rest) else { return };

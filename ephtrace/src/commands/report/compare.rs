@@ -10,25 +10,33 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::reading::{Report, read_in_order};
+use super::{
+    page,
+    reading::{Report, read_in_order},
+};
 use crate::{
     analyse::comparison::{Comparison, Run, compare},
     cli::ReportArgs,
     commands::settings::{build_recorded_filter, parse},
     model::{Assignment, filter::Filter},
-    output::{Kind, Paper, tables, write_object},
+    output::{Kind, Paper, PendingFile, page::ComparisonPage, tables, write_object},
     pipeline::sandbox,
     replay::MaxMemory,
 };
 
-/// Reads both recordings, and writes what has changed to standard output.
+/// Reads both recordings, and writes what has changed to standard output, or as a page to a file.
 pub(super) fn run(args: &ReportArgs, before: &PathBuf, after: &PathBuf) -> Result<ExitCode> {
     let max = parse::max_memory(&args.read)?;
     let filter = build_recorded_filter(&args.filter)?;
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
+    let page = args.html.as_ref().map(|path| open_page(args, path)).transpose()?;
     let before = read_alone((slice::from_ref(before), max), filter.as_ref())?;
     let after = read_alone((slice::from_ref(after), max), filter.as_ref())?;
     let both = comparison(&before, &after);
+    if let Some((path, target)) = page {
+        page::put(target, path, &render(&both, [&before, &after]))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut text = Vec::new();
     if args.json {
         write_object(&mut text, Kind::Comparison, &both)?;
@@ -41,6 +49,21 @@ pub(super) fn run(args: &ReportArgs, before: &PathBuf, after: &PathBuf) -> Resul
     out.write_all(&text)?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file for the page, or `None` for standard output: a path that can't be written to is told
+/// before minutes of reading.
+fn open_page<'a>(
+    args: &ReportArgs,
+    path: &'a PathBuf,
+) -> Result<(&'a PathBuf, Option<PendingFile>)> {
+    let mode = args.mode.as_ref().map(|text| parse::mode("--mode", text)).transpose()?;
+    Ok((path, page::open(path, mode, &args.compare)?))
+}
+
+/// The page.
+pub(super) fn render(both: &Comparison, reports: [&Report; 2]) -> String {
+    ComparisonPage { both, sources: reports.map(Report::as_source) }.render()
 }
 
 /// Both side by side.

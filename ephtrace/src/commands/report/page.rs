@@ -14,7 +14,7 @@ use crate::{
     model::{Assignment, escape::shown, filter::Filter},
     output::{PendingFile, page::Page},
     pipeline::sandbox,
-    replay::{self, MaxMemory, Recording, sorting::Reach},
+    replay::{self, MaxMemory, Meter, Recording, sorting::Reach},
 };
 
 /// Reads the recordings at `from`, within that memory, and writes the page to `path`, a new file
@@ -32,40 +32,43 @@ pub(super) fn write(
     if let Some(why) = report.instead {
         bail!(why);
     }
-    let page = render(&report, &charts);
-    let failed = || format!("can't write {}", shown(&path));
-    if let Some(prepared) = target {
-        prepared.put(page.as_bytes()).with_context(failed)?;
-    } else {
-        let mut out = io::stdout().lock();
-        out.write_all(page.as_bytes())?;
-        out.flush()?;
-    }
+    put(target, path, &render(&report, &charts))?;
     report.unread.map_or(Ok(()), |why| Err(anyhow!(why)))
+}
+
+/// Writes `page` to the file that was opened at `path`, or to standard output.
+pub(super) fn put(target: Option<PendingFile>, path: &Path, page: &str) -> Result<()> {
+    if let Some(prepared) = target {
+        return prepared
+            .put(page.as_bytes())
+            .with_context(|| format!("can't write {}", shown(&path)));
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(page.as_bytes())?;
+    out.flush()?;
+    Ok(())
 }
 
 /// The page of `recording`, read once; what can't be read is said on `notices`.
 pub fn page_of(recording: Recording, notices: &mut impl Write) -> Result<String> {
     let mut charts = Charts::default();
     let watch = |assignment: &Assignment| charts.observe(assignment);
-    let report = read_with(recording.into(), Reach::Automatic, None, notices, watch)?;
+    let how = (Reach::Automatic, Meter::default(), None);
+    let report = read_with(recording.into(), how, None, notices, watch)?;
     Ok(render(&report, &charts))
 }
 
 /// The page.
 pub(super) fn render(report: &Report, charts: &Charts) -> String {
-    let page = Page {
-        source: &report.source,
-        format: report.format,
-        left_out: report.left_out,
-        summary: &report.summary,
-        charts,
-    };
-    page.render()
+    Page { source: report.as_source(), left_out: report.left_out, charts }.render()
 }
 
 /// The file at `path`, as it is: what is in it is overwritten only once the page is there.
-fn open(path: &Path, mode: Option<u32>, from: &[PathBuf]) -> Result<Option<PendingFile>> {
+pub(super) fn open(
+    path: &Path,
+    mode: Option<u32>,
+    from: &[PathBuf],
+) -> Result<Option<PendingFile>> {
     if path.as_os_str() == "-" {
         return Ok(None);
     }

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
-    model::{Assignment, LeftOut, filter::Filter},
-    output::{Kind, Paper, Screen, Watch, printable, summary::words, write_object},
+    model::{Assignment, HooksSeen, LeftOut, Provenance, filter::Filter},
+    output::{Kind, Paper, Screen, Watch, page::Source, printable, summary::words, write_object},
     pipeline::{input::Input, replay::Replay, stages::Stages},
-    replay::{MaxMemory, Recording, Recordings, sorting::Reach},
+    replay::{self, MaxMemory, Meter, Recording, Recordings, sorting::Reach},
 };
 
 /// What is said of a recording.
@@ -32,6 +32,8 @@ pub struct Report {
     pub unread: Option<String>,
     /// Notes on how it was read, one sentence each.
     pub notes: Vec<String>,
+    /// Where it comes from.
+    pub provenance: Provenance,
     /// The packets of a capture, and those that were left out.
     #[serde(flatten)]
     pub left_out: LeftOut,
@@ -60,6 +62,12 @@ impl Report {
         lines.into_iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 
+    /// What a page begins with.
+    pub(super) fn as_source(&self) -> Source<'_> {
+        let Self { source, format, provenance, summary, .. } = self;
+        Source { name: source, format, provenance, summary }
+    }
+
     /// One JSON object.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         write_object(out, Kind::Report, self)
@@ -68,33 +76,43 @@ impl Report {
 
 /// Reads all of `recording`; what can't be read is said on `notices`.
 pub fn read(recording: Recording, notices: &mut impl Write) -> Result<Report> {
-    read_with(recording.into(), Reach::Automatic, None, notices, |_| ())
+    let how = (Reach::Automatic, Meter::default(), None);
+    read_with(recording.into(), how, None, notices, |_| ())
 }
 
 /// The same of the assignments that `filter` keeps; `watch` sees each of them, its `step` set.
 pub(super) fn read_with(
     recording: Recordings,
-    reach: Reach,
+    (reach, meter, size): (Reach, Meter, Option<u64>),
     filter: Option<Filter>,
     notices: &mut impl Write,
-    watch: impl FnMut(&Assignment),
+    mut watch: impl FnMut(&Assignment),
 ) -> Result<Report> {
-    let mut replay = Replay::new(Input::Direct(recording), reach, notices);
+    let mut replay = Replay::new(Input::Direct(recording), reach, notices).showing(meter, size);
     let rules = replay.input().kernel_rules();
-    let mut stages = Stages::new(None, filter, Watch(watch)).knowing(rules);
+    let mut hooks = HooksSeen::default();
+    let observe = |assignment: &Assignment| {
+        hooks.note(assignment.hook);
+        watch(assignment);
+    };
+    let mut stages = Stages::new(None, filter, Watch(observe)).knowing(rules);
     replay.advance(u64::MAX, usize::MAX, |assignment| {
         stages.take(assignment)?;
         Ok(true)
     })?;
     let input = replay.input();
+    let summary = stages.summary(None, MAX_DESTINATIONS, replay.circumstances());
+    drop(stages);
+    let provenance = Provenance { hook_names: hooks.names(), ..input.provenance() };
     Ok(Report {
         source: input.name(),
         format: input.format().as_str(),
         instead: replay.useless(),
         unread: replay.unread(),
         notes: input.notes(),
+        provenance,
         left_out: input.left_out(),
-        summary: stages.summary(None, MAX_DESTINATIONS, replay.circumstances()),
+        summary,
     })
 }
 
@@ -107,11 +125,13 @@ pub(super) fn read_in_order<O: Default>(
     notices: &mut impl Write,
     observe: impl Fn(&mut O, &Assignment),
 ) -> Result<(Report, O)> {
-    let recording = Recordings::open_within(paths, max)?;
+    let (meter, size) = (Meter::default(), replay::size_of(paths));
+    let recording = Recordings::open_metered(paths, max, &meter)?;
     let is_file = !recording.is_stream() && paths.iter().all(|path| path.as_os_str() != "-");
     let mut seen = O::default();
     let watch = |assignment: &Assignment| observe(&mut seen, assignment);
-    let report = read_with(recording, Reach::Automatic, filter.cloned(), notices, watch)?;
+    let report =
+        read_with(recording, (Reach::Automatic, meter, size), filter.cloned(), notices, watch)?;
     if report.summary.disordered == 0 || !is_file {
         return Ok((report, seen));
     }
@@ -119,9 +139,10 @@ pub(super) fn read_in_order<O: Default>(
     let watch = |assignment: &Assignment| observe(&mut seen, assignment);
     // What can't be read was said already.
     let nowhere = &mut io::sink();
+    let meter = Meter::default();
     let again = read_with(
-        Recordings::open_within(paths, max)?,
-        Reach::Whole,
+        Recordings::open_metered(paths, max, &meter)?,
+        (Reach::Whole, meter, size),
         filter.cloned(),
         nowhere,
         watch,

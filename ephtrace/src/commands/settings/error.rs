@@ -23,11 +23,14 @@ pub enum UsageError {
     #[error(transparent)]
     TooMany(#[from] TooManyValues),
     /// There is no terminal to draw on.
-    #[error(
-        "top needs a terminal: stdout is not a TTY, or TERM is 'dumb'; `ephtrace trace` writes \
-         lines instead"
-    )]
+    #[error("top needs a terminal, and stdout is not a TTY; `ephtrace trace` writes lines instead")]
     NoTerminal,
+    /// There is one that can't move its cursor.
+    #[error(
+        "top can't draw on this terminal: TERM is 'dumb'; set TERM to what the terminal is, such \
+         as xterm-256color, or use `ephtrace trace`, which writes lines instead"
+    )]
+    DumbTerminal,
     /// A name stands for nothing on this machine.
     #[error("invalid value '{}' for '{flag}': {}; {advice}", escape(name), escape(reason))]
     Unknown {

@@ -1,43 +1,35 @@
-//! A report as one page of HTML: verdict and findings first, then charts, then tables.
+//! A report as one page of HTML: what was traced, findings and verdict first, then charts, then
+//! tables.
 //!
 //! ```text
-//! Summary, findings ─→ tables ───────────────────────────┐
-//! Charts ─┬ few, last ─→ marks ────┐                     ├─→ one file
+//! Summary, findings ─→ overview, findings, hosts, tables ┐
+//! Charts ─┬ few, last ─→ marks ────┐                     ├─→ sheet: one file
 //!         ├ many ─→ density ───────┴→ scatter ─┐         │
 //!         └ counts ─→ bars, failures ──────────┴→ plot ──┘
 //! ```
-//!
-//! The page loads nothing, and its policy (`Content-Security-Policy`) forbids it to. Charts are SVG
-//! drawn here; the script only zooms and shows tooltips, and everything is there without it. `maud`
-//! escapes every text.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::{
-    bars, failures, hues::ColorAssignment, plot::Plot, scatter, tables, text::escape_for_terminal,
+    bars, failures, findings, hosts,
+    hues::ColorAssignment,
+    overview::{self, Source},
+    plot::Plot,
+    scatter, sheet, tables,
+    text::escape_for_terminal,
 };
 use crate::{
-    analyse::{charts::Charts, findings::Finding, summary::Summary},
+    analyse::{charts::Charts, summary::Summary},
     model::LeftOut,
 };
 
-const STYLE: &str = include_str!("style.css");
-pub(super) const SCRIPT: &str = include_str!("script.js");
-
-/// SHA-256 of [`SCRIPT`], in base 64: the policy allows this script and no other. A test says what
-/// it has to be.
-pub(super) const SCRIPT_HASH: &str = "zy3rK2B6Jrpn+eU+Dk5HON1eMriK39BJYQX9JOOdLg0=";
-
 /// What a page is made of.
+#[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
-    /// What the recording is called.
-    pub source: &'a str,
-    /// Its format.
-    pub format: &'a str,
+    /// The recording, with the run in numbers and verdicts.
+    pub source: Source<'a>,
     /// The packets that were left out.
     pub left_out: LeftOut,
-    /// The run in numbers and verdicts.
-    pub summary: &'a Summary,
     /// What charts are drawn from.
     pub charts: &'a Charts,
 }
@@ -45,54 +37,34 @@ pub struct Page<'a> {
 impl Page<'_> {
     /// The whole file.
     pub fn render(&self) -> String {
-        let title = format!("Ephemeral ports: {}", escape_for_terminal(self.source));
-        html! {
-            (DOCTYPE)
-            html lang="en" {
-                (head(&title))
-                body { (self.body(&title)) }
-            }
-        }
-        .into_string()
+        let title = format!("Ephemeral ports: {}", escape_for_terminal(self.source.name));
+        sheet::render(&title, &self.body(&title))
     }
 
     fn body(&self, title: &str) -> Markup {
-        let Self { source, format, left_out, summary, charts } = *self;
-        let hues = ColorAssignment::of(charts);
-        let charts = plots(summary, charts, &hues);
+        let Self { source, left_out, charts } = *self;
+        let summary = source.summary;
         html! {
-            a.skip href="#verdict" { "Skip to the verdict" }
+            a.skip href="#findings" { "Skip to the findings" }
             header {
                 h1 { (title) }
-                nav aria-label="Contents" {
-                    a href="#verdict" { "Verdict" } a href="#findings" { "Findings" }
-                    a href="#charts" { "Charts" } a href="#destinations" { "Destinations" }
-                    a href="#processes" { "Processes" } a href="#recording" { "Recording" }
-                }
+                (overview::top(source))
+                (overview::numbers(summary))
+                (contents(summary.hosts.known > 1))
             }
             main {
+                section #findings aria-labelledby="findings-title" {
+                    h2 #findings-title { "Findings" }
+                    (findings::list(&summary.findings))
+                    (tables::reuse(summary))
+                }
                 section #verdict aria-labelledby="verdict-title" {
                     h2 #verdict-title { "Verdict" }
                     (tables::verdict(summary))
-                    (tables::numbers(summary))
                     (tables::origins(summary))
-                    (tables::hosts(summary))
                 }
-                section #findings aria-labelledby="findings-title" {
-                    h2 #findings-title { "Findings" }
-                    (list(&summary.findings))
-                    (tables::reuse(summary))
-                }
-                section #charts aria-labelledby="charts-title" {
-                    h2 #charts-title { "Charts" }
-                    // For the script to show.
-                    p.howto hidden { "To zoom, drag across a chart, pinch, or use Ctrl and the \
-                                      wheel; Shift-drag to move; double-click to reset. Keyboard: \
-                                      +, −, arrows, 0." }
-                    (hues.legend())
-                    div.charts { @for plot in &charts.drawn { (plot.render()) } }
-                    @for line in &charts.missing { p.missing { (line) } }
-                }
+                (hosts::section(summary))
+                (drawn(summary, charts))
                 section #destinations aria-labelledby="destinations-title" {
                     h2 #destinations-title { "Destinations" }
                     (tables::destinations(summary))
@@ -105,47 +77,37 @@ impl Page<'_> {
                 }
                 section #recording aria-labelledby="recording-title" {
                     h2 #recording-title { "Recording" }
-                    (tables::origin_of(source, format, left_out, summary))
+                    (overview::reading(left_out, summary))
                 }
             }
-            script { (PreEscaped(SCRIPT)) }
         }
     }
 }
 
-fn head(title: &str) -> Markup {
-    let policy = format!(
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src \
-         'sha256-{SCRIPT_HASH}'; base-uri 'none'; form-action 'none'"
-    );
+fn contents(has_hosts: bool) -> Markup {
     html! {
-        head {
-            meta charset="utf-8";
-            meta http-equiv="Content-Security-Policy" content=(policy);
-            meta name="viewport" content="width=device-width, initial-scale=1";
-            meta name="color-scheme" content="light dark";
-            // An empty one, or browsers ask the server for it.
-            link rel="icon" href="data:,";
-            title { (title) }
-            style { (PreEscaped(STYLE)) }
+        nav aria-label="Contents" {
+            a href="#findings" { "Findings" } a href="#verdict" { "Verdict" }
+            @if has_hosts { a href="#hosts" { "Hosts" } }
+            a href="#charts" { "Charts" } a href="#destinations" { "Destinations" }
+            a href="#processes" { "Processes" } a href="#recording" { "Recording" }
         }
     }
 }
 
-fn list(findings: &[Finding]) -> Markup {
+fn drawn(summary: &Summary, charts: &Charts) -> Markup {
+    let hues = ColorAssignment::of(charts);
+    let charts = plots(summary, charts, &hues);
     html! {
-        @if findings.is_empty() { p { "Nothing stands out." } }
-        @else {
-            ul.findings {
-                @for Finding { severity, sentence, evidence, remedies, .. } in findings {
-                    // As it is: it may begin with the name of a process.
-                    li class=(severity) {
-                        strong { (severity) } " " (escape_for_terminal(sentence))
-                        @if !evidence.is_empty() { p { (escape_for_terminal(evidence)) } }
-                        @for remedy in remedies { p.remedy { (escape_for_terminal(remedy)) } }
-                    }
-                }
-            }
+        section #charts aria-labelledby="charts-title" {
+            h2 #charts-title { "Charts" }
+            // For the script to show.
+            p.howto hidden { "To zoom, drag across a chart, pinch, or use Ctrl and the wheel; \
+                              Shift-drag to move; double-click to reset. Keyboard: +, −, \
+                              arrows, 0." }
+            (hues.legend())
+            div.charts { @for plot in &charts.drawn { (plot.render()) } }
+            @for line in &charts.missing { p.missing { (line) } }
         }
     }
 }

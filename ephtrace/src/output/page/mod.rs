@@ -1,14 +1,19 @@
-//! A report as one page of HTML.
+//! A report, or the comparison of two, as one page of HTML.
 
 mod bars;
+mod comparison;
 mod density;
 mod document;
 mod failures;
+mod findings;
+mod hosts;
 mod hues;
 mod marks;
+mod overview;
 mod plot;
 mod scale;
 mod scatter;
+mod sheet;
 mod slices;
 mod tables;
 #[cfg(test)]
@@ -16,4 +21,4 @@ mod tests;
 mod text;
 mod time;
 
-pub use self::document::Page;
+pub use self::{comparison::ComparisonPage, document::Page, overview::Source};

@@ -1,5 +1,5 @@
 "use strict";
-// Zoom and tooltips. The page says all of it without this script, too.
+// Zoom, tooltips, copying of commands. The page says all of it without this script, too.
 // A view is [left, top, width, height] in shares of the drawing, 0 to 1.
 const WIDTH = 1000, HEIGHT = 500, DEEPEST = 1 / 2000;
 
@@ -180,12 +180,37 @@ function chart(plot) {
   });
   const tools = document.createElement("div");
   tools.className = "tools";
-  for (const [text, name, act] of [["+", "Zoom in", keys["+"]], ["−", "Zoom out", keys["-"]], ["Reset", "Show all", keys[0]]]) {
+  for (const [text, name, act] of [["+", "Zoom in", keys["+"]], ["−", "Zoom out", keys["-"]], ["Reset", "Reset to show all", keys[0]]]) {
     const button = document.createElement("button");
     button.type = "button"; button.textContent = text; button.title = button.ariaLabel = name;
     button.addEventListener("click", act); tools.append(button);
   }
   plot.prepend(tools);
 }
+
+// A page out of a file or over plain HTTP may have no clipboard: then the selection is copied.
+async function copied(code) {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    return true;
+  } catch {
+    const selection = getSelection();
+    selection.selectAllChildren(code);
+    return document.execCommand("copy");
+  }
+}
+const told = document.createElement("p");
+told.className = "told"; told.setAttribute("role", "status"); document.body.append(told);
+document.querySelectorAll(".command").forEach((code) => {
+  const button = document.createElement("button");
+  button.type = "button"; button.className = "copy"; button.textContent = "Copy";
+  button.setAttribute("aria-label", "Copy: " + code.textContent);
+  button.addEventListener("click", async () => {
+    const is = await copied(code);
+    button.textContent = is ? "Copied" : "Selected"; told.textContent = is ? "Copied" : "Selected; copy it by Ctrl+C";
+    setTimeout(() => { button.textContent = "Copy"; told.textContent = ""; }, 2000);
+  });
+  code.after(" ", button);
+});
 document.querySelectorAll(".plot").forEach(chart);
-document.querySelector(".howto").hidden = false;
+document.querySelectorAll(".howto").forEach((text) => { text.hidden = false; });

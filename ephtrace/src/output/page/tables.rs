@@ -1,5 +1,4 @@
-//! What a page says in words and tables: numbers, verdicts, destinations, processes, what it was
-//! made from.
+//! What a page says in words and tables: verdicts, destinations, processes.
 
 use maud::{Markup, html};
 
@@ -11,20 +10,17 @@ use crate::{
     analyse::{
         pattern::{Verdict, percent},
         real,
-        summary::{DestinationSummary, HostsSummary, ProcessSummary, Summary},
+        summary::{DestinationSummary, ProcessSummary, Summary},
     },
-    model::{LeftOut, Origin, Protocol, errno_name},
+    model::{Origin, Protocol, errno_name},
     output::{
         human_duration::HumanDuration,
-        summary::words::{USUAL, host_word, word},
+        summary::words::{USUAL, word},
     },
 };
 
 /// So many destinations have a row; the others are counted.
 const DESTINATIONS: usize = 30;
-
-/// Likewise hosts.
-const HOSTS: usize = 20;
 
 /// Likewise processes.
 const PROCESSES: usize = 20;
@@ -34,36 +30,6 @@ pub(super) fn errno(errno: Option<u16>) -> String {
     match errno {
         None => "without errno".to_owned(),
         Some(errno) => errno_name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned),
-    }
-}
-
-/// The run in numbers.
-pub(super) fn numbers(summary: &Summary) -> Markup {
-    let Summary { assignments, failures, destinations_known, .. } = summary;
-    let ns = |ns: u64| Unit::Nanoseconds.label(real(ns));
-    html! {
-        dl.numbers {
-            div { dt { "Assignments" } dd { (count(*assignments)) } }
-            div { dt { "Failed" } dd { (count(*failures)) } }
-            div {
-                dt { "Duration" }
-                dd {
-                    (HumanDuration(summary.duration_ns))
-                    small { (format!("{:.1}/s", summary.per_second)) }
-                }
-            }
-            div { dt { "Destinations" } dd { (count(*destinations_known)) } }
-            @if let Some(latency) = summary.latency {
-                div {
-                    dt { "Port search latency" }
-                    dd {
-                        (ns(latency.p50_ns))
-                        small { "p99 " (ns(latency.p99_ns)) ", max " (ns(latency.max_ns)) }
-                    }
-                }
-            }
-            div { dt { "Lost" } dd { (count(summary.losses.total())) } }
-        }
     }
 }
 
@@ -120,34 +86,6 @@ pub(super) fn origins(summary: &Summary) -> Markup {
     }
 }
 
-/// Verdicts by host, if there is more than one.
-pub(super) fn hosts(summary: &Summary) -> Markup {
-    let HostsSummary { known, evicted, busiest: all, .. } = &summary.hosts;
-    let listed = &all[..all.len().min(HOSTS)];
-    html! {
-        @if *known > 1 {
-            div.scroll { table {
-                caption { "Hosts: " (busiest(listed.len(), *known, *evicted)) }
-                thead {
-                    tr {
-                        th scope="col" { "Host" } th scope="col" { "Assignments" }
-                        th scope="col" { "Failed" } th.text scope="col" { "Verdict" }
-                    }
-                }
-                tbody {
-                    @for one in listed {
-                        tr {
-                            th scope="row" { (one.name()) } td { (count(one.assignments)) }
-                            td { (count(one.failures)) }
-                            td.text { code { (host_word(&one.verdict)) } }
-                        }
-                    }
-                }
-            } }
-        }
-    }
-}
-
 /// The busiest destinations.
 pub(super) fn destinations(summary: &Summary) -> Markup {
     let listed = &summary.destinations[..summary.destinations.len().min(DESTINATIONS)];
@@ -191,7 +129,7 @@ pub(super) fn destinations(summary: &Summary) -> Markup {
 }
 
 /// How many of how many are listed.
-fn busiest(listed: usize, known: u64, evicted: u64) -> String {
+pub(super) fn busiest(listed: usize, known: u64, evicted: u64) -> String {
     let listed = listed as u64;
     if listed == known && evicted == 0 {
         return format!("All {}, busiest first", count(known));
@@ -261,12 +199,12 @@ pub(super) fn processes(summary: &Summary) -> Markup {
     }
 }
 
-fn at_least(complete: bool) -> &'static str {
+pub(super) fn at_least(complete: bool) -> &'static str {
     if complete { "" } else { ">" }
 }
 
 /// A bar behind a number, for the eye alone: the number says the same.
-fn meter(part: u64, most: u64) -> Markup {
+pub(super) fn meter(part: u64, most: u64) -> Markup {
     let share = real(part) / real(most.max(1)) * 100.0;
     html! { i aria-hidden="true" style=(format!("width:{share:.1}%")) {} }
 }
@@ -292,45 +230,6 @@ pub(super) fn reuse(summary: &Summary) -> Markup {
                 " " (count(reuse.forgotten)) " uses were evicted, so up to that many reuses may \
                                               be missing."
             }
-        }
-    }
-}
-
-/// Where it all comes from.
-pub(super) fn origin_of(
-    source: &str,
-    format: &str,
-    left_out: LeftOut,
-    summary: &Summary,
-) -> Markup {
-    let time = |ns: Option<u64>| ns.map_or("–".to_owned(), super::time::utc);
-    html! {
-        dl.about {
-            dt { "Recording" } dd { (escape_for_terminal(source)) ", " (format) }
-            dt { "First assignment" } dd { (time(summary.first_ns)) }
-            dt { "Last assignment" } dd { (time(summary.last_ns)) }
-            @if let Some(hook) = summary.hook { dt { "Hook" } dd { (hook.name()) } }
-            @if summary.explicit > 0 {
-                dt { "Ports chosen by the program" }
-                dd { (count(summary.explicit)) ", which get no verdict" }
-            }
-            @for line in left_out.lines() { dt { "Packets" } dd { (line) } }
-            @if summary.retried > 0 {
-                dt { "Rows not counted" }
-                dd { (count(summary.retried)) ", because they repeat a connect from the same port" }
-            }
-            @if summary.disordered > 0 {
-                dt { "Out of order" }
-                dd { (count(summary.disordered)) ", too late to be sorted" }
-            }
-            dt { "Lost" }
-            dd {
-                (count(summary.losses.total())) " events"
-                @for (stage, n) in summary.losses.stages().into_iter().filter(|(_, n)| *n > 0) {
-                    ", " (count(n)) " " (stage)
-                }
-            }
-            dt { "Written by" } dd { "ephtrace " (env!("CARGO_PKG_VERSION")) }
         }
     }
 }

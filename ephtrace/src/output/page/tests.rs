@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    document::{SCRIPT, SCRIPT_HASH},
+    sheet::{SCRIPT, SCRIPT_HASH},
     *,
 };
 use crate::{
@@ -17,7 +17,10 @@ use crate::{
         summary::{RunContext, Summary},
         tally::Tally,
     },
-    model::{Assignment, Comm, FlowKey, LeftOut, Origin, Protocol, RangeInForce, losses::Losses},
+    model::{
+        Assignment, Comm, FlowKey, LeftOut, Origin, Protocol, Provenance, RangeInForce,
+        losses::Losses,
+    },
 };
 
 const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
@@ -66,10 +69,18 @@ fn made_of(events: impl IntoIterator<Item = Assignment>) -> (Summary, Charts) {
 
 fn page_called(source: &str, events: impl IntoIterator<Item = Assignment>) -> String {
     let (summary, charts) = made_of(events);
-    let format = "ndjson";
-    let page =
-        Page { source, format, left_out: LeftOut::default(), summary: &summary, charts: &charts };
-    page.render()
+    render(source, &summary, &charts)
+}
+
+fn render(name: &str, summary: &Summary, charts: &Charts) -> String {
+    let provenance = Provenance {
+        host_names: vec![Some("web-1".to_owned()), None],
+        kernel_releases: vec![None],
+        hook_names: vec![Some("fentry")],
+        tells_losses: true,
+    };
+    let source = Source { name, format: "ndjson", provenance: &provenance, summary };
+    Page { source, left_out: LeftOut::default(), charts }.render()
 }
 
 fn page(events: impl IntoIterator<Item = Assignment>) -> String {
@@ -90,30 +101,37 @@ fn part(page: &str, from: &str, to: &str) -> String {
 }
 
 #[test]
-fn begins_with_policy_verdict_and_findings() {
+fn begins_with_policy_what_was_traced_and_findings() {
     let page = page((0..40).map(connect).chain([failure(40, 99), failure(41, 99)]));
     insta::assert_snapshot!(part(&page, "<!DOCTYPE", "<title>").replace(SCRIPT_HASH, "HASH"), @r#"
     <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-HASH'; base-uri 'none'; form-action 'none'"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
     <link rel="icon" href="data:,"><title>
     "#);
-    insta::assert_snapshot!(part(&page, r#"<ul class="findings""#, "</ul>"), @r#"
+    insta::assert_snapshot!(part(&page, r#"<dl class="about""#, "</dl>"), @r#"
+    <dl class="about">
+    <dt>Recording</dt><dd>test.ndjson, ndjson</dd>
+    <dt>Host</dt><dd>web-1; unknown for a part</dd>
+    <dt>Kernel</dt><dd>unknown: the recording does not tell</dd>
+    <dt>Hook</dt><dd>fentry</dd>
+    <dt>Time span</dt><dd>2026-11-18T11:06:40.000Z to 2026-11-18T11:06:40.041Z, 41.0 ms</dd>
+    <dt>Lost</dt><dd>3 events (3 ring_full)</dd></dl>
+    "#);
+    insta::assert_snapshot!(part(&page, r#"<ul class="findings""#, "</section>"), @r#"
     <ul class="findings">
     <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:443
-    <p>1 of 21 assignments failed: no free port; the range has 28232 ports</p>
-    <p class="remedy">reuse connections: a connection pool, HTTP keep-alive</p>
-    <p class="remedy">inside netns 7: sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</p>
-    <p class="remedy">to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</p>
-    <p class="remedy">use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports</p></li>
+    <p>1 of 21 assignments failed: no free port; the range has 28232 ports</p><ul class="remedies" aria-label="What to do">
+    <li>reuse connections: a connection pool, HTTP keep-alive</li>
+    <li>inside netns 7: <code class="command">sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</code></li>
+    <li>to make it permanent: <code class="command">docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</code>; in a pod, <code class="command">securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</code></li>
+    <li>use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports</li></ul></li>
     <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:444
     <p>1 of 21 assignments failed: no free port; the range has 28232 ports</p>
-    <p class="remedy">reuse connections: a connection pool, HTTP keep-alive</p>
-    <p class="remedy">inside netns 7: sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</p>
-    <p class="remedy">to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</p>
-    <p class="remedy">use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports</p></li>
+    <p>What to do: the same as above.</p></li>
     <li class="critical"><strong>critical</strong> 3 events were lost: all counts here are too low by that number
     <p>3 ring_full</p></li></ul>
+    <p>No 4-tuple was reused.</p></section>
     "#);
-    insta::assert_snapshot!(part(&page, r#"<dl class="numbers""#, "</dl>"), @r##"
+    insta::assert_snapshot!(part(&page, r#"<dl class="numbers""#, "</dl>"), @r#"
     <dl class="numbers">
     <div>
     <dt>Assignments</dt><dd>42</dd></div>
@@ -124,12 +142,11 @@ fn begins_with_policy_verdict_and_findings() {
     <div>
     <dt>Destinations</dt><dd>2</dd></div>
     <div>
-    <dt>Port search latency</dt><dd>1.02 µs<small>p99 1.04 µs, max 1.04 µs</small></dd></div>
-    <div>
-    <dt>Lost</dt><dd>3</dd></div></dl>
-    "##);
-    assert!(page.find("id=\"verdict\"") < page.find("id=\"findings\""));
-    assert!(page.find("id=\"findings\"") < page.find("<figure"));
+    <dt>Port search latency</dt><dd>1.02 µs<small>p99 1.04 µs, max 1.04 µs</small></dd></div></dl>
+    "#);
+    let order = ["<dl class=\"about\"", "id=\"findings\"", "id=\"verdict\"", "<figure"];
+    let places = order.map(|part| page.find(part).unwrap_or_else(|| panic!("no {part}")));
+    assert!(places.is_sorted(), "{places:?}");
 }
 
 #[test]
@@ -201,14 +218,10 @@ fn tables_of_destinations_and_processes() {
     <tr><th scope="row">10.0.0.1 → 10.0.1.1:443</th><td class="share"><i aria-hidden="true" style="width:100.0%"></i>4</td><td class="bad">1</td><td>+4 (100 %)</td><td>3 of 28,232</td><td class="text"><code>undetermined</code></td></tr>
     <tr><th scope="row">10.0.0.1 → 10.0.1.1:444</th><td class="share"><i aria-hidden="true" style="width:50.0%"></i>2</td><td class="">0</td><td>+4 (100 %)</td><td>2 of 28,232</td><td class="text"><code>undetermined</code></td></tr></tbody></table></div></section>
     "##);
-    insta::assert_snapshot!(part(&page, r#"<section id="recording""#, "</section>"), @r##"
-    <section id="recording" aria-labelledby="recording-title"><h2 id="recording-title">Recording</h2><dl class="about">
-    <dt>Recording</dt><dd>test.ndjson, ndjson</dd>
-    <dt>First assignment</dt><dd>2026-11-18T11:06:40.000Z</dd>
-    <dt>Last assignment</dt><dd>2026-11-18T11:06:40.006Z</dd>
-    <dt>Lost</dt><dd>3 events, 3 ring_full</dd>
+    insta::assert_snapshot!(part(&page, r#"<section id="recording""#, "</section>"), @r#"
+    <section id="recording" aria-labelledby="recording-title"><h2 id="recording-title">Recording</h2><dl class="about how">
     <dt>Written by</dt><dd>ephtrace 0.1.0</dd></dl></section>
-    "##);
+    "#);
 }
 
 #[test]
@@ -337,7 +350,7 @@ proptest! {
         comm in "[ -~]{0,15}",
         told in prop::array::uniform3("[ -~]{0,30}"),
     ) {
-        let render = |mask: &dyn Fn(&str) -> String| {
+        let made = |mask: &dyn Fn(&str) -> String| {
             let comm = Comm::new(&mask(&comm));
             let events = (0..4).map(connect).map(|e| Assignment { comm: Some(comm), ..e });
             let (mut summary, charts) = made_of(events);
@@ -350,18 +363,10 @@ proptest! {
                 remedies: vec![remedy],
             };
             summary.findings = vec![finding];
-            let source = mask(&source);
-            Page {
-                source: &source,
-                format: "ndjson",
-                left_out: LeftOut::default(),
-                summary: &summary,
-                charts: &charts,
-            }
-            .render()
+            render(&mask(&source), &summary, &charts)
         };
         let harmless = |text: &str| text.replace(['<', '>', '"', '&', '\''], "x");
-        prop_assert_eq!(markup(&render(&str::to_owned)), markup(&render(&harmless)));
+        prop_assert_eq!(markup(&made(&str::to_owned)), markup(&made(&harmless)));
     }
 }
 

@@ -186,6 +186,11 @@ impl<R: BufRead> Reader<R> {
         tool.into_iter().chain(values).collect()
     }
 
+    /// Whether a line says what is missing, as those of ephtrace do, as far as it was read.
+    pub fn tells_losses(&self) -> bool {
+        self.said.is_ours
+    }
+
     /// What is missing so far: what `loss` lines say, and what can't be read.
     pub fn losses(&self) -> Losses {
         self.said.losses

@@ -23,7 +23,7 @@ use std::{fs::File, io, path::Path};
 
 use parquet::file::{
     metadata::ParquetStatisticsPolicy,
-    reader::FileReader as _,
+    reader::{FileReader as _, Length as _},
     serialized_reader::{ReadOptionsBuilder, SerializedFileReader},
 };
 use serde_json::{Map, Value};
@@ -39,11 +39,13 @@ use super::{
     budget::{Account, Charge, MaxMemory},
     error::ReplayError,
     item::{Broken, Item},
+    meter::Meter,
     names,
 };
 use crate::{
-    model::losses::Losses,
-    output::stream::parquet::{Journal, KEY_COMPLETE, KEY_KERNEL, KEY_LOSSES},
+    analyse::number::as_f64,
+    model::{Provenance, losses::Losses},
+    output::stream::parquet::{Journal, KEY_COMPLETE, KEY_HOST, KEY_KERNEL, KEY_LOSSES},
 };
 
 /// The first bytes of a Parquet file.
@@ -61,6 +63,9 @@ pub struct Reader {
     open: Option<Open>,
     /// Rows so far, those that could not be read included.
     rows: u64,
+    meter: Meter,
+    /// Bytes of the file for each of its rows: columns are read from many places at once.
+    bytes_per_row: f64,
 }
 
 /// A file whose footer was read.
@@ -152,7 +157,25 @@ impl Reader {
         let layout = guarded(|| Layout::of(metadata.schema_descr()))
             .map_err(|what| ReplayError::Columns { file: name.to_owned(), what })?;
         let losses = losses(&file.file);
-        Ok(Self { file, layout, row: Row::default(), losses, group: 0, open: None, rows: 0 })
+        let all = as_f64(u64::try_from(metadata.num_rows()).unwrap_or(0).max(1));
+        let bytes_per_row = as_f64(file.source.len()) / all;
+        Ok(Self {
+            file,
+            layout,
+            row: Row::default(),
+            losses,
+            group: 0,
+            open: None,
+            rows: 0,
+            meter: Meter::default(),
+            bytes_per_row,
+        })
+    }
+
+    /// The same; `meter` counts the bytes of the rows that are read.
+    #[must_use]
+    pub(super) fn counted_by(self, meter: Meter) -> Self {
+        Self { meter, ..self }
     }
 
     /// What is missing so far: what the recording says was lost, and what can't be read.
@@ -174,6 +197,13 @@ impl Reader {
     /// The release of the kernel that was traced, where the recording tells.
     pub fn kernel_release(&self) -> Option<&str> {
         told(&self.file.file, KEY_KERNEL)
+    }
+
+    /// Where it comes from, as far as it tells.
+    pub fn provenance(&self) -> Provenance {
+        let file = &self.file.file;
+        let tells_losses = told(file, KEY_LOSSES).is_some();
+        Provenance::new(told(file, KEY_HOST), self.kernel_release(), tells_losses)
     }
 
     fn item(&mut self) -> Option<Item> {
@@ -208,6 +238,7 @@ impl Reader {
             Ok(rows) => {
                 (open.next, open.taken) = (0, rows);
                 open.promised = open.promised.saturating_sub(rows as u64);
+                self.meter.add(whole(self.bytes_per_row * as_f64(rows as u64)));
                 Some(Ok(()))
             }
             Err(reason) => Some(Err(reason)),
@@ -251,6 +282,16 @@ impl Iterator for Reader {
             }
         }
     }
+}
+
+/// A number of bytes that is shown in three digits.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and is not negative"
+)]
+fn whole(bytes: f64) -> u64 {
+    bytes as u64
 }
 
 /// What the recording itself says was lost.

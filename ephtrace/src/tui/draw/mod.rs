@@ -1,5 +1,6 @@
 //! The view, drawn: reads a `State` and changes nothing.
 
+mod ascii;
 mod destinations;
 mod failures;
 mod figures;
@@ -11,4 +12,7 @@ mod processes;
 mod screen;
 mod style;
 
-pub use self::screen::{MIN_HEIGHT, MIN_WIDTH, draw};
+pub use self::{
+    pages::HELP,
+    screen::{MIN_HEIGHT, MIN_WIDTH, draw},
+};

@@ -11,7 +11,7 @@ use ratatui::{
 use super::{
     destinations::in_use,
     figures::{self, known},
-    style::{STRONG, safe},
+    style::{CURSOR, STRONG, safe},
 };
 use crate::{
     analyse::{
@@ -28,7 +28,7 @@ use crate::{
         filter::{title, user},
         marks::Marks,
         rows::{InUse, Row},
-        state::{Drawn, State},
+        state::{Drawn, State, window},
     },
 };
 
@@ -182,14 +182,42 @@ fn verdict(said: &DestinationSummary, width: u16) -> Vec<Piece> {
     lines.into_iter().map(text).collect()
 }
 
-/// What is wrong, the worst first: each with its evidence and what to do.
-pub(super) fn alerts(state: &State, width: u16) -> Vec<Piece> {
+/// An alert with its evidence and what to do.
+pub(super) fn alert(state: &State, serial: u32, width: u16) -> Vec<Piece> {
+    let seen = state.seen();
+    match seen.alerts.all().iter().find(|alert| alert.serial == serial) {
+        Some(alert) => alert_lines(alert, seen.now_ns, width.into()),
+        None => vec![text("this alert was evicted; Esc goes back")],
+    }
+}
+
+/// All alerts, a line each, the worst first; below, as much of the one under the cursor as there is
+/// room for.
+pub(super) fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     let seen = state.seen();
     let alerts = seen.alerts.all();
     if alerts.is_empty() {
-        return vec![text("no known problems")];
+        Line::from("no known problems").render(Rect { height: 1, ..area }, buffer);
+        return Drawn::default();
     }
-    alerts.iter().flat_map(|alert| alert_lines(alert, seen.now_ns, width.into())).collect()
+    let cursor = state.alert_cursor();
+    let most = usize::from(area.height.div_ceil(2)).max(1);
+    let shown = window(cursor, alerts.len(), alerts.len().min(most));
+    let columns = usize::from(area.width);
+    let mut y = area.y;
+    for (n, alert) in alerts.iter().enumerate().take(shown.end).skip(shown.start) {
+        let line = format!("{:8} {}", alert.severity, safe(&alert.sentence));
+        let style = if n == cursor { CURSOR } else { Style::new() };
+        let line = Line::styled(figures::cut(&line, columns), style);
+        line.render(Rect { y, height: 1, ..area }, buffer);
+        y += 1;
+    }
+    let rows = shown.len();
+    let below = alert_lines(&alerts[cursor], seen.now_ns, columns);
+    for (piece, y) in below.iter().zip(y + 1..area.bottom()) {
+        row(piece, 0, Rect { y, height: 1, ..area }, buffer);
+    }
+    Drawn { rows, last: 0 }
 }
 
 fn alert_lines(alert: &Alert, now_ns: u64, width: usize) -> Vec<Piece> {
@@ -206,17 +234,17 @@ fn alert_lines(alert: &Alert, now_ns: u64, width: usize) -> Vec<Piece> {
             lines.extend(figures::wrap(&remedy, 2, width).into_iter().map(text));
         }
     }
-    lines.push(text(""));
     lines
 }
 
-const HELP: &[(&str, &str)] = &[
+/// Keys and columns, each with its meaning; without a key, a heading.
+pub const HELP: &[(&str, &str)] = &[
     ("", "Keys"),
     ("q Ctrl-C", "quit and print the summary of the run"),
     ("Ctrl-Z", "suspend until the shell's `fg`"),
     ("Tab 1 2 3 4", "next list: destinations, processes, failures, plots"),
     ("j k g G", "move (also arrows, PgUp, PgDn, Home, End)"),
-    ("!", "problems, with evidence and remedies"),
+    ("!", "problems; Enter opens one, with evidence and remedies"),
     ("Enter", "open the selected row; for a process, its destinations"),
     ("Esc", "go back; from the list, drop the filter"),
     ("/", "filter by address, port, process name or process id"),

@@ -24,7 +24,7 @@ use ratatui::{
 };
 
 use super::{
-    destinations, failures, figures, grid, header, pages, plots, processes,
+    ascii, destinations, failures, figures, grid, header, pages, plots, processes,
     style::{ALARM, CURSOR, QUIET, STRONG, safe},
 };
 use crate::tui::state::{Drawn, Page, Panel, State};
@@ -73,6 +73,9 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) -> Drawn {
             (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
         }
     }
+    if !state.about.utf8 {
+        ascii::only(buffer);
+    }
     drawn
 }
 
@@ -84,8 +87,9 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     let body = Rect { y: top, height: area.bottom() - 1 - top, ..area };
     let drawn = match (state.page, state.panel) {
         (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help()),
-        (Some(Page::Alerts), _) => {
-            pages::draw(body, buffer, state, &pages::alerts(state, body.width))
+        (Some(Page::Alerts), _) => pages::alerts(body, buffer, state),
+        (Some(Page::Alert(serial)), _) => {
+            pages::draw(body, buffer, state, &pages::alert(state, serial, body.width))
         }
         (Some(Page::Destination(lane)), _) => {
             pages::draw(body, buffer, state, &pages::destination(state, &lane, body.width))
@@ -129,11 +133,12 @@ fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
 }
 
 fn too_small(area: Rect, buffer: &mut Buffer) {
-    let lines = [
-        format!("ephtrace top needs {MIN_WIDTH} columns and {MIN_HEIGHT} lines;"),
-        format!("this one has {} and {}.", area.width, area.height),
-        "Make the window larger, or press q.".to_owned(),
-    ];
+    let text = format!(
+        "ephtrace top needs {MIN_WIDTH} columns and {MIN_HEIGHT} lines; this one has {} and {}. \
+         Make the window larger, or press q.",
+        area.width, area.height
+    );
+    let lines = figures::wrap(&text, 0, area.width.into());
     for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
         Line::from(line).render(Rect { y, height: 1, ..area }, buffer);
     }
@@ -217,6 +222,9 @@ fn footer(area: Rect, buffer: &mut Buffer, state: &State) {
         return line.render(area, buffer);
     }
     let keys: &[(&str, &str)] = match state.page {
+        Some(Page::Alerts) => {
+            &[("q", "quit"), ("Esc", "back"), ("j k", "move"), ("Enter", "open"), ("?", "help")]
+        }
         Some(_) => {
             &[("q", "quit"), ("Esc", "back"), ("j k", "scroll"), ("Space", "freeze"), ("?", "help")]
         }

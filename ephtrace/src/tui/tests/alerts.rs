@@ -41,6 +41,10 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
     verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
     ! no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
     ! hook kprobe sees no bind any more (! has 1 more)
+    critical no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
+    warning  hook kprobe sees no bind any more
+    note     a block of reserved ports inside the range makes connects slow now and…
+
     critical: no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
       [full]
       28232 of 28232 ports in use (100 %); mostly pool (181)
@@ -48,11 +52,30 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
       remedy: sysctl -w net.ipv4.ip_local_reserved_ports=8080
         net.ipv4.ip_local_port_range="10240 65535"
 
-    warning: hook kprobe sees no bind any more
 
-    note: a block of reserved ports inside the range makes connects slow now and
-      then [reserved-block]
+
+
+
+
+
+
+    q quit Esc back j k move Enter open ? help
+    "#);
+    let list = scene.text(80, 24);
+    // One whole, in a view that is too low for it beside the list.
+    scene.press("\n");
+    assert_snapshot!(scene.text(60, 18), @r#"
+    ephtrace top  hook fentry  web1    3 lost  0:00:40  12:00:40
+        34/s  1255 assignments, 15 failed: EADDRNOTAVAIL
+    verdict per_destination, linux_dhash64k 99.9 %
+    ! no free port for 10.0.0.1 -> 10.0.0.4:6379… (! has 2 more)
+    critical: no free port for 10.0.0.1 -> 10.0.0.4:6379: the
+      next connect fails [full]
       28232 of 28232 ports in use (100 %); mostly pool (181)
+      remedy: reuse connections: a connection pool, HTTP
+        keep-alive
+      remedy: sysctl -w net.ipv4.ip_local_reserved_ports=8080
+        net.ipv4.ip_local_port_range="10240 65535"
 
 
 
@@ -61,8 +84,41 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
 
     q quit Esc back j k scroll Space freeze ? help
     "#);
+    scene.press("\x1bj\n");
+    assert!(scene.text(60, 18).contains("warning: hook kprobe sees no bind any more"));
+    scene.press("\x1bk");
+    assert_eq!(scene.text(80, 24), list);
     scene.press("\x1b");
     assert_eq!(scene.text(80, 24), text);
+}
+
+/// The cursor stays with its alert when a worse one comes.
+#[test]
+fn the_cursor_goes_where_its_alert_goes() {
+    let mut scene = recording();
+    scene.state.apply(finding(Severity::Warning, Rule::RunsOut, "ports run out", &[]));
+    scene.press("!j");
+    scene.state.apply(finding(Severity::Critical, Rule::Full, "no port is left", &[]));
+    scene.press("\n");
+    let text = scene.text(80, 24);
+    assert!(text.contains("warning: ports run out [runs-out]"), "{text}");
+    scene.press("\x1bk\n");
+    let text = scene.text(80, 24);
+    assert!(text.contains("critical: no port is left [full]"), "{text}");
+}
+
+/// Each character of a view without UTF-8 is one of ASCII.
+#[test]
+fn without_utf8_all_is_ascii() {
+    let mut scene = recording();
+    scene.state.about.utf8 = false;
+    for (keys, width, height) in
+        [("", 120, 40), ("", 80, 24), ("4", 80, 24), ("?", 80, 24), ("\x1b1\n", 120, 40)]
+    {
+        scene.press(keys);
+        let text = scene.text(width, height);
+        assert!(text.is_ascii(), "{text}");
+    }
 }
 
 #[test]

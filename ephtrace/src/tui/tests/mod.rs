@@ -42,6 +42,7 @@ impl Scene {
             now_ns: START_NS,
             zone: TimeZone::UTC,
             colour: true,
+            utf8: true,
         };
         Self {
             state: State::new(about),
@@ -315,7 +316,7 @@ fn help_fits_the_smallest_screen() {
          Ctrl-Z  suspend until the shell's `fg`
     Tab 1 2 3 4  next list: destinations, processes, failures, plots
         j k g G  move (also arrows, PgUp, PgDn, Home, End)
-              !  problems, with evidence and remedies
+              !  problems; Enter opens one, with evidence and remedies
           Enter  open the selected row; for a process, its destinations
             Esc  go back; from the list, drop the filter
               /  filter by address, port, process name or process id

@@ -1,7 +1,10 @@
 //! Two recordings side by side.
 
 use super::*;
-use crate::{commands::report::compare::comparison, output::tables::comparison::write};
+use crate::{
+    commands::report::compare::{comparison, render},
+    output::tables::comparison::write,
+};
 
 /// `count` connects in ten seconds, of which those from the `port_count`th on find no port.
 fn recorded(count: u64, port_count: u64) -> Report {
@@ -65,4 +68,22 @@ fn nothing_has_changed() {
     let text = compared(&before, &after);
     assert!(text.starts_with("no clear difference in failures: "), "{text}");
     assert!(text.contains("remaining findings:") && !text.contains("resolved"), "{text}");
+}
+
+#[test]
+fn a_page_says_the_same() {
+    let (before, after) = (recorded(200, 100), recorded(180, 200));
+    let page = render(&comparison(&before, &after), [&before, &after]);
+    for part in [
+        "No more failures: 50.0 % before, 0 % after",
+        "<h3>Resolved</h3>",
+        "<td class=\"text\">100 (50.0 %)</td><td class=\"text\">0 (0 %)",
+        "<th scope=\"row\">Port search latency, median</th><td class=\"text\">unknown</td>",
+        "<th scope=\"row\">Lost</th><td class=\"text\">unknown: the recording does not tell</td>",
+        "<th scope=\"row\">10.0.0.5:5432</th><td>200</td><td>180</td>",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    // What is gone needs no remedy.
+    assert!(!page.contains("class=\"command\"") && !page.contains("<h3>New</h3>"));
 }

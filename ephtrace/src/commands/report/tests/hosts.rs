@@ -5,11 +5,11 @@ use std::{fmt::Write as _, io};
 use clap::Parser as _;
 use fastrand::Rng;
 
-use super::{super::reading::read_with, json, text};
+use super::{super::reading::read_with, json, page_of, text};
 use crate::{
     cli::{Cli, Command},
     commands::settings::build_recorded_filter,
-    replay::{Recording, sorting::Reach},
+    replay::{Meter, Recording, sorting::Reach},
 };
 
 /// How a client of the capture chooses its ports.
@@ -89,9 +89,14 @@ fn one_client_of_many_can_be_reported_on() {
     let filter = build_recorded_filter(&args.filter).unwrap();
     let lines = io::Cursor::new(capture(&rules, 60));
     let recording = Recording::from_reader("test", lines).unwrap();
-    let report =
-        read_with(recording.into(), Reach::Automatic, Some(filter), &mut io::sink(), |_| ())
-            .unwrap();
+    let report = read_with(
+        recording.into(),
+        (Reach::Automatic, Meter::default(), None),
+        Some(filter),
+        &mut io::sink(),
+        |_| (),
+    )
+    .unwrap();
     assert_eq!(report.summary.assignments, 60);
     assert_eq!(report.summary.hosts.known, 1);
     assert_eq!(report.summary.verdict.pattern.as_str(), "sequential");
@@ -127,4 +132,20 @@ fn ranges_of_one_namespace_are_judged_apart() {
     for pattern in ["1 per_destination", "1 random"] {
         assert!(evidence.contains(pattern), "{evidence}");
     }
+}
+
+#[test]
+fn a_page_has_a_section_of_hosts() {
+    let lines = capture(&[Choice::Counter; 40], 50);
+    let recording =
+        |lines: String| Recording::from_reader("test.ndjson", io::Cursor::new(lines)).unwrap();
+    let page = page_of(recording(lines), &mut io::sink()).unwrap();
+    let text =
+        "40 hosts (network namespaces or source addresses), 40 with a verdict: 40 sequential.";
+    assert!(page.contains(text), "{page}");
+    let table = page.split("aria-label=\"Table of hosts\"").nth(1).unwrap();
+    let table = table.split("</table>").next().unwrap();
+    assert_eq!(table.matches("<th scope=\"row\">192.0.2.").count(), 40);
+    let one = page_of(recording(capture(&[Choice::Counter], 50)), &mut io::sink()).unwrap();
+    assert!(!one.contains("id=\"hosts\"") && !one.contains("#hosts"));
 }

@@ -25,6 +25,10 @@ pub const KEY_COMPLETE: &str = "ephtrace.complete";
 
 /// Key of the hook.
 pub const KEY_HOOK: &str = "ephtrace.hook";
+
+/// Key of the name of the host that was traced.
+pub const KEY_HOST: &str = "ephtrace.hostname";
+
 /// The release of the kernel that was traced, as `uname -r` has it.
 pub const KEY_KERNEL: &str = "ephtrace.kernel";
 
