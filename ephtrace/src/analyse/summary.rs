@@ -1,6 +1,6 @@
-//! A run in numbers and verdicts, as data: what every output shows of it.
+//! A run in numbers and verdicts, as data: the content of every output.
 //!
-//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
+//! `tally` collects it, `output::summary::words` puts it in words.
 
 use std::net::IpAddr;
 
@@ -23,32 +23,32 @@ use crate::model::{
     port_range::serialize_known_ends,
 };
 
-/// How many destinations a summary lists, unless asked otherwise.
+/// Default number of destinations that a summary lists.
 pub const BUSIEST: usize = 10;
 
-/// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
+/// State of the run that a [`Tally`](super::tally::Tally) can't know.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunContext {
-    /// What did not reach the output.
+    /// Events that did not reach the output.
     pub losses: Losses,
-    /// What the kernel half counted.
+    /// Counts of the kernel half.
     pub kernel: Option<KernelCounts>,
-    /// How assignments were seen.
+    /// Hook that saw the assignments.
     pub hook: Option<Hook>,
     /// Attempts that fail without being seen, in words; `None` if there are none, or for a
-    /// recording, which does not tell.
+    /// recording, which does not contain this.
     pub unseen_failures: Option<String>,
     /// Processor time of this process.
     pub cpu: Option<CpuTime>,
-    /// Cost of the programs in the kernel; `None` where it was not measured.
+    /// Cost of the programs in the kernel; `None` if it was not measured.
     pub kernel_cost: Option<KernelCost>,
-    /// Lanes that were forgotten to make room.
+    /// Lanes evicted to make room.
     pub lanes_evicted: u64,
-    /// What found no room in the ring buffer, and was only counted.
+    /// Assignments that found no room in the ring buffer, and were only counted.
     pub overflow: Option<Overflow>,
-    /// Assignments of a recording that came too late to be put in order.
+    /// Assignments of a recording that came too late to be sorted.
     pub disordered: u64,
-    /// The recording says that it has not ended.
+    /// True if the recording is marked as not ended.
     pub is_cut: bool,
     /// The recording does not tell when ports were assigned, but at most in which order.
     pub is_untimed: bool,
@@ -62,149 +62,149 @@ pub struct RunContext {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
-    /// Time that the run took, in nanoseconds; of a recording, from its first to its last
-    /// assignment. 0 where a recording has no times, and so are rates.
+    /// Duration of the run, in nanoseconds; for a recording, from its first to its last assignment.
+    /// 0 for a recording without times, and so are rates.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,
-    /// Of these, failed ones.
+    /// Failed assignments.
     pub failures: u64,
-    /// The failed ones by error, most frequent first.
+    /// Failed assignments by error, most frequent first.
     pub errors: Vec<ErrorCount>,
     /// Assignments a second, over the whole run.
     pub per_second: f64,
-    /// Time that the kernel spent choosing.
+    /// Port search latency.
     pub latency: Option<Latency>,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: Option<u64>,
-    /// Time of the last one, in nanoseconds since the Unix epoch.
+    /// Time of the last assignment, in nanoseconds since the Unix epoch.
     pub last_ns: Option<u64>,
-    /// How ports are handed out, over all.
+    /// Overall verdict.
     pub verdict: Verdict,
-    /// The same by origin.
+    /// Verdicts by origin.
     pub origins: Vec<OriginSummary>,
-    /// The same by host.
+    /// Verdicts by host.
     pub hosts: HostsSummary,
-    /// The range that ports fit, and whose default that is, where the recording does not tell;
-    /// null if it tells of all.
+    /// Range that fits the ports, and the systems that have it by default, if the recording does
+    /// not contain the range; null if it contains all ranges.
     pub fitted_range: Option<FittedRange>,
-    /// Assignments whose port the program named, on which no verdict is given.
+    /// Assignments whose port the program named; they are not judged.
     pub explicit: u64,
-    /// The same for the busiest processes, busiest first.
+    /// The busiest processes with their verdicts, busiest first.
     pub processes: Vec<ProcessSummary>,
-    /// Processes that were left out for lack of room, those that came back counted again.
+    /// Processes evicted for lack of room; those that came back count again.
     pub processes_evicted: u64,
     /// The busiest destinations, busiest first.
     pub destinations: Vec<DestinationSummary>,
-    /// How many destinations are known, those that are not listed included.
+    /// Number of known destinations, those that are not listed included.
     pub destinations_known: u64,
-    /// Destinations that were left out for lack of room, those that came back counted again.
+    /// Destinations evicted for lack of room; those that came back count again.
     pub destinations_evicted: u64,
     /// Assignments to all destinations that are not listed.
     pub other_assignments: u64,
-    /// What is wrong, why, and what to do, worst first.
+    /// Findings: problem, cause and remedy, worst first.
     pub findings: Vec<Finding>,
-    /// Ports that come back to the same destination.
+    /// Ports that were assigned to the same destination again.
     pub reuse: Reuse,
     /// Sockets that are connected to themselves.
     pub self_connects: SelfConnect,
-    /// What did not reach the output.
+    /// Events that did not reach the output.
     #[serde(serialize_with = "serialize_losses")]
     pub losses: Losses,
-    /// Assignments of a recording that came too late to be put in order by time.
+    /// Assignments of a recording that came too late to be sorted by time.
     pub disordered: u64,
     /// Rows of a recording that repeat a connect from the same port, and were left out.
     pub retried: u64,
-    /// What the kernel half counted.
+    /// Counts of the kernel half.
     #[serde(rename = "kernel_counts")]
     pub kernel: Option<KernelCounts>,
-    /// How assignments were seen.
+    /// Hook that saw the assignments.
     #[serde(serialize_with = "hook")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::hook"))]
     pub hook: Option<Hook>,
     /// Attempts that fail without being seen, in words; `None` if there are none, or for a
-    /// recording, which does not tell.
+    /// recording, which does not contain this.
     pub unseen_failures: Option<String>,
     /// Processor time of this process.
     pub cpu: Option<CpuTime>,
-    /// Cost of the programs in the kernel; `None` where it was not measured.
+    /// Cost of the programs in the kernel; `None` if it was not measured.
     pub kernel_cost: Option<KernelCost>,
-    /// Lanes that were forgotten to make room: so many steps may be missing.
+    /// Lanes evicted to make room: up to this many steps may be missing.
     pub lanes_evicted: u64,
-    /// What found no room in the ring buffer, so that it was only counted, by process, destination
-    /// and origin; null if nothing.
+    /// Assignments that found no room in the ring buffer and were only counted, by process,
+    /// destination and origin; null if there are none.
     pub overflow: Option<Overflow>,
-    /// What plots are drawn from; no part of the data.
+    /// Data for the plots; not part of the output.
     #[serde(skip)]
     pub picture: PlotData,
 }
 
-/// What is said of one origin.
+/// Verdict on one origin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OriginSummary {
-    /// Which: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind` (with
-    /// listen), `udp`, `ping`, `sctp`, `unknown origin`.
+    /// Name of the origin: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind`
+    /// (with listen), `udp`, `ping`, `sctp`, `unknown origin`.
     pub origin: &'static str,
-    /// Its assignments, of which a long run is judged in part.
+    /// Assignments of the origin; a long run is judged in part.
     pub assignments: u64,
-    /// How its ports are handed out.
+    /// Verdict on the origin.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// What is said of the hosts: network namespaces of the machine that was traced, or source
-/// addresses.
+/// Verdicts on the hosts: network namespaces of the traced machine, or source addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostsSummary {
-    /// How many are known.
+    /// Number of known hosts.
     pub known: u64,
-    /// How many of them have a verdict: a pattern, or that the next port can be predicted.
+    /// Number of hosts with a verdict: a pattern, or that the next port can be predicted.
     pub judged: u64,
-    /// How many of them have no pattern, but it is sure that the next port can be predicted.
+    /// Number of hosts without a pattern whose next port can certainly be predicted.
     pub only_predictable: u64,
-    /// Hosts that were left out for lack of room, those that came back counted again.
+    /// Hosts evicted for lack of room; those that came back count again.
     pub evicted: u64,
-    /// How many have which pattern, most frequent first.
+    /// Number of hosts by pattern, most frequent first.
     pub patterns: Vec<PatternCount>,
-    /// The busiest ones, busiest first.
+    /// The busiest hosts, busiest first.
     pub busiest: Vec<HostSummary>,
 }
 
-/// How many hosts have one pattern.
+/// Number of hosts with one pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PatternCount {
-    /// The pattern.
+    /// Pattern of the hosts.
     pub pattern: Pattern,
-    /// How many hosts have it.
+    /// Number of hosts with the pattern.
     pub count: u64,
 }
 
-/// What is said of one host.
+/// Verdict on one host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostSummary {
-    /// Inode number of its network namespace; null where the source tells only its address.
+    /// Inode number of the host's network namespace; null if the source names only its address.
     pub netns: Option<u32>,
-    /// Its source address; null where it is told apart by its namespace.
+    /// Source address of the host; null if it is identified by its namespace.
     pub saddr: Option<IpAddr>,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Whether `assignments` is exact; else it is a lower bound.
+    /// True if `assignments` is exact; else it is a lower bound.
     pub complete: bool,
-    /// Failed ones.
+    /// Failed assignments.
     pub failures: u64,
-    /// How its ports are handed out.
+    /// Verdict on the host.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The range that its ports fit, where the recording does not tell; null if it tells of all.
+    /// Range that fits the host's ports, if the recording does not contain it; null if it contains
+    /// all ranges.
     pub fitted_range: Option<FittedRange>,
 }
 
 impl HostSummary {
-    /// Its name: the address, or the namespace.
+    /// Name of the host: the address, or the namespace.
     pub fn name(&self) -> String {
         match (self.saddr, self.netns) {
             (Some(saddr), _) => saddr.to_string(),
@@ -214,70 +214,70 @@ impl HostSummary {
     }
 }
 
-/// What is said of one process.
+/// Verdict on one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessSummary {
     /// Process id; null if it is outside of the pid namespace of ephtrace.
     pub pid: Option<u32>,
-    /// Its name, where known.
+    /// Name of the process, if known.
     pub comm: Option<String>,
-    /// Short id of its container, where it is in one.
+    /// Short id of the process's container, if it is in one.
     pub container: Option<String>,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Whether `assignments` is exact; else it is a lower bound.
+    /// True if `assignments` is exact; else it is a lower bound.
     pub complete: bool,
-    /// Failed ones.
+    /// Failed assignments.
     pub failures: u64,
-    /// How its ports are handed out.
+    /// Verdict on the process.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// What is said of one destination.
+/// Verdict on one destination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DestinationSummary {
-    /// From where, and where to.
+    /// Source and destination.
     #[serde(flatten)]
     pub flow: FlowKey,
-    /// Transport protocol, where known.
+    /// Transport protocol, if known.
     #[serde(serialize_with = "serialize_protocol")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::protocol"))]
     pub protocol: Option<Protocol>,
-    /// How the assignments came about, where known.
+    /// Origin of the assignments, if known.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
-    /// Assignments to it, failed ones included.
+    /// Assignments to the destination, failed ones included.
     pub assignments: u64,
-    /// Whether `assignments` is exact; else it is a lower bound, for the destination came up late
-    /// among very many others.
+    /// True if `assignments` is exact; else it is a lower bound, since the destination appeared
+    /// late among very many others.
     pub complete: bool,
-    /// Failed ones among them.
+    /// Failed assignments.
     pub failures: u64,
-    /// Those of them that failed because no port was free.
+    /// Assignments that failed because no port was free.
     pub no_port: u64,
-    /// Searches of which it is known how far they went.
+    /// Searches with a known number of candidates.
     pub searches_known: u64,
-    /// Of these, how many found their port in the other parity: the half mark is behind them.
+    /// Searches of these that found their port in the other parity: the half mark is passed.
     pub second_pass: u64,
-    /// The most frequent step in its lane.
+    /// Most frequent step in the destination's lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.
     #[serde(flatten, serialize_with = "serialize_known_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<Option<u16>>"))]
     pub range: Option<PortRange>,
-    /// How many ports the range has.
+    /// Number of ports in the range.
     pub range_ports: Option<u32>,
-    /// How many different ports of the range it was given.
+    /// Number of distinct ports of the range that were assigned to the destination.
     pub distinct_ports: u32,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: u64,
-    /// Time of the last one, in nanoseconds since the Unix epoch.
+    /// Time of the last assignment, in nanoseconds since the Unix epoch.
     pub last_ns: u64,
-    /// How its ports are handed out.
+    /// Verdict on the destination.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -286,28 +286,28 @@ pub struct DestinationSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UsualStep {
-    /// The step.
+    /// Step from one port to the next.
     pub step: i32,
-    /// Its share of all steps, from 0 to 1; where there are more than 16 different steps, at least
-    /// so much.
+    /// Share of the step among all steps, from 0 to 1; a lower bound if there are more than 16
+    /// distinct steps.
     pub share: f64,
 }
 
-/// What the kernel half counted, one number for each `ephtrace_common::Counter` that is no loss.
+/// Counts of the kernel half, one number for each `ephtrace_common::Counter` that is no loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCounts {
     /// Searches begun.
     pub seen: u64,
-    /// Not wanted by the filter.
+    /// Searches that the filter did not select.
     pub filtered: u64,
-    /// Records handed to the user side.
+    /// Records passed to the user side.
     pub emitted: u64,
-    /// Connects of sockets that had their port before.
+    /// Connects of sockets that already had a port.
     pub already_bound: u64,
     /// Fields that could not be read and are unknown.
     pub read_failed: u64,
-    /// Bytes of kernel memory that the maps and the ring buffer take, from the start to the end.
+    /// Bytes of kernel memory that the maps and the ring buffer take, from start to end.
     pub map_bytes: u64,
 }
 
@@ -321,26 +321,26 @@ pub struct CpuTime {
     pub system_ns: u64,
 }
 
-/// What the programs in the kernel cost, as the kernel measured it in samples of the run.
+/// Cost of the programs in the kernel, as the kernel measured it in samples of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCost {
-    /// Time that they took in the samples, in nanoseconds.
+    /// Run time of the programs in the samples, in nanoseconds.
     pub run_time_ns: u64,
-    /// How often they ran in the samples.
+    /// Number of program runs in the samples.
     pub runs: u64,
-    /// How many searches began in the samples.
+    /// Number of searches that began in the samples.
     pub searches: u64,
 }
 
 impl KernelCost {
-    /// Nanoseconds for each search, over all programs and runs.
+    /// Returns the nanoseconds for each search, over all programs and runs.
     pub fn ns_per_search(&self) -> u64 {
         self.run_time_ns.checked_div(self.searches).unwrap_or(0)
     }
 }
 
-// The signature is serde's.
+// Serde requires this signature.
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
 fn hook<S: Serializer>(hook: &Option<Hook>, serializer: S) -> Result<S::Ok, S::Error> {
     hook.map(Hook::name).serialize(serializer)
