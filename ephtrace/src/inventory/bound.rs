@@ -7,22 +7,22 @@ use serde::Serialize;
 use super::owners::Owner;
 use crate::model::{Origin, names::serialize_origin};
 
-/// Ports of the range that bind or listen took: connect leaves them out whatever the destination.
+/// Ports of the range taken by bind or listen: a connect skips them whatever the destination.
 ///
 /// A socket that was bound and then connected takes its port in the same way, but the kernel does
-/// not list how a connected socket came by its port: only a recording tells.
+/// not list how a connected socket got its port: only a recording shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bound {
-    /// How many ports.
+    /// Number of ports.
     pub ports: u32,
     /// Ports with a listener.
     pub listening: u32,
     /// Ports with a listener that are not reserved: a connect can take them while the listener is
     /// away, and it can't come back.
     pub listening_unreserved: u32,
-    /// Ports of sockets that are bound and nothing else; null where the kernel does not list them:
-    /// before Linux 6.8, and without `sock_diag`.
+    /// Ports of sockets that are only bound; null if the kernel does not list them: before Linux
+    /// 6.8, and without `sock_diag`.
     pub bound_only: Option<u32>,
     /// Connected sockets of the range whose port was seen to come from bind, by the program or by
     /// the kernel; not among `ports`. Null without a recording.
@@ -31,24 +31,24 @@ pub struct Bound {
     pub connected_ports: Option<u32>,
     /// Each of `ports`, by port.
     pub held: Vec<Held>,
-    /// How many more there are.
+    /// Number of further ports.
     #[serde(rename = "more_held")]
     pub others: usize,
 }
 
-/// How a socket holds a port against every destination.
+/// State in which a socket blocks a port for every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HeldState {
     /// The socket listens.
     Listen,
-    /// The socket is bound and nothing else.
+    /// The socket is only bound.
     Bound,
 }
 
 impl HeldState {
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Listen => "listen",
@@ -61,23 +61,23 @@ impl HeldState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Held {
-    /// The port.
+    /// Number of the port.
     #[serde(rename = "sport")]
     pub port: u16,
-    /// In which way.
+    /// State of the socket.
     pub state: HeldState,
-    /// The port is in `ip_local_reserved_ports`.
+    /// True if the port is in `ip_local_reserved_ports`.
     #[serde(rename = "is_reserved")]
     pub reserved: bool,
-    /// The address that it is bound to.
+    /// Address that the socket is bound to.
     pub saddr: IpAddr,
-    /// How many sockets share port and address.
+    /// Number of sockets that share port and address.
     pub sockets: usize,
-    /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if that
+    /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if it
     /// was not seen.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
-    /// Who has it open; null if that is not known.
+    /// Process that has the socket open; null if it is not known.
     pub holder: Option<Owner>,
 }

@@ -1,5 +1,5 @@
-//! What is in use now, by network namespace and destination, with who holds what. Pure: `host`
-//! lists the sockets, this counts and explains them.
+//! The ports in use now, by network namespace and destination, with their holders. Pure: `host`
+//! lists the sockets; this module counts and explains them.
 //!
 //! ```text
 //! host: sysctls, sockets ─→ Census ─→ Namespace ┐
@@ -26,33 +26,34 @@ pub use self::{
     past_owners::PastOwners,
 };
 
-/// Everything that was found.
+/// Result of taking an inventory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inventory {
-    /// When, in nanoseconds since the Unix epoch.
+    /// Time of the inventory, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Each namespace, the one with the fullest destination first.
     pub namespaces: Vec<Namespace>,
-    /// Namespaces that could not be looked at.
+    /// Namespaces that could not be examined.
     #[serde(rename = "unreadable_namespaces")]
     pub unreadable: Vec<Unreadable>,
-    /// Processes whose network namespace may not be looked at; null unless all were wanted, and
-    /// where nobody can tell (`processes_hidden_by`).
+    /// Processes whose network namespace may not be read; null unless all namespaces were
+    /// requested, and if the number can't be determined (`processes_hidden_by`).
     pub hidden_processes: Option<u32>,
-    /// Processes whose open files may not be looked at, so that holders may be missing; null where
-    /// nobody can tell.
+    /// Processes whose open files may not be read, so that holders may be missing; null if the
+    /// number can't be determined.
     pub hidden_holders: Option<u32>,
-    /// Why processes may be there that `/proc` does not even list; null if it lists all.
+    /// Reason why processes may exist that `/proc` does not even list; null if it lists all.
     pub processes_hidden_by: Option<String>,
-    /// The inventory was told who opened connections, so that a TIME_WAIT can have a holder.
+    /// True if the inventory knows who opened past connections, so that a `TIME_WAIT` can have a
+    /// holder.
     pub openers_known: bool,
-    /// Connections that were forgotten, of those that it was told of, for lack of room.
+    /// Past connections that were forgotten for lack of room.
     pub openers_forgotten: u64,
 }
 
 impl Inventory {
-    /// Of one namespace, looked at by who does not keep the time.
+    /// Creates an inventory of one namespace, without a time.
     pub fn of(namespace: Namespace, hidden_holders: u32) -> Self {
         Self {
             ts_ns: 0,
@@ -66,13 +67,13 @@ impl Inventory {
         }
     }
 
-    /// The destination with the largest share of its range, and its namespace.
+    /// Returns the destination with the largest share of its range, and its namespace.
     pub fn fullest(&self) -> Option<(&Namespace, &DestinationUse)> {
         let first = self.namespaces.first()?;
         Some((first, first.destinations.first()?))
     }
 
-    /// Leaves the fullest `limit` destinations of each namespace; those behind go to the others.
+    /// Keeps the fullest `limit` destinations of each namespace; the rest are added to the others.
     pub fn cut(&mut self, limit: usize) {
         self.namespaces.iter_mut().for_each(|namespace| namespace.cut(limit));
     }

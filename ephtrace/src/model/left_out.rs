@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::packets::Packets;
 
-/// The packets of a capture, and the ones that were left out, as it has their connection already.
+/// The packets of a capture, and those that were left out because their connection was already
+/// seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOut {
@@ -12,16 +13,16 @@ pub struct LeftOut {
     pub repeated: u64,
     /// Packets that were captured a second time with the source that a NAT gave them.
     pub translated: u64,
-    /// Of these, the ones whose source port the NAT kept.
+    /// Packets of `translated` whose source port the NAT kept.
     pub translated_kept_port: u64,
     /// Connections that are known by their SYN-ACK alone: the capture lacks the SYN.
     pub known_by_answer: u64,
-    /// All packets, by what they are.
+    /// All packets, by kind.
     pub packets: Packets,
 }
 
 impl LeftOut {
-    /// These and the ones of another capture.
+    /// Returns the sum with another capture.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         Self {
@@ -33,7 +34,7 @@ impl LeftOut {
         }
     }
 
-    /// In words, a line for each kind.
+    /// Describes them, a line for each kind.
     pub fn lines(&self) -> Vec<String> {
         let Self { repeated, translated, translated_kept_port: kept, known_by_answer, .. } = *self;
         let mut lines = Vec::new();

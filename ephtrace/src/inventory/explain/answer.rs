@@ -18,49 +18,50 @@ use crate::inventory::{
 };
 use crate::model::{FlowKey, Origin, names::serialize_origin};
 
-/// How many sockets are listed; the others are counted.
+/// Maximum number of listed sockets; the others are counted.
 const LISTED: usize = 20;
 
-/// What was asked, and what can be said.
+/// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Explanation"))]
 pub struct Answer {
-    /// What was asked, as the command takes it.
+    /// Question, as the command takes it.
     pub question: String,
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// The address that a connect is made from, as routing chooses it; null if that is not known,
-    /// or if nothing is connected.
+    /// Source address of the connect, as chosen by routing; null if it is not known, or if the
+    /// question is not about a connect.
     pub saddr: Option<IpAddr>,
     /// Lowest ephemeral port; null if several namespaces were looked at.
     pub range_low: Option<u16>,
     /// Highest ephemeral port; likewise.
     pub range_high: Option<u16>,
-    /// The answer to what was asked: of several ways the worst.
+    /// Answer to the question: of several ways, the worst.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
-    /// Each way to get a port that belongs to the question.
+    /// Each way to get a port that the question covers.
     pub attempts: Vec<Attempt>,
-    /// Sockets that have the port in question, those that listen first.
+    /// Sockets that have the port in question, listeners first.
     #[serde(rename = "socket_list")]
     pub sockets: Vec<Holding>,
-    /// How many more there are.
+    /// Number of further sockets.
     pub more_sockets: usize,
-    /// Ports below it take `CAP_NET_BIND_SERVICE` to bind, and the port in question is one; null if
-    /// it is none.
+    /// Port below which a bind needs `CAP_NET_BIND_SERVICE`, if the port in question is below it;
+    /// else null.
     pub privileged_below: Option<u16>,
-    /// The port in question is an ephemeral one: a connect can take it while nobody has it.
+    /// True if the port in question is an ephemeral one: a connect can take it while no socket has
+    /// it.
     pub is_ephemeral: Option<bool>,
-    /// A connect to the destination may be given the destination's own port, and so reach itself:
-    /// that is an ephemeral port of the same address, and nobody listens there. Null if no
-    /// destination is asked about, or if the source address is not known.
+    /// True if a connect to the destination may get the destination's own port, and so reach
+    /// itself: that is an ephemeral port of the same address, and nobody listens there. Null if the
+    /// question is not about a destination, or if the source address is not known.
     pub may_self_connect: Option<bool>,
-    /// Of an error: what else ends so, and is not to be seen in lists of sockets.
+    /// For a question about an error: other causes of it that lists of sockets do not show.
     pub elsewhere: Vec<&'static str>,
 }
 
 impl Answer {
-    /// Nothing yet.
+    /// Creates an empty answer.
     pub(super) fn empty() -> Self {
         Self {
             question: String::new(),
@@ -80,11 +81,11 @@ impl Answer {
     }
 }
 
-/// A socket, and whose it is.
+/// A socket and its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holding {
-    /// Its transport protocol.
+    /// Transport protocol of the socket.
     pub protocol: Transport,
     /// Local address.
     pub saddr: IpAddr,
@@ -94,22 +95,22 @@ pub struct Holding {
     pub daddr: Option<IpAddr>,
     /// Remote port; null if there is none.
     pub dport: Option<u16>,
-    /// Its state; of a UDP socket without a peer, `close`.
+    /// State of the socket; for a UDP socket without a peer, `close`.
     pub state: TcpState,
-    /// How long it stays in TIME_WAIT, in milliseconds; null in other states.
+    /// Remaining time in `TIME_WAIT`, in milliseconds; null in other states.
     pub time_wait_left_ms: Option<u16>,
-    /// Who has it open, or opened it once; null if that is not known.
+    /// Process that has the socket open, or opened it once; null if it is not known.
     #[serde(rename = "holder")]
     pub owner: Option<Owner>,
-    /// The owner has it open now.
+    /// True if the owner has it open now.
     pub is_open: bool,
-    /// How it came by its port; null if that was not seen.
+    /// Origin of the port; null if it was not seen.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
 }
 
-/// Answers `question` by what was `seen`, with whose sockets are.
+/// Answers `question` from the observations `seen` and the owners of sockets.
 pub fn answer(question: &Question, seen: &Seen, owners: Owners<'_>) -> Answer {
     let ports = connect::Ports::new(seen, owners.past_owners);
     let mut attempts = match question {
@@ -171,7 +172,7 @@ fn connect_to(to: SocketAddr, seen: &Seen, ports: &connect::Ports<'_>) -> Attemp
     chosen(Way::Connect, "EADDRNOTAVAIL", &outcome, seen)
 }
 
-/// A socket without `SO_REUSEADDR` that is bound to port 0 of every IPv4 address.
+/// Evaluates a socket without `SO_REUSEADDR` that is bound to port 0 of every IPv4 address.
 fn any(way: Way, seen: &Seen) -> Attempt {
     let (walk, sockets, hidden, error) = match way {
         Way::UdpAny => (Walk::Udp, &seen.udp, Hidden::default(), "EADDRINUSE"),
@@ -197,7 +198,7 @@ fn chosen(way: Way, error: &'static str, outcome: &Outcome, seen: &Seen) -> Atte
     }
 }
 
-/// A socket without `SO_REUSEADDR` that is bound to `from` and connected to `to`.
+/// Evaluates a socket without `SO_REUSEADDR` that is bound to `from` and connected to `to`.
 fn connect_from(
     from: SocketAddr,
     to: SocketAddr,
@@ -215,7 +216,7 @@ fn connect_from(
     named(Way::ConnectFrom, bind, seen, words::tuple(tuple, others.count()))
 }
 
-/// A socket without `SO_REUSEADDR` that is bound to `port` of every address.
+/// Evaluates a socket without `SO_REUSEADDR` that is bound to `port` of every address.
 fn bind_port(way: Way, port: u16, seen: &Seen) -> Attempt {
     let sockets = if way == Way::UdpPort { &seen.udp } else { &seen.tcp };
     let at = || sockets.iter().filter(|socket| socket.sport == port);
@@ -223,7 +224,7 @@ fn bind_port(way: Way, port: u16, seen: &Seen) -> Attempt {
     named(way, state, seen, words::taken(at().count()))
 }
 
-/// What bind says of one port: `taken` says why it is.
+/// Evaluates a bind to one port; `taken` is the reason if it is taken.
 fn named(way: Way, state: PortState, seen: &Seen, taken: String) -> Attempt {
     let is_hidden = way != Way::UdpPort && seen.hidden.sockets > 0;
     let (verdict, because) = match state {
@@ -252,10 +253,10 @@ fn may_self_connect(to: SocketAddr, seen: &Seen) -> Option<bool> {
     Some(is_own && !seen.tcp.iter().any(is_taken))
 }
 
-/// The sockets that the question is about, and how many more there are.
+/// Returns the sockets that the question is about, and the number of further ones.
 fn holdings(question: &Question, seen: &Seen, owners: Owners<'_>) -> (Vec<Holding>, usize) {
     let is_meant = |protocol: Transport, socket: &Socket| match *question {
-        // A destination may have thousands: the census tells whose they are.
+        // A destination may have thousands: the census names their holders.
         Question::Destination(_) => false,
         Question::Tuple { from, .. } => protocol == Transport::Tcp && socket.sport == from.port(),
         Question::Port { port, transport } => {

@@ -1,4 +1,4 @@
-//! What one way to get a port meets.
+//! Outcome of one way to get a port.
 
 use serde::Serialize;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PortCount {
-    /// Ports that can be used: the range less what is reserved.
+    /// Usable ports: the range less the reserved ones.
     pub usable: u32,
-    /// Ports that can be had.
+    /// Free ports.
     pub free: u32,
-    /// Ports of which that can't be told.
+    /// Ports that may or may not be free.
     pub unsure: u32,
 }
 
@@ -34,7 +34,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// As it stands in text.
+    /// Label, as in text.
     pub fn label(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -47,21 +47,21 @@ impl Way {
     }
 }
 
-/// What the kernel will say.
+/// Expected outcome of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Answer"))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The call succeeds.
     Free,
-    /// What the kernel does not list decides.
+    /// The outcome depends on state that the kernel does not list.
     Unknown,
     /// The call fails.
     NotFree,
 }
 
 impl Verdict {
-    /// As it stands in text.
+    /// Name, as in text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Free => "free",
@@ -71,25 +71,25 @@ impl Verdict {
     }
 }
 
-/// What one way to get a port meets.
+/// Outcome of one way to get a port.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attempt {
-    /// Which way.
+    /// Way to get the port.
     pub way: Way,
-    /// What the kernel will say, as far as its lists tell; what it said, if it was asked.
+    /// Outcome expected from the kernel's lists; the actual outcome, if the kernel was asked.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
-    /// The error that the call ends with, if it is not free.
+    /// Error that the call ends with, if the port is not free.
     pub error: Option<&'static str>,
-    /// Why, in words.
+    /// Reason, in words.
     pub because: String,
-    /// Ports of the range, where the kernel chooses; else null.
+    /// Ports of the range, if the kernel chooses; else null.
     #[serde(rename = "port_count")]
     pub ports: Option<PortCount>,
-    /// Ports that the search looks at, on average; null where it is not known.
+    /// Mean number of candidates of the search; null if it is not known.
     pub candidates: Option<u32>,
-    /// The kernel was asked, by a socket of ephtrace's own.
+    /// True if the kernel was asked, by a socket of ephtrace's own.
     pub probed: bool,
     /// Ends of the range that one search finds and the next one leaves out.
     #[serde(skip)]
@@ -97,7 +97,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Without the error, and without ports to count.
+    /// Creates an attempt without an error, and without ports to count.
     pub(super) fn new(way: Way, verdict: Verdict, because: String) -> Self {
         Self {
             way,
