@@ -9,7 +9,7 @@
 //! 3. `offset = (word + (hash >> 32)) mod 2^32 mod remaining`, made even if `step` is 2, where
 //!    `word = table_perturb[hash & mask]`.
 //! 4. The search walks from `low + offset` by `step`, going back by `remaining` past `high`,
-//! through `remaining / step` candidates; then, if `step` is 2, once more from `offset + 1`.
+//!    through `remaining / step` candidates; then, if `step` is 2, once more from `offset + 1`.
 //! 5. It adds `step * (1 + max(k, random 0..=7))` to the word, `k` being the number of candidates
 //!    that the last pass refused. A failed search adds nothing.
 //!
