@@ -1,4 +1,4 @@
-//! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
+//! Reader of one recording, of ephtrace or of another tool: NDJSON, Parquet, packet captures, logs.
 //!
 //! ```text
 //! file or standard input ─ magic bytes ─┬─ ndjson ──┬→ Item: event::Assignment, or what was broken
@@ -6,8 +6,8 @@
 //!                                       └─ pcap ────┘
 //! ```
 //!
-//! Needs no root, holds a line, some thousand rows or a few packets at a time. What can't be read
-//! is an [`Item::Broken`] with its place, and counted; the rest goes on.
+//! No root is needed. The reader holds a line, some thousand rows or a few packets at a time. An
+//! unreadable piece is an [`Item::Broken`] with its position, and counted; reading continues.
 
 use std::{
     fs::{self, File, Metadata},
@@ -31,10 +31,10 @@ use super::{
 };
 use crate::model::{LeftOut, escape::shown, losses::Losses};
 
-/// Bytes that are read from a file at once.
+/// Number of bytes read from a file at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Enough of the beginning to tell the formats apart: each has as much.
+/// Number of first bytes that identify a format: every file has as many.
 const MAGIC_BYTES: u64 = 4;
 
 /// The formats of recordings.
@@ -46,7 +46,7 @@ pub enum Format {
     Parquet,
     /// A capture of packets (`tcpdump -w`).
     Pcap,
-    /// A capture of packets of the newer kind (Wireshark).
+    /// A capture of packets in the newer format (Wireshark).
     Pcapng,
     /// Text of another tool, or a table.
     Log,
@@ -55,7 +55,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
@@ -68,15 +68,15 @@ impl Format {
     }
 }
 
-/// A recording: an iterator over what it holds.
+/// A recording: an iterator over its items.
 pub struct Recording {
     name: String,
     format: Format,
     source: Source,
     is_stream: bool,
-    /// How far it could be read, if it is compressed.
+    /// Progress of decompression, if it is compressed.
     end: Option<SharedEnd>,
-    /// All of it that can be read was read.
+    /// True if everything that can be read was read.
     is_over: bool,
 }
 
@@ -88,7 +88,7 @@ enum Source {
 }
 
 impl Recording {
-    /// Opens the file at `path`, to hold as much of it as usual; `-` is standard input.
+    /// Opens the file at `path`, with the default memory limit; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
         Self::open_within(path, MaxMemory::default())
     }
@@ -129,8 +129,8 @@ impl Recording {
         Self { name, format: Format::Parquet, source, is_stream: false, end: None, is_over: false }
     }
 
-    /// Reads `input`, called `name` in messages; the first bytes tell the format, and how it is
-    /// compressed.
+    /// Reads `input`, called `name` in messages; the first bytes identify the format and the
+    /// compression.
     pub fn from_reader(name: &str, input: impl Read + 'static) -> Result<Self, ReplayError> {
         let name = name.to_owned();
         let unreadable = |cause| ReplayError::Read { file: name.clone(), cause };
@@ -154,22 +154,22 @@ impl Recording {
         Ok(Self { name, format, source, is_stream: false, end, is_over: false })
     }
 
-    /// What it is called in messages.
+    /// Name in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its format.
+    /// Format of the recording.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Whether it may still be written to while it is read: a pipe, a terminal, a socket.
+    /// Returns whether it may still be written to while it is read: a pipe, a terminal, a socket.
     pub fn is_stream(&self) -> bool {
         self.is_stream
     }
 
-    /// The packets of a capture that were left out so far.
+    /// Returns the packets of a capture that were left out so far.
     pub fn left_out(&self) -> LeftOut {
         match &self.source {
             Source::Ndjson(reader) => reader.left_out(),
@@ -179,8 +179,8 @@ impl Recording {
         }
     }
 
-    /// Its contents, if it was read to its end and had no assignment. `None` for a recording of
-    /// ephtrace during which no port was assigned.
+    /// Describes its contents, if it was read to its end and had no assignment. `None` for a
+    /// recording of ephtrace during which no port was assigned.
     pub fn instead(&self) -> Option<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.instead(),
@@ -192,8 +192,8 @@ impl Recording {
         }
     }
 
-    /// Notes on how it was read, a sentence each: values under keys of ours that are something
-    /// else, the tool that wrote a log.
+    /// Returns notes on the reading, a sentence each: foreign values under ephtrace's keys, the
+    /// tool that wrote a log.
     pub fn notes(&self) -> Vec<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.notes(),
@@ -202,18 +202,18 @@ impl Recording {
         }
     }
 
-    /// True if it does not tell in which order ports were assigned.
+    /// Returns true if it does not tell in which order ports were assigned.
     pub fn is_unordered(&self) -> bool {
         matches!(&self.source, Source::Log(reader) if reader.is_unordered())
     }
 
-    /// True if it does not tell when ports were assigned.
+    /// Returns true if it does not tell when ports were assigned.
     pub fn is_untimed(&self) -> bool {
         matches!(&self.source, Source::Log(reader) if reader.is_untimed())
     }
 
-    /// True if it says that it has not ended: its last events and losses are missing. A Parquet
-    /// file of ephtrace tells; once read, so do its streams, and compressed data.
+    /// Returns true if it is known not to have ended: its last events and losses are missing. A
+    /// Parquet file of ephtrace tells; once read, so do its streams, and compressed data.
     pub fn is_cut(&self) -> bool {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),
@@ -222,20 +222,19 @@ impl Recording {
         }
     }
 
-    /// Whether the compressed data ended before its end.
+    /// Returns whether the compressed data is incomplete.
     fn is_damaged(&self) -> bool {
         self.is_over && self.damage().is_some()
     }
 
-    /// The place where the compressed data ends, and why.
+    /// Returns the position at which the compressed data ends, and why.
     fn damage(&self) -> Option<Item> {
         let end = self.end.as_ref()?.borrow();
         let reason = format!("what is compressed ends there: {}", end.reason.as_ref()?);
         Some(Item::Broken(Broken { unit: "byte", number: end.bytes, reason }))
     }
 
-    /// The release of the kernel that was traced, where the recording tells: a Parquet file that
-    /// ephtrace recorded.
+    /// Returns the release of the traced kernel; a Parquet file that ephtrace recorded contains it.
     pub fn kernel_release(&self) -> Option<&str> {
         match &self.source {
             Source::Parquet(reader) => reader.kernel_release(),
@@ -243,7 +242,7 @@ impl Recording {
         }
     }
 
-    /// What is missing so far: what the recording itself says was lost, and what can't be read.
+    /// Returns the losses so far: those that the recording contains, and unreadable pieces.
     pub fn losses(&self) -> Losses {
         let mut losses = match &self.source {
             Source::Ndjson(reader) => reader.losses(),
@@ -267,7 +266,7 @@ impl Iterator for Recording {
             Source::Log(reader) => reader.next(),
         };
         let Some(item) = item else {
-            // The damage is told once.
+            // The damage is reported once.
             let was_over = mem::replace(&mut self.is_over, true);
             return self.damage().filter(|_| !was_over).map(Ok);
         };
@@ -275,11 +274,10 @@ impl Iterator for Recording {
     }
 }
 
-/// How many broken pieces are shown; the others are only counted.
+/// Maximum number of broken pieces that are shown; the others are only counted.
 pub(crate) const MAX_TOLD: u64 = 10;
 
-/// Says what can't be read, the first times. Where standard error is closed there is nobody to
-/// tell.
+/// Reports a broken piece, the first few times. A closed standard error is no reason to fail.
 pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Broken) {
     if nth <= MAX_TOLD {
         let _ = writeln!(notices, "ephtrace: {name}: {broken}");
@@ -289,7 +287,7 @@ pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Brok
     }
 }
 
-/// Why a recording is none: nothing in it can be read, `broken` first of all.
+/// Error for input without readable records; `broken` is the first broken piece.
 pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
     format!(
         "{name}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
@@ -298,7 +296,7 @@ pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
     )
 }
 
-/// Why a recording is none: it has `instead` of assignments.
+/// Error for input that contains `instead` in place of assignments.
 pub(crate) fn without_assignments(name: &str, format: Format, instead: &str) -> String {
     let advice = match format {
         Format::Pcap | Format::Pcapng => {
@@ -313,7 +311,7 @@ pub(crate) fn without_assignments(name: &str, format: Format, instead: &str) -> 
     format!("{name} has no assignment: {instead}; {advice}")
 }
 
-/// Whether the recording at `path` is the file that `other` tells of; `-` is standard input.
+/// Returns whether the recording at `path` is the file described by `other`; `-` is standard input.
 pub(crate) fn is_from(path: &Path, other: &Metadata) -> bool {
     let metadata = if path.as_os_str() == "-" { stdin_metadata() } else { fs::metadata(path) };
     metadata.is_ok_and(|one| (one.dev(), one.ino()) == (other.dev(), other.ino()))
@@ -323,12 +321,12 @@ fn stdin_metadata() -> io::Result<Metadata> {
     io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata())
 }
 
-/// On Linux a directory opens like a file and fails only when it is read.
+/// Refuses a directory. On Linux it opens like a file and fails only when it is read.
 fn refuse_directory(file: File) -> io::Result<File> {
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
-/// A file that can't be read here fails, and says so, where it is read as something else.
+/// Returns whether the file is Parquet. The next reader of the file reports an error of reading.
 fn is_parquet(file: &File) -> bool {
     let mut magic = [0; 4];
     file.read_exact_at(&mut magic, 0).is_ok() && magic == parquet::MAGIC
@@ -348,7 +346,7 @@ fn damaged(name: &str) -> ReplayError {
     ReplayError::Format { file: name.to_owned(), what, advice }
 }
 
-/// By the first bytes: those of a capture in either order of bytes, with micro- or nanoseconds.
+/// Detects a capture by its first bytes, in either byte order, with micro- or nanoseconds.
 fn packets(magic: &[u8]) -> Option<Format> {
     match magic {
         [0x0a, 0x0d, 0x0d, 0x0a] => Some(Format::Pcapng),
@@ -360,7 +358,7 @@ fn packets(magic: &[u8]) -> Option<Format> {
     }
 }
 
-/// The objects of a JSON list one a line; anything else as it is.
+/// Splits a JSON list into one object a line; passes anything else through.
 fn one_a_line(mut input: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
     if input.fill_buf()?.trim_ascii_start().first() != Some(&b'[') {
         return Ok(input);
@@ -372,15 +370,15 @@ fn one_a_line(mut input: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(READ_BYTES, Objects::new(input))))
 }
 
-/// True for a line before the contents: a comment, but those of Zeek that tell its columns, and the
-/// greeting of a tool of bcc.
+/// Returns whether a line precedes the contents: a comment, except for Zeek's with its columns, or
+/// the greeting of a bcc tool.
 fn is_preface(line: &[u8]) -> bool {
     let tells_columns = [b"#separator".as_slice(), b"#fields"];
     line.starts_with(b"Tracing ")
         || (line.starts_with(b"#") && !tells_columns.iter().any(|tag| line.starts_with(tag)))
 }
 
-/// By the first line: the log of a tool, or one JSON object a line.
+/// Detects a text format by its first line: the log of a tool, or one JSON object a line.
 fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayError> {
     let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(READ_BYTES, input));
     let unreadable = |cause| ReplayError::Read { file: name.to_owned(), cause };
@@ -398,7 +396,7 @@ fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayErro
     })
 }
 
-/// The first bytes of an input, and all of it.
+/// Returns the first bytes of an input, and a reader of all of it.
 fn with_magic(mut input: Box<dyn Read>) -> io::Result<(Vec<u8>, Box<dyn Read>)> {
     let mut magic = Vec::new();
     input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;

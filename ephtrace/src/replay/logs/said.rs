@@ -2,9 +2,9 @@
 
 use super::super::{connections::Told, item::Item};
 
-/// The meaning of a line.
+/// Meaning of a line.
 pub(super) enum Said {
-    /// A packet, or a connection that is told once.
+    /// A packet, or a connection that is logged once.
     Packet(Told),
     /// An assignment.
     Row(Item),
