@@ -1,5 +1,5 @@
-//! Other readers of what ephtrace writes, which it is tried with: DuckDB, Polars and pyarrow, and a
-//! validator of JSON Schema, from `PyPI`, in a virtual environment of their own in the cache.
+//! Other readers of ephtrace's output, used by tests: DuckDB, Polars and pyarrow, and a validator
+//! of JSON Schema, from `PyPI`, in a separate virtual environment in the cache.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -9,12 +9,13 @@ use crate::{apt, process, say::say, workspace};
 
 const READERS: [&str; 4] = ["duckdb", "polars", "pyarrow", "jsonschema"];
 
-/// The interpreter that has them. Made unless it is there; ephtrace itself needs none of this.
+/// Returns the interpreter that has them; creates the environment if needed. ephtrace itself does
+/// not need it.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let home = workspace::cache()?.join("python");
     let (python, whole) = (home.join("bin/python"), home.join("whole"));
     let wanted = READERS.join(" ");
-    // One that was made before a reader came to the list is made anew.
+    // An environment with an older list of readers is created anew.
     if fs::read_to_string(&whole).is_ok_and(|made| made == wanted) {
         return Ok(python);
     }
@@ -33,7 +34,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Debian has what venv installs pip from in a package of its own.
+/// Returns whether venv works: Debian packages the source of its pip separately.
 fn has_venv() -> bool {
     process::output(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_ok()
 }
