@@ -44,8 +44,7 @@ pub struct Namespace {
     pub listed_ns: u64,
     /// Settings of the namespace.
     pub settings: NetnsSettings,
-    /// Connected TCP sockets on ports that a connect could have chosen: the sum of `in_use` over
-    /// all destinations.
+    /// Connected TCP sockets on ports that a connect could have chosen: the sum of all `in_use`.
     pub sockets: u64,
     /// `sockets` by state.
     pub by_state: ByState,
@@ -85,15 +84,15 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Returns the share of the range that can't be had, for the way of asking that finds the
-    /// fewest ports: 0 to 1.
+    /// Returns the taken share of the range for the way of asking that finds the fewest ports: 0 to
+    /// 1.
     pub fn fullest(&self) -> f64 {
         let connect = self.destinations.iter().map(|one| one.blocked_share(&self.settings));
         connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
     }
 
-    /// Returns the number of ports of a [part](NetnsSettings::part) that a connect could still
-    /// choose for `one`.
+    /// Number of ports of a [part](NetnsSettings::part) that a connect could still choose for
+    /// `one`.
     pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
         let from = self.taken.partition_point(|&port| port < part.low);
         let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
@@ -126,8 +125,7 @@ pub enum Source {
     /// The kernel's `sock_diag`.
     #[default]
     SockDiag,
-    /// The files of `/proc/net`, since there is no `sock_diag` for TCP or UDP, or no right to use
-    /// it.
+    /// The files of `/proc/net`: there is no `sock_diag` for TCP or UDP, or no right to use it.
     Proc,
 }
 
@@ -139,7 +137,7 @@ pub struct NetnsSettings {
     #[serde(flatten, serialize_with = "serialize_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<u16>"))]
     pub range: PortRange,
-    /// True if both ends are even, or both are odd: the kernel asks for one of each, and may miss a
+    /// True if both ends are even, or both odd: the kernel asks for one of each, and may miss a
     /// port.
     pub ends_of_equal_parity: bool,
     /// Ports of the range that are reserved (`ip_local_reserved_ports`).
@@ -218,20 +216,18 @@ pub struct DestinationUse {
     pub odd: u32,
     /// `in_use` by state.
     pub by_state: ByState,
-    /// Sockets in `SYN_SENT` that have sent their SYN again: the destination did not answer within
-    /// a second.
+    /// Sockets in `SYN_SENT` that have sent their SYN again: no answer within a second.
     pub syn_resent: u32,
-    /// Sockets that their program has closed, and whose connection has not ended: it waits for the
-    /// peer.
+    /// Sockets closed by their program whose connection has not ended: it waits for the peer.
     pub orphans: u32,
     /// Ports that a connect could still choose: usable, not in use for the destination, not bound,
     /// and not known to be bound and connected.
     pub left: u32,
-    /// Lower bound of `left`: its value if every connected socket whose origin was not seen had
-    /// been bound before, which the kernel does not list.
+    /// Lower bound of `left`: its value if every connected socket of unseen origin was bound
+    /// before.
     pub left_least: u32,
-    /// Ports of `left` that a connect tries first. At 0 each connect first searches half of the
-    /// range without success.
+    /// Ports of `left` that a connect tries first. At 0 it first searches half of the range in
+    /// vain.
     pub first_left: u32,
     /// Mark that is reached; a `TIME_WAIT` that can be taken over now does not count.
     pub mark: Mark,
@@ -246,11 +242,9 @@ pub struct DestinationUse {
     pub program: Option<Program>,
     /// Ports of holders that are not listed.
     pub other_holders: u32,
-    /// Ports whose socket is open, but whose holder is not visible: this process lacks the right,
-    /// or the holder is the kernel itself.
+    /// Ports whose socket is open, but whose holder is not visible, or is the kernel itself.
     pub unknown_open: u32,
-    /// Ports that no process has open any more, such as in `TIME_WAIT`, and whose opening was not
-    /// seen.
+    /// Ports that no process has open any more (`TIME_WAIT`), and whose opening was not seen.
     pub unknown_closed: u32,
     /// Ports in use, in order, each with whether it is in `TIME_WAIT`.
     #[serde(skip)]
@@ -258,14 +252,13 @@ pub struct DestinationUse {
 }
 
 impl DestinationUse {
-    /// Returns the share of the usable ports that no connect can have, even by taking over a
-    /// `TIME_WAIT`: 0 to 1.
+    /// Share of the usable ports that no connect can have, even by taking over a `TIME_WAIT`: 0 to
+    /// 1.
     pub fn blocked_share(&self, settings: &NetnsSettings) -> f64 {
         f64::from(self.blocked(settings)) / f64::from(settings.usable.max(1))
     }
 
-    /// Returns the number of usable ports that no connect can have, even by taking over a
-    /// `TIME_WAIT`.
+    /// Number of usable ports that no connect can have, even by taking over a `TIME_WAIT`.
     pub fn blocked(&self, settings: &NetnsSettings) -> u32 {
         settings.usable.saturating_sub(self.left + self.time_wait_reusable.unwrap_or(0))
     }
@@ -361,8 +354,7 @@ pub struct TcpTotals {
     pub connected: ByState,
     /// Sockets in the range that are in no other number, for lack of room.
     pub left_out: u64,
-    /// True if the list changed while the kernel wrote it, in each attempt: some sockets may be
-    /// missing.
+    /// True if the list changed while being written, in each attempt: some sockets may be missing.
     pub interrupted: bool,
 }
 

@@ -120,8 +120,7 @@ impl Btf {
         Ok(btf)
     }
 
-    /// Returns the member at `path` (`skc_net.net`) of structure `name`; anonymous members are
-    /// searched.
+    /// Returns the member at `path` (`skc_net.net`) of structure `name`, also in anonymous members.
     pub fn member(&self, name: &str, path: &str) -> Option<Member> {
         let (bits, id) = self.place(name, path)?;
         Some(Member { offset: bits / 8, size: self.size(id, 0)? })
@@ -175,7 +174,7 @@ impl Btf {
         })
     }
 
-    /// Returns the bit offset and type of member `name` of structure or union `id`, after `seen`
+    /// Returns the bit offset and type of member `name` of struct or union `id`, after `seen`
     /// others.
     fn member_of(&self, id: u32, name: &str, depth: u32, seen: &mut u32) -> Option<(u32, u32)> {
         let ty = self.strip(id)?;
@@ -302,8 +301,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns `struct s { int a; struct { int b; } [anonymous]; }`, `void f(int)` and `enum { K =
-    /// 19 }`, written by hand.
+    /// Returns `struct s { int a; struct { int b; } [anonymous]; }`, `void f(int)`, `enum { K = 19
+    /// }`.
     fn sample() -> Vec<u8> {
         let strings = b"\0s\0a\0b\0int\0f\0K\0";
         let types: &[u32] = &[

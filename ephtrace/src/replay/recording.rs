@@ -129,8 +129,7 @@ impl Recording {
         Self { name, format: Format::Parquet, source, is_stream: false, end: None, is_over: false }
     }
 
-    /// Reads `input`, called `name` in messages; the first bytes identify the format and the
-    /// compression.
+    /// Reads `input`, called `name` in messages; its first bytes identify format and compression.
     pub fn from_reader(name: &str, input: impl Read + 'static) -> Result<Self, ReplayError> {
         let name = name.to_owned();
         let unreadable = |cause| ReplayError::Read { file: name.clone(), cause };
@@ -192,8 +191,8 @@ impl Recording {
         }
     }
 
-    /// Returns notes on the reading, a sentence each: foreign values under ephtrace's keys, the
-    /// tool that wrote a log.
+    /// Returns notes on the reading: foreign values under ephtrace's keys, the tool that wrote a
+    /// log.
     pub fn notes(&self) -> Vec<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.notes(),
@@ -234,7 +233,7 @@ impl Recording {
         Some(Item::Broken(Broken { unit: "byte", number: end.bytes, reason }))
     }
 
-    /// Returns the release of the traced kernel; a Parquet file that ephtrace recorded contains it.
+    /// Returns the release of the traced kernel, if known: from Parquet that ephtrace recorded.
     pub fn kernel_release(&self) -> Option<&str> {
         match &self.source {
             Source::Parquet(reader) => reader.kernel_release(),
@@ -326,7 +325,7 @@ fn refuse_directory(file: File) -> io::Result<File> {
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
-/// Returns whether the file is Parquet. The next reader of the file reports an error of reading.
+/// Returns whether the file is Parquet. A read error here is reported by the next read.
 fn is_parquet(file: &File) -> bool {
     let mut magic = [0; 4];
     file.read_exact_at(&mut magic, 0).is_ok() && magic == parquet::MAGIC

@@ -58,7 +58,7 @@ impl Plan {
         self.add_unpacked(file, Path::new("/"))
     }
 
-    /// The same of a package that is unpacked in `root`, with libraries of there.
+    /// Adds a file of a package that is unpacked in `root`, and its shared libraries from there.
     pub(super) fn add_unpacked(&mut self, file: &Path, root: &Path) -> Result<()> {
         let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
         let place = format!("/bin/{}", name.to_string_lossy());
