@@ -226,8 +226,7 @@ pub struct DestinationUse {
     /// Lower bound of `left`: its value if every connected socket of unseen origin was bound
     /// before.
     pub left_least: u32,
-    /// Ports of `left` that a connect tries first. At 0 it first searches half of the range in
-    /// vain.
+    /// Ports of `left` that a connect tries first; at 0, it first searches half the range in vain.
     pub first_left: u32,
     /// Mark that is reached; a `TIME_WAIT` that can be taken over now does not count.
     pub mark: Mark,
