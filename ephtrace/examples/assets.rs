@@ -1,5 +1,5 @@
-//! Writes what is shipped beside the binary to a folder: man pages and completions, from the
-//! definition of the command line alone. `cargo xtask assets` runs it.
+//! Writes the files that are shipped beside the binary to a folder: man pages and completions, from
+//! the definition of the command line alone. `cargo xtask assets` runs it.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use clap_mangen::{
 };
 use ephtrace::cli::Cli;
 
-/// What roff needs to write an apostrophe.
+/// Definition that roff needs to write an apostrophe.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
@@ -38,7 +38,7 @@ fn made(folder: PathBuf) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The page of `command`, and those of its subcommands.
+/// Writes the page of `command`, and those of its subcommands.
 fn pages(command: &Command, is_root: bool, folder: &Path) -> Result<()> {
     for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
         pages(subcommand, false, folder)?;
@@ -69,14 +69,14 @@ fn page(man: &Man, command: &Command, is_root: bool) -> Result<String> {
         roff.text([bold("ephtrace"), roman("(1)")]);
     }
     roff.to_writer(&mut page)?;
-    // Each section begins with it, and the title, which has no date, would lose its place for it.
+    // Each section begins with the preamble, which would cost the undated title its place.
     let body = String::from_utf8(page)?.replace(PREAMBLE, "");
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let version = env!("CARGO_PKG_VERSION");
     Ok(format!("{PREAMBLE}.TH {name} 1 \"\" \"ephtrace {version}\" \"ephtrace manual\"\n{body}"))
 }
 
-/// Examples line by line, as they are set; other paragraphs as text.
+/// Appends examples line by line, as they are set; other paragraphs as text.
 fn after_help(roff: &mut Roff, help: &str) {
     let mut has_notes = false;
     for paragraph in help.split("\n\n") {
