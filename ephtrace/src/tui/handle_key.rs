@@ -1,4 +1,4 @@
-//! What each key does.
+//! The effect of each key.
 
 use super::{
     filter::{Filter, MAX_FILTER},
@@ -108,7 +108,8 @@ impl State {
         self.show(Panel::ALL[(at + by) % Panel::ALL.len()]);
     }
 
-    /// Into what the cursor is on: a destination, the destination of a failure, those of a process.
+    /// Opens the item under the cursor: a destination, the destination of a failure, those of a
+    /// process.
     fn enter(&mut self) {
         if self.page.is_some() {
             return;
@@ -139,7 +140,7 @@ impl State {
         }
     }
 
-    /// Out of a page, then out of filters, then to where the cursor was at first.
+    /// Leaves a page, then clears filters, then moves the cursor to the start.
     fn back(&mut self) {
         if self.page.take().is_some() {
             self.scroll = 0;
