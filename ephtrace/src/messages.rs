@@ -43,7 +43,7 @@ pub fn misunderstood(error: clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(2))
 }
 
-/// Makes each error about a value name its option '--port', not '--port <PORTS>' as some of clap's
+/// Makes each error about a value name its option '--port', not `--port <PORTS>` as some of clap's
 /// errors do.
 fn named_alike(mut error: clap::Error) -> clap::Error {
     let typed = |kind| match error.get(kind) {

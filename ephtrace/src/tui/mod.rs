@@ -6,7 +6,7 @@
 //! ```
 //!
 //! [`State`] is pure: time, keys and results are arguments, so that tests drive it with scripted
-//! keys and recordings; [`draw`] only reads it. Only [`terminal`] knows a real terminal. The loop
+//! keys and recordings; [`draw()`] only reads it. Only [`terminal`] knows a real terminal. The loop
 //! that feeds them is in `pipeline`.
 
 mod alerts;

@@ -60,7 +60,7 @@ fn findings_first(summary: &Summary) -> Vec<Finding> {
     summary.findings.iter().filter(|f| !has_own_line(f)).cloned().collect()
 }
 
-/// Draws the ports; call [`write`] afterwards, so that the words are nearest to the prompt.
+/// Draws the ports; call [`write()`] afterwards, so that the words are nearest to the prompt.
 pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> io::Result<()> {
     let mut text = String::new();
     plots::draw(&summary.picture, screen.width, screen.colour, &mut text)
