@@ -114,7 +114,7 @@ fn missing_rights(caps: u64) -> Vec<&'static str> {
     needed.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
 }
 
-/// Returns the mode in brackets: "none [integrity] confidentiality".
+/// Returns the mode in brackets: `none [integrity] confidentiality`.
 fn active_lockdown(text: &str) -> Option<String> {
     let mode = text.split('[').nth(1)?.split(']').next()?;
     (mode != "none").then(|| mode.to_owned())

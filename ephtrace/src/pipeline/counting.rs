@@ -75,7 +75,7 @@ pub(crate) struct CountingOptions<'a> {
 
 impl Counting {
     /// Attaches, and waits until everything is attached. The caller announces the trace, and then
-    /// calls [`rights::restrict`].
+    /// calls [`restrict`](super::rights::restrict).
     pub(crate) async fn start(what: CountingOptions<'_>) -> Result<Self> {
         let options = Options {
             filter: what.filter,
