@@ -41,12 +41,12 @@ impl Delivery {
         (lost + self.disordered * DISORDERED_DOUBT).clamp(0.0, 1.0)
     }
 
-    /// True if nothing is known of the order.
+    /// Returns true if nothing is known of the order.
     pub fn is_unordered(self) -> bool {
         self.disordered >= 1.0
     }
 
-    /// True if too much is out of order for anything that depends on the order.
+    /// Returns true if too much is out of order for anything that depends on the order.
     pub fn is_shuffled(self) -> bool {
         self.disordered * DISORDERED_DOUBT >= 0.1
     }

@@ -92,7 +92,7 @@ impl<N: Write> Replay<N> {
     pub(crate) fn circumstances(&self) -> RunContext {
         RunContext {
             losses: self.losses(),
-            // All of them, however many there are.
+            // All assignments, however many there are.
             disordered: if self.input.is_unordered() { u64::MAX } else { self.order.disordered() },
             is_untimed: self.input.is_untimed(),
             retried: self.retries.repeated(),

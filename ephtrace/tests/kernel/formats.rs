@@ -273,7 +273,7 @@ pub(crate) fn truth(scratch: &Scratch) -> Result<Vec<(u16, u16)>> {
     Ok(all)
 }
 
-/// The ports that the program connected to, as an option takes them.
+/// Returns the ports that the program connected to, as an option takes them.
 pub(crate) fn ports_of(truth: &[(u16, u16)]) -> String {
     let ports: BTreeSet<u16> = truth.iter().map(|(_, dport)| *dport).collect();
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();

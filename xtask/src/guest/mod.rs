@@ -124,7 +124,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
             }
             plan.environment.push("EPHTRACE_TRACING_TOOLS=/bin".to_owned());
         }
-        // That test is skipped.
+        // The test that needs them is skipped.
         Err(error) => say(format_args!("no other tracers: {error:#}")),
     }
     plan.environment.extend(TEST_SIZES.map(str::to_owned));

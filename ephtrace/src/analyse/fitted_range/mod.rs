@@ -121,8 +121,8 @@ impl FittedRange {
         Some(Self { range_low, range_high, confidence, systems, sentence, ..Self::nothing() })
     }
 
-    /// Takes the range back, for the assignments are not in their order: a counter that is
-    /// shuffled looks as if each port was drawn anew.
+    /// Withdraws the range, because the assignments are out of order: a shuffled counter looks like
+    /// independent random ports.
     pub(super) fn withhold(&mut self) {
         let sentence =
             "not known, because the assignments are not in the order in which they came".to_owned();

@@ -34,7 +34,7 @@ struct Tuple {
     dport: u16,
 }
 
-/// The assignments in a line of events or, if `is_list`, of a list.
+/// Returns the assignments in a line of events or, if `is_list`, of a list.
 pub(super) fn read(
     line: &str,
     is_list: bool,

@@ -63,7 +63,7 @@ pub struct Reader<R> {
     log: Log,
     clock: Clock,
     connections: Connections,
-    /// Comes next: the other assignment of a line.
+    /// Next item: the other assignment of the last line.
     second: Option<Item>,
     rows: u64,
     losses: Losses,
@@ -97,7 +97,7 @@ impl<R: BufRead> Reader<R> {
         )
     }
 
-    /// True if the order of its lines is not that of the assignments.
+    /// Returns true if the order of its lines is not that of the assignments.
     pub fn is_unordered(&self) -> bool {
         matches!(self.log, Log::ConntrackList)
     }

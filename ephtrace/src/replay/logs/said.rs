@@ -8,7 +8,7 @@ pub(super) enum Said {
     Packet(Told),
     /// An assignment.
     Row(Item),
-    /// Two of them: a client's, and that of the NAT which chose another port.
+    /// Two assignments: the client's, and that of the NAT, which chose another port.
     Rows(Item, Item),
     /// Nothing: a header, a comment, an event of another kind.
     Nothing,

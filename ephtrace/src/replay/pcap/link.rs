@@ -80,7 +80,7 @@ impl Link {
             Self::LinuxSll => of_type(frame, 14, 16),
             Self::LinuxSll2 => of_type(frame, 0, 20),
             Self::CiscoHdlc => of_type(frame, 2, 4),
-            // Cisco's routers have their own HDLC on lines that are called PPP.
+            // Cisco's routers use their own HDLC on links that are marked as PPP.
             Self::Ppp if matches!(frame, [0x0f | 0x8f, 0, ..]) => of_type(frame, 2, 4),
             Self::Ppp => tunnel::ppp(frame.strip_prefix(&HDLC).unwrap_or(frame)),
             Self::Nflog => Some(nflog(frame)),

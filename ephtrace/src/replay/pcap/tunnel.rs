@@ -8,9 +8,9 @@ const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 const GENEVE_PORT: u16 = 6081;
 /// Port of GRE in UDP (RFC 8086).
 const GRE_PORT: u16 = 4754;
-/// VXLAN that names the protocol in it (draft-ietf-nvo3-vxlan-gpe).
+/// Port of VXLAN with a protocol field (draft-ietf-nvo3-vxlan-gpe).
 const VXLAN_GPE_PORT: u16 = 4790;
-/// User data of mobile networks (3GPP TS 29.281).
+/// Port of GTP-U, the user data of mobile networks (3GPP TS 29.281).
 const GTP_PORT: u16 = 2152;
 const HEADER_BYTES: usize = 8;
 
@@ -55,7 +55,7 @@ pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
 }
 
 fn vxlan_gpe<'a>(header: &[u8; HEADER_BYTES], inner: &'a [u8]) -> Option<Content<'a>> {
-    /// The header names a network, and the protocol that follows.
+    /// Flags of a header with a network id, and with the protocol of the content.
     const NETWORK: u8 = 0x08;
     const PROTOCOL: u8 = 0x04;
     match (header[0] & (NETWORK | PROTOCOL), header[3]) {
@@ -66,7 +66,7 @@ fn vxlan_gpe<'a>(header: &[u8; HEADER_BYTES], inner: &'a [u8]) -> Option<Content
     }
 }
 
-/// The packet of a subscriber's, behind the extensions that GTP version 1 lists.
+/// Returns the packet of a subscriber, after the extensions of GTP version 1.
 fn gtp<'a>(header: &[u8; HEADER_BYTES], mut inner: &'a [u8]) -> Option<Content<'a>> {
     /// Version 1 of GTP, not of GTP'.
     const VERSION: u8 = 0x30;

@@ -215,7 +215,7 @@ fn packets_of_mobile_networks_are_those_of_their_subscribers() {
     for (name, header) in headers {
         assert_eq!(gtp(header), [Some(40_000)], "{name}");
     }
-    // An echo, another version, an extension without a length.
+    // An echo, another version, an extension of length zero.
     for header in [
         [0x30, 1, 0, 40, 0, 0, 0, 1].as_slice(),
         &[0x50, 0xff, 0, 40, 0, 0, 0, 1],
