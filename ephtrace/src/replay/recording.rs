@@ -178,8 +178,7 @@ impl Recording {
         }
     }
 
-    /// Describes its contents, if it was read to its end and had no assignment. `None` for a
-    /// recording of ephtrace during which no port was assigned.
+    /// Describes its contents after it was read without an assignment; `None` if ephtrace made it.
     pub fn instead(&self) -> Option<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.instead(),
@@ -191,8 +190,7 @@ impl Recording {
         }
     }
 
-    /// Returns notes on the reading: foreign values under ephtrace's keys, the tool that wrote a
-    /// log.
+    /// Returns notes on reading: foreign values under ephtrace's keys, the tool that wrote a log.
     pub fn notes(&self) -> Vec<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.notes(),
@@ -211,8 +209,7 @@ impl Recording {
         matches!(&self.source, Source::Log(reader) if reader.is_untimed())
     }
 
-    /// Returns true if it is known not to have ended: its last events and losses are missing. A
-    /// Parquet file of ephtrace tells; once read, so do its streams, and compressed data.
+    /// Returns true if it is known not to have ended: its last events and losses are missing.
     pub fn is_cut(&self) -> bool {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),
@@ -369,8 +366,7 @@ fn one_a_line(mut input: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(READ_BYTES, Objects::new(input))))
 }
 
-/// Returns whether a line precedes the contents: a comment, except for Zeek's with its columns, or
-/// the greeting of a bcc tool.
+/// Returns whether a line precedes the contents: a comment, but not Zeek's columns, or a greeting.
 fn is_preface(line: &[u8]) -> bool {
     let tells_columns = [b"#separator".as_slice(), b"#fields"];
     line.starts_with(b"Tracing ")

@@ -74,7 +74,7 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
     let failed = format!("{failures} failed");
     let failed = if *failures > 0 { paper.failed(failed).to_string() } else { failed };
     write!(out, "{assignments} assignments")?;
-    // Of a recording without times, there is no rate.
+    // A recording without times has no rate.
     if *duration_ns > 0 {
         write!(out, " in {duration} ({per_second:.1}/s)")?;
     }

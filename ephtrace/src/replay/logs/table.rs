@@ -114,7 +114,7 @@ impl Table {
         }
     }
 
-    /// True if a column has times; those of Zeek's logs do.
+    /// Returns true if a column has times; those of Zeek's logs do.
     pub(super) fn has_times(&self) -> bool {
         let is_time = |role: &Role| matches!(role, Role::Time);
         self.zeek.is_some() || self.place("ts_ns").is_some() || self.roles.iter().any(is_time)

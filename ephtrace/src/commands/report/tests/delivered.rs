@@ -123,8 +123,8 @@ fn a_long_log_in_the_order_of_ends_is_sorted_as_a_whole() {
     assert_eq!(ended.summary, sorted.summary);
 }
 
-/// A list by conntrack: a host with a counter, in the order of the tracker's hash table, behind a
-/// NAT that takes every third port away.
+/// Returns a list by conntrack: a host with a counter, in the order of the tracker's hash table,
+/// behind a NAT that changes every third port.
 fn list(n: u16) -> String {
     let line = |at: u16| {
         let (sport, dport) =
