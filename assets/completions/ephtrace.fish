@@ -24,363 +24,363 @@ function __fish_ephtrace_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l from -d 'Read this recording, capture or log (- is standard input) in place of the kernel. Several are merged by time' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l from -d 'Read this recording, capture or log instead of tracing (- is standard input). Several files are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s P -l port -d 'Only these destination ports: numbers, ranges, services of /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
 sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program named the port, or connects from one that it had bound before'"
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l min-latency -d 'Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table, for people'
-json\t'One JSON object a line'
+explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table'
+json\t'One JSON object per line'
 csv\t'Comma-separated values with a header'"
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l plot -d 'Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l plot -d 'Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot alone means always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l output -d 'Write the events to this file, not to standard output' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l mode -d 'Who may read and write that file if it is new, such as 640; without, its owner alone' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l count -d 'Stop after so many events' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l duration -d 'Stop after so long: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l output -d 'Write the events to this file instead of standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l mode -d 'Permissions of that file if it is new, such as 640; by default, only its owner may read and write it' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l count -d 'Stop after N events' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; tells less'"
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
+sock_ops\t'Tracepoint and sock_ops program; shows less'"
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given: what would take more is not read, and its place is told' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 6 -l ipv6 -d 'Only IPv6'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s x -l failed -d 'Only failed assignments: the kernel found no port'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s t -l timestamp -d 'Column TIME(s), seconds since the start (default, unless -T)'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Column TIME, wall clock; together with -t both'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Column UID'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'All columns, and room for long IPv6 addresses, however narrow the terminal is'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l raw -d 'CSV: text as it is; else control characters are escaped, and an apostrophe stands before what a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s t -l timestamp -d 'Show the column TIME(s), seconds since the start (default, unless -T)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Show the column TIME, wall clock; add -t for both'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Show the column UID'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s V -l version -d 'Print version'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "storm" -d 'Count in the kernel who connects where, what fails and what it costs; name the cause'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "check" -d 'Say in one line whether ports run short, with the exit codes of monitoring plugins'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "whatif" -d 'Work out how many connections a range, a NAT or more addresses can carry; needs no root'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "top" -d 'Show what happens now, on a whole terminal: ports, destinations, processes, failures'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "doctor" -d 'Say what this kernel and user allow, and what would change it'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "ports" -d 'Say what is in use now: by destination, state and process, and how near the range is to its end'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "explain" -d 'Answer one question: is a destination, a connection or a port free now, who has it, and why'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "record" -d 'Record into a Parquet file, for `report`, DuckDB, Polars and Spark'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of what ephtrace writes as JSON'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "storm" -d 'Count connects, failures and search cost per process in the kernel, and name the cause of a storm'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "check" -d 'Report in one line whether ports run short, in Nagios plugin format'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "whatif" -d 'Calculate how many connections a range, a NAT or more addresses can sustain; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "top" -d 'Show a live full-screen view: ports, destinations, processes, failures'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "doctor" -d 'Check what this kernel and user allow, and how to get more'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "ports" -d 'Show the ports in use now by destination, state and process, and how full the range is'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "explain" -d 'Answer one question: is a port free now for a destination, a connection or bind(), and if not, why, and who has it'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "record" -d 'Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l from -d 'Read this recording, capture or log (- is standard input) in place of the kernel. Several are merged by time' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l from -d 'Read this recording, capture or log instead of tracing (- is standard input). Several files are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s P -l port -d 'Only these destination ports: numbers, ranges, services of /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
 sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program named the port, or connects from one that it had bound before'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l min-latency -d 'Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table, for people'
-json\t'One JSON object a line'
+explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table'
+json\t'One JSON object per line'
 csv\t'Comma-separated values with a header'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l plot -d 'Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l plot -d 'Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot alone means always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l output -d 'Write the events to this file, not to standard output' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l mode -d 'Who may read and write that file if it is new, such as 640; without, its owner alone' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l count -d 'Stop after so many events' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l duration -d 'Stop after so long: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l output -d 'Write the events to this file instead of standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l mode -d 'Permissions of that file if it is new, such as 640; by default, only its owner may read and write it' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l count -d 'Stop after N events' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; tells less'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
+sock_ops\t'Tracepoint and sock_ops program; shows less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given: what would take more is not read, and its place is told' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 6 -l ipv6 -d 'Only IPv6'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s x -l failed -d 'Only failed assignments: the kernel found no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s t -l timestamp -d 'Column TIME(s), seconds since the start (default, unless -T)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d 'Column TIME, wall clock; together with -t both'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Column UID'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'All columns, and room for long IPv6 addresses, however narrow the terminal is'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l raw -d 'CSV: text as it is; else control characters are escaped, and an apostrophe stands before what a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s t -l timestamp -d 'Show the column TIME(s), seconds since the start (default, unless -T)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d 'Show the column TIME, wall clock; add -t for both'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Show the column UID'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'How many rows to show; 0 for all' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l rows -d 'How many rows the kernel keeps room for in each look' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'Number of rows to show; 0 shows all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l rows -d 'Number of rows that the kernel keeps per report' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s P -l port -d 'Only these destination ports: numbers, ranges, services of /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
 sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program named the port, or connects from one that it had bound before'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l min-latency -d 'Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; tells less'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
+sock_ops\t'Tracepoint and sock_ops program; shows less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l json -d 'Print data (one JSON object for each look, with all rows), not tables'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s w -l wide -d 'All columns and whole lines, however narrow the terminal is'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l json -d 'Print one JSON object per report, with all rows, instead of tables'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s w -l wide -d 'Show all columns and whole lines, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 6 -l ipv6 -d 'Only IPv6'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s x -l failed -d 'Only failed assignments: the kernel found no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l use -d 'Ports in use for the fullest destination, in percent of those that can be used' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l failures -d 'Assignments that fail, in percent of all; 0 warns of any' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l p99 -d 'Time that 99 of 100 searches for a port stay below' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l use -d 'Ports in use for the fullest destination, in percent of the usable ports' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l failures -d 'Failed assignments, in percent of all; 0 warns of any failure' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l p99 -d '99th percentile of the port search latency' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l for -d 'How long to count assignments' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l netns -d 'These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or all' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l netns -d 'Check these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; tells less'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
+sock_ops\t'Tracepoint and sock_ops program; shows less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Look at what is in use only, and count nothing'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l json -d 'Print data (one JSON object), not a line'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Check only the ports in use, without counting assignments'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l json -d 'Print one JSON object instead of a line'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l range -d 'The range, such as 10240-65535; without it, that of this network namespace' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l reserved -d 'How many ports of the range are reserved; without it, as many as here' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l sources -d 'How many source addresses connects are spread over' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l destinations -d 'How many destinations (address and port) connects are spread over' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l rate -d 'Requests a second that are to be carried' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l requests -d 'Requests that one connection carries; 1 without keep-alive' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l range -d 'The range, such as 10240-65535; by default, the range of this network namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l reserved -d 'Number of reserved ports in the range; by default, as many as here' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l sources -d 'Number of source addresses that connects use' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l destinations -d 'Number of destinations (address and port) that connects use' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l rate -d 'Requests per second to sustain' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l requests -d 'Requests per connection; 1 without keep-alive' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l lifetime -d 'How long a connection lives: 0.2 (seconds), 200ms, 1h30m' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l closes-first -d 'Share of the connections that this side closes first, which then wait for 60 seconds (TIME_WAIT): 0 to 1' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse-delay -d 'net.ipv4.tcp_tw_reuse_delay (Linux 6.14 and later): a time such as 500ms or 2s; a bare number is milliseconds, as the sysctl has it' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat -d 'A NAT on the way: aws, azure-nat, azure-lb, gcp, or how many ports it has for one destination and address' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat-addresses -d 'How many addresses the NAT translates to' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l closes-first -d 'Share of the connections that this side closes first, from 0 to 1; these keep their port for another 60 seconds (TIME_WAIT)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse-delay -d 'Value of net.ipv4.tcp_tw_reuse_delay (Linux 6.14 and later): a time such as 500ms or 2s; a bare number is milliseconds, as in the sysctl' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat -d 'A NAT in the path: aws, azure-nat, azure-lb, gcp, or its number of ports per destination and address' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l nat-addresses -d 'Number of addresses that the NAT translates to' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse -d 'net.ipv4.tcp_tw_reuse=1: ports in TIME_WAIT can be used again after a second'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l json -d 'Print data (one JSON object), not text'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse -d 'Assume net.ipv4.tcp_tw_reuse=1: connect can reuse ports in TIME_WAIT after a second'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l json -d 'Print one JSON object instead of text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l from -d 'Play this recording in place of what the kernel does; - is standard input. Several are merged by time' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l speed -d 'Play so many times as fast as it happened; 0 is as fast as it goes' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l from -d 'Play this recording instead of tracing; - is standard input. Several files are merged by time' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l speed -d 'Play the recording N times as fast as it happened; 0 is as fast as possible' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s P -l port -d 'Only these destination ports: numbers, ranges, services of /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
 sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program named the port, or connects from one that it had bound before'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l min-latency -d 'Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l count -d 'Stop after so many events' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l duration -d 'Stop after so long: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l count -d 'Stop after N events' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; tells less'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
+sock_ops\t'Tracepoint and sock_ops program; shows less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given: what would take more is not read, and its place is told' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 6 -l ipv6 -d 'Only IPv6'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel found no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l json -d 'Print data (one JSON object), not a table'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l probe -d 'Search for a port with each hook that works, and say whether it saw that'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l json -d 'Print one JSON object instead of a table'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l probe -d 'Make a test search with each working hook, and report whether the hook saw it'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or all' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l limit -d 'List so many destinations of each namespace; the others are summed up' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l from -d 'Tell who opened connections by this recording (`ephtrace -o json`); - is standard input' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given: what would take more is not read, and its place is told' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'Show these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l limit -d 'List at most N destinations per namespace; the others are summed up' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections; - is standard input' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l json -d 'Print data (one JSON object), not text'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s w -l wide -d 'All columns and whole lines, however narrow the terminal is'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l json -d 'Print one JSON object instead of text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s w -l wide -d 'Show all columns and whole lines, even on a narrow terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'In this network namespace, not that of ephtrace: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Tell who opened connections, and how, by this recording (`ephtrace -o json`; that a socket was not bound, only one of all processes, with `--origin connect,bind,listen,udp,explicit`); - is standard input' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given: what would take more is not read, and its place is told' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'Use this network namespace instead of ephtrace\'s own: inode number, path, or name of `ip netns`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is standard input. To prove that a socket was not bound, it must have all processes and `--origin connect,bind,listen,udp,explicit`' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l probe -d 'Ask the kernel, by a socket of ephtrace\'s own that is closed at once'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l json -d 'Print data (one JSON object), not text'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l probe -d 'Ask the kernel with a test socket, which is closed at once'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l json -d 'Print one JSON object instead of text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Begin a new file at this size (256M, 2G) or after this time (10m, 1h): FILE-000001 and so on, before the extension; none is overwritten' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l mode -d 'Who may read and write new files, such as 640; without, their owner alone' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording, capture or log in place of tracing; needs no root. Several, each with --from, are merged by time' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Start a new file at this size (256M, 2G) or after this time (10m, 1h), numbered before the extension: FILE-000001 and so on; existing files are not overwritten' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l mode -d 'Permissions of new files, such as 640; by default, only their owner may read and write them' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording, capture or log instead of tracing; needs no root. Several, each with its own --from, are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s P -l port -d 'Only these destination ports: numbers, ranges, services of /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
 sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program named the port, or connects from one that it had bound before'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l min-latency -d 'Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l count -d 'Stop after so many events' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l duration -d 'Stop after so long: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l hook -d 'How to see assignments; `ephtrace doctor` says what works here' -r -f -a "auto\t'The first of the others that works here'
+explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l count -d 'Stop after N events' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; tells less'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file, not from /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Become this user, name or number, with the rights of root that tracing takes and no others; files are made by that user' -r
+sock_ops\t'Tracepoint and sock_ops program; shows less'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given: what would take more is not read, and its place is told' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d 'Put back the end of FILE that was being replaced when ephtrace was killed, from FILE.journal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d 'Restore the footer of FILE from FILE.journal after ephtrace was killed while replacing it'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 6 -l ipv6 -d 'Only IPv6'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s x -l failed -d 'Only failed assignments: the kernel found no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not have the kernel measure what ephtrace\'s programs cost: to begin and to end that, every ten seconds, it patches its own code, which stops all processors for a moment'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l from -d 'The same, as other commands take it' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l compare -d 'Did the fix work? Two recordings side by side: failures, search time, verdicts, fullest destinations, findings gone and new' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Write a page with charts to this file, in place of the text; - is standard output' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l mode -d 'Who may read and write that page if it is new, such as 644; without, its owner alone' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal with UTF-8 (auto), always, or never; --plot alone is always' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l from -d 'The same as FILE, as in other commands' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l compare -d 'Did the fix work? Compare two recordings: failures, port search latency, verdicts, fullest destinations, resolved and new findings' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l html -d 'Write an HTML page with charts to this file instead of text; - is standard output' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l mode -d 'Permissions of that page if it is new, such as 644; by default, only its owner may read and write it' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l plot -d 'Draw the ports above the text: on a terminal with UTF-8 (auto), always, or never; --plot alone means always' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s p -l pid -d 'Only these processes' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s u -l uid -d 'Only processes of these users (number or name)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s P -l port -d 'Only these destination ports: numbers, ranges, services of /etc/services, such as https,8000-8100' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l container -d 'Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its beginning; name of LXC or systemd-nspawn' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l origin -d 'Only assignments that came about in this way' -r -f -a "connect\t'TCP connect on an unbound socket'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l origin -d 'Only assignments from this kind of call' -r -f -a "connect\t'TCP connect on an unbound socket'
 bind\t'TCP bind to port 0'
 listen\t'TCP listen on an unbound socket'
 udp\t'UDP: bind to port 0, connect or first send on an unbound socket'
 ping\t'Ping socket: bind to 0, connect or first send'
 sctp\t'SCTP: bind to port 0, listen, connect or first send on an unbound socket'
-explicit\t'The program named the port, or connects from one that it had bound before'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l min-latency -d 'Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l max-memory -d 'Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is given: what would take more is not read, and its place is told' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+explicit\t'The program chose the port itself, or connects from one that it bound before'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l json -d 'Print data (one JSON object), not text'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s w -l wide -d 'All columns and whole lines, however narrow the terminal is'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l json -d 'Print one JSON object instead of text'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s w -l wide -d 'Show all columns and whole lines, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 6 -l ipv6 -d 'Only IPv6'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s x -l failed -d 'Only failed assignments: the kernel found no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -l color -d 'Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s v -l verbose -d 'Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv say yet more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s q -l quiet -d 'Only errors and losses on standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "storm" -d 'Count in the kernel who connects where, what fails and what it costs; name the cause'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "check" -d 'Say in one line whether ports run short, with the exit codes of monitoring plugins'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "whatif" -d 'Work out how many connections a range, a NAT or more addresses can carry; needs no root'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "top" -d 'Show what happens now, on a whole terminal: ports, destinations, processes, failures'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "doctor" -d 'Say what this kernel and user allow, and what would change it'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "ports" -d 'Say what is in use now: by destination, state and process, and how near the range is to its end'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "explain" -d 'Answer one question: is a destination, a connection or a port free now, who has it, and why'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "record" -d 'Record into a Parquet file, for `report`, DuckDB, Polars and Spark'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "report" -d 'Judge a recording: how ports are handed out, what failed, what is missing; needs no root'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of what ephtrace writes as JSON'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "storm" -d 'Count connects, failures and search cost per process in the kernel, and name the cause of a storm'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "check" -d 'Report in one line whether ports run short, in Nagios plugin format'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "whatif" -d 'Calculate how many connections a range, a NAT or more addresses can sustain; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "top" -d 'Show a live full-screen view: ports, destinations, processes, failures'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "doctor" -d 'Check what this kernel and user allow, and how to get more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "ports" -d 'Show the ports in use now by destination, state and process, and how full the range is'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "explain" -d 'Answer one question: is a port free now for a destination, a connection or bind(), and if not, why, and who has it'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "record" -d 'Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

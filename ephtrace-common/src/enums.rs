@@ -80,7 +80,7 @@ impl Origin {
                 "SCTP: bind to port 0, listen, connect or first send on an unbound socket"
             }
             Self::Explicit => {
-                "The program named the port, or connects from one that it had bound before"
+                "The program chose the port itself, or connects from one that it bound before"
             }
             Self::Nat => "Recordings of connection tracking: a NAT chose another port",
         }

@@ -26,8 +26,8 @@ fn main() -> Result<()> {
         ("Zeek's `conn.log`, JSON", lines(zeek_json)),
         ("Zeek's `conn.log`, tabs", [ZEEK_HEADER.as_bytes(), &lines(zeek_tabs)].concat()),
         ("Suricata's `eve.json`, flows", lines(eve)),
-        ("text of tcpdump, SYN", lines(tcpdump)),
-        ("events of conntrack", lines(conntrack)),
+        ("tcpdump text, SYN", lines(tcpdump)),
+        ("conntrack events", lines(conntrack)),
         ("NDJSON with the five keys", lines(minimal)),
     ];
     let mut table = "| read | a second | assignments among them |\n|---|--:|--:|\n".to_owned();

@@ -28,8 +28,8 @@ pub fn tell(error: &anyhow::Error, is_usage: bool, command: &Command, colour: bo
 pub fn tell_unread() {
     let _ = writeln!(
         io::stderr(),
-        "ephtrace: nobody reads the output, or too slowly: its end is missing, the last line may \
-         be cut"
+        "ephtrace: the reader of the output is gone or too slow: the end of the output is \
+         missing, and the last line may be truncated"
     );
 }
 
@@ -113,7 +113,7 @@ mod tests {
         For more information, try '--help'.
         ");
         insta::assert_snapshot!(told("ephtrace --count 0"), @"
-        error: invalid value '0' for '--count': expected a whole number from 1 on
+        error: invalid value '0' for '--count': expected a whole number, 1 or more
 
         For more information, try '--help'.
         ");
@@ -124,7 +124,7 @@ mod tests {
         For more information, try '--help'.
         ");
         insta::assert_snapshot!(told("ephtrace storm 1 none"), @"
-        error: invalid value 'none' for 'COUNT': expected a whole number from 1 on
+        error: invalid value 'none' for 'COUNT': expected a whole number, 1 or more
 
         For more information, try '--help'.
         ");

@@ -149,10 +149,10 @@ fn what_others_do_to_a_file_of_events_is_said_at_once() {
             &|| fs::write(&elsewhere, "").and_then(|()| fs::rename(&elsewhere, there)),
             "replaced by another file",
         ),
-        (&|| open()?.set_len(0), "cut short"),
+        (&|| open()?.set_len(0), "truncated"),
         (
             &|| fs::OpenOptions::new().append(true).open(there)?.write_all(b"x\n"),
-            "written to by another program",
+            "modified by another program",
         ),
     ];
     let commands = [&["trace", "-o", "json", "--output", &path][..], &["record", &path]];
@@ -203,7 +203,7 @@ fn a_copy_of_a_part_says_so() {
     for part in [&copy, &again] {
         let report = ephtrace(&["report", part]).unwrap();
         let text = String::from_utf8_lossy(&report.stdout);
-        assert!(text.contains("the recording has not ended"), "{part}: {text}");
+        assert!(text.contains("the recording is incomplete"), "{part}: {text}");
     }
 }
 

@@ -126,7 +126,7 @@ fn gzip_that_unpacks_to_more_than_it_claims_is_refused() {
     (0..512).for_each(|_| gzip.write_all(&zeros).unwrap());
     let page = Page { uncompressed: 100, ..Page::plain(1, gzip.finish().unwrap()) };
     let said = said("gzip", &file(&with(1, Column::text("comm", codec::GZIP, vec![page])), 1));
-    contains(&said, &["row group 1", "column comm", "a page has more in it than its header says"]);
+    contains(&said, &["row group 1", "column comm", "a page is longer than its header says"]);
 }
 
 #[test]

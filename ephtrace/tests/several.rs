@@ -186,7 +186,7 @@ fn machines_that_can_t_be_told_apart_are_told() {
     let (first, later) = (scratch.file("a", of(0..40)), scratch.file("b", of(40..80)));
     let meanwhile = scratch.file("c", of(20..60));
     let said = |args: &[&str]| stdout(&ephtrace(args));
-    let note = "taken for those of one machine";
+    let note = "assumed to belong to one machine";
     let rotated = said(&["report", &first, &later]);
     assert!(!rotated.contains(note), "{rotated}");
     let both = said(&["report", &first, &meanwhile]);

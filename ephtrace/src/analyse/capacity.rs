@@ -51,31 +51,31 @@ impl Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Capacity {
-    /// Time of the last sample, in nanoseconds since the Unix epoch.
+    /// Time of the snapshot, in nanoseconds since the Unix epoch.
     pub at_ns: u64,
-    /// Ports that are taken now: in use for the destination, or bound for every destination.
+    /// Ports unavailable now: in use for it, or bound for every destination.
     pub in_use: u32,
-    /// Ports that can be used: the range less the reserved ones.
+    /// Usable ports: the range minus the reserved ports.
     pub usable: u32,
     /// `in_use / usable`, from 0 to 1.
     pub share: f64,
-    /// Successful assignments a second; null before the second sample.
+    /// Successful assignments per second; null in the first report.
     pub assigned_per_second: Option<f64>,
-    /// Releases a second: assignments less growth of the use; never below zero.
+    /// Releases per second: assignments minus the growth of the use; never below zero.
     pub released_per_second: Option<f64>,
-    /// Growth of the use, in ports a second; null without a trend.
+    /// Growth of the ports in use, per second; null without a trend.
     pub growth_per_second: Option<f64>,
     /// Mean time for which a port stays in use, in seconds: use over releases (Little's law). Null
     /// while nothing is released.
     pub hold_s: Option<f64>,
-    /// Assignments a second that can be sustained: usable ports over the mean time that one stays
-    /// in use.
+    /// Sustainable assignments per second: usable ports divided by the time that a port stays in
+    /// use.
     pub sustainable_per_second: Option<f64>,
     /// Seconds until half of the ports are in use at the present trend, from the end of the
     /// interval or from `at_ns`, whichever is later. 0 if half are in use already; null if the
     /// trend does not lead there within a day.
     pub half_in_s: Option<f64>,
-    /// Seconds until no port is left, likewise.
+    /// Seconds until no port is free, likewise.
     pub full_in_s: Option<f64>,
 }
 
@@ -180,27 +180,27 @@ use super::number::as_f64;
 pub struct Setup {
     /// Usable ports of the range.
     pub ports: u32,
-    /// Number of source addresses that connects are spread over.
+    /// Number of source addresses that connects use.
     #[serde(rename = "source_count")]
     pub sources: u32,
-    /// Number of destination addresses and ports that connects are spread over.
+    /// Number of destinations (address and port) that connects use.
     #[serde(rename = "destination_count")]
     pub destinations: u32,
     /// Lifetime of a connection, in seconds.
     pub lifetime_s: f64,
     /// Share of the connections that this side closes first, from 0 to 1.
     pub closes_first: f64,
-    /// Time for which a port is blocked after such a connection (`TIME_WAIT`), in seconds.
+    /// Time that a port is blocked after such a connection (TIME_WAIT), in seconds.
     pub time_wait_s: f64,
-    /// Requests a second.
+    /// Requests per second.
     pub requests_per_second: Option<f64>,
     /// Requests per connection: 1 without keep-alive.
     pub requests_per_connection: f64,
-    /// Ports that a NAT on the way has for one destination and address; `None` without one.
+    /// Ports of a NAT in the path per destination and address; `None` without a NAT.
     pub nat_ports: Option<u32>,
     /// Addresses that the NAT translates to.
     pub nat_addresses: u32,
-    /// Time for which the NAT keeps a port after a connection, whoever closed first, in seconds.
+    /// Time that the NAT keeps a port after a connection, whoever closed first, in seconds.
     pub nat_wait_s: f64,
 }
 
@@ -208,26 +208,26 @@ pub struct Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ceiling {
-    /// Ports for all destinations together: those of the NAT if the NAT is the bottleneck, else of
-    /// this host.
+    /// Ports for all destinations together: those of the NAT if it is the bottleneck, else of this
+    /// host.
     pub ports: u64,
-    /// True if the NAT is the bottleneck.
+    /// Whether the NAT is the bottleneck.
     pub is_nat: bool,
-    /// Mean time for which a connection takes up one of these ports, in seconds: its lifetime, and
-    /// the wait of the port after it.
+    /// Average time that a connection keeps its port, in seconds: its lifetime and the wait after
+    /// it.
     pub hold_s: f64,
-    /// Connections a second that can be sustained.
+    /// Sustainable connections per second.
     pub connections_per_second: f64,
-    /// Connections a second up to which no connect searches long: at most half of the host's ports
-    /// are in use.
+    /// Connections per second without long searches: those that keep at most half of the host's
+    /// ports in use.
     pub quick_connections_per_second: f64,
-    /// Requests a second that can be sustained.
+    /// Sustainable requests per second.
     pub requests_per_second: f64,
-    /// Ports in use for the requested rate (Little's law), if a rate was given.
+    /// Ports in use for the requested rate (Little's law), if one was given.
     pub needed_ports: Option<f64>,
     /// `needed_ports` as a share of `ports`.
     pub share: Option<f64>,
-    /// Seconds until no port is left at the requested rate, beginning with none in use; null if
+    /// Seconds until no port is free, starting from none in use, at the requested rate; null if
     /// that never happens.
     pub full_in_s: Option<f64>,
 }

@@ -34,7 +34,7 @@ pub struct Side {
     pub duration_ns: u64,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Assignments a second.
+    /// Assignments per second.
     pub per_second: f64,
     /// Failed assignments.
     pub failures: u64,
@@ -43,7 +43,7 @@ pub struct Side {
     pub failure_share: Option<f64>,
     /// Port search latency; null if the recording does not have it.
     pub latency: Option<Latency>,
-    /// Verdict over all assignments.
+    /// How ports are assigned, over all.
     pub verdict: Verdict,
     /// Events that did not reach the recording.
     #[serde(serialize_with = "serialize_losses")]
@@ -56,9 +56,9 @@ pub struct Side {
 pub struct DestinationChange {
     /// Address and port, as `10.0.0.5:5432`; an IPv6 address is in brackets.
     pub destination_name: String,
-    /// The destination in the first run; null if it is not among the destinations kept there.
+    /// In the first run; null if unknown there.
     pub destination_before: Option<DestinationSide>,
-    /// The destination in the second run; null if it is not among the destinations kept there.
+    /// In the second run; null if unknown there.
     pub destination_after: Option<DestinationSide>,
 }
 
@@ -70,8 +70,8 @@ pub struct DestinationSide {
     pub assignments: u64,
     /// Failed assignments.
     pub failures: u64,
-    /// Share of its range that was assigned at some time, 0 to 1, for the fullest source address;
-    /// null if no range is known.
+    /// Share of its range that was ever assigned, 0 to 1, for the fullest source address; null if
+    /// the range is unknown.
     pub range_share: Option<f64>,
 }
 
@@ -81,7 +81,7 @@ pub struct DestinationSide {
 pub struct Comparison {
     /// Sentence that says whether fewer assignments fail.
     pub sentence: String,
-    /// Differences in kind between the runs, which make numbers hard to compare: one sentence each.
+    /// Differences between the runs that limit the comparison, one sentence each.
     pub caveats: Vec<String>,
     /// The first run.
     pub before: Side,
@@ -182,7 +182,7 @@ fn caveats(runs: [Run<'_>; 2], sides: &[Side; 2]) -> Vec<String> {
     let mut caveats = Vec::new();
     for (run, when) in runs.into_iter().zip(["before", "after"]) {
         if run.summary.assignments == 0 {
-            caveats.push(format!("{when}: there is no assignment"));
+            caveats.push(format!("{when}: no assignments"));
         }
         let lost = run.summary.losses.total();
         if lost > 0 {
@@ -191,15 +191,15 @@ fn caveats(runs: [Run<'_>; 2], sides: &[Side; 2]) -> Vec<String> {
         }
         if !run.shows_failures {
             let format = run.format;
-            caveats.push(format!("{when}: a {format} recording shows no assignment that fails"));
+            caveats.push(format!("{when}: a {format} recording does not show failures"));
         }
         if run.summary.disordered > 0 {
             caveats.push(format!(
-                "{when}: rows are out of order, which steps and verdicts suffer from"
+                "{when}: rows are out of order, so steps and verdicts are less reliable"
             ));
         }
         if run.summary.destinations_evicted > 0 {
-            caveats.push(format!("{when}: quiet destinations were left out for lack of room"));
+            caveats.push(format!("{when}: quiet destinations were evicted"));
         }
     }
     let [before, after] = sides;
@@ -208,12 +208,12 @@ fn caveats(runs: [Run<'_>; 2], sides: &[Side; 2]) -> Vec<String> {
     {
         let (first, second) = (first.name(), second.name());
         caveats.push(format!(
-            "seen by {first} before and by {second} after, which time searches differently"
+            "the hook was {first} before and {second} after, and these time searches differently"
         ));
     }
     if before.latency.is_some() != after.latency.is_some() {
         let when = if before.latency.is_none() { "before" } else { "after" };
-        caveats.push(format!("{when}: the time of searches is not known"));
+        caveats.push(format!("{when}: the port search latency is unknown"));
     }
     let durations = (real(before.duration_ns), real(after.duration_ns));
     if !are_alike(durations) {
@@ -221,8 +221,8 @@ fn caveats(runs: [Run<'_>; 2], sides: &[Side; 2]) -> Vec<String> {
     }
     if !are_alike((before.per_second, after.per_second)) {
         caveats.push(format!(
-            "the load differs ({:.1} and {:.1} assignments a second): less load alone makes fewer \
-             fail",
+            "the load differs ({:.1} and {:.1} assignments per second): a lower load alone causes \
+             fewer failures",
             before.per_second, after.per_second
         ));
     }
@@ -235,11 +235,11 @@ fn are_alike((one, other): (f64, f64)) -> bool {
 
 fn sentence([before, after]: &[Side; 2]) -> String {
     let (Some(first), Some(second)) = (before.failure_share, after.failure_share) else {
-        return "whether fewer assignments fail is not known".to_owned();
+        return "it is unknown whether fewer assignments fail".to_owned();
     };
     let told = format!("{} before, {} after", percent(first), percent(second));
     if before.failures == 0 && after.failures == 0 {
-        return "no assignment failed, before or after".to_owned();
+        return "no failures before or after".to_owned();
     }
     let (n, m) = (real(before.assignments), real(after.assignments));
     let both = (real(before.failures) + real(after.failures)) / (n + m);
@@ -247,14 +247,14 @@ fn sentence([before, after]: &[Side; 2]) -> String {
     let expected = if first > second { first * m } else { second * n };
     let is_apart = (first - second).abs() > APART * error;
     if !is_apart || expected < EXPECTED {
-        return format!("no telling difference in failures: {told}");
+        return format!("no clear difference in failures: {told}");
     }
     let is_alike = are_alike((before.per_second, after.per_second));
-    let load = if is_alike { "" } else { ", at another load" };
+    let load = if is_alike { "" } else { ", at a different load" };
     match (first > second, after.failures) {
-        (true, 0) => format!("none fail any more: {told}{load}"),
-        (true, _) => format!("fewer fail: {told}{load}"),
-        (false, _) => format!("more fail: {told}{load}"),
+        (true, 0) => format!("no more failures: {told}{load}"),
+        (true, _) => format!("fewer failures: {told}{load}"),
+        (false, _) => format!("more failures: {told}{load}"),
     }
 }
 

@@ -87,14 +87,17 @@ impl Delivery {
         }
         match (self.lost > LOST_ALLOWED, self.disordered > 0.0) {
             (true, true) => Some(format!(
-                "less sure, as {} were lost and {} came out of order",
+                "confidence lowered: {} of the events were lost and {} came out of order",
                 percent(self.lost),
                 percent(self.disordered)
             )),
-            (true, false) => Some(format!("less sure, as {} were lost", percent(self.lost))),
-            (false, true) => {
-                Some(format!("less sure, as {} came out of order", percent(self.disordered)))
+            (true, false) => {
+                Some(format!("confidence lowered: {} of the events were lost", percent(self.lost)))
             }
+            (false, true) => Some(format!(
+                "confidence lowered: {} of the events came out of order",
+                percent(self.disordered)
+            )),
             (false, false) => None,
         }
     }

@@ -74,7 +74,7 @@ impl Destinations {
         self.uses.reuse()
     }
 
-    /// Number of destinations kept.
+    /// Number of known ones.
     pub(super) fn known(&self) -> u64 {
         self.known.len() as u64
     }
@@ -196,7 +196,7 @@ fn verdict(history: &History, rules: KernelRules) -> Verdict {
     let mut verdict = ranges::of(history.kept(), rules).verdict;
     let (kept, total) = (history.kept().count() as u64, history.total());
     if total > kept {
-        verdict.evidence.push(format!("judged by the last {kept} of {total}"));
+        verdict.evidence.push(format!("judged from the last {kept} of {total} assignments"));
     }
     verdict
 }

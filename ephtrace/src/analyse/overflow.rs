@@ -33,8 +33,7 @@ pub struct LossesByProcess {
     pub busiest: Vec<ProcessLosses>,
     /// Number of processes that are not listed.
     pub other_processes: u64,
-    /// Lost assignments of processes that are not listed, and of those that had no room in the
-    /// totals either.
+    /// Assignments of these processes, and of processes that did not fit into the totals.
     pub other_lost: u64,
 }
 
@@ -42,7 +41,7 @@ pub struct LossesByProcess {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessLosses {
-    /// Process id; null if it is outside of the pid namespace of ephtrace.
+    /// Process id; null if it is outside ephtrace's PID namespace.
     pub pid: Option<u32>,
     /// Name of the process.
     pub comm: String,

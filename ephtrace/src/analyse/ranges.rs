@@ -110,7 +110,8 @@ impl Part {
         let kept = self.waiting.len() as u64;
         if kept < self.assignments {
             for one in &mut verdicts {
-                let said = format!("judged by the first {kept} of {}", self.assignments);
+                let said =
+                    format!("judged from the first {kept} of {} assignments", self.assignments);
                 one.verdict.evidence.push(said);
             }
         }
@@ -184,14 +185,14 @@ fn sentence(
         0 => String::new(),
         n => format!("; {n} assignments in further ranges are not judged"),
     };
-    format!("{ranges} ranges of ports{}{more}", list(counts, only_predictable))
+    format!("{ranges} port ranges{}{more}", list(counts, only_predictable))
 }
 
 /// Returns `: 24 sequential, 7 random`; empty if there are no counts.
 pub(super) fn list(counts: &[PatternCount], only_predictable: u64) -> String {
     let words = counts.iter().map(|one| format!("{} {}", one.count, one.pattern));
     let only = (only_predictable > 0)
-        .then(|| format!("{only_predictable} predictable by a pattern that can't be told"));
+        .then(|| format!("{only_predictable} predictable with an unknown pattern"));
     let words: Vec<String> = words.chain(only).collect();
     if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
 }

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
 use super::recent::Recent;
-use crate::model::FlowKey;
+use crate::model::{FlowKey, human_duration::HumanDuration};
 
 /// Maximum number of remembered ports of destinations, 40 bytes each at most: every port of the
 /// default range for nine destinations at once. Least recently used ports are evicted.
@@ -56,7 +56,7 @@ pub struct Used {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reuse {
-    /// Number of times that a port was assigned to the same destination again.
+    /// Number of 4-tuple reuses.
     pub reuses: u64,
     /// Number of assignments to that destination until the reuse; 1 is the very next.
     #[serde(rename = "after_assignments")]
@@ -64,13 +64,13 @@ pub struct Reuse {
     /// Time until the reuse, in nanoseconds.
     #[serde(rename = "after_ns")]
     pub time_ns: Option<Least>,
-    /// Destination with the soonest reuse.
+    /// The destination of the soonest reuse.
     #[serde(serialize_with = "address")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub soonest: Option<FlowKey>,
-    /// Uses that were forgotten to make room: up to this many reuses may be missing.
+    /// Uses that were evicted: up to that many reuses may be missing.
     pub forgotten: u64,
-    /// Warning text, if any.
+    /// Warning, if any.
     pub warning: Option<String>,
 }
 
@@ -160,10 +160,10 @@ impl Spread {
 }
 
 fn warning(after_ns: u64) -> String {
-    let (seconds, ms) = (after_ns / 1_000_000_000, after_ns / 1_000_000 % 1000);
     format!(
-        "a port came back to the same destination after {seconds}.{ms:03} s: NAT and firewalls may \
-         still hold the connection before (state is kept for 60 s or longer) and drop the new one"
+        "4-tuple reused after {}: NAT and firewalls may still track the previous connection (they \
+         keep state for 60 s or longer) and drop the new one",
+        HumanDuration(after_ns)
     )
 }
 
@@ -206,7 +206,7 @@ mod tests {
         observe(&mut uses, 1, 0, 40_000, S);
         observe(&mut uses, 1, 1, 40_000, S + 1_234_000_000);
         let warning = uses.reuse().warning.unwrap();
-        assert!(warning.contains("after 1.234 s"), "{warning}");
+        assert!(warning.contains("after 1.2 s"), "{warning}");
     }
 
     #[test]

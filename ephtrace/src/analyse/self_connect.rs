@@ -86,8 +86,8 @@ fn explanation(count: u64, socket: SocketAddr, process: Option<String>) -> Strin
     let by = by(process);
     let times = if count == 1 { "one socket was".into() } else { format!("{count} sockets were") };
     format!(
-        "{times} given the very port that was connected to (last: {socket}{by}): such a socket is \
-         connected to itself, nobody else answers, and whoever was to listen there can't"
+        "{times} assigned the same port that it connected to (last: {socket}{by}): the socket is \
+         connected to itself, no service answers, and none can listen on that port meanwhile"
     )
 }
 
@@ -101,8 +101,8 @@ fn risk(at_risk: u64, socket: SocketAddr, process: Option<String>) -> String {
     let connects = if at_risk == 1 { "connect goes" } else { "connects go" };
     format!(
         "{at_risk} {connects} to a local port inside the ephemeral range (last: {socket}{by}): \
-         while nobody listens there, retries end in a socket connected to itself; move the service \
-         out of the range, or add its port to net.ipv4.ip_local_reserved_ports"
+         while nothing listens there, a retry can connect to itself; move the service out of the \
+         range, or add its port to net.ipv4.ip_local_reserved_ports"
     )
 }
 

@@ -50,7 +50,7 @@ pub struct Interval {
     pub all: Numbers,
     /// Processes of one name, by destination and origin: longest search time first.
     pub rows: Vec<Row>,
-    /// Numbers of assignments that found no room in the kernel's map; null if all did.
+    /// Assignments that did not fit into the kernel's map; null if all did.
     pub other: Option<Numbers>,
 }
 
@@ -60,15 +60,14 @@ pub struct Interval {
 pub struct Row {
     /// Name of the processes.
     pub comm: String,
-    /// Id of the process with most assignments; null if it is outside of the pid namespace of
-    /// ephtrace.
+    /// The process with the most assignments; null if it is outside ephtrace's PID namespace.
     pub pid: Option<u32>,
-    /// Number of processes in the row.
+    /// Number of processes that share the row.
     #[serde(rename = "process_count")]
     pub processes: u32,
     /// Real user id.
     pub uid: u32,
-    /// cgroup v2 id of the process with most assignments.
+    /// cgroup v2 id of the process with the most assignments.
     pub cgroup_id: u64,
     /// Container of the processes, if they are in one.
     pub container: Option<String>,
@@ -86,8 +85,8 @@ pub struct Row {
     /// Numbers of the row.
     #[serde(flatten)]
     pub numbers: Numbers,
-    /// Share of the range in use for the destination, and time until the rest is used up; null if
-    /// that was not determined.
+    /// Share of the range in use for the destination, and how long the rest lasts; null if not
+    /// examined.
     pub capacity: Option<Capacity>,
 }
 
@@ -100,38 +99,36 @@ pub struct Numbers {
     /// Failed assignments.
     #[serde(rename = "failures")]
     pub failed: u64,
-    /// Failed assignments by error; without an errno, all other errors together.
+    /// Failures by error; the entry without an errno has all other errors.
     #[serde(serialize_with = "serialize_errors")]
     #[cfg_attr(test, schemars(with = "Vec<ErrorCount>"))]
     pub errors: Vec<(Option<u16>, u64)>,
-    /// Assignments a second.
+    /// Assignments per second.
     pub per_second: f64,
-    /// Failures a second.
+    /// Failures per second.
     #[serde(rename = "failures_per_second")]
     pub failed_per_second: f64,
-    /// Port search latency summed over all searches, in nanoseconds: wall time, including waiting
-    /// for a processor.
+    /// Total time of the searches, in nanoseconds: wall time, including waits for a CPU.
     pub search_ns: u64,
-    /// Upper bound on the number of processors that searches kept busy: `search_ns` over the
-    /// duration, and no more than the machine has.
+    /// Upper bound on the CPUs busy with port searches: `search_ns` divided by the duration, at
+    /// most the CPUs of the machine.
     pub search_cpus_at_most: f64,
-    /// Sockets that were connected to themselves: the search chose the very port that they connect
-    /// to.
+    /// Sockets connected to themselves: they were assigned the same port that they connect to.
     #[serde(rename = "self_connect_count")]
     pub self_connects: u64,
     /// Port search latency, in nanoseconds of wall time; null if no search has one.
     pub latency: Option<Latency>,
-    /// Searches with a known number of candidates.
+    /// Searches of known length.
     pub searches_known: u64,
-    /// Median number of candidates of these searches; null if none is known.
+    /// Median of the candidates tried; null if unknown.
     pub tried_p50: Option<u32>,
-    /// 99th percentile of the number of candidates of these searches.
+    /// 99th percentile of the candidates tried.
     pub tried_p99: Option<u32>,
-    /// Maximum number of candidates, exact.
+    /// Maximum, exact.
     pub tried_max: Option<u32>,
     /// Mean number of candidates.
     pub tried_mean: Option<f64>,
-    /// Searches of `searches_known` that went on to the other parity: the half mark is passed.
+    /// Number of known searches that went on to the other parity, past the half mark.
     pub second_pass: u64,
     /// Lowest and highest port of the range in force, if known.
     #[serde(flatten, serialize_with = "serialize_known_ends")]
@@ -139,7 +136,7 @@ pub struct Numbers {
     pub range: Option<PortRange>,
     /// Port of the latest failure, for the origin `explicit`.
     pub refused_port: Option<u16>,
-    /// True if failures concerned other ports, too.
+    /// Whether other ports failed as well.
     pub refused_ports_differ: bool,
 }
 
@@ -152,7 +149,7 @@ impl Row {
         let process = match self.processes {
             0 | 1 => match self.pid {
                 Some(pid) => format!("{} ({pid})", self.comm),
-                None => format!("{} (outside of this pid namespace)", self.comm),
+                None => format!("{} (outside this PID namespace)", self.comm),
             },
             many => format!("{} ({many} processes)", self.comm),
         };

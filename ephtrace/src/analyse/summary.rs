@@ -31,14 +31,14 @@ pub const BUSIEST: usize = 10;
 pub struct RunContext {
     /// Events that did not reach the output.
     pub losses: Losses,
-    /// Counts of the kernel half.
+    /// Counts of the eBPF programs.
     pub kernel: Option<KernelCounts>,
     /// Hook that saw the assignments.
     pub hook: Option<Hook>,
-    /// Attempts that fail without being seen, in words; `None` if there are none, or for a
-    /// recording, which does not contain this.
+    /// Failing attempts that the hook does not see, in words; `None` if there are none, or for a
+    /// recording, which does not tell.
     pub unseen_failures: Option<String>,
-    /// Processor time of this process.
+    /// CPU time of this process.
     pub cpu: Option<CpuTime>,
     /// Cost of the programs in the kernel; `None` if it was not measured.
     pub kernel_cost: Option<KernelCost>,
@@ -52,7 +52,7 @@ pub struct RunContext {
     pub is_cut: bool,
     /// The recording does not tell when ports were assigned, but at most in which order.
     pub is_untimed: bool,
-    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    /// Rows of a recording that repeat a connect from the same port; they are not counted.
     pub retried: u64,
     /// Inode number of the network namespace that remedies are typed in.
     pub own_netns: Option<u32>,
@@ -62,49 +62,49 @@ pub struct RunContext {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
-    /// Duration of the run, in nanoseconds; for a recording, from its first to its last assignment.
-    /// 0 for a recording without times, and so are rates.
+    /// Duration of the run, in nanoseconds; of a recording, from its first to its last assignment.
+    /// 0 where a recording has no times, and so are rates.
     pub duration_ns: u64,
     /// Assignments that reached the output, failed ones included.
     pub assignments: u64,
-    /// Failed assignments.
+    /// Failures among them.
     pub failures: u64,
     /// Failed assignments by error, most frequent first.
     pub errors: Vec<ErrorCount>,
-    /// Assignments a second, over the whole run.
+    /// Assignments per second, over the whole run.
     pub per_second: f64,
-    /// Port search latency.
+    /// Port search latency: time the kernel took to choose the port.
     pub latency: Option<Latency>,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: Option<u64>,
     /// Time of the last assignment, in nanoseconds since the Unix epoch.
     pub last_ns: Option<u64>,
-    /// Overall verdict.
+    /// How ports are assigned, over all.
     pub verdict: Verdict,
     /// Verdicts by origin.
     pub origins: Vec<OriginSummary>,
     /// Verdicts by host.
     pub hosts: HostsSummary,
-    /// Range that fits the ports, and the systems that have it by default, if the recording does
-    /// not contain the range; null if it contains all ranges.
+    /// The range that ports fit, and whose default it is, if the recording does not have it; null
+    /// if it has all ranges.
     pub fitted_range: Option<FittedRange>,
-    /// Assignments whose port the program named; they are not judged.
+    /// Assignments whose port the program chose; they get no verdict.
     pub explicit: u64,
     /// The busiest processes with their verdicts, busiest first.
     pub processes: Vec<ProcessSummary>,
-    /// Processes evicted for lack of room; those that came back count again.
+    /// Evictions of quieter processes; one that returns can be evicted again.
     pub processes_evicted: u64,
     /// The busiest destinations, busiest first.
     pub destinations: Vec<DestinationSummary>,
-    /// Number of known destinations, those that are not listed included.
+    /// Number of known destinations, including those not listed.
     pub destinations_known: u64,
-    /// Destinations evicted for lack of room; those that came back count again.
+    /// Evictions of quieter destinations; one that returns can be evicted again.
     pub destinations_evicted: u64,
     /// Assignments to all destinations that are not listed.
     pub other_assignments: u64,
-    /// Findings: problem, cause and remedy, worst first.
+    /// Problems with evidence and remedies, worst first.
     pub findings: Vec<Finding>,
-    /// Ports that were assigned to the same destination again.
+    /// Reuse of 4-tuples.
     pub reuse: Reuse,
     /// Sockets that are connected to themselves.
     pub self_connects: SelfConnect,
@@ -113,26 +113,26 @@ pub struct Summary {
     pub losses: Losses,
     /// Assignments of a recording that came too late to be sorted by time.
     pub disordered: u64,
-    /// Rows of a recording that repeat a connect from the same port, and were left out.
+    /// Rows of a recording that repeat a connect from the same port; they are not counted.
     pub retried: u64,
-    /// Counts of the kernel half.
+    /// Counts of the eBPF programs.
     #[serde(rename = "kernel_counts")]
     pub kernel: Option<KernelCounts>,
     /// Hook that saw the assignments.
     #[serde(serialize_with = "hook")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::hook"))]
     pub hook: Option<Hook>,
-    /// Attempts that fail without being seen, in words; `None` if there are none, or for a
-    /// recording, which does not contain this.
+    /// Failing attempts that the hook does not see, in words; `None` if there are none, or for a
+    /// recording, which does not tell.
     pub unseen_failures: Option<String>,
-    /// Processor time of this process.
+    /// CPU time of this process.
     pub cpu: Option<CpuTime>,
     /// Cost of the programs in the kernel; `None` if it was not measured.
     pub kernel_cost: Option<KernelCost>,
-    /// Lanes evicted to make room: up to this many steps may be missing.
+    /// Flows whose state was evicted: up to that many steps may be missing.
     pub lanes_evicted: u64,
-    /// Assignments that found no room in the ring buffer and were only counted, by process,
-    /// destination and origin; null if there are none.
+    /// Assignments that did not fit into the ring buffer and were only counted, by process,
+    /// destination and origin; null if none.
     pub overflow: Option<Overflow>,
     /// Data for the plots; not part of the output.
     #[serde(skip)]
@@ -146,9 +146,9 @@ pub struct OriginSummary {
     /// Name of the origin: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind`
     /// (with listen), `udp`, `ping`, `sctp`, `unknown origin`.
     pub origin: &'static str,
-    /// Assignments of the origin; a long run is judged in part.
+    /// Its assignments; of a long run, only a part is judged.
     pub assignments: u64,
-    /// Verdict on the origin.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -157,15 +157,15 @@ pub struct OriginSummary {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostsSummary {
-    /// Number of known hosts.
+    /// Number of known ones.
     pub known: u64,
-    /// Number of hosts with a verdict: a pattern, or that the next port can be predicted.
+    /// Number of them with a verdict: a pattern, or that the next port can be predicted.
     pub judged: u64,
-    /// Number of hosts without a pattern whose next port can certainly be predicted.
+    /// Number of them without a pattern whose next port can certainly be predicted.
     pub only_predictable: u64,
-    /// Hosts evicted for lack of room; those that came back count again.
+    /// Evictions of quieter hosts; one that returns can be evicted again.
     pub evicted: u64,
-    /// Number of hosts by pattern, most frequent first.
+    /// Number of hosts per pattern, most frequent first.
     pub patterns: Vec<PatternCount>,
     /// The busiest hosts, busiest first.
     pub busiest: Vec<HostSummary>,
@@ -177,7 +177,7 @@ pub struct HostsSummary {
 pub struct PatternCount {
     /// Pattern of the hosts.
     pub pattern: Pattern,
-    /// Number of hosts with the pattern.
+    /// Number of hosts that have it.
     pub count: u64,
 }
 
@@ -187,19 +187,18 @@ pub struct PatternCount {
 pub struct HostSummary {
     /// Inode number of the host's network namespace; null if the source names only its address.
     pub netns: Option<u32>,
-    /// Source address of the host; null if it is identified by its namespace.
+    /// Its source address; null if its namespace identifies it.
     pub saddr: Option<IpAddr>,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// True if `assignments` is exact; else it is a lower bound.
+    /// Whether `assignments` is exact; otherwise it is a lower bound.
     pub complete: bool,
     /// Failed assignments.
     pub failures: u64,
-    /// Verdict on the host.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// Range that fits the host's ports, if the recording does not contain it; null if it contains
-    /// all ranges.
+    /// The range that its ports fit, if the recording does not have it; null if it has all ranges.
     pub fitted_range: Option<FittedRange>,
 }
 
@@ -218,7 +217,7 @@ impl HostSummary {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessSummary {
-    /// Process id; null if it is outside of the pid namespace of ephtrace.
+    /// Process id; null if it is outside ephtrace's PID namespace.
     pub pid: Option<u32>,
     /// Name of the process, if known.
     pub comm: Option<String>,
@@ -226,11 +225,11 @@ pub struct ProcessSummary {
     pub container: Option<String>,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// True if `assignments` is exact; else it is a lower bound.
+    /// Whether `assignments` is exact; otherwise it is a lower bound.
     pub complete: bool,
     /// Failed assignments.
     pub failures: u64,
-    /// Verdict on the process.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -252,16 +251,16 @@ pub struct DestinationSummary {
     pub origin: Option<Origin>,
     /// Assignments to the destination, failed ones included.
     pub assignments: u64,
-    /// True if `assignments` is exact; else it is a lower bound, since the destination appeared
-    /// late among very many others.
+    /// Whether `assignments` is exact; otherwise it is a lower bound, because the destination
+    /// appeared late among very many others.
     pub complete: bool,
     /// Failed assignments.
     pub failures: u64,
-    /// Assignments that failed because no port was free.
+    /// Failures among them with no free port.
     pub no_port: u64,
-    /// Searches with a known number of candidates.
+    /// Searches of known length.
     pub searches_known: u64,
-    /// Searches of these that found their port in the other parity: the half mark is passed.
+    /// Number of these searches that found their port in the other parity, past the half mark.
     pub second_pass: u64,
     /// Most frequent step in the destination's lane.
     pub usual_step: Option<UsualStep>,
@@ -271,13 +270,13 @@ pub struct DestinationSummary {
     pub range: Option<PortRange>,
     /// Number of ports in the range.
     pub range_ports: Option<u32>,
-    /// Number of distinct ports of the range that were assigned to the destination.
+    /// Number of different ports of the range that it was assigned.
     pub distinct_ports: u32,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: u64,
     /// Time of the last assignment, in nanoseconds since the Unix epoch.
     pub last_ns: u64,
-    /// Verdict on the destination.
+    /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
@@ -288,8 +287,8 @@ pub struct DestinationSummary {
 pub struct UsualStep {
     /// Step from one port to the next.
     pub step: i32,
-    /// Share of the step among all steps, from 0 to 1; a lower bound if there are more than 16
-    /// distinct steps.
+    /// Its share of all steps, from 0 to 1; a lower bound if there are more than 16 different
+    /// steps.
     pub share: f64,
 }
 
@@ -299,11 +298,11 @@ pub struct UsualStep {
 pub struct KernelCounts {
     /// Searches begun.
     pub seen: u64,
-    /// Searches that the filter did not select.
+    /// Rejected by the filter.
     pub filtered: u64,
-    /// Records passed to the user side.
+    /// Records handed to user space.
     pub emitted: u64,
-    /// Connects of sockets that already had a port.
+    /// Connects of sockets that were already bound.
     pub already_bound: u64,
     /// Fields that could not be read and are unknown.
     pub read_failed: u64,
@@ -327,9 +326,9 @@ pub struct CpuTime {
 pub struct KernelCost {
     /// Run time of the programs in the samples, in nanoseconds.
     pub run_time_ns: u64,
-    /// Number of program runs in the samples.
+    /// Number of runs in the samples.
     pub runs: u64,
-    /// Number of searches that began in the samples.
+    /// Searches that began in the samples.
     pub searches: u64,
 }
 

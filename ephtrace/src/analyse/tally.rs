@@ -21,7 +21,7 @@ use super::{
     hosts::{HostVerdicts, Hosts},
     lanes::LaneKey,
     number::as_f64,
-    pattern::{KernelRules, Observation, Verdict},
+    pattern::{KernelRules, Observation, Verdict, expectation},
     picture::PlotData,
     processes::Processes,
     quantities::{ErrorCount, Latency},
@@ -147,7 +147,7 @@ impl Tally {
         } else {
             (self.duration_ns(now_ns), (self.first_ns, self.last_ns))
         };
-        let mut summary = Summary {
+        let summary = Summary {
             duration_ns,
             assignments: self.assignments,
             failures: self.failures,
@@ -182,8 +182,7 @@ impl Tally {
             overflow,
             picture: self.picture.clone(),
         };
-        temper(&mut summary);
-        summary
+        concluded(summary, self.rules)
     }
 
     /// Returns the verdicts on the whole, on the hosts and on the `busiest` destinations, none of
@@ -258,6 +257,13 @@ fn forget_order(summary: &mut Summary) {
     summary.destinations.iter_mut().for_each(|one| one.usual_step = None);
 }
 
+/// The summary with its last word on each verdict, where the kernel has these `rules`.
+fn concluded(mut summary: Summary, rules: KernelRules) -> Summary {
+    temper(&mut summary);
+    add_expectation(&mut summary, rules);
+    summary
+}
+
 /// Lowers the confidence of all verdicts for events that did not arrive, or not in order.
 fn temper(summary: &mut Summary) {
     let lost = summary.losses.total();
@@ -281,6 +287,19 @@ fn temper(summary: &mut Summary) {
     if delivery.is_unordered() {
         forget_order(summary);
     }
+}
+
+/// Says whether the ports follow the rule of the kernel that ran, once no verdict changes any more.
+fn add_expectation(summary: &mut Summary, rules: KernelRules) {
+    let lost = summary.losses.total();
+    let is_whole = Delivery::new(summary.assignments, lost, summary.disordered).doubt() <= 0.0;
+    let origins: Vec<_> = match summary.origins.as_slice() {
+        // The verdict on the whole was checked against more than the one on its only origin.
+        [only] => vec![(only.origin, &summary.verdict)],
+        several => several.iter().map(|one| (one.origin, &one.verdict)).collect(),
+    };
+    let line = expectation(&origins, rules, is_whole);
+    summary.verdict.evidence.extend(line);
 }
 
 fn per_second(count: u64, duration_ns: u64) -> f64 {

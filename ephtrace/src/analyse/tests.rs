@@ -229,7 +229,7 @@ fn a_summary_counts() {
     errors: [{"count":2,"errno":99,"error":"EADDRNOTAVAIL"},{"count":1,"errno":null,"error":null},{"count":1,"errno":12,"error":"ENOMEM"}]
     explicit: 0
     failures: 4
-    findings: [{"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=\"10240 65535\"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: \"10240 65535\"}]}","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"no port is free (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one","severity":"note"}]
+    findings: [{"remedies":["reuse connections: a connection pool, HTTP keep-alive","inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=\"10240 65535\"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: \"10240 65535\"}]}","use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports"],"rule":"exhausted","sentence":"no free port (connect) for 127.0.0.1 -> 10.0.0.1:443","severity":"critical"},{"remedies":["inside netns 1: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\""],"rule":"short-reuse","sentence":"4-tuple reused after 0 ns: NAT and firewalls may still track the previous connection (they keep state for 60 s or longer) and drop the new one","severity":"note"}]
     first_ns: 1000000000
     fitted_range: null
     hook: null
@@ -247,7 +247,7 @@ fn a_summary_counts() {
     processes: []
     processes_evicted: 0
     retried: 0
-    reuse: {"after_assignments":{"median":2,"min":2},"after_ns":{"median":0,"min":0},"forgotten":0,"reuses":1,"soonest":"10.0.0.1:443","warning":"a port came back to the same destination after 0.000 s: NAT and firewalls may still hold the connection before (state is kept for 60 s or longer) and drop the new one"}
+    reuse: {"after_assignments":{"median":2,"min":2},"after_ns":{"median":0,"min":0},"forgotten":0,"reuses":1,"soonest":"10.0.0.1:443","warning":"4-tuple reused after 0 ns: NAT and firewalls may still track the previous connection (they keep state for 60 s or longer) and drop the new one"}
     self_connects: {"at_risk":0,"count":0,"explanation":null,"risk":null}
     unseen_failures: null
     verdict: {"algorithm":"undetermined","confirmed_by_kernel":null,"informative_pairs":3,"n":5,"next_port_bits":null,"pattern":"per_destination","predictable":"yes"}

@@ -8,22 +8,22 @@ use super::options::Verbosity;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  ephtrace doctor            a table, for people
-  ephtrace doctor --json     the same as data
-  ephtrace doctor --probe    what a search of ephtrace's own shows, for each hook";
+  ephtrace doctor            a readable table
+  ephtrace doctor --json     the same as JSON
+  ephtrace doctor --probe    whether each hook sees a test search";
 
 /// What `doctor` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DoctorArgs {
-    /// Print data (one JSON object), not a table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
 
-    /// Search for a port with each hook that works, and say whether it saw that
+    /// Make a test search with each working hook, and report whether the hook saw it
     #[arg(long)]
     pub probe: bool,
 
-    /// Read the kernel's types from this BTF file, not from /sys/kernel/btf/vmlinux
+    /// Read the kernel's types from this BTF file instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 

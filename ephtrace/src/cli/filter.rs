@@ -7,7 +7,7 @@ use ephtrace_common::Origin;
 
 use super::number::whole;
 
-/// Which assignments to keep; the kernel drops all others before they cost anything.
+/// Which assignments to keep; the kernel drops all others early.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
@@ -24,7 +24,7 @@ pub struct FilterArgs {
     #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
     pub comm: Vec<String>,
 
-    /// Only these destination ports: numbers, ranges, services of /etc/services, such as
+    /// Only these destination ports: numbers, ranges, or services from /etc/services, such as
     /// https,8000-8100
     #[arg(short = 'P', long, value_name = "PORTS", value_delimiter = ',')]
     pub port: Vec<String>,
@@ -51,12 +51,13 @@ pub struct FilterArgs {
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,
 
-    /// Only tasks in this cgroup or below it: absolute path, or relative to the cgroup v2 mount
+    /// Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2
+    /// mount
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
-    /// Only tasks in this container or in one inside of it: id as `docker ps` shows it, or its
-    /// beginning; name of LXC or systemd-nspawn
+    /// Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a
+    /// prefix of it; or a name of LXC or systemd-nspawn
     #[arg(long, value_name = "CONTAINER", value_delimiter = ',', conflicts_with = "cgroup")]
     pub container: Vec<String>,
 
@@ -68,15 +69,15 @@ pub struct FilterArgs {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Only assignments that came about in this way
+    /// Only assignments from this kind of call
     #[arg(long, value_name = "ORIGIN", value_enum, value_delimiter = ',')]
     pub origin: Vec<OriginArg>,
 
-    /// Only failed assignments: the kernel found no port
+    /// Only failed assignments: the kernel assigned no port
     #[arg(short = 'x', long)]
     pub failed: bool,
 
-    /// Only where the search took at least so long, such as 100us, 1ms or 0.5 (seconds)
+    /// Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)
     #[arg(long, value_name = "TIME")]
     pub min_latency: Option<String>,
 }

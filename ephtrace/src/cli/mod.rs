@@ -39,28 +39,28 @@ pub use self::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo ephtrace                        every port that TCP connects are given
-  sudo ephtrace -x                     only connects that found no free port
+  sudo ephtrace                        every port assigned to a TCP connect
+  sudo ephtrace -x                     only connects that failed: no free port
   sudo ephtrace -p 181,204 -P 443      two processes, destination port 443
   sudo ephtrace -c curl -6 -w          curl over IPv6, room for long addresses
   sudo ephtrace --dst 10.0.0.0/8 -P 80,8000-8100
   sudo ephtrace --netns blue -T        in the namespace of `ip netns`, wall clock
-  sudo ephtrace --min-latency 100us    only where the search for a port took long
-  sudo ephtrace --origin udp,bind      only these ways to get a port
+  sudo ephtrace --min-latency 100us    only assignments with a long port search
+  sudo ephtrace --origin udp,bind      only UDP and bind() to port 0
   sudo ephtrace -o json --duration 60s --output ports.ndjson
-  sudo ephtrace top                    what happens now, on a whole terminal
-  sudo ephtrace -v                     with a sentence on each: where the search began
-  sudo ephtrace storm                  connects are slow or fail: who, where to, why
-  sudo ephtrace ports                  what is in use now, and who holds it
-  ephtrace explain 10.0.0.5:5432       would a connect find a port now, and why not
-  ephtrace doctor                      what this kernel and user allow, and why not
+  sudo ephtrace top                    live full-screen view
+  sudo ephtrace -v                     with an explanation of each assignment
+  sudo ephtrace storm                  why connects are slow or fail, and who causes it
+  sudo ephtrace ports                  the ports in use now, and who holds them
+  ephtrace explain 10.0.0.5:5432       would a connect find a port now? if not, why?
+  ephtrace doctor                      what this kernel and user allow
   sudo ephtrace record ports.parquet   for report, DuckDB, Polars and Spark
-  sudo ephtrace report ports.parquet   how the ports of a recording were handed out";
+  sudo ephtrace report ports.parquet   how the ports of a recording were assigned";
 
-/// Record every ephemeral port that Linux assigns, and find out why there is none.
+/// Trace every ephemeral port that Linux assigns, and find out why it can't assign one.
 ///
-/// Without a command, ephtrace traces: `ephtrace -p 181` is `ephtrace trace -p 181`. Events go to
-/// standard output, everything else to standard error.
+/// Without a command, ephtrace traces: `ephtrace -p 181` means `ephtrace trace -p 181`. Events go
+/// to standard output, everything else to standard error.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ephtrace", version, max_term_width = 100, after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -86,35 +86,36 @@ pub enum Command {
     /// Stream every assignment as it happens (what ephtrace does without a command)
     #[command(after_help = trace::EXAMPLES)]
     Trace(TraceArgs),
-    /// Count in the kernel who connects where, what fails and what it costs; name the cause
+    /// Count connects, failures and search cost per process in the kernel, and name the cause of a
+    /// storm
     #[command(after_help = storm::EXAMPLES)]
     Storm(StormArgs),
-    /// Say in one line whether ports run short, with the exit codes of monitoring plugins
+    /// Report in one line whether ports run short, in Nagios plugin format
     #[command(after_help = check::EXAMPLES)]
     Check(CheckArgs),
-    /// Work out how many connections a range, a NAT or more addresses can carry; needs no root
+    /// Calculate how many connections a range, a NAT or more addresses can sustain; needs no root
     #[command(after_help = whatif::EXAMPLES)]
     Whatif(WhatifArgs),
-    /// Show what happens now, on a whole terminal: ports, destinations, processes, failures
+    /// Show a live full-screen view: ports, destinations, processes, failures
     #[command(after_help = top::EXAMPLES)]
     Top(TopArgs),
-    /// Say what this kernel and user allow, and what would change it
+    /// Check what this kernel and user allow, and how to get more
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Say what is in use now: by destination, state and process, and how near the range is to its
-    /// end
+    /// Show the ports in use now by destination, state and process, and how full the range is
     #[command(after_help = ports::EXAMPLES)]
     Ports(PortsArgs),
-    /// Answer one question: is a destination, a connection or a port free now, who has it, and why
+    /// Answer one question: is a port free now for a destination, a connection or bind(), and if
+    /// not, why, and who has it
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),
-    /// Record into a Parquet file, for `report`, DuckDB, Polars and Spark
+    /// Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark
     #[command(after_help = record::EXAMPLES)]
     Record(RecordArgs),
-    /// Judge a recording: how ports are handed out, what failed, what is missing; needs no root
+    /// Analyse a recording: how ports are assigned, what failed, what is missing; needs no root
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
-    /// Print the JSON Schema (draft 2020-12) of what ephtrace writes as JSON
+    /// Print the JSON Schema (draft 2020-12) of ephtrace's JSON output
     #[command(after_help = schema::EXAMPLES)]
     Schema(SchemaArgs),
 }

@@ -14,7 +14,7 @@ pub(super) fn whole<T: TryFrom<u64>>(
 
 fn expected(range: &RangeInclusive<u64>) -> String {
     match (range.start(), range.end()) {
-        (low, &u64::MAX) => format!("expected a whole number from {low} on"),
+        (low, &u64::MAX) => format!("expected a whole number, {low} or more"),
         (low, high) => format!("expected {low} to {high}"),
     }
 }
@@ -38,7 +38,7 @@ mod tests {
         }
         let count = whole::<u64>(1..=u64::MAX);
         assert_eq!(count("18446744073709551615"), Ok(u64::MAX));
-        assert_eq!(count("0").unwrap_err(), "expected a whole number from 1 on");
+        assert_eq!(count("0").unwrap_err(), "expected a whole number, 1 or more");
         assert_eq!((number("10"), number("0.5")), (Ok(10.0), Ok(0.5)));
         assert!(["nan", "inf", "x", ""].iter().all(|text| number(text).is_err()));
     }

@@ -12,19 +12,19 @@ use crate::output::Format;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct ViewArgs {
-    /// Column TIME(s), seconds since the start (default, unless -T)
+    /// Show the column TIME(s), seconds since the start (default, unless -T)
     #[arg(short = 't', long)]
     pub timestamp: bool,
 
-    /// Column TIME, wall clock; together with -t both
+    /// Show the column TIME, wall clock; add -t for both
     #[arg(short = 'T', long)]
     pub time: bool,
 
-    /// Column UID
+    /// Show the column UID
     #[arg(short = 'U', long)]
     pub print_uid: bool,
 
-    /// All columns, and room for long IPv6 addresses, however narrow the terminal is
+    /// Show all columns, with room for long IPv6 addresses, even on a narrow terminal
     #[arg(short, long)]
     pub wide: bool,
 
@@ -32,22 +32,23 @@ pub struct ViewArgs {
     #[arg(short = 'o', long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
 
-    /// CSV: text as it is; else control characters are escaped, and an apostrophe stands before
-    /// what a spreadsheet would take for a formula
+    /// Write CSV text unchanged; by default, control characters are escaped, and an apostrophe
+    /// precedes text that a spreadsheet would take for a formula
     #[arg(long)]
     pub raw: bool,
 
     /// Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot
-    /// alone is always
+    /// alone means always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
 
-    /// Write the events to this file, not to standard output
+    /// Write the events to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Who may read and write that file if it is new, such as 640; without, its owner alone
+    /// Permissions of that file if it is new, such as 640; by default, only its owner may read and
+    /// write it
     #[arg(long, value_name = "MODE", requires = "output")]
     pub mode: Option<String>,
 }
@@ -68,8 +69,8 @@ pub enum PlotArg {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Recording")]
 pub struct ReadArgs {
-    /// Most memory to take while a recording is read, such as 512M or 2GiB, 256M unless it is
-    /// given: what would take more is not read, and its place is told
+    /// Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that
+    /// need more are skipped and reported
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<String>,
 }
@@ -78,11 +79,11 @@ pub struct ReadArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct StopArgs {
-    /// Stop after so many events
+    /// Stop after N events
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1..=u64::MAX))]
     pub count: Option<u64>,
 
-    /// Stop after so long: 10 (seconds), 90s, 1h30m, 1d
+    /// Stop after this time: 10 (seconds), 90s, 1h30m, 1d
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
 }
@@ -91,21 +92,21 @@ pub struct StopArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Kernel")]
 pub struct KernelArgs {
-    /// How to see assignments; `ephtrace doctor` says what works here
+    /// Kernel hook to use; `ephtrace doctor` shows which work here
     #[arg(long, value_name = "HOOK", value_enum, default_value_t)]
     pub hook: HookArg,
 
-    /// Read the kernel's types from this BTF file, not from /sys/kernel/btf/vmlinux
+    /// Read the kernel's types from this BTF file instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 
-    /// Do not have the kernel measure what ephtrace's programs cost: to begin and to end that,
-    /// every ten seconds, it patches its own code, which stops all processors for a moment
+    /// Do not let the kernel measure the cost of ephtrace's programs: every ten seconds, starting
+    /// and stopping the measurement patches kernel code, which briefly stops all CPUs
     #[arg(long)]
     pub no_kernel_cost: bool,
 
-    /// Become this user, name or number, with the rights of root that tracing takes and no others;
-    /// files are made by that user
+    /// Switch to this user (name or number), keeping only the capabilities that tracing needs;
+    /// files belong to that user
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
 
@@ -124,7 +125,7 @@ pub enum HookArg {
     Fentry,
     /// kprobe and kretprobe on the search
     Kprobe,
-    /// Tracepoint and sock_ops program; tells less
+    /// Tracepoint and sock_ops program; shows less
     #[value(name = "sock_ops", alias = "sock-ops")]
     SockOps,
 }
@@ -133,17 +134,17 @@ pub enum HookArg {
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Messages")]
 pub struct Verbosity {
-    /// Explain each line of the table in a sentence, and say more on standard error; -vv and -vvv
-    /// say yet more
+    /// Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv
+    /// log even more
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 
-    /// Colour what failed and how grave it is: on a terminal that has colours, unless NO_COLOR is
-    /// set (auto), always, or never
+    /// Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always,
+    /// or never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     pub color: PlotArg,
 
-    /// Only errors and losses on standard error: no notices, no summary
+    /// Write only errors and losses to standard error: no notices, no summary
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -15,33 +15,33 @@ Examples:
   sudo ephtrace ports --netns all      of all network namespaces, containers too
   sudo ephtrace ports --netns blue,/proc/181/ns/net
   sudo ephtrace ports --from ports.ndjson
-                                       with who opened what is TIME_WAIT now
+                                       also who opened what is now in TIME_WAIT
   ephtrace ports --json | jq '.namespaces[0].destinations[0].mark'
 
-Without root it sees all ports in use, but not who holds those of other users.";
+Without root, it sees all ports in use, but not which processes of other users hold them.";
 
 /// What `ports` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PortsArgs {
-    /// These network namespaces, not that of ephtrace: inode number, path, name of `ip netns`, or
-    /// all
+    /// Show these network namespaces instead of ephtrace's own: inode number, path, name of `ip
+    /// netns`, or all
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,
 
-    /// List so many destinations of each namespace; the others are summed up
+    /// List at most N destinations per namespace; the others are summed up
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = whole::<usize>(0..=u64::MAX))]
     pub limit: usize,
 
-    /// Tell who opened connections by this recording (`ephtrace -o json`); - is standard input
+    /// Use this recording (`ephtrace -o json`) to tell who opened connections; - is standard input
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
 
-    /// Print data (one JSON object), not text
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 
-    /// All columns and whole lines, however narrow the terminal is
+    /// Show all columns and whole lines, even on a narrow terminal
     #[arg(short, long)]
     pub wide: bool,
 

@@ -23,47 +23,48 @@ Examples:
                                            did the fix work?
   ephtrace report server.pcap --src 192.0.2.7        one client of many
 
-A recording of another tool or system needs one JSON object a line, with the keys
-ts_ns, saddr, sport, daddr, dport (and protocol, netns, errno, origin, range, where
-known).";
+A recording from another tool or system needs one JSON object per line with the keys
+ts_ns, saddr, sport, daddr, dport (and, where known, protocol, netns, errno, origin,
+range).";
 
 /// What `report` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ReportArgs {
-    /// The recording: of ephtrace, a capture, or a log of another tool; - is standard input.
-    /// Several are merged by time
+    /// A recording, a packet capture, or a log of another tool; - is standard input. Several files
+    /// are merged by time
     #[arg(value_name = "FILE", required_unless_present_any = ["from", "compare"])]
     pub files: Vec<PathBuf>,
 
-    /// The same, as other commands take it
+    /// The same as FILE, as in other commands
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "files")]
     pub from: Vec<PathBuf>,
 
-    /// Did the fix work? Two recordings side by side: failures, search time, verdicts, fullest
-    /// destinations, findings gone and new
+    /// Did the fix work? Compare two recordings: failures, port search latency, verdicts, fullest
+    /// destinations, resolved and new findings
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"],
           conflicts_with_all = ["files", "from", "html", "mode", "plot"])]
     pub compare: Vec<PathBuf>,
 
-    /// Print data (one JSON object), not text
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 
-    /// Write a page with charts to this file, in place of the text; - is standard output
+    /// Write an HTML page with charts to this file instead of text; - is standard output
     #[arg(long, value_name = "OUT", conflicts_with_all = ["json", "plot"])]
     pub html: Option<PathBuf>,
 
-    /// Who may read and write that page if it is new, such as 644; without, its owner alone
+    /// Permissions of that page if it is new, such as 644; by default, only its owner may read and
+    /// write it
     #[arg(long, value_name = "MODE", requires = "html")]
     pub mode: Option<String>,
 
     /// Draw the ports above the text: on a terminal with UTF-8 (auto), always, or never; --plot
-    /// alone is always
+    /// alone means always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
     pub plot: PlotArg,
 
-    /// All columns and whole lines, however narrow the terminal is
+    /// Show all columns and whole lines, even on a narrow terminal
     #[arg(short, long)]
     pub wide: bool,
 

@@ -11,12 +11,12 @@ Examples:
   ephtrace schema assignment     the line of one assignment
   ephtrace schema ports | jq -r '.properties.netns.description'
 
-What the keys mean, and how they may change: docs/json.md.";
+docs/json.md explains the keys and how they may change.";
 
 /// Arguments of `schema`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SchemaArgs {
-    /// One kind of object alone
+    /// Print the schema of this kind of object only
     #[arg(value_name = "KIND", value_enum)]
     pub kind: Option<Kind>,
 

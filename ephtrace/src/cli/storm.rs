@@ -12,36 +12,36 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sudo ephtrace storm                  once a second, until Ctrl-C
   sudo ephtrace storm 5 12             twelve times, every five seconds
-  sudo ephtrace storm 10 1 -c nginx    ten seconds of one program
+  sudo ephtrace storm 10 1 -c nginx    ten seconds, one program only
   sudo ephtrace storm --json | jq '.findings[].sentence'
 
-All counting is done in the kernel: what it costs does not grow with the storm.";
+The kernel does all counting, so the overhead does not grow with the storm.";
 
 /// Arguments of `storm`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct StormArgs {
-    /// How often to look: seconds, or a time such as 500ms or 1m
+    /// Time between reports: seconds, or a time such as 500ms or 1m
     #[arg(value_name = "INTERVAL", default_value = "1")]
     pub interval: String,
 
-    /// Stop after so many looks
+    /// Stop after this many reports
     #[arg(value_name = "COUNT", value_parser = whole::<u64>(1..=u64::MAX))]
     pub count: Option<u64>,
 
-    /// How many rows to show; 0 for all
+    /// Number of rows to show; 0 shows all
     #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 10,
           value_parser = whole::<usize>(0..=u64::MAX))]
     pub limit: usize,
 
-    /// Print data (one JSON object for each look, with all rows), not tables
+    /// Print one JSON object per report, with all rows, instead of tables
     #[arg(long)]
     pub json: bool,
 
-    /// All columns and whole lines, however narrow the terminal is
+    /// Show all columns and whole lines, even on a narrow terminal
     #[arg(short, long)]
     pub wide: bool,
 
-    /// How many rows the kernel keeps room for in each look
+    /// Number of rows that the kernel keeps per report
     #[arg(long, value_name = "ROWS", hide = true, value_parser = whole::<u32>(0..=u32::MAX.into()))]
     pub rows: Option<u32>,
 

@@ -14,23 +14,23 @@ use super::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   sudo ephtrace top                          the whole host
-  sudo ephtrace top -P 5432 -c app           only what the filters keep
-  ephtrace top --from ports.ndjson           a recording, as fast as it happened
+  sudo ephtrace top -P 5432 -c app           only what the filters match
+  ephtrace top --from ports.ndjson           a recording, at its original speed
   ephtrace top --from host.pcap --speed 10   ten times as fast
-  ephtrace top --from ports.ndjson --speed 0 its end, at once
+  ephtrace top --from ports.ndjson --speed 0 the end of a recording, at once
 
 ? shows the keys.";
 
 /// What `top` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TopArgs {
-    /// Play this recording in place of what the kernel does; - is standard input. Several are
-    /// merged by time
+    /// Play this recording instead of tracing; - is standard input. Several files are merged by
+    /// time
     #[arg(long, value_name = "FILE", num_args = 1..,
           conflicts_with_all = ["FilterArgs", "KernelArgs", "StopArgs"])]
     pub from: Vec<PathBuf>,
 
-    /// Play so many times as fast as it happened; 0 is as fast as it goes
+    /// Play the recording N times as fast as it happened; 0 is as fast as possible
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed, requires = "from")]
     pub speed: f64,
 
@@ -62,6 +62,6 @@ impl From<TopArgs> for TraceArgs {
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && speed >= 0.0 => Ok(speed),
-        _ => Err("expected a number from 0 on, such as 10 or 0.5".to_owned()),
+        _ => Err("expected 0 or more, such as 10 or 0.5".to_owned()),
     }
 }

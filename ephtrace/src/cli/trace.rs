@@ -11,18 +11,18 @@ use super::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sudo ephtrace trace -c nginx -P 8080         who is given which port by nginx
+  sudo ephtrace trace -c nginx -P 8080         which ports nginx is assigned
   sudo ephtrace trace --cgroup system.slice/app.service -o csv
   sudo ephtrace trace -o json --count 1000 | jq .sport
   ephtrace trace --from ports.parquet -x -o csv   the failures of a recording
 
-A flag that takes several values takes them as a list (-P 80,443) and repeated
-(-P 80 -P 443). Different flags must all hold.";
+A flag with several values accepts a list (-P 80,443) or repetition
+(-P 80 -P 443). Different flags must all match.";
 
 /// What `trace` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TraceArgs {
-    /// Read this recording, capture or log (- is standard input) in place of the kernel. Several
+    /// Read this recording, capture or log instead of tracing (- is standard input). Several files
     /// are merged by time
     #[arg(long, value_name = "FILE", num_args = 1..,
           conflicts_with_all = ["hook", "btf", "ring_size", "user"])]

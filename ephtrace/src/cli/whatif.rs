@@ -10,9 +10,9 @@ use super::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   ephtrace whatif                              this host as it is
-  ephtrace whatif --rate 800 --lifetime 200ms  800 connects a second of 200 ms each
+  ephtrace whatif --rate 800 --lifetime 200ms  800 connections/s, 200 ms each
   ephtrace whatif --range 10240-65535 --sources 4
-  ephtrace whatif --rate 800 --requests 50     keep-alive: 50 requests a connection
+  ephtrace whatif --rate 800 --requests 50     keep-alive: 50 requests per connection
   ephtrace whatif --nat aws --rate 2000        behind an AWS NAT gateway
   ephtrace whatif --nat aws --nat-addresses 3 --rate 2000
   ephtrace whatif --tw-reuse --json";
@@ -20,29 +20,29 @@ Examples:
 /// Arguments of `whatif`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct WhatifArgs {
-    /// The range, such as 10240-65535; without it, that of this network namespace
+    /// The range, such as 10240-65535; by default, the range of this network namespace
     #[arg(long, value_name = "LOW-HIGH")]
     pub range: Option<String>,
 
-    /// How many ports of the range are reserved; without it, as many as here
+    /// Number of reserved ports in the range; by default, as many as here
     #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=65_536))]
     pub reserved: Option<u32>,
 
-    /// How many source addresses connects are spread over
+    /// Number of source addresses that connects use
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = whole::<u32>(1..=65536))]
     pub sources: u32,
 
-    /// How many destinations (address and port) connects are spread over
+    /// Number of destinations (address and port) that connects use
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = whole::<u32>(1..=1_000_000))]
     pub destinations: u32,
 
-    /// Requests a second that are to be carried
+    /// Requests per second to sustain
     #[arg(long, value_name = "PER-SECOND", value_parser = number)]
     pub rate: Option<f64>,
 
-    /// Requests that one connection carries; 1 without keep-alive
+    /// Requests per connection; 1 without keep-alive
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = number)]
     pub requests: f64,
 
@@ -50,31 +50,31 @@ pub struct WhatifArgs {
     #[arg(long, value_name = "TIME", default_value = "100ms")]
     pub lifetime: String,
 
-    /// Share of the connections that this side closes first, which then wait for 60 seconds
-    /// (TIME_WAIT): 0 to 1
+    /// Share of the connections that this side closes first, from 0 to 1; these keep their port for
+    /// another 60 seconds (TIME_WAIT)
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = number)]
     pub closes_first: f64,
 
-    /// net.ipv4.tcp_tw_reuse=1: ports in TIME_WAIT can be used again after a second
+    /// Assume net.ipv4.tcp_tw_reuse=1: connect can reuse ports in TIME_WAIT after a second
     #[arg(long)]
     pub tw_reuse: bool,
 
-    /// net.ipv4.tcp_tw_reuse_delay (Linux 6.14 and later): a time such as 500ms or 2s; a bare
-    /// number is milliseconds, as the sysctl has it
+    /// Value of net.ipv4.tcp_tw_reuse_delay (Linux 6.14 and later): a time such as 500ms or 2s; a
+    /// bare number is milliseconds, as in the sysctl
     #[arg(long, value_name = "TIME", requires = "tw_reuse", default_value = "1000")]
     pub tw_reuse_delay: String,
 
-    /// A NAT on the way: aws, azure-nat, azure-lb, gcp, or how many ports it has for one
-    /// destination and address
+    /// A NAT in the path: aws, azure-nat, azure-lb, gcp, or its number of ports per destination and
+    /// address
     #[arg(long, value_name = "NAT")]
     pub nat: Option<Nat>,
 
-    /// How many addresses the NAT translates to
+    /// Number of addresses that the NAT translates to
     #[arg(long, value_name = "N", requires = "nat", default_value_t = 1,
           value_parser = whole::<u32>(1..=256))]
     pub nat_addresses: u32,
 
-    /// Print data (one JSON object), not text
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 
@@ -95,14 +95,14 @@ pub enum Nat {
 /// NATs of clouds, with what their documentation says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
-    /// AWS NAT gateway: 55,000 for one destination and address
+    /// AWS NAT gateway: 55,000 ports per destination and address
     Aws,
-    /// Azure NAT gateway: 50,000 for one destination and address
+    /// Azure NAT gateway: 50,000 ports per destination and address
     AzureNat,
-    /// Azure load balancer: 1,024 for an instance by default
+    /// Azure load balancer: 1,024 ports per instance by default
     #[value(alias = "azure")]
     AzureLb,
-    /// GCP Cloud NAT: 64 for an instance by default
+    /// GCP Cloud NAT: 64 ports per instance by default
     Gcp,
 }
 

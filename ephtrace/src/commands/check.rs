@@ -102,7 +102,7 @@ fn pair(
         text.split_once(',').ok_or_else(|| wrong("expected two values, WARN,CRIT"))?;
     let thresholds = Thresholds { warning: value(warning)?, critical: value(critical)? };
     if thresholds.warning > thresholds.critical {
-        return Err(wrong("expected WARN not above CRIT"));
+        return Err(wrong("expected WARN to be at most CRIT"));
     }
     Ok(thresholds)
 }
@@ -135,7 +135,7 @@ pub fn run(args: CheckArgs) -> Result<ExitCode> {
         // Nobody reads the line; the exit code still tells the state.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.state,
         Err(error) => {
-            log::error!("can't write the answer: {error}");
+            log::error!("can't write the result: {error}");
             CheckStatus::Unknown
         }
     };
@@ -175,14 +175,14 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
     let mut unseen = Vec::new();
     let mut namespaces = inventory.namespaces.iter();
     if namespaces.any(|one| one.bound.bound_only.is_none()) {
-        unseen.push("sockets that are bound and nothing else (Linux 6.8 lists them)".to_owned());
+        unseen.push("sockets that are only bound (Linux 6.8 and later list them)".to_owned());
     }
     let unreadable = inventory.unreadable.len();
     if unreadable > 0 {
-        unseen.push(format!("{unreadable} namespaces that can't be looked at"));
+        unseen.push(format!("{unreadable} unreadable namespaces"));
     }
     if inventory.namespaces.iter().any(|one| one.tcp.interrupted || one.tcp.left_out > 0) {
-        unseen.push("sockets that came or went meanwhile".to_owned());
+        unseen.push("sockets that opened or closed meanwhile".to_owned());
     }
     unseen
 }

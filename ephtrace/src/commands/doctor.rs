@@ -75,11 +75,11 @@ pub struct Report {
     /// Why not all processes can be seen, so that owners of sockets may be missing, and what to do;
     /// null if they can.
     pub processes_hidden_by: Option<String>,
-    /// Kernel memory that ephtrace takes at most.
+    /// Upper bound on the kernel memory that ephtrace uses.
     pub kernel_memory: KernelMemory,
     /// Each hook, best first.
     pub hooks: Vec<HookReport>,
-    /// The hook that `--hook auto` takes; null if none works or it can't be told.
+    /// The hook that `--hook auto` uses; null if none works or this is unknown.
     pub auto: Option<&'static str>,
 }
 
@@ -89,9 +89,9 @@ pub struct Report {
 pub struct HookReport {
     /// Name of the hook.
     pub hook: &'static str,
-    /// Whether it works; null if that can't be told without more rights.
+    /// Whether it works; null if telling needs more rights.
     pub available: Option<bool>,
-    /// Why not, or why that can't be told, and what would change it.
+    /// Why not, or why this is unknown, and what would help.
     pub reason: Option<String>,
     /// Each origin, and whether this hook can see it.
     pub origins: Vec<OriginReport>,
@@ -101,10 +101,9 @@ pub struct HookReport {
     pub needs: &'static str,
     /// Data that the hook provides.
     pub gives: String,
-    /// With `--probe`, what a search of ephtrace's own showed, for each origin that the hook sees;
-    /// else null.
+    /// With `--probe`, the result of a test search for each origin that the hook sees; else null.
     pub tests: Option<Vec<TestReport>>,
-    /// What the verifier said, if it refused; else null.
+    /// The verifier's log if it refused; else null.
     pub verifier_log: Option<String>,
 }
 
@@ -114,10 +113,10 @@ pub struct HookReport {
 pub struct OriginReport {
     /// Name of the origin.
     pub origin: &'static str,
-    /// Whether it is seen; null if that can't be told without more rights.
+    /// Whether it is seen; null if telling needs more rights.
     #[serde(rename = "is_seen")]
     pub seen: Option<bool>,
-    /// Why not, or what is missing of it.
+    /// Why not, or which part is not seen.
     pub reason: Option<String>,
 }
 
@@ -170,8 +169,8 @@ pub fn examine(support: &Support, probe: bool) -> Report {
 
 /// Returns why owners of sockets may be missing: other users' processes need rights to be examined.
 fn processes_hidden_by(support: &Support) -> Option<String> {
-    let others = "the open files of other users' processes can't be looked at: run as root, or \
-                  with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
+    let others = "the open files of other users' processes can't be read: run as root, or with \
+                  CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
     let to_look = Rights::SYS_PTRACE.union(Rights::DAC_READ_SEARCH);
     let may_look = rights::held().map_or(support.is_root, |held| held.contains(to_look));
     hidden::reason(Path::new("/proc")).or_else(|| (!may_look).then(|| others.to_owned()))
@@ -198,7 +197,9 @@ fn examine_hook(
     let HookRow { hook, needs, gives } = *row;
     let attaches = row.attaches();
     let gives = match limits.no_table {
-        Some(why) => format!("{gives}, but no first candidate and no tried: {why}"),
+        Some(why) => format!(
+            "{gives}, but neither the first candidate nor the number of candidates tried: {why}"
+        ),
         None => gives.to_owned(),
     };
     let origins = origins(hook, available, support, btf, &limits);
@@ -305,7 +306,7 @@ impl Report {
             "cgroup v2",
             self.cgroup2.as_deref().unwrap_or("not mounted here")
         )?;
-        let hidden = self.processes_hidden_by.as_deref().unwrap_or("all processes are seen");
+        let hidden = self.processes_hidden_by.as_deref().unwrap_or("all processes are visible");
         writeln!(out, "{:<10} {hidden}", "owners")?;
         writeln!(out, "{:<10} {}", "memory", self.kernel_memory.text())?;
         self.write_selection(out)?;
@@ -345,9 +346,9 @@ impl Report {
 
     fn verdict(&self) -> String {
         match self.auto {
-            Some(hook) => format!("`ephtrace` takes the hook {hook}."),
+            Some(hook) => format!("`ephtrace` uses the hook {hook}."),
             None if self.missing_rights.is_empty() => "ephtrace can't trace here.".into(),
-            None => "Run `sudo ephtrace doctor` to try the hooks for real.".into(),
+            None => "Run `sudo ephtrace doctor` to test the hooks.".into(),
         }
     }
 }

@@ -117,7 +117,7 @@ fn one(which: &Which) -> Result<Option<&Named>, UsageError> {
         Which::All => Err(UsageError::Value {
             flag: "--netns",
             value: "all".to_owned(),
-            reason: "a port is free in one network namespace and taken in the next; name one"
+            reason: "a port can be free in one network namespace and in use in another: name one"
                 .to_owned(),
         }),
     }

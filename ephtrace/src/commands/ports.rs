@@ -71,7 +71,7 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
 pub(super) struct PortsReport<'a> {
     #[serde(flatten)]
     inventory: &'a Inventory,
-    /// What is wrong, why, and what to do, worst first.
+    /// Problems with evidence and remedies, worst first.
     findings: &'a [Finding],
 }
 
@@ -102,10 +102,10 @@ fn read(path: &Path, max: MaxMemory) -> Result<PastOwners> {
     })?;
     let (name, broken) = (replay.input().name(), replay.broken());
     if assignments == 0 && broken > 0 {
-        bail!("{name}: nothing in it can be read; `ephtrace -o json` makes a recording");
+        bail!("{name}: no readable records; make a recording with `ephtrace -o json`");
     }
     if broken > 0 {
-        log::warn!("{name}: {broken} lines or packets can't be read");
+        log::warn!("{name}: {broken} lines or packets are unreadable");
     }
     Ok(past_owners)
 }

@@ -85,18 +85,18 @@ fn repair(path: &Path, max: MaxMemory) -> Result<()> {
     let name = shown(&path);
     let said = if is_whole(path, max).with_context(|| format!("can't read {name}"))? {
         discard_journal(path)?;
-        "is whole: nothing to repair"
+        "is intact: nothing to repair"
     } else if let Some(journal) = Journal::beside(path) {
         let fits = is_whole_with(path, journal.clone(), max);
         if !fits.with_context(|| format!("can't read {name}"))? {
-            bail!("{name} can't be repaired: the journal beside it has another file's end");
+            bail!("{name} can't be repaired: its journal belongs to another file");
         }
         journal.restore(path).with_context(|| format!("can't repair {name}"))?;
-        "has its end again"
+        "repaired"
     } else {
         // The error says what is wrong with the file, and that there is no journal.
         Recording::open_within(path, max)?;
-        "is no Parquet file: nothing to repair"
+        "is not a Parquet file: nothing to repair"
     };
     // A closed standard error is no reason to fail.
     let _ = writeln!(io::stderr(), "ephtrace: {name} {said}");

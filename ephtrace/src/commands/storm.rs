@@ -247,7 +247,10 @@ impl<'a> Storm<'a> {
             look.write_text(&mut text, self.settings.limit, paper)?;
             write_findings(&mut text, found, paper)?;
             for (stage, lost) in losses.stages().into_iter().filter(|(_, lost)| *lost > 0) {
-                writeln!(text, "lost: {lost} assignments are not in these numbers ({stage})")?;
+                writeln!(
+                    text,
+                    "lost: {lost} assignments are missing from these numbers ({stage})"
+                )?;
             }
             out.write_all(&paper.fit(&text))?;
         }

@@ -47,26 +47,29 @@ struct NatDefaults {
 fn nat_defaults(nat: Nat) -> NatDefaults {
     let (ports, wait_s, most_addresses, source) = match nat {
         Nat::Ports(ports) => {
-            (ports, NAT_WAIT_S, Some(256), "others wait from 30 s to four minutes")
+            (ports, NAT_WAIT_S, Some(256), "other NATs wait from 30 s to four minutes")
         }
         Nat::Preset(Preset::Aws) => {
-            (55_000, NAT_WAIT_S, Some(8), "AWS documents 55,000 for an address, and no time")
+            (55_000, NAT_WAIT_S, Some(8), "AWS documents 55,000 ports per address, but no time")
         }
         Nat::Preset(Preset::AzureNat) => (
             50_000,
             65.0,
             Some(16),
-            "Azure documents 50,000 for an address and destination, and 65 s behind a FIN",
+            "Azure documents 50,000 ports per address and destination, and 65 s after a FIN",
         ),
-        Nat::Preset(Preset::AzureLb) => {
-            (1_024, NAT_WAIT_S, None, "Azure gives an instance 1,024 in pools of up to 50")
-        }
+        Nat::Preset(Preset::AzureLb) => (
+            1_024,
+            NAT_WAIT_S,
+            None,
+            "Azure gives each instance 1,024 ports in pools of up to 50 instances",
+        ),
         Nat::Preset(Preset::Gcp) => (
             64,
             120.0,
             None,
-            "Cloud NAT gives an instance 64, and waits 120 s; gateways made since September 2026 \
-             wait 30 s",
+            "Cloud NAT gives each instance 64 ports and waits 120 s; gateways created since \
+             September 2026 wait 30 s",
         ),
     };
     NatDefaults { ports, wait_s, most_addresses, source }
@@ -82,7 +85,7 @@ pub struct Estimate {
     pub ceiling: Ceiling,
     /// Assumptions.
     pub assumptions: Vec<String>,
-    /// What it comes to, in a sentence.
+    /// The result, in a sentence.
     #[serde(rename = "sentence")]
     pub verdict: String,
 }
@@ -158,9 +161,9 @@ fn check(args: &WhatifArgs) -> Result<(), UsageError> {
         && nat_defaults(nat).most_addresses.is_none_or(|most| addresses > most)
     {
         let reason = match nat_defaults(nat).most_addresses {
-            Some(most) => format!("this NAT takes {most} addresses at most"),
-            None => "this NAT gives ports to an instance, whatever the number of addresses; give \
-                     that number as --nat"
+            Some(most) => format!("this NAT has at most {most} addresses"),
+            None => "this NAT allocates ports per instance, regardless of addresses; give that \
+                     number of ports as --nat"
                 .to_owned(),
         };
         return wrong("--nat-addresses", addresses.into(), &reason);
@@ -179,7 +182,9 @@ fn lifetime_s(args: &WhatifArgs) -> Result<f64, UsageError> {
         |reason: &str| UsageError::Value { flag, value: text.clone(), reason: reason.to_owned() };
     let seconds = parse::time(text).ok_or_else(|| wrong(parse::TIME))?.as_secs_f64();
     if seconds == 0.0 && args.closes_first == 0.0 {
-        return Err(wrong("expected more than 0: nothing else keeps a port here"));
+        return Err(wrong(
+            "expected more than 0, because with --closes-first 0 only open connections keep ports",
+        ));
     }
     Ok(seconds)
 }
@@ -211,7 +216,8 @@ fn range(
         }
         (None, Some(here)) => here.range,
         (None, None) => {
-            assumptions.push("the range here can't be read: that of Linux is taken".to_owned());
+            assumptions
+                .push("the range here can't be read, so the Linux default is used".to_owned());
             PortRange::new(32_768, 60_999)
         }
     };
@@ -222,8 +228,8 @@ fn range(
 /// Returns the assumptions of the answer, beside the range.
 fn assume(args: &WhatifArgs, setup: &Setup, nat: Option<&NatDefaults>) -> Vec<String> {
     let mut all = vec![format!(
-        "a connection lives {} s; in {} of 100 this side closes first, and the port waits {} s \
-         more",
+        "connections live {} s; this side closes {} % of them first and keeps their ports for \
+         another {} s",
         setup.lifetime_s,
         setup.closes_first * 100.0,
         setup.time_wait_s
@@ -233,7 +239,7 @@ fn assume(args: &WhatifArgs, setup: &Setup, nat: Option<&NatDefaults>) -> Vec<St
     }
     if setup.sources > 1 {
         all.push(
-            "each source address is used equally, by bind() with IP_BIND_ADDRESS_NO_PORT"
+            "all source addresses are used equally, through bind() with IP_BIND_ADDRESS_NO_PORT"
                 .to_owned(),
         );
     }
@@ -243,11 +249,11 @@ fn assume(args: &WhatifArgs, setup: &Setup, nat: Option<&NatDefaults>) -> Vec<St
             n => format!(" on each of {n} addresses"),
         };
         all.push(format!(
-            "the NAT has {ports} ports for one destination{addresses}, used by this host alone, \
-             and keeps each for {wait_s} s behind its connection, whoever closed first ({source})"
+            "the NAT has {ports} ports per destination{addresses}, all for this host, and keeps \
+             each for {wait_s} s after its connection, whoever closed first ({source})"
         ));
     }
-    all.push("the load is even: no bursts, no ports bound by others".to_owned());
+    all.push("the load is even: no bursts, and no ports bound by other programs".to_owned());
     all
 }
 
@@ -255,8 +261,7 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     let scarce = if ceiling.is_nat { "the NAT's ports" } else { "the ports" };
     let Some(share) = ceiling.share else {
         return format!(
-            "{scarce} carry {:.0} connections a second for ever; up to {:.0} no connect searches \
-             long",
+            "{scarce} sustain {:.0} connections/s ({:.0} without long searches)",
             ceiling.connections_per_second, ceiling.quick_connections_per_second
         );
     };
@@ -264,15 +269,15 @@ fn verdict(setup: &Setup, ceiling: &Ceiling) -> String {
     let connections = setup.requests_per_second.unwrap_or(0.0) / setup.requests_per_connection;
     if let Some(seconds) = ceiling.full_in_s {
         return format!(
-            "no: {needed:.0} ports would be in use, and there are {ports}; {scarce} run out after \
-             about {seconds:.0} s"
+            "no: {needed:.0} ports are needed and there are {ports}; {scarce} run out after about \
+             {seconds:.0} s"
         );
     }
     let percent = share * 100.0;
     if connections > ceiling.quick_connections_per_second {
         return format!(
-            "yes, but slowly: {needed:.0} of {ports} ports in use ({percent:.0} %), beyond the \
-             half mark each connect searches through half of the range"
+            "yes, but slowly: {needed:.0} of {ports} ports in use ({percent:.0} %); past the half \
+             mark, each connect scans half of the range first"
         );
     }
     format!("yes: {needed:.0} of {ports} ports in use ({percent:.0} %)")
@@ -285,12 +290,12 @@ impl Estimate {
         writeln!(out, "{}", self.verdict)?;
         writeln!(out)?;
         writeln!(out, "ports for all destinations together    {ports:>12}")?;
-        writeln!(out, "a connection takes one up for          {hold_s:>12.1} s")?;
-        writeln!(out, "connections a second, at most          {connections_per_second:>12.1}")?;
+        writeln!(out, "a connection keeps its port for        {hold_s:>12.1} s")?;
+        writeln!(out, "connections per second, at most        {connections_per_second:>12.1}")?;
         let quick = self.ceiling.quick_connections_per_second;
         writeln!(out, "  without long searches (half mark)    {quick:>12.1}")?;
         if self.setup.requests_per_connection > 1.0 {
-            writeln!(out, "requests a second, at most             {requests_per_second:>12.1}")?;
+            writeln!(out, "requests per second, at most           {requests_per_second:>12.1}")?;
         }
         writeln!(out, "\nassumed:")?;
         self.assumptions.iter().try_for_each(|line| writeln!(out, "  {line}"))

@@ -20,13 +20,13 @@ pub fn reason(proc: &Path) -> Option<String> {
     {
         let mount = shown(&proc);
         return Some(format!(
-            "{mount} is mounted with {}, which hides the processes of others: run as root",
+            "{mount} is mounted with {}, which hides other users' processes: run as root",
             option.text
         ));
     }
     let is_initial = pid_namespace::is_initial(proc).ok()?;
     (!is_initial).then(|| {
-        "this PID namespace shows its own processes alone: run it where the host's are seen"
+        "this PID namespace shows only its own processes: run ephtrace in the host's PID namespace"
             .to_owned()
     })
 }

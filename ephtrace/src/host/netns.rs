@@ -59,13 +59,13 @@ pub struct Namespaces {
 #[derive(Debug, Error)]
 pub enum EnterError {
     /// The namespace is gone.
-    #[error("nothing stands for it any more: it is gone, or something else lies over it")]
+    #[error("it no longer exists, or something is mounted over it")]
     Gone,
     /// Opening the file that represents it is not permitted.
-    #[error("may not open {0}; run as root, or as the user whose process it is")]
+    #[error("permission denied for {0}; run as root, or as the owner of that process")]
     Open(String),
     /// Entering it is not permitted.
-    #[error("may not enter; it takes CAP_SYS_ADMIN here and in its user namespace: run as root")]
+    #[error("can't enter: this needs CAP_SYS_ADMIN here and in its user namespace: run as root")]
     NotPermitted,
     /// Another reason.
     #[error("can't enter: {0}")]
@@ -169,7 +169,7 @@ impl Found {
                 Ok(Ok(result)) => Ok(result),
                 Ok(Err(Errno::EPERM)) => Err(EnterError::NotPermitted),
                 Ok(Err(errno)) => Err(EnterError::Failed(errno.into())),
-                Err(_) => Err(EnterError::Failed(io::Error::other("its thread broke off"))),
+                Err(_) => Err(EnterError::Failed(io::Error::other("its thread failed"))),
             }
         })
     }
@@ -192,7 +192,7 @@ fn inode(path: &Path) -> io::Result<u32> {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     netns_of(link.as_os_str().as_bytes())
-        .ok_or_else(|| io::Error::other(format!("{} is no namespace", shown(&path))))
+        .ok_or_else(|| io::Error::other(format!("{} is not a namespace", shown(&path))))
 }
 
 /// Parses `net:[4026531840]`.
@@ -222,11 +222,10 @@ mod tests {
 
     #[test]
     fn mounted_namespaces_are_found_with_their_names() {
-        let mounts = b"22 1 0:20 / /proc rw - proc proc rw\n\
-            36 35 0:4 net:[4026532281] /run/netns/blue rw shared:1 - nsfs nsfs rw\n\
-            37 35 0:4 mnt:[4026532282] /run/x rw - nsfs nsfs rw\n\
-            38 35 0:4 net:[4026532283] /tmp/a\\040b/ns rw - nsfs nsfs rw\n\
-            39 35 0:4 net:[";
+        let mounts = b"22 1 0:20 / /proc rw - proc proc rw\n36 35 0:4 net:[4026532281] \
+                       /run/netns/blue rw shared:1 - nsfs nsfs rw\n37 35 0:4 mnt:[4026532282] \
+                       /run/x rw - nsfs nsfs rw\n38 35 0:4 net:[4026532283] /tmp/a\\040b/ns rw - \
+                       nsfs nsfs rw\n39 35 0:4 net:[";
         let found: Vec<_> = mounted(mounts).map(|(netns, path)| (netns, name(&path))).collect();
         let expected = [(4_026_532_281, "blue"), (4_026_532_283, "/tmp/a b/ns")];
         assert_eq!(found, expected.map(|(netns, name)| (netns, name.to_owned())));

@@ -50,8 +50,8 @@ pub fn own_pid(proc: &Path) -> u32 {
 /// Returns the notice for a pid namespace other than the initial one.
 pub fn notice(proc: &Path) -> Option<&'static str> {
     matches!(is_initial(proc), Ok(false)).then_some(
-        "process ids are those of this pid namespace; processes outside of it have none here, and \
-         their containers are not known (`host_pid` has the ids on the host)",
+        "process ids are those of this PID namespace; processes outside it have none here, and \
+         their containers are unknown (`host_pid` has the ids on the host)",
     )
 }
 

@@ -45,8 +45,8 @@ fn read(file: File, each: &mut impl FnMut(Socket)) -> io::Result<()> {
     // The first line names the columns.
     file.read_line(&mut line)?;
     while let Some(text) = next(&mut file, &mut line)? {
-        let socket = parse(text)
-            .ok_or_else(|| io::Error::other(format!("a line is not understood: {text:?}")))?;
+        let socket =
+            parse(text).ok_or_else(|| io::Error::other(format!("can't parse a line: {text:?}")))?;
         if socket.sport != 0 {
             each(socket);
         }

@@ -66,11 +66,11 @@ impl Sandbox {
     pub fn enter(&self) {
         match self.restrict() {
             Ok(status) => log::info!("Landlock: {}", in_words(&status)),
-            Err(error) => log::info!("Landlock: none, as {error}"),
+            Err(error) => log::info!("Landlock: none, because {error}"),
         }
         match filter_calls() {
             Ok(()) => log::info!("seccomp: no network, no other process"),
-            Err(error) => log::info!("seccomp: none, as {error}"),
+            Err(error) => log::info!("seccomp: none, because {error}"),
         }
     }
 
@@ -121,9 +121,9 @@ fn rule(path: &Path, access: BitFlags<AccessFs>) -> Option<PathBeneath<PathFd>> 
 
 fn in_words(status: &RulesetStatus) -> &'static str {
     match status {
-        RulesetStatus::FullyEnforced => "no file but the recording and the output, no network",
-        RulesetStatus::PartiallyEnforced => "no file but the recording and the output",
-        RulesetStatus::NotEnforced => "this kernel has none",
+        RulesetStatus::FullyEnforced => "only the recording and the output, no network",
+        RulesetStatus::PartiallyEnforced => "only the recording and the output",
+        RulesetStatus::NotEnforced => "this kernel lacks it",
     }
 }
 

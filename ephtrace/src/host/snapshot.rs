@@ -83,8 +83,8 @@ pub enum InventoryError {
     },
     /// A namespace given by its number is not found.
     #[error(
-        "network namespace {0}: no process is in it and it is mounted nowhere, as far as may be \
-         seen; `ephtrace ports --netns all` lists what there is"
+        "network namespace {0}: no visible process or mount refers to it; `ephtrace ports --netns \
+         all` lists the visible ones"
     )]
     NotFound(String),
 }

@@ -55,7 +55,7 @@ enum Family {
 #[derive(Debug, Error)]
 pub enum DiagError {
     /// No netlink socket can be opened.
-    #[error("can't ask the kernel for its sockets: {0}; it needs CONFIG_INET_DIAG")]
+    #[error("can't list the kernel's sockets: {0}; this needs CONFIG_INET_DIAG")]
     Open(io::Error),
     /// The kernel does not list sockets of this protocol.
     #[error("the kernel does not list its {protocol} sockets; `sudo modprobe {module}` may help")]
@@ -66,10 +66,10 @@ pub enum DiagError {
         module: &'static str,
     },
     /// Asking or reading failed.
-    #[error("the kernel's list of sockets broke off: {0}; try again")]
+    #[error("the kernel's socket list was interrupted: {0}; try again")]
     Broken(io::Error),
     /// The answer is not understood.
-    #[error("the kernel's list of sockets is not understood: {0}; please report it")]
+    #[error("can't parse the kernel's socket list: {0}; please report it")]
     Form(String),
 }
 

@@ -27,7 +27,7 @@ pub const PROC_SYS_NET: &str = "/proc/sys/net";
 #[derive(Debug, Error)]
 pub enum SysctlError {
     /// A file that every kernel has can't be read.
-    #[error("can't read {file}: {cause}; mount /proc, and see that /proc/sys is not hidden")]
+    #[error("can't read {file}: {cause}; mount /proc, and check that /proc/sys is not hidden")]
     Read {
         /// Path of the file.
         file: String,
@@ -35,7 +35,7 @@ pub enum SysctlError {
         cause: io::Error,
     },
     /// A file has unexpected contents.
-    #[error("{file} holds {text:?}, which is not understood; please report it")]
+    #[error("can't parse {text:?} in {file}; please report it")]
     Text {
         /// Path of the file.
         file: String,

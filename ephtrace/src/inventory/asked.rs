@@ -49,28 +49,28 @@ impl Ask {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asked {
-    /// Way of asking.
+    /// Kind of request.
     pub ask: Ask,
     /// Address family: 4 or 6.
     pub family: u8,
-    /// Address asked for: the unspecified one, which conflicts with all others.
+    /// The address asked for: the unspecified one, which conflicts with all others.
     pub saddr: IpAddr,
-    /// Usable ports that are taken.
+    /// Usable ports in use for it.
     pub in_use: u32,
-    /// `in_use` over the usable ports: 0 to 1.
+    /// `in_use` divided by the usable ports: 0 to 1.
     pub share: f64,
-    /// Ports of `in_use` held only by `TIME_WAIT` sockets that a connect may take over: a bind may
-    /// not, and waits for up to a minute.
+    /// Ports of `in_use` held only by TIME_WAIT sockets that connect can take over; a bind can't,
+    /// and waits for up to a minute.
     pub time_wait_reusable: u32,
-    /// Usable ports that are left.
+    /// Free usable ports.
     pub left: u32,
-    /// Ports of `left` that may be taken: connected IPv6 sockets block IPv4 unless they were bound
+    /// Ports of `left` that may be in use: connected IPv6 sockets block IPv4 unless they were bound
     /// to their address first, which the kernel does not list.
     pub unsure: u32,
-    /// True if sockets that share a port by `SO_REUSEADDR` may find one although none is left
+    /// Whether sockets that share a port through `SO_REUSEADDR` can find one although none is free
     /// (`ip_autobind_reuse`).
     pub may_share: bool,
-    /// Holders of most of `in_use`; empty while less than half of the ports are taken.
+    /// Who has most of `in_use`; empty while less than half of the ports are in use.
     pub holders: Vec<Holder>,
     /// Program that has most of them, over all containers; null likewise.
     pub program: Option<Program>,

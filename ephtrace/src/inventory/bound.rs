@@ -18,20 +18,20 @@ pub struct Bound {
     pub ports: u32,
     /// Ports with a listener.
     pub listening: u32,
-    /// Ports with a listener that are not reserved: a connect can take them while the listener is
-    /// away, and it can't come back.
+    /// Ports with a listener that are not reserved: while the listener restarts, a connect can take
+    /// them.
     pub listening_unreserved: u32,
-    /// Ports of sockets that are only bound; null if the kernel does not list them: before Linux
+    /// Ports of sockets that are only bound; null where the kernel does not list them: before Linux
     /// 6.8, and without `sock_diag`.
     pub bound_only: Option<u32>,
     /// Connected sockets of the range whose port was seen to come from bind, by the program or by
     /// the kernel; not among `ports`. Null without a recording.
     pub connected: Option<u64>,
-    /// Ports of `connected`, less those in `ports`: taken for every destination, too.
+    /// Ports of `connected` that are not in `ports`; also unavailable for every destination.
     pub connected_ports: Option<u32>,
     /// Each of `ports`, by port.
     pub held: Vec<Held>,
-    /// Number of further ports.
+    /// Number of sockets not listed.
     #[serde(rename = "more_held")]
     pub others: usize,
 }
@@ -64,20 +64,20 @@ pub struct Held {
     /// Number of the port.
     #[serde(rename = "sport")]
     pub port: u16,
-    /// State of the socket.
+    /// Which call.
     pub state: HeldState,
-    /// True if the port is in `ip_local_reserved_ports`.
+    /// Whether the port is in `ip_local_reserved_ports`.
     #[serde(rename = "is_reserved")]
     pub reserved: bool,
     /// Address that the socket is bound to.
     pub saddr: IpAddr,
-    /// Number of sockets that share port and address.
+    /// Number of sockets that share the port and address.
     pub sockets: usize,
-    /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if it
-    /// was not seen.
+    /// `bind` or `listen` if the kernel chose the port, `explicit` if the program did; null if not
+    /// seen.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
-    /// Process that has the socket open; null if it is not known.
+    /// Who has it open; null if unknown.
     pub holder: Option<Owner>,
 }

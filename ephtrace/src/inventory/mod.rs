@@ -30,25 +30,25 @@ pub use self::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inventory {
-    /// Time of the inventory, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Each namespace, the one with the fullest destination first.
     pub namespaces: Vec<Namespace>,
-    /// Namespaces that could not be examined.
+    /// Unreadable namespaces.
     #[serde(rename = "unreadable_namespaces")]
     pub unreadable: Vec<Unreadable>,
-    /// Processes whose network namespace may not be read; null unless all namespaces were
-    /// requested, and if the number can't be determined (`processes_hidden_by`).
+    /// Processes whose network namespace is not readable; null unless all were requested, and where
+    /// this is unknown (`processes_hidden_by`).
     pub hidden_processes: Option<u32>,
-    /// Processes whose open files may not be read, so that holders may be missing; null if the
-    /// number can't be determined.
+    /// Processes whose open files are not readable, so that holders may be missing; null where this
+    /// is unknown.
     pub hidden_holders: Option<u32>,
-    /// Reason why processes may exist that `/proc` does not even list; null if it lists all.
+    /// Why `/proc` may not list all processes; null if it does.
     pub processes_hidden_by: Option<String>,
-    /// True if the inventory knows who opened past connections, so that a `TIME_WAIT` can have a
+    /// Whether a recording told who opened connections, so that a TIME_WAIT socket can have a
     /// holder.
     pub openers_known: bool,
-    /// Past connections that were forgotten for lack of room.
+    /// Connections of the recording whose state was evicted.
     pub openers_forgotten: u64,
 }
 

@@ -20,11 +20,11 @@ use crate::model::{FlowKey, PortRange, port_range::serialize_ends};
 pub struct NetnsRef {
     /// Inode number of the namespace.
     pub netns: u32,
-    /// Name in the manner of `ip netns`: that of the file that it is mounted on.
+    /// Its name as in `ip netns`: the name of the file that it is mounted on.
     pub name: Option<String>,
     /// True if ephtrace runs in this namespace.
     pub own: bool,
-    /// Number of processes in it, as far as they may be read; null if it was not determined.
+    /// Visible processes in it; null if not examined.
     #[serde(rename = "process_count")]
     pub processes: Option<u32>,
     /// File by which it can be entered, if one is known.
@@ -64,15 +64,15 @@ pub struct Namespace {
     pub destinations: Vec<DestinationUse>,
     /// All other destinations together; null if there are none.
     pub others: Option<Others>,
-    /// Ports of the range that are taken for every destination.
+    /// Ports of the range that are unavailable for every destination.
     pub bound: Bound,
-    /// Ports as seen by programs that ask for one without naming a destination.
+    /// What programs find that ask for a port without a destination.
     pub asked: Vec<Asked>,
-    /// Source of the list of sockets.
+    /// Source of the socket list.
     pub source: Source,
     /// All TCP sockets, whatever their port.
     pub tcp: TcpTotals,
-    /// All UDP sockets; their ports are separate from those of TCP.
+    /// All UDP sockets; UDP and TCP ports are separate.
     pub udp: UdpTotals,
     /// Usable ports that a connect skips whatever the destination, in order: those of `bound`, and
     /// those that were seen to be bound before their socket connected.
@@ -84,15 +84,13 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Returns the taken share of the range for the way of asking that finds the fewest ports: 0 to
-    /// 1.
+    /// Returns the taken share, 0 to 1, of the range for the way of asking that finds fewest ports.
     pub fn fullest(&self) -> f64 {
         let connect = self.destinations.iter().map(|one| one.blocked_share(&self.settings));
         connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
     }
 
-    /// Number of ports of a [part](NetnsSettings::part) that a connect could still choose for
-    /// `one`.
+    /// Number of ports of a [part](NetnsSettings::part) that a connect can still choose for `one`.
     pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
         let from = self.taken.partition_point(|&port| port < part.low);
         let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
@@ -137,14 +135,13 @@ pub struct NetnsSettings {
     #[serde(flatten, serialize_with = "serialize_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<u16>"))]
     pub range: PortRange,
-    /// True if both ends are even, or both odd: the kernel asks for one of each, and may miss a
-    /// port.
+    /// Whether both ends have the same parity: the kernel expects one of each and may skip a port.
     pub ends_of_equal_parity: bool,
     /// Ports of the range that are reserved (`ip_local_reserved_ports`).
     pub reserved: u32,
-    /// All reserved ports, inside the range or not, as runs.
+    /// All reserved ports as runs, inside the range or not.
     pub reserved_runs: Vec<PortRange>,
-    /// Longest run of adjacent reserved ports inside the range: a connect walks over it.
+    /// The longest block inside the range, which connect has to walk over.
     pub longest_reserved: Option<PortRange>,
     /// Ports of the range that are not reserved: the full mark.
     pub usable: u32,
@@ -156,11 +153,11 @@ pub struct NetnsSettings {
     pub tw_reuse: Option<u8>,
     /// `tcp_tw_reuse_delay`, in milliseconds; null on kernels without it.
     pub tw_reuse_delay_ms: Option<u32>,
-    /// `tcp_timestamps`: at 0 no `TIME_WAIT` can be taken over.
+    /// `tcp_timestamps`; at 0, no TIME_WAIT socket can be taken over.
     pub timestamps: Option<u8>,
     /// `ip_autobind_reuse`; null before Linux 5.7.
     pub autobind_reuse: Option<bool>,
-    /// Tracked connections; null without connection tracking.
+    /// Connections in the conntrack table; null without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
 
@@ -208,7 +205,7 @@ pub struct DestinationUse {
     pub flow: FlowKey,
     /// Ports in use for the destination.
     pub in_use: u32,
-    /// `in_use` over the usable ports: 0 to 1.
+    /// `in_use` divided by the usable ports: 0 to 1.
     pub share: f64,
     /// Even ports of `in_use`.
     pub even: u32,
@@ -216,22 +213,24 @@ pub struct DestinationUse {
     pub odd: u32,
     /// `in_use` by state.
     pub by_state: ByState,
-    /// Sockets in `SYN_SENT` that have sent their SYN again: no answer within a second.
+    /// Those in SYN_SENT that have retransmitted their SYN: the destination did not answer within a
+    /// second.
     pub syn_resent: u32,
-    /// Sockets closed by their program whose connection has not ended: it waits for the peer.
+    /// Those closed by their program that still wait for the peer.
     pub orphans: u32,
-    /// Ports that a connect could still choose: usable, not in use for the destination, not bound,
-    /// and not known to be bound and connected.
+    /// Ports that connect can still choose: usable, not in use for it, not bound, and not known to
+    /// be bound and connected.
     pub left: u32,
-    /// Lower bound of `left`: its value if every connected socket of unseen origin was bound
-    /// before.
+    /// Lower bound of `left`: as if every connected socket whose assignment was not seen had been
+    /// bound before, which the kernel does not list.
     pub left_least: u32,
-    /// Ports of `left` that a connect tries first; at 0, it first searches half the range in vain.
+    /// Those of `left` that connect tries first. At 0, each connect scans half of the range before
+    /// it finds one.
     pub first_left: u32,
-    /// Mark that is reached; a `TIME_WAIT` that can be taken over now does not count.
+    /// The mark that is reached; a TIME_WAIT socket that can be taken over now does not count.
     pub mark: Mark,
-    /// Upper bound on ports in `TIME_WAIT` that a connect may take over by `tcp_tw_reuse`, young
-    /// ones included: the peer must have sent timestamps, too, which the kernel does not list.
+    /// Upper bound on those in `TIME_WAIT` that connect can take over by `tcp_tw_reuse`, including
+    /// young ones: the peer must also have sent timestamps, which the kernel does not list.
     pub time_wait_reusable: Option<u32>,
     /// Ports of `time_wait_reusable` that are old enough now (`tcp_tw_reuse_delay`, or a second).
     pub time_wait_reusable_now: Option<u32>,
@@ -241,9 +240,9 @@ pub struct DestinationUse {
     pub program: Option<Program>,
     /// Ports of holders that are not listed.
     pub other_holders: u32,
-    /// Ports whose socket is open, but whose holder is not visible, or is the kernel itself.
+    /// Ports whose socket is open, but whose owner is unseen: missing rights, or the kernel itself.
     pub unknown_open: u32,
-    /// Ports that no process has open any more (`TIME_WAIT`), and whose opening was not seen.
+    /// Ports that no process has open now, as in `TIME_WAIT`, and whose opening was not seen.
     pub unknown_closed: u32,
     /// Ports in use, in order, each with whether it is in `TIME_WAIT`.
     #[serde(skip)]
@@ -351,9 +350,9 @@ pub struct TcpTotals {
     /// Connected sockets, by state.
     #[serde(rename = "by_state")]
     pub connected: ByState,
-    /// Sockets in the range that are in no other number, for lack of room.
+    /// Sockets in the range that are in no other number, to bound memory.
     pub left_out: u64,
-    /// True if the list changed while being written, in each attempt: some sockets may be missing.
+    /// Whether the list changed in each attempt to read it: sockets may be missing.
     pub interrupted: bool,
 }
 
@@ -393,7 +392,7 @@ fn counted<S: Serializer>(ports: &Parity, serializer: S) -> Result<S::Ok, S::Err
 pub struct Unreadable {
     /// Inode number of the namespace.
     pub netns: u32,
-    /// Name in the manner of `ip netns`.
+    /// Its name as in `ip netns`.
     pub name: Option<String>,
     /// Reason, and remedy.
     pub reason: String,

@@ -73,15 +73,15 @@ pub struct Holder {
 pub struct Program {
     /// Name of the processes.
     pub comm: String,
-    /// Id of the process with most of the ports; null if the recording does not contain it.
+    /// The process with most of the ports; null if the recording does not tell.
     pub pid: Option<u32>,
     /// Number of processes.
     #[serde(rename = "process_count")]
     pub processes: u32,
-    /// Number of containers that they are in; 0 if in none.
+    /// Number of containers that they run in; 0 if none.
     #[serde(rename = "container_count")]
     pub containers: u32,
-    /// Number of ports that they have.
+    /// Number of their ports.
     pub ports: u32,
 }
 

@@ -18,7 +18,7 @@ pub const MAX_PAST_OWNERS: NonZeroUsize = NonZeroUsize::new(262_144).unwrap();
 /// The process that was given a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastOwner {
-    /// Time of the assignment, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Id of the process.
     pub pid: Option<u32>,

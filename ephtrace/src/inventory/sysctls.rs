@@ -26,7 +26,7 @@ pub struct Sysctls {
     /// `net.ipv4.ip_autobind_reuse`: sockets with `SO_REUSEADDR` may be bound to port 0 although
     /// all ports are taken, and share one with similar sockets; `None` before Linux 5.7.
     pub autobind_reuse: Option<bool>,
-    /// Tracked connections; `None` without connection tracking.
+    /// Connections in the conntrack table; `None` without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
 
@@ -38,7 +38,7 @@ pub struct Conntrack {
     pub count: u64,
     /// `net.netfilter.nf_conntrack_max`: maximum number of entries.
     pub max: u64,
-    /// Failures since the namespace was created; null without the right to read them.
+    /// Its failures since the namespace was created; null if unreadable.
     pub counts: Option<TrackerCounts>,
 }
 
@@ -46,12 +46,12 @@ pub struct Conntrack {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrackerCounts {
-    /// Entries that clashed with another: the packet was dropped. Behind a NAT, two connections
-    /// were given the same translated port.
+    /// Entries that clashed with another, so that the packet was dropped. Behind a NAT, two
+    /// connections were assigned the same translated port.
     pub insert_failed: u64,
-    /// Packets dropped for lack of an entry: the table is full.
+    /// Packets that were dropped because the table was full.
     pub drop: u64,
-    /// Entries evicted early to make room.
+    /// Entries that were dropped early to make room.
     pub early_drop: u64,
     /// Look-ups that had to restart because the table changed meanwhile.
     pub search_restart: u64,

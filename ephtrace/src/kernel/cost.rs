@@ -80,7 +80,7 @@ impl Meter {
             Ok(stats) => {
                 self.open = Some(Window { _stats: stats, since: Instant::now(), before: now() });
             }
-            Err(error) => log::debug!("the kernel does not measure its programs: {error}"),
+            Err(error) => log::debug!("the kernel can't measure its programs: {error}"),
         }
     }
 

@@ -22,7 +22,7 @@ pub enum DecodeError {
         got: usize,
     },
     /// A number without a meaning.
-    #[error("{field} is {value}, which stands for nothing")]
+    #[error("{field} has the unknown value {value}")]
     Unknown {
         /// Name of the field.
         field: &'static str,

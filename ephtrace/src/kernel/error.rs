@@ -49,7 +49,7 @@ pub enum AttachError {
         why: String,
     },
     /// No hook can be used.
-    #[error("no hook can be used here:{0}\n`ephtrace doctor` says more")]
+    #[error("no hook works here:{0}\nsee `ephtrace doctor`")]
     NoHook(String),
 }
 
@@ -80,10 +80,10 @@ pub(super) fn explain(
         (Some(libc::EPERM), Ok(Some(mode))) if is_tracing(program) => locked_down(mode),
         (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => {
             let advice = mounts::advice("mount -t securityfs none /sys/kernel/security");
-            let look = advice.map(|advice| format!("{advice} lets `ephtrace doctor` see, "));
+            let look = advice.map(|advice| format!("{advice} lets `ephtrace doctor` check, "));
             AttachError::NotPermitted(format!(
-                "the kernel forbids tracing functions, most likely by lockdown; {}booting with \
-                 lockdown=none changes it",
+                "the kernel forbids tracing functions, most likely because of lockdown; {}booting \
+                 with lockdown=none allows it",
                 look.unwrap_or_default()
             ))
         }
@@ -93,23 +93,23 @@ pub(super) fn explain(
         (Some(libc::EPERM | libc::EACCES), _) if is_kept_from_kprobes(program) => no_kprobes(),
         (Some(libc::EPERM | libc::EACCES), _) if support.missing_rights.is_empty() => {
             AttachError::NotPermitted(format!(
-                "the kernel refuses {name} although this process has the rights: a policy forbids \
-                 it (seccomp of a container, SELinux, AppArmor or another security module)"
+                "the kernel refuses {name} although this process has the capabilities: a policy \
+                 forbids it (a container's seccomp, SELinux, AppArmor or another security module)"
             ))
         }
         (Some(libc::EPERM | libc::EACCES), _) => AttachError::NotPermitted(format!(
-            "the kernel refuses {name}; run `sudo ephtrace` (security policy may forbid it too: \
-             sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
+            "the kernel refuses {name}; run `sudo ephtrace` (a security policy may also forbid \
+             it: sysctl kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, seccomp)"
         )),
         (Some(libc::EBUSY), _) if is_function && is_ftrace_off() => AttachError::Unsupported(
-            "kernel.ftrace_enabled is 0; `sysctl kernel.ftrace_enabled=1`".into(),
+            "kernel.ftrace_enabled is 0; run `sysctl kernel.ftrace_enabled=1`".into(),
         ),
         _ if is_function => AttachError::Unsupported(format!(
-            "functions can't be traced by fentry here ({}); that needs CONFIG_FUNCTION_TRACER, \
+            "fentry can't trace functions here ({}); it needs CONFIG_FUNCTION_TRACER, \
              CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS and BTF",
             chain(error)
         )),
-        _ => AttachError::Unsupported(format!("{name} can't be attached ({})", chain(error))),
+        _ => AttachError::Unsupported(format!("can't attach {name} ({})", chain(error))),
     }
 }
 
@@ -122,9 +122,8 @@ pub(super) fn is_ftrace_off() -> bool {
 /// Returns the error for kprobes that `perf_event_paranoid` forbids.
 fn no_kprobes() -> AttachError {
     AttachError::NotPermitted(
-        "kernel.perf_event_paranoid is above 2, with which Debian's and Ubuntu's kernels keep \
-         kprobes for who has CAP_SYS_ADMIN; this process lacks it: run `sudo ephtrace`, or take \
-         another hook"
+        "kernel.perf_event_paranoid is above 2, so Debian and Ubuntu kernels allow kprobes only \
+         with CAP_SYS_ADMIN, which this process lacks: run `sudo ephtrace`, or use another hook"
             .into(),
     )
 }
@@ -163,8 +162,8 @@ fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
     let holders = support.cgroup2.as_ref().and_then(exclusive::holders);
     AttachError::NotPermitted(holders.unwrap_or_else(|| {
         format!(
-            "the kernel refuses {name} on the root cgroup, most likely as another program holds \
-             the place for itself; `bpftool cgroup tree` lists them"
+            "the kernel refuses {name} on the root cgroup, most likely because another program is \
+             attached there exclusively; `bpftool cgroup tree` lists them"
         )
     }))
 }

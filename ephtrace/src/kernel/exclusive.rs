@@ -62,8 +62,9 @@ pub(super) fn holders(root: &Cgroup2) -> Option<String> {
         .map(|Holder { place, id }| {
             let name = name(id).unwrap_or_else(|| "without a name".to_owned());
             format!(
-                "program {id} ({name}) holds {place} of the root cgroup for itself; attach it with \
-                 `multi`, or remove it: {mount}`bpftool cgroup detach {path} {place} id {id}`"
+                "program {id} ({name}) is attached exclusively to {place} of the root cgroup; \
+                 attach it with `multi`, or remove it: {mount}`bpftool cgroup detach {path} \
+                 {place} id {id}`"
             )
         })
         .collect();

@@ -126,12 +126,14 @@ pub(super) fn misses(hook: Hook, site: Site, calls: FailedCalls) -> Option<Strin
     }
     let failures = match (site, calls.bind) {
         (Site::Bind, true) => {
-            "one that fails through io_uring or in a 32-bit program is not seen".to_owned()
+            "failures through io_uring or in 32-bit programs are not seen".to_owned()
         }
         (Site::Bind, false) => {
             let advice = mounts::advice("mount -t tracefs tracefs /sys/kernel/tracing");
             let advice = advice.map(|advice| format!(" ({advice})")).unwrap_or_default();
-            format!("one that fails is not seen, for want of the tracepoint sys_exit_bind{advice}")
+            format!(
+                "failures are not seen, because the tracepoint sys_exit_bind is missing{advice}"
+            )
         }
         (Site::Udp, _) => return Some(format!("{}; nor {}", missed?, calls.unseen(hook)?)),
         _ => return missed,
@@ -166,7 +168,7 @@ mod tests {
         for hook in [Hook::Fentry, Hook::Kprobe] {
             assert_eq!(functions(hook, FailedCalls::ALL), [BIND_IPV4, BIND_IPV6]);
             assert_eq!(functions(hook, rest), [BIND_IPV4]);
-            let told = "not seen: binds to IPv6 addresses that are not there";
+            let told = "not seen: binds to nonexistent IPv6 addresses";
             assert!(misses(hook, Site::Udp, rest).unwrap().starts_with(told));
             assert_eq!(misses(hook, Site::Connect, rest), None);
         }

@@ -52,10 +52,12 @@ pub fn to_wire(filter: &Filter) -> Result<WireFilter, TooManyValues> {
 
 fn fill_processes(wire: &mut WireFilter, filter: &Filter) -> Result<(), TooManyValues> {
     let pids = filter.pids.iter().copied();
-    wire.pid_count = fill(&mut wire.pids, pids, "--pid", "a cgroup can hold any number")?;
+    wire.pid_count =
+        fill(&mut wire.pids, pids, "--pid", "use a cgroup, which can hold any number")?;
     wire.uid_count = fill(&mut wire.uids, filter.uids.iter().copied(), "--uid", "trace all users")?;
     let comms = filter.comms.iter().map(|comm| comm.to_kernel());
-    wire.comm_count = fill(&mut wire.comms, comms, "--comm", "a cgroup can hold any number")?;
+    wire.comm_count =
+        fill(&mut wire.comms, comms, "--comm", "use a cgroup, which can hold any number")?;
     let netns = filter.netns.iter().copied();
     wire.netns_count = fill(&mut wire.netns, netns, "--netns", "trace all namespaces")?;
     let advice = "name a cgroup that holds them all";
@@ -67,7 +69,8 @@ fn fill_processes(wire: &mut WireFilter, filter: &Filter) -> Result<(), TooManyV
 }
 
 fn fill_flows(wire: &mut WireFilter, filter: &Filter) -> Result<(), TooManyValues> {
-    let (join_ports, join_networks) = ("join ports to ranges", "join networks to shorter prefixes");
+    let (join_ports, join_networks) =
+        ("merge ports into ranges", "merge networks into shorter prefixes");
     let (dports, lports) =
         (filter.dports.iter().copied().map(span), filter.lports.iter().copied().map(span));
     let (dst, src) = (filter.dst.iter().map(cidr), filter.src.iter().map(cidr));

@@ -15,17 +15,17 @@ use crate::analyse::pattern::Algorithm;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Generation {
-    /// Rule of `connect()`; null if it can't be determined.
+    /// The rule of `connect()`; null if unknown.
     pub connect: Option<Algorithm>,
-    /// Evidence for the rule, or why there is none.
+    /// The evidence, or why there is none.
     pub connect_reason: &'static str,
-    /// `IP_LOCAL_PORT_RANGE` (Linux 6.3 and 6.1.32): `by_one` walks all ports of the socket's range
-    /// (6.8), `by_two` every second one first; null if there is no such option.
+    /// `IP_LOCAL_PORT_RANGE` (Linux 6.3 and 6.1.32): `by_one` searches all ports of the socket's
+    /// range (6.8), `by_two` every second one first; null without that option.
     pub socket_range: Option<&'static str>,
     /// True if the kernel has `ip_local_port_step_width` (Linux 7.1).
     #[serde(rename = "has_step_width")]
     pub step_width: bool,
-    /// True if a port that `bind()` had is free for `connect()` again once its last owner has gone
+    /// Whether a port used by `bind()` is free for `connect()` again once its last owner is gone
     /// (`SOCK_CONNECT_BIND`, Linux 6.18).
     pub connect_bind: bool,
 }
@@ -55,8 +55,8 @@ impl Generation {
             None => format!("unknown: {}", self.connect_reason),
         };
         let range = match self.socket_range {
-            Some("by_one") => "yes, and walks all of its ports",
-            Some(_) => "yes, and walks every second port first",
+            Some("by_one") => "yes, and searches all of its ports",
+            Some(_) => "yes, and searches every second port first",
             None => "no",
         };
         [
@@ -80,28 +80,31 @@ fn connect(btf: &Btf, table: Result<u64, NoTable>) -> (Option<Algorithm>, &'stat
     match (has_long_hash, table) {
         (true, Ok(_)) => (
             Some(Algorithm::LinuxDhash64k),
-            "the table of counters is made at boot, and the hash has 64 bits",
+            "the counter table is allocated at boot, and the hash has 64 bits",
         ),
         (true, _) if params.len() > 4 => (
             Some(Algorithm::LinuxDhash64k),
-            "__inet_hash_connect takes five arguments, as it does since long after this rule came",
+            "__inet_hash_connect takes five arguments, which is newer than this rule",
         ),
         (false, Err(NoTable::Array)) => {
-            (Some(Algorithm::LinuxDhash256), "the table of counters is an array")
+            (Some(Algorithm::LinuxDhash256), "the counter table is an array")
         }
         (false, Err(NoTable::Older)) => {
-            (Some(Algorithm::LinuxHintEven), "the kernel has no table of counters")
+            (Some(Algorithm::LinuxHintEven), "the kernel has no counter table")
         }
         (true, Err(NoTable::Array)) => {
-            (None, "a hash of 64 bits, but the table of counters is still an array")
+            (None, "the hash has 64 bits, but the counter table is still an array")
         }
         (_, Err(NoTable::Hidden)) => (
             None,
-            "the kernel hides its symbols: it takes CAP_SYSLOG, and kernel.kptr_restrict below 2",
+            "the kernel hides its symbols: ephtrace needs CAP_SYSLOG, and kernel.kptr_restrict \
+             below 2",
         ),
-        (_, Err(NoTable::Absent)) => (None, "the kernel lists no variables (CONFIG_KALLSYMS_ALL)"),
+        (_, Err(NoTable::Absent)) => {
+            (None, "the kernel does not list variables (CONFIG_KALLSYMS_ALL)")
+        }
         (true, Err(NoTable::Older)) | (false, Ok(_)) => {
-            (None, "its types and its list of symbols fit no rule that is known")
+            (None, "its types and symbols fit no known rule")
         }
     }
 }

@@ -26,8 +26,8 @@ pub const HOOKS: [HookRow; 3] = [
     HookRow {
         hook: Hook::SockOps,
         needs: "tracepoints, cgroup v2",
-        gives: "assignments, latency, failures of connect and listen (errno inferred); nothing of \
-                the search",
+        gives: "assignments, latency, failures of connect and listen (errno inferred); no search \
+                details",
     },
 ];
 
@@ -51,10 +51,10 @@ impl HookRow {
                 functions(false),
                 functions(true)
             ),
-            Hook::Kprobe => "kprobe and kretprobe on the same".to_owned(),
+            Hook::Kprobe => "kprobe and kretprobe on the same functions".to_owned(),
             Hook::SockOps => {
-                "tracepoint inet_sock_set_state; sock_ops, bind and post_bind programs on the root \
-                 cgroup, where meanwhile others can't attach theirs without `multi`"
+                "tracepoint inet_sock_set_state; sock_ops, bind and post_bind programs on the \
+                 root cgroup, where others can meanwhile attach only with `multi`"
                     .to_owned()
             }
         }

@@ -58,14 +58,14 @@ fn load(settings: &Settings, needs: Needs, log_level: u8) -> Result<Ebpf, Attach
         match errno(&error) {
             Some(libc::EPERM) => AttachError::NotPermitted(format!(
                 "the kernel refuses BPF maps ({chain}); run `sudo ephtrace`, and in a container \
-                 give it CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (up to Linux 5.10, \
-                 CAP_SYS_RESOURCE or a higher `ulimit -l`, too)"
+                 grant CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (up to Linux 5.10, also \
+                 CAP_SYS_RESOURCE or a higher `ulimit -l`)"
             )),
             Some(libc::EMFILE | libc::ENFILE) => AttachError::Unsupported(format!(
-                "no more files can be opened ({chain}); raise the limit (`ulimit -n 1024`)"
+                "too many open files ({chain}); raise the limit (`ulimit -n 1024`)"
             )),
             Some(libc::ENOMEM) => AttachError::Unsupported(format!(
-                "the kernel has no memory for the maps ({chain}); a smaller `--ring-size` takes \
+                "the kernel has no memory for the maps ({chain}); a smaller `--ring-size` needs \
                  less"
             )),
             _ => AttachError::Unsupported(format!(
@@ -190,6 +190,6 @@ pub(super) fn unload(ebpf: &mut Ebpf, name: &str) {
         _ => return,
     };
     if let Err(error) = unloaded {
-        log::warn!("{name} can't be detached: {error}; it goes when ephtrace ends");
+        log::warn!("can't detach {name}: {error}; the kernel removes it when ephtrace exits");
     }
 }

@@ -33,10 +33,12 @@ pub fn absence(module: Module, release: &str) -> Option<String> {
 fn in_words(name: &str, modules: Option<&str>, list: &str) -> String {
     match modules {
         Some(text) if text.contains(&format!("/{name}.ko")) => {
-            format!("module {name} is not loaded; attached when it loads")
+            format!("module {name} is not loaded; ephtrace attaches when it loads")
         }
-        Some(_) => format!("no module {name} known ({list}); attached if one loads"),
-        None => format!("module {name} is not loaded, nor is there {list}; attached if it loads"),
+        Some(_) => format!("unknown module {name} ({list}); ephtrace attaches if it loads"),
+        None => format!(
+            "module {name} is not loaded, and {list} does not exist; ephtrace attaches if it loads"
+        ),
     }
 }
 
@@ -61,16 +63,16 @@ mod tests {
         let known = "kernel/net/sctp/sctp.ko.xz: kernel/net/ipv4/udp_tunnel.ko.xz\n";
         assert_snapshot!(
             words(Some(known)),
-            @"module sctp is not loaded; attached when it loads"
+            @"module sctp is not loaded; ephtrace attaches when it loads"
         );
         let other = "kernel/net/sctp/sctp_diag.ko:\n";
         assert_snapshot!(
             words(Some(other)),
-            @"no module sctp known (LIST); attached if one loads"
+            @"unknown module sctp (LIST); ephtrace attaches if it loads"
         );
         assert_snapshot!(
             words(None),
-            @"module sctp is not loaded, nor is there LIST; attached if it loads"
+            @"module sctp is not loaded, and LIST does not exist; ephtrace attaches if it loads"
         );
     }
 }

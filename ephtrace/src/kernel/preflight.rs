@@ -23,17 +23,18 @@ pub fn check_hook(hook: Hook, support: &Support) -> Result<(), AttachError> {
     let unsupported = |why: String| Err(AttachError::Unsupported(why));
     match hook {
         Hook::Kprobe if !support.has_kprobes => unsupported(
-            "this kernel has no kprobes; one built with CONFIG_KPROBES and CONFIG_PERF_EVENTS has"
-                .into(),
+            "this kernel has no kprobes; they need CONFIG_KPROBES and CONFIG_PERF_EVENTS".into(),
         ),
         Hook::SockOps => match &support.cgroup2 {
             Some(root) if root.is_whole => Ok(()),
             Some(_) => unsupported(
-                "this is a cgroup namespace, from which the hook would see one cgroup of the host; \
-                 run ephtrace outside of it (docker run --cgroupns=host, nsenter -t 1 -C)"
+                "this is a cgroup namespace, in which the hook would see only one cgroup of the \
+                 host; run ephtrace outside it (docker run --cgroupns=host, nsenter -t 1 -C)"
                     .into(),
             ),
-            None => unsupported("no cgroup v2 is mounted, and it can't be; run as root".into()),
+            None => unsupported(
+                "no cgroup v2 is mounted, and ephtrace can't mount it; run as root".into(),
+            ),
         },
         Hook::Fentry | Hook::Kprobe => Ok(()),
     }
@@ -48,7 +49,7 @@ pub fn check_site(hook: Hook, site: Site, support: &Support, btf: &Btf) -> Resul
             // A module is in no BTF that ephtrace reads, and maybe not in the kernel yet.
             Some(_) if support.has_kprobes => Ok(()),
             Some(module) => Err(format!(
-                "functions of the module {} take kprobes, which this kernel has not",
+                "functions of the module {} need kprobes, which this kernel lacks",
                 module.name
             )),
             None => check_function(row, btf),
@@ -61,7 +62,7 @@ fn check_function(row: &SiteRow, btf: &Btf) -> Result<(), String> {
     match btf.function(name) {
         Some(function) if row.arguments.contains(&function.params.len()) => Ok(()),
         Some(function) => Err(format!(
-            "{name} takes {} arguments in this kernel, which ephtrace does not know",
+            "{name} takes {} arguments in this kernel, a form unknown to ephtrace",
             function.params.len()
         )),
         None => Err(format!("{name} is not in the kernel's BTF")),

@@ -118,7 +118,7 @@ impl SelfTest {
     fn test(&mut self, site: Site, origin: Origin) -> Sight {
         // Otherwise the kernel half could not recognize the search, and would show it.
         if pid_namespace::own_pid(Path::new("/proc")) == 0 {
-            return Sight::Inconclusive("its own process id is not known".into());
+            return Sight::Inconclusive("ephtrace's own process id is unknown".into());
         }
         if sites::row(site).module.is_some_and(|module| !module::is_loaded(module)) {
             return Sight::Inconclusive("its module is not loaded".into());
@@ -134,12 +134,12 @@ impl SelfTest {
         let seen = self.last.get(&0, 0).ok().filter(|bytes| bytes.iter().any(|&byte| byte != 0));
         let seen = seen.map(|bytes| decode(&bytes, &Machine { unix_offset_ns: 0 }));
         match (outcome, seen) {
-            (_, Some(Err(error))) => Sight::Blind(format!("reads what makes no sense: {error}")),
+            (_, Some(Err(error))) => Sight::Blind(format!("reads invalid data: {error}")),
             (Ok(port), Some(Ok(decoded))) => {
                 compare(&decoded.assignment, has_address(site, origin), port)
             }
             (Ok(port), None) => Sight::Blind(format!(
-                "has not seen this process get port {port}{}",
+                "did not see this process get port {port}{}",
                 self.reason(site)
             )),
             // If the range has no room, bind programs see nothing.
@@ -153,12 +153,12 @@ impl SelfTest {
         let function = sites::row(site).function;
         match self.hook {
             Hook::Fentry | Hook::Kprobe if is_ftrace_off() => {
-                ": kernel.ftrace_enabled is 0; `sysctl kernel.ftrace_enabled=1`".into()
+                ": kernel.ftrace_enabled is 0; run `sysctl kernel.ftrace_enabled=1`".into()
             }
             Hook::Fentry | Hook::Kprobe => {
                 format!(": {function} may be inlined, or replaced by a live patch")
             }
-            Hook::SockOps => ": its programs are not run for this process's cgroup".into(),
+            Hook::SockOps => ": its programs do not run for this process's cgroup".into(),
         }
     }
 }
@@ -173,7 +173,7 @@ fn has_address(site: Site, origin: Origin) -> bool {
 fn compare(seen: &Assignment, has_address: bool, port: u16) -> Sight {
     if seen.sport != Some(port) {
         let other = seen.sport.map_or("none".to_owned(), |port| port.to_string());
-        return Sight::Blind(format!("saw port {other} where the kernel assigned {port}"));
+        return Sight::Blind(format!("saw port {other}, but the kernel assigned {port}"));
     }
     let own = fs::metadata("/proc/self/ns/net").ok().and_then(|m| u32::try_from(m.ino()).ok());
     if own.is_some() && own != seen.flow.netns {

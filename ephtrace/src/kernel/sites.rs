@@ -103,7 +103,7 @@ const AUTOBIND: Companion = Companion {
     fentry: &["eph_auto", "eph_auto_2"],
     kprobe: "eph_kauto",
     on: Kernels::All,
-    without: Some("a UDP connect without a port is told as EADDRINUSE"),
+    without: Some("a UDP connect without a free port is shown as EADDRINUSE"),
 };
 
 /// A process connects an MPTCP socket, for which a kernel thread binds further subflows.
@@ -112,7 +112,7 @@ const MPTCP_CONNECT: Companion = Companion {
     fentry: &["eph_mptcp", "eph_mptcp_2"],
     kprobe: "eph_kmptcp",
     on: Kernels::WithMptcp,
-    without: Some("of MPTCP subflows that join later, the kernel's thread is shown"),
+    without: Some("MPTCP subflows that join later show the kernel's thread"),
 };
 
 /// A program binds an SCTP socket.
@@ -196,7 +196,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
             by_state: false,
             by_bind: false,
             misses: None,
-            blind: Some("no program on a cgroup sees ping sockets"),
+            blind: Some("cgroup programs do not see ping sockets"),
         },
     },
     SiteRow {
@@ -213,7 +213,7 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
             by_state: false,
             by_bind: false,
             misses: None,
-            blind: Some("no program on a cgroup sees SCTP sockets"),
+            blind: Some("cgroup programs do not see SCTP sockets"),
         },
     },
 ];

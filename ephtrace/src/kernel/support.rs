@@ -51,10 +51,10 @@ impl Support {
         let usable = fs::metadata(path).map(|_| path.to_path_buf()).map_err(|error| {
             let name = shown(&path);
             if btf.is_some() {
-                return format!("{name} can't be read: {error}; give another file with --btf");
+                return format!("can't read {name}: {error}; pass another file with --btf");
             }
             format!(
-                "{name}: {error}; this kernel was built without CONFIG_DEBUG_INFO_BTF, give a BTF \
+                "{name}: {error}; this kernel was built without CONFIG_DEBUG_INFO_BTF: pass a BTF \
                  file with --btf"
             )
         });
@@ -77,8 +77,8 @@ impl Support {
     pub fn load_btf(&self) -> Result<Btf, String> {
         let path = self.btf.clone()?;
         let data = fs::read(&path)
-            .map_err(|error| format!("{} can't be read: {error}; run as root", shown(&path)))?;
-        Btf::parse(data).map_err(|error| format!("{} is not usable: {error}", shown(&path)))
+            .map_err(|error| format!("can't read {}: {error}; run as root", shown(&path)))?;
+        Btf::parse(data).map_err(|error| format!("{} is unusable: {error}", shown(&path)))
     }
 }
 

@@ -22,18 +22,21 @@ const POINTER_GAP: u64 = 512;
 pub enum NoTable {
     /// The kernel shows zeros (`kernel.kptr_restrict`), or no list.
     #[error(
-        "the kernel hides the address of table_perturb; it takes CAP_SYSLOG, and \
+        "the kernel hides the address of table_perturb; ephtrace needs CAP_SYSLOG, and \
          kernel.kptr_restrict below 2"
     )]
     Hidden,
     /// Neither the table nor any other variable is in the list.
-    #[error("this kernel lists no table_perturb; one built with CONFIG_KALLSYMS_ALL does")]
+    #[error("this kernel does not list table_perturb, which needs CONFIG_KALLSYMS_ALL")]
     Absent,
     /// The list has variables, but not the table.
     #[error("this kernel has no table_perturb (Linux before 5.12)")]
     Older,
     /// The symbol is an array, not a pointer.
-    #[error("table_perturb is an array in this kernel (Linux 5.12 to 5.17), which is not read")]
+    #[error(
+        "table_perturb is an array in this kernel (Linux 5.12 to 5.17), which ephtrace does not \
+         read"
+    )]
     Array,
 }
 

@@ -101,12 +101,12 @@ impl LeftOut {
         match self {
             Self::Nothing => None,
             Self::Changes(most) => Some(format!(
-                "not known, because the kernel left out both copies of a program at the same time: \
-                 up to {most} connects and listens that failed (hook sock_ops)"
+                "unknown, because the kernel skipped both copies of a program at the same time: \
+                 up to {most} failed connects and listens (hook sock_ops)"
             )),
             Self::Probes => Some(
-                "not known, because a preemptible kernel counts the probes that it leaves out from \
-                 Linux 6.7 on only: searches in the middle of which it did (hook kprobe)"
+                "unknown, because a preemptible kernel counts skipped probes only from Linux 6.7 \
+                 on: searches with a skipped probe (hook kprobe)"
                     .to_owned(),
             ),
         }
@@ -141,7 +141,7 @@ mod tests {
     fn what_is_not_known_is_said() {
         assert_eq!(LeftOut::Nothing.in_words(), None);
         for unknown in [LeftOut::Changes(3), LeftOut::Probes] {
-            assert!(unknown.in_words().unwrap().starts_with("not known, because "));
+            assert!(unknown.in_words().unwrap().starts_with("unknown, because "));
         }
     }
 }

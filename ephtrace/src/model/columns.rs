@@ -45,7 +45,7 @@ const PORT: Kind = Kind::Unsigned(16);
 pub const TS: Column = never_null(column(
     "ts",
     "TIME",
-    (Kind::Time, "when the decision was known, as text"),
+    (Kind::Time, "when the result was known, as text"),
     |a| Value::Time(a.ts_ns),
     Read::Derived,
 ));
@@ -64,7 +64,7 @@ pub const TS_NS: Column = never_null(with_unit(
 pub const PID: Column = column(
     "pid",
     "PID",
-    (ID32, "process, in the pid namespace of ephtrace"),
+    (ID32, "process, in ephtrace's PID namespace"),
     |a| number(a.pid),
     Read::U32(|d, id| d.row.pid = id),
 );
@@ -72,7 +72,7 @@ pub const PID: Column = column(
 pub const TID: Column = column(
     "tid",
     "TID",
-    (ID32, "thread, in the pid namespace of ephtrace"),
+    (ID32, "thread, in ephtrace's PID namespace"),
     |a| number(a.tid),
     Read::U32(|d, id| d.row.tid = id),
 );
@@ -136,7 +136,7 @@ pub const PROTOCOL: Column = column(
 pub const ORIGIN: Column = column(
     "origin",
     "ORIGIN",
-    (Kind::Words(origins), "how the assignment came about"),
+    (Kind::Words(origins), "which call led to the assignment"),
     |a| name(a.origin.map(Origin::name)),
     Read::Text(|d, name| d.row.origin = name.and_then(Origin::from_name)),
 );
@@ -152,7 +152,7 @@ pub const SADDR: Column = never_null(column(
 pub const SPORT: Column = column(
     "sport",
     "SPORT",
-    (PORT, "the assigned port; null: the kernel found none"),
+    (PORT, "the assigned port; null if the kernel found none"),
     |a| number(a.sport),
     // Port 0 is never assigned.
     Read::Port(|d, port| d.row.sport = port.filter(|&port| port != 0)),
@@ -161,7 +161,7 @@ pub const SPORT: Column = column(
 pub const DADDR: Column = column(
     "daddr",
     "DADDR",
-    (Kind::Address, "destination address; null: none yet"),
+    (Kind::Address, "destination address; null if there is none yet"),
     |a| a.flow.daddr.map_or(Value::Null, Value::Ip),
     Read::Address(|d, address| d.row.flow.daddr = address),
 );
@@ -169,7 +169,7 @@ pub const DADDR: Column = column(
 pub const DPORT: Column = column(
     "dport",
     "DPORT",
-    (PORT, "destination port; null: none yet"),
+    (PORT, "destination port; null if there is none yet"),
     |a| number(a.flow.dport),
     Read::Port(|d, port| d.row.flow.dport = port),
 );
@@ -188,7 +188,7 @@ pub const ERRNO: Column = with_unit(
 pub const ERROR: Column = column(
     "error",
     "ERROR",
-    (Kind::Text, "name of the error; null: none"),
+    (Kind::Text, "name of the error; null if none"),
     |a| name(a.errno.and_then(errno_name)),
     Read::Derived,
 );
@@ -197,7 +197,7 @@ pub const LATENCY_NS: Column = with_unit(
     column(
         "latency_ns",
         "LAT(us)",
-        (ID64, "time that the kernel spent choosing"),
+        (ID64, "port search latency: time the kernel took to choose the port"),
         |a| number(a.latency_ns),
         Read::U64(|d, ns| d.row.latency_ns = ns),
     ),
@@ -241,8 +241,8 @@ pub const FIRST_CANDIDATE: Column = column(
     "FIRST",
     (
         PORT,
-        "port at which the search began, or that the program named where \
-         it failed (origin `explicit`)",
+        "port at which the search began, or the port that the program asked for (failures of \
+         origin `explicit`)",
     ),
     |a| number(a.first_candidate),
     Read::U16(|d, port| d.row.first_candidate = port),
@@ -251,7 +251,7 @@ pub const FIRST_CANDIDATE: Column = column(
 pub const TRIED: Column = column(
     "tried",
     "TRIED",
-    (ID32, "candidates that the search looked at"),
+    (ID32, "candidates that the search tried"),
     |a| number(a.tried),
     Read::U32(|d, tried| d.row.tried = tried),
 );
@@ -259,7 +259,7 @@ pub const TRIED: Column = column(
 pub const PASS: Column = column(
     "pass",
     "PASS",
-    (Kind::Words(passes), "half of the search: first or second"),
+    (Kind::Words(passes), "pass of the search: first or second"),
     |a| name(a.pass.map(Pass::as_str)),
     Read::Text(|d, name| d.row.pass = name.and_then(Pass::from_name)),
 );
@@ -267,7 +267,7 @@ pub const PASS: Column = column(
 pub const SEARCH_UNKNOWN: Column = column(
     "search_unknown",
     "UNKNOWN",
-    (Kind::Words(reasons), "why the search is not known"),
+    (Kind::Words(reasons), "why the search is unknown"),
     |a| name(a.search_unknown.map(Unknown::as_str)),
     Read::Text(|d, name| d.row.search_unknown = name.and_then(Unknown::from_name)),
 );
@@ -275,7 +275,7 @@ pub const SEARCH_UNKNOWN: Column = column(
 pub const STEP: Column = column(
     "step",
     "STEP",
-    (Kind::Signed, "port less the one before to this destination"),
+    (Kind::Signed, "port minus the previous one to this destination"),
     |a| a.step.map_or(Value::Null, |step| Value::I64(step.into())),
     Read::I32(|d, step| d.row.step = step),
 );
@@ -283,7 +283,7 @@ pub const STEP: Column = column(
 pub const SELF_CONNECT: Column = never_null(column(
     "self_connect",
     "SELF",
-    (Kind::Bool, "the socket connects to itself"),
+    (Kind::Bool, "whether the socket connects to itself"),
     |a| Value::Bool(a.is_self_connect()),
     Read::Derived,
 ));
@@ -299,7 +299,7 @@ pub const COOKIE: Column = column(
 pub const HOOK: Column = column(
     "hook",
     "HOOK",
-    (Kind::Words(hooks), "how it was seen"),
+    (Kind::Words(hooks), "hook that saw it"),
     |a| name(a.hook.map(Hook::name)),
     Read::Text(|d, name| d.row.hook = name.and_then(Hook::from_name)),
 );
@@ -307,7 +307,7 @@ pub const HOOK: Column = column(
 pub const HOST_PID: Column = column(
     "host_pid",
     "HOST PID",
-    (ID32, "process, in the initial pid namespace, if another"),
+    (ID32, "process, in the initial PID namespace if different"),
     |a| number(a.host_pid),
     Read::U32(|d, id| d.row.host_pid = id),
 );

@@ -57,11 +57,11 @@ impl Draft {
     /// Returns the assignment of this row, or the error in it.
     pub fn assignment(&self) -> Result<Assignment, String> {
         if self.row.sport.is_none() && self.row.errno == Some(0) {
-            return Err("no port (`sport`), but no error (`errno`) either".to_owned());
+            return Err("neither a port (`sport`) nor an error (`errno`)".to_owned());
         }
         if let Some(len) = self.too_long {
             let most = MAX_CONTAINER_BYTES;
-            return Err(format!("`container` has {len} bytes, and a name {most} at most"));
+            return Err(format!("`container` has {len} bytes, but at most {most} are allowed"));
         }
         let ts_ns = self.ts_ns.ok_or("no time (`ts_ns`)")?;
         let ports = self.low.zip(self.high).map(|(low, high)| PortRange::new(low, high));

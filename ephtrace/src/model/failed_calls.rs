@@ -33,9 +33,9 @@ impl Absent {
     fn unseen(self) -> Option<&'static str> {
         match (self.ipv4, self.ipv6) {
             (true, true) => None,
-            (true, false) => Some("binds to IPv6 addresses that are not there"),
-            (false, true) => Some("binds to IPv4 addresses that are not there"),
-            (false, false) => Some("binds to addresses that are not there"),
+            (true, false) => Some("binds to nonexistent IPv6 addresses"),
+            (false, true) => Some("binds to nonexistent IPv4 addresses"),
+            (false, false) => Some("binds to nonexistent addresses"),
         }
     }
 }
@@ -63,7 +63,7 @@ impl FailedCalls {
         }
         if !by_call.is_empty() {
             let kinds = in_words(&by_call);
-            parts.push(format!("failed {kinds} through io_uring or of 32-bit programs"));
+            parts.push(format!("failed {kinds} through io_uring or by 32-bit programs"));
         }
         Some(format!("{} (hook {})", parts.join("; "), hook.name()))
     }
@@ -92,7 +92,7 @@ mod tests {
         let absent = Absent { ipv4: true, ipv6: false };
         assert_eq!(
             FailedCalls { absent, ..FailedCalls::ALL }.unseen(Hook::Kprobe).unwrap(),
-            "binds to IPv6 addresses that are not there (hook kprobe)"
+            "binds to nonexistent IPv6 addresses (hook kprobe)"
         );
         assert_eq!(
             unseen(false, false, false),
@@ -100,12 +100,12 @@ mod tests {
         );
         assert_eq!(
             unseen(true, false, true),
-            "failed UDP connects; failed binds through io_uring or of 32-bit programs (hook \
+            "failed UDP connects; failed binds through io_uring or by 32-bit programs (hook \
              sock_ops)"
         );
         assert_eq!(
             unseen(true, true, true),
-            "failed binds and UDP connects through io_uring or of 32-bit programs (hook sock_ops)"
+            "failed binds and UDP connects through io_uring or by 32-bit programs (hook sock_ops)"
         );
     }
 }

@@ -9,13 +9,13 @@ use super::packets::Packets;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOut {
-    /// Packets that were sent, or captured, again.
+    /// Packets that were retransmitted, or captured twice.
     pub repeated: u64,
-    /// Packets that were captured a second time with the source that a NAT gave them.
+    /// Packets captured a second time with their source translated by a NAT.
     pub translated: u64,
-    /// Packets of `translated` whose source port the NAT kept.
+    /// Those whose source port the NAT kept.
     pub translated_kept_port: u64,
-    /// Connections that are known by their SYN-ACK alone: the capture lacks the SYN.
+    /// Connections known only from their SYN-ACK: the capture lacks the SYN.
     pub known_by_answer: u64,
     /// All packets, by kind.
     pub packets: Packets,
@@ -39,7 +39,7 @@ impl LeftOut {
         let Self { repeated, translated, translated_kept_port: kept, known_by_answer, .. } = *self;
         let mut lines = Vec::new();
         if repeated > 0 {
-            lines.push(format!("{repeated} packets that were sent again were left out"));
+            lines.push(format!("{repeated} retransmitted packets are not counted"));
         }
         if translated > 0 {
             lines.push(format!(
@@ -50,8 +50,8 @@ impl LeftOut {
         }
         if known_by_answer > 0 {
             lines.push(format!(
-                "{known_by_answer} connections are known by their SYN-ACK alone: their SYN is not \
-                 in the capture"
+                "{known_by_answer} connections are known only from their SYN-ACK: their SYN is \
+                 not in the capture"
             ));
         }
         lines

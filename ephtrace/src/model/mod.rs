@@ -13,6 +13,7 @@ pub mod escape;
 pub mod failed_calls;
 pub mod filter;
 pub mod flow;
+pub(crate) mod human_duration;
 pub mod left_out;
 pub mod losses;
 pub mod names;

@@ -15,7 +15,7 @@ pub enum PacketKind {
     Udp,
     /// `ICMP`, and `ICMPv6`.
     Icmp,
-    /// Other protocols over IP, and tunnels that are not decoded.
+    /// Other IP protocols, and tunnels that are not decoded.
     OtherIp,
     /// ARP, spanning tree, and other packets without IP.
     NotIp,
@@ -41,9 +41,9 @@ pub struct Packets {
     pub datagrams: u64,
     /// `ICMP`, and `ICMPv6`.
     pub icmp: u64,
-    /// Other protocols over IP, and tunnels that are not decoded.
+    /// Other IP protocols, and tunnels that are not decoded.
     pub other_ip: u64,
-    /// Packets without IP.
+    /// Not IP.
     pub not_ip: u64,
     /// Fragments other than the first.
     pub fragments: u64,
@@ -104,7 +104,7 @@ impl Packets {
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
         match (all, kinds.as_slice()) {
-            (0, _) => "no packet".to_owned(),
+            (0, _) => "no packets".to_owned(),
             (1, [_]) => format!("1 packet: {}", kinds.join(", ")),
             _ => format!("{all} packets: {}", kinds.join(", ")),
         }
@@ -116,14 +116,14 @@ impl Packets {
         [
             (syn, "SYN"),
             (syn_ack, "SYN-ACK"),
-            (mid_stream, "of connections that had begun before"),
-            (datagrams, "UDP without a client's port"),
+            (mid_stream, "of connections that began earlier"),
+            (datagrams, "UDP without a client port"),
             (icmp, "ICMP"),
             (other_ip, "of other protocols"),
             (not_ip, "without IP"),
             (fragments, "fragments"),
             (encrypted, "encrypted"),
-            (damaged, "cut off before the ports"),
+            (damaged, "truncated before the ports"),
         ]
     }
 }
@@ -135,11 +135,11 @@ mod tests {
     #[test]
     fn packets_are_told_by_kind_the_most_first() {
         let mut packets = Packets::default();
-        assert_eq!(packets.in_words(), "no packet");
+        assert_eq!(packets.in_words(), "no packets");
         packets.count(PacketKind::Icmp);
         assert_eq!(packets.in_words(), "1 packet: 1 ICMP");
         packets.count(PacketKind::Udp);
         packets.count(PacketKind::Udp);
-        assert_eq!(packets.in_words(), "3 packets: 2 UDP without a client's port, 1 ICMP");
+        assert_eq!(packets.in_words(), "3 packets: 2 UDP without a client port, 1 ICMP");
     }
 }

@@ -116,14 +116,16 @@ impl Unknown {
         match self {
             Self::Hash => "the hook does not see the kernel's hash",
             Self::Table => "the kernel's perturbation table can't be read",
-            Self::TableEmpty => "the first search after boot fills the perturbation table itself",
+            Self::TableEmpty => "the first search after boot initializes the perturbation table",
             Self::Raced => "another search used the same perturbation word at the same time",
-            Self::Range => "the range in force is not known",
+            Self::Range => "the range in force is unknown",
             Self::Rule => "port and perturbation word don't follow the known rule",
             Self::RandomSteps => {
-                "with net.ipv4.ip_local_port_step_width the search takes random steps"
+                "the search takes random steps (net.ipv4.ip_local_port_step_width)"
             }
-            Self::RandomStart => "the kernel draws where to begin each time, unseen",
+            Self::RandomStart => {
+                "the kernel draws a random start for each search, which the hook does not see"
+            }
         }
     }
 }

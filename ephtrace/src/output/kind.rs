@@ -13,29 +13,29 @@ use crate::model::SCHEMA_VERSION;
 pub enum Kind {
     /// First line of a stream (`-o json`): the version of the schema
     Stream,
-    /// Line of a stream: one port that was assigned, or not
+    /// Line of a stream: one assignment, or one failure
     Assignment,
-    /// Line of a stream: events that are missing
+    /// Line of a stream: events that were lost
     Loss,
-    /// Last line of a stream: the run in numbers and verdicts
+    /// Last line of a stream: numbers and verdicts of the run
     Summary,
-    /// Line of `storm --json`; the last one, of the whole time, has type `storm_total`
+    /// Line of `storm --json`; the last one covers the whole time and has type `storm_total`
     Storm,
-    /// `ports --json`: what is in use now
+    /// `ports --json`: the ports in use now
     Ports,
     /// `explain --json`: one question, one answer
     Explain,
     /// `explain ranges --json`: default ranges of systems, and the range here
     Ranges,
-    /// `check --json`: the answer for monitoring
+    /// `check --json`: the result for monitoring
     Check,
-    /// `report --json`: a recording, judged
+    /// `report --json`: analysis of a recording
     Report,
     /// `report --compare --json`: two recordings side by side
     Comparison,
     /// `doctor --json`: what this kernel and user allow
     Doctor,
-    /// `whatif --json`: what a set-up can carry
+    /// `whatif --json`: what a set-up can sustain
     Whatif,
 }
 

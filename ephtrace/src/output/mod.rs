@@ -4,7 +4,6 @@ pub(crate) mod escape;
 pub mod events;
 pub mod files;
 pub(crate) mod human_bytes;
-pub(crate) mod human_duration;
 pub mod kind;
 pub mod notices;
 pub mod page;
@@ -41,3 +40,4 @@ pub use self::{
     view::View,
     watch::Watch,
 };
+pub(crate) use crate::model::human_duration;

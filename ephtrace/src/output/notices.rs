@@ -74,7 +74,7 @@ impl Notices {
             .collect();
         for Loss { stage, lost, total } in &grown {
             let more = match *stage {
-                "ring_full" => ": only counted, by process and destination, in the summary",
+                "ring_full" => "; they are only counted in the summary, by process and destination",
                 _ => "",
             };
             let _ =

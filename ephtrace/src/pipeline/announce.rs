@@ -43,7 +43,7 @@ pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
 
 pub(crate) fn about_module(change: &Change) -> String {
     let outcome = match &change.attached {
-        Ok(()) => "its ports are seen from now on, by kprobe".to_owned(),
+        Ok(()) => "its ports are seen from now on, through kprobes".to_owned(),
         Err(error) => format!("its ports are not seen: {error}"),
     };
     format!("module {} was loaded: {outcome}", change.module.name)
@@ -72,7 +72,7 @@ pub(crate) fn announce(tracer: &Tracer) {
         line = format!("{line} (not seen here: {})", unseen.join(", "));
     }
     if tracer.hook == Hook::SockOps {
-        line += ", which can't see the search itself: TRIED is unknown";
+        line += ", which can't see the port search itself: TRIED is unknown";
     }
     if let Some(why) = tracer.no_table {
         line = format!("{line}; TRIED is unknown: {why}");
@@ -81,10 +81,10 @@ pub(crate) fn announce(tracer: &Tracer) {
         line = format!("{line}; {why}");
     }
     for (better, why) in &tracer.passed_over {
-        log::info!("hook {} can't be used: {why}", better.name());
+        log::info!("can't use hook {}: {why}", better.name());
     }
     if !tracer.passed_over.is_empty() {
-        line += "; `ephtrace doctor` says why no better hook";
+        line += "; `ephtrace doctor` explains why no better hook works";
     }
     log::info!("attached: {}", row.attaches());
     // A closed standard error is no reason to fail.

@@ -44,8 +44,8 @@ pub(crate) async fn settle(
     later: Later,
 ) -> Result<()> {
     match priority::raise() {
-        Ok(()) => log::info!("this thread goes before others (nice -10)"),
-        Err(error) => log::info!("this thread goes with the others: {error}"),
+        Ok(()) => log::info!("this thread has raised priority (nice -10)"),
+        Err(error) => log::info!("this thread has normal priority: {error}"),
     }
     sleep(SETTLE).await;
     pipeline.settle()?;

@@ -258,7 +258,7 @@ impl Reading {
     /// Decodes the assignment in one record; `None`, counted, if it can't be decoded.
     fn read(&mut self, bytes: &[u8]) -> Option<Assignment> {
         let decoded = decode(bytes, &self.machine).inspect_err(|error| {
-            log::warn!("a record can't be read: {error}");
+            log::warn!("unreadable record: {error}");
             self.undecodable += 1;
         });
         let Decoded { mut assignment, secrets } = decoded.ok()?;

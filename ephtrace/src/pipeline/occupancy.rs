@@ -84,7 +84,7 @@ fn list_sockets(netns: u32, pid: Option<u32>, past_owners: &PastOwners) -> Optio
         let is_short = seen.namespaces.iter().any(|one| one.fullest() >= SHORT);
         if is_short { snapshot::snapshot(&which, LISTED, past_owners) } else { Ok(seen) }
     });
-    listed.inspect_err(|error| log::info!("use not known: {error}")).ok()
+    listed.inspect_err(|error| log::info!("port use unknown: {error}")).ok()
 }
 
 /// Follows the use of destinations.

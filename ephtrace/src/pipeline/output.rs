@@ -72,8 +72,8 @@ fn not_opened(settings: &TraceSettings, error: anyhow::Error) -> anyhow::Error {
     let lacks_right = || rights::held().is_ok_and(|held| !held.contains(Rights::DAC_OVERRIDE));
     if is_denied && lacks_right() {
         return error.context(format!(
-            "can't open {output} for writing: without CAP_DAC_OVERRIDE, files can be written in \
-             one's own directories only"
+            "can't open {output} for writing: without CAP_DAC_OVERRIDE, ephtrace can write files \
+             only in its own user's directories"
         ));
     }
     error.context(format!("can't open {output} for writing"))
@@ -89,11 +89,9 @@ pub(crate) fn not_written(settings: &TraceSettings) -> String {
     let output = output_name(settings);
     if settings.record.is_some() {
         return format!(
-            "can't record to {output} (all up to a few seconds ago can be read, if the file is \
-             still there; make room, or name another file)"
+            "can't record to {output} (everything up to a few seconds ago is readable if the file \
+             still exists; make room, or name another file)"
         );
     }
-    format!(
-        "can't write events to {output} (ephtrace leaves whole lines there; try another --output)"
-    )
+    format!("can't write events to {output} (it ends with a complete line; try another --output)")
 }

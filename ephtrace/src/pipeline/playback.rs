@@ -148,7 +148,7 @@ impl Player {
             }
         }
         let Some(mut first) = first else {
-            let nothing = || format!("{}: no port was assigned in it", replay.input().name());
+            let nothing = || format!("{}: it has no assignments", replay.input().name());
             bail!(replay.useless().unwrap_or_else(nothing));
         };
         let (first_ns, started) = (first.ts_ns, Instant::now());
@@ -197,7 +197,7 @@ impl Player {
         let gap_ns = next_ns.saturating_sub(self.due_ns());
         if gap_ns > GAP_NS {
             self.skipped_ns = self.skipped_ns.saturating_add(gap_ns);
-            let notice = format!("nothing for {}: skipped", HumanDuration(gap_ns));
+            let notice = format!("skipped {} without assignments", HumanDuration(gap_ns));
             self.state.borrow_mut().apply(Input::Notice(notice));
         }
     }

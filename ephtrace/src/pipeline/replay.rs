@@ -139,7 +139,7 @@ impl<N: Write> Replay<N> {
             1 => String::new(),
             several => format!(" (and {} more)", several - 1),
         };
-        Some(format!("not all files could be read, and the result is of the others: {first}{more}"))
+        Some(format!("some files could not be read; the result covers the others: {first}{more}"))
     }
 
     /// Passes on assignments up to the time `until_ns`, in order, `most` items at most. `take`

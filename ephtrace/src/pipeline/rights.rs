@@ -81,8 +81,8 @@ pub(crate) fn begin(user: Option<&Account>) -> Result<()> {
     let Some(account) = user else { return Ok(()) };
     let had = held().unwrap_or(Rights::all());
     become_user(account, TO_ATTACH | TO_LOOK)
-        .context("can't become that user (it takes CAP_SETUID and CAP_SETGID: run as root)")?;
-    log::info!("user {}, with {} rights of {}", account.uid, count(held().ok()), count(Some(had)));
+        .context("can't become that user (this needs CAP_SETUID and CAP_SETGID: run as root)")?;
+    log::info!("user {}, with {} of {} rights", account.uid, count(held().ok()), count(Some(had)));
     Ok(())
 }
 
@@ -106,12 +106,12 @@ pub(crate) fn restrict(tracer: &Tracer, later: Later) -> Missing {
     rights.set(Rights::BPF, awaits_module || needs_bpf);
     match rights::keep(rights) {
         Ok(()) => log::info!("rights kept: {}", names(held().unwrap_or(Rights::all()))),
-        Err(error) => log::warn!("rights can't be given up: {error}"),
+        Err(error) => log::warn!("can't drop rights: {error}"),
     }
     let live = Live { enters: later.looks, measures: later.measures, awaits_module };
     match calls::restrict_live(live) {
-        Ok(()) => log::info!("seccomp: no other program, no mount, no module, no new BPF program"),
-        Err(error) => log::info!("seccomp: none, as {error}"),
+        Ok(()) => log::info!("seccomp: no exec, no mount, no module, no new BPF program"),
+        Err(error) => log::info!("seccomp: none, because {error}"),
     }
     missing
 }
@@ -129,14 +129,14 @@ impl Missing {
 /// Keeps only the rights to look at sockets, for commands that attach nothing.
 pub(crate) fn look_only(more: Rights) {
     if let Err(error) = rights::keep(TO_LOOK | more) {
-        log::warn!("rights can't be given up: {error}");
+        log::warn!("can't drop rights: {error}");
     }
 }
 
 /// Drops all rights of the calling thread, which waits for signals.
 pub(crate) fn renounce() {
     if let Err(error) = rights::keep(Rights::empty()) {
-        log::warn!("rights can't be given up: {error}");
+        log::warn!("can't drop rights: {error}");
     }
 }
 

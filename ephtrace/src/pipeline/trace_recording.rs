@@ -208,7 +208,7 @@ impl Writing<'_> {
     }
 
     fn begin(&mut self, started_ns: u64) -> Result<()> {
-        let output = self.output.take().context("the output was begun twice")?;
+        let output = self.output.take().context("the output was started twice")?;
         let source = self.source.clone();
         let sink = output.begin(self.settings, started_ns, || vec![(KEY_SOURCE, source)])?;
         let filter = Some(self.settings.filter.clone());
@@ -247,7 +247,7 @@ fn refuse_same_file(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     match into {
         Ok(into) if into.is_file() => match from.iter().find(|one| replay::is_from(one, &into)) {
             Some(one) => {
-                bail!("{} can't be read and written at once: name another file", shown(one))
+                bail!("{} can't be input and output at once: name another file", shown(one))
             }
             None => Ok(()),
         },

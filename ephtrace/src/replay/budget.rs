@@ -69,7 +69,7 @@ pub(super) struct Charge {
 /// Error for a charge that exceeds the room left.
 #[derive(Debug, Error)]
 #[error(
-    "takes {}, and --max-memory {max} leaves {}: if you trust the file, --max-memory {}M",
+    "needs {}, but --max-memory {max} leaves {}: if you trust the file, use --max-memory {}M",
     mib(*.bytes), mib(*.left), enough_mib(*.bytes, *.left, *.max)
 )]
 pub(super) struct Over {
@@ -148,7 +148,7 @@ mod tests {
         let account = Account::new(MaxMemory::default());
         let _held = account.take(100 << 20).unwrap();
         let over = account.take(1 << 30).unwrap_err();
-        insta::assert_snapshot!(over, @"takes 1024.0 MiB, and --max-memory 256M leaves 92.0 MiB: if you trust the file, --max-memory 1188M");
+        insta::assert_snapshot!(over, @"needs 1024.0 MiB, but --max-memory 256M leaves 92.0 MiB: if you trust the file, use --max-memory 1188M");
         assert_eq!(MaxMemory::new(MaxMemory::LEAST_BYTES - 1), None);
     }
 }

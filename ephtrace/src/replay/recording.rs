@@ -226,7 +226,7 @@ impl Recording {
     /// Returns the position at which the compressed data ends, and why.
     fn damage(&self) -> Option<Item> {
         let end = self.end.as_ref()?.borrow();
-        let reason = format!("what is compressed ends there: {}", end.reason.as_ref()?);
+        let reason = format!("the compressed data ends there: {}", end.reason.as_ref()?);
         Some(Item::Broken(Broken { unit: "byte", number: end.bytes, reason }))
     }
 
@@ -279,16 +279,16 @@ pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Brok
         let _ = writeln!(notices, "ephtrace: {name}: {broken}");
     }
     if nth == MAX_TOLD {
-        let _ = writeln!(notices, "ephtrace: what else can't be read is only counted");
+        let _ = writeln!(notices, "ephtrace: further errors suppressed");
     }
 }
 
 /// Error for input without readable records; `broken` is the first broken piece.
 pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
     format!(
-        "{name}: nothing in it can be read ({broken}); it should be a capture of packets (pcap, \
-         pcapng), a log with a header (Zeek, a table), or Parquet or NDJSON with at least ts_ns, \
-         saddr, sport, daddr, dport, as `ephtrace record` and `ephtrace -o json` write them"
+        "{name}: no readable records ({broken}); expected a packet capture (pcap, pcapng), a log \
+         with a header (Zeek, a table), or Parquet or NDJSON with at least ts_ns, saddr, sport, \
+         daddr, dport, as written by `ephtrace record` and `ephtrace -o json`"
     )
 }
 
@@ -296,15 +296,15 @@ pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
 pub(crate) fn without_assignments(name: &str, format: Format, instead: &str) -> String {
     let advice = match format {
         Format::Pcap | Format::Pcapng => {
-            "a port is seen where a connection begins: capture it from before, as by `tcpdump -i \
-             any -w FILE 'tcp[tcpflags] & tcp-syn != 0 or udp or sctp'`, or trace on the host by \
-             `sudo ephtrace record FILE`"
+            "only the start of a connection shows a port assignment: start the capture earlier, \
+             with `tcpdump -i any -w FILE 'tcp[tcpflags] & tcp-syn != 0 or udp or sctp'`, or \
+             trace on the host with `sudo ephtrace record FILE`"
         }
         Format::Ndjson | Format::Parquet | Format::Log | Format::Several => {
-            "make a recording by `sudo ephtrace record FILE`"
+            "make a recording with `sudo ephtrace record FILE`"
         }
     };
-    format!("{name} has no assignment: {instead}; {advice}")
+    format!("{name} has no assignments: {instead}; {advice}")
 }
 
 /// Returns whether the recording at `path` is the file described by `other`; `-` is standard input.
@@ -332,13 +332,13 @@ fn advice(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::NotFound => "make a recording with `sudo ephtrace record FILE`",
         io::ErrorKind::PermissionDenied => "read it as its owner, or pass it on standard input",
-        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::IsADirectory => "name a file in that directory",
         _ => "pass it on standard input with `-`",
     }
 }
 
 fn damaged(name: &str) -> ReplayError {
-    let (what, advice) = ("a capture with a damaged beginning", "capture again");
+    let (what, advice) = ("a capture with a damaged header", "capture again");
     ReplayError::Format { file: name.to_owned(), what, advice }
 }
 

@@ -93,7 +93,7 @@ impl Recordings {
             .collect();
         let more = all.len().saturating_sub(LISTED);
         let listed: Vec<String> = all.into_iter().take(LISTED).collect();
-        let more = if more > 0 { format!(" (and so on, {more} more)") } else { String::new() };
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
         (!listed.is_empty()).then(|| format!("{}{more}", listed.join("; ")))
     }
 

@@ -258,8 +258,8 @@ impl Several {
     /// Returns a note on a doubt that no reader can settle: the initial namespace has the same
     /// number on every machine.
     pub(super) fn note(&self) -> Option<String> {
-        let note = "recordings of the same time tell network namespaces, which are taken for those \
-                    of one machine: read recordings of several machines one by one";
+        let note = "recordings of the same time have network namespaces, which are assumed to \
+                    belong to one machine: read recordings of several machines separately";
         self.overlaps.then(|| note.to_owned())
     }
 

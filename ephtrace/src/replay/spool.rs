@@ -159,7 +159,7 @@ impl Run {
             match (self.at < self.end, rest.is_empty()) {
                 (true, _) if is_whole => self.read_ahead()?,
                 (false, true) if self.bytes.len() == self.from => return Ok(None),
-                _ => return Err(io::Error::other("the file that is sorted in was changed")),
+                _ => return Err(io::Error::other("the temporary sort file was changed")),
             }
         }
     }

@@ -172,9 +172,9 @@ fn broken_lines_are_named_and_the_rest_is_used() {
     insta::assert_snapshot!(broken.join("\n"), @r##"
     line 2: EOF while parsing a value
     line 4: missing field `sport`, column 60
-    line 5: 'ten' is no IP address, column 24
+    line 5: 'ten' is not an IP address, column 24
     line 6: invalid value: integer `70000`, expected 0 to 65535, column 43
-    line 7: no port (`sport`), but no error (`errno`) either
+    line 7: neither a port (`sport`) nor an error (`errno`)
     line 8: invalid type: sequence, expected an object
     line 10: missing field `saddr`, column 31
     "##);
@@ -234,7 +234,7 @@ fn values_that_were_left_out_are_counted_by_key() {
     let lines = format!("{{{needed},\"uid\":\"a\"}}\n").repeat(3);
     let mut recording = Recording::from_reader("f", Cursor::new(lines)).unwrap();
     assert_eq!(recording.by_ref().count(), 3);
-    insta::assert_snapshot!(recording.notes().join("\n"), @"3 values of 'uid' are of another type than ephtrace's, and were left out");
+    insta::assert_snapshot!(recording.notes().join("\n"), @"3 values of 'uid' have an unexpected type and were ignored");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn what_is_there_instead_of_assignments_is_told() {
         recording.instead()
     };
     assert_eq!(instead("\n").as_deref(), Some("it is empty"));
-    insta::assert_snapshot!(instead("{\"type\":\"storm\"}\n").unwrap(), @"it has 1 lines with a type like 'storm', and none with ts_ns, saddr, sport, daddr, dport");
+    insta::assert_snapshot!(instead("{\"type\":\"storm\"}\n").unwrap(), @"it has 1 lines with a type such as 'storm', but none with ts_ns, saddr, sport, daddr, dport");
     assert_eq!(instead("{\"type\":\"stream\"}\n{\"type\":\"summary\"}\n"), None);
 }
 
@@ -278,18 +278,18 @@ fn what_is_no_recording_is_refused_with_advice() {
         let refusal = Recording::from_reader("f", Cursor::new(bytes.to_vec())).err();
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
-    insta::assert_snapshot!(refused(&[0x34, 0xcd, 0xb2, 0xa1, 2, 0]), @"f is a capture in the modified format of old versions of Linux's tcpdump; use `tcpdump -r FILE -w - | ephtrace report -`");
+    insta::assert_snapshot!(refused(&[0x34, 0xcd, 0xb2, 0xa1, 2, 0]), @"f is a capture in a modified format of old Linux tcpdump versions; use `tcpdump -r FILE -w - | ephtrace report -`");
     insta::assert_snapshot!(refused(b"BZh91AY"), @"f is compressed; use `bzip2 -dc FILE | ephtrace report -`");
     insta::assert_snapshot!(refused(b"PK\x03\x04.."), @"f is a ZIP archive; use `unzip -p FILE | ephtrace report -`");
-    insta::assert_snapshot!(refused(b"snoop\0\0\0"), @"f is a capture of Solaris's snoop; use `editcap -F pcap FILE - | ephtrace report -`");
-    insta::assert_snapshot!(refused(b"version https://git-lfs.github.com/spec/v1\n"), @"f is a pointer of Git LFS in place of the file; fetch the file itself by `git lfs pull`");
-    insta::assert_snapshot!(refused(b"<!DOCTYPE html>"), @"f is HTML or XML, as a server answers in place of a file; download the file itself");
-    insta::assert_snapshot!(refused(&gzip(&gzip(b"{}"))), @"f is compressed twice; take it apart once, such as by `gzip -d` or `zstd -d`");
-    insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which is read from its end; name the file as it is: a pipe, and what is compressed, can't be read backwards");
+    insta::assert_snapshot!(refused(b"snoop\0\0\0"), @"f is a Solaris snoop capture; use `editcap -F pcap FILE - | ephtrace report -`");
+    insta::assert_snapshot!(refused(b"version https://git-lfs.github.com/spec/v1\n"), @"f is a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`");
+    insta::assert_snapshot!(refused(b"<!DOCTYPE html>"), @"f is HTML or XML, perhaps an error page of a server; download the file itself");
+    insta::assert_snapshot!(refused(&gzip(&gzip(b"{}"))), @"f is compressed twice; decompress it once, for example with `gzip -d` or `zstd -d`");
+    insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which must be read from its end; name the uncompressed file itself: a pipe or a compressed file can't be read backwards");
     let missing = Recording::open(Path::new("/nonexistent/f")).err().unwrap().to_string();
     insta::assert_snapshot!(missing, @"can't open /nonexistent/f: No such file or directory (os error 2); make a recording with `sudo ephtrace record FILE`");
     let directory = Recording::open(Path::new("/")).err().unwrap().to_string();
-    insta::assert_snapshot!(directory, @"can't open /: is a directory; name a file in it");
+    insta::assert_snapshot!(directory, @"can't open /: is a directory; name a file in that directory");
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn what_is_compressed_is_read_as_far_as_it_goes() {
             assert!(read.iter().zip(&plain).all(|(one, other)| one == other), "{len}");
             assert_eq!(losses.unreadable, broken.len() as u64);
             let last = broken.last().unwrap();
-            assert!(last.contains("what is compressed ends there"), "{last}");
+            assert!(last.contains("the compressed data ends there"), "{last}");
             let mut cut = recording(&packed[..len]);
             cut.by_ref().for_each(drop);
             assert!(cut.is_cut(), "{len}");

@@ -13,7 +13,7 @@ const KEPT: usize = 256;
 /// A failed assignment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
-    /// When, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub(crate) ts_ns: u64,
     /// Process id.
     pub(crate) pid: Option<u32>,

@@ -28,7 +28,7 @@ const MAX_STRIDE: u64 = 1 << 40;
 /// One assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dot {
-    /// When, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub(crate) ts_ns: u64,
     /// Port number.
     pub(crate) port: u16,

@@ -28,7 +28,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Snapshot of the tally, taken about once a second.
 #[derive(Clone, Debug)]
 pub struct TallySnapshot {
-    /// When, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub now_ns: u64,
     /// Summary of the whole; it need not list any destination.
     pub summary: Summary,

@@ -210,7 +210,7 @@ fn names_of_files_beside(stage: &Stage) -> Result<()> {
 fn what_is_no_file(stage: &Stage) -> Result<()> {
     for (args, name) in WAYS {
         stage.fifo(name)?;
-        stage.refused(args, name, "FIFO that nobody reads")?;
+        stage.refused(args, name, "FIFO without a reader")?;
         let fifo = stage.fifo(name)?;
         let reader = open(&fifo, OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty())?;
         stage.refused(args, name, "FIFO of user 65534")?;
@@ -251,7 +251,7 @@ fn directories_for_everybody(stage: &Stage) -> Result<()> {
         File::create(&file)?;
         chown(&file, Some(ATTACKER), Some(ATTACKER))?;
         let (is_written, said) = stage.run(&mut stage.command(args, &file))?;
-        ensure!(!is_written && said.contains("a file of user 65534"), "{said}");
+        ensure!(!is_written && said.contains("belongs to user 65534"), "{said}");
         ensure!(fs::metadata(&file)?.len() == 0, "the attacker's file was written to");
     }
     let shared = Path::new("/dev/shm");

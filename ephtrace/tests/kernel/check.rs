@@ -111,7 +111,7 @@ fn failures_are_critical(hook: &str) -> Result<()> {
     let who = format!("{} ({})", endless.assign.name(), endless.assign.pid());
     for part in [
         &format!("{failed} of {failed} assignments failed (EADDRNOTAVAIL {failed})"),
-        "100 % of the ports in use",
+        "100 % of ports in use",
         "10 of 10",
         &who,
         "use=100.00%;50;90;0;100",

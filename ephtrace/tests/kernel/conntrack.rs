@@ -140,7 +140,7 @@ fn a_full_table_is_the_cause() -> Result<()> {
         let is_told = |drop| told["evidence"].to_string().contains(&format!("drop {drop},"));
         ensure!((dropped..=counted("drop")?).any(is_told), "{dropped} dropped: {told}");
         ensure!(code == Some(2), "exit {code:?}: {line}");
-        ensure!(line.contains("the connection tracker is full"), "{line}");
+        ensure!(line.contains("the conntrack table is full"), "{line}");
         Ok(())
     })?;
     if is_there { Ok(()) } else { skip("no nft, or no connection tracking in this kernel") }

@@ -117,7 +117,7 @@ fn text_and_data_say_the_same() -> Result<()> {
         "rights     all (root)".to_owned(),
         format!("BTF        {}", text(&report, "btf")?),
         format!("cgroup v2  {}", report["cgroup2"].as_str().unwrap_or("not mounted")),
-        format!("`ephtrace` takes the hook {auto}."),
+        format!("`ephtrace` uses the hook {auto}."),
     ] {
         ensure!(said.lines().any(|one| one == line), "no line {line:?}:\n{said}");
     }
@@ -166,7 +166,7 @@ fn without_rights_hooks_are_unknown() -> Result<()> {
     ensure!(doctor.status.code() == Some(1), "{}\n{said}", doctor.status);
     let rights = "rights     CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN missing; run `sudo ephtrace`";
     ensure!(said.lines().any(|line| line == rights), "{said}");
-    ensure!(said.contains("Run `sudo ephtrace doctor` to try the hooks for real."), "{said}");
+    ensure!(said.contains("Run `sudo ephtrace doctor` to test the hooks."), "{said}");
     ensure!(!said.contains(" yes "), "a hook works without rights:\n{said}");
     Ok(())
 }

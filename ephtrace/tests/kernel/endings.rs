@@ -301,8 +301,8 @@ fn judged(
         }
         (Reads::Nothing, true) => {
             ensure!(status.code() == Some(128 + number), "{status}\n{stderr}");
-            ensure!(stderr.contains("nobody reads the output, or too slowly"), "{stderr}");
-            let summary = if one.args.starts_with("storm") { "all of" } else { "lost 0 events" };
+            ensure!(stderr.contains("the reader of the output is gone or too slow"), "{stderr}");
+            let summary = if one.args.starts_with("storm") { "total, " } else { "lost 0 events" };
             ensure!(stderr.contains(summary), "no summary: {stderr}");
         }
         (Reads::Nothing, false) => {

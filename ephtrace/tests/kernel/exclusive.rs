@@ -165,7 +165,10 @@ fn who_holds_the_root_cgroup_is_named() -> Result<()> {
         drop(other);
         let said = String::from_utf8_lossy(&stderr);
         ensure!(status.code() == Some(1), "{manner:?}: {status}: {said}");
-        ensure!(said.contains("(somebody_else) holds sock_ops of the root cgroup"), "{said}");
+        ensure!(
+            said.contains("(somebody_else) is attached exclusively to sock_ops of the root cgroup"),
+            "{said}"
+        );
         ensure!(!said.contains("run `sudo ephtrace`"), "{said}");
     }
     Ok(())
@@ -238,6 +241,6 @@ fn who_comes_later_is_told_of() -> Result<()> {
     let hooks = doctor["hooks"].as_array().context("no hooks")?;
     let sock_ops = hooks.iter().find(|hook| hook["hook"] == "sock_ops").context("no sock_ops")?;
     let said = sock_ops.to_string();
-    ensure!(said.contains("without `multi`"), "{said}");
+    ensure!(said.contains("only with `multi`"), "{said}");
     Ok(())
 }

@@ -103,7 +103,7 @@ fn judge(trace: &Trace, expected: Option<&str>) -> Result<()> {
     let passed_over = HOOKS.iter().take_while(|hook| Some(**hook) != expected);
     let Some(expected) = expected else {
         ensure!(trace.status.code() == Some(1), "{}\n{said}", trace.status);
-        ensure!(said.contains("no hook can be used here:"), "{said}");
+        ensure!(said.contains("no hook works here:"), "{said}");
         for hook in passed_over {
             let has_reason = said.lines().any(|line| {
                 line.trim().strip_prefix(hook).is_some_and(|rest| rest.starts_with(": "))
@@ -116,10 +116,10 @@ fn judge(trace: &Trace, expected: Option<&str>) -> Result<()> {
     let used = trace.summary.as_ref().and_then(|summary| summary.hook.as_deref());
     ensure!(used == Some(expected), "{used:?} in place of {expected}:\n{said}");
     ensure!(said.contains(&format!("tracing with hook {expected}")), "{said}");
-    let told = "`ephtrace doctor` says why no better hook";
+    let told = "`ephtrace doctor` explains why no better hook works";
     ensure!(said.contains(told) == (expected != HOOKS[0]), "{said}");
     for hook in passed_over {
-        let reason = format!("hook {hook} can't be used: ");
+        let reason = format!("can't use hook {hook}: ");
         ensure!(said.contains(&reason), "no {reason:?}:\n{said}");
     }
     Ok(())

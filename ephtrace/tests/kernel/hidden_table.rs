@@ -31,6 +31,11 @@ fn a_hidden_table_is_told(hook: &str) -> Result<()> {
     let told = hooks.iter().find(|one| one["hook"] == hook).context("no such hook")?;
     ensure!(told["available"] == true, "{told}");
     let gives = told["gives"].as_str().unwrap_or_default();
-    ensure!(gives.contains("no first candidate and no tried: the kernel hides"), "{told}");
+    ensure!(
+        gives.contains(
+            "neither the first candidate nor the number of candidates tried: the kernel hides"
+        ),
+        "{told}"
+    );
     Ok(())
 }

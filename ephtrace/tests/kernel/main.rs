@@ -134,6 +134,7 @@ fn main() -> ExitCode {
         storm::TESTS,
         top::TESTS,
         totals::TESTS,
+        tracing_tools::TESTS,
         ways::TESTS,
     ];
     libtest_mimic::run(&args, trial::trials(&tests)).exit_code()

@@ -115,7 +115,7 @@ fn every_search_is_seen_or_counted_as_lost(hook: &str) -> Result<()> {
 /// Returns the upper bound on the searches that ephtrace calls not known.
 fn not_known(trace: &Trace) -> Option<u64> {
     let said = trace.summary.as_ref()?.unseen_failures.as_deref()?;
-    said.split_once("not known")?.1.split_once("up to ")?.1.split(' ').next()?.parse().ok()
+    said.split_once("unknown, because")?.1.split_once("up to ")?.1.split(' ').next()?.parse().ok()
 }
 
 fn seen_and_lost(hook: &str, trace: &Trace) -> Result<(u64, u64)> {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     formats::{assignments, end, ports_of, report, storm, truth},
-    setup::{self, Scratch},
+    setup::Scratch,
     skip::skip,
     tracer::Tracer,
     wait,

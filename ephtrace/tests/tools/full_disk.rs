@@ -66,7 +66,7 @@ fn run(script: &str, rows: u32) -> Result<(Vec<String>, String)> {
     Ok((lines, said))
 }
 
-/// Fails unless some space is left to other programs.
+/// Fails unless something is leaves to other programs.
 fn check_reserve(lines: &[String]) -> Result<()> {
     let left: u32 = lines.get(2).context("no blocks")?.parse()?;
     ensure!(left >= RESERVE_BLOCKS, "{left} blocks are left");
@@ -77,7 +77,7 @@ fn check_reserve(lines: &[String]) -> Result<()> {
 pub(crate) fn ends_the_recording() -> Result<()> {
     let (lines, said) = run(RECORDING, ROWS)?;
     ensure!(lines.starts_with(&["exit 1".into(), "a.parquet".into()]), "{lines:?}{said}");
-    ensure!(said.contains("left to other programs") && said.contains("can be read"), "{said}");
+    ensure!(said.contains("leaves to other programs") && said.contains("is readable"), "{said}");
     check_reserve(&lines)?;
     let rows = lines.get(3).and_then(|line| line.rsplit_once(':')).context("no report")?.1;
     let rows: u32 = rows.parse()?;
@@ -89,7 +89,7 @@ pub(crate) fn ends_the_recording() -> Result<()> {
 pub(crate) fn ends_the_events() -> Result<()> {
     let (lines, said) = run(EVENTS, EVENT_ROWS)?;
     ensure!(lines.starts_with(&["exit 1".into(), "a.ndjson".into()]), "{lines:?}{said}");
-    ensure!(said.contains("left to other programs"), "{said}");
+    ensure!(said.contains("leaves to other programs"), "{said}");
     check_reserve(&lines)?;
     ensure!(lines.len() == 4 && lines[3].ends_with('}'), "{lines:?}");
     Ok(())
@@ -100,6 +100,6 @@ pub(crate) fn keeps_what_is_there() -> Result<()> {
     let (lines, said) = run(FULL, 100)?;
     let told = ["exit 1", "exit 1", "exit 1", "exit 1", "a.html", "rest", "a good page"];
     ensure!(lines == told, "{lines:?}{said}");
-    ensure!(said.matches("left to other programs").count() == 4, "{said}");
+    ensure!(said.matches("leaves to other programs").count() == 4, "{said}");
     Ok(())
 }

@@ -47,7 +47,8 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 
 fn download(archives: &Path) -> Result<()> {
     let mut apt = Command::new("apt-get");
-    apt.args(["install", "-y", "-q", "--no-install-recommends", "--download-only"])
+    // Also what is installed here: it is unpacked beside the others.
+    apt.args(["install", "--reinstall", "-y", "-q", "--no-install-recommends", "--download-only"])
         .args(["-o", "Debug::NoLocking=true", "-o"])
         .arg(format!("Dir::Cache::archives={}", archives.display()))
         .args(PACKAGES);

@@ -55,7 +55,7 @@ const PORTS: usize = 1 << 16;
 pub struct Mark {
     /// Number of the event in the recording, from 1 on.
     pub number: u64,
-    /// Time of the event, in nanoseconds since the Unix epoch.
+    /// Time, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
     /// Number of the event's lane in the [`LaneIds`].
     pub id: Id,

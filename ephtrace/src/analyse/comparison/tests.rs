@@ -20,14 +20,14 @@ fn compared(before: &Summary, after: &Summary) -> Comparison {
 #[test]
 fn a_share_that_falls_is_told_only_where_chance_does_not_do() {
     let cases = vec![
-        (run(1000, 300, 60), run(1000, 0, 60), "none fail any more: 30.0 % before, 0 % after"),
-        (run(1000, 300, 60), run(1000, 60, 60), "fewer fail: 30.0 % before, 6.0 % after"),
-        (run(1000, 60, 60), run(1000, 300, 60), "more fail: 6.0 % before, 30.0 % after"),
-        (run(100, 1, 60), run(100, 0, 60), "no telling difference in failures"),
-        (run(1000, 20, 60), run(1000, 12, 60), "no telling difference in failures"),
-        (run(1000, 300, 60), run(20, 0, 1), "no telling difference in failures"),
-        (run(100, 0, 60), run(100, 0, 60), "no assignment failed, before or after"),
-        (run(0, 0, 60), run(100, 0, 60), "whether fewer assignments fail is not known"),
+        (run(1000, 300, 60), run(1000, 0, 60), "no more failures: 30.0 % before, 0 % after"),
+        (run(1000, 300, 60), run(1000, 60, 60), "fewer failures: 30.0 % before, 6.0 % after"),
+        (run(1000, 60, 60), run(1000, 300, 60), "more failures: 6.0 % before, 30.0 % after"),
+        (run(100, 1, 60), run(100, 0, 60), "no clear difference in failures"),
+        (run(1000, 20, 60), run(1000, 12, 60), "no clear difference in failures"),
+        (run(1000, 300, 60), run(20, 0, 1), "no clear difference in failures"),
+        (run(100, 0, 60), run(100, 0, 60), "no failures before or after"),
+        (run(0, 0, 60), run(100, 0, 60), "it is unknown whether fewer assignments fail"),
     ];
     for (before, after, says) in cases {
         let sentence = compared(&before, &after).sentence;
@@ -38,8 +38,8 @@ fn a_share_that_falls_is_told_only_where_chance_does_not_do() {
 #[test]
 fn another_load_is_told() {
     let comparison = compared(&run(6000, 3000, 60), &run(600, 0, 60));
-    assert!(comparison.sentence.ends_with("at another load"), "{}", comparison.sentence);
-    insta::assert_snapshot!(comparison.caveats.join("\n"), @"the load differs (100.0 and 10.0 assignments a second): less load alone makes fewer fail");
+    assert!(comparison.sentence.ends_with("at a different load"), "{}", comparison.sentence);
+    insta::assert_snapshot!(comparison.caveats.join("\n"), @"the load differs (100.0 and 10.0 assignments per second): a lower load alone causes fewer failures");
     let longer = compared(&run(1000, 0, 60), &run(10_000, 0, 600)).caveats;
     insta::assert_snapshot!(longer.join("\n"), @"one run is more than twice as long as the other: compare rates");
     assert!(compared(&run(1000, 0, 60), &run(1100, 0, 61)).caveats.is_empty());
@@ -55,9 +55,9 @@ fn a_format_without_failures_and_losses_are_told() {
     assert_eq!(both.after.failure_share, None);
     insta::assert_snapshot!(both.caveats.join("\n"), @"
     before: 7 events were lost, so all counts are lower bounds
-    after: a pcap recording shows no assignment that fails
+    after: a pcap recording does not show failures
     ");
-    insta::assert_snapshot!(both.sentence, @"whether fewer assignments fail is not known");
+    insta::assert_snapshot!(both.sentence, @"it is unknown whether fewer assignments fail");
 }
 
 #[test]

@@ -47,19 +47,20 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
     let sentence = match (is_full, asked.may_share) {
         (true, false) => {
             format!(
-                "no port is left for {what} on {saddr}{namespace}: {next} fails with {}",
+                "no free port for {what} on {saddr}{namespace}: {next} fails with {}",
                 asked.error
             )
         }
         (true, true) => format!(
-            "no port is left for {what} on {saddr}{namespace}: {next} fails with {}, unless it may \
-             share a port by SO_REUSEADDR",
+            "no free port for {what} on {saddr}{namespace}: {next} fails with {}, unless it can \
+             share a port through SO_REUSEADDR",
             asked.error
         ),
-        (false, _) => format!("few ports are left for {what} on {saddr}{namespace}"),
+        (false, _) => format!("few free ports for {what} on {saddr}{namespace}"),
     };
     let protocol = if is_bind { "TCP" } else { "UDP" };
-    let mut evidence = format!("{protocol} sockets have {in_use} of {usable} ports of the range");
+    let mut evidence =
+        format!("{protocol} sockets use {in_use} of the {usable} ports in the range");
     if *time_wait_reusable > 0 {
         let _ = write!(evidence, ", {time_wait_reusable} of them in TIME_WAIT, for up to a minute");
     }
@@ -83,17 +84,13 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
 fn remedies(facts: &Facts, asked: &AskedFacts, is_bind: bool) -> Vec<String> {
     let mut remedies = if is_bind {
         vec![
-            "where a program binds before it connects: setsockopt(IPPROTO_IP, \
-             IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared \
-             between destinations"
+            "if a program binds before it connects: setsockopt(IPPROTO_IP, \
+             IP_BIND_ADDRESS_NO_PORT, 1) before bind(), so that connect() chooses the port and \
+             destinations can share it"
                 .to_owned(),
         ]
     } else {
-        vec![
-            "one socket for many peers (an unconnected UDP socket), and close() what is no longer \
-             used"
-                .to_owned(),
-        ]
+        vec!["use one unconnected UDP socket for many peers, and close() unused sockets".to_owned()]
     };
     remedies.extend(facts.wider_in(asked.netns));
     remedies

@@ -28,7 +28,7 @@ fn failures(facts: &Facts) -> Vec<Finding> {
         rule: Rule::Failures,
         severity: Severity::Critical,
         sentence: format!(
-            "{failures} of {assignments} assignments failed: the kernel gave no port"
+            "{failures} of {assignments} assignments failed: the kernel assigned no port"
         ),
         evidence: errors.iter().map(error).collect::<Vec<_>>().join(", ") + &whose(facts),
         remedies: Vec::new(),
@@ -69,7 +69,7 @@ fn losses(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::Losses,
         severity: Severity::Critical,
-        sentence: format!("{total} events are missing: all counts here are that much too low"),
+        sentence: format!("{total} events were lost: all counts here are too low by that number"),
         evidence: stages.join(", "),
         remedies: Vec::new(),
     }]
@@ -82,16 +82,16 @@ fn cut(facts: &Facts) -> Vec<Finding> {
     }
     let last = facts.completeness.last_ns.and_then(|ns| Timestamp::from_nanosecond(ns.into()).ok());
     let until = match last {
-        Some(last) => format!("the last assignment in it is of {last:.3}"),
-        None => "no assignment is in it".to_owned(),
+        Some(last) => format!("its last assignment is from {last:.3}"),
+        None => "it has no assignments".to_owned(),
     };
     vec![Finding {
         rule: Rule::Cut,
         severity: Severity::Critical,
-        sentence: "the recording has not ended: all counts here may be too low".to_owned(),
+        sentence: "the recording is incomplete: all counts here may be too low".to_owned(),
         evidence: format!(
-            "its writer was killed, could not go on, or is still at work; {until}: what came \
-             behind it, losses too, is not known"
+            "its writer was killed, failed, or is still running; {until}, and later assignments \
+             and losses are unknown"
         ),
         remedies: Vec::new(),
     }]
@@ -118,11 +118,11 @@ fn disorder(facts: &Facts) -> Vec<Finding> {
         rule: Rule::Disorder,
         severity: Severity::Warning,
         sentence: format!(
-            "{disordered} of {assignments} assignments came too late to be put in order: verdicts \
-             are less sure"
+            "{disordered} of {assignments} assignments came too late to be sorted: verdicts are \
+             less certain"
         ),
-        evidence: "the recording is not in the order of its times".to_owned(),
-        remedies: vec!["sort the recording by ts_ns, and read it again".to_owned()],
+        evidence: "the recording is not sorted by time".to_owned(),
+        remedies: vec!["sort the recording by ts_ns and read it again".to_owned()],
     }]
 }
 
@@ -130,10 +130,10 @@ fn disorder(facts: &Facts) -> Vec<Finding> {
 fn no_room(facts: &Facts) -> Vec<Finding> {
     let all = &facts.completeness;
     let left_out = [
-        (all.destinations_evicted, "times a quieter destination"),
-        (all.hosts_evicted, "times a quieter host"),
-        (all.processes_evicted, "times a quieter process"),
-        (all.lanes_evicted, "times a lane, so that as many steps may be missing"),
+        (all.destinations_evicted, "of quieter destinations"),
+        (all.hosts_evicted, "of quieter hosts"),
+        (all.processes_evicted, "of quieter processes"),
+        (all.lanes_evicted, "of flows, so up to that many steps may be missing"),
     ];
     let told: Vec<_> = left_out
         .into_iter()
@@ -146,8 +146,8 @@ fn no_room(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::NoRoom,
         severity: Severity::Note,
-        sentence: "Some of it was forgotten to make room for the rest".to_owned(),
-        evidence: told.join("; "),
+        sentence: "some state was evicted to bound memory".to_owned(),
+        evidence: format!("evictions: {}", told.join(", ")),
         remedies: Vec::new(),
     }]
 }

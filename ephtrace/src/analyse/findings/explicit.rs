@@ -42,23 +42,22 @@ fn tuple_taken(facts: &Facts) -> Vec<Finding> {
             rule: Rule::TupleTaken,
             severity: Severity::Warning,
             sentence: format!(
-                "{} connects bound sockets to {d}, and the port of each has such a connection \
-                 already",
+                "{} connects bound sockets to {d}, but the same 4-tuple already exists",
                 who(d)
             ),
             evidence: format!(
-                "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is taken, \
-                 not the range{}{}",
+                "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is in use, \
+                 the range is not exhausted{}{}",
                 d.refused,
                 port(d),
                 there_now(d)
             ),
             remedies: vec![
-                "another source port, or none: IP_BIND_ADDRESS_NO_PORT (SO_REUSEADDR and \
-                 SO_REUSEPORT let it bind, and do not free the 4-tuple)"
+                "bind another source port, or none (IP_BIND_ADDRESS_NO_PORT); SO_REUSEADDR and \
+                 SO_REUSEPORT allow the bind() but do not free the 4-tuple"
                     .to_owned(),
-                "where it is in TIME_WAIT: let the other side close first, or \
-                 net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides"
+                "if it is in TIME_WAIT: let the peer close first, or set net.ipv4.tcp_tw_reuse=1 \
+                 with TCP timestamps on both sides"
                     .to_owned(),
             ],
         })
@@ -68,11 +67,11 @@ fn tuple_taken(facts: &Facts) -> Vec<Finding> {
 /// Returns `; port 33445, now in TIME-WAIT`, as far as it is known.
 fn port(d: &DestinationFacts) -> String {
     let Some(port) = d.refused_port else { return String::new() };
-    let which = if d.refused_ports_differ { "of several ports the last" } else { "port" };
+    let which = if d.refused_ports_differ { "several ports, last" } else { "port" };
     let now = match &d.taken_by {
-        Some(TakenBy { state, who: Some(who) }) => format!(", which {who} has, in {state}"),
+        Some(TakenBy { state, who: Some(who) }) => format!(", held by {who} in {state}"),
         Some(TakenBy { state, who: None }) => {
-            format!(", which is in {state}, and no process is known to have it open")
+            format!(", in {state}, not known to be open in any process")
         }
         None => String::new(),
     };
@@ -84,7 +83,7 @@ fn there_now(d: &DestinationFacts) -> String {
     let Some(in_use) = d.in_use else { return String::new() };
     let waiting = d.time_wait.unwrap_or(0);
     let held = d.held_by.as_ref().map_or_else(String::new, |who| format!(", {who}"));
-    format!("; {in_use} connections to it there now, {waiting} of them in TIME_WAIT{held}")
+    format!("; now {in_use} connections to it, {waiting} of them in TIME_WAIT{held}")
 }
 
 /// A service asks for a port that another socket has.
@@ -95,14 +94,14 @@ fn bind_refused(facts: &Facts) -> Vec<Finding> {
         .map(|d| Finding {
             rule: Rule::BindRefused,
             severity: Severity::Warning,
-            sentence: format!("{} can't have the port that it names in bind() on {d}", who(d)),
+            sentence: format!("{} binds to a port that is already in use on {d}", who(d)),
             evidence: format!(
-                "{} such calls failed with EADDRINUSE: another socket has the port{}",
+                "{} bind() calls failed with EADDRINUSE: another socket has the port{}",
                 port_refused(d),
                 port(d)
             ),
             remedies: vec![
-                "`ss -tanp` tells who has a port; keep it out of the range: \
+                "find the owner with `ss -tanp`; reserve the port in \
                  net.ipv4.ip_local_reserved_ports"
                     .to_owned(),
             ],
@@ -118,23 +117,23 @@ fn no_address(facts: &Facts) -> Vec<Finding> {
             rule: Rule::NoAddress,
             severity: Severity::Warning,
             sentence: format!(
-                "{} binds to {}, which is no address of this network namespace: it is the \
-                 address, not the ports",
+                "{} binds to {}, which is not an address of this network namespace: the address \
+                 is the problem, not the ports",
                 who(d),
                 d.flow.saddr
             ),
             evidence: format!(
-                "{} bind() calls failed with EADDRNOTAVAIL before a port was looked for",
+                "{} bind() calls failed with EADDRNOTAVAIL before any port search",
                 d.no_address
             ),
             remedies: vec![
                 format!("ip address show to {}", d.flow.saddr),
                 match (d.flow.saddr.is_ipv4(), d.origin) {
                     (true, Some(Origin::Explicit)) => {
-                        "for a service on an address that moves: net.ipv4.ip_nonlocal_bind=1"
+                        "for a service on a floating address: net.ipv4.ip_nonlocal_bind=1"
                             .to_owned()
                     }
-                    _ => "bind to an address that is there, or to none".to_owned(),
+                    _ => "bind to an existing address, or to none".to_owned(),
                 },
             ],
         })
@@ -149,21 +148,20 @@ fn privileged(facts: &Facts) -> Vec<Finding> {
             rule: Rule::PrivilegedTaken,
             severity: Severity::Warning,
             sentence: format!(
-                "{} names one port below {PRIVILEGED} after another, as bindresvport does for NFS \
-                 and rsh, and finds many taken on {d}",
+                "{} tries one port below {PRIVILEGED} after another, as bindresvport does for NFS \
+                 and rsh, and finds many in use on {d}",
                 who(d)
             ),
             evidence: format!(
-                "{} such calls failed with EADDRINUSE{}; there are 512 of these ports at most, \
-                 whatever the ephemeral range",
+                "{} bind() calls failed with EADDRINUSE{}; at most 512 such ports exist, \
+                 regardless of the ephemeral range",
                 port_refused(d),
                 port(d)
             ),
             remedies: vec![
-                "NFS: mount with noresvport where the server takes it (option `insecure` of its \
-                 export)"
+                "NFS: mount with noresvport if the server allows it (export option `insecure`)"
                     .to_owned(),
-                "`ss -tan 'sport < 1024'` tells what has them; many in TIME-WAIT come from short \
+                "list them with `ss -tan 'sport < 1024'`; many in TIME-WAIT come from short \
                  connections"
                     .to_owned(),
             ],

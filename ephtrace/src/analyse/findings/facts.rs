@@ -17,7 +17,7 @@ use crate::{
 pub struct Facts {
     /// Destinations, the busiest or fullest first.
     pub destinations: Vec<DestinationFacts>,
-    /// Ports as seen by programs that ask for one without naming a destination.
+    /// What programs find that ask for a port without a destination.
     pub asked: Vec<AskedFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,
@@ -25,7 +25,7 @@ pub struct Facts {
     pub own_netns: Option<u32>,
     /// The fullest connection tracker.
     pub conntrack: Option<Tracker>,
-    /// Ports that were assigned to the same destination again.
+    /// Reuse of 4-tuples.
     pub reuse: Option<Reuse>,
     /// Sockets that are connected to themselves.
     pub self_connects: Option<SelfConnect>,
@@ -102,7 +102,7 @@ pub struct DestinationFacts {
     pub assignments: u64,
     /// Failed assignments, whatever the error.
     pub failures: u64,
-    /// Assignments a second.
+    /// Assignments per second.
     pub per_second: Option<f64>,
     /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
     /// free.
@@ -118,7 +118,7 @@ pub struct DestinationFacts {
     pub refused_ports_differ: bool,
     /// Holder of that port, or of the connection that was asked for, if an inventory found it.
     pub taken_by: Option<TakenBy>,
-    /// Searches of which the number of candidates is known.
+    /// Searches of known length.
     pub searches_known: u64,
     /// Searches of these that went on to the other parity.
     pub second_pass: u64,
@@ -224,7 +224,7 @@ pub struct TrackedFacts {
     pub insert_failed: u64,
     /// Packets dropped because the table was full.
     pub drop: u64,
-    /// Entries evicted early to make room.
+    /// Entries that were dropped early to make room.
     pub early_drop: u64,
     /// Look-ups that had to restart.
     pub search_restart: u64,

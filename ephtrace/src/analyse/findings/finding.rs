@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::facts::Facts;
 
-/// Severity of a finding.
+/// Severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -139,17 +139,17 @@ pub(super) type Check = fn(&Facts) -> Vec<Finding>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// Severity of the finding.
+    /// Severity.
     pub severity: Severity,
-    /// Rule behind the finding.
+    /// Rule that made the finding.
     pub rule: Rule,
     /// The problem, in one sentence.
     pub sentence: String,
-    /// Numbers behind the finding, in words.
+    /// The evidence, in words.
     #[serde(serialize_with = "as_list")]
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub evidence: String,
-    /// Remedies: lines that can be typed or pasted, or a sentence.
+    /// Remedies: commands that can be pasted, or sentences.
     pub remedies: Vec<String>,
 }
 

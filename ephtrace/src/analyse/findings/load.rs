@@ -57,7 +57,7 @@ fn exhausted(facts: &Facts) -> Vec<Finding> {
 fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     let origin = d.origin.map_or("connect", Origin::name);
     let mut evidence =
-        format!("{} of {} assignments failed for want of a port", d.no_port, d.assignments);
+        format!("{} of {} assignments failed: no free port", d.no_port, d.assignments);
     evidence += &used(d);
     if let Some(cpus) = d.search_cpus_at_most.filter(|&cpus| cpus >= 0.01) {
         let _ = write!(evidence, "; searching takes at most {:.0} % of a CPU", cpus * 100.0);
@@ -69,7 +69,7 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
         severity: Severity::Critical,
         sentence: match &d.process {
             Some(who) => format!("{who} finds no free port ({origin}) for {d}"),
-            None => format!("no port is free ({origin}) for {d}"),
+            None => format!("no free port ({origin}) for {d}"),
         },
         evidence,
         remedies: facts.more_ports(d),
@@ -83,7 +83,7 @@ fn full(facts: &Facts) -> Vec<Finding> {
     full.map(|d| Finding {
         rule: Rule::Full,
         severity: Severity::Critical,
-        sentence: format!("no port is left for {d}: the next connect fails"),
+        sentence: format!("no free port for {d}: the next connect fails"),
         evidence: (used(d) + &held_by(d)).trim_start_matches("; ").to_owned(),
         remedies: facts.more_ports(d),
     })
@@ -106,15 +106,15 @@ fn runs_out(facts: &Facts) -> Vec<Finding> {
     ending
         .map(|(d, capacity, seconds)| {
             let growth = capacity.growth_per_second.unwrap_or(0.0);
-            let mut evidence = format!("{growth:.0} ports more in use each second{}", used(d));
+            let mut evidence = format!("{growth:.0} more ports in use each second{}", used(d));
             if let Some(rate) = capacity.sustainable_per_second {
-                let _ = write!(evidence, "; {rate:.0} assignments a second could go on for ever");
+                let _ = write!(evidence, "; {rate:.0} assignments per second are sustainable");
             }
             evidence += &held_by(d);
             Finding {
                 rule: Rule::RunsOut,
                 severity: Severity::Warning,
-                sentence: format!("at this rate the ports for {d} run out in about {seconds:.0} s"),
+                sentence: format!("at this rate, ports for {d} run out in about {seconds:.0} s"),
                 evidence,
                 remedies: facts.more_ports(d),
             }
@@ -133,15 +133,15 @@ fn half_mark(facts: &Facts) -> Vec<Finding> {
         if d.second_pass > 0 {
             let all = d.searches_known;
             evidence.push(format!(
-                "{} of {all} searches went through all ports of the preferred parity first",
+                "{} of {all} searches first scanned all ports of the preferred parity",
                 d.second_pass
             ));
         }
         if let Some(tried) = d.tried_p50.filter(|&tried| tried > 1) {
-            evidence.push(format!("half of them looked at {tried} candidates or more"));
+            evidence.push(format!("half of them tried {tried} candidates or more"));
         }
         if let Some(ns) = d.latency_p99_ns {
-            evidence.push(format!("one in a hundred took {} us or more", ns / 1000));
+            evidence.push(format!("port search latency p99 {} us", ns / 1000));
         }
         let evidence = evidence.join("; ") + &used(d) + &held_by(d);
         Finding {
@@ -151,8 +151,8 @@ fn half_mark(facts: &Facts) -> Vec<Finding> {
                 format!("nearly all ports for {d} are in use")
             } else {
                 format!(
-                    "more than half of the ports for {d} are in use: each connect searches through \
-                     half of the range first"
+                    "more than half of the ports for {d} are in use: each connect first scans \
+                     half of the range"
                 )
             },
             evidence: evidence.trim_start_matches("; ").to_owned(),
@@ -183,7 +183,7 @@ fn used(d: &DestinationFacts) -> String {
     }
     let bound = d.left.map_or(0, |left| usable.saturating_sub(left + in_use));
     if bound > 0 {
-        let _ = write!(text, ", {bound} more bound, which takes them for every destination");
+        let _ = write!(text, ", {bound} more bound, so unavailable for every destination");
     }
     text
 }
@@ -191,7 +191,7 @@ fn used(d: &DestinationFacts) -> String {
 /// Returns `; mostly curl (4711)` for the holder of the ports, or `; asked for by curl (4711)`, if
 /// known.
 fn held_by(d: &DestinationFacts) -> String {
-    let asked = || d.process.as_ref().map(|who| format!("asked for by {who}"));
+    let asked = || d.process.as_ref().map(|who| format!("requested by {who}"));
     d.held_by.clone().or_else(asked).map_or_else(String::new, |who| format!("; {who}"))
 }
 
@@ -209,16 +209,14 @@ fn retry_loop(facts: &Facts) -> Vec<Finding> {
             rule: Rule::RetryLoop,
             severity: Severity::Warning,
             sentence: format!(
-                "{} goes on trying although no port is free",
+                "{} keeps retrying with no free ports",
                 d.process.as_deref().unwrap_or("a process")
             ),
             evidence: format!(
-                "{failures:.0} failed attempts a second for {d}, each a search through the whole \
+                "{failures:.0} failed attempts per second for {d}, each of which scans the whole \
                  range"
             ),
-            remedies: vec![
-                "wait longer after each failure (exponential backoff with jitter)".to_owned(),
-            ],
+            remedies: vec!["back off exponentially after each failure, with jitter".to_owned()],
         })
         .collect()
 }
@@ -226,7 +224,7 @@ fn retry_loop(facts: &Facts) -> Vec<Finding> {
 fn storm(facts: &Facts) -> Vec<Finding> {
     let Some(storm) = &facts.storm else { return Vec::new() };
     let who = storm.initiator.as_ref().map_or_else(String::new, |(who, share)| {
-        format!("; {who} is behind {:.0} % of the rise", share * 100.0)
+        format!("; {who} causes {:.0} % of the rise", share * 100.0)
     });
     let sentence = match storm.ended_ns {
         Some(ended_ns) => {
@@ -240,12 +238,11 @@ fn storm(facts: &Facts) -> Vec<Finding> {
         severity: if storm.ended_ns.is_some() { Severity::Note } else { Severity::Warning },
         sentence,
         evidence: format!(
-            "{:.0} assignments a second at its height, {:.0} before{who}",
+            "{:.0} assignments per second at its peak, {:.0} before{who}",
             storm.peak, storm.before
         ),
         remedies: vec![
-            "look at what the initiator does: a deployment, a restart, a cache that is empty, \
-             retries"
+            "look at what the initiator does: a deployment, a restart, an empty cache, retries"
                 .to_owned(),
         ],
     }]
@@ -261,13 +258,13 @@ fn bind_zero(facts: &Facts) -> Vec<Finding> {
             rule: Rule::BindZero,
             severity: if shortage { Severity::Warning } else { Severity::Note },
             sentence: format!(
-                "{} binds to port 0: each such port is taken for all destinations at once",
+                "{} binds to port 0: each such port is used up for all destinations at once",
                 d.process.as_deref().unwrap_or("a process")
             ),
-            evidence: format!("{} bind() calls to port 0, source {d}", d.assignments),
+            evidence: format!("{} bind() calls to port 0 on {d}", d.assignments),
             remedies: vec![
                 "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) \
-                 before bind() (Linux 4.2)"
+                 before bind() (Linux 4.2 or later)"
                     .to_owned(),
             ],
         })
@@ -285,8 +282,8 @@ fn self_connect(facts: &Facts) -> Vec<Finding> {
         evidence: format!("{} sockets connected to themselves", found.count),
         remedies: vec![
             "reserve the ports of local services: sysctl -w \
-             net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is \
-             replaced)"
+             net.ipv4.ip_local_reserved_ports=PORT,… (this replaces the list, so include the \
+             ports already reserved)"
                 .to_owned(),
         ],
     }]

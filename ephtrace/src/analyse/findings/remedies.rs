@@ -16,7 +16,7 @@ const NODE_PORTS: PortRange = PortRange::new(30_000, 32_767);
 /// Size of a range from which on [`WIDE_RANGE`] gains little, or would shrink it.
 const WIDE: u32 = 50_000;
 
-pub(super) const POOL: &str = "keep connections and use them again: a pool, HTTP keep-alive";
+pub(super) const POOL: &str = "reuse connections: a connection pool, HTTP keep-alive";
 
 impl NetnsFacts {
     /// Returns a list for `ip_local_reserved_ports`: the ports reserved already, since the kernel
@@ -73,16 +73,16 @@ impl Facts {
         remedies.extend(self.wider_for_good(d));
         match d.origin {
             Some(Origin::Bind) => remedies.push(
-                "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is \
-                 chosen in connect, and shared between destinations"
+                "setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(), so that \
+                 connect() chooses the port and destinations can share it"
                     .to_owned(),
             ),
             Some(Origin::Udp) => {
-                remedies.push("one connected socket for many datagrams".to_owned());
+                remedies.push("send many datagrams over one connected socket".to_owned());
             }
             _ => remedies.push(
-                "more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or \
-                 more destination addresses or ports"
+                "use more source addresses (bind() to each in turn, with \
+                 IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports"
                     .to_owned(),
             ),
         }
@@ -96,7 +96,7 @@ impl Facts {
         }
         if let Some(PortRange { low, high }) = d.range.filter(|_| self.has_own_range(d)) {
             return Some(format!(
-                "a wider range of the socket's own than {low} to {high}: setsockopt(IPPROTO_IP, \
+                "widen the socket's own range beyond {low} to {high}: setsockopt(IPPROTO_IP, \
                  IP_LOCAL_PORT_RANGE, …)"
             ));
         }
@@ -149,8 +149,8 @@ fn kept_in_wide_range(n: &NetnsFacts) -> String {
 fn stays_here() -> String {
     let PortRange { low, high } = NODE_PORTS;
     format!(
-        "so that it stays: the same settings in /etc/sysctl.d/90-ports.conf; on a Kubernetes node, \
-         reserve {low}-{high}, too"
+        "to make it permanent, put the same settings in /etc/sysctl.d/90-ports.conf; on a \
+         Kubernetes node, also reserve {low}-{high}"
     )
 }
 
@@ -158,8 +158,8 @@ fn stays_here() -> String {
 fn stays_there() -> String {
     let PortRange { low, high } = WIDE_RANGE;
     format!(
-        "so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=\"{low} {high}\"; in a \
-         pod, securityContext: {{sysctls: [{{name: net.ipv4.ip_local_port_range, value: \"{low} \
-         {high}\"}}]}}"
+        "to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=\"{low} {high}\"; \
+         in a pod, securityContext: {{sysctls: [{{name: net.ipv4.ip_local_port_range, value: \
+         \"{low} {high}\"}}]}}"
     )
 }

@@ -40,12 +40,12 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
             rule: Rule::ReservedBlock,
             severity: Severity::Note,
             sentence: format!(
-                "a block of reserved ports inside the range makes connects in {} slow now and then",
+                "a block of reserved ports inside the range sometimes slows connects in {}",
                 n.name
             ),
             evidence: format!(
-                "{} ports from {} to {} are reserved: a search that begins among them walks to \
-                 their end, and the port behind them is used far too often",
+                "{} ports from {} to {} are reserved: a search that starts among them walks to \
+                 their end, and the next port is used far too often",
                 block.len(),
                 block.low,
                 block.high
@@ -63,13 +63,13 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
 /// slow searches near exhaustion.
 fn step_over(n: &NetnsFacts, range: PortRange, block: PortRange) -> String {
     if n.step_width.is_none() {
-        return "Linux 7.1 and later step over it at random, if asked to \
+        return "Linux 7.1 and later can step over the block at random \
                 (net.ipv4.ip_local_port_step_width)"
             .to_owned();
     }
     let width = block.len().saturating_mul(4).min(range.len());
     format!(
-        "steps at random: {} (above the longest block; may cost near exhaustion)",
+        "take random steps: {} (longer than the longest block; costs time near exhaustion)",
         n.sysctl(&format!("net.ipv4.ip_local_port_step_width={width}"))
     )
 }
@@ -85,7 +85,7 @@ fn beside_block(n: &NetnsFacts, range: PortRange, block: PortRange) -> Option<St
     let is_small = f64::from(all - kept) < f64::from(all) * GIVEN_UP;
     is_small.then(|| {
         let setting = format!("net.ipv4.ip_local_port_range=\"{} {}\"", part.low, part.high);
-        format!("leave the block out of the range: {}", n.sysctl(&setting))
+        format!("exclude the block from the range: {}", n.sysctl(&setting))
     })
 }
 
@@ -117,21 +117,20 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32, is_on: boo
     let value = n.tw_reuse.unwrap_or(0);
     let has_timestamps = n.timestamps != Some(0);
     let why = match value {
-        _ if !has_timestamps => "which takes timestamps, and net.ipv4.tcp_timestamps = 0",
-        2 => "2 holds for loopback only",
-        _ => "0 is off",
+        _ if !has_timestamps => "needs timestamps, but net.ipv4.tcp_timestamps = 0",
+        2 => "2 means loopback only",
+        _ => "0 means off",
     };
-    let timestamps = (!has_timestamps).then(|| {
-        n.sysctl("net.ipv4.tcp_timestamps=1") + " (holds for connections made after that)"
-    });
+    let timestamps = (!has_timestamps)
+        .then(|| n.sysctl("net.ipv4.tcp_timestamps=1") + " (affects only new connections)");
     let reuse = (!is_on).then(|| {
         n.sysctl("net.ipv4.tcp_tw_reuse=1")
-            + " (needs TCP timestamps on both sides; never the old tcp_tw_recycle)"
+            + " (needs TCP timestamps on both sides; never use the old tcp_tw_recycle)"
     });
     Finding {
         rule: Rule::TwReuse,
         severity: Severity::Warning,
-        sentence: format!("ports in TIME_WAIT for {d} can't be used again for 60 seconds"),
+        sentence: format!("ports in TIME_WAIT for {d} can't be reused for 60 seconds"),
         evidence: format!(
             "{time_wait} ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = {value} in {} ({why}){}",
             n.name,
@@ -140,7 +139,7 @@ fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32, is_on: boo
         remedies: timestamps
             .into_iter()
             .chain(reuse)
-            .chain(["let the other side close first".to_owned()])
+            .chain(["let the peer close first".to_owned()])
             .collect(),
     }
 }
@@ -159,9 +158,9 @@ fn conntrack(facts: &Facts) -> Vec<Finding> {
         rule: Rule::Conntrack,
         severity: if share >= 1.0 { Severity::Critical } else { Severity::Warning },
         sentence: if share >= 1.0 {
-            "the connection tracker is full: new connections are dropped"
+            "the conntrack table is full: new connections are dropped"
         } else {
-            "the connection tracker is nearly full: beyond its limit new connections are dropped"
+            "the conntrack table is nearly full: at its limit, new connections are dropped"
         }
         .to_owned(),
         evidence: format!("{count} of {max} entries ({:.0} %)", share * 100.0),
@@ -188,8 +187,8 @@ fn listener_inside(facts: &Facts) -> Vec<Finding> {
                 rule: Rule::ListenerInside,
                 severity: Severity::Note,
                 sentence: format!(
-                    "services in {} listen inside the range: after a restart their port may be \
-                     taken by a connection",
+                    "services in {} listen inside the range: during a restart, a connection may \
+                     take their port",
                     n.name
                 ),
                 evidence: format!(
@@ -213,13 +212,13 @@ fn equal_parity(facts: &Facts) -> Vec<Finding> {
             rule: Rule::EqualParity,
             severity: Severity::Note,
             sentence: format!(
-                "the range of {} has ends of equal parity: each connect leaves one port of it out \
-                 of its search",
+                "the range of {} starts and ends on the same parity: each connect skips one of \
+                 its ports",
                 n.name
             ),
             evidence: format!(
-                "net.ipv4.ip_local_port_range = {low} {high}: an odd number of ports, of which the \
-                 search takes an even one"
+                "net.ipv4.ip_local_port_range = {low} {high} has an odd number of ports, and a \
+                 search covers an even number"
             ),
             remedies: vec![n.sysctl(&format!(
                 "net.ipv4.ip_local_port_range=\"{low} {}\"",
@@ -239,12 +238,12 @@ fn other_range(facts: &Facts) -> Vec<Finding> {
             rule: Rule::OtherRange,
             severity: Severity::Note,
             sentence: format!(
-                "{} has another range than the host: sysctl on the host does not reach it",
+                "{} has a different range than the host: sysctl on the host does not affect it",
                 n.name
             ),
             evidence: format!("{low} to {high} there, {} to {} on the host", host.low, host.high),
             remedies: vec![
-                "set it where the namespace is made (for a container: --sysctl \
+                "set it when the namespace is created (for a container: --sysctl \
                  net.ipv4.ip_local_port_range=…)"
                     .to_owned(),
             ],

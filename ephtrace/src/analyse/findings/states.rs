@@ -28,18 +28,15 @@ pub(super) enum Cause {
     PeerNotClosed,
 }
 
-pub(super) const CONNECT_TIMEOUT: &str = "\
-     a connect timeout in the program (the kernel itself gives up after two minutes: \
-     net.ipv4.tcp_syn_retries), and longer waits between attempts";
-pub(super) const CLOSE: &str = "\
-     close() in the program: the peer has closed, read() returns 0, and no timeout of the \
-     kernel ends CLOSE_WAIT";
-pub(super) const KEEPALIVE: &str = "\
-     where the program holds them: close() in place of shutdown() alone, or a read timeout; \
-     SO_KEEPALIVE finds out whether the peer is still there";
-pub(super) const FIN_TIMEOUT: &str = "\
-     where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), \
-     net.ipv4.tcp_orphan_retries";
+pub(super) const CONNECT_TIMEOUT: &str = "set a connect timeout in the program (the kernel gives \
+                                          up only after two minutes: net.ipv4.tcp_syn_retries), \
+                                          and wait longer between attempts";
+pub(super) const CLOSE: &str = "close() in the program when read() returns 0: the peer has \
+                                closed, and the kernel never times out CLOSE_WAIT";
+pub(super) const KEEPALIVE: &str = "if the program holds them: close() instead of shutdown() \
+                                    alone, or a read timeout; SO_KEEPALIVE detects a dead peer";
+pub(super) const FIN_TIMEOUT: &str = "if no program holds them: net.ipv4.tcp_fin_timeout (seconds \
+                                      in FIN_WAIT2), net.ipv4.tcp_orphan_retries";
 
 /// Returns the reason why most of the ports of `d` stay in use, if it is one of these.
 pub(super) fn cause(d: &DestinationFacts) -> Option<Cause> {
@@ -92,19 +89,17 @@ fn syn_sent(facts: &Facts) -> Vec<Finding> {
         is_notable(d, states, count).then(|| Finding {
             rule: Rule::SynSent,
             severity: Severity::Warning,
-            sentence: format!(
-                "{} does not answer: connects to it keep their ports while they wait",
-                d.peer()
-            ),
+            sentence: format!("{} does not answer: waiting connects keep their ports", d.peer()),
             evidence: format!(
-                "{} of {} sockets for {d} in SYN_SENT, {count} of which have sent their SYN \
-                 again{}",
+                "{} of {} sockets for {d} in SYN_SENT, {count} of which have retransmitted their \
+                 SYN{}",
                 states.syn_sent,
                 states.all,
                 held_by(d)
             ),
             remedies: vec![
-                "find out why it does not answer: the host, its route, a firewall that drops"
+                "find out why it does not answer: the host, its route, a firewall that drops \
+                 packets"
                     .to_owned(),
                 CONNECT_TIMEOUT.to_owned(),
             ],
@@ -141,7 +136,7 @@ fn fin_wait2(facts: &Facts) -> Vec<Finding> {
             severity: Severity::Warning,
             sentence: format!("{} does not close connections that this side has closed", d.peer()),
             evidence: format!(
-                "{fin_wait2} of {all} sockets for {d} in FIN_WAIT2; {orphans} of the {all} are \
+                "{fin_wait2} of {all} sockets for {d} in FIN_WAIT2; {orphans} of the {all} were \
                  closed by their program and wait for the peer{}",
                 held_by(d)
             ),

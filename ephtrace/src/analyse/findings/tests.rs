@@ -97,27 +97,27 @@ fn of_a_shortage() {
     let namespaces = vec![host()];
     assert_snapshot!(text(&Facts { destinations, namespaces, ..Facts::default() }), @r#"
     critical [exhausted] curl (4711) finds no free port (connect) for 10.0.0.1 -> 10.0.0.2:443
-      800 of 1000 assignments failed for want of a port; 28232 of 28232 ports in use (100 %), 28000 of them in TIME_WAIT; searching takes at most 140 % of a CPU
-      -> keep connections and use them again: a pool, HTTP keep-alive
+      800 of 1000 assignments failed: no free port; 28232 of 28232 ports in use (100 %), 28000 of them in TIME_WAIT; searching takes at most 140 % of a CPU
+      -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
-      -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect searches through half of the range first
-      900 of 1000 searches went through all ports of the preferred parity first; half of them looked at 14500 candidates or more; one in a hundred took 2500 us or more; 17000 of 28232 ports in use (60 %); asked for by curl (4711)
-      -> keep connections and use them again: a pool, HTTP keep-alive
+      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
+    warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect first scans half of the range
+      900 of 1000 searches first scanned all ports of the preferred parity; half of them tried 14500 candidates or more; port search latency p99 2500 us; 17000 of 28232 ports in use (60 %); requested by curl (4711)
+      -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
-      -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    warning [retry-loop] curl (4711) goes on trying although no port is free
-      800 failed attempts a second for 10.0.0.1 -> 10.0.0.2:443, each a search through the whole range
-      -> wait longer after each failure (exponential backoff with jitter)
-    warning [bind-zero] curl (4711) binds to port 0: each such port is taken for all destinations at once
-      1000 bind() calls to port 0, source 10.0.0.1
-      -> if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2)
-    warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be used again for 60 seconds
-      28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 2 in the host (2 holds for loopback only)
-      -> sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never the old tcp_tw_recycle)
-      -> let the other side close first
+      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
+    warning [retry-loop] curl (4711) keeps retrying with no free ports
+      800 failed attempts per second for 10.0.0.1 -> 10.0.0.2:443, each of which scans the whole range
+      -> back off exponentially after each failure, with jitter
+    warning [bind-zero] curl (4711) binds to port 0: each such port is used up for all destinations at once
+      1000 bind() calls to port 0 on 10.0.0.1
+      -> if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2 or later)
+    warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be reused for 60 seconds
+      28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 2 in the host (2 means loopback only)
+      -> sysctl -w net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; never use the old tcp_tw_recycle)
+      -> let the peer close first
     "#);
 }
 
@@ -152,31 +152,31 @@ fn of_settings() {
         ..Facts::default()
     };
     assert_snapshot!(text(&facts), @r#"
-    warning [conntrack] the connection tracker is nearly full: beyond its limit new connections are dropped
+    warning [conntrack] the conntrack table is nearly full: at its limit, new connections are dropped
       250000 of 262144 entries (95 %)
       -> sysctl -w net.netfilter.nf_conntrack_max=524288
       -> sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30
     note [storm] a connect storm ended after 12 s
-      9000 assignments a second at its height, 40 before; deploy (12) is behind 97 % of the rise
-      -> look at what the initiator does: a deployment, a restart, a cache that is empty, retries
-    note [reserved-block] a block of reserved ports inside the range makes connects in the host slow now and then
-      5001 ports from 45000 to 50000 are reserved: a search that begins among them walks to their end, and the port behind them is used far too often
-      -> Linux 7.1 and later step over it at random, if asked to (net.ipv4.ip_local_port_step_width)
+      9000 assignments per second at its peak, 40 before; deploy (12) causes 97 % of the rise
+      -> look at what the initiator does: a deployment, a restart, an empty cache, retries
+    note [reserved-block] a block of reserved ports inside the range sometimes slows connects in the host
+      5001 ports from 45000 to 50000 are reserved: a search that starts among them walks to their end, and the next port is used far too often
+      -> Linux 7.1 and later can step over the block at random (net.ipv4.ip_local_port_step_width)
     note [self-connect] a risk
       0 sockets connected to themselves
-      -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (with those reserved before: the list is replaced)
-    note [listener-inside] services in the host listen inside the range: after a restart their port may be taken by a connection
+      -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (this replaces the list, so include the ports already reserved)
+    note [listener-inside] services in the host listen inside the range: during a restart, a connection may take their port
       listening and not reserved: 33000 (etcd (7)), 34000
       -> sysctl -w net.ipv4.ip_local_reserved_ports=40000-40001,45000-50000,33000,34000
-    note [equal-parity] the range of the host has ends of equal parity: each connect leaves one port of it out of its search
-      net.ipv4.ip_local_port_range = 32768 60998: an odd number of ports, of which the search takes an even one
+    note [equal-parity] the range of the host starts and ends on the same parity: each connect skips one of its ports
+      net.ipv4.ip_local_port_range = 32768 60998 has an odd number of ports, and a search covers an even number
       -> sysctl -w net.ipv4.ip_local_port_range="32768 60999"
-    note [equal-parity] the range of container web has ends of equal parity: each connect leaves one port of it out of its search
-      net.ipv4.ip_local_port_range = 40000 50000: an odd number of ports, of which the search takes an even one
+    note [equal-parity] the range of container web starts and ends on the same parity: each connect skips one of its ports
+      net.ipv4.ip_local_port_range = 40000 50000 has an odd number of ports, and a search covers an even number
       -> inside container web: sysctl -w net.ipv4.ip_local_port_range="40000 50001"
-    note [other-range] container web has another range than the host: sysctl on the host does not reach it
+    note [other-range] container web has a different range than the host: sysctl on the host does not affect it
       40000 to 50000 there, 32768 to 60998 on the host
-      -> set it where the namespace is made (for a container: --sysctl net.ipv4.ip_local_port_range=…)
+      -> set it when the namespace is created (for a container: --sysctl net.ipv4.ip_local_port_range=…)
     "#);
 }
 
@@ -245,9 +245,9 @@ fn a_recording_that_was_cut_tells_until_when_it_goes() {
         findings(&Facts { completeness, ..Facts::default() })[0].evidence.clone()
     };
     assert!(
-        evidence(Some(1_767_268_800_000_000_000)).contains("of 2026-01-01T12:00:00.000Z: what")
+        evidence(Some(1_767_268_800_000_000_000)).contains("from 2026-01-01T12:00:00.000Z, and")
     );
-    assert!(evidence(None).contains("no assignment is in it"));
+    assert!(evidence(None).contains("it has no assignments"));
 }
 
 /// Binds that name a port, on 0.0.0.0.
@@ -287,23 +287,23 @@ fn a_refusal_tells_its_cause() {
     };
     let service = DestinationFacts { taken_by: Some(listener), ..binds(2) };
     let destinations = vec![tuple, service, gone, privileged];
-    assert_snapshot!(text(&Facts { destinations, ..Facts::default() }), @r##"
-    warning [tuple-taken] curl (4711) connects bound sockets to 10.0.0.1 -> 10.0.0.2:443, and the port of each has such a connection already
-      29 connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is taken, not the range; port 33445, which is in TIME-WAIT, and no process is known to have it open
-      -> another source port, or none: IP_BIND_ADDRESS_NO_PORT (SO_REUSEADDR and SO_REUSEPORT let it bind, and do not free the 4-tuple)
-      -> where it is in TIME_WAIT: let the other side close first, or net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides
-    warning [bind-refused] curl (4711) can't have the port that it names in bind() on 0.0.0.0
-      2 such calls failed with EADDRINUSE: another socket has the port; port 8080, which nginx (7) has, in LISTEN
-      -> `ss -tanp` tells who has a port; keep it out of the range: net.ipv4.ip_local_reserved_ports
-    warning [no-address] curl (4711) binds to 10.9.9.9, which is no address of this network namespace: it is the address, not the ports
-      3 bind() calls failed with EADDRNOTAVAIL before a port was looked for
+    assert_snapshot!(text(&Facts { destinations, ..Facts::default() }), @"
+    warning [tuple-taken] curl (4711) connects bound sockets to 10.0.0.1 -> 10.0.0.2:443, but the same 4-tuple already exists
+      29 connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is in use, the range is not exhausted; port 33445, in TIME-WAIT, not known to be open in any process
+      -> bind another source port, or none (IP_BIND_ADDRESS_NO_PORT); SO_REUSEADDR and SO_REUSEPORT allow the bind() but do not free the 4-tuple
+      -> if it is in TIME_WAIT: let the peer close first, or set net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides
+    warning [bind-refused] curl (4711) binds to a port that is already in use on 0.0.0.0
+      2 bind() calls failed with EADDRINUSE: another socket has the port; port 8080, held by nginx (7) in LISTEN
+      -> find the owner with `ss -tanp`; reserve the port in net.ipv4.ip_local_reserved_ports
+    warning [no-address] curl (4711) binds to 10.9.9.9, which is not an address of this network namespace: the address is the problem, not the ports
+      3 bind() calls failed with EADDRNOTAVAIL before any port search
       -> ip address show to 10.9.9.9
-      -> for a service on an address that moves: net.ipv4.ip_nonlocal_bind=1
-    warning [privileged-taken] mount.nfs (9) names one port below 1024 after another, as bindresvport does for NFS and rsh, and finds many taken on 0.0.0.0
-      424 such calls failed with EADDRINUSE; of several ports the last 997; there are 512 of these ports at most, whatever the ephemeral range
-      -> NFS: mount with noresvport where the server takes it (option `insecure` of its export)
-      -> `ss -tan 'sport < 1024'` tells what has them; many in TIME-WAIT come from short connections
-    "##);
+      -> for a service on a floating address: net.ipv4.ip_nonlocal_bind=1
+    warning [privileged-taken] mount.nfs (9) tries one port below 1024 after another, as bindresvport does for NFS and rsh, and finds many in use on 0.0.0.0
+      424 bind() calls failed with EADDRINUSE; several ports, last 997; at most 512 such ports exist, regardless of the ephemeral range
+      -> NFS: mount with noresvport if the server allows it (export option `insecure`)
+      -> list them with `ss -tan 'sport < 1024'`; many in TIME-WAIT come from short connections
+    ");
 }
 
 #[test]

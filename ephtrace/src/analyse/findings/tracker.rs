@@ -44,21 +44,19 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
             ),
             sentence: if by_full > 0 {
                 format!(
-                    "connection tracking in {} had no room for new connections: their packets \
-                 were dropped",
+                    "the conntrack table of {} was full: packets of new connections were dropped",
                     n.name
                 )
             } else {
                 format!(
-                    "connection tracking in {} threw out connections to make room for new \
-                 ones",
+                    "the conntrack table of {} dropped entries early to make room for new ones",
                     n.name
                 )
             },
             evidence: format!(
                 "nf_conntrack: drop {drop}{}, early_drop {early_drop}, {}",
                 if insert_failed > 0 {
-                    format!(" (clashes too: insert_failed {insert_failed})")
+                    format!(" (includes clashes: insert_failed {insert_failed})")
                 } else {
                     String::new()
                 },
@@ -66,7 +64,7 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
             ),
             // The limit is host-wide, and can be set only on the host.
             remedies: vec![
-                "a higher net.netfilter.nf_conntrack_max".to_owned(),
+                "raise net.netfilter.nf_conntrack_max".to_owned(),
                 n.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait=30"),
             ],
         })
@@ -84,7 +82,7 @@ fn clashed(facts: &Facts) -> Vec<Finding> {
                 let _ = write!(
                     evidence,
                     "; search_restart {search_restart}: net.netfilter.nf_conntrack_buckets may be \
-                     too few"
+                     too low"
                 );
             }
             Finding {
@@ -95,21 +93,21 @@ fn clashed(facts: &Facts) -> Vec<Finding> {
                     Severity::Note
                 },
                 sentence: format!(
-                    "connections in {} got the same translated address and port as others{} (NAT, \
-                     not the ports of this host)",
+                    "connections in {} were translated to an address and port already in use{} (a \
+                     NAT problem, not the ports of this host)",
                     n.name,
                     if drop > 0 {
-                        ": the kernel drops their first packets unless it can resolve that"
+                        ": the kernel drops their first packets unless it can resolve the clash"
                     } else {
                         ", and no packet was dropped"
                     }
                 ),
                 evidence,
                 remedies: vec![
-                    "let the NAT choose ports at random: iptables --random-fully, nft masquerade \
+                    "let the NAT choose random ports: iptables --random-fully, nft masquerade \
                      fully-random"
                         .to_owned(),
-                    "more addresses or ports to translate to (SNAT --to-source FIRST-LAST, \
+                    "give the NAT more addresses or ports (SNAT --to-source FIRST-LAST, \
                      --to-ports)"
                         .to_owned(),
                 ],

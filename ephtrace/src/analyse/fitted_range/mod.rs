@@ -50,11 +50,11 @@ pub struct FittedRange {
     pub range_low: Option<u16>,
     /// Highest port of the range; null if it is not known.
     pub range_high: Option<u16>,
-    /// Probability of the range; of the likeliest one, if none is named.
+    /// Probability of the range, or of the likeliest one if none is given.
     #[serde(serialize_with = "rounded")]
     pub confidence: f64,
-    /// Systems that have this range by default, and assign ports by the verdict's rule or by an
-    /// unknown rule; empty if no such system is known, or if the range is not known.
+    /// Systems that have this range by default and assign ports by the rule of the verdict or by an
+    /// unknown rule; empty if no system is known, or if the range is unknown.
     pub systems: Vec<&'static str>,
     /// Number of distinct ports that were seen.
     pub distinct_ports: u64,
@@ -62,13 +62,12 @@ pub struct FittedRange {
     pub lowest_port: Option<u16>,
     /// Highest of the ports seen; null if there is none.
     pub highest_port: Option<u16>,
-    /// Number of distinct ports outside of the range: programs named them, or, if they are many,
-    /// another host behind the same address has them.
+    /// Different ports outside the range: programs chose them, or, where they are many, another
+    /// host behind the same address uses them.
     pub outside_count: u64,
     /// The first eight ports outside of the range.
     pub outside_ports: Vec<u16>,
-    /// Sentence with the range and the systems that have it by default, or why the range is not
-    /// known.
+    /// Summary in one sentence: the range and whose default it is, or why it is unknown.
     pub sentence: String,
 }
 
@@ -97,14 +96,14 @@ impl FittedRange {
             hosts.iter().copied().filter(|one| one.range_low.is_some()).collect();
         let unknown = (hosts.len() - known.len()) as u64 + others;
         let Some(best) = known.first() else {
-            let sentence = format!("not known, because no host of {unknown} shows its own");
+            let sentence = format!("unknown, because none of the {unknown} hosts shows its range");
             return Some(Self { sentence, ..Self::nothing() });
         };
         let is_same = |one: &&Self| one.range() == best.range() && one.systems == best.systems;
         if !known.iter().all(is_same) {
             let sentence = format!(
-                "not one range: {} hosts show different ones, or different systems, and {unknown} \
-                 show none",
+                "no common range: {} hosts show different ranges or systems, and {unknown} show \
+                 none",
                 known.len()
             );
             return Some(Self { sentence, ..Self::nothing() });
@@ -161,7 +160,7 @@ impl FittedRange {
         Some(match by_turn(seen, &all).map_or_else(|| by_draws(seen, &all, verdict), Ok) {
             Ok(told) => about.telling(told, &all, verdict.algorithm),
             Err((confidence, why)) => {
-                Self { confidence, sentence: format!("not known, because {why}"), ..about }
+                Self { confidence, sentence: format!("unknown, because {why}"), ..about }
             }
         })
     }
@@ -179,10 +178,10 @@ impl FittedRange {
         let systems = if is_default { systems(&members, algorithm) } else { Vec::new() };
         let whose = match (is_default, OF_LINUX.contains(&algorithm) && systems.is_empty()) {
             (_, true) => {
-                "set by net.ipv4.ip_local_port_range, for the rule is that of Linux".into()
+                "set by net.ipv4.ip_local_port_range, because the rule is that of Linux".into()
             }
             (true, _) => whose(&systems),
-            (false, _) => "no system's default".to_owned(),
+            (false, _) => "not the default of any known system".to_owned(),
         };
         let names: Vec<String> = members.iter().map(ToString::to_string).collect();
         let mut sentence =
@@ -192,12 +191,12 @@ impl FittedRange {
             let more = if outside.len() > LISTED { ", …" } else { "" };
             let count = outside.len();
             let whose = if count <= FEW_NAMED && count * 50 <= all.len() {
-                "are named by programs"
+                "were chosen by programs"
             } else {
-                "are named by programs, or by another host behind the same address"
+                "were chosen by programs, or belong to another host behind the same address"
             };
             let listed = listed.join(", ");
-            let outside = format!("; {count} ports outside of it {whose}: {listed}{more}");
+            let outside = format!("; {count} ports outside it {whose}: {listed}{more}");
             sentence.push_str(&outside);
         }
         Self {
@@ -232,7 +231,7 @@ fn systems(members: &[PortRange], algorithm: Algorithm) -> Vec<&'static str> {
 /// Returns `the default of A; of B`.
 fn whose(systems: &[&str]) -> String {
     match systems {
-        [] => "the default of no system that is known to give ports by this rule".to_owned(),
+        [] => "not the default of any system known to use this rule".to_owned(),
         several => format!("the default of {}", several.join("; of ")),
     }
 }
@@ -247,7 +246,7 @@ fn by_turn(seen: &PortsSeen, all: &[u16]) -> Option<Told> {
             && turn.low >= range.low
             && turn.high <= range.high
     };
-    let ends = |turn: &Turn| format!("a counter came round from {} to {}", turn.high, turn.low);
+    let ends = |turn: &Turn| format!("a counter wrapped around from {} to {}", turn.high, turn.low);
     let mostly_inside = |range: PortRange| {
         let inside = all.iter().filter(|port| range.contains(**port)).count();
         inside * 20 >= all.len() * 19
@@ -272,7 +271,7 @@ fn by_turn(seen: &PortsSeen, all: &[u16]) -> Option<Told> {
     let low = same.iter().map(|one| one.low).min()?;
     let high = same.iter().map(|one| one.high).max()?;
     let range = PortRange::new(low, high);
-    let because = format!("{}, and again", ends(turn));
+    let because = format!("{}, more than once", ends(turn));
     mostly_inside(range).then_some(Told {
         members: vec![range],
         confidence: TURN_CONFIDENCE,
@@ -292,7 +291,7 @@ fn by_draws(seen: &PortsSeen, all: &[u16], verdict: &Verdict) -> Result<Told, (f
     let draws = Draws(ports);
     let ranked = draws.ranked();
     let Some((best, confidence)) = ranked.first().cloned() else {
-        return Err((0.0, "there is no port".to_owned()));
+        return Err((0.0, "there are no ports".to_owned()));
     };
     let (range, members, is_default) = match best {
         Candidate::Default(members) => (members[0], members, true),
@@ -302,7 +301,7 @@ fn by_draws(seen: &PortsSeen, all: &[u16], verdict: &Verdict) -> Result<Told, (f
             return Err((
                 confidence,
                 if enough && confidence >= CONFIDENT {
-                    format!("ports of {one} and of {other} seem to be mixed")
+                    format!("ports of {one} and {other} seem to be mixed")
                 } else {
                     few(ports.len(), all.len(), is_random)
                 },
@@ -319,12 +318,15 @@ fn by_draws(seen: &PortsSeen, all: &[u16], verdict: &Verdict) -> Result<Told, (f
             .take(3)
             .map(|(one, p)| format!("{} ({})", named(one), percent(*p)))
             .collect();
-        return Err((confidence, format!("the ports do not tell {}", others.join(" from "))));
+        return Err((
+            confidence,
+            format!("the ports do not distinguish {}", others.join(" from ")),
+        ));
     }
     if !draws.is_even_in(range) {
         let why = format!(
-            "the ports are not spread evenly over {range}, which they fit best: several hosts or \
-             rules may be mixed"
+            "the ports are not spread evenly over {range}, the best fit: several hosts or rules \
+             may be mixed"
         );
         return Err((confidence, why));
     }
@@ -343,7 +345,7 @@ fn named(candidate: &Candidate) -> String {
         Candidate::Default(members) => {
             members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
         }
-        Candidate::Set(range) => format!("one about {range}"),
+        Candidate::Set(range) => format!("a range near {range}"),
         Candidate::Mixed(one, other) => format!("{one} mixed with {other}"),
     }
 }
@@ -351,12 +353,13 @@ fn named(candidate: &Candidate) -> String {
 fn few(draws: usize, all: usize, is_random: bool) -> String {
     if is_random {
         return format!(
-            "{draws} different ports say no more than {FEWEST_DRAWS} independent ones would have to"
+            "{draws} different ports are too few: at least {FEWEST_DRAWS} independent ones are \
+             needed"
         );
     }
     format!(
-        "of {all} different ports only {draws} were drawn anew, and {FEWEST_DRAWS} would have to \
-         be; the others follow one before, and no counter was seen to come round"
+        "only {draws} of {all} different ports were drawn independently, and {FEWEST_DRAWS} are \
+         needed; the others follow an earlier port, and no counter was seen to wrap around"
     )
 }
 

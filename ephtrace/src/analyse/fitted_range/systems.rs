@@ -19,7 +19,7 @@ pub struct System {
     #[serde(flatten, serialize_with = "serialize_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<u16>"))]
     pub range: PortRange,
-    /// Rule by which the system assigns ports of the range, as far as a source says.
+    /// The rule by which it assigns ports of the range, as far as a source tells.
     pub rule: &'static str,
     /// Rules that a verdict can name on the system; empty if no source names the rule.
     #[serde(skip)]
@@ -52,8 +52,8 @@ pub const SYSTEMS: [System; 17] = [
     System {
         system: "Linux 5.18 or later",
         range: PortRange::new(32768, 60999),
-        rule: "TCP connect: double hash with random increments (and from 5.10.125 on in its \
-               series); bind to port 0: random, odd; UDP: random",
+        rule: "TCP connect: double hash with random increments (also in 5.10.125 and later 5.10 \
+               releases); bind to port 0: random, odd; UDP: random",
         algorithms: &[LinuxDhash64k, LinuxLpr, RandomOdd, RandomUniform],
         shown_by: LINUX_SHOW,
         set_by: LINUX_SET,
@@ -72,8 +72,8 @@ pub const SYSTEMS: [System; 17] = [
     System {
         system: "Linux 4.2 to 5.11",
         range: PortRange::new(32768, 60999),
-        rule: "TCP connect: simple hash with one counter, by two; bind to port 0: random, odd; \
-               UDP: random",
+        rule: "TCP connect: simple hash with one counter, in steps of two; bind to port 0: \
+               random, odd; UDP: random",
         algorithms: &[LinuxHintEven, RandomOdd, RandomUniform],
         shown_by: LINUX_SHOW,
         set_by: LINUX_SET,
@@ -120,7 +120,7 @@ pub const SYSTEMS: [System; 17] = [
         system: "macOS",
         range: PortRange::new(49152, 65535),
         rule: "TCP: one counter, upwards, unless net.inet.tcp.randomize_ports is set; UDP: random \
-               start; of the newest releases not known",
+               start; unknown for the newest releases",
         algorithms: &[],
         shown_by: BSD_SHOW,
         set_by: BSD_SET,
@@ -150,7 +150,7 @@ pub const SYSTEMS: [System; 17] = [
         rule: "one counter, upwards",
         algorithms: &[SeqGlobal],
         shown_by: BUILT_IN,
-        set_by: "TCP_LOCAL_PORT_RANGE_START and _END, when it is built",
+        set_by: "TCP_LOCAL_PORT_RANGE_START and _END, at build time",
         source: "lwIP, src/core/tcp.c",
     },
     System {
@@ -165,7 +165,7 @@ pub const SYSTEMS: [System; 17] = [
     System {
         system: "gVisor",
         range: PortRange::new(16000, 65535),
-        rule: "not looked at",
+        rule: "not examined",
         algorithms: &[],
         shown_by: "cat /proc/sys/net/ipv4/ip_local_port_range",
         set_by: "echo LOW HIGH > /proc/sys/net/ipv4/ip_local_port_range",
@@ -181,7 +181,7 @@ pub const SYSTEMS: [System; 17] = [
         source: "RFC 6056, A.4; OpenBSD, sys/netinet/in_pcb.c",
     },
     System {
-        system: "a NAT of Linux where it changes the port, or a program that picks its own ports",
+        system: "a Linux NAT that changes the port, or a program that picks its own ports",
         range: PortRange::new(1024, 65535),
         rule: "a NAT keeps the port where it can; masquerade with --random-fully: random",
         algorithms: &[],
@@ -195,13 +195,13 @@ pub const SYSTEMS: [System; 17] = [
         rule: "not published",
         algorithms: &[],
         shown_by: r"reg query HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters /v MaxUserPort",
-        set_by: r"MaxUserPort, of HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters",
+        set_by: r"MaxUserPort in HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters",
         source: "Microsoft, article 929851",
     },
     System {
-        system: "DragonFly BSD, 4.4BSD and what came of it before 2002",
+        system: "DragonFly BSD, and 4.4BSD and its derivatives before 2002",
         range: PortRange::new(1024, 5000),
-        rule: "one counter, upwards, in the oldest; of others not known",
+        rule: "one counter, upwards, in the oldest; unknown for the others",
         algorithms: &[],
         shown_by: BSD_SHOW,
         set_by: BSD_SET,

@@ -123,7 +123,7 @@ fn few_ports_show_none() {
                     system.range,
                     fitted.sentence
                 );
-                assert!(fitted.sentence.starts_with("not known, because"), "{}", fitted.sentence);
+                assert!(fitted.sentence.starts_with("unknown, because"), "{}", fitted.sentence);
             }
         }
     }

@@ -26,8 +26,8 @@ impl Verdict {
             return;
         }
         let said = format!(
-            "withheld: {} of the {} busiest destinations that were judged say otherwise, such as \
-             {}",
+            "withheld: {} of the {} busiest destinations with a verdict contradict it, for \
+             example with {}",
             against.len(),
             given.len(),
             first.algorithm
@@ -55,14 +55,14 @@ impl Verdict {
         if by_pattern {
             let Found { pattern, .. } = found;
             let why = format!(
-                "withheld: {} was found, and all assignments together are {pattern}",
+                "withheld: these ports look {}, but all assignments together look {pattern}",
                 self.pattern
             );
             self.withhold(why, (self.pattern == Pattern::Random) != (pattern == Pattern::Random));
         } else if by_algorithm {
             let Found { algorithm, .. } = found;
             let why = format!(
-                "withheld: {} was found, and all assignments together follow {algorithm}",
+                "withheld: these ports fit {}, but all assignments together follow {algorithm}",
                 self.algorithm
             );
             self.algorithms = hedged(std::mem::take(&mut self.algorithms), 0.9 * CONFIDENT);

@@ -16,15 +16,15 @@ const NEARLY_ALL: f64 = 0.95;
 
 /// Reason for withholding a verdict that the ports don't show.
 pub(super) const HIDDEN: &str = concat!(
-    "the ports look random, which the connect of this kernel is not: ",
-    "occupied ports or events that are missing hide its counter"
+    "the ports look random, but this kernel's connect does not choose them at random: ",
+    "used ports or missing events hide its counter"
 );
 
 /// Returns all sentences, the weightiest first.
 pub(super) fn sentences(c: &Ensemble, verdict: &Verdict) -> Vec<String> {
     let counts = &c.counts;
     if counts.events == 0 {
-        return vec!["nothing seen yet".into()];
+        return vec!["no assignments yet".into()];
     }
     let mut sentences = vec![predictable(verdict)];
     if verdict.patterns[0].name == Pattern::Fixed {
@@ -49,24 +49,27 @@ fn predictable(verdict: &Verdict) -> String {
     let sure = percent(verdict.predictable_confidence);
     match (verdict.predictable, verdict.pattern) {
         (Predictable::Yes, Pattern::Fixed) => {
-            format!("predictable: yes ({sure}), the program names the port itself")
+            format!("predictable: yes ({sure}), the program chooses the port itself")
         }
         (Predictable::Yes, Pattern::Undetermined) if verdict.patterns[0].name == Pattern::Fixed => {
-            format!("predictable: yes ({sure}), few ports come again and again")
+            format!("predictable: yes ({sure}), the same few ports recur")
         }
         (Predictable::Yes, Pattern::Undetermined) => {
             format!(
-                "predictable: yes ({sure}), a counter is behind the ports; whose, can't be told"
+                "predictable: yes ({sure}), the ports follow a counter, but whether it is global \
+                 or per destination is unknown"
             )
         }
         (Predictable::Yes, _) => {
-            format!("predictable: yes ({sure}), a counter is behind the ports")
+            format!("predictable: yes ({sure}), the ports follow a counter")
         }
         (Predictable::No, _) => format!("predictable: no ({sure}), the ports are random"),
         (Predictable::Unknown, Pattern::Mixed) => {
-            "predictable: in part, some ports follow a counter and others don't".into()
+            "predictable: in part, some ports follow a counter and others do not".into()
         }
-        (Predictable::Unknown, _) => format!("predictable: unknown (likeliest answer {sure})"),
+        (Predictable::Unknown, _) => {
+            format!("predictable: unknown (the likelier answer reaches {sure})")
+        }
     }
 }
 
@@ -89,7 +92,7 @@ fn fixed(c: &Ensemble, verdict: &Verdict) -> String {
         algorithm => format!(": {}", algorithm.in_words()),
     };
     format!(
-        "{} assignments to {} have {}{name}",
+        "{} assignments to {} used {}{name}",
         counts.events,
         plural(counts.destinations, "destination"),
         plural(ports.into(), "port")
@@ -112,7 +115,7 @@ fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
     }
     if counts.pairs > 0 {
         let steps = if verdict.algorithms[0].name == Algorithm::Alg5RandInc {
-            format!("steps of 1 to about {:.0} ignoring destination", c.host.random_up.n())
+            format!("steps of 1 to about {:.0}, ignoring destination", c.host.random_up.n())
         } else {
             let chance = if sequential { chance(counts.chance_of_pair()) } else { String::new() };
             format!(
@@ -139,7 +142,10 @@ fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
 fn several(counts: &Counts) -> Option<String> {
     let (near, all) = (counts.near_switches, counts.switches);
     (4 * counts.near_pairs < counts.pairs && 2 * near > all).then(|| {
-        format!("{near} of {all} switches between destinations follow one of several counters")
+        format!(
+            "in {near} of {all} switches between destinations, the port follows one of several \
+             counters"
+        )
     })
 }
 
@@ -153,15 +159,26 @@ fn returns(counts: &Counts) -> Option<String> {
     (counts.returns > 0).then(|| {
         let (near, all) = (counts.near_returns, counts.returns);
         format!(
-            "{near} of {all} repeat assignments to a destination landed {steps} above the previous \
-             one{}",
+            "{near} of {all} {} landed {steps} above the previous one{}",
+            repeats(counts),
             chance(counts.chance_of_return())
         )
     })
 }
 
+/// Assignments to a destination after the first, as a sentence names them.
+fn repeats(counts: &Counts) -> &'static str {
+    if counts.connects == counts.events {
+        "repeat connects"
+    } else {
+        "repeat assignments to a destination"
+    }
+}
+
+/// Two digits of a small share: they matter there.
 fn chance(share: f64) -> String {
-    format!(" ({:.2} % expected by chance)", 100.0 * share)
+    let digits = if share < 0.01 { 2 } else { 1 };
+    format!(" ({:.digits$} % expected by chance)", 100.0 * share)
 }
 
 fn parity(counts: &Counts) -> Option<String> {
@@ -187,8 +204,8 @@ fn simple_hash(counts: &Counts, verdict: &Verdict) -> Option<String> {
     };
     (counts.interleaved > 0).then(|| {
         format!(
-            "{predicted} of {} returns with others in between are exactly where one counter behind \
-             all hashes puts them",
+            "{predicted} of {} repeats with other assignments in between landed exactly where a \
+             single counter behind all hashes predicts",
             counts.interleaved
         )
     })
@@ -200,7 +217,7 @@ fn epochs(counts: &Counts, verdict: &Verdict) -> Option<String> {
         matches!(verdict.algorithms[0].name, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr);
     (salted && counts.resalted > 0).then(|| {
         format!(
-            "{} of {} returns after a change of the hash secret (every 10 s) started elsewhere",
+            "{} of {} repeats after a change of the hash secret (every 10 s) started elsewhere",
             counts.resalted_far, counts.resalted
         )
     })
@@ -218,7 +235,7 @@ fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
             if counts.events < 2 + FEWEST_PAIRS {
                 "a few more assignments would decide"
             } else {
-                "returns to a destination within ten seconds would decide"
+                "repeat connects to one destination within ten seconds would decide"
             }
         ));
     }
@@ -229,8 +246,9 @@ fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
         }
         if posterior::is_untold(counts) && counts.near_switches * 2 < counts.switches {
             return Some(
-                "only one address seen, and ports are missing in between: they may have gone to \
-                 others by the same counter; assignments to other addresses would tell"
+                "only one address was seen, and ports in between are missing: the same counter \
+                 may have given them to other addresses; assignments to other addresses would \
+                 decide"
                     .into(),
             );
         }
@@ -240,13 +258,13 @@ fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
 
 fn one_destination(counts: &Counts) -> String {
     let seen = if counts.destinations <= 1 {
-        "only one destination seen"
+        "only one destination was seen"
     } else {
-        "no namespace is seen to use one destination after another"
+        "no namespace was seen to switch between destinations"
     };
     format!(
-        "{seen}: a counter for everybody and one for each destination look the same; a return to \
-         an earlier destination after others were used would tell them apart"
+        "{seen}: a global counter and a counter per destination look the same; an assignment to \
+         an earlier destination after other ones would decide"
     )
 }
 
@@ -271,13 +289,13 @@ fn decider(one: Algorithm, two: Algorithm) -> &'static str {
     } else if either(|a| a == A::Alg5RandInc) {
         "more assignments, or some to other addresses,"
     } else if either(|a| matches!(a, A::RandomUniform | A::RandomOdd)) {
-        "more returns to a destination within ten seconds"
+        "more repeats to one destination within ten seconds"
     } else if either(|a| matches!(a, A::Other | A::Fixed)) {
         "more assignments"
     } else if either(|a| matches!(a, A::LinuxDhash64k)) {
-        "at least 8 more returns to a destination, or one across a ten-second boundary,"
+        "at least 8 more repeats to one destination, or one across a ten-second boundary,"
     } else {
-        "a return to an earlier destination after others were used"
+        "an assignment to an earlier destination after other ones"
     }
 }
 
@@ -290,11 +308,11 @@ fn kernel(c: &Ensemble, verdict: &Verdict) -> Option<String> {
             format!("confirmed by the kernel's own state in {checked} searches")
         }
         Some(false) => format!(
-            "the kernel's own state disagrees: by the perturbation word of {checked} searches it \
-             is {truth} ({})",
+            "the kernel's own state disagrees: the perturbation word in {checked} searches shows \
+             {truth} ({})",
             truth.in_words()
         ),
-        None => format!("by the kernel's own state in {checked} searches it is {truth}"),
+        None => format!("the kernel's own state in {checked} searches shows {truth}"),
     })
 }
 
@@ -303,7 +321,7 @@ fn kernel(c: &Ensemble, verdict: &Verdict) -> Option<String> {
 fn astray(c: &Ensemble) -> Option<String> {
     let (seen, fits) = (c.kernel.candidates, c.kernel.on_the_way);
     let wrong = seen.checked_sub(fits).filter(|wrong| *wrong > 0)?;
-    Some(format!("{wrong} of {seen} ports are not on the way of the kernel's own search"))
+    Some(format!("{wrong} of {seen} ports are not on the path of the kernel's own search"))
 }
 
 /// Entropy in bits below which nothing is left to guess.
@@ -323,7 +341,7 @@ fn guessing(bits: f64) -> String {
 fn disorder(counts: &Counts) -> Option<String> {
     (counts.backwards > 0).then(|| {
         format!(
-            "{} of {} assignments are out of order by their time, which costs confidence",
+            "{} of {} assignments have timestamps out of order, which lowers the confidence",
             counts.backwards,
             counts.events + counts.retries
         )
@@ -332,9 +350,10 @@ fn disorder(counts: &Counts) -> Option<String> {
 
 fn retries(counts: &Counts) -> Option<String> {
     (counts.retries > 0).then(|| {
-        let (are, they) = if counts.retries == 1 { ("is", "it") } else { ("are", "they") };
+        let (retry, are) =
+            if counts.retries == 1 { ("is a retry", "is") } else { ("are retries", "are") };
         format!(
-            "{} {are} another try of the same connect from the same port: {they} {are} not judged",
+            "{} {retry} of a connect from the same port and {are} not judged",
             plural(counts.retries, "assignment")
         )
     })
@@ -342,6 +361,6 @@ fn retries(counts: &Counts) -> Option<String> {
 
 fn forgotten(destinations: u64) -> Option<String> {
     (destinations > 0).then(|| {
-        format!("state for {} was evicted and began anew", plural(destinations, "destination"))
+        format!("state for {} was evicted and started over", plural(destinations, "destination"))
     })
 }

@@ -75,6 +75,11 @@ impl KernelRules {
         self.found.get(index).copied().flatten()
     }
 
+    /// Whether the ports come from a kernel that ephtrace's own hooks traced.
+    pub(super) fn is_traced(&self) -> bool {
+        self.is_traced
+    }
+
     /// Returns the rule by which the kernel assigns the ports of `stream`; `None` if it is not
     /// known.
     pub fn of(self, stream: Stream) -> Option<Algorithm> {
@@ -97,11 +102,16 @@ fn version_of(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
+/// Begins the sentence on a rule that the kernel decided, not the ports.
+const KNOWN: &str = "known from the kernel";
+/// Begins the sentence on ports that contradict the rule of the kernel.
+const CONTRADICTED: &str = "withheld: the traced kernel";
+
 impl Verdict {
     /// Adds evidence that the rule was known beforehand, and decided.
     pub(super) fn add_known(&mut self) {
         self.evidence.push(format!(
-            "known beforehand: the kernel that was traced gives these ports by {}, which they fit",
+            "{KNOWN}: it assigns these ports by {}, and they fit that rule",
             self.algorithm
         ));
     }
@@ -117,12 +127,23 @@ impl Verdict {
         }
         let found = if by_algorithm { self.algorithm.as_str() } else { self.pattern.as_str() };
         let why = format!(
-            "withheld: the kernel that was traced gives these ports by {expected}, and {found} was \
-             found"
+            "{CONTRADICTED} assigns these ports by {expected}, but they look like \
+             {found}"
         );
         let is_random = |pattern: Pattern| pattern == Pattern::Random;
         let doubted = is_random(expected.pattern()) != is_random(self.patterns[0].name);
         self.withhold(why, doubted);
+    }
+
+    /// Whether the rule of the kernel decided, and the ports only fit it. The sentence of a part
+    /// has a prefix.
+    pub(super) fn is_known_from_kernel(&self) -> bool {
+        self.evidence.iter().any(|sentence| sentence.contains(KNOWN))
+    }
+
+    /// Whether the ports contradict the rule of the kernel.
+    pub(super) fn contradicts_kernel(&self) -> bool {
+        self.evidence.iter().any(|sentence| sentence.starts_with(CONTRADICTED))
     }
 }
 

@@ -170,7 +170,9 @@ impl Algorithm {
     /// Description for a sentence.
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::SeqGlobal => "one counter for all destinations, by one (BSD, old Windows)",
+            Self::SeqGlobal => {
+                "one counter for all destinations, in steps of one (BSD, old Windows)"
+            }
             Self::Alg5RandInc => "one counter with random increments (RFC 6056 Algorithm 5)",
             Self::RandomUniform => {
                 "uniformly random (RFC 6056 Algorithms 1 and 2, BSD, UDP on Linux)"
@@ -179,8 +181,10 @@ impl Algorithm {
             Self::Alg3Hash => {
                 "simple hash with one counter (RFC 6056 Algorithm 3, Linux before 4.2)"
             }
-            Self::LinuxHintEven => "simple hash with one counter by two, Linux 4.2 to 5.11",
-            Self::Alg4Dhash => "double hash with counters by one (RFC 6056 Algorithm 4)",
+            Self::LinuxHintEven => {
+                "simple hash with one counter in steps of two, Linux 4.2 to 5.11"
+            }
+            Self::Alg4Dhash => "double hash with counters in steps of one (RFC 6056 Algorithm 4)",
             Self::LinuxDhash256 => "double hash with 256 counters, Linux 5.12 to 5.17",
             Self::LinuxDhash64k => "double hash with random increments, Linux 5.18 or later",
             Self::LinuxLpr => {
@@ -188,7 +192,7 @@ impl Algorithm {
                  IP_LOCAL_PORT_RANGE"
             }
             Self::Mixed => "two policies in one stream",
-            Self::Fixed => "no ephemeral port: the program names it",
+            Self::Fixed => "not ephemeral: the program chooses the port",
             Self::Other => "a regular policy, but none of the known ones",
             Self::Undetermined => "undetermined",
         }

@@ -64,7 +64,9 @@ impl SamplingSchedule {
         let Self { whole, seen, judged } = *self;
         (judged < seen).then(|| {
             let run = whole / RUN;
-            format!("judged by {judged} of {seen}: the first {whole}, then runs of {run}")
+            format!(
+                "judged from {judged} of {seen} assignments: the first {whole}, then runs of {run}"
+            )
         })
     }
 }
@@ -82,7 +84,7 @@ mod tests {
         assert_eq!(decisions[126..129], [Decision::Resume, Decision::Judge, Decision::Rest]);
         assert_eq!(
             schedule.sentence().unwrap(),
-            "judged by 36 of 224: the first 32, then runs of 2"
+            "judged from 36 of 224 assignments: the first 32, then runs of 2"
         );
         assert_eq!(SamplingSchedule::new(32).sentence(), None);
     }

@@ -31,10 +31,10 @@ pub struct Verdict {
     pub algorithm_confidence: f64,
     /// Number of assignments that the verdict is based on.
     pub n: u64,
-    /// Number of informative pairs: returns to a destination with the hash secret unchanged; for a
+    /// Informative pairs: repeat assignments to a destination with an unchanged hash secret; for a
     /// sequential pattern, assignments after another one.
     pub informative_pairs: u64,
-    /// The few numbers behind the verdict, in words.
+    /// The main evidence, in words.
     pub evidence: Vec<String>,
     /// All patterns, best first.
     pub patterns: Vec<Named<Pattern>>,
@@ -42,7 +42,8 @@ pub struct Verdict {
     pub algorithms: Vec<Named<Algorithm>>,
     /// True if the kernel's own search state agrees; `None` if it was not seen.
     pub confirmed_by_kernel: Option<bool>,
-    /// Entropy of the next port of a destination, in bits.
+    /// Entropy of the next port of a destination, in bits: an attacker needs about two to that
+    /// power guesses.
     #[serde(serialize_with = "rounded_if_any")]
     pub next_port_bits: Option<f64>,
 }

@@ -19,7 +19,7 @@ fn judged(assignments: &[Assignment], rules: KernelRules) -> Verdict {
 }
 
 fn is_said(verdict: &Verdict) -> bool {
-    verdict.evidence.iter().any(|sentence| sentence.starts_with("known beforehand"))
+    verdict.evidence.iter().any(|sentence| sentence.starts_with("known from the kernel"))
 }
 
 /// Connects to one destination, from these ports.
@@ -57,6 +57,29 @@ fn the_rule_of_the_kernel_decides_what_ports_alone_do_not() {
     assert!(is_said(&known), "{known:#?}");
 }
 
+/// The line on the kernel's rule, without its beginning.
+fn expected(assignments: &[Assignment], rules: KernelRules) -> Option<String> {
+    let evidence = judged(assignments, rules).evidence;
+    evidence
+        .iter()
+        .find_map(|line| line.strip_prefix("expected for this kernel: ")?.to_owned().into())
+}
+
+#[test]
+fn whether_ports_are_expected_is_said_of_a_known_kernel_alone() {
+    let long: Vec<u16> = (0..40).map(|n| 40_000 + 10 * n).collect();
+    let plain = connects(&long, NETNS);
+    assert_eq!(expected(&plain, KernelRules::default()), None);
+    let known = of_release("6.18.44");
+    let said = |assignments: &[Assignment], rules| expected(assignments, rules).unwrap();
+    insta::assert_snapshot!(said(&connects(&PLAIN, NETNS), known), @"unknown, because these ports fit its rule, linux_dhash64k, but do not prove it");
+    insta::assert_snapshot!(said(&plain, known), @"unknown, because these ports do not show by which rule they were assigned");
+    assert!(
+        said(&plain, of_release("5.10.0-30"))
+            .starts_with("unknown, because its rule for connect ports is unknown")
+    );
+}
+
 /// Each fact by itself, and none of them.
 #[test]
 fn every_fact_about_the_kernel_counts() {
@@ -66,7 +89,8 @@ fn every_fact_about_the_kernel_counts() {
     let by_one = KernelFacts { own_range_steps_by_one: Some(true), ..nothing };
     let of = |assignments, facts: &KernelFacts<'_>| judged(assignments, KernelRules::new(facts));
     // A release bounds from one side only: this one may have any of three rules.
-    assert_eq!(of(&plain, &nothing), judged(&plain, KernelRules::default()));
+    let alone = judged(&plain, KernelRules::default());
+    assert_eq!(of(&plain, &nothing).algorithms, alone.algorithms);
     assert_eq!(of(&plain, &large_table).algorithm, Algorithm::LinuxDhash64k);
     assert_ne!(of(&own, &nothing).algorithm, Algorithm::LinuxLpr);
     assert_eq!(of(&own, &by_one).algorithm, Algorithm::LinuxLpr);

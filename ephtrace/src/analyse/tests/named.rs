@@ -48,5 +48,5 @@ fn who_binds_connects_to_itself_or_has_a_port_again_is_named() {
     assert!(told.contains("127.0.0.1:40001, by pool (8) in 4f3a9c1be2d7)"), "{told}");
     let again = [by(7, "web", destination(1), 40_000), by(7, "web", destination(1), 40_000)];
     let told = said(&summary(&again), Rule::ShortReuse);
-    assert!(told.ends_with("asked for by web (7)"), "{told}");
+    assert!(told.ends_with("requested by web (7)"), "{told}");
 }

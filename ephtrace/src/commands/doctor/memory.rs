@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelMemory {
-    /// Possible processors of this machine, on whose number it depends.
+    /// Possible CPUs of this machine, on which it depends.
     pub possible_processors: u32,
     /// For `trace`, `record` and `top`, with a ring buffer of the usual size.
     pub trace_bytes: u64,
@@ -22,7 +22,7 @@ pub struct KernelMemory {
 impl KernelMemory {
     pub(super) fn text(&self) -> String {
         format!(
-            "up to {} of the kernel's for `trace`, {} for `storm`",
+            "up to {} of kernel memory for `trace`, {} for `storm`",
             HumanBytes(self.trace_bytes),
             HumanBytes(self.totals_bytes)
         )

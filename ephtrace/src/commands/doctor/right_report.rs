@@ -12,11 +12,11 @@ use crate::host::rights::{RIGHTS, Right, Rights};
 pub struct RightReport {
     /// Name of the capability.
     pub name: &'static str,
-    /// Whether this user has it here, or one that does instead; null if that can't be told.
+    /// Whether this user has it here, or a capability that implies it; null if unknown.
     pub is_held: Option<bool>,
     /// The purpose.
     pub purpose: &'static str,
-    /// The loss without it.
+    /// What is lost without it.
     pub lost_without: &'static str,
 }
 

@@ -59,7 +59,7 @@ fn usual() -> Report {
     let mut works = hook("sock_ops", Some(true), None);
     works.origins = vec![
         origin("connect", Some(true), None),
-        origin("bind", Some(true), Some("one that fails is not seen")),
+        origin("bind", Some(true), Some("failures are not seen")),
         origin("ping", Some(false), Some("no program sees ping sockets")),
     ];
     report(vec![refused, works], Some("sock_ops"))
@@ -74,8 +74,8 @@ fn what_works_and_what_does_not() {
     lockdown   off
     BTF        /sys/kernel/btf/vmlinux
     cgroup v2  /sys/fs/cgroup
-    owners     all processes are seen
-    memory     up to 14.0 MiB of the kernel's for `trace`, 16.0 MiB for `storm`
+    owners     all processes are visible
+    memory     up to 14.0 MiB of kernel memory for `trace`, 16.0 MiB for `storm`
 
     HOOK       WORKS    ATTACHES
     fentry     no       a function
@@ -84,11 +84,11 @@ fn what_works_and_what_does_not() {
     sock_ops   yes      a function
                         sees: connect, bind
                         does not see: ping
-                        in part: bind: one that fails is not seen
+                        in part: bind: failures are not seen
                         gives: everything
                         needs: BTF
 
-    `ephtrace` takes the hook sock_ops.
+    `ephtrace` uses the hook sock_ops.
     ");
 }
 
@@ -113,8 +113,8 @@ fn without_rights_nothing_is_sure() {
     lockdown   unknown (/sys/kernel/security/lockdown can't be read)
     BTF        /sys/kernel/btf/vmlinux
     cgroup v2  /sys/fs/cgroup
-    owners     all processes are seen
-    memory     up to 14.0 MiB of the kernel's for `trace`, 16.0 MiB for `storm`
+    owners     all processes are visible
+    memory     up to 14.0 MiB of kernel memory for `trace`, 16.0 MiB for `storm`
 
     HOOK       WORKS    ATTACHES
     fentry     unknown  a function
@@ -122,7 +122,7 @@ fn without_rights_nothing_is_sure() {
                         gives: everything
                         why: this process lacks CAP_BPF
 
-    Run `sudo ephtrace doctor` to try the hooks for real.
+    Run `sudo ephtrace doctor` to test the hooks.
     ");
 }
 
@@ -140,8 +140,8 @@ fn nothing_works() {
     lockdown   confidentiality
     BTF        no such file
     cgroup v2  not mounted here
-    owners     all processes are seen
-    memory     up to 14.0 MiB of the kernel's for `trace`, 16.0 MiB for `storm`
+    owners     all processes are visible
+    memory     up to 14.0 MiB of kernel memory for `trace`, 16.0 MiB for `storm`
 
     HOOK       WORKS    ATTACHES
     fentry     no       a function

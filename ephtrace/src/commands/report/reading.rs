@@ -25,12 +25,12 @@ pub struct Report {
     pub source: String,
     /// Format of the recording.
     pub format: &'static str,
-    /// The contents of a recording without a single assignment that ephtrace did not make.
+    /// Contents of a foreign recording that has no assignments.
     pub instead: Option<String>,
     /// Error to end with if files of several could not be read.
     #[serde(skip)]
     pub unread: Option<String>,
-    /// Notes on how it was read, a sentence each.
+    /// Notes on how it was read, one sentence each.
     pub notes: Vec<String>,
     /// The packets of a capture, and those that were left out.
     #[serde(flatten)]

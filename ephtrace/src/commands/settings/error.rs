@@ -24,8 +24,8 @@ pub enum UsageError {
     TooMany(#[from] TooManyValues),
     /// There is no terminal to draw on.
     #[error(
-        "top needs a terminal that it can draw on: standard output is none, or TERM is 'dumb'; \
-         `ephtrace trace` writes lines"
+        "top needs a terminal: stdout is not a TTY, or TERM is 'dumb'; `ephtrace trace` writes \
+         lines instead"
     )]
     NoTerminal,
     /// A name that does not exist on this machine.

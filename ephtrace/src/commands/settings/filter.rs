@@ -101,8 +101,7 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
             flag: "--cgroup",
             value: shown(&path).to_string(),
             reason:
-                "a recording does not tell which cgroups are below it; filter by --pid, --comm \
-                     or --uid"
+                "a recording does not have the cgroup hierarchy; filter by --pid, --comm or --uid"
                     .to_owned(),
         })
     })

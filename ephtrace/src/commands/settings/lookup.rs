@@ -35,7 +35,7 @@ pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
     if let Ok(uid) = text.parse() {
         return Ok(uid);
     }
-    let advice = "`id -u NAME` tells the number of any user; give that";
+    let advice = "`id -u NAME` prints the number of any user; use that";
     let users = fs::read_to_string(USERS)
         .map_err(|e| unknown("--uid", text, no_path(USERS, &e), advice))?;
     user_id(&users, text).ok_or_else(|| unknown("--uid", text, format!("not in {USERS}"), advice))
@@ -84,17 +84,17 @@ pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
     let named = !text.contains('/');
     let path = netns_file(text);
     let advice = if named {
-        "`ip netns list` shows the names; a path such as /proc/PID/ns/net does too"
+        "`ip netns list` shows the names; a path such as /proc/PID/ns/net also works"
     } else {
-        "a path such as /proc/PID/ns/net or /run/netns/NAME does"
+        "use a path such as /proc/PID/ns/net or /run/netns/NAME"
     };
     let fail = |reason| unknown("--netns", text, reason, advice);
     let inode = fs::metadata(&path).map_err(|e| fail(no_path(&path.to_string_lossy(), &e)))?.ino();
     match statfs::statfs(&path) {
         Ok(stat) if stat.filesystem_type() == NSFS_MAGIC => {}
-        _ => return Err(fail(format!("{} is no namespace", shown(&path)))),
+        _ => return Err(fail(format!("{} is not a namespace", shown(&path)))),
     }
-    let no_namespace = || format!("{} is no network namespace", shown(&path));
+    let no_namespace = || format!("{} is not a network namespace", shown(&path));
     let inode = u32::try_from(inode).map_err(|_| fail(no_namespace()))?;
     let file = NsFile::new(path.clone()).open(inode);
     let file = file.map_err(|e| fail(no_path(&path.to_string_lossy(), &e)))?;
@@ -119,7 +119,7 @@ pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
 
 fn cgroup_below(root: &Cgroup2, path: &Path) -> Result<Cgroup, UsageError> {
     let typed = shown(path).to_string();
-    let advice = "`systemd-cgls`, or the line 0:: in /proc/PID/cgroup, shows the paths";
+    let advice = "`systemd-cgls` shows the paths, and so does the line 0:: in /proc/PID/cgroup";
     let fail = |reason| unknown("--cgroup", &typed, reason, advice);
     let full = root.locate(path);
     let found = root.id_and_level(&full).map_err(|e| fail(no_path(&root.shown(&full), &e)))?;
@@ -131,7 +131,7 @@ fn cgroup_below(root: &Cgroup2, path: &Path) -> Result<Cgroup, UsageError> {
             "--cgroup",
             &typed,
             format!("{} is not the root of the hierarchy", root.name()),
-            "run ephtrace outside of the cgroup namespace (docker run --cgroupns=host)",
+            "run ephtrace outside the cgroup namespace (docker run --cgroupns=host)",
         ));
     }
     Ok(Cgroup { id, level })
@@ -141,26 +141,26 @@ fn no_cgroup2(flag: &'static str, name: &str) -> UsageError {
     unknown(
         flag,
         name,
-        "no cgroup v2 is mounted here, and it can't be".to_owned(),
-        "run ephtrace as root, or `mount -t cgroup2 none DIR`",
+        "no cgroup v2 is mounted, and ephtrace can't mount it".to_owned(),
+        "run ephtrace as root, or run `mount -t cgroup2 none DIR`",
     )
 }
 
 /// Returns the cgroups of a running container, from its id, the beginning of its id, or its name.
 pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
-    let advice = "ids are those of `docker ps`, `crictl ps` or `podman ps`, and `docker inspect -f \
-                  {{.Id}} NAME` tells the one of a name; names are those of LXC and systemd-nspawn";
+    let advice = "use an id from `docker ps`, `crictl ps` or `podman ps` (`docker inspect -f \
+                  {{.Id}} NAME` prints it), or a name of LXC or systemd-nspawn";
     let fail = |reason| unknown("--container", text, reason, advice);
     let root = Cgroup2::find().ok_or_else(|| no_cgroup2("--container", text))?;
     let found = cgroups_of(&root.folder(), &ContainerName::new(text))
         .map_err(|error| fail(no_path(&root.name(), &error)))?;
     let names: BTreeSet<&str> = found.iter().map(|(_, name)| &**name).collect();
     match names.len() {
-        0 => Err(fail("no container that runs now has that id or name".to_owned())),
+        0 => Err(fail("no running container has that id or name".to_owned())),
         1 => found.iter().map(|(path, _)| cgroup_below(&root, path)).collect(),
         _ => {
             let names: Vec<&str> = names.into_iter().collect();
-            Err(fail(format!("it may be any of {}", names.join(", "))))
+            Err(fail(format!("it matches {}", names.join(", "))))
         }
     }
 }
@@ -168,8 +168,8 @@ pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
 fn no_path(path: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!("no {path}"),
-        io::ErrorKind::PermissionDenied => format!("may not look at {path}"),
-        _ => format!("can't look at {path} ({error})"),
+        io::ErrorKind::PermissionDenied => format!("permission denied for {path}"),
+        _ => format!("can't read {path} ({error})"),
     }
 }
 

@@ -43,7 +43,7 @@ const NETWORK: &str = "expected an address, or a network such as 10.0.0.0/8 or 2
 
 fn about_port(addr: SocketAddr) -> String {
     format!(
-        "expected no port here; type {} and, for the destination's, --port {}",
+        "expected an address without a port; use {}, and --port {} for the destination port",
         addr.ip(),
         addr.port()
     )
@@ -56,7 +56,7 @@ pub(in crate::commands) fn comm(flag: &'static str, text: &str) -> Result<Comm, 
     }
     if text.len() > 15 {
         let cut: String = text.char_indices().filter(|(i, _)| *i < 15).map(|(_, c)| c).collect();
-        let reason = format!("the kernel keeps 15 bytes of a name; try '{cut}'");
+        let reason = format!("the kernel keeps only 15 bytes of a name; try '{cut}'");
         return Err(bad(flag, text, reason));
     }
     Ok(Comm::new(text))
@@ -111,8 +111,8 @@ pub(in crate::commands) fn mode(flag: &'static str, text: &str) -> Result<u32, U
         _ => Err(bad(
             flag,
             text,
-            "expected up to three octal digits, for the owner, the group and others: 4 may read, \
-             2 write, 6 both, such as 640",
+            "expected up to three octal digits for owner, group and others (4 read, 2 write, 6 \
+             both), such as 640",
         )),
     }
 }
@@ -127,7 +127,11 @@ pub(in crate::commands) fn max_memory(read: &ReadArgs) -> Result<MaxMemory, Usag
     let bytes = bytes(text).ok_or_else(|| bad(flag, text, "expected a size such as 512M or 2GiB"));
     MaxMemory::new(bytes?).ok_or_else(|| {
         let least = MaxMemory::LEAST_BYTES >> 20;
-        bad(flag, text, format!("expected at least {least}M: ephtrace itself takes most of that"))
+        bad(
+            flag,
+            text,
+            format!("expected at least {least}M, because ephtrace itself needs most of that"),
+        )
     })
 }
 

@@ -21,7 +21,7 @@ pub(in crate::commands) fn ports(flag: &'static str, text: &str) -> Result<PortR
 pub(in crate::commands) fn port(text: &str) -> Result<u16, String> {
     match ports_with(text, &services)? {
         PortRange { low, high } if low == high && low > 0 => Ok(low),
-        _ => Err(format!("'{text}' is no port; expected 1 to 65535 or a service such as https")),
+        _ => Err(format!("'{text}' is not a port; expected 1 to 65535 or a service such as https")),
     }
 }
 
@@ -53,8 +53,8 @@ fn ports_with(text: &str, list: &dyn Fn() -> Result<String, String>) -> Result<P
 
 fn services() -> Result<String, String> {
     let read = fs::read(SERVICES).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("there is no {SERVICES}, so type the number"),
-        _ => format!("{SERVICES} can't be read, so type the number"),
+        ErrorKind::NotFound => format!("{SERVICES} does not exist, so use the number"),
+        _ => format!("{SERVICES} can't be read, so use the number"),
     })?;
     Ok(String::from_utf8_lossy(&read).into_owned())
 }

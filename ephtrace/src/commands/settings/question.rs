@@ -28,18 +28,18 @@ pub(in crate::commands) fn question(words: &[String]) -> Result<Asked, UsageErro
     let parts: Vec<&str> = arrow.split_whitespace().collect();
     match *parts.as_slice() {
         [one] if one.ends_with('-') => Err(bad(
-            "the shell took the rest for a redirection; quote it, or type two words: FROM TO",
+            "the shell took the rest as a redirection; quote it, or write two words: FROM TO",
         )),
         [one] => single(one).map_err(|reason| bad(&reason)),
         [from, to] => {
             let (from, to) = (address(from), address(to));
             let (from, to) = (from.map_err(|e| bad(&e))?, to.map_err(|e| bad(&e))?);
             if from.is_ipv4() != to.is_ipv4() {
-                return Err(bad("one address is IPv4, the other IPv6"));
+                return Err(bad("one address is IPv4, the other is IPv6"));
             }
             if from.ip().is_unspecified() {
                 return Err(bad(
-                    "a connection has a source address; `ip route get ADDRESS` tells it",
+                    "a connection needs a source address; `ip route get ADDRESS` prints it",
                 ));
             }
             Ok(Asked::About(Question::Tuple { from, to }))
@@ -77,8 +77,8 @@ fn local_port(text: &str) -> Result<Question, String> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let wrong = || {
         format!(
-            "'{text}' is no ADDRESS:PORT such as 10.0.0.5:5432, [2001:db8::5]:443 or \
-             localhost:https; `getent hosts NAME` tells the address of a name"
+            "'{text}' is not ADDRESS:PORT, such as 10.0.0.5:5432, [2001:db8::5]:443 or \
+             localhost:https; `getent hosts NAME` prints the address of a name"
         )
     };
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;

@@ -231,25 +231,25 @@ fn what_is_refused_says_why() {
     invalid value '65536' for '--port': expected 1 to 65535
     invalid value '10.0.0.0/33' for '--dst': expected a prefix length from 0 to 32
     invalid value 'example.org' for '--src': expected an address, or a network such as 10.0.0.0/8 or 2001:db8::/32
-    invalid value 'a-name-that-is-too-long' for '--comm': the kernel keeps 15 bytes of a name; try 'a-name-that-is-'
+    invalid value 'a-name-that-is-too-long' for '--comm': the kernel keeps only 15 bytes of a name; try 'a-name-that-is-'
     invalid value '70000' for '--port': expected 1 to 65535
     invalid value 'no-such-service' for '--lport': expected a port (443), a range (8000-8100) or a service (https); /etc/services has no such service
-    invalid value '[::1]:443' for '--dst': expected no port here; type ::1 and, for the destination's, --port 443
+    invalid value '[::1]:443' for '--dst': expected an address without a port; use ::1, and --port 443 for the destination port
     invalid value 'soon' for '--min-latency': expected a time such as 10 (seconds), 100us, 1.5h, 1h30m or 1d, up to 100 years
     invalid value '0s' for '--duration': expected more than 0
     invalid value '1h30' for '--duration': expected a time such as 10 (seconds), 100us, 1.5h, 1h30m or 1d, up to 100 years
     invalid value '1025M' for '--ring-size': expected a size up to 1024M, such as 64k or 8M
     invalid value 'much' for '--max-memory': expected a size such as 512M or 2GiB
-    invalid value '95M' for '--max-memory': expected at least 96M: ephtrace itself takes most of that
+    invalid value '95M' for '--max-memory': expected at least 96M, because ephtrace itself needs most of that
     invalid value '99999999999G' for '--max-memory': expected a size such as 512M or 2GiB
-    invalid value '755' for '--mode': expected up to three octal digits, for the owner, the group and others: 4 may read, 2 write, 6 both, such as 640
+    invalid value '755' for '--mode': expected up to three octal digits for owner, group and others (4 read, 2 write, 6 both), such as 640
     invalid value 'nat' for '--origin': no hook sees a NAT choose; `conntrack -E -e NEW -o timestamp` does, and `trace --from` reads its text
-    invalid value 'no-such-user-here' for '--uid': not in /etc/passwd; `id -u NAME` tells the number of any user; give that
-    invalid value 'no-such-netns' for '--netns': no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net does too
-    invalid value '/dev/null' for '--netns': /dev/null is no namespace; a path such as /proc/PID/ns/net or /run/netns/NAME does
-    invalid value '/no/such/path' for '--netns': no /no/such/path; a path such as /proc/PID/ns/net or /run/netns/NAME does
-    too many values for '--pid': expected at most 16, not 17; a cgroup can hold any number
-    too many values for '--dst': expected at most 8, not 9; join networks to shorter prefixes
+    invalid value 'no-such-user-here' for '--uid': not in /etc/passwd; `id -u NAME` prints the number of any user; use that
+    invalid value 'no-such-netns' for '--netns': no /run/netns/no-such-netns; `ip netns list` shows the names; a path such as /proc/PID/ns/net also works
+    invalid value '/dev/null' for '--netns': /dev/null is not a namespace; use a path such as /proc/PID/ns/net or /run/netns/NAME
+    invalid value '/no/such/path' for '--netns': no /no/such/path; use a path such as /proc/PID/ns/net or /run/netns/NAME
+    too many values for '--pid': expected at most 16, not 17; use a cgroup, which can hold any number
+    too many values for '--dst': expected at most 8, not 9; merge networks into shorter prefixes
     ");
 }
 

@@ -23,40 +23,40 @@ fn text(line: &str) -> String {
 
 #[test]
 fn this_host_as_it_is() {
-    assert_snapshot!(text("--lifetime 0"), @r##"
-    the ports carry 467 connections a second for ever; up to 233 no connect searches long
+    assert_snapshot!(text("--lifetime 0"), @"
+    the ports sustain 467 connections/s (233 without long searches)
 
     ports for all destinations together           28000
-    a connection takes one up for                  60.0 s
-    connections a second, at most                 466.7
+    a connection keeps its port for                60.0 s
+    connections per second, at most               466.7
       without long searches (half mark)           233.3
 
     assumed:
       range 32768 to 60999
       232 ports of the range are reserved
-      a connection lives 0 s; in 100 of 100 this side closes first, and the port waits 60 s more
-      the load is even: no bursts, no ports bound by others
-    "##);
+      connections live 0 s; this side closes 100 % of them first and keeps their ports for another 60 s
+      the load is even: no bursts, and no ports bound by other programs
+    ");
 }
 
 #[test]
 fn behind_a_nat() {
     assert_snapshot!(text("--rate 800 --requests 10 --nat azure --sources 4"), @"
-    no: 4808 ports would be in use, and there are 1024; the NAT's ports run out after about 13 s
+    no: 4808 ports are needed and there are 1024; the NAT's ports run out after about 13 s
 
     ports for all destinations together            1024
-    a connection takes one up for                  60.1 s
-    connections a second, at most                  17.0
+    a connection keeps its port for                60.1 s
+    connections per second, at most                17.0
       without long searches (half mark)            17.0
-    requests a second, at most                    170.4
+    requests per second, at most                  170.4
 
     assumed:
       range 32768 to 60999
       232 ports of the range are reserved
-      a connection lives 0.1 s; in 100 of 100 this side closes first, and the port waits 60 s more
-      each source address is used equally, by bind() with IP_BIND_ADDRESS_NO_PORT
-      the NAT has 1024 ports for one destination, used by this host alone, and keeps each for 60 s behind its connection, whoever closed first (Azure gives an instance 1,024 in pools of up to 50)
-      the load is even: no bursts, no ports bound by others
+      connections live 0.1 s; this side closes 100 % of them first and keeps their ports for another 60 s
+      all source addresses are used equally, through bind() with IP_BIND_ADDRESS_NO_PORT
+      the NAT has 1024 ports per destination, all for this host, and keeps each for 60 s after its connection, whoever closed first (Azure gives each instance 1,024 ports in pools of up to 50 instances)
+      the load is even: no bursts, and no ports bound by other programs
     ");
 }
 
@@ -79,13 +79,13 @@ fn addresses_and_waits_of_a_nat_count() {
 fn verdicts_say_yes_slowly_and_no() {
     let verdict = |line| ask(line).unwrap().verdict;
     assert_snapshot!(verdict("--lifetime 0s --rate 100"), @"yes: 6000 of 28000 ports in use (21 %)");
-    assert_snapshot!(verdict("--lifetime 0 --rate 400"), @"yes, but slowly: 24000 of 28000 ports in use (86 %), beyond the half mark each connect searches through half of the range");
-    assert_snapshot!(verdict("--lifetime 0 --rate 700"), @"no: 42000 ports would be in use, and there are 28000; the ports run out after about 40 s");
+    assert_snapshot!(verdict("--lifetime 0 --rate 400"), @"yes, but slowly: 24000 of 28000 ports in use (86 %); past the half mark, each connect scans half of the range first");
+    assert_snapshot!(verdict("--lifetime 0 --rate 700"), @"no: 42000 ports are needed and there are 28000; the ports run out after about 40 s");
     assert_snapshot!(verdict("--lifetime 0 --rate 700 --tw-reuse"), @"yes: 700 of 28000 ports in use (2 %)");
-    assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 6005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
-    assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 6005 ports would be in use, and there are 64; the NAT's ports run out after about 1 s");
+    assert_snapshot!(verdict("--nat gcp --tw-reuse --rate 50"), @"no: 6005 ports are needed and there are 64; the NAT's ports run out after about 1 s");
+    assert_snapshot!(verdict("--nat gcp --closes-first 0 --rate 50"), @"no: 6005 ports are needed and there are 64; the NAT's ports run out after about 1 s");
     assert_snapshot!(verdict("--lifetime 10 --closes-first 0.25 --rate \
-                              1500"), @"no: 37500 ports would be in use, and there are 28000; the ports run out after about 45 s");
+                              1500"), @"no: 37500 ports are needed and there are 28000; the ports run out after about 45 s");
 }
 
 #[test]

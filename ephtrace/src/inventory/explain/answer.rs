@@ -25,18 +25,18 @@ const LISTED: usize = 20;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Explanation"))]
 pub struct Answer {
-    /// Question, as the command takes it.
+    /// The question, as given on the command line.
     pub question: String,
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// Source address of the connect, as chosen by routing; null if it is not known, or if the
-    /// question is not about a connect.
+    /// Source address of a connect, as chosen by routing; null if unknown, or if nothing is
+    /// connected.
     pub saddr: Option<IpAddr>,
     /// Lowest ephemeral port; null if several namespaces were looked at.
     pub range_low: Option<u16>,
     /// Highest ephemeral port; likewise.
     pub range_high: Option<u16>,
-    /// Answer to the question: of several ways, the worst.
+    /// The answer: the worst of several attempts.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
     /// Each way to get a port that the question covers.
@@ -44,19 +44,18 @@ pub struct Answer {
     /// Sockets that have the port in question, listeners first.
     #[serde(rename = "socket_list")]
     pub sockets: Vec<Holding>,
-    /// Number of further sockets.
+    /// Number of sockets not listed.
     pub more_sockets: usize,
-    /// Port below which a bind needs `CAP_NET_BIND_SERVICE`, if the port in question is below it;
-    /// else null.
+    /// Binding to ports below this needs `CAP_NET_BIND_SERVICE`; null if the port in question is
+    /// not below it.
     pub privileged_below: Option<u16>,
-    /// True if the port in question is an ephemeral one: a connect can take it while no socket has
-    /// it.
+    /// Whether the port in question is ephemeral: while it is free, a connect can take it.
     pub is_ephemeral: Option<bool>,
-    /// True if a connect to the destination may get the destination's own port, and so reach
-    /// itself: that is an ephemeral port of the same address, and nobody listens there. Null if the
-    /// question is not about a destination, or if the source address is not known.
+    /// Whether a connect to the destination can be assigned the destination's own port and so reach
+    /// itself: an ephemeral port of the same address, on which nothing listens. Null if no
+    /// destination was asked about, or if the source address is unknown.
     pub may_self_connect: Option<bool>,
-    /// For a question about an error: other causes of it that lists of sockets do not show.
+    /// For an error: other causes, which socket lists do not show.
     pub elsewhere: Vec<&'static str>,
 }
 
@@ -95,16 +94,16 @@ pub struct Holding {
     pub daddr: Option<IpAddr>,
     /// Remote port; null if there is none.
     pub dport: Option<u16>,
-    /// State of the socket; for a UDP socket without a peer, `close`.
+    /// Its state; `close` for a UDP socket without a peer.
     pub state: TcpState,
     /// Remaining time in `TIME_WAIT`, in milliseconds; null in other states.
     pub time_wait_left_ms: Option<u16>,
-    /// Process that has the socket open, or opened it once; null if it is not known.
+    /// Who has it open, or opened it once; null if unknown.
     #[serde(rename = "holder")]
     pub owner: Option<Owner>,
-    /// True if the owner has it open now.
+    /// Whether the owner has it open now.
     pub is_open: bool,
-    /// Origin of the port; null if it was not seen.
+    /// Which call assigned its port; null if that was not seen.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,

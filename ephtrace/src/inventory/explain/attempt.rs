@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PortCount {
-    /// Usable ports: the range less the reserved ones.
+    /// Usable ports: the range minus the reserved ports.
     pub usable: u32,
     /// Free ports.
     pub free: u32,
-    /// Ports that may or may not be free.
+    /// Ports for which this is unknown.
     pub unsure: u32,
 }
 
@@ -75,9 +75,9 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attempt {
-    /// Way to get the port.
+    /// Kind of call.
     pub way: Way,
-    /// Outcome expected from the kernel's lists; the actual outcome, if the kernel was asked.
+    /// What the kernel will answer according to its lists, or what it answered if asked.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
     /// Error that the call ends with, if the port is not free.
@@ -87,9 +87,9 @@ pub struct Attempt {
     /// Ports of the range, if the kernel chooses; else null.
     #[serde(rename = "port_count")]
     pub ports: Option<PortCount>,
-    /// Mean number of candidates of the search; null if it is not known.
+    /// Average number of ports that a search tries; null if unknown.
     pub candidates: Option<u32>,
-    /// True if the kernel was asked, by a socket of ephtrace's own.
+    /// Whether the kernel was asked with a test socket.
     pub probed: bool,
     /// Ends of the range that one search finds and the next one leaves out.
     #[serde(skip)]

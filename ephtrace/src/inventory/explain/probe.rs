@@ -10,11 +10,11 @@ use crate::model::errno::errno_name;
 fn about_ephtrace(errno: i32) -> Option<&'static str> {
     match errno {
         libc::EACCES => {
-            Some("as ephtrace lacks CAP_NET_BIND_SERVICE, or a security module forbids")
+            Some("because ephtrace lacks CAP_NET_BIND_SERVICE, or a security module forbids it")
         }
-        libc::EPERM => Some("as a firewall or a security module forbids"),
-        libc::EMFILE | libc::ENFILE => Some("as too many files are open"),
-        libc::ENOMEM | libc::ENOBUFS => Some("as memory is short"),
+        libc::EPERM => Some("because a firewall or a security module forbids it"),
+        libc::EMFILE | libc::ENFILE => Some("because too many files are open"),
+        libc::ENOMEM | libc::ENOBUFS => Some("because the kernel is short of memory"),
         _ => None,
     }
 }
@@ -26,7 +26,7 @@ pub(super) fn apply(attempt: &mut Attempt, probed: &[Probed]) {
     if let Some(why) = about_ephtrace(probe.errno) {
         let error = errno_name(number).unwrap_or("another error");
         attempt.because = format!(
-            "{}; the kernel refused a socket of ephtrace's own for another reason: {error}, {why}",
+            "{}; the kernel refused ephtrace's test socket for another reason: {error}, {why}",
             attempt.because
         );
         return;
@@ -41,8 +41,8 @@ pub(super) fn apply(attempt: &mut Attempt, probed: &[Probed]) {
         let ends: Vec<String> = attempt.chance_ends.iter().map(u16::to_string).collect();
         let found = if probe.errno == 0 { "found a port" } else { "found none" };
         attempt.because = format!(
-            "{}; a search of ephtrace's own {found}, but the range has an odd number of ports, and \
-             one search finds its end ({}) where the next one leaves it out",
+            "{}; ephtrace's test search {found}, but the range has an odd number of ports, so one \
+             search may find its end ({}) and the next one skip it",
             attempt.because,
             ends.join(", ")
         );
@@ -53,8 +53,8 @@ pub(super) fn apply(attempt: &mut Attempt, probed: &[Probed]) {
         _ => (Verdict::NotFree, errno_name(number).or(Some("another error"))),
     };
     let said = match attempt.error {
-        None => "the kernel gave a socket of ephtrace's own the port".to_owned(),
-        Some(error) => format!("the kernel refused a socket of ephtrace's own: {error}"),
+        None => "the kernel assigned the port to ephtrace's test socket".to_owned(),
+        Some(error) => format!("the kernel refused ephtrace's test socket: {error}"),
     };
     attempt.because = match thought {
         // The reason from the lists still holds.

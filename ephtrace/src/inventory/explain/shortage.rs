@@ -41,20 +41,17 @@ impl Shortage {
     fn elsewhere(self) -> &'static [&'static str] {
         match self {
             Self::NotAvailable => &[
-                "connect() of a socket that is bound already, whose 4-tuple is taken: \
-                 `ephtrace -x` shows it when it happens, with who has it; \
-                 `ephtrace explain FROM TO` asks now",
+                "connect() of a bound socket with its 4-tuple in use: `ephtrace -x` shows it when \
+                 it happens, and who has the 4-tuple; `ephtrace explain FROM TO` checks now",
                 "bind() to an address that this machine does not have: `ephtrace -x` shows it; \
                  `ip address` lists the addresses",
             ],
             Self::InUse => &[
-                "bind() to a port that the program names: `ephtrace explain :PORT` tells who has \
+                "bind() to a specific port that is in use: `ephtrace explain :PORT` tells who has \
                  it",
-                "listen() on a port that another socket listens on",
+                "listen() on a port that another socket already listens on",
             ],
-            Self::Again => {
-                &["a UDP send or receive that would block, which has nothing to do with ports"]
-            }
+            Self::Again => &["a UDP send or receive that would block, which is unrelated to ports"],
         }
     }
 }
@@ -89,14 +86,14 @@ fn connects(namespace: &Namespace) -> Vec<Attempt> {
         let to = one.flow.remote().map_or_else(String::new, |to| to.to_string());
         let (verdict, because) = match (one.mark, one.left_least) {
             (Mark::Full, _) if one.left + reusable == 0 => {
-                (Verdict::NotFree, format!("{to}: all {usable} usable ports are taken"))
+                (Verdict::NotFree, format!("{to}: all {usable} usable ports are in use"))
             }
             (_, 0) => (
                 Verdict::Unknown,
-                format!("{to}: no port is surely free; `ephtrace explain {to}` says more"),
+                format!("{to}: no port is certain to be free; see `ephtrace explain {to}`"),
             ),
             (_, left) => {
-                (Verdict::Free, format!("{to}: {left} of {usable} ports at least are left"))
+                (Verdict::Free, format!("{to}: at least {left} of {usable} ports are free"))
             }
         };
         Attempt {
@@ -128,7 +125,7 @@ fn asks(namespace: &Namespace, ask: Ask) -> Vec<Attempt> {
             ..Attempt::new(
                 way,
                 verdict,
-                format!("{in_use} of {usable} ports are taken, asked on {saddr}"),
+                format!("{in_use} of {usable} ports are in use on {saddr}"),
             )
         }
     };

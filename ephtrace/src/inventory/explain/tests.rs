@@ -218,12 +218,12 @@ fn a_tuple_tells_the_address_from_the_port() {
         let attempt = ask(&tuple(sport), seen, &PastOwners::default()).attempts.swap_remove(0);
         (attempt.error, attempt.because)
     };
-    assert!(said(&seen, 40_000).1.contains("the 4-tuple is taken"));
-    assert!(said(&seen, 40_001).1.contains("not the 4-tuple"));
+    assert!(said(&seen, 40_000).1.contains("the 4-tuple is in use"));
+    assert!(said(&seen, 40_001).1.contains("the 4-tuple is free"));
     assert_eq!(said(&seen, 40_002).0, None);
     seen.is_local = Some(false);
     assert_eq!(said(&seen, 40_002).0, Some("EADDRNOTAVAIL"));
-    assert!(said(&seen, 40_002).1.contains("not the port"));
+    assert!(said(&seen, 40_002).1.contains("the address is the problem"));
 }
 
 #[test]

@@ -20,11 +20,11 @@ pub(super) fn existing(place: &Place) -> io::Result<File> {
     let opened = place.open(OFlag::O_WRONLY | OFlag::O_NONBLOCK | behind, 0);
     let file = opened.map_err(|error| match error.raw_os_error() {
         Some(libc::ELOOP) => {
-            refused("it is a symbolic link, which is not followed: name the file itself")
+            refused("it is a symbolic link, which ephtrace does not follow: name the file itself")
         }
         Some(libc::ENXIO) => refused(
-            "it is a FIFO that nobody reads from, or a device that is not there: start its reader \
-             first, or name another file",
+            "it is a FIFO without a reader, or a missing device: start the reader first, or name \
+             another file",
         ),
         _ => error,
     })?;
@@ -42,7 +42,7 @@ fn refuse_planted(place: &Place, file: &File) -> io::Result<()> {
     let uid = metadata.uid();
     if metadata.file_type().is_fifo() && !is_trusted(uid) {
         return Err(refused(&format!(
-            "it is a FIFO of user {uid}, who could keep ephtrace waiting: have the shell open it \
+            "it is a FIFO of user {uid}, who could block ephtrace: let the shell open it \
              (ephtrace > FIFO)"
         )));
     }
@@ -51,8 +51,8 @@ fn refuse_planted(place: &Place, file: &File) -> io::Result<()> {
     }
     if metadata.nlink() > 1 {
         return Err(refused(&format!(
-            "it has {} names (hard links), and would change under all of them: remove this one, \
-             or name another file",
+            "it has {} hard links and would change under all of them: remove this one, or name \
+             another file",
             metadata.nlink()
         )));
     }
@@ -60,8 +60,8 @@ fn refuse_planted(place: &Place, file: &File) -> io::Result<()> {
     // create the file.
     match place.owner_if_for_everybody()? {
         Some(owner) if uid != owner && uid != geteuid().as_raw() => Err(refused(&format!(
-            "it is a file of user {uid}, in a directory where everybody may create files: \
-                 remove it, or name another file"
+            "it belongs to user {uid}, in a directory where everyone may create files: remove it, \
+             or name another file"
         ))),
         _ => Ok(()),
     }

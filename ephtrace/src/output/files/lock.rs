@@ -21,7 +21,7 @@ pub(super) fn lock(file: &File) -> io::Result<()> {
                 // A process of another pid namespace, or one that has just ended.
                 None => "another process".to_owned(),
             };
-            let why = format!("{who} is writing to it: end that, or name another file");
+            let why = format!("{who} is writing to it: stop that process, or name another file");
             Err(io::Error::new(ErrorKind::ResourceBusy, why))
         }
         // Some file systems have no locks.

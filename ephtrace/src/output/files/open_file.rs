@@ -77,12 +77,12 @@ pub(super) fn check(file: &File, place: &Place, len_bytes: u64) -> io::Result<()
         Ok(there) if (there.st_dev, there.st_ino) != (own.dev(), own.ino()) => {
             "replaced by another file"
         }
-        Ok(_) if own.len() < len_bytes => "cut short",
-        Ok(_) if own.len() > len_bytes => "written to by another program",
+        Ok(_) if own.len() < len_bytes => "truncated",
+        Ok(_) if own.len() > len_bytes => "modified by another program",
         Ok(_) => return Ok(()),
     };
     Err(io::Error::other(format!(
-        "it was {what} while ephtrace was writing to it: keep other programs, such as logrotate, \
-         off it, and start ephtrace again (`ephtrace record --rotate` begins new files by itself)"
+        "it was {what} while ephtrace was writing to it: keep other programs such as logrotate \
+         away from it and restart ephtrace (`ephtrace record --rotate` starts new files by itself)"
     )))
 }

@@ -56,7 +56,7 @@ impl PendingFile {
                 Err(error) => return Err(error),
             }
         }
-        let why = "another program replaces it again and again: name another file";
+        let why = "another program keeps replacing it: name another file";
         Err(io::Error::new(ErrorKind::ResourceBusy, why))
     }
 
@@ -107,7 +107,10 @@ impl PendingFile {
         let Self { place, file, is_new } = self;
         let beside = place.beside(new_name(&place));
         let (mut created, mut new) = Created::like(beside, &file).map_err(|error| {
-            io::Error::new(error.kind(), format!("a file beside it, to replace it: {error}"))
+            io::Error::new(
+                error.kind(),
+                format!("can't create a temporary file beside it: {error}"),
+            )
         })?;
         new.write_all(bytes)?;
         if is_new.is_some() {
@@ -161,7 +164,7 @@ fn in_words(error: io::Error) -> io::Error {
     if error.kind() != ErrorKind::AlreadyExists {
         return error;
     }
-    let why = "another program has made it since ephtrace began: name another file";
+    let why = "another program created it after ephtrace started: name another file";
     io::Error::new(ErrorKind::AlreadyExists, why)
 }
 
@@ -230,7 +233,7 @@ mod tests {
         let begun = begun.begin().unwrap();
         fs::write(path.with_file_name("other"), "of another").unwrap();
         fs::rename(path.with_file_name("other"), &path).unwrap();
-        let told = "another program has made it";
+        let told = "another program created it";
         assert!(pending.begin().unwrap_err().to_string().contains(told));
         assert!(page.put(b"page").unwrap_err().to_string().contains(told));
         drop(begun);
@@ -259,7 +262,7 @@ mod tests {
         let path = scratch("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let error = open(&path).unwrap_err().to_string();
-        assert!(error.contains("nobody reads"), "{error}");
+        assert!(error.contains("without a reader"), "{error}");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
@@ -314,7 +317,7 @@ mod tests {
         fs::write(&secret, "of root").unwrap();
         fs::hard_link(&secret, &path).unwrap();
         let error = open(&path).unwrap_err().to_string();
-        assert!(error.contains("2 names (hard links)"), "{error}");
+        assert!(error.contains("2 hard links"), "{error}");
         assert_eq!(fs::read(&secret).unwrap(), b"of root");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }

@@ -188,8 +188,8 @@ fn step(at: &OwnedFd, name: &OsStr, links: &mut u32) -> io::Result<OwnedFd> {
         return Ok(reached);
     }
     let why = format!(
-        "the directory '{}' on the way is a symbolic link of user {}, which leads to a directory \
-         of another user: name that directory itself",
+        "the directory '{}' in its path is a symbolic link of user {} to a directory of another \
+         user: use the path without the link",
         shown(&name),
         owner.st_uid
     );

@@ -97,8 +97,8 @@ impl Disk {
             return Ok(());
         }
         let why = format!(
-            "its disk is full up to the last {}, which are left to other programs: make room, or \
-             name a file on another disk",
+            "its disk is full except for the last {}, which ephtrace leaves to other programs: \
+             make room, or name a file on another disk",
             HumanBytes(self.reserve_bytes)
         );
         Err(io::Error::new(ErrorKind::StorageFull, why))
@@ -124,7 +124,7 @@ mod tests {
         assert!(disk.check(40).is_ok());
         let error = disk.check(41).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
-        assert!(error.to_string().contains("left to other programs"), "{error}");
+        assert!(error.to_string().contains("leaves to other programs"), "{error}");
         let full = Disk { available_bytes: 59, reserve_bytes: 60 };
         assert!(full.check(0).is_ok() && full.check(1).is_err());
     }

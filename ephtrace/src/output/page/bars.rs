@@ -77,14 +77,14 @@ pub(super) fn near_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
     }
     let far = same.total() - same.near_total();
     let reading = format!(
-        "{} steps within a destination, {} of them farther than {NEAR} ports.{}",
+        "{} steps within a destination, {} of them longer than {NEAR} ports.{}",
         count(same.total()),
         if far == 0 { "none".to_owned() } else { count(far) },
         commonest(&sizes, same.total()),
     );
     let hint = html! {
-        "From each port to the next of the same destination; " span.ghost { "outlined" }
-        ", to the next of any. Linux since 5.18 has eight bars of equal height, +2 to +16."
+        "From each port to the next one of the same destination; " span.ghost { "outlined" }
+        ", to the next one of any. Linux 5.18 and later has eight bars of equal height, +2 to +16."
     };
     steps(same, any, &sizes, None)
         .map(|parts| parts.plot("near-steps", "Steps of a destination", hint, reading))
@@ -117,9 +117,9 @@ pub(super) fn far_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
         count(same.total())
     );
     let hint = html! {
-        "All steps over the whole range, its wrap-around undone. Chance makes every bar as high as \
-         the dashed line, a counter makes a peak in the middle. "
-        span.ghost { "Outlined" } ": from any port to the next."
+        "All steps over the whole range, with wrap-around undone. Random ports make every bar as \
+         high as the dashed line; a counter makes a peak in the middle. "
+        span.ghost { "Outlined" } ": from any port to the next one."
     };
     steps(same, any, &sizes, Some(chance))
         .map(|parts| parts.plot("far-steps", "Steps over the range", hint, reading))
@@ -174,7 +174,7 @@ fn steps(
     let line = html! {
         @if let Some(chance) = chance {
             path.rule d=(format!("M0 {:.1}H{WIDTH}", (1.0 - y.place(chance)) * HEIGHT)) {
-                title { "What chance would make" }
+                title { "Expected of random ports" }
             }
         }
     };
@@ -274,8 +274,8 @@ pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
         id: "occupancy",
         title: "The range",
         hint: html! {
-            "Assignments by port: even ports upwards, odd ones downwards. On Linux connect keeps \
-             to the parity of the low end of the range, and bind to the other."
+            "Assignments by port: even ports upwards, odd ones downwards. On Linux, connect \
+             prefers the parity of the low end of the range, and bind the other parity."
         },
         reading: format!("{}; {}.", half(0, "even"), half(1, "odd")),
         x: (x, "port"),

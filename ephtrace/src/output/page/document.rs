@@ -86,9 +86,9 @@ impl Page<'_> {
                 section #charts aria-labelledby="charts-title" {
                     h2 #charts-title { "Charts" }
                     // For the script to show.
-                    p.howto hidden { "To zoom, drag over a part of a chart, pinch, or turn the \
-                                      wheel with Ctrl held; shift and drag to move; double-click \
-                                      to see all again. By keyboard: +, −, arrows, 0." }
+                    p.howto hidden { "To zoom, drag across a chart, pinch, or use Ctrl and the \
+                                      wheel; Shift-drag to move; double-click to reset. Keyboard: \
+                                      +, −, arrows, 0." }
                     (hues.legend())
                     div.charts { @for plot in &charts.drawn { (plot.render()) } }
                     @for line in &charts.missing { p.missing { (line) } }
@@ -99,8 +99,8 @@ impl Page<'_> {
                 }
                 section #processes aria-labelledby="processes-title" {
                     h2 #processes-title { "Processes" }
-                    @if summary.processes.is_empty() { p { "The recording does not tell whose the \
-                                                            ports are." } }
+                    @if summary.processes.is_empty() { p { "The recording does not tell which \
+                                                            process used the ports." } }
                     @else { (tables::processes(summary)) }
                 }
                 section #recording aria-labelledby="recording-title" {
@@ -159,17 +159,20 @@ struct Plots {
 fn plots(summary: &Summary, charts: &Charts, hues: &ColorAssignment) -> Plots {
     let picture = &summary.picture;
     let all = [
-        (scatter::by_number(charts, hues), "No port was assigned, so there is none to be drawn."),
+        (scatter::by_number(charts, hues), "No ports were assigned."),
         (scatter::last(charts, hues), ""),
         (scatter::by_time(charts, hues), ""),
-        (bars::near_steps(picture, charts), "There are no two ports, so there is no step."),
+        (
+            bars::near_steps(picture, charts),
+            "There are fewer than two ports, so there are no steps.",
+        ),
         (
             scatter::returns(charts, hues),
-            "No destination was returned to, so there is no return map.",
+            "There are no repeat assignments to a destination, so there is no return map.",
         ),
         (bars::far_steps(picture, charts), ""),
         (bars::occupancy(charts), ""),
-        (scatter::latency(charts, hues), "The recording does not tell how long searches took."),
+        (scatter::latency(charts, hues), "The recording has no port search latency."),
         (
             scatter::tried(charts, hues),
             "The recording does not tell how many candidates were tried: the hook did not see it.",

@@ -84,7 +84,7 @@ impl ColorAssignment {
         html! {
             @if self.several() {
                 fieldset.legend {
-                    legend { "Destinations, to be shown in the charts" }
+                    legend { "Destinations shown in the charts" }
                     div {
                         @for (hue, (name, n)) in self.named.iter().enumerate() {
                             (entry(hue, name, Some(*n)))
@@ -93,7 +93,7 @@ impl ColorAssignment {
                             @let others = format!("{} others", count(self.other_lanes as u64));
                             (entry(COLOURS, &others, Some(self.others)))
                         }
-                        @if self.dense { (entry(SEVERAL, "several in one place", None)) }
+                        @if self.dense { (entry(SEVERAL, "several at the same point", None)) }
                     }
                 }
             }

@@ -69,7 +69,7 @@ fn sentence(mark: &Mark, hues: &ColorAssignment) -> String {
         (None, Some(errno)) => {
             errno_name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned)
         }
-        (None, None) => "no port that the kernel chose".to_owned(),
+        (None, None) => "no port chosen by the kernel".to_owned(),
     };
     let step = mark.before.zip(mark.step).map(|(before, step)| {
         let step = Unit::Step.label(f64::from(step));

@@ -114,10 +114,10 @@ pub(super) fn by_number(charts: &Charts, hues: &ColorAssignment) -> Option<Plot>
     };
     Some(Plot {
         id: "by-number",
-        title: "Ports in the order of their assignment",
+        title: "Ports in order of assignment",
         hint: html! {
-            "One rising line: one counter for everybody. Several lines: a counter for each \
-             destination. A cloud: chance. "
+            "One rising line: one global counter. Several lines: a counter per destination. A \
+             cloud: random ports. "
             (epochs(charts, "Dashed"))
         },
         reading: reading(charts, grid),
@@ -150,7 +150,7 @@ pub(super) fn last(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     Some(Plot {
         id: "last",
         title: "The last ports, one by one",
-        hint: html! { "The end of the recording magnified, each port with a tooltip of its own." },
+        hint: html! { "The end of the recording, magnified; each port has a tooltip." },
         reading: format!(
             "{} ports of the last {} assignments.",
             count(grid.total()),
@@ -188,7 +188,7 @@ pub(super) fn by_time(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
         id: "by-time",
         title: "Ports over time",
         hint: html! {
-            "The same by the clock: how fast ports are used up, and where there are pauses. "
+            "The same ports over time: how fast they are used up, and where there are pauses. "
             (epochs(charts, "Dashed"))
         },
         reading: reading(charts, grid),
@@ -221,15 +221,15 @@ pub(super) fn returns(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
         id: "returns",
         title: "Return map of each destination",
         hint: html! {
-            "Each port against the one before it to the same destination. Near the diagonal: a \
-             counter. A cloud: chance."
+            "Each port against the previous one to the same destination. Near the diagonal: a \
+             counter. A cloud: random ports."
         },
-        reading: format!("{} returns to a destination.", count(grid.total())),
-        x: (y, "port before, of the same destination"),
+        reading: format!("{} repeat assignments to a destination.", count(grid.total())),
+        x: (y, "previous port, same destination"),
         y: (y, "port"),
         drawing: scatter.draw(&html! { path.rule d=(format!("M0 {HEIGHT}L{WIDTH} 0")) {} }),
         shape: Shape::Square,
-        table: scatter.table("Ports before", "ports"),
+        table: scatter.table("Previous ports", "ports"),
     })
 }
 
@@ -240,8 +240,8 @@ pub(super) fn latency(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let ends = charts.latency_ends()?;
     let y = magnitudes(grid, Unit::Nanoseconds, 0.0)?;
     Some(searches(charts, hues, (grid, at), y).plot(
-        ("latency", "Time of the search", "time of the search"),
-        html! { "How long the kernel looked for each port. The scale is by ratio." },
+        ("latency", "Port search latency", "port search latency"),
+        html! { "Port search latency of each assignment (log scale)." },
         grid.total(),
         ends.map(|end| Unit::Nanoseconds.label(real(end))),
         "",
@@ -257,9 +257,8 @@ pub(super) fn tried(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     Some(searches(charts, hues, (grid, at), y).plot(
         ("tried", "Candidates tried", "candidates tried"),
         html! {
-            "How many ports each search looked at; 1 means that the first was free. From half of \
-             the range in use for one destination on, each connect walks through half of the range \
-             first. The scale is by ratio."
+            "How many ports each search tried; 1 means that the first was free. Once half of the \
+             range is in use for one destination, each connect first scans that half (log scale)."
         },
         grid.total(),
         ends.map(count),
@@ -357,7 +356,7 @@ fn behind(charts: &Charts, y: &Scale, rules: &[f64]) -> Markup {
 fn epochs(charts: &Charts, how: &str) -> Markup {
     html! {
         @match charts.epochs() {
-            None => "The kernel drew a new hash secret too often to draw a rule for each.",
+            None => "The kernel changed the hash secret too often to mark each change.",
             Some([]) => "",
             Some(_) => { (how) " rules: the kernel drew a new hash secret, as it does every ten \
                                 seconds." }

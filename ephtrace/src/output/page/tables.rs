@@ -55,7 +55,7 @@ pub(super) fn numbers(summary: &Summary) -> Markup {
             div { dt { "Destinations" } dd { (count(*destinations_known)) } }
             @if let Some(latency) = summary.latency {
                 div {
-                    dt { "Time to choose" }
+                    dt { "Port search latency" }
                     dd {
                         (ns(latency.p50_ns))
                         small { "p99 " (ns(latency.p99_ns)) ", max " (ns(latency.max_ns)) }
@@ -78,7 +78,7 @@ pub(super) fn verdict(summary: &Summary) -> Markup {
         @if let Some(fitted) = &summary.fitted_range { p.range { "Range: " (fitted.sentence) } }
         @if summary.verdict.n > 0 {
             details {
-                summary { "What else it could be" }
+                summary { "Alternatives" }
                 div.scroll { table {
                     thead { tr { th scope="col" { "Rule" } th scope="col" { "Probability" } } }
                     tbody {
@@ -186,7 +186,7 @@ pub(super) fn destinations(summary: &Summary) -> Markup {
                 }
             }
         } }
-        @if others > 0 { p { (count(others)) " assignments to others." } }
+        @if others > 0 { p { (count(others)) " assignments to other destinations." } }
     }
 }
 
@@ -277,10 +277,9 @@ pub(super) fn reuse(summary: &Summary) -> Markup {
     html! {
         p {
             @match reuse.assignments {
-                None => "No port came back to the same destination.",
+                None => "No 4-tuple was reused.",
                 Some(after) => {
-                    (count(reuse.reuses)) " times a port came back to the same destination, at the \
-                                           soonest after "
+                    (count(reuse.reuses)) " reuses of a 4-tuple, the soonest after "
                     (count(after.min)) " assignments (median " (count(after.median)) ")"
                     @if let Some(time) = reuse.time_ns {
                         " and after " (HumanDuration(time.min))
@@ -290,8 +289,8 @@ pub(super) fn reuse(summary: &Summary) -> Markup {
                 }
             }
             @if reuse.forgotten > 0 {
-                " " (count(reuse.forgotten)) " uses were forgotten for lack of room: as many such \
-                                              returns may be missing."
+                " " (count(reuse.forgotten)) " uses were evicted, so up to that many reuses may \
+                                              be missing."
             }
         }
     }
@@ -310,19 +309,19 @@ pub(super) fn origin_of(
             dt { "Recording" } dd { (escape_for_terminal(source)) ", " (format) }
             dt { "First assignment" } dd { (time(summary.first_ns)) }
             dt { "Last assignment" } dd { (time(summary.last_ns)) }
-            @if let Some(hook) = summary.hook { dt { "Seen by" } dd { (hook.name()) } }
+            @if let Some(hook) = summary.hook { dt { "Hook" } dd { (hook.name()) } }
             @if summary.explicit > 0 {
-                dt { "Ports named by the program" }
-                dd { (count(summary.explicit)) ", on which no verdict is given" }
+                dt { "Ports chosen by the program" }
+                dd { (count(summary.explicit)) ", which get no verdict" }
             }
             @for line in left_out.lines() { dt { "Packets" } dd { (line) } }
             @if summary.retried > 0 {
-                dt { "Rows left out" }
-                dd { (count(summary.retried)) ", as they repeat a connect from the same port" }
+                dt { "Rows not counted" }
+                dd { (count(summary.retried)) ", because they repeat a connect from the same port" }
             }
             @if summary.disordered > 0 {
                 dt { "Out of order" }
-                dd { (count(summary.disordered)) ", too late to be put in order" }
+                dd { (count(summary.disordered)) ", too late to be sorted" }
             }
             dt { "Lost" }
             dd {

@@ -99,18 +99,18 @@ fn begins_with_policy_verdict_and_findings() {
     insta::assert_snapshot!(part(&page, r#"<ul class="findings""#, "</ul>"), @r#"
     <ul class="findings">
     <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:443
-    <p>1 of 21 assignments failed for want of a port; the range has 28232 ports</p>
-    <p class="remedy">keep connections and use them again: a pool, HTTP keep-alive</p>
+    <p>1 of 21 assignments failed: no free port; the range has 28232 ports</p>
+    <p class="remedy">reuse connections: a connection pool, HTTP keep-alive</p>
     <p class="remedy">inside netns 7: sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</p>
-    <p class="remedy">so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</p>
-    <p class="remedy">more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports</p></li>
+    <p class="remedy">to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</p>
+    <p class="remedy">use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports</p></li>
     <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:444
-    <p>1 of 21 assignments failed for want of a port; the range has 28232 ports</p>
-    <p class="remedy">keep connections and use them again: a pool, HTTP keep-alive</p>
+    <p>1 of 21 assignments failed: no free port; the range has 28232 ports</p>
+    <p class="remedy">reuse connections: a connection pool, HTTP keep-alive</p>
     <p class="remedy">inside netns 7: sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</p>
-    <p class="remedy">so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</p>
-    <p class="remedy">more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports</p></li>
-    <li class="critical"><strong>critical</strong> 3 events are missing: all counts here are that much too low
+    <p class="remedy">to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=&quot;10240 65535&quot;; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: &quot;10240 65535&quot;}]}</p>
+    <p class="remedy">use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports</p></li>
+    <li class="critical"><strong>critical</strong> 3 events were lost: all counts here are too low by that number
     <p>3 ring_full</p></li></ul>
     "#);
     insta::assert_snapshot!(part(&page, r#"<dl class="numbers""#, "</dl>"), @r##"
@@ -124,7 +124,7 @@ fn begins_with_policy_verdict_and_findings() {
     <div>
     <dt>Destinations</dt><dd>2</dd></div>
     <div>
-    <dt>Time to choose</dt><dd>1.02 µs<small>p99 1.04 µs, max 1.04 µs</small></dd></div>
+    <dt>Port search latency</dt><dd>1.02 µs<small>p99 1.04 µs, max 1.04 µs</small></dd></div>
     <div>
     <dt>Lost</dt><dd>3</dd></div></dl>
     "##);
@@ -136,8 +136,8 @@ fn begins_with_policy_verdict_and_findings() {
 fn a_chart_of_few_events() {
     let page = page((0..3).map(connect));
     insta::assert_snapshot!(part(&page, r#"<figure class="wide" id="by-number""#, "</figure>"), @r#"
-    <figure class="wide" id="by-number" aria-labelledby="by-number-title"><figcaption><h3 id="by-number-title">Ports in the order of their assignment</h3>
-    <p>One rising line: one counter for everybody. Several lines: a counter for each destination. A cloud: chance. </p></figcaption>
+    <figure class="wide" id="by-number" aria-labelledby="by-number-title"><figcaption><h3 id="by-number-title">Ports in order of assignment</h3>
+    <p>One rising line: one global counter. Several lines: a counter per destination. A cloud: random ports. </p></figcaption>
     <div class="plot" data-x="1 4 linear" data-y="39989.94 40513.06 linear" data-x-unit="count" data-y-unit="port" data-x-name="number of the assignment" data-y-name="port">
     <div class="name up" aria-hidden="true">port</div>
     <div class="axis up" aria-hidden="true">
@@ -149,7 +149,7 @@ fn a_chart_of_few_events() {
     <span style="top:2.50%">40500</span></div>
     <div class="frame">
     <div class="area">
-    <svg role="img" viewBox="0 0 1000 500" preserveAspectRatio="none" aria-label="Ports in the order of their assignment: 3 ports, 3 different ones, from 40000 to 40502, of 2 destinations; each one drawn.">
+    <svg role="img" viewBox="0 0 1000 500" preserveAspectRatio="none" aria-label="Ports in order of assignment: 3 ports, 3 different ones, from 40000 to 40502, of 2 destinations; each one drawn.">
 
     <path class="lines" d="M0.0 0V500M333.3 0V500M666.7 0V500M1000.0 0V500M0 490.4H1000M0 394.8H1000M0 299.2H1000M0 203.6H1000M0 108.1H1000M0 12.5H1000"></path>
 
@@ -180,7 +180,7 @@ fn a_chart_of_few_events() {
 #[test]
 fn a_legend_that_switches_destinations() {
     insta::assert_snapshot!(part(&page((0..5).map(connect)), "<fieldset", "</fieldset>"), @r##"
-    <fieldset class="legend"><legend>Destinations, to be shown in the charts</legend>
+    <fieldset class="legend"><legend>Destinations shown in the charts</legend>
     <div>
     <label class="h0"><input type="checkbox" checked id="show0"><b>A</b>
     <span>10.0.1.1:443</span><small>3</small></label>
@@ -259,13 +259,13 @@ fn failures_over_time_by_error() {
 fn says_why_a_chart_is_missing() {
     let page = page([Assignment { latency_ns: None, tried: None, ..connect(0) }]);
     insta::assert_snapshot!(part(&page, r#"<p class="missing""#, "</section>"), @r##"
-    <p class="missing">There are no two ports, so there is no step.</p>
-    <p class="missing">No destination was returned to, so there is no return map.</p>
-    <p class="missing">The recording does not tell how long searches took.</p>
+    <p class="missing">There are fewer than two ports, so there are no steps.</p>
+    <p class="missing">There are no repeat assignments to a destination, so there is no return map.</p>
+    <p class="missing">The recording has no port search latency.</p>
     <p class="missing">The recording does not tell how many candidates were tried: the hook did not see it.</p>
     <p class="missing">No assignment failed.</p></section>
     "##);
-    assert!(self::page([]).contains("there are no ports to judge by"));
+    assert!(self::page([]).contains("there are no ports to judge"));
 }
 
 /// Few events are drawn one by one, more by how many there are in each cell: all of them.

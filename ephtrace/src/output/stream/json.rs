@@ -105,7 +105,7 @@ fn parts() -> Vec<Part> {
 pub(crate) struct Begin {
     /// Version of ephtrace.
     version: &'static str,
-    /// Whether the last line will be a summary (not with `-q`): a stream without it was cut.
+    /// Whether the last line will be a summary (not with `-q`): a stream without it is truncated.
     ends_with_summary: bool,
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
@@ -139,13 +139,13 @@ pub(crate) fn empty(column: &Column) -> serde_json::Value {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct LossLine {
-    /// When it was noticed, RFC 3339.
+    /// Time when it was noticed, RFC 3339.
     ts: String,
     /// Time when it was noticed, in nanoseconds since the Unix epoch.
     ts_ns: u64,
-    /// Where they were lost: a key of `losses`.
+    /// Stage that lost them: a key of `losses`.
     stage: &'static str,
-    /// Lost since the line before of this stage.
+    /// Lost since the previous line of this stage.
     lost: u64,
     /// Lost since the start.
     total: u64,

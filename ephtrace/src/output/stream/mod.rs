@@ -18,10 +18,10 @@ use super::{notices::Notices, paper::Paper, sink::Sink, view::View};
 /// How events are written; also the value of `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A table, for people
+    /// A table
     #[default]
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// Comma-separated values with a header
     Csv,

@@ -20,8 +20,8 @@ pub(super) fn write(out: &mut impl Write, overflow: Option<&Overflow>) -> io::Re
     let (assignments, failed) = (all.assignments, all.failed);
     writeln!(
         out,
-        "the ring buffer was full: {assignments} more assignments ({failed} failed) were \
-                   only counted:"
+        "the ring buffer was full: {assignments} more assignments ({failed} failed) were only \
+         counted:"
     )?;
     writeln!(out, "{:>9} {:>7}  ORIGIN  PROCESS and DESTINATION", "COUNT", "FAILED")?;
     for row in rows.iter().take(LISTED) {
@@ -31,10 +31,10 @@ pub(super) fn write(out: &mut impl Write, overflow: Option<&Overflow>) -> io::Re
     let rest = rows.iter().skip(LISTED).map(|row| row.numbers.assignments);
     let others = rest.sum::<u64>() + other.as_ref().map_or(0, |other| other.assignments);
     if others > 0 {
-        writeln!(out, "{others:>9} of others")?;
+        writeln!(out, "{others:>9} others")?;
     }
     losses_by_process(out, by_process)?;
-    writeln!(out, "a storm like this is for `ephtrace storm`")
+    writeln!(out, "for a storm like this, use `ephtrace storm`")
 }
 
 fn losses_by_process(out: &mut impl Write, losses: &LossesByProcess) -> io::Result<()> {
@@ -44,7 +44,7 @@ fn losses_by_process(out: &mut impl Write, losses: &LossesByProcess) -> io::Resu
         write!(out, "{lost:>9}  {}", escape_for_terminal(comm))?;
         match pid {
             Some(pid) => write!(out, " ({pid})")?,
-            None => write!(out, " (outside of this pid namespace)")?,
+            None => write!(out, " (outside this PID namespace)")?,
         }
         match container {
             Some(container) => writeln!(out, " in {container}")?,
@@ -82,13 +82,13 @@ mod tests {
         let overflow = Overflow::new(period, &rows, Some(&other), container);
         let mut out = Vec::new();
         write(&mut out, Some(&overflow)).unwrap();
-        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
         the ring buffer was full: 28008 more assignments (0 failed) were only counted:
             COUNT  FAILED  ORIGIN  PROCESS and DESTINATION
             21000       0  udp     flood\u{1b}[2J (6 processes)  ::
              7000       0  udp     flood\u{1b}[2J (7) in pod  ::
                 3       0  udp     curl (8)  ::
-                5 of others
+                5 others
              LOST  PROCESS
              7000  flood\u{1b}[2J (7) in pod
              6000  flood\u{1b}[2J (6)
@@ -96,7 +96,7 @@ mod tests {
              4000  flood\u{1b}[2J (4)
              3000  flood\u{1b}[2J (3)
              3008  others
-        a storm like this is for `ephtrace storm`
-        ");
+        for a storm like this, use `ephtrace storm`
+        "#);
     }
 }

@@ -91,12 +91,12 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
         write!(out, " (not seen: {unseen})")?;
     }
     if summary.explicit > 0 {
-        write!(out, ", {} ports named by the program", summary.explicit)?;
+        write!(out, ", {} ports chosen by the program", summary.explicit)?;
     }
     writeln!(out)?;
     if summary.retried > 0 {
         let n = summary.retried;
-        writeln!(out, "{n} rows that repeat a connect from the same port were left out")?;
+        writeln!(out, "{n} rows that repeat a connect from the same port are not counted")?;
     }
     if let Some(latency) = summary.latency {
         let (p50, p99, max) = (
@@ -104,7 +104,7 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
             HumanDuration(latency.p99_ns),
             HumanDuration(latency.max_ns),
         );
-        writeln!(out, "time to choose: p50 {p50}, p99 {p99}, max {max}")?;
+        writeln!(out, "port search latency: p50 {p50}, p99 {p99}, max {max}")?;
     }
     Ok(())
 }
@@ -125,7 +125,7 @@ pub(crate) fn whole(summary: &Summary) -> String {
     let Verdict { pattern, pattern_confidence, .. } = summary.verdict;
     if summary.origins.len() > 1 && pattern == Pattern::Mixed {
         let likely = percent(pattern_confidence);
-        return format!("each way to get a port has a rule of its own ({pattern}, {likely})");
+        return format!("each origin follows its own rule ({pattern}, {likely})");
     }
     if summary.hosts.known > 1 && pattern == Pattern::Undetermined {
         return over_hosts(summary.verdict.predictable).to_owned();
@@ -137,10 +137,10 @@ pub(crate) fn whole(summary: &Summary) -> String {
 fn over_hosts(predictable: Predictable) -> &'static str {
     match predictable {
         Predictable::Yes => {
-            "predictable, but not by one pattern on all hosts; each is judged by itself"
+            "predictable, but no single pattern fits all hosts; each has its own verdict"
         }
         Predictable::No | Predictable::Unknown => {
-            "undetermined over all hosts; each is judged by itself"
+            "undetermined over all hosts; each has its own verdict"
         }
     }
 }
@@ -157,15 +157,17 @@ pub(crate) fn host_word(verdict: &Verdict) -> &'static str {
 pub(crate) fn sentence(verdict: &Verdict) -> String {
     let likely = percent(verdict.pattern_confidence);
     let pattern = match verdict.pattern {
-        Pattern::Sequential => "ports come in sequence, each after the last one given to anybody",
-        Pattern::PerDestination => "ports follow the last one given to the same destination",
-        Pattern::Random => "ports come at random",
-        Pattern::Mixed => "ports come by two rules in one stream",
-        Pattern::Fixed => "ports are fixed, none of them is ephemeral",
+        Pattern::Sequential => "each port follows the last one assigned to any destination",
+        Pattern::PerDestination => {
+            "each port follows the last one assigned to the same destination"
+        }
+        Pattern::Random => "ports are random",
+        Pattern::Mixed => "ports follow two rules in one stream",
+        Pattern::Fixed => "ports are fixed, not ephemeral",
         Pattern::Undetermined => return undetermined(verdict),
     };
     let rule = match verdict.algorithm {
-        Algorithm::Undetermined => "by which rule is undetermined".to_owned(),
+        Algorithm::Undetermined => "the rule is undetermined".to_owned(),
         algorithm => {
             let likely = percent(verdict.algorithm_confidence);
             format!("{} ({algorithm}, {likely})", algorithm.in_words())
@@ -180,7 +182,7 @@ fn undetermined(verdict: &Verdict) -> String {
             let likely = percent(best.probability);
             format!("undetermined (best guess {}, {likely})", best.name)
         }
-        _ => "undetermined, for there are no ports to judge by".to_owned(),
+        _ => "undetermined: there are no ports to judge".to_owned(),
     }
 }
 
@@ -241,11 +243,11 @@ fn destinations(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Re
     let listed: u64 = all.iter().take(BUSIEST).map(|one| one.assignments).sum();
     let others = summary.assignments.saturating_sub(listed);
     if others > 0 {
-        writeln!(out, "{others:>9} to others")?;
+        writeln!(out, "{others:>9} to other destinations")?;
     }
     if summary.destinations_evicted > 0 {
         let evicted = summary.destinations_evicted;
-        writeln!(out, "{evicted} quieter destinations were left out for lack of room")?;
+        writeln!(out, "state for {evicted} quieter destinations was evicted")?;
     }
     Ok(())
 }
@@ -306,11 +308,13 @@ fn processes(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
 fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
     writeln!(out)?;
     let Some(assignments) = reuse.assignments else {
-        return writeln!(out, "reuse: no port came back to the same destination");
+        return writeln!(out, "reuse: no 4-tuple was reused");
     };
     let (min, median) = (assignments.min, assignments.median);
-    write!(out, "reuse: {} times a port came back to the same destination, ", reuse.reuses)?;
-    write!(out, "at the soonest after {min} assignments (median {median})")?;
+    let times =
+        if reuse.reuses == 1 { "once".to_owned() } else { format!("{} times", reuse.reuses) };
+    write!(out, "reuse: 4-tuples were reused {times}, ")?;
+    write!(out, "soonest after {min} assignments (median {median})")?;
     if let Some(time) = reuse.time_ns {
         write!(
             out,
@@ -328,7 +332,7 @@ fn reuse(out: &mut impl Write, reuse: &Reuse) -> io::Result<()> {
 
 fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     if let Some(hook) = summary.hook {
-        write!(out, "seen by {}", hook.name())?;
+        write!(out, "hook {}", hook.name())?;
         if let Some(kernel) = summary.kernel {
             write!(out, ": {} searches, {} filtered", kernel.seen, kernel.filtered)?;
             write!(out, ", {} connects of bound sockets", kernel.already_bound)?;
@@ -336,18 +340,14 @@ fn cost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         writeln!(out)?;
     }
     if let Some(kernel_cost) = summary.kernel_cost.filter(|cost| cost.searches > 0) {
-        writeln!(
-            out,
-            "cost in the kernel: {} a search",
-            HumanDuration(kernel_cost.ns_per_search())
-        )?;
+        writeln!(out, "kernel cost: {} per search", HumanDuration(kernel_cost.ns_per_search()))?;
     }
     if let Some(kernel) = summary.kernel.filter(|kernel| kernel.map_bytes > 0) {
         writeln!(out, "kernel memory: {}", HumanBytes(kernel.map_bytes))?;
     }
     if let Some(cpu) = summary.cpu {
         let total = HumanDuration(cpu.user_ns + cpu.system_ns);
-        writeln!(out, "cost of ephtrace: {total} of processor time")?;
+        writeln!(out, "ephtrace's own cost: {total} of CPU time")?;
     }
     Ok(())
 }
@@ -356,10 +356,7 @@ fn lost(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let losses = &summary.losses;
     if summary.lanes_evicted > 0 {
         let lanes = summary.lanes_evicted;
-        writeln!(
-            out,
-            "{lanes} lanes were forgotten for lack of room: so many steps may be missing"
-        )?;
+        writeln!(out, "state for {lanes} flows was evicted: up to that many steps may be missing")?;
     }
     write!(out, "lost {} events", losses.total())?;
     let stages = losses.stages().into_iter().filter(|(_, n)| *n > 0);

@@ -24,7 +24,7 @@ use crate::{
 /// Least number of searches for a quantile: with fewer, a single one decides.
 const MIN_SEARCHES: u64 = 100;
 
-/// How it is.
+/// Its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -99,7 +99,7 @@ pub struct Limits {
 pub struct CheckInput {
     /// Destinations with ports in use, each judged by itself.
     pub destinations: Vec<DestinationFacts>,
-    /// What programs find that ask for a port without naming a destination.
+    /// What programs find that ask for a port without a destination.
     pub asked: Vec<AskedFacts>,
     /// Counts, all together; `None` if nothing was counted.
     pub counted: Option<Numbers>,
@@ -107,7 +107,7 @@ pub struct CheckInput {
     pub rows: Vec<Row>,
     /// Events that were lost and are not in `counted`.
     pub lost: u64,
-    /// What is wrong.
+    /// Problems that were found.
     pub findings: Vec<Finding>,
     /// Parts that this kernel, this hook or these rights hide.
     pub unseen: Vec<String>,
@@ -117,14 +117,14 @@ pub struct CheckInput {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckReport {
-    /// How it is.
+    /// Its state.
     #[serde(rename = "status")]
     pub state: CheckStatus,
     /// The exit code: 0 ok, 1 warning, 2 critical, 3 unknown.
     pub exit_code: u8,
     /// The line for monitoring, performance data behind `|`.
     pub line: String,
-    /// What is wrong, why, and what to do, worst first.
+    /// Problems with evidence and remedies, worst first.
     pub findings: Vec<Finding>,
 }
 
@@ -230,7 +230,7 @@ fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
 }
 
 fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
-    let Some(one) = worst else { return "no TCP connection has a port of the range".to_owned() };
+    let Some(one) = worst else { return "no TCP connection uses a port of the range".to_owned() };
     let (in_use, usable) = (one.in_use.unwrap_or(0), one.usable.unwrap_or(0));
     let mut about = vec![format!("{in_use} of {usable}")];
     let bound = one.left.map_or(0, |left| usable.saturating_sub(left + in_use));
@@ -238,29 +238,29 @@ fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
         about.push(format!("{bound} more bound"));
     }
     if let Some(reusable) = one.reusable.filter(|&reusable| reusable > 0) {
-        about.push(format!("{reusable} in TIME_WAIT that connect may take over"));
+        about.push(format!("{reusable} in TIME_WAIT that connect can take over"));
     }
     if let Some((unsure, left)) = one.unsure.zip(one.left).filter(|(unsure, _)| *unsure > 0) {
         about.push(format!("{} to {left} left", left - unsure));
     }
     about.extend(one.held_by.clone());
-    format!("{used:.0} % of the ports in use for {one} ({})", about.join(", "))
+    format!("{used:.0} % of ports in use for {one} ({})", about.join(", "))
 }
 
 fn asked_text(what: &str, worst: &AskedFacts, state: CheckStatus) -> String {
     let AskedFacts { in_use, usable, saddr, error, .. } = worst;
-    let mut text = format!("{what}: {in_use} of {usable} ports taken on {saddr}");
+    let mut text = format!("{what}: {in_use} of {usable} ports in use on {saddr}");
     if state > CheckStatus::Ok {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
     }
     if worst.time_wait_reusable > 0 && state > CheckStatus::Ok {
         let count = worst.time_wait_reusable;
-        let _ = write!(text, ", {count} by TIME_WAITs for up to a minute");
+        let _ = write!(text, ", {count} of them in TIME_WAIT for up to a minute");
     }
     if in_use >= usable {
         let _ = write!(text, ", the next one fails with {error}");
         if worst.may_share {
-            text += " unless it may share a port by SO_REUSEADDR";
+            text += " unless it can share a port through SO_REUSEADDR";
         }
     }
     text
@@ -319,7 +319,7 @@ fn p99_ns(all: &Numbers, rows: &[Row]) -> Option<u64> {
 fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> String {
     let Numbers { assignments, failed, errors, .. } = counted;
     if *assignments == 0 {
-        return "nothing was assigned meanwhile".to_owned();
+        return "no assignments meanwhile".to_owned();
     }
     let errors: Vec<_> =
         errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
@@ -328,7 +328,8 @@ fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> 
     let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));
     let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| HumanDuration(ns).to_string());
     format!(
-        "{failed} of {assignments} assignments failed{errors}{worst}, search p99 {p99} (wall time)"
+        "{failed} of {assignments} assignments failed{errors}{worst}, port search latency p99 \
+         {p99} (wall time)"
     )
 }
 

@@ -34,9 +34,9 @@ pub(crate) fn write(out: &mut impl Write, both: &Comparison, paper: Paper) -> io
     let gone = both.findings_gone.iter().cloned();
     let gone: Vec<Finding> =
         gone.map(|finding| Finding { remedies: Vec::new(), ..finding }).collect();
-    findings(out, "findings that are gone", &gone, paper)?;
+    findings(out, "resolved findings", &gone, paper)?;
     findings(out, "new findings", &both.findings_new, paper)?;
-    findings(out, "findings that are left", &both.findings_left, paper)
+    findings(out, "remaining findings", &both.findings_left, paper)
 }
 
 fn numbers(out: &mut impl Write, both: &Comparison, paper: Paper) -> io::Result<()> {
@@ -48,16 +48,16 @@ fn numbers(out: &mut impl Write, both: &Comparison, paper: Paper) -> io::Result<
         table.row([name.to_owned(), before, after]);
     };
     row("recording", &|side| escape_for_terminal(&side.recording));
-    row("length", &|side| HumanDuration(side.duration_ns).to_string());
+    row("duration", &|side| HumanDuration(side.duration_ns).to_string());
     row("assignments", &|side| side.assignments.to_string());
-    row("a second", &|side| format!("{:.1}", side.per_second));
+    row("per second", &|side| format!("{:.1}", side.per_second));
     row("failed", &|side| match side.failure_share {
         Some(share) => format!("{} ({})", side.failures, percent(share)),
         None => UNKNOWN.to_owned(),
     });
-    row("search p50", &|side| latency(side, |latency| latency.p50_ns));
-    row("search p99", &|side| latency(side, |latency| latency.p99_ns));
-    row("search max", &|side| latency(side, |latency| latency.max_ns));
+    row("port search latency p50", &|side| latency(side, |latency| latency.p50_ns));
+    row("port search latency p99", &|side| latency(side, |latency| latency.p99_ns));
+    row("port search latency max", &|side| latency(side, |latency| latency.max_ns));
     row("pattern", &|side| word(&side.verdict).to_owned());
     row("predictable", &|side| {
         let verdict = &side.verdict;

@@ -33,11 +33,11 @@ pub(crate) struct Explained<'a> {
     /// The answer.
     #[serde(flatten)]
     pub(crate) answer: &'a Answer,
-    /// What is in use for the destination in question; null if nothing is, or if none was asked
-    /// about.
+    /// Ports in use for the destination in question; null if there are none, or if no destination
+    /// was asked about.
     #[serde(rename = "destination")]
     pub(crate) in_use: Option<&'a DestinationUse>,
-    /// What is wrong, why, and what to do, worst first.
+    /// Problems with evidence and remedies, worst first.
     pub(crate) findings: &'a [Finding],
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn write(
         write!(out, "{:<17} {}: {because}", way.label(), verdict.as_str())?;
         match candidates {
             Some(1) | None => writeln!(out)?,
-            Some(n) => writeln!(out, "; a search looks at some {n} ports")?,
+            Some(n) => writeln!(out, "; a search tries about {n} ports")?,
         }
     }
     if !answer.sockets.is_empty() {
@@ -92,8 +92,8 @@ fn headline(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     let Answer { question, verdict, attempts, elsewhere, .. } = answer;
     if !elsewhere.is_empty() {
         return match verdict {
-            Verdict::NotFree => writeln!(out, "{question}: ports run short here, now"),
-            _ => writeln!(out, "{question}: no shortage of ports that explains it is seen now"),
+            Verdict::NotFree => writeln!(out, "{question}: there is a port shortage here now"),
+            _ => writeln!(out, "{question}: no port shortage is seen now that would explain it"),
         };
     }
     let worst = attempts.iter().find(|attempt| attempt.verdict == *verdict);
@@ -113,7 +113,7 @@ fn owned(socket: &Holding) -> String {
     match (&socket.owner, socket.is_open) {
         (Some(owner), true) => format!("{state} by {}", who(owner)),
         (Some(owner), false) => format!("{state}, left by {}", who(owner)),
-        (None, _) => format!("{state}, whose is not known"),
+        (None, _) => format!("{state}, owner unknown"),
     }
 }
 
@@ -140,24 +140,24 @@ fn holding(out: &mut impl Write, socket: &Holding) -> io::Result<()> {
 
 fn notes(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     if let Some(below) = answer.privileged_below {
-        writeln!(out, "\nA port below {below} takes root or CAP_NET_BIND_SERVICE to bind.")?;
+        writeln!(out, "\nBinding to a port below {below} needs root or CAP_NET_BIND_SERVICE.")?;
     }
     if answer.is_ephemeral == Some(true) {
         writeln!(
             out,
-            "\nThe port is an ephemeral one: a connect can take it while nobody has it. \
-             ip_local_reserved_ports keeps it."
+            "\nThe port is ephemeral: while it is free, a connect can take it. Reserve it in \
+             ip_local_reserved_ports."
         )?;
     }
     if answer.may_self_connect == Some(true) {
         writeln!(
             out,
-            "\nNobody listens there, and the port is an ephemeral one: a connect that is given \
-             that very port reaches itself (self-connect)."
+            "\nNothing listens there, and the port is ephemeral: a connect that is assigned this \
+             same port reaches itself (self-connect)."
         )?;
     }
     if !answer.elsewhere.is_empty() {
-        writeln!(out, "\nwhat else ends with {}, and is not to be seen here:", answer.question)?;
+        writeln!(out, "\nother causes of {} that can't be seen here:", answer.question)?;
     }
     for cause in &answer.elsewhere {
         writeln!(out, "  {cause}")?;

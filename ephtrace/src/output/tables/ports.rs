@@ -48,7 +48,7 @@ pub(crate) fn write(
     for one in &inventory.unreadable {
         let name = one.name.as_deref().map(|name| format!(" ({})", escape_for_terminal(name)));
         let (netns, name) = (one.netns, name.unwrap_or_default());
-        writeln!(out, "netns {netns}{name} is not readable: {}", one.reason)?;
+        writeln!(out, "can't read netns {netns}{name}: {}", one.reason)?;
     }
     notes(out, &inventory)
 }
@@ -62,7 +62,7 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
         }
     }
     let Some((namespace, fullest)) = inventory.fullest() else {
-        return writeln!(out, "no TCP connection has a port of the range");
+        return writeln!(out, "no TCP connection uses a port of the range");
     };
     let (share, in_use, usable) =
         (percent(fullest.share), fullest.in_use, namespace.settings.usable);
@@ -76,21 +76,29 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     match (mark, first_left, time_wait_reusable_now.unwrap_or(0)) {
         (Mark::Full, ..) if reusable > 0 => write!(
             out,
-            "; FULL: a connect fails, unless it may take over one of {reusable} TIME_WAITs"
+            "; FULL: a connect fails unless it can take over one of {reusable} TIME_WAIT sockets"
         )?,
         (Mark::Full, ..) => write!(out, "; FULL: each connect fails with EADDRNOTAVAIL")?,
         (Mark::Half, 0, 0) => {
             let tried = namespace.settings.half_mark;
-            write!(out, "; past the HALF mark: each connect first tries {tried} ports in vain")?;
+            write!(
+                out,
+                "; past the HALF mark: preferred-parity ports exhausted, so every connect scans \
+                 {tried} used ports first"
+            )?;
         }
         (Mark::Half, left, now) => {
             let left = left + now;
-            write!(out, "; past the HALF mark, with {left} ports left that connect tries first")?;
+            write!(
+                out,
+                "; past the HALF mark, with {left} free ports of the parity that connect tries \
+                 first"
+            )?;
         }
         (Mark::None, ..) => {}
     }
     if reusable > 0 && *mark != Mark::Full {
-        write!(out, "; connect may take over {reusable} of them, in TIME_WAIT")?;
+        write!(out, "; connect can take over {reusable} of them in TIME_WAIT")?;
     }
     writeln!(out, "; {}", held_by(fullest))
 }
@@ -124,7 +132,7 @@ fn scarce_line(
         write!(out, "; FULL: the next one fails with {}", ask.error())?;
     }
     if asked.may_share {
-        write!(out, "; with SO_REUSEADDR it may share a port")?;
+        write!(out, "; with SO_REUSEADDR it can share a port")?;
     }
     let named: Vec<String> = asked.holders.iter().take(NAMED_HOLDERS).map(holder_ports).collect();
     if named.is_empty() { writeln!(out) } else { writeln!(out, "; held by {}", named.join(", ")) }
@@ -144,10 +152,10 @@ pub(super) fn held_by(destination: &DestinationUse) -> String {
         parts.push(format!("held by {}", named.join(", ")));
     }
     if *unknown_open > 0 {
-        parts.push(format!("{unknown_open} held by processes that are not seen"));
+        parts.push(format!("{unknown_open} held by unseen processes"));
     }
     if *unknown_closed > 0 {
-        parts.push(format!("{unknown_closed} closed since"));
+        parts.push(format!("{unknown_closed} closed, owner gone"));
     }
     parts.join("; ")
 }
@@ -157,7 +165,7 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         namespace.settings;
     line(out, "netns", &place(namespace))?;
     let parity = if namespace.settings.ends_of_equal_parity {
-        "; its ends are of equal parity, so connect may miss a port"
+        "; its ends have the same parity, so connect may skip a port"
     } else {
         ""
     };
@@ -167,9 +175,11 @@ fn settings(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         None => "none in the range".to_owned(),
         Some(PortRange { low: port, .. }) if reserved == 1 => format!("1 in the range: {port}"),
         Some(PortRange { low, high }) if low == high => {
-            format!("{reserved} in the range, no two in a row")
+            format!("{reserved} in the range, none adjacent")
         }
-        Some(PortRange { low, high }) => format!("{reserved} in the range, {low}-{high} in a row"),
+        Some(PortRange { low, high }) => {
+            format!("{reserved} in the range, longest block {low}-{high}")
+        }
     };
     line(out, "reserved", &reserved)?;
     line(out, "reuse", reuse(&namespace.settings))?;
@@ -200,14 +210,14 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
         &namespace.bound;
     let only = match bound_only {
         Some(n) => n.to_string(),
-        None => "unknown (sock_diag of Linux 6.8 lists them)".to_owned(),
+        None => "unknown (sock_diag lists them from Linux 6.8 on)".to_owned(),
     };
     let connected = match connected {
         None | Some(0) => String::new(),
-        Some(n) => format!("; {n} more seen to be bound, then connected"),
+        Some(n) => format!("; {n} more bound, then connected"),
     };
     let text = format!(
-        "{ports} ports, taken for every destination: {listening} listening \
+        "{ports} ports, unavailable for every destination: {listening} listening \
          ({listening_unreserved} not reserved), only bound {only}{connected}"
     );
     line(out, "bound", &text)?;
@@ -225,13 +235,13 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     }
     let tcp = namespace.tcp;
     if tcp.left_out > 0 {
-        line(out, "left out", &format!("{} sockets, for lack of room", tcp.left_out))?;
+        line(out, "left out", &format!("{} sockets, to bound memory", tcp.left_out))?;
     }
     if tcp.interrupted {
         line(
             out,
             "incomplete",
-            "the list changed while the kernel wrote it: sockets may be missing",
+            "the socket list changed while it was read: sockets may be missing",
         )?;
     }
     Ok(())
@@ -286,37 +296,34 @@ fn notes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     let Inventory { hidden_processes, hidden_holders, openers_forgotten, .. } = inventory;
     let mut note = |text: String| writeln!(out, "\n{text}");
     if let Some(reason) = &inventory.processes_hidden_by {
-        note(format!("Who holds a port may be unknown: {reason}."))?;
+        note(format!("Some port holders may be unknown: {reason}."))?;
     }
     if let Some(hidden) = hidden_processes.filter(|hidden| *hidden > 0) {
-        note(format!(
-            "The namespaces of {hidden} processes may not be looked at; most need root."
-        ))?;
+        note(format!("The namespaces of {hidden} processes are not readable; most need root."))?;
     }
     if let Some(hidden) = hidden_holders.filter(|hidden| *hidden > 0) {
         note(format!(
-            "The open files of {hidden} processes may not be looked at, so holders may be missing; \
+            "The open files of {hidden} processes are not readable, so holders may be missing; \
              most need root."
         ))?;
     }
     if *openers_forgotten > 0 {
-        note(format!(
-            "{openers_forgotten} connections of the recording were forgotten for lack of room."
-        ))?;
+        note(format!("State for {openers_forgotten} connections of the recording was evicted."))?;
     }
     let shown = inventory.namespaces.iter().flat_map(|one| &one.destinations);
     if shown.clone().any(|one| one.left_least < one.left) {
         note(
-            "LEFT is a range where connected sockets may have been bound first, which takes a port \
-             for every destination: the kernel does not list that; a recording tells: --from FILE."
+            "LEFT is a range because connected sockets may have been bound first, which uses up \
+             their port for every destination. The kernel does not list this; a recording does: \
+             --from FILE."
                 .to_owned(),
         )?;
     }
     let closed: u64 = shown.map(|one| u64::from(one.unknown_closed)).sum();
     if closed > 0 && !inventory.openers_known {
         note(format!(
-            "Nobody has {closed} of the ports listed open any more (TIME_WAIT); a recording tells \
-             who opened them: --from FILE."
+            "No process holds {closed} of the listed ports any more (they are in TIME_WAIT or \
+             FIN_WAIT); a recording tells who opened them: --from FILE."
         ))?;
     }
     Ok(())

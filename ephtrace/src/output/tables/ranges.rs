@@ -18,7 +18,7 @@ pub struct Ranges {
     #[serde(flatten, serialize_with = "serialize_known_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<Option<u16>>"))]
     pub own: Option<PortRange>,
-    /// Systems that have it by default; empty where none has, or it is not known.
+    /// Systems that have it by default; empty if none has, or if it is unknown.
     pub systems: Vec<&'static str>,
     /// Default ranges of systems.
     pub defaults: &'static [System],
@@ -40,8 +40,10 @@ impl Ranges {
     /// Writes text for people: the range here, then a paragraph for each system.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         match (self.own, self.systems.as_slice()) {
-            (None, _) => writeln!(out, "here: not known, as /proc/sys/net can't be read")?,
-            (Some(own), []) => writeln!(out, "here: {own}, set by somebody: no system's default")?,
+            (None, _) => writeln!(out, "here: unknown, because /proc/sys/net can't be read")?,
+            (Some(own), []) => {
+                writeln!(out, "here: {own}, which is not the default of any known system")?
+            }
             (Some(own), several) => {
                 writeln!(out, "here: {own}, the default of {}", several.join("; of "))?;
             }
@@ -104,7 +106,7 @@ mod tests {
         let default = text(Some(PortRange::new(32768, 60999)));
         assert!(default.contains("the default of Linux 5.18 or later; of"), "{default}");
         let set = text(Some(PortRange::new(40_000, 50_000)));
-        assert_eq!(set, "here: 40000-50000, set by somebody: no system's default");
-        assert!(text(None).starts_with("here: not known"));
+        assert_eq!(set, "here: 40000-50000, which is not the default of any known system");
+        assert!(text(None).starts_with("here: unknown"));
     }
 }

@@ -43,16 +43,16 @@ pub struct IntervalReport<'a> {
     pub kind: &'static str,
     /// End of the look, RFC 3339.
     pub ts: String,
-    /// How assignments are seen.
+    /// Hook that sees the assignments.
     pub hook: &'static str,
-    /// Attempts that fail without this hook seeing it; null if it sees them all.
+    /// Failing attempts that this hook does not see, in words; null if it sees all of them.
     pub unseen_failures: Option<String>,
     /// The counts.
     #[serde(flatten)]
     pub interval: &'a Interval,
-    /// What is wrong.
+    /// Problems that were found.
     pub findings: &'a [Finding],
-    /// Assignments that are not in the numbers, by the stage that lost them, since the start.
+    /// Assignments missing from the numbers, by the stage that lost them, since the start.
     #[serde(serialize_with = "serialize_losses")]
     pub losses: Losses,
 }
@@ -90,7 +90,7 @@ impl<'a> IntervalReport<'a> {
         let count = if self.is_whole() { Count::Sum } else { Count::PerSecond };
         let head = match count {
             Count::PerSecond => clock(*end_ns),
-            Count::Sum => format!("all of {}", HumanDuration(*duration_ns)),
+            Count::Sum => format!("total, {}", HumanDuration(*duration_ns)),
         };
         headline(out, &head, all, count, (self.unseen_failures.as_deref(), paper))?;
         if rows.is_empty() && other.is_none() {
@@ -102,7 +102,7 @@ impl<'a> IntervalReport<'a> {
             table.row(cells(&row.numbers, count, (row.capacity, place(row))));
         }
         if let Some(other) = other {
-            let place = "others, for which the kernel's map had no room".to_owned();
+            let place = "others (the kernel's map was full)".to_owned();
             table.row(cells(other, count, (None, place)));
         }
         table.write(out, paper)?;
@@ -156,12 +156,15 @@ fn headline(
         let _ = write!(line, " (not seen: {unseen})");
     }
     if let Some(Latency { p50_ns, p99_ns, max_ns }) = all.latency {
-        let _ =
-            write!(line, ", searching at most {:.1} % of a CPU", all.search_cpus_at_most * 100.0);
+        let _ = write!(
+            line,
+            ", port searches use at most {:.1} % of a CPU",
+            all.search_cpus_at_most * 100.0
+        );
         let (p50, p99, max) = (HumanDuration(p50_ns), HumanDuration(p99_ns), HumanDuration(max_ns));
-        let _ = write!(line, ", wall time p50 {p50} p99 {p99} max {max}");
+        let _ = write!(line, ", port search latency (wall time) p50 {p50} p99 {p99} max {max}");
     } else if all.assignments > 0 {
-        let _ = write!(line, ", latency unknown");
+        let _ = write!(line, ", port search latency unknown");
     }
     writeln!(out, "{line}")
 }

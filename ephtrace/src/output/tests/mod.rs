@@ -294,18 +294,18 @@ fn the_summary_in_words() {
     sink.summary(START, &a_summary()).unwrap();
     insta::assert_snapshot!(said.text(), @r#"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
-    time to choose: p50 1.8 us, p99 1.2 ms, max 1.2 ms
+    port search latency: p50 1.8 us, p99 1.2 ms, max 1.2 ms
     critical: a"b\n<script>,\u{1b}[ (4242) finds no free port (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
-      evidence: 1 of 3 assignments failed for want of a port; the range has 28232 ports
-      remedy:   keep connections and use them again: a pool, HTTP keep-alive
+      evidence: 1 of 3 assignments failed: no free port; the range has 28232 ports
+      remedy:   reuse connections: a connection pool, HTTP keep-alive
       remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      remedy:   so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
-      remedy:   more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    critical: 3 events are missing: all counts here are that much too low [losses]
+      remedy:   to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      remedy:   use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
+    critical: 3 events were lost: all counts here are too low by that number [losses]
       evidence: 3 ring_full
-    verdict: undetermined over all hosts; each is judged by itself
+    verdict: undetermined over all hosts; each has its own verdict
       2 hosts, 0 judged
-    range: not known, because of 1 different ports only 1 were drawn anew, and 150 would have to be; the others follow one before, and no counter was seen to come round
+    range: unknown, because only 1 of 1 different ports were drawn independently, and 150 are needed; the others follow an earlier port, and no counter was seen to wrap around
 
     by origin:
         COUNT  VERDICT         ORIGIN
@@ -328,11 +328,11 @@ fn the_summary_in_words() {
             3       1  undetermined       4242 nginx
             1       1  undetermined       4242 a"b\n<script>,\u{1b}[
 
-    reuse: no port came back to the same destination
-    seen by fentry: 12 searches, 4 filtered, 0 connects of bound sockets
-    cost in the kernel: 410 ns a search
+    reuse: no 4-tuple was reused
+    hook fentry: 12 searches, 4 filtered, 0 connects of bound sockets
+    kernel cost: 410 ns per search
     kernel memory: 13.9 MiB
-    cost of ephtrace: 3.5 ms of processor time
+    ephtrace's own cost: 3.5 ms of CPU time
     lost 3 events: 3 ring_full
     "#);
 }
@@ -348,12 +348,13 @@ fn quiet_says_only_what_was_lost() {
             sink.losses(START, &losses).unwrap();
         }
         sink.summary(START, &a_summary()).unwrap();
+        let more = "; they are only counted in the summary, by process and destination";
         assert_eq!(
             said.text(),
-            "ephtrace: lost 5 events (ring_full, 5 so far): only counted, by process and \
-             destination, in the summary\n\
-             ephtrace: lost 2 events (ring_full, 7 so far): only counted, by process and \
-             destination, in the summary\n"
+            format!(
+                "ephtrace: lost 5 events (ring_full, 5 so far){more}\n\
+                 ephtrace: lost 2 events (ring_full, 7 so far){more}\n"
+            )
         );
     }
 }

@@ -41,13 +41,13 @@ fn ipv6_and_sentences_at_80_columns() {
     insta::assert_snapshot!(on(80, false, view, &[success(), ipv6()]), @"
     TIME(s)     PID     COMM             SPORT DADDR           DPORT  LAT(us) RET
     1.000200    4242    nginx            40002 192.168.100.200 443        1.8 0
-        40002: +8 from the port before to this destination; the search began at
+        40002: +8 from the previous port to this destination; the search began at
             40002 and took it at once (range 32768-60999)
     TIME(s)     COMM             SPORT DADDR                                   DPORT
         RET
     1.000200    nginx            40002 2001:db8:1234:5678:9abc:def0:1234:5678  443
         0
-        40002: +8 from the port before to this destination; the search began at
+        40002: +8 from the previous port to this destination; the search began at
             40002 and took it at once (range 32768-60999)
     ");
 }

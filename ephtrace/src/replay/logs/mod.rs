@@ -50,9 +50,9 @@ impl Log {
     fn name(&self) -> &'static str {
         match self {
             Self::Table(table) => table.name(),
-            Self::Tcpdump => "text of tcpdump",
-            Self::Conntrack => "events of conntrack",
-            Self::ConntrackList => "a list of connections by conntrack",
+            Self::Tcpdump => "tcpdump text",
+            Self::Conntrack => "conntrack events",
+            Self::ConntrackList => "a conntrack list",
         }
     }
 }
@@ -93,7 +93,7 @@ impl<R: BufRead> Reader<R> {
             return format!("it is {name} with {}", packets.in_words());
         }
         format!(
-            "it is {name}, and none of its lines tells of a connection's beginning (lines: {rows})"
+            "it is {name}, and none of its lines shows the start of a connection (lines: {rows})"
         )
     }
 
@@ -115,19 +115,22 @@ impl<R: BufRead> Reader<R> {
     pub fn note(&self) -> String {
         if self.is_unordered() {
             return format!(
-                "read as {}: whether the kernel chose a port, when, and in which order is not in \
-                 it; `conntrack -E -e NEW -o timestamp` tells the order",
+                "read as {}: it does not tell whether the kernel chose a port, when, and in which \
+                 order; `conntrack -E -e NEW -o timestamp` shows the order",
                 self.log.name()
             );
         }
-        let times = if self.clock.has_times() { "" } else { ", and when ports were given" };
-        format!("read as {}: whether the kernel chose a port{times} is not in it", self.log.name())
+        let times = if self.clock.has_times() { "" } else { " or when" };
+        format!(
+            "read as {}: it does not tell whether the kernel chose a port{times}",
+            self.log.name()
+        )
     }
 
     fn item(&mut self) -> Option<Item> {
         let Self { lines, log, clock, .. } = self;
         let said = match std::str::from_utf8(lines.line()) {
-            Err(error) => Err(format!("no UTF-8, column {}", error.valid_up_to() + 1)),
+            Err(error) => Err(format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1)),
             Ok(line) => {
                 let line = line.trim_end_matches(['\n', '\r']);
                 match log {

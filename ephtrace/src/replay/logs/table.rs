@@ -68,7 +68,7 @@ enum Zeek {
 /// Reason and remedy for a table without the ports of clients, which is refused.
 const WITHOUT_PORT: (&str, &str) = (
     "a table without the source ports of connections",
-    "it takes a column such as sport, id.orig_p or LPORT (`tcpconnect -L` has it)",
+    "it needs a column such as sport, id.orig_p or LPORT (`tcpconnect -L` prints it)",
 );
 
 fn column(name: &str) -> Option<&'static Column> {
@@ -107,8 +107,8 @@ impl Table {
     pub(super) fn name(&self) -> &'static str {
         let is_of_packets = self.roles.iter().any(|role| matches!(role, Role::SynFlag));
         match self.zeek {
-            Some(Zeek::Connections) => "Zeek's log of connections",
-            Some(Zeek::Other) => "another log of Zeek's than conn.log",
+            Some(Zeek::Connections) => "a Zeek connection log",
+            Some(Zeek::Other) => "a Zeek log other than conn.log",
             None if is_of_packets => "a table of packets",
             None => "a table of connections",
         }
@@ -335,7 +335,7 @@ fn parsed<T: FromStr>(column: &Column, value: Option<&str>) -> Result<Option<T>,
 }
 
 fn wrong(column: &Column, value: &str) -> String {
-    format!("'{}' is no {} ({})", value.escape_debug(), column.name, column.meaning)
+    format!("'{}' is not a valid {} ({})", value.escape_debug(), column.name, column.meaning)
 }
 
 /// Splits a line into its values. If spaces separate them, surplus words beyond `columns` belong to

@@ -73,7 +73,7 @@ fn zeek_s_connections_are_read_but_for_those_that_had_begun() {
     1361916333000000001 udp 2001:db8::1 40000 > 2001:db8::2 53
     ");
     assert!(read.broken.is_empty(), "{:?}", read.broken);
-    insta::assert_snapshot!(read.notes, @"read as Zeek's log of connections: whether the kernel chose a port is not in it");
+    insta::assert_snapshot!(read.notes, @"read as a Zeek connection log: it does not tell whether the kernel chose a port");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn other_logs_of_zeek_s_have_connections_twice() {
     let row = "1.5\tC1\t10.0.0.5\t59858\t192.0.2.43\t80\tbad_TCP_checksum\n";
     let read = read(&[header, fields, row].concat());
     assert!(read.rows.is_empty());
-    insta::assert_snapshot!(read.instead, @"it is another log of Zeek's than conn.log, and none of its lines tells of a connection's beginning (lines: 4)");
+    insta::assert_snapshot!(read.instead, @"it is a Zeek log other than conn.log, and none of its lines shows the start of a connection (lines: 4)");
     let conn = "#fields\tts\tid_orig_h\tid_orig_p\tid_resp_h\tid_resp_p\tconn_state\n";
     let row = "1.5\t10.0.0.5\t59858\t192.0.2.43\t80\tSF\n";
     assert_eq!(self::read(&[conn, row].concat()).rows.len(), 1);
@@ -155,7 +155,7 @@ fn tables_of_bcc_are_read_with_spaces_in_names() {
     2 ? 10.201.219.236 40002 > 54.245.105.25 80 Web Content
     3 ? ::1 40004 > ::1 23 telnet
     ");
-    insta::assert_snapshot!(first.notes, @"read as a table of connections: whether the kernel chose a port, and when ports were given is not in it");
+    insta::assert_snapshot!(first.notes, @"read as a table of connections: it does not tell whether the kernel chose a port or when");
     let tcptracer = "Tracing TCP established connections. Ctrl-C to end.
 T  PID    COMM             IP SADDR            DADDR            SPORT  DPORT
 C  28943  telnet           4  192.168.1.2      192.168.1.1      59306  23
@@ -240,7 +240,7 @@ icmp     1 29 src=10.0.0.1 dst=192.0.2.1 type=8 code=0 id=1 src=192.0.2.1 dst=10
     1 tcp 198.51.100.7 1025 > 192.0.2.1 443
     2 tcp 10.0.0.1 40002 > 192.0.2.1 443
     ");
-    insta::assert_snapshot!(read.notes, @"read as a list of connections by conntrack: whether the kernel chose a port, when, and in which order is not in it; `conntrack -E -e NEW -o timestamp` tells the order");
+    insta::assert_snapshot!(read.notes, @"read as a conntrack list: it does not tell whether the kernel chose a port, when, and in which order; `conntrack -E -e NEW -o timestamp` shows the order");
 }
 
 #[test]
@@ -249,15 +249,15 @@ fn what_has_no_ports_is_refused_with_the_way_out() {
         let refusal = Recording::from_reader("log", Cursor::new(text)).err();
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
-    insta::assert_snapshot!(refused("PID    COMM         IP SADDR            DADDR            DPORT\n1 a 4 10.0.0.1 10.0.0.2 80\n"), @"log is a table without the source ports of connections; it takes a column such as sport, id.orig_p or LPORT (`tcpconnect -L` has it)");
+    insta::assert_snapshot!(refused("PID    COMM         IP SADDR            DADDR            DPORT\n1 a 4 10.0.0.1 10.0.0.2 80\n"), @"log is a table without the source ports of connections; it needs a column such as sport, id.orig_p or LPORT (`tcpconnect -L` prints it)");
 }
 
 #[test]
 fn a_log_without_a_beginning_says_what_it_has() {
     let tcpdump = "1.5 IP 10.0.0.1.40000 > 10.0.0.2.443: Flags [.], ack 1\n";
-    insta::assert_snapshot!(read(tcpdump).instead, @"it is text of tcpdump with 1 packet: 1 of connections that had begun before");
+    insta::assert_snapshot!(read(tcpdump).instead, @"it is tcpdump text with 1 packet: 1 of connections that began earlier");
     let conntrack = "[1.5]\t[DESTROY] udp 17 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53\n";
-    insta::assert_snapshot!(read(conntrack).instead, @"it is events of conntrack, and none of its lines tells of a connection's beginning (lines: 1)");
+    insta::assert_snapshot!(read(conntrack).instead, @"it is conntrack events, and none of its lines shows the start of a connection (lines: 1)");
 }
 
 proptest! {

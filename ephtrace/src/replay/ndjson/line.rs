@@ -196,7 +196,7 @@ impl Visitor<'_> for AddressVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
-        let wrong = || E::custom(format_args!("'{text}' is no IP address"));
+        let wrong = || E::custom(format_args!("'{text}' is not an IP address"));
         names::address(text).map(Address).ok_or_else(wrong)
     }
 }

@@ -76,7 +76,7 @@ impl Others {
         let (name, packets) = (self.tool?.name(), self.connections.left_out.packets);
         Some(match packets.all() {
             0 => format!(
-                "it is {name}, and none of its lines tells of a connection's beginning (lines: {})",
+                "it is {name}, and none of its lines shows the start of a connection (lines: {})",
                 self.other
             ),
             _ => format!("it is {name} with {}", packets.in_words()),
@@ -163,8 +163,8 @@ impl<R: BufRead> Reader<R> {
             Some(kind) => {
                 let kind = kind.escape_debug().to_string();
                 Some(format!(
-                    "it has {foreign} lines with a type like '{kind}', and none with ts_ns, saddr, \
-                     sport, daddr, dport"
+                    "it has {foreign} lines with a type such as '{kind}', but none with ts_ns, \
+                     saddr, sport, daddr, dport"
                 ))
             }
         }
@@ -175,13 +175,13 @@ impl<R: BufRead> Reader<R> {
         self.others.connections.left_out
     }
 
-    /// Returns notes on the reading, a sentence each.
+    /// Notes on how it was read, one sentence each.
     pub fn notes(&self) -> Vec<String> {
         let tool = self.others.tool.map(|tool| {
-            format!("read as {}: whether the kernel chose a port is not in it", tool.name())
+            format!("read as {}: it does not tell whether the kernel chose a port", tool.name())
         });
         let values = self.said.left_out.iter().map(|(key, n)| {
-            format!("{n} values of '{key}' are of another type than ephtrace's, and were left out")
+            format!("{n} values of '{key}' have an unexpected type and were ignored")
         });
         tool.into_iter().chain(values).collect()
     }
@@ -293,5 +293,5 @@ fn in_words(error: &serde_json::Error) -> String {
 }
 
 fn not_utf8(error: &Utf8Error) -> String {
-    format!("no UTF-8, column {}", error.valid_up_to() + 1)
+    format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1)
 }

@@ -41,7 +41,7 @@ fn zeek_s_connections_are_read() {
     insta::assert_snapshot!(read(log), @"
     1591367999305988000 udp 192.168.4.76 36844 > 192.168.4.1 53
     1591367999512593000 tcp 192.168.4.76 46378 > 31.3.245.133 80
-    read as Zeek's log of connections: whether the kernel chose a port is not in it
+    read as a Zeek connection log: it does not tell whether the kernel chose a port
     ");
 }
 
@@ -56,10 +56,10 @@ fn suricata_s_flows_are_read() {
     insta::assert_snapshot!(read(log), @"
     1491600277000001000 tcp 10.0.0.1 40000 > 10.0.0.2 443
     1491600279000001000 udp 2001:db8::1 40004 > 2001:db8::2 53
-    read as Suricata's log of flows: whether the kernel chose a port is not in it
+    read as a Suricata flow log: it does not tell whether the kernel chose a port
     ");
     let alerts = log.lines().next().unwrap();
-    insta::assert_snapshot!(read(alerts), @"it is Suricata's log of flows, and none of its lines tells of a connection's beginning (lines: 1)");
+    insta::assert_snapshot!(read(alerts), @"it is a Suricata flow log, and none of its lines shows the start of a connection (lines: 1)");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn packets_of_tshark_are_read_in_both_forms() {
     insta::assert_snapshot!(read(ek), @"
     1700000000000000001 tcp 10.0.0.1 40000 > 10.0.0.2 443
     1700000000200000000 udp 2001:db8::1 40001 > 2001:db8::2 53
-    read as packets of tshark: whether the kernel chose a port is not in it
+    read as tshark packets: it does not tell whether the kernel chose a port
     ");
     let json = r#"[
   {
@@ -94,6 +94,6 @@ fn packets_of_tshark_are_read_in_both_forms() {
 "#;
     insta::assert_snapshot!(read(json), @"
     1700000000000000001 tcp 10.0.0.1 40000 > 10.0.0.2 443
-    read as packets of tshark: whether the kernel chose a port is not in it
+    read as tshark packets: it does not tell whether the kernel chose a port
     ");
 }

@@ -29,9 +29,9 @@ impl Tool {
     /// Name in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Zeek => "Zeek's log of connections",
-            Self::Suricata => "Suricata's log of flows",
-            Self::Tshark => "packets of tshark",
+            Self::Zeek => "a Zeek connection log",
+            Self::Suricata => "a Suricata flow log",
+            Self::Tshark => "tshark packets",
         }
     }
 

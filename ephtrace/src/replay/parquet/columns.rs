@@ -104,7 +104,7 @@ fn typed(
     }
     // Some writers use such a type for a column of only nulls.
     if NEEDED.contains(&name) {
-        return Err(format!("whose column {name} is {kind}, not {wanted}"));
+        return Err(format!("in which the column {name} is {kind}, not {wanted}"));
     }
     Ok(None)
 }
@@ -228,7 +228,7 @@ impl Column<i64> {
                 read(reader, can_be_null, values, |n| whole(n.into()))
             }
             ColumnReader::DoubleColumnReader(reader) => read(reader, can_be_null, values, whole),
-            _ => Err(ParquetError::General("a column of numbers has none".to_owned())),
+            _ => Err(ParquetError::General("a column of numbers has no numbers".to_owned())),
         }
     }
 }
@@ -239,7 +239,7 @@ impl Column<ByteArray> {
             ColumnReader::ByteArrayColumnReader(reader) => {
                 read(reader, self.leaf.can_be_null, &mut self.values, Some)
             }
-            _ => Err(ParquetError::General("a column of text has none".to_owned())),
+            _ => Err(ParquetError::General("a column of text has no text".to_owned())),
         }
     }
 }

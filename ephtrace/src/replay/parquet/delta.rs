@@ -30,13 +30,13 @@ pub(super) fn plain(
     let most = page.num_values();
     match &mut page {
         Page::DataPage { buf, encoding, .. } | Page::DataPageV2 { buf, encoding, .. } => {
-            let (levels, values) = buf.split_at_checked(from).ok_or("its levels are cut off")?;
+            let (levels, values) = buf.split_at_checked(from).ok_or("its levels are truncated")?;
             let texts = Texts::read(values, *encoding, most, account)?;
             let (bytes, charge) = texts.plain(levels, account)?;
             (*buf, *encoding) = (Bytes::from(bytes), Encoding::PLAIN);
             Ok((page, charge))
         }
-        Page::DictionaryPage { .. } => Err("a dictionary is kept as differences".to_owned()),
+        Page::DictionaryPage { .. } => Err("a dictionary is delta-encoded".to_owned()),
     }
 }
 
@@ -45,10 +45,10 @@ fn values_begin(page: &Page, can_be_null: bool) -> Result<usize, String> {
     match page {
         #[expect(deprecated, reason = "it is refused")]
         Page::DataPage { def_level_encoding: Encoding::BIT_PACKED, .. } if can_be_null => {
-            Err("levels of an old kind stand before differences".to_owned())
+            Err("levels of an old encoding precede delta-encoded values".to_owned())
         }
         Page::DataPage { buf, .. } if can_be_null => {
-            let (len, _) = buf.split_first_chunk::<4>().ok_or("its levels are cut off")?;
+            let (len, _) = buf.split_first_chunk::<4>().ok_or("its levels are truncated")?;
             Ok(LENGTH_BYTES.saturating_add(u32::from_le_bytes(*len) as usize))
         }
         Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
@@ -84,7 +84,7 @@ impl<'a> Texts<'a> {
         let prefixes = if has_prefixes { take()? } else { Vec::new() };
         let lengths = take()?;
         if has_prefixes && prefixes.len() != lengths.len() {
-            return Err("its differences do not fit together".to_owned());
+            return Err("its delta-encoded values are inconsistent".to_owned());
         }
         Ok(Self { prefixes, lengths, bytes, _charge: charge })
     }
@@ -97,15 +97,15 @@ impl<'a> Texts<'a> {
             + sum(&self.prefixes)
             + sum(&self.lengths);
         let charge =
-            account.take(total).map_err(|over| format!("a page, its texts written out, {over}"))?;
+            account.take(total).map_err(|over| format!("a decoded page of text {over}"))?;
         let mut out = Vec::with_capacity(usize::try_from(total).unwrap_or(usize::MAX));
         out.extend_from_slice(levels);
         let (mut rest, mut before) = (self.bytes, 0..0);
         for (at, &len) in self.lengths.iter().enumerate() {
             let prefix = self.prefixes.get(at).copied().unwrap_or(0);
-            let own = rest.split_off(..len as usize).ok_or("its texts are cut off")?;
+            let own = rest.split_off(..len as usize).ok_or("its text is truncated")?;
             if prefix as usize > before.len() {
-                return Err("a text repeats more than there was".to_owned());
+                return Err("a text repeats a longer prefix than its predecessor has".to_owned());
             }
             let whole = u32::try_from(u64::from(prefix) + u64::from(len));
             let whole = whole.map_err(|_| "a text is too long")?;
@@ -121,7 +121,7 @@ impl<'a> Texts<'a> {
 
 /// Decodes `DELTA_BINARY_PACKED` numbers, `most` of them at most.
 fn numbers_of(bytes: &mut &[u8], most: u32) -> Result<Vec<u32>, String> {
-    let damaged = || "its differences are damaged".to_owned();
+    let damaged = || "its delta-encoded values are damaged".to_owned();
     let mut size = || take_number(bytes).and_then(|n| usize::try_from(n).ok()).ok_or_else(damaged);
     let (block, parts, count) = (size()?, size()?, size()?);
     if block > MAX_BLOCK || parts == 0 || !block.is_multiple_of(parts) {
@@ -133,7 +133,7 @@ fn numbers_of(bytes: &mut &[u8], most: u32) -> Result<Vec<u32>, String> {
     let mut last = signed(bytes).ok_or_else(damaged)?;
     let mut numbers = Vec::with_capacity(count);
     let push = |n: i32, numbers: &mut Vec<u32>| {
-        let n = u32::try_from(n).map_err(|_| "a length is below zero")?;
+        let n = u32::try_from(n).map_err(|_| "a length is negative")?;
         numbers.push(n);
         Ok::<_, String>(())
     };

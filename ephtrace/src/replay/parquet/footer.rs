@@ -93,7 +93,7 @@ impl Cost {
         if children > 0 {
             if self.groups.len() >= MAX_DEPTH {
                 self.is_too_deep = true;
-                return Err(format!("has more than {MAX_DEPTH} groups in one another"));
+                return Err(format!("nests groups more than {MAX_DEPTH} deep"));
             }
             self.groups.push((children, self.name_bytes));
         } else {

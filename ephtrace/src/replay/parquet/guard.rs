@@ -31,7 +31,7 @@ pub(super) fn guarded<T, E: Display>(call: impl FnOnce() -> Result<T, E>) -> Res
     IS_EXPECTED.set(false);
     match result {
         Ok(result) => result.map_err(|error| in_words(&error.to_string())),
-        Err(_) => Err("it is damaged in a way that the Parquet library does not expect".to_owned()),
+        Err(_) => Err("it is damaged in a way that the Parquet library does not handle".to_owned()),
     }
 }
 

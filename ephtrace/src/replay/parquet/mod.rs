@@ -130,8 +130,8 @@ impl Reader {
             && let Ok(file) = Opened::open(restored, account)
         {
             log::warn!(
-                "{name}: its end was being replaced when the recording was killed; read with the \
-                 one before, from its journal (`ephtrace record --repair FILE` puts it back)"
+                "{name}: the writer was killed while it replaced the footer; read with the \
+                 previous footer from the journal (`ephtrace record --repair FILE` restores it)"
             );
             return Self::new(name, file);
         }
@@ -168,7 +168,7 @@ impl Reader {
 
     /// Returns the reason why the file has no row; `None` for one that ephtrace recorded.
     pub fn instead(&self) -> Option<String> {
-        told(&self.file.file, KEY_COMPLETE).is_none().then(|| "it has no row".to_owned())
+        told(&self.file.file, KEY_COMPLETE).is_none().then(|| "it has no rows".to_owned())
     }
 
     /// Returns the release of the traced kernel, if the recording contains it.
@@ -278,9 +278,9 @@ fn unusable(name: &str, source: &Source, reason: Unusable) -> ReplayError {
     let is_cut = source.ending().ok() != Some(MAGIC);
     let (what, advice) = if is_cut {
         (
-            "a Parquet file without its end",
-            "it was cut short, or copied while it was written: copy it again, with FILE.journal if \
-             there is one",
+            "a Parquet file without a footer",
+            "it is truncated, or was copied while it was written: copy it again, with \
+             FILE.journal if there is one",
         )
     } else {
         ("a Parquet file with a damaged footer", "copy it again")

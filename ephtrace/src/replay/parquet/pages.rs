@@ -80,7 +80,7 @@ impl Pages {
             let begin = self.at + len;
             self.at = begin + header.compressed;
             if self.at > self.end {
-                return Err("a page is longer than the column".to_owned());
+                return Err("a page is longer than its column".to_owned());
             }
             // The library skips index pages.
             if header.kind != PageKind::Index {
@@ -101,7 +101,7 @@ impl Pages {
         } else {
             self.values_left = self.values_left.checked_sub(values).ok_or_else(|| {
                 let left = self.values_left;
-                format!("a page claims {values} rows, and its row group has {left} more")
+                format!("a page claims {values} rows, but its row group has only {left} more")
             })?;
         }
         let charge = self.account.take(compressed + uncompressed).map_err(over)?;
@@ -127,7 +127,7 @@ impl Pages {
         let mut unpacked = MultiGzDecoder::new(io::BufReader::new(read)).take(claimed + 1);
         match io::copy(&mut unpacked, &mut io::sink()) {
             Ok(len) if len <= claimed => Ok(()),
-            Ok(_) => Err("a page has more in it than its header says".to_owned()),
+            Ok(_) => Err("a page is longer than its header says".to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }

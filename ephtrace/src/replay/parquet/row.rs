@@ -70,7 +70,7 @@ impl Row {
 }
 
 fn too_long(name: &str, text: &[u8]) -> String {
-    format!("`{name}` has {} bytes, and a value {MAX_VALUE_BYTES} at most", text.len())
+    format!("`{name}` has {} bytes, but at most {MAX_VALUE_BYTES} are allowed", text.len())
 }
 
 /// Sets a number column; unknown if the value is too large.
@@ -109,7 +109,7 @@ fn set_text(
             if let (Some(bytes), None) = (bytes, address) {
                 let text: String = String::from_utf8_lossy(bytes).chars().take(60).collect();
                 let name = column.name();
-                return Err(format!("`{name}` '{}' is no IP address", text.escape_debug()));
+                return Err(format!("`{name}` '{}' is not an IP address", text.escape_debug()));
             }
         }
         Read::Derived

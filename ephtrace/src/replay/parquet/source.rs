@@ -95,7 +95,9 @@ impl ChunkReader for Source {
         // Lengths come from the file: never reserve more than it has.
         let end = start.checked_add(length as u64).filter(|&end| end <= self.len());
         if end.is_none() {
-            return Err(ParquetError::EOF("it ends before what its footer names".to_owned()));
+            return Err(ParquetError::EOF(
+                "it ends before the data that its footer describes".to_owned(),
+            ));
         }
         let mut bytes = vec![0; length];
         Cursor { source: self.clone(), at: start }.read_exact(&mut bytes)?;

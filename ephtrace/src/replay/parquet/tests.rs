@@ -165,9 +165,9 @@ fn rows_that_mean_nothing_are_named_and_the_rest_is_used() {
     ]));
     assert_eq!((read.len(), losses.unreadable), (1, 4));
     insta::assert_snapshot!(broken.join("\n"), @"
-    row 1: `saddr` 'ten' is no IP address
+    row 1: `saddr` 'ten' is not an IP address
     row 2: `sport` is not from 0 to 65535
-    row 3: no port (`sport`), but no error (`errno`) either
+    row 3: neither a port (`sport`) nor an error (`errno`)
     row 4: `ts_ns` is before 1970
     ");
 }
@@ -183,9 +183,9 @@ fn what_is_no_recording_is_refused_with_advice() {
         ("daddr", Values::Int64(&[1])),
         ("dport", Values::Int64(&[1])),
     ]);
-    insta::assert_snapshot!(refused(typed), @"f is a Parquet file whose column saddr is INT64, not text: a recording has at least the columns ts_ns, saddr, sport, daddr, dport; rename or convert yours");
+    insta::assert_snapshot!(refused(typed), @"f is a Parquet file in which the column saddr is INT64, not text: a recording has at least the columns ts_ns, saddr, sport, daddr, dport; rename or convert yours");
     let whole = recorded(10);
-    insta::assert_snapshot!(refused(whole[..whole.len() - 5].to_vec()), @"f is a Parquet file without its end; it was cut short, or copied while it was written: copy it again, with FILE.journal if there is one");
+    insta::assert_snapshot!(refused(whole[..whole.len() - 5].to_vec()), @"f is a Parquet file without a footer; it is truncated, or was copied while it was written: copy it again, with FILE.journal if there is one");
     let mut damaged = whole;
     let middle_of_footer = damaged.len() - 700;
     damaged[middle_of_footer..][..300].fill(0xff);

@@ -37,14 +37,14 @@ pub(super) enum Link {
 /// Returns the reason why a capture with this link number can't be read.
 pub(super) fn unknown(number: i32) -> String {
     let carries = match number {
-        147 | 148 | 150..=162 => "one for private use, which no other tool can know",
-        187 | 201 | 251 | 254 | 255 => "Bluetooth, which has no ports of IP",
-        186 | 189 | 220 | 249 | 266 => "USB, which has no ports of IP",
-        195 | 215 | 230 | 283 => "IEEE 802.15.4, whose packets are not read",
-        190 | 227 => "CAN, which has no ports of IP",
-        _ => return format!("link type {number} is not known"),
+        147 | 148 | 150..=162 => "a private-use type, unknown to other tools",
+        187 | 201 | 251 | 254 | 255 => "Bluetooth, which has no IP ports",
+        186 | 189 | 220 | 249 | 266 => "USB, which has no IP ports",
+        195 | 215 | 230 | 283 => "IEEE 802.15.4, which is not supported",
+        190 | 227 => "CAN, which has no IP ports",
+        _ => return format!("unknown link type {number}"),
     };
-    format!("link type {number} is not read: {carries}")
+    format!("unsupported link type {number}: {carries}")
 }
 
 /// Address and control of HDLC, which PPP may leave out.

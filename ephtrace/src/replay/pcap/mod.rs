@@ -154,7 +154,7 @@ impl<R: Read> Reader<R> {
         };
         loop {
             if is_pcapng && is_short_process_block(reader.data()) {
-                return Some(Err("damaged; the rest can't be read".into()));
+                return Some(Err("damaged; the rest is unreadable".into()));
             }
             let problem = match reader.next() {
                 Ok((bytes, block)) => {
@@ -172,8 +172,8 @@ impl<R: Read> Reader<R> {
                     }
                 }
                 Problem::CutOff if reader.data().is_empty() => return None,
-                Problem::CutOff => return Some(Err("cut off".into())),
-                Problem::Damaged => return Some(Err("damaged; the rest can't be read".into())),
+                Problem::CutOff => return Some(Err("truncated".into())),
+                Problem::Damaged => return Some(Err("damaged; the rest is unreadable".into())),
             }
         }
     }
@@ -257,7 +257,7 @@ fn read_more(reader: &mut dyn PcapReaderIterator) -> Result<(), String> {
         return Ok(());
     }
     if before >= MAX_BLOCK_BYTES {
-        return Err(format!("longer than {MAX_BLOCK_BYTES} bytes; the rest can't be read"));
+        return Err(format!("longer than {MAX_BLOCK_BYTES} bytes; the rest is unreadable"));
     }
     reader.grow((2 * before).max(BUFFER_BYTES));
     reader.refill().map_err(failed)
@@ -298,7 +298,7 @@ fn found(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Found {
 
 fn told(interfaces: &[Interface], index: usize, data: &[u8]) -> Result<Told, String> {
     let Some(Interface { link, number, .. }) = interfaces.get(index) else {
-        return Err("of an interface that the capture does not describe".into());
+        return Err("from an interface that the capture does not describe".into());
     };
     match link {
         Some(link) => Ok(packet::read(*link, data)),

@@ -143,7 +143,7 @@ fn an_answer_tells_of_a_connection_whose_syn_is_missing() {
     let known = [(client, Some(40_002), Some(443)), (client, Some(40_004), Some(443))];
     assert_eq!(assignments.iter().map(ends).collect::<Vec<_>>(), known);
     assert_eq!(left_out.known_by_answer, 2);
-    assert!(left_out.lines()[0].starts_with("2 connections are known by their SYN-ACK alone"));
+    assert!(left_out.lines()[0].starts_with("2 connections are known only from their SYN-ACK"));
     // Data in a SYN (TCP Fast Open) is acknowledged with it.
     assert_eq!(sports(pcap(101, &[ip_syn(40_006, 1), answer(40_006, 9)])), [Some(40_006)]);
     // Captured on two interfaces, the answer may come first.
@@ -275,8 +275,8 @@ fn every_link_is_known() {
 fn an_unknown_link_is_said() {
     let (assignments, broken, _) = read(pcap(147, &[ip_syn(40_000, 1)]));
     assert!(assignments.is_empty());
-    let private = "one for private use, which no other tool can know";
-    assert_eq!(broken, [format!("packet 1: link type 147 is not read: {private}")]);
+    let private = "a private-use type, unknown to other tools";
+    assert_eq!(broken, [format!("packet 1: unsupported link type 147: {private}")]);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn packets_that_are_cut_off_behind_the_flags_will_do() {
 fn a_capture_that_is_cut_off_is_used_as_far_as_it_goes() {
     let whole = pcap(1, &[ethernet(&ip_syn(40_000, 1)), ethernet(&ip_syn(40_002, 2))]);
     let (assignments, broken, _) = read(whole[..whole.len() - 3].to_vec());
-    assert_eq!((assignments.len(), broken), (1, vec!["packet 2: cut off".to_owned()]));
+    assert_eq!((assignments.len(), broken), (1, vec!["packet 2: truncated".to_owned()]));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
     let failures = state.failures();
     if failures.is_empty() {
-        let none = "no assignment failed: every search found a port";
+        let none = "no failures: every search found a port";
         return Line::styled(none, QUIET).render(area, buffer);
     }
     let all = [

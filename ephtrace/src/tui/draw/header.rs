@@ -135,7 +135,7 @@ fn in_short(verdict: &Verdict) -> String {
     let sure = |confidence: f64| percent(confidence);
     match (pattern, algorithm, verdict.patterns.first()) {
         (Pattern::Undetermined, Algorithm::Undetermined, Some(likeliest)) if verdict.n > 0 => {
-            format!("undetermined, likeliest {} {}", likeliest.name, sure(likeliest.probability))
+            format!("undetermined, best guess {} {}", likeliest.name, sure(likeliest.probability))
         }
         (_, Algorithm::Undetermined, _) => format!("{pattern} {}", sure(*pattern_confidence)),
         _ if pattern.as_str() == algorithm.as_str() => {

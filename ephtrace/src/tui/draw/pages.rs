@@ -108,7 +108,7 @@ fn picture(picture: &PlotData, width: u16, state: &State) -> Vec<Piece> {
 pub(super) fn destination(state: &State, lane: &LaneKey, width: u16) -> Vec<Piece> {
     let seen = state.seen();
     let Some(entry) = seen.rows.get(lane) else {
-        return vec![text("this destination was left out for lack of room; Esc goes back")];
+        return vec![text("state for this destination was evicted; Esc goes back")];
     };
     let mark = seen.marks.of(entry.serial);
     let style = STRONG.fg(colour(mark));
@@ -151,7 +151,7 @@ fn counts(entry: &Entry<Row>) -> String {
         None => said.distinct_ports.to_string(),
     });
     format!(
-        "{count} assignments, {}/s now, {failures} failed; {ports} ports were given so far",
+        "{count} assignments, {}/s now, {failures} failed; {ports} different ports so far",
         known(*rate, figures::mean)
     )
 }
@@ -161,7 +161,7 @@ fn search(entry: &Entry<Row>, in_use: &str) -> String {
     let latency = known(row.latency_ns, figures::micros);
     let (tried, step) =
         (known(row.tried, figures::mean), known(row.step(), |step| format!("{step:+}")));
-    format!("mean choice {latency} us, candidates tried {tried}, middle step {step}; {in_use}")
+    format!("port search latency {latency} us, tried {tried}, median step {step}; {in_use}")
 }
 
 fn used(now: Option<InUse>) -> String {
@@ -187,7 +187,7 @@ pub(super) fn alerts(state: &State, width: u16) -> Vec<Piece> {
     let seen = state.seen();
     let alerts = seen.alerts.all();
     if alerts.is_empty() {
-        return vec![text("nothing is known to be wrong")];
+        return vec![text("no known problems")];
     }
     alerts.iter().flat_map(|alert| alert_lines(alert, seen.now_ns, width.into())).collect()
 }
@@ -212,26 +212,26 @@ fn alert_lines(alert: &Alert, now_ns: u64, width: usize) -> Vec<Piece> {
 
 const HELP: &[(&str, &str)] = &[
     ("", "Keys"),
-    ("q Ctrl-C", "quit; the summary of the run is printed"),
-    ("Ctrl-Z", "stop, until the shell's `fg`"),
+    ("q Ctrl-C", "quit and print the summary of the run"),
+    ("Ctrl-Z", "suspend until the shell's `fg`"),
     ("Tab 1 2 3 4", "next list: destinations, processes, failures, plots"),
-    ("j k g G", "move, as arrows, PgUp, PgDn, Home and End do"),
-    ("!", "what is wrong, with evidence and remedies"),
-    ("Enter", "open what the cursor is on; of a process, its destinations"),
-    ("Esc", "back; at last, drop the filter"),
-    ("/", "filter by address, port, name or number of a process"),
-    ("f s S", "only what failed; sort by the next column; the other way round"),
-    ("Space", "freeze what is shown, or go on; nothing is missed meanwhile"),
-    ("r", "reset: count from now on, in the summary at the end, too"),
+    ("j k g G", "move (also arrows, PgUp, PgDn, Home, End)"),
+    ("!", "problems, with evidence and remedies"),
+    ("Enter", "open the selected row; for a process, its destinations"),
+    ("Esc", "go back; from the list, drop the filter"),
+    ("/", "filter by address, port, process name or process id"),
+    ("f s S", "failures only; sort by the next column; reverse the order"),
+    ("Space", "freeze or resume the display; nothing is missed meanwhile"),
+    ("r", "reset all counts, also those of the final summary"),
     ("", "Columns"),
-    ("a … f", "the busiest destinations; at the right of the plot, their last port"),
+    ("a … f", "the busiest destinations; right of the plot: their last port"),
     ("RATE/s", "assignments in the last second, failed ones included"),
-    ("USE", "of the range now; ½: each search walks half of it in vain; !: all"),
-    ("STEP", "from port to port of the same destination, middle of the last 16"),
-    ("TRIED", "candidates that a search looked at, mean of the last second"),
-    ("LAT(us)", "time that a search took, mean of the last second"),
-    ("VERDICT", "how ports are handed out, by the last 64"),
-    ("× –", "on the axis: an assignment failed; in a column: not known"),
+    ("USE", "share of the range now; ½: searches scan half of it first; !: all"),
+    ("STEP", "from port to port of the same destination, median of the last 16"),
+    ("TRIED", "candidates tried per search, mean of the last second"),
+    ("LAT(us)", "port search latency, mean of the last second"),
+    ("VERDICT", "how ports are assigned, judged from the last 64"),
+    ("× –", "on the axis: a failed assignment; in a column: unknown"),
 ];
 
 /// Returns the meaning of keys and columns.

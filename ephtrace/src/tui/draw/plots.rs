@@ -91,7 +91,7 @@ fn by_time(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
         seen.timeline.dots(seen.now_ns).filter(|dot| plotted.has(dot.serial)).collect();
     if dots.is_empty() {
         title(area, buffer, "port by time", "");
-        let nothing = format!("no port was assigned in the last {SECONDS} s");
+        let nothing = format!("no assignments in the last {SECONDS} s");
         let y = area.y + area.height / 2;
         return Line::styled(nothing, QUIET)
             .centered()
@@ -200,7 +200,7 @@ fn by_port_before(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
         scatter.dot(seen.marks.of(serial), x, y);
     }
     scatter.render(Rect { y: area.y + 1, height: area.height - 1, ..area }, buffer);
-    title(area, buffer, "port by the one before", "a line: counter");
+    title(area, buffer, "port by previous port", "a line: counter");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a plot needs no 16th digit")]

@@ -131,7 +131,7 @@ fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
 fn too_small(area: Rect, buffer: &mut Buffer) {
     let lines = [
         format!("ephtrace top needs {MIN_WIDTH} columns and {MIN_HEIGHT} lines;"),
-        format!("here are {} and {}.", area.width, area.height),
+        format!("this one has {} and {}.", area.width, area.height),
         "Make the window larger, or press q.".to_owned(),
     ];
     for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {

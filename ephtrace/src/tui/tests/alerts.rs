@@ -21,9 +21,9 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
     let reserved = "a block of reserved ports inside the range makes connects slow now and then";
     scene.state.apply(finding(Severity::Note, Rule::ReservedBlock, reserved, &[]));
     scene.state.apply(Input::Notice("hook kprobe sees no bind any more".to_owned()));
-    let full = "no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails";
+    let full = "no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails";
     let remedies = [
-        "keep connections and use them again: a pool, HTTP keep-alive",
+        "reuse connections: a connection pool, HTTP keep-alive",
         "sysctl -w net.ipv4.ip_local_reserved_ports=8080 \
          net.ipv4.ip_local_port_range=\"10240 65535\"",
     ];
@@ -31,7 +31,7 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
     let text = scene.text(80, 24);
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('!')).collect();
     assert_snapshot!(lines.join("\n"), @"
-    ! no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
+    ! no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
     ! hook kprobe sees no bind any more (! has 1 more)
     ");
     scene.press("!");
@@ -39,12 +39,12 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
     ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
     verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
-    ! no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
+    ! no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
     ! hook kprobe sees no bind any more (! has 1 more)
-    critical: no port is left for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
+    critical: no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
       [full]
       28232 of 28232 ports in use (100 %); mostly pool (181)
-      remedy: keep connections and use them again: a pool, HTTP keep-alive
+      remedy: reuse connections: a connection pool, HTTP keep-alive
       remedy: sysctl -w net.ipv4.ip_local_reserved_ports=8080
         net.ipv4.ip_local_port_range="10240 65535"
 
@@ -69,5 +69,5 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
 fn without_alerts_the_page_says_so() {
     let mut scene = recording();
     scene.press("!");
-    assert!(scene.text(80, 24).contains("nothing is known to be wrong"));
+    assert!(scene.text(80, 24).contains("no known problems"));
 }

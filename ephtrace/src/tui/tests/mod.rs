@@ -195,7 +195,7 @@ fn with_more_room_more_is_shown() {
     ephtrace top  hook fentry  web1                                                                3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
     verdict per_destination, linux_dhash64k 99.9 %                                                    p50 6.9 us, p99 7.8 us
-    port by time                                                                    port by the one before  a line: counter
+    port by time                                                                    port by previous port  a line: counter
     60999│                                                             ⢀            60999│                ⢀
          │                                ⢀              ⢀     ⠐                         │           ⡀             ⠂ ⢀
          │                                                                               │
@@ -244,26 +244,26 @@ fn one_destination() {
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
     verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
     c 10.0.0.3:443  from 10.0.0.1  tcp connect  netns 4026531840
-    403 assignments, 8.0/s now, 0 failed; 403 of 28232 ports were given so far
-    mean choice 1.9 us, candidates tried 1.0, middle step +8; in use now: unknown
+    403 assignments, 8.0/s now, 0 failed; 403 of 28232 different ports so far
+    port search latency 1.9 us, tried 1.0, median step +8; in use now: unknown
     last used by 183 app
 
-    ports follow the last one given to the same destination (per_destination, 99.9
-      %): double hash with random increments, Linux 5.18 or later (linux_dhash64k,
-      99.9 %)
-      predictable: yes (99.9 %), a counter is behind the ports
-      63 of 63 repeat assignments to a destination landed 2 to 16 ports above the
-        previous one (0.06 % expected by chance); small steps ignoring destination:
-        63 of 63; 64 of 64 even: double hash with random increments, Linux 5.18 or
-        later
+    each port follows the last one assigned to the same destination
+      (per_destination, 99.9 %): double hash with random increments, Linux 5.18 or
+      later (linux_dhash64k, 99.9 %)
+      predictable: yes (99.9 %), the ports follow a counter
+      63 of 63 repeat connects landed 2 to 16 ports above the previous one (0.06 %
+        expected by chance); small steps ignoring destination: 63 of 63; 64 of 64
+        even: double hash with random increments, Linux 5.18 or later
       an attacker who knows the last port needs about 8 guesses for the next one
         (3.0 bits)
-      judged by the last 64 of 403
+      judged from the last 64 of 403 assignments
 
     Port by order of assignment: 403
-    one line: a counter; several: by destination; cloud: chance
+    one line: a counter; several: by destination; cloud: random
     45666│                                                                   ⢀⣀⡠⠤⠒⠒⠉
-    q quit Esc back j k scroll Space freeze ? help               39 more lines below
+         │                                                            ⢀⣀⡠⠤⠖⠒⠉⠁
+    q quit Esc back j k scroll Space freeze ? help               38 more lines below
     ");
 }
 
@@ -311,25 +311,25 @@ fn help_fits_the_smallest_screen() {
          0/s             0 assignments, 0 failed
     verdict waiting for the first assignment
     Keys
-       q Ctrl-C  quit; the summary of the run is printed
-         Ctrl-Z  stop, until the shell's `fg`
+       q Ctrl-C  quit and print the summary of the run
+         Ctrl-Z  suspend until the shell's `fg`
     Tab 1 2 3 4  next list: destinations, processes, failures, plots
-        j k g G  move, as arrows, PgUp, PgDn, Home and End do
-              !  what is wrong, with evidence and remedies
-          Enter  open what the cursor is on; of a process, its destinations
-            Esc  back; at last, drop the filter
-              /  filter by address, port, name or number of a process
-          f s S  only what failed; sort by the next column; the other way round
-          Space  freeze what is shown, or go on; nothing is missed meanwhile
-              r  reset: count from now on, in the summary at the end, too
+        j k g G  move (also arrows, PgUp, PgDn, Home, End)
+              !  problems, with evidence and remedies
+          Enter  open the selected row; for a process, its destinations
+            Esc  go back; from the list, drop the filter
+              /  filter by address, port, process name or process id
+          f s S  failures only; sort by the next column; reverse the order
+          Space  freeze or resume the display; nothing is missed meanwhile
+              r  reset all counts, also those of the final summary
     Columns
-          a … f  the busiest destinations; at the right of the plot, their last port
+          a … f  the busiest destinations; right of the plot: their last port
          RATE/s  assignments in the last second, failed ones included
-            USE  of the range now; ½: each search walks half of it in vain; !: all
-           STEP  from port to port of the same destination, middle of the last 16
-          TRIED  candidates that a search looked at, mean of the last second
-        LAT(us)  time that a search took, mean of the last second
-        VERDICT  how ports are handed out, by the last 64
+            USE  share of the range now; ½: searches scan half of it first; !: all
+           STEP  from port to port of the same destination, median of the last 16
+          TRIED  candidates tried per search, mean of the last second
+        LAT(us)  port search latency, mean of the last second
+        VERDICT  how ports are assigned, judged from the last 64
     q quit Esc back j k scroll Space freeze ? help                1 more lines below
     ");
 }

@@ -327,7 +327,7 @@ fn what_lies_over_a_namespace_is_not_opened() -> Result<()> {
         let inventory: Value = serde_json::from_slice(&fs::read(&written)?)?;
         let found = find(&inventory, "unreadable_namespaces", netns)?;
         let reason = found["reason"].as_str().unwrap_or_default();
-        ensure!(reason.contains("something else lies over it"), "{found}");
+        ensure!(reason.contains("something is mounted over it"), "{found}");
         Ok(())
     })
 }

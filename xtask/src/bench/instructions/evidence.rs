@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn words_are_an_account_too() {
-        let said = "seen by fentry: 36 searches, 0 filtered\nlost 0 events";
+        let said = "hook fentry: 36 searches, 0 filtered\nlost 0 events";
         assert!(check(&run("1.344 assign connect", said)).is_ok());
         assert!(check(&run("", &said.replace("36", "1,036"))).is_err());
         assert!(check(&run("", &said.replace("lost 0", "lost 2"))).is_err());

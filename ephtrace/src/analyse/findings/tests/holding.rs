@@ -26,25 +26,25 @@ fn of_states(states: StateFacts) -> String {
 fn a_destination_that_does_not_answer() {
     let states = StateFacts { syn_sent: 100, syn_resent: 95, ..StateFacts::default() };
     assert_snapshot!(of_states(states), @r##"
-    critical [full] no port is left for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
+    critical [full] no free port for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
       100 of 100 ports in use (100 %); mostly app (7)
-      -> a connect timeout in the program (the kernel itself gives up after two minutes: net.ipv4.tcp_syn_retries), and longer waits between attempts
-    warning [syn-sent] 10.0.0.2:443 does not answer: connects to it keep their ports while they wait
-      100 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in SYN_SENT, 95 of which have sent their SYN again; mostly app (7)
-      -> find out why it does not answer: the host, its route, a firewall that drops
-      -> a connect timeout in the program (the kernel itself gives up after two minutes: net.ipv4.tcp_syn_retries), and longer waits between attempts
+      -> set a connect timeout in the program (the kernel gives up only after two minutes: net.ipv4.tcp_syn_retries), and wait longer between attempts
+    warning [syn-sent] 10.0.0.2:443 does not answer: waiting connects keep their ports
+      100 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in SYN_SENT, 95 of which have retransmitted their SYN; mostly app (7)
+      -> find out why it does not answer: the host, its route, a firewall that drops packets
+      -> set a connect timeout in the program (the kernel gives up only after two minutes: net.ipv4.tcp_syn_retries), and wait longer between attempts
     "##);
 }
 
 #[test]
 fn a_program_that_does_not_close() {
     assert_snapshot!(of_states(StateFacts { close_wait: 60, ..StateFacts::default() }), @r##"
-    critical [full] no port is left for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
+    critical [full] no free port for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
       100 of 100 ports in use (100 %); mostly app (7)
-      -> close() in the program: the peer has closed, read() returns 0, and no timeout of the kernel ends CLOSE_WAIT
+      -> close() in the program when read() returns 0: the peer has closed, and the kernel never times out CLOSE_WAIT
     warning [close-wait] the program does not close connections that 10.0.0.2:443 has closed
       60 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in CLOSE_WAIT; mostly app (7)
-      -> close() in the program: the peer has closed, read() returns 0, and no timeout of the kernel ends CLOSE_WAIT
+      -> close() in the program when read() returns 0: the peer has closed, and the kernel never times out CLOSE_WAIT
     "##);
 }
 
@@ -52,14 +52,14 @@ fn a_program_that_does_not_close() {
 fn a_peer_that_does_not_close() {
     let states = StateFacts { fin_wait2: 70, orphans: 40, ..StateFacts::default() };
     assert_snapshot!(of_states(states), @r##"
-    critical [full] no port is left for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
+    critical [full] no free port for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
       100 of 100 ports in use (100 %); mostly app (7)
-      -> where the program holds them: close() in place of shutdown() alone, or a read timeout; SO_KEEPALIVE finds out whether the peer is still there
-      -> where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
+      -> if the program holds them: close() instead of shutdown() alone, or a read timeout; SO_KEEPALIVE detects a dead peer
+      -> if no program holds them: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
     warning [fin-wait] 10.0.0.2:443 does not close connections that this side has closed
-      70 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in FIN_WAIT2; 40 of the 100 are closed by their program and wait for the peer; mostly app (7)
-      -> where the program holds them: close() in place of shutdown() alone, or a read timeout; SO_KEEPALIVE finds out whether the peer is still there
-      -> where no program holds them any more: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
+      70 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in FIN_WAIT2; 40 of the 100 were closed by their program and wait for the peer; mostly app (7)
+      -> if the program holds them: close() instead of shutdown() alone, or a read timeout; SO_KEEPALIVE detects a dead peer
+      -> if no program holds them: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
     "##);
 }
 
@@ -106,16 +106,16 @@ fn binds_and_udp_that_find_no_port() {
     ];
     let facts = Facts { asked: all, namespaces: vec![host()], ..Facts::default() };
     assert_snapshot!(text(&facts), @r#"
-    critical [bind-full] no port is left for bind() to port 0 (TCP) on 0.0.0.0: the next one fails with EADDRINUSE
-      TCP sockets have 100 of 100 ports of the range; mostly app (7)
-      -> where a program binds before it connects: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(): the port is chosen in connect, and shared between destinations
+    critical [bind-full] no free port for bind() to port 0 (TCP) on 0.0.0.0: the next one fails with EADDRINUSE
+      TCP sockets use 100 of the 100 ports in the range; mostly app (7)
+      -> if a program binds before it connects: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(), so that connect() chooses the port and destinations can share it
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
-    warning [udp-full] few ports are left for a UDP socket on ::
-      UDP sockets have 95 of 100 ports of the range; mostly app (7)
-      -> one socket for many peers (an unconnected UDP socket), and close() what is no longer used
+      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+    warning [udp-full] few free ports for a UDP socket on ::
+      UDP sockets use 95 of the 100 ports in the range; mostly app (7)
+      -> use one unconnected UDP socket for many peers, and close() unused sockets
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
     "#);
     let facts = Facts { asked: vec![asked("bind", "0.0.0.0", 89)], ..Facts::default() };
     assert_eq!(findings(&facts), []);
@@ -136,8 +136,8 @@ fn ports_that_are_bound_count_for_every_destination() {
     assert_eq!(rules(88), []);
     let bound = |count| {
         format!(
-            "12 of 100 ports in use (12 %), {count} more bound, which takes them for every \
-             destination; asked for by curl (4711)"
+            "12 of 100 ports in use (12 %), {count} more bound, so unavailable for every \
+             destination; requested by curl (4711)"
         )
     };
     assert_eq!(rules(0), [(Rule::Full, bound(88))]);
@@ -157,15 +157,15 @@ fn without_timestamps_no_time_wait_is_taken_over() {
     let facts = Facts { destinations: vec![d], namespaces: vec![n], ..Facts::default() };
     assert_snapshot!(text(&facts), @r#"
     warning [half-mark] nearly all ports for 10.0.0.1 -> 10.0.0.2:443 are in use
-      28000 of 28232 ports in use (99 %), 28000 of them in TIME_WAIT; asked for by curl (4711)
-      -> keep connections and use them again: a pool, HTTP keep-alive
+      28000 of 28232 ports in use (99 %), 28000 of them in TIME_WAIT; requested by curl (4711)
+      -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
-      -> more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be used again for 60 seconds
-      28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 1 in the host (which takes timestamps, and net.ipv4.tcp_timestamps = 0)
-      -> sysctl -w net.ipv4.tcp_timestamps=1 (holds for connections made after that)
-      -> let the other side close first
+      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
+    warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be reused for 60 seconds
+      28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 1 in the host (needs timestamps, but net.ipv4.tcp_timestamps = 0)
+      -> sysctl -w net.ipv4.tcp_timestamps=1 (affects only new connections)
+      -> let the peer close first
     "#);
 }
 
@@ -183,14 +183,14 @@ fn the_nat_is_told_from_the_ports() {
         Facts { namespaces: vec![n], ..Facts::default() }
     };
     assert_snapshot!(text(&facts(tracked(true))), @"
-    critical [conntrack-drop] connection tracking in the host had no room for new connections: their packets were dropped
-      nf_conntrack: drop 10 (clashes too: insert_failed 7), early_drop 2, meanwhile
-      -> a higher net.netfilter.nf_conntrack_max
+    critical [conntrack-drop] the conntrack table of the host was full: packets of new connections were dropped
+      nf_conntrack: drop 10 (includes clashes: insert_failed 7), early_drop 2, meanwhile
+      -> raise net.netfilter.nf_conntrack_max
       -> sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30
-    warning [nat-clash] connections in the host got the same translated address and port as others: the kernel drops their first packets unless it can resolve that (NAT, not the ports of this host)
-      nf_conntrack: insert_failed 7, meanwhile; search_restart 20000: net.netfilter.nf_conntrack_buckets may be too few
-      -> let the NAT choose ports at random: iptables --random-fully, nft masquerade fully-random
-      -> more addresses or ports to translate to (SNAT --to-source FIRST-LAST, --to-ports)
+    warning [nat-clash] connections in the host were translated to an address and port already in use: the kernel drops their first packets unless it can resolve the clash (a NAT problem, not the ports of this host)
+      nf_conntrack: insert_failed 7, meanwhile; search_restart 20000: net.netfilter.nf_conntrack_buckets may be too low
+      -> let the NAT choose random ports: iptables --random-fully, nft masquerade fully-random
+      -> give the NAT more addresses or ports (SNAT --to-source FIRST-LAST, --to-ports)
     ");
     let past = findings(&facts(tracked(false)));
     assert!(past.iter().all(|finding| finding.severity == Severity::Note), "{past:?}");

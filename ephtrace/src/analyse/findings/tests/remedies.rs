@@ -76,12 +76,12 @@ fn what_listens_is_reserved_before_the_range_reaches_it() {
     let facts = Facts { namespaces: vec![n], own_netns: Some(1), ..Facts::default() };
     assert_snapshot!(facts.wider_for_good(&destination()).join("\n"), @r#"
     sysctl -w net.ipv4.ip_local_reserved_ports=11000-11009,15432,40000 net.ipv4.ip_local_port_range="10240 65535"
-    so that it stays: the same settings in /etc/sysctl.d/90-ports.conf; on a Kubernetes node, reserve 30000-32767, too
+    to make it permanent, put the same settings in /etc/sysctl.d/90-ports.conf; on a Kubernetes node, also reserve 30000-32767
     "#);
     let away = DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
     assert_snapshot!(facts.wider_for_good(&away).join("\n"), @r#"
     inside netns 7: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-    so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+    to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
     "#);
 }
 
@@ -96,8 +96,8 @@ fn a_block_is_stepped_over_where_the_kernel_can() {
         };
         of_rule(&Facts { namespaces: vec![n], ..Facts::default() }, Rule::ReservedBlock)
     };
-    assert_snapshot!(told(None).join("\n"), @"Linux 7.1 and later step over it at random, if asked to (net.ipv4.ip_local_port_step_width)");
-    assert_snapshot!(told(Some(0)).join("\n"), @"steps at random: sysctl -w net.ipv4.ip_local_port_step_width=12000 (above the longest block; may cost near exhaustion)");
+    assert_snapshot!(told(None).join("\n"), @"Linux 7.1 and later can step over the block at random (net.ipv4.ip_local_port_step_width)");
+    assert_snapshot!(told(Some(0)).join("\n"), @"take random steps: sysctl -w net.ipv4.ip_local_port_step_width=12000 (longer than the longest block; costs time near exhaustion)");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_block_that_is_stepped_over_is_no_trouble() {
 #[test]
 fn a_socket_s_own_range_is_widened_by_the_socket() {
     let own = DestinationFacts { range: Some(PortRange::new(40_000, 40_099)), ..destination() };
-    let expected = "a wider range of the socket's own than 40000 to 40099: setsockopt(IPPROTO_IP, \
+    let expected = "widen the socket's own range beyond 40000 to 40099: setsockopt(IPPROTO_IP, \
                     IP_LOCAL_PORT_RANGE, …)";
     let by_socket = DestinationFacts { by_socket: true, ..own.clone() };
     assert_eq!(widened(by_socket, Facts::default()).as_deref(), Some(expected));

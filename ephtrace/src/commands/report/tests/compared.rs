@@ -31,33 +31,32 @@ fn compared(before: &Report, after: &Report) -> String {
 #[test]
 fn a_fix_that_works() {
     insta::assert_snapshot!(compared(&recorded(200, 100), &recorded(180, 200)), @"
-    none fail any more: 50.0 % before, 0 % after
+    no more failures: 50.0 % before, 0 % after
 
-                 BEFORE           AFTER
-    recording    test.ndjson      test.ndjson
-    length       9.9 s            9.9 s
-    assignments  200              180
-    a second     20.1             18.1
-    failed       100 (50.0 %)     0 (0 %)
-    search p50   -                -
-    search p99   -                -
-    search max   -                -
-    pattern      undetermined     undetermined
-    predictable  yes (>99.9 %)    yes (>99.9 %)
-    lost         0                0
+                             BEFORE           AFTER
+    recording                test.ndjson      test.ndjson
+    duration                 9.9 s            9.9 s
+    assignments              200              180
+    per second               20.1             18.1
+    failed                   100 (50.0 %)     0 (0 %)
+    port search latency p50  -                -
+    port search latency p99  -                -
+    port search latency max  -                -
+    pattern                  undetermined     undetermined
+    predictable              yes (>99.9 %)    yes (>99.9 %)
+    lost                     0                0
 
     fullest destinations, before > after:
                 COUNT          FAILED          OF RANGE  DESTINATION
             200 > 180         100 > 0 100.0 % > 100.0 %  10.0.0.5:5432
 
-    findings that are gone:
+    resolved findings:
     critical: app (200) finds no free port (connect) for 10.0.0.1 -> 10.0.0.5:5432
         [exhausted]
-      evidence: 100 of 200 assignments failed for want of a port; the range has 100
-          ports
-    warning: app (200) goes on trying although no port is free [retry-loop]
-      evidence: 10 failed attempts a second for 10.0.0.1 -> 10.0.0.5:5432, each a
-          search through the whole range
+      evidence: 100 of 200 assignments failed: no free port; the range has 100 ports
+    warning: app (200) keeps retrying with no free ports [retry-loop]
+      evidence: 10 failed attempts per second for 10.0.0.1 -> 10.0.0.5:5432, each of
+          which scans the whole range
     ");
 }
 
@@ -65,6 +64,6 @@ fn a_fix_that_works() {
 fn nothing_has_changed() {
     let (before, after) = (recorded(200, 100), recorded(201, 100));
     let text = compared(&before, &after);
-    assert!(text.starts_with("no telling difference in failures: "), "{text}");
-    assert!(text.contains("findings that are left:") && !text.contains("gone"), "{text}");
+    assert!(text.starts_with("no clear difference in failures: "), "{text}");
+    assert!(text.contains("remaining findings:") && !text.contains("resolved"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Recordings with many hosts, and with several ranges of ports on one.
+//! Recordings with many hosts, and with several port ranges on one.
 
 use std::{fmt::Write as _, io};
 
@@ -69,7 +69,7 @@ fn hosts_that_differ_have_none_over_all() {
     assert_eq!(evidence, "40 hosts, 40 judged: 25 sequential, 15 random");
     let text = text(&lines);
     assert!(text.contains("busiest of 40 hosts:"), "{text}");
-    assert!(text.contains("undetermined over all hosts; each is judged by itself"), "{text}");
+    assert!(text.contains("undetermined over all hosts; each has its own verdict"), "{text}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn ranges_of_one_namespace_are_judged_apart() {
     assert_eq!(report["hosts"]["known"], 1);
     assert_eq!(report["verdict"]["pattern"], "undetermined");
     let evidence = report["verdict"]["evidence"][0].as_str().unwrap();
-    assert!(evidence.starts_with("2 ranges of ports: "), "{evidence}");
+    assert!(evidence.starts_with("2 port ranges: "), "{evidence}");
     for pattern in ["1 per_destination", "1 random"] {
         assert!(evidence.contains(pattern), "{evidence}");
     }

@@ -81,16 +81,16 @@ fn a_report_for_people() {
     insta::assert_snapshot!(text(&(double_hash(300) + failure())), @r#"
     test.ndjson: 301 assignments in 900.0 ms (334.4/s), 1 failed: 1 EADDRNOTAVAIL
     critical: curl (100) finds no free port (connect) for 10.0.0.1 -> 10.0.1.1:443 [exhausted]
-      evidence: 1 of 121 assignments failed for want of a port; the range has 28232 ports
-      remedy:   keep connections and use them again: a pool, HTTP keep-alive
+      evidence: 1 of 121 assignments failed: no free port; the range has 28232 ports
+      remedy:   reuse connections: a connection pool, HTTP keep-alive
       remedy:   inside netns 7: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      remedy:   so that it stays: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
-      remedy:   more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports
-    critical: 3 events are missing: all counts here are that much too low [losses]
+      remedy:   to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      remedy:   use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
+    critical: 3 events were lost: all counts here are too low by that number [losses]
       evidence: 3 ring_full
-    verdict: ports follow the last one given to the same destination (per_destination, 99.9 %): double hash with random increments, Linux 5.18 or later (linux_dhash64k, 99.9 %)
-      predictable: yes (99.9 %), a counter is behind the ports
-      297 of 297 repeat assignments to a destination landed 2 to 16 ports above the previous one (0.06 % expected by chance); small steps ignoring destination: 0 of 299; 300 of 300 even: double hash with random increments, Linux 5.18 or later
+    verdict: each port follows the last one assigned to the same destination (per_destination, 99.9 %): double hash with random increments, Linux 5.18 or later (linux_dhash64k, 99.9 %)
+      predictable: yes (99.9 %), the ports follow a counter
+      297 of 297 repeat connects landed 2 to 16 ports above the previous one (0.06 % expected by chance); small steps ignoring destination: 0 of 299; 300 of 300 even: double hash with random increments, Linux 5.18 or later
       an attacker who knows the last port needs about 8 guesses for the next one (3.0 bits)
 
     busiest of 3 destinations:
@@ -104,7 +104,7 @@ fn a_report_for_people() {
           151       1  linux_dhash64k      100 curl
           150       0  linux_dhash64k      101 curl
 
-    reuse: no port came back to the same destination
+    reuse: no 4-tuple was reused
     lost 3 events: 3 ring_full
     "#);
 }
@@ -161,7 +161,7 @@ fn a_report_as_data() {
     for list in ["processes", "origins", "destinations"] {
         report.as_object_mut().unwrap().remove(list);
     }
-    insta::assert_snapshot!(report, @r#"{"assignments":301,"cpu":null,"destinations_evicted":0,"destinations_known":3,"disordered":0,"duration_ns":900000000,"errors":[{"count":1,"errno":99,"error":"EADDRNOTAVAIL"}],"explicit":0,"failures":1,"findings":[{"evidence":["1 of 121 assignments failed for want of a port; the range has 28232 ports"],"remedies":["keep connections and use them again: a pool, HTTP keep-alive","inside netns 7: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","so that it stays: docker run --sysctl net.ipv4.ip_local_port_range=\"10240 65535\"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: \"10240 65535\"}]}","more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT) or more destination addresses or ports"],"rule":"exhausted","sentence":"curl (100) finds no free port (connect) for 10.0.0.1 -> 10.0.1.1:443","severity":"critical"},{"evidence":["3 ring_full"],"remedies":[],"rule":"losses","sentence":"3 events are missing: all counts here are that much too low","severity":"critical"}],"first_ns":1795000000000000000,"fitted_range":null,"format":"ndjson","hook":null,"hosts":{"busiest":[{"algorithm":"linux_dhash64k","algorithm_confidence":0.998901,"algorithms":[{"name":"linux_dhash64k","probability":0.998901},{"name":"mixed","probability":0.001099},{"name":"linux_dhash256","probability":0.0},{"name":"linux_lpr","probability":0.0},{"name":"other","probability":0.0},{"name":"linux_hint_even","probability":0.0},{"name":"alg4_dhash","probability":0.0},{"name":"alg3_hash","probability":0.0},{"name":"seq_global","probability":0.0},{"name":"alg5_randinc","probability":0.0},{"name":"random_uniform","probability":0.0},{"name":"random_odd","probability":0.0},{"name":"fixed","probability":0.0}],"assignments":301,"complete":true,"confirmed_by_kernel":null,"evidence":["predictable: yes (99.9 %), a counter is behind the ports","297 of 297 repeat assignments to a destination landed 2 to 16 ports above the previous one (0.06 % expected by chance); small steps ignoring destination: 0 of 299; 300 of 300 even: double hash with random increments, Linux 5.18 or later","an attacker who knows the last port needs about 8 guesses for the next one (3.0 bits)"],"failures":1,"fitted_range":null,"informative_pairs":297,"n":300,"netns":7,"next_port_bits":3.0,"pattern":"per_destination","pattern_confidence":0.998901,"patterns":[{"name":"per_destination","probability":0.998901},{"name":"mixed","probability":0.001099},{"name":"sequential","probability":0.0},{"name":"random","probability":0.0},{"name":"fixed","probability":0.0}],"predictable":"yes","predictable_confidence":0.998901,"saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0,"patterns":[{"count":1,"pattern":"per_destination"}]},"instead":null,"kernel_cost":null,"kernel_counts":null,"known_by_answer":0,"lanes_evicted":0,"last_ns":1795000000900000000,"latency":null,"losses":{"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":3,"undecodable":0,"unreadable":0},"notes":[],"other_assignments":0,"overflow":null,"packets":{"damaged":0,"datagrams":0,"encrypted":0,"fragments":0,"icmp":0,"mid_stream":0,"not_ip":0,"other_ip":0,"syn":0,"syn_ack":0},"per_second":334.44444444444446,"processes_evicted":0,"recording":"test.ndjson","repeated":0,"retried":0,"reuse":{"after_assignments":null,"after_ns":null,"forgotten":0,"reuses":0,"soonest":null,"warning":null},"schema_version":1,"self_connects":{"at_risk":0,"count":0,"explanation":null,"risk":null},"translated":0,"translated_kept_port":0,"type":"report","unseen_failures":null,"verdict":null}"#);
+    insta::assert_snapshot!(report, @r#"{"assignments":301,"cpu":null,"destinations_evicted":0,"destinations_known":3,"disordered":0,"duration_ns":900000000,"errors":[{"count":1,"errno":99,"error":"EADDRNOTAVAIL"}],"explicit":0,"failures":1,"findings":[{"evidence":["1 of 121 assignments failed: no free port; the range has 28232 ports"],"remedies":["reuse connections: a connection pool, HTTP keep-alive","inside netns 7: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=\"10240 65535\"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: \"10240 65535\"}]}","use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports"],"rule":"exhausted","sentence":"curl (100) finds no free port (connect) for 10.0.0.1 -> 10.0.1.1:443","severity":"critical"},{"evidence":["3 ring_full"],"remedies":[],"rule":"losses","sentence":"3 events were lost: all counts here are too low by that number","severity":"critical"}],"first_ns":1795000000000000000,"fitted_range":null,"format":"ndjson","hook":null,"hosts":{"busiest":[{"algorithm":"linux_dhash64k","algorithm_confidence":0.998901,"algorithms":[{"name":"linux_dhash64k","probability":0.998901},{"name":"mixed","probability":0.001099},{"name":"linux_dhash256","probability":0.0},{"name":"linux_lpr","probability":0.0},{"name":"other","probability":0.0},{"name":"linux_hint_even","probability":0.0},{"name":"alg4_dhash","probability":0.0},{"name":"alg3_hash","probability":0.0},{"name":"seq_global","probability":0.0},{"name":"alg5_randinc","probability":0.0},{"name":"random_uniform","probability":0.0},{"name":"random_odd","probability":0.0},{"name":"fixed","probability":0.0}],"assignments":301,"complete":true,"confirmed_by_kernel":null,"evidence":["predictable: yes (99.9 %), the ports follow a counter","297 of 297 repeat connects landed 2 to 16 ports above the previous one (0.06 % expected by chance); small steps ignoring destination: 0 of 299; 300 of 300 even: double hash with random increments, Linux 5.18 or later","an attacker who knows the last port needs about 8 guesses for the next one (3.0 bits)"],"failures":1,"fitted_range":null,"informative_pairs":297,"n":300,"netns":7,"next_port_bits":3.0,"pattern":"per_destination","pattern_confidence":0.998901,"patterns":[{"name":"per_destination","probability":0.998901},{"name":"mixed","probability":0.001099},{"name":"sequential","probability":0.0},{"name":"random","probability":0.0},{"name":"fixed","probability":0.0}],"predictable":"yes","predictable_confidence":0.998901,"saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0,"patterns":[{"count":1,"pattern":"per_destination"}]},"instead":null,"kernel_cost":null,"kernel_counts":null,"known_by_answer":0,"lanes_evicted":0,"last_ns":1795000000900000000,"latency":null,"losses":{"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":3,"undecodable":0,"unreadable":0},"notes":[],"other_assignments":0,"overflow":null,"packets":{"damaged":0,"datagrams":0,"encrypted":0,"fragments":0,"icmp":0,"mid_stream":0,"not_ip":0,"other_ip":0,"syn":0,"syn_ack":0},"per_second":334.44444444444446,"processes_evicted":0,"recording":"test.ndjson","repeated":0,"retried":0,"reuse":{"after_assignments":null,"after_ns":null,"forgotten":0,"reuses":0,"soonest":null,"warning":null},"schema_version":1,"self_connects":{"at_risk":0,"count":0,"explanation":null,"risk":null},"translated":0,"translated_kept_port":0,"type":"report","unseen_failures":null,"verdict":null}"#);
 }
 
 /// The searches of a recording reveal the steps of the kernel's counters, without the counters.
@@ -194,8 +194,8 @@ fn nothing_is_a_report_too() {
 #[test]
 fn a_file_without_a_single_assignment_is_refused() {
     let (report, said) = report("hello\nworld\n");
-    insta::assert_snapshot!(report.unwrap().instead.unwrap(), @"test.ndjson: nothing in it can be read (line 1: expected value, column 1); it should be a capture of packets (pcap, pcapng), a log with a header (Zeek, a table), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as `ephtrace record` and `ephtrace -o json` write them");
-    insta::assert_snapshot!(self::report("").0.unwrap().instead.unwrap(), @"test.ndjson has no assignment: it is empty; make a recording by `sudo ephtrace record FILE`");
+    insta::assert_snapshot!(report.unwrap().instead.unwrap(), @"test.ndjson: no readable records (line 1: expected value, column 1); expected a packet capture (pcap, pcapng), a log with a header (Zeek, a table), or Parquet or NDJSON with at least ts_ns, saddr, sport, daddr, dport, as written by `ephtrace record` and `ephtrace -o json`");
+    insta::assert_snapshot!(self::report("").0.unwrap().instead.unwrap(), @"test.ndjson has no assignments: it is empty; make a recording with `sudo ephtrace record FILE`");
     insta::assert_snapshot!(said, @"");
 }
 
@@ -218,7 +218,7 @@ fn self_connects_and_early_reuse_are_said() {
     };
     let lines = [line(0, 40_000, 40_004), line(1, 40_004, 40_004), line(2, 40_000, 40_004)];
     let text = text(&lines.join("\n"));
-    for start in ["self-connect: one socket", "risk: 3 connects", "warning: a port came back"] {
+    for start in ["self-connect: one socket", "risk: 3 connects", "warning: 4-tuple reused"] {
         assert!(text.lines().any(|line| line.starts_with(start)), "{start}:\n{text}");
     }
 }
@@ -321,8 +321,8 @@ fn a_page() {
     let recording = Recording::from_reader("test.ndjson", Cursor::new(lines)).unwrap();
     let page = page(recording);
     assert!(page.starts_with("<!DOCTYPE html>"));
-    assert!(page.contains("Ports follow the last one given to the same destination"));
-    assert!(page.contains("3 events are missing"));
+    assert!(page.contains("Each port follows the last one assigned to the same destination"));
+    assert!(page.contains("3 events were lost"));
     assert!(page.trim_end().ends_with("</html>"));
 }
 

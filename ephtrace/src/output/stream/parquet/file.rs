@@ -125,7 +125,7 @@ impl Rewritten {
 /// Refuses files that a recording can't be written to.
 pub(super) fn regular(prepared: PendingFile) -> io::Result<PendingFile> {
     if !prepared.file().metadata()?.is_file() {
-        let why = "it is no regular file, and a recording can't be written to a pipe";
+        let why = "it is not a regular file, and a recording can't be written to a pipe";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     if prepared.place().may_be_link() {
@@ -277,7 +277,7 @@ mod tests {
         file.file.file().set_len(3).unwrap();
         let said =
             |file: &mut Rewritten| file.replace(b"more".to_vec(), 0).unwrap_err().to_string();
-        assert!(said(&mut file).contains("it was cut short"));
+        assert!(said(&mut file).contains("it was truncated"));
         fs::remove_file(&path).unwrap();
         assert!(said(&mut file).contains("it was removed"));
         fs::write(&path, "PAR1the end").unwrap();
@@ -302,6 +302,6 @@ mod tests {
     #[test]
     fn a_pipe_is_refused() {
         let error = prepare(Path::new("/dev/null")).err().unwrap();
-        assert!(error.to_string().contains("no regular file"), "{error}");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
     }
 }

@@ -86,7 +86,7 @@ fn coarse(steps: &StepHistogram) -> (Bars, String) {
         (format!("{} to {}", signed(bins[0].0), signed(highest)), count)
     });
     let near = percent(steps.near_total(), total);
-    let hint = format!("even bars: chance; within {NEAR} ports: {near}");
+    let hint = format!("even bars: random; within {NEAR} ports: {near}");
     (Bars { bars: bars.collect(), total }, hint)
 }
 

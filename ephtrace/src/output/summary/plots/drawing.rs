@@ -73,11 +73,7 @@ enum Body {
 /// Returns the errors of `out`.
 pub fn draw(picture: &PlotData, width: u16, colour: bool, out: &mut impl Write) -> fmt::Result {
     if picture.len() < FEWEST {
-        return writeln!(
-            out,
-            "{}: too few for a picture",
-            counted(picture.assignments(), "assignment")
-        );
+        return writeln!(out, "{}: too few to draw", counted(picture.assignments(), "assignment"));
     }
     for (n, row) in rows(picture, width, colour, &[]).iter().enumerate() {
         if n > 0 {
@@ -168,7 +164,7 @@ impl<'a> View<'a> {
         scatter.below = self.below();
         Panel {
             title: format!("Port by order of assignment: {last}{all}"),
-            hint: "one line: a counter; several: by destination; cloud: chance".to_owned(),
+            hint: "one line: a counter; several: by destination; cloud: random".to_owned(),
             body: Body::Scatter(scatter.into()),
         }
     }
@@ -196,14 +192,14 @@ impl<'a> View<'a> {
             }
         }
         Panel {
-            title: "The same, each destination from its start or last jump".to_owned(),
-            hint: "rising: counter; one slope: shared; all fall: drawn anew".to_owned(),
+            title: "Each destination from its start or last jump".to_owned(),
+            hint: "rising: counter; one slope: shared; all fall: random".to_owned(),
             body: Body::Scatter(scatter.into()),
         }
     }
 
     fn return_map(&self) -> Panel {
-        let title = "Port (up) after port (right) to the same destination".to_owned();
+        let title = "Port (y) against the previous port (x) to the same destination".to_owned();
         let before = self.picture.before();
         let pairs = before.iter().flatten().count();
         if pairs < FEWEST {
@@ -218,14 +214,14 @@ impl<'a> View<'a> {
                 scatter.dot(*hue, f64::from(x), f64::from(y));
             }
         }
-        let hint = "a diagonal: counters; cloud: chance".to_owned();
+        let hint = "a diagonal: counters; cloud: random".to_owned();
         Panel { title, hint, body: Body::Scatter(scatter.into()) }
     }
 
     fn steps(&self) -> Panel {
         let steps = self.picture.steps();
         let total = steps.total();
-        let title = "Steps from port to port of the same destination".to_owned();
+        let title = "Steps between ports of the same destination".to_owned();
         if total < FEWEST as u64 {
             return Panel::too_few(title, &total.to_string());
         }

@@ -66,7 +66,7 @@ fn text(picture: &PlotData, width: u16, colour: bool) -> String {
 fn one_counter_is_a_line() {
     insta::assert_snapshot!(text(&sequential(), 80, false), @r"
     Port by order of assignment: 600
-    one line: a counter; several: by destination; cloud: chance
+    one line: a counter; several: by destination; cloud: random
     33067│                                                                   ⣀⣀⠤⠤⠒⠒⠉
          │                                                           ⢀⣀⡠⠤⠖⠒⠉⠉⠁
          │                                                    ⣀⣀⠤⠤⠒⠚⠉⠁
@@ -81,8 +81,8 @@ fn one_counter_is_a_line() {
          1                                   300                                 600
     3 destinations; 60999 is followed by 32768
 
-    Port (up) after port (right) to the same destination
-    a diagonal: counters; cloud: chance
+    Port (y) against the previous port (x) to the same destination
+    a diagonal: counters; cloud: random
     33067│                                                                  ⢀⣀⣠⠤⠔⠒⠊⠁
          │                                                           ⣀⣀⠤⠤⠒⠚⠉⠉
          │                                                   ⢀⣀⣠⠤⠔⠒⠊⠉⠁
@@ -96,7 +96,7 @@ fn one_counter_is_a_line() {
          └──────────────────────────────────────────────────────────────────────────
          60700                              60999                              33067
 
-    Steps from port to port of the same destination: 597
+    Steps between ports of the same destination: 597
     farther than 40 ports: 0 (0.0 %)
     +3 597 100.0 % █████████████████████████████████████████████████████████████████
     ");
@@ -106,7 +106,7 @@ fn one_counter_is_a_line() {
 fn counters_of_destinations_are_lines_that_rise_together() {
     insta::assert_snapshot!(text(&per_destination(), 80, false), @r"
     Port by order of assignment: 900
-    one line: a counter; several: by destination; cloud: chance
+    one line: a counter; several: by destination; cloud: random
     60999│
          │
          │⠐⠁⠈⠉⠁⠉⠁⠉⠉  ⠈ ⠁⠉⠉ ⠉⠉  ⠉ ⠈⠉ ⠁⠈ ⠈⠈⠉⠉ ⠈⠁⠈
@@ -121,8 +121,8 @@ fn counters_of_destinations_are_lines_that_rise_together() {
          1                                   450                                 900
     3 destinations; all ports are even
 
-    The same, each destination from its start or last jump
-    rising: counter; one slope: shared; all fall: drawn anew
+    Each destination from its start or last jump
+    rising: counter; one slope: shared; all fall: random
     +2226│                                 ⢀⡤⠔⠋                                  ⢀⣠⠔
          │                              ⢀⡠⠔⠋                                ⢀⡠⠤⠔⠚⠁
          │                          ⢀⣠⠤⠚⠁                               ⢀⡤⠴⠚⠁
@@ -136,8 +136,8 @@ fn counters_of_destinations_are_lines_that_rise_together() {
          └──────────────────────────────────────────────────────────────────────────
          1                                   450                                 900
 
-    Port (up) after port (right) to the same destination
-    a diagonal: counters; cloud: chance
+    Port (y) against the previous port (x) to the same destination
+    a diagonal: counters; cloud: random
     60999│
          │
          │                                                         ⠈⠉
@@ -151,7 +151,7 @@ fn counters_of_destinations_are_lines_that_rise_together() {
          └──────────────────────────────────────────────────────────────────────────
          32768                              46883                              60999
 
-    Steps from port to port of the same destination: 897
+    Steps between ports of the same destination: 897
     farther than 40 ports: 3 (0.3 %)
      +2 115  12.8 % ██████████████████████████████████████████████████████████████
      +4 115  12.8 % ██████████████████████████████████████████████████████████████
@@ -168,7 +168,7 @@ fn counters_of_destinations_are_lines_that_rise_together() {
 fn chance_is_a_cloud() {
     insta::assert_snapshot!(text(&random(), 80, false), @r"
     Port by order of assignment: 900
-    one line: a counter; several: by destination; cloud: chance
+    one line: a counter; several: by destination; cloud: random
     60999│⠄ ⠄⠂  ⡀ ⠄ ⠰⠠⡀⡀⠄⠄⢀⢂⠁⠆⡂ ⢀⢠ ⠠⠐      ⠐⡡⡀ ⡈⠰ ⢂⢂⠤⠐⠂⠁  ⢐ ⠣⠂⠤⡂ ⠠⠃  ⡉⠠⡄⠔ ⠐ ⡐⠂⢀⣀ ⠁ ⠈
          │⠈⠰⡀ ⢂ ⢀ ⢀⠈⠁⠠⠌ ⠘⠎ ⢃⠠   ⠁  ⠄⠈⠄⠁⠐⢀⠠⢀⠈⠰⢐⡀⠁⠂⡠⠒⡄⠂⠄  ⢃ ⡀⠂⠈ ⠂⠠ ⢄⡂  ⠘⠐ ⡀⠂⠐⠐⠙   ⢁⠁⠁⠂
          │⡈⠂⢐ ⠁ ⠁⡀⠪⠅  ⠂⢠⠁⢀⠂⠈⢐⠢⠌⢀ ⠌ ⣄⠁⠄⡀⠂⠌    ⠠⠰⢀⠁ ⢁⠐⡐⠁⠢⠄⠐⠁ ⠄⠐⡠⠤ ⡀⠂⠈⠈⠁⢉ ⠁⠂⢄⠄⡄ ⣘⠑⠂ ⡀ ⠑
@@ -183,8 +183,8 @@ fn chance_is_a_cloud() {
          1                                   450                                 900
     1 destination
 
-    Port (up) after port (right) to the same destination
-    a diagonal: counters; cloud: chance
+    Port (y) against the previous port (x) to the same destination
+    a diagonal: counters; cloud: random
     60999│⠠⠄ ⠠ ⠂⠌⠁ ⠐⡀⠢⠰  ⢀ ⠠ ⢄  ⡀⠠⢂⡄⠠⠐⣔⢀⣀⠚⠁ ⠂⠂ ⠐⠐⠂⠥⠂⠂⣂  ⡄⢂⠁⠄⢒⢀⠑  ⠐⡀⠄⠤   ⠠ ⠁⠠ ⠁  ⢂⠄⡈
          │⠐⢀⡤⡐  ⠐⢀⠊⠁⢀  ⠑⠃ ⠅ ⠄  ⠨⡁⠈ ⠨⡀⡘⠐ ⡀⠁⢠ ⠂⡀ ⠠⠐⠈⠄ ⠈ ⢁⠐ ⡀⠃⠢ ⠈⠇⠐ ⠂⠠⠈⡂⡀⠄ ⠄ ⡂⡐⠊  ⠠ ⠊⠈
          │ ⠢⣀  ⡀⢈⠁⡁⠑  ⠄ ⠔⠌⠁⡍ ⠠⠋ ⠐  ⠂⡈⣂⡁  ⠣ ⠈⠠ ⠄⠒⠈ ⠝   ⡆⣀⢋⠸ ⠠⠂⢀ ⠈⣀⠘⠐⠠⢀⠠ ⠔⢀  ⡀ ⠊ ⠐⠤⠂
@@ -198,8 +198,8 @@ fn chance_is_a_cloud() {
          └──────────────────────────────────────────────────────────────────────────
          32768                              46883                              60999
 
-    Steps from port to port of the same destination: 899
-    even bars: chance; within 40 ports: 0.0 %
+    Steps between ports of the same destination: 899
+    even bars: random; within 40 ports: 0.0 %
     -14116 to -10588 123  13.6 % █████████████████████████████████████████████████
      -10587 to -7059 113  12.5 % █████████████████████████████████████████████
       -7058 to -3530 109  12.1 % ███████████████████████████████████████████
@@ -213,7 +213,7 @@ fn chance_is_a_cloud() {
 
 #[test]
 fn says_that_there_is_too_little() {
-    assert_eq!(text(&PlotData::default(), 80, false), "0 assignments: too few for a picture\n");
+    assert_eq!(text(&PlotData::default(), 80, false), "0 assignments: too few to draw\n");
     let once_each = picture((0..20).map(|n| (40_000 + n, n)));
     let text = text(&once_each, 80, false);
     assert_eq!(text.matches("\ntoo few to draw: 0\n").count(), 2, "{text}");
@@ -255,7 +255,7 @@ fn a_wide_terminal_has_two_in_a_row() {
     let (narrow, wide) = (text(&picture, 119, false), text(&picture, 120, false));
     assert!(wide.lines().count() * 3 < narrow.lines().count() * 2);
     let first = wide.lines().next().unwrap();
-    assert!(first.starts_with("Port by order") && first.contains("  The same, each"), "{first}");
+    assert!(first.starts_with("Port by order") && first.contains("  Each destination"), "{first}");
 }
 
 #[test]

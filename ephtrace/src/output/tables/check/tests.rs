@@ -127,8 +127,8 @@ fn binds_and_udp_are_judged_like_connects() {
         states,
         [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Critical, CheckStatus::Critical]
     );
-    assert_snapshot!(answer(28_232, 0).line, @"EPHTRACE CRITICAL: bind() to port 0: 28232 of 28232 ports taken on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); UDP: 0 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
-    assert_snapshot!(answer(0, 28_232).line, @"EPHTRACE CRITICAL: UDP: 28232 of 28232 ports taken on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); bind() to port 0: 0 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=0.00%;50;90;0;100 udp=100.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(answer(28_232, 0).line, @"EPHTRACE CRITICAL: bind() to port 0: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); UDP: 0 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(answer(0, 28_232).line, @"EPHTRACE CRITICAL: UDP: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); bind() to port 0: 0 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=0.00%;50;90;0;100 udp=100.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_time_wait_that_can_be_taken_over_is_no_shortage() {
     seen.destinations[0].reusable = Some(28_000);
     let answer = CheckReport::new(&seen, &LIMITS);
     assert_eq!(answer.state, CheckStatus::Ok);
-    assert_snapshot!(answer.line, @"EPHTRACE OK: 1 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, 28000 in TIME_WAIT that connect may take over, mostly curl (4711)); 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=0.82%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(answer.line, @"EPHTRACE OK: 1 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, 28000 in TIME_WAIT that connect can take over, mostly curl (4711)); 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=0.82%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
@@ -148,14 +148,14 @@ fn ports_that_may_be_bound_are_a_range() {
     seen.destinations[0].left = Some(28_200);
     seen.destinations[0].unsure = Some(100);
     seen.unseen = vec!["failed binds".into(), "holders".into()];
-    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE OK: 0 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (10 of 28232, 22 more bound, 28100 to 28200 left, mostly curl (4711)); bind() to port 0: 10 of 28232 ports taken on 0.0.0.0; UDP: 3 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time); not seen: failed binds, holders | use=0.11%;50;90;0;100 bind=0.04%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE OK: 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (10 of 28232, 22 more bound, 28100 to 28200 left, mostly curl (4711)); bind() to port 0: 10 of 28232 ports in use on 0.0.0.0; UDP: 3 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time); not seen: failed binds, holders | use=0.11%;50;90;0;100 bind=0.04%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
 fn a_host_at_ease() {
     let answer = CheckReport::new(&seen(850, 0, 3_000), &LIMITS);
     assert_eq!(answer.state.code(), 0);
-    assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, mostly curl (4711)); bind() to port 0: 850 of 28232 ports taken on 0.0.0.0; UDP: 3 of 28232 ports taken on 0.0.0.0; 0 of 1000 assignments failed, search p99 3.0 us (wall time) | use=3.01%;50;90;0;100 bind=3.01%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, mostly curl (4711)); bind() to port 0: 850 of 28232 ports in use on 0.0.0.0; UDP: 3 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=3.01%;50;90;0;100 bind=3.01%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
@@ -181,12 +181,12 @@ fn what_is_wrong_is_said() {
         evidence: String::new(),
         remedies: Vec::new(),
     }];
-    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 300 of 1000 assignments failed (EADDRNOTAVAIL 300), search p99 2.0 ms (wall time); 100 % of the ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, mostly curl (4711)); bind() to port 0: 28232 of 28232 ports taken on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; UDP: 3 of 28232 ports taken on 0.0.0.0; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.01%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 300 of 1000 assignments failed (EADDRNOTAVAIL 300), port search latency p99 2.0 ms (wall time); 100 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, mostly curl (4711)); bind() to port 0: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; UDP: 3 of 28232 ports in use on 0.0.0.0; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.01%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
 }
 
 #[test]
 fn nothing_in_use_and_nothing_counted() {
-    assert_snapshot!(CheckReport::new(&CheckInput::default(), &LIMITS).line, @"EPHTRACE OK: no TCP connection has a port of the range | use=0.00%;50;90;0;100");
+    assert_snapshot!(CheckReport::new(&CheckInput::default(), &LIMITS).line, @"EPHTRACE OK: no TCP connection uses a port of the range | use=0.00%;50;90;0;100");
     assert_snapshot!(CheckReport::unknown("\x1b[31m no\rrights").line, @r"EPHTRACE UNKNOWN: \u{1b}[31m no\rrights");
     assert_snapshot!(CheckReport::unknown("no\nrights").line, @"EPHTRACE UNKNOWN: no rights");
 }

@@ -108,18 +108,18 @@ fn text_begins_with_what_matters_most() {
     let reason = EnterError::NotPermitted.to_string();
     all.unreadable = vec![Unreadable { netns: 9, name: Some("red".into()), reason }];
     all.hidden_processes = Some(2);
-    assert_snapshot!(text(&all), @r"
+    assert_snapshot!(text(&all), @r#"
     bind() to port 0 on 0.0.0.0: 77.7 % of the range in use, 7 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
     bind() to port 0 on ::: 88.8 % of the range in use, 8 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
-    10.0.0.1 -> 10.0.0.9:443: 55.5 % of the range in use, 5 of 9 ports, in netns 7 (blue, own); past the HALF mark: each connect first tries 5 ports in vain; held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1; 1 closed since
+    10.0.0.1 -> 10.0.0.9:443: 55.5 % of the range in use, 5 of 9 ports, in netns 7 (blue, own); past the HALF mark: preferred-parity ports exhausted, so every connect scans 5 used ports first; held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1; 1 closed, owner gone
 
     netns       7 (blue, own)
     range       40000-40009: 9 ports usable, half mark at 5
     reserved    1 in the range: 40007
-    reuse       tcp_tw_reuse 2: connect may take over a TIME_WAIT on loopback only
+    reuse       tcp_tw_reuse 2: connect can take over a TIME_WAIT socket on loopback only
     conntrack   12 of 262144 entries
     in use      6 ports (5 even, 1 odd), 8 connections: 7 established, 1 time_wait
-    bound       2 ports, taken for every destination: 1 listening (1 not reserved), only bound 1
+    bound       2 ports, unavailable for every destination: 1 listening (1 not reserved), only bound 1
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
     left to bind 0.0.0.0: 1 to 2, ::: 1 of 9 ports
     left to udp 0.0.0.0: 9, ::: 9 of 9 ports
@@ -137,23 +137,23 @@ fn text_begins_with_what_matters_most() {
       40009 listen no       -        nginx (22)           10.0.0.1
 
     netns       8 (no process seen in it)
-    range       40001-40009: 9 ports usable, half mark at 5; its ends are of equal parity, so connect may miss a port
+    range       40001-40009: 9 ports usable, half mark at 5; its ends have the same parity, so connect may skip a port
     reserved    none in the range
-    reuse       tcp_tw_reuse 0: a TIME_WAIT keeps its port for a minute
+    reuse       tcp_tw_reuse 0: TIME_WAIT keeps a port for a minute
     in use      0 ports (0 even, 0 odd), 0 connections
-    bound       0 ports, taken for every destination: 0 listening (0 not reserved), only bound unknown (sock_diag of Linux 6.8 lists them)
+    bound       0 ports, unavailable for every destination: 0 listening (0 not reserved), only bound unknown (sock_diag lists them from Linux 6.8 on)
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
     left to bind 0.0.0.0: 9, ::: 9 of 9 ports
     left to udp 0.0.0.0: 9, ::: 9 of 9 ports
 
-    netns 9 (red) is not readable: may not enter; it takes CAP_SYS_ADMIN here and in its user namespace: run as root
+    can't read netns 9 (red): can't enter: this needs CAP_SYS_ADMIN here and in its user namespace: run as root
 
-    The namespaces of 2 processes may not be looked at; most need root.
+    The namespaces of 2 processes are not readable; most need root.
 
-    LEFT is a range where connected sockets may have been bound first, which takes a port for every destination: the kernel does not list that; a recording tells: --from FILE.
+    LEFT is a range because connected sockets may have been bound first, which uses up their port for every destination. The kernel does not list this; a recording does: --from FILE.
 
-    Nobody has 1 of the ports listed open any more (TIME_WAIT); a recording tells who opened them: --from FILE.
-    ");
+    No process holds 1 of the listed ports any more (they are in TIME_WAIT or FIN_WAIT); a recording tells who opened them: --from FILE.
+    "#);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_range_that_is_full_is_said_to_be() {
 fn nothing_in_use_is_said_too() {
     let all = inventory(vec![describe(sysctls(40000, 40009, &[]), vec![], 10)]);
     assert_eq!(all.fullest(), None);
-    assert_snapshot!(text(&all).lines().next().unwrap(), @"no TCP connection has a port of the range");
+    assert_snapshot!(text(&all).lines().next().unwrap(), @"no TCP connection uses a port of the range");
 }
 
 #[test]

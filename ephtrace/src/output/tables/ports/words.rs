@@ -24,10 +24,10 @@ pub(super) fn holder_ports(holder: &Holder) -> String {
 
 pub(super) fn reuse(settings: &NetnsSettings) -> &'static str {
     match (settings.tw_reuse, settings.timestamps) {
-        (Some(_), Some(0)) => "tcp_timestamps 0: a TIME_WAIT keeps its port for a minute",
-        (Some(0), _) => "tcp_tw_reuse 0: a TIME_WAIT keeps its port for a minute",
-        (Some(1), _) => "tcp_tw_reuse 1: connect may take over a TIME_WAIT after a second",
-        (Some(2), _) => "tcp_tw_reuse 2: connect may take over a TIME_WAIT on loopback only",
+        (Some(_), Some(0)) => "tcp_timestamps 0: TIME_WAIT keeps a port for a minute",
+        (Some(0), _) => "tcp_tw_reuse 0: TIME_WAIT keeps a port for a minute",
+        (Some(1), _) => "tcp_tw_reuse 1: connect can take over a TIME_WAIT socket after a second",
+        (Some(2), _) => "tcp_tw_reuse 2: connect can take over a TIME_WAIT socket on loopback only",
         _ => "tcp_tw_reuse unknown",
     }
 }

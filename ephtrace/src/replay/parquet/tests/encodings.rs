@@ -138,7 +138,7 @@ fn a_long_name_is_refused_and_the_next_row_read() {
     let (rows, broken, _) = read(written(&names, way));
     assert_eq!(rows.len(), 2);
     insta::assert_snapshot!(broken.join("\n"), @"
-    row 2: `container` has 257 bytes, and a name 256 at most
-    row 3: `container` has 257 bytes, and a name 256 at most
+    row 2: `container` has 257 bytes, but at most 256 are allowed
+    row 3: `container` has 257 bytes, but at most 256 are allowed
     ");
 }
