@@ -62,7 +62,7 @@ wire_enum! {
         Sctp = 7, "sctp";
         /// The program named the port itself, or connected with one that it had bound before.
         Explicit = 5, "explicit";
-        /// A NAT chose another port than the client has. Only recordings show it; no hook sees it.
+        /// A NAT chose another port than the client has. No hook sees it; recordings may.
         Nat = 8, "nat";
     }
 }

@@ -12,6 +12,7 @@ pub mod logs;
 mod named;
 mod names;
 pub mod ndjson;
+mod notices;
 pub mod order;
 mod packed;
 pub mod parquet;
@@ -34,6 +35,7 @@ pub use self::{
     recordings::Recordings,
 };
 pub(crate) use self::{
-    recording::{MAX_TOLD, is_from, tell, unreadable, without_assignments},
+    notices::{MAX_TOLD, tell, unreadable, without_assignments},
+    recording::is_from,
     spool::prepare as prepare_spool,
 };

@@ -11,7 +11,7 @@
 
 use std::{
     fs::{self, File, Metadata},
-    io::{self, BufRead, BufReader, Cursor, Read, Write},
+    io::{self, BufRead, BufReader, Cursor, Read},
     mem,
     os::{
         fd::AsFd as _,
@@ -268,43 +268,6 @@ impl Iterator for Recording {
         };
         Some(item.map_err(|cause| ReplayError::Read { file: self.name.clone(), cause }))
     }
-}
-
-/// Maximum number of broken pieces that are shown; the others are only counted.
-pub(crate) const MAX_TOLD: u64 = 10;
-
-/// Reports a broken piece, the first few times. A closed standard error is no reason to fail.
-pub(crate) fn tell(notices: &mut impl Write, name: &str, nth: u64, broken: &Broken) {
-    if nth <= MAX_TOLD {
-        let _ = writeln!(notices, "ephtrace: {name}: {broken}");
-    }
-    if nth == MAX_TOLD {
-        let _ = writeln!(notices, "ephtrace: further errors suppressed");
-    }
-}
-
-/// Error for input without readable records; `broken` is the first broken piece.
-pub(crate) fn unreadable(name: &str, broken: &Broken) -> String {
-    format!(
-        "{name}: no readable records ({broken}); expected a packet capture (pcap, pcapng), a log \
-         with a header (Zeek, a table), or Parquet or NDJSON with at least ts_ns, saddr, sport, \
-         daddr, dport, as written by `ephtrace record` and `ephtrace -o json`"
-    )
-}
-
-/// Error for input that contains `instead` in place of assignments.
-pub(crate) fn without_assignments(name: &str, format: Format, instead: &str) -> String {
-    let advice = match format {
-        Format::Pcap | Format::Pcapng => {
-            "only the start of a connection shows a port assignment: start the capture earlier, \
-             with `tcpdump -i any -w FILE 'tcp[tcpflags] & tcp-syn != 0 or udp or sctp'`, or \
-             trace on the host with `sudo ephtrace record FILE`"
-        }
-        Format::Ndjson | Format::Parquet | Format::Log | Format::Several => {
-            "make a recording with `sudo ephtrace record FILE`"
-        }
-    };
-    format!("{name} has no assignments: {instead}; {advice}")
 }
 
 /// Returns whether the recording at `path` is the file described by `other`; `-` is standard input.

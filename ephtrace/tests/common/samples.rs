@@ -81,7 +81,7 @@ const CONNTRACK: &str = r"[1700000000.000007]	    [NEW] tcp      6 120 SYN_SENT 
 [1700000003.0]	[DESTROY] udp      17 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53
 ";
 
-const CONNTRACK_LIST: &str = "tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1025 [ASSURED] mark=0 use=1
+const CONNTRACK_LIST: &str = r"tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1025 [ASSURED] mark=0 use=1
 udp      17 29 src=10.0.0.1 dst=192.0.2.1 sport=40001 dport=53 src=192.0.2.1 dst=198.51.100.7 sport=53 dport=40001 mark=0 use=1
 ";
 

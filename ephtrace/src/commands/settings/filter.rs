@@ -107,8 +107,8 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
     })
 }
 
-/// Returns all origins that hooks see; of `explicit`, for which the kernel chose nothing, only
-/// failures are kept.
+/// All origins that hooks see; of `explicit`, where the kernel chose nothing, failures alone are
+/// kept.
 pub fn all_origins() -> Vec<Origin> {
     Origin::ALL.iter().copied().filter(|&origin| origin != Origin::Nat).collect()
 }

@@ -230,7 +230,7 @@ fn events_of_conntrack_count_once_and_a_nat_s_choice_is_of_an_origin_of_its_own(
 
 #[test]
 fn a_list_of_conntrack_has_connections_in_no_order() {
-    let text = "tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1025 [ASSURED] mark=0 use=1
+    let text = r"tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=198.51.100.7 sport=443 dport=1025 [ASSURED] mark=0 use=1
 ipv4     2 tcp      6 117 TIME_WAIT src=10.0.0.1 dst=192.0.2.1 sport=40002 dport=443 src=192.0.2.1 dst=10.0.0.1 sport=443 dport=40002 [ASSURED] mark=0 use=1
 icmp     1 29 src=10.0.0.1 dst=192.0.2.1 type=8 code=0 id=1 src=192.0.2.1 dst=10.0.0.1 type=0 code=0 id=1 mark=0 use=1
 ";
